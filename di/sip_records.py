@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything that hub and SIP process say to each other.
+
+A call is named by an int: odd numbers are chosen by the SIP process (incoming), even ones by the hub (outgoing); none is reused within
+a SIP process's life. The SIP process decides nothing: it asks for no policy, knows no application, holds no media.
+
+Incoming: CallOffered → (OpenLeg in the media process) → Answer → CallIdentified, MediaNegotiated, CallConfirmed → … → CallEnded.
+Outgoing: Dial → CallIdentified → CallProgressed… → MediaNegotiated, CallConfirmed or CallEnded. CallEnded comes exactly once a call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+# ---------------------------------------------------------------------------------------------------------------- commands
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """First command: bind transports. Answered by Listening, or ListenFailed and the process's end.
+
+    `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are offered or accepted. `options_headers`: header
+    lines of the default OPTIONS answer.
+    """
+
+    ip: str
+    port: int
+    public_ip: str = ""
+    codecs: tuple[str, ...] = ("PCMU/8000", "PCMA/8000")
+    user_agent: str = ""
+    tls_port: int = 0
+    tls_certificate: str = ""
+    tls_key: str = ""
+    max_calls: int = 4096
+    reliable_provisional: str = "supported"
+    options_code: int = 200
+    options_reason: str = "OK"
+
+
+@dataclass(frozen=True, slots=True)
+class SetOptionsReply:
+    """What OPTIONS outside a dialog is answered with from now on (limits, shutdown mode: spec core.md §6.5)."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Reply to an incoming INVITE. With `media_port` the reply carries SDP for that address (183 or 2xx), else none.
+
+    `headers`: complete header lines without line end.
+    """
+
+    call: int
+    code: int
+    reason: str = ""
+    headers: tuple[str, ...] = ()
+    media_ip: str = ""
+    media_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End a call in whatever state: final reply `code` if not yet answered, CANCEL if dialled and ringing, BYE if connected."""
+
+    call: int
+    code: int = 603
+    reason: str = ""
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Place a call. `from_uri`/`to_uri` are complete header values (`<sip:a@b>`), `request_uri` a bare URI.
+
+    `next_hop`: outbound proxy URI or empty. Credentials answer a challenge for `realm` (empty: any realm of that host).
+    """
+
+    call: int
+    from_uri: str
+    to_uri: str
+    request_uri: str
+    headers: tuple[str, ...] = ()
+    media_ip: str = ""
+    media_port: int = 0
+    next_hop: str = ""
+    realm: str = ""
+    username: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reinvite:
+    """Re-offer (hold, resume, moved media)."""
+
+    call: int
+    hold: bool = False
+    media_ip: str = ""
+    media_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Send a request inside the dialog, e.g. INFO, MESSAGE, NOTIFY, REFER; the reply comes as ReplyReceived with `token`."""
+
+    call: int
+    method: str
+    token: int = 0
+    headers: tuple[str, ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class SendReply:
+    """Answer a request that came as RequestReceived with `reply_wanted`."""
+
+    call: int
+    token: int
+    code: int
+    reason: str = ""
+    headers: tuple[str, ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Say BYE to every call, close transports, exit. `grace_ms` bounds the wait for the peers' answers."""
+
+    grace_ms: int = 2000
+
+
+# ------------------------------------------------------------------------------------------------------------------ events
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Transports are bound: (protocol, ip, port) each, and the compile-time limits that were read."""
+
+    transports: tuple[tuple[str, str, int], ...]
+    max_calls: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListenFailed:
+    """A transport could not be bound; the reason names address, port and what to change."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallOffered:
+    """An INVITE outside a dialog. Header values are complete, as received; `headers` holds every (name, value) in order."""
+
+    call: int
+    request_uri: str
+    from_header: str
+    to_header: str
+    call_id: str
+    remote_tag: str
+    contact_uri: str
+    source_ip: str
+    source_port: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    has_offer: bool
+    remote_media_ip: str = ""
+    remote_media_port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CallIdentified:
+    """The dialog's identifiers became known (pjsua2 shows the local tag only with the first reply)."""
+
+    call: int
+    call_id: str
+    local_tag: str
+    remote_tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgressed:
+    """A provisional reply to our INVITE."""
+
+    call: int
+    code: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    has_body: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MediaNegotiated:
+    """Offer/answer completed or changed, early or confirmed: what media.control's ConnectLeg needs."""
+
+    call: int
+    remote_ip: str
+    remote_port: int
+    codec: str
+    clock_hz: int
+    channels: int
+    payload_type_send: int
+    payload_type_receive: int
+    ptime_ms: int
+    dtmf_send: int
+    dtmf_receive: int
+    send: bool
+    receive: bool
+    fmtp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallConfirmed:
+    """The dialog is up: ACK received (incoming) or 2xx received (outgoing)."""
+
+    call: int
+    code: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over, once a call. `by`: local, remote, cancel, timeout or error; `code`/`reason`: final reply or cause.
+
+    `headers`: of the BYE, CANCEL or final reply that ended it.
+    """
+
+    call: int
+    code: int
+    reason: str
+    by: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A request inside a dialog other than INVITE, ACK, BYE, CANCEL, PRACK, UPDATE: INFO, MESSAGE, REFER, NOTIFY …
+
+    With `reply_wanted` it waits for SendReply with the same `token`, otherwise it has been answered 200.
+    """
+
+    call: int
+    token: int
+    method: str
+    headers: tuple[tuple[str, str], ...]
+    content_type: str
+    body: bytes
+    reply_wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyReceived:
+    """The final reply to SendRequest."""
+
+    call: int
+    token: int
+    code: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+COMMANDS: tuple[type, ...] = (Listen, SetOptionsReply, Answer, Hangup, Dial, Reinvite, SendRequest, SendReply, Stop)
+EVENTS: tuple[type, ...] = (
+    Listening, ListenFailed, CallOffered, CallIdentified, CallProgressed, MediaNegotiated, CallConfirmed, CallEnded, RequestReceived,
+    ReplyReceived,
+)  # fmt: skip

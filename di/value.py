@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The variant value that travels through every DI call (SEMS: AmArg), as plain Python values.
+
+| AmArg      | Python                                                     |
+|------------|------------------------------------------------------------|
+| Undef      | ``None``                                                   |
+| Int        | ``int`` (exactly; neither ``bool`` nor ``LongLong``)         |
+| LongLong   | ``LongLong``, a subclass of ``int``                          |
+| Bool       | ``bool``                                                   |
+| Double     | ``float``                                                  |
+| CStr       | ``str``; bytes that are not UTF-8 ride as surrogate escapes |
+| Blob       | ``bytes``                                                  |
+| Array      | ``list`` (a ``tuple`` returned by a method counts as one)   |
+| Struct     | ``dict[str, Value]``, shown in ascending byte order of key |
+| AObject    | any other object, borrowed                                 |
+
+Equality is by type first: ``1``, ``LongLong(1)``, ``True``, ``1.0`` and ``"1"`` all differ (spec di.md §1.3), which Python's
+own ``==`` does not give; use ``equal`` or ``index_key``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Hashable, Iterator
+
+Value = object
+Args = list[Value]
+
+
+class LongLong(int):
+    """A 64-bit integer that stays distinct from Int, as AmArg's LongLong does."""
+
+    __slots__ = ()
+
+
+class Kind(enum.IntEnum):
+    """AmArg's type ordinals (spec di.md §1.1)."""
+
+    UNDEF = 0
+    INT = 1
+    LONG_LONG = 2
+    BOOL = 3
+    DOUBLE = 4
+    CSTR = 5
+    OBJECT = 6
+    DYNINV = 7
+    BLOB = 8
+    ARRAY = 9
+    STRUCT = 10
+
+
+_KINDS: dict[type, Kind] = {
+    type(None): Kind.UNDEF,
+    int: Kind.INT,
+    LongLong: Kind.LONG_LONG,
+    bool: Kind.BOOL,
+    float: Kind.DOUBLE,
+    str: Kind.CSTR,
+    bytes: Kind.BLOB,
+    list: Kind.ARRAY,
+    tuple: Kind.ARRAY,
+    dict: Kind.STRUCT,
+}
+
+
+def kind(value: Value) -> Kind:
+    """Return the AmArg type of a value; anything unknown is an object."""
+    return _KINDS.get(type(value), Kind.OBJECT)
+
+
+def equal(a: Value, b: Value) -> bool:
+    """Compare as AmArg does: types must be identical, containers element by element (spec di.md §1.3)."""
+    ka = kind(a)
+    if ka is not kind(b):
+        return False
+    if ka is Kind.OBJECT:
+        return a is b
+    if ka is Kind.ARRAY:
+        assert isinstance(a, (list, tuple)) and isinstance(b, (list, tuple))
+        return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
+    if ka is Kind.STRUCT:
+        assert isinstance(a, dict) and isinstance(b, dict)
+        return a.keys() == b.keys() and all(equal(x, b[k]) for k, x in a.items())
+    return a == b
+
+
+def index_key(value: Value) -> Hashable:
+    """Return a hashable key such that two values have the same key exactly when they are ``equal``.
+
+    NaN, which equals nothing, gets a key of its own each time.
+    """
+    k = kind(value)
+    if k is Kind.OBJECT:
+        return (k, id(value))
+    if k is Kind.ARRAY:
+        assert isinstance(value, (list, tuple))
+        return (k, tuple(index_key(v) for v in value))
+    if k is Kind.STRUCT:
+        assert isinstance(value, dict)
+        return (k, frozenset((name, index_key(v)) for name, v in value.items()))
+    if k is Kind.DOUBLE and value != value:
+        return (k, object())
+    return (k, value)
+
+
+def sorted_members(struct: dict[str, Value]) -> Iterator[tuple[str, Value]]:
+    """Iterate a struct in ascending byte order of its keys, as AmArg's map does."""
+    for key in sorted(struct, key=_key_bytes):
+        yield key, struct[key]
+
+
+def _key_bytes(key: str) -> bytes:
+    return key.encode("utf-8", "surrogateescape")
+
+
+def to_int32(value: int) -> int:
+    """Truncate to a signed 32-bit int, as ``asInt`` does (spec di.md §1.1)."""
+    return (value + 0x80000000) % 0x100000000 - 0x80000000
+
+
+def format_double(value: float) -> str:
+    """Print a double as ``%#.16g`` without trailing zeros, at least one digit kept (spec di.md §1.4)."""
+    text = f"{value:#.16g}"
+    if "." not in text or "e" in text or "n" in text:
+        return text
+    text = text.rstrip("0")
+    return text + "0" if text.endswith(".") else text
+
+
+def to_text(value: Value) -> str:
+    """Print a value as ``AmArg::print`` does (spec di.md §1.4): used by the UDP statistics server, DSM and the log."""
+    k = kind(value)
+    match k:
+        case Kind.UNDEF:
+            return ""
+        case Kind.BOOL:
+            return "true" if value else "false"
+        case Kind.INT:
+            assert isinstance(value, int)
+            return str(to_int32(value))
+        case Kind.LONG_LONG:
+            return str(value)
+        case Kind.DOUBLE:
+            assert isinstance(value, float)
+            return format_double(value)
+        case Kind.CSTR:
+            return f"'{value}'"
+        case Kind.BLOB:
+            assert isinstance(value, bytes)
+            return f"<Blob of size:{len(value)}>"
+        case Kind.ARRAY:
+            assert isinstance(value, (list, tuple))
+            return "[" + ", ".join(to_text(v) for v in value) + "]"
+        case Kind.STRUCT:
+            assert isinstance(value, dict)
+            return "{" + ", ".join(f"'{k}': {to_text(v)}" for k, v in sorted_members(value)) + "}"
+        case _:
+            return "<DynInv>" if hasattr(value, "di_invoke") else "<Object>"

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One end of a record stream on an asyncio loop: bytes in, records to a callback, records out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Iterable
+
+from media.control.wire import Codec
+
+log = logging.getLogger(__name__)
+
+
+class RecordLink(asyncio.Protocol):
+    """Carries records both ways over a connected stream socket.
+
+    ``on_record`` is called in the loop for each record; what it raises is logged and does not end the link. ``on_lost`` is called once.
+    """
+
+    def __init__(self, classes: Iterable[type], on_record: Callable[[object], None], on_lost: Callable[[], None]) -> None:
+        self._codec = Codec(classes)
+        self._on_record = on_record
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        sock: socket.socket,
+        classes: Iterable[type],
+        on_record: Callable[[object], None],
+        on_lost: Callable[[], None],
+    ) -> RecordLink:
+        """Attach to a connected socket, which the link then owns."""
+        loop = asyncio.get_running_loop()
+        _, link = await loop.create_connection(lambda: cls(classes, on_record, on_lost), sock=sock)
+        return link
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes that the peer has not yet taken: a peer that stops reading shows here."""
+        return self._transport.get_write_buffer_size() if self._transport else 0
+
+    def send(self, record: object) -> None:
+        """Queue one record; silently dropped once the link is lost (``on_lost`` has said so)."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._codec.pack(record))
+
+    def close(self) -> None:
+        """Close after what is queued has been written."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for record in self._codec.feed(data):
+                try:
+                    self._on_record(record)
+                except Exception:
+                    log.exception("handling %s failed", type(record).__name__)
+        except ValueError as error:
+            log.error("record stream is broken (%s): closing it", error)
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._on_lost()

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything that hub and media process say to each other.
+
+Commands are imperatives (hub → media), events past-tense nouns (media → hub). A leg is named by an int that the hub chooses and never
+reuses within a media process's life. Files are paths that the hub has already checked against its jails.
+
+Life of a leg: OpenLeg → LegOpened (its RTP address stands in our SDP) → ConnectLeg whenever offer/answer completes or changes →
+Playlist, SetLegAudio, … → CloseLeg. A leg that is not connected neither sends nor receives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+# ---------------------------------------------------------------------------------------------------------------- commands
+@dataclass(frozen=True, slots=True)
+class OpenLeg:
+    """Reserve an RTP port for a leg; answered by LegOpened or LegFailed.
+
+    `remote_ip`/`remote_port`: where the offer says the peer receives, if known (0: not yet); it only helps to choose a port that no
+    other unlatched leg shares. `ipv6` asks for an address of that family.
+    """
+
+    leg: int
+    remote_ip: str = ""
+    remote_port: int = 0
+    ipv6: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectLeg:
+    """Give a leg the outcome of offer/answer, first or changed (re-INVITE, hold).
+
+    `codec`: rtpmap name in upper case, e.g. PCMU; `clock_hz`: its RTP clock. `dtmf_*`: telephone-event payload type, -1 for none.
+    `symmetric`: send to where packets come from once the source is latched, instead of to the signalled address.
+    """
+
+    leg: int
+    remote_ip: str
+    remote_port: int
+    codec: str
+    clock_hz: int
+    payload_type_send: int
+    payload_type_receive: int
+    ptime_ms: int = 20
+    dtmf_send: int = -1
+    dtmf_receive: int = -1
+    send: bool = True
+    receive: bool = True
+    symmetric: bool = True
+    fmtp: str = ""
+    channels: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLeg:
+    """End a leg: it leaves its room, its recordings are finished, its port rests before reuse."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayItem:
+    """One entry of a leg's playlist (spec core.md §9.2). Fields beyond `kind` are read only by the kinds named.
+
+    file: `path`, `loop`, `seek_ms` · silence: `length_ms` (0 endless) · tone: `frequencies_hz` (one or two), `on_ms`, `off_ms`,
+    `length_ms` (0 endless) · separator: `number`, reported when reached · room: `room`; endless; while it is current the leg speaks and
+    listens there · echo: the leg hears itself, endless · record: `path`, `length_ms` (0 no limit), plays silence meanwhile ·
+    bridge: `peer_leg`, endless: the two hear each other while both are bridged.
+    `talk_through`: the leg keeps speaking in the room that this item interrupted (prompts inside a conference).
+    """
+
+    kind: str
+    path: str = ""
+    loop: bool = False
+    seek_ms: int = 0
+    length_ms: int = 0
+    frequencies_hz: tuple[int, ...] = ()
+    on_ms: int = 0
+    off_ms: int = 0
+    number: int = 0
+    room: str = ""
+    peer_leg: int = 0
+    talk_through: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueue:
+    """Append items to a leg's playlist, or with `front` put them before the current one, which then resumes where it was."""
+
+    leg: int
+    items: tuple[PlayItem, ...]
+    front: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlushPlaylist:
+    """Drop every item without a PlaylistEmptied event (spec core.md §9.2)."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetLegAudio:
+    """Change what passes between a leg and its playlist; None leaves a setting as it is.
+
+    `muted`: not heard by others (webconference mute) · `deaf`: hears silence · `send_muted`: no RTP is sent (DSM mute()) ·
+    `receive_off`: received audio is ignored · `attached_input` / `attached_output`: playlist connected as input/output
+    (connectMedia); a detached leg sends nothing · `gain_db`: how loud others hear it.
+    """
+
+    leg: int
+    muted: bool | None = None
+    deaf: bool | None = None
+    send_muted: bool | None = None
+    receive_off: bool | None = None
+    attached_input: bool | None = None
+    attached_output: bool | None = None
+    gain_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetPlayout:
+    """Choose the playout buffer: `adaptive`, `adaptive_jb` or `simple` (spec core.md §9.3)."""
+
+    leg: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetDigitDetection:
+    """Switch in-band detection and the reporting of RFC 4733 digits; None leaves a setting."""
+
+    leg: int
+    inband: bool | None = None
+    telephone_event: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigit:
+    """Queue one RFC 4733 digit, `event` 0–15 (16 flash), for sending (spec core.md §9.4)."""
+
+    leg: int
+    event: int
+    duration_ms: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SetRtpTimeout:
+    """Report RtpTimedOut after so long without a packet while receiving; 0 switches it off."""
+
+    leg: int
+    timeout_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Record what a leg says into a file (suffix chooses the format), beside whatever its playlist does.
+
+    `length_ms` / `silence_ms`: stop by itself after so much audio / so much silence; 0 no limit.
+    """
+
+    leg: int
+    path: str
+    length_ms: int = 0
+    silence_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Finish a leg's recording; answered by RecordingStopped."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPlay:
+    """Play items once to everybody in a room, mixed over the talk."""
+
+    room: str
+    items: tuple[PlayItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartRoomRecording:
+    """Record a room: `mix` into one file, `tracks` one file a participant on a common clock with a sidecar, or `both`."""
+
+    room: str
+    path: str
+    mode: str = "mix"
+
+
+@dataclass(frozen=True, slots=True)
+class StopRoomRecording:
+    """Finish a room's recording."""
+
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadPrompt:
+    """Read an audio file now, so that its first call does not wait; answered by PromptLoaded with the same `request`."""
+
+    request: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStatistics:
+    """Ask for counters; answered by Statistics with the same `request`. `leg` 0 asks for the process's."""
+
+    request: int
+    leg: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Close everything and exit."""
+
+
+# ------------------------------------------------------------------------------------------------------------------ events
+@dataclass(frozen=True, slots=True)
+class LegOpened:
+    """The leg's RTP address, to stand in our SDP."""
+
+    leg: int
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class LegFailed:
+    """OpenLeg or ConnectLeg could not be done; the reason says why and what to change."""
+
+    leg: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegDropped:
+    """The engine gave a leg up (an internal fault); the tick went on without it."""
+
+    leg: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaylistEmptied:
+    """The playlist ran empty by playing (SEMS: noAudio)."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeparatorReached:
+    """A separator item became current and is gone."""
+
+    leg: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailed:
+    """A playlist item could not be played or recorded and was skipped."""
+
+    leg: int
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """One key press. `event` 0–9, 10 `*`, 11 `#`, 12–15 A–D; `source` is rtp or inband."""
+
+    leg: int
+    event: int
+    duration_ms: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class RtpTimedOut:
+    """Nothing arrived for longer than SetRtpTimeout allows; reported once until packets come again."""
+
+    leg: int
+    silent_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """A recording is complete on disk (also after CloseLeg). `reason`: asked, length, silence, closed or an error text."""
+
+    leg: int
+    path: str
+    length_ms: int
+    size_bytes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecordingStopped:
+    """A room's recording is complete: the files written."""
+
+    room: str
+    paths: tuple[str, ...]
+    length_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerChanged:
+    """A participant started or stopped being heard (with hysteresis). `level_db`: dBov, ≤ 0."""
+
+    room: str
+    leg: int
+    speaking: bool
+    level_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLoaded:
+    """Outcome of LoadPrompt; `error` is empty when the file can be played."""
+
+    request: int
+    path: str
+    length_ms: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Counters by name, e.g. packets_received, packets_sent, packets_dropped_malformed, packets_dropped_stranger, ticks_late, legs."""
+
+    request: int
+    leg: int
+    counters: dict[str, float] = field(default_factory=dict)
+
+
+COMMANDS: tuple[type, ...] = (
+    OpenLeg, ConnectLeg, CloseLeg, PlayItem, Enqueue, FlushPlaylist, SetLegAudio, SetPlayout, SetDigitDetection, SendDigit,
+    SetRtpTimeout, StartRecording, StopRecording, RoomPlay, StartRoomRecording, StopRoomRecording, LoadPrompt, QueryStatistics, Shutdown,
+)  # fmt: skip
+EVENTS: tuple[type, ...] = (
+    LegOpened, LegFailed, LegDropped, PlaylistEmptied, SeparatorReached, ItemFailed, DigitPressed, RtpTimedOut, RecordingStopped,
+    RoomRecordingStopped, SpeakerChanged, PromptLoaded, Statistics,
+)  # fmt: skip

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Frozen records as msgpack: the one format between hub, SIP process and media processes.
+
+A record is a frozen dataclass whose fields are None, bool, int, float, str, bytes, tuples, dicts or further records. On the wire it is
+an extension value (code 1) around ``[class name, field, field, …]``. Fields may be added at the end with a default: an older sender
+leaves them out, a newer sender's surplus is ignored. Unknown record names decode to ``Unknown`` so that one new message does not end
+a connection.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgpack
+
+VERSION = 1
+"""Raised when a record changes in a way that an older peer would misread; ``Hello`` carries it."""
+
+_RECORD = 1
+_MAX_MESSAGE_BYTES = 16 << 20
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hello:
+    """First record each way: protocol version, role (``hub``, ``sip``, ``media``) and pid."""
+
+    version: int
+    role: str
+    pid: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unknown:
+    """A record of a name that this process does not know."""
+
+    name: str
+
+
+class Codec:
+    """Packs and unpacks the given record classes. Keeps the state of one byte stream."""
+
+    def __init__(self, classes: Iterable[type]) -> None:
+        self._classes: dict[str, tuple[type, int]] = {
+            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in (Hello, *classes)
+        }
+        self._unpacker = msgpack.Unpacker(
+            use_list=False,
+            raw=False,
+            unicode_errors="surrogateescape",
+            strict_map_key=False,
+            ext_hook=self._decode,
+            max_buffer_size=_MAX_MESSAGE_BYTES,
+        )
+        self._packer = msgpack.Packer(default=self._encode, unicode_errors="surrogateescape", use_bin_type=True)
+
+    def pack(self, record: object) -> bytes:
+        """Return the bytes of one record. Raises TypeError for a field that msgpack cannot carry."""
+        packed: bytes = self._packer.pack(record)
+        return packed
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take bytes from the stream and yield each record completed by them.
+
+        Raises ValueError when the bytes are no msgpack or a message is over 16 MiB: the connection is then useless.
+        """
+        self._unpacker.feed(data)
+        yield from self._unpacker
+
+    def _encode(self, record: object) -> msgpack.ExtType:
+        if not dataclasses.is_dataclass(record) or isinstance(record, type):
+            raise TypeError(f"{type(record).__name__} cannot travel between processes")
+        body = [type(record).__name__, *(getattr(record, f.name) for f in dataclasses.fields(record))]
+        return msgpack.ExtType(
+            _RECORD, msgpack.packb(body, default=self._encode, unicode_errors="surrogateescape", use_bin_type=True)
+        )
+
+    def _decode(self, code: int, data: bytes) -> object:
+        if code != _RECORD:
+            return Unknown(f"extension {code}")
+        name, *fields = msgpack.unpackb(
+            data, use_list=False, unicode_errors="surrogateescape", strict_map_key=False, ext_hook=self._decode
+        )
+        known = self._classes.get(name)
+        if known is None:
+            return Unknown(name)
+        cls, count = known
+        record: object = cls(*fields[:count])
+        return record
