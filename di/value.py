@@ -21,6 +21,7 @@ own ``==`` does not give; use ``equal`` or ``index_key``.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Hashable, Iterator
 
 Value = object
@@ -98,7 +99,7 @@ def index_key(value: Value) -> Hashable:
     if k is Kind.STRUCT:
         assert isinstance(value, dict)
         return (k, frozenset((name, index_key(v)) for name, v in value.items()))
-    if k is Kind.DOUBLE and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return (k, object())
     return (k, value)
 
