@@ -79,12 +79,17 @@ class Codec:
     def _decode(self, code: int, data: bytes) -> object:
         if code != _RECORD:
             return Unknown(f"extension {code}")
-        name, *fields = msgpack.unpackb(
+        body = msgpack.unpackb(
             data, use_list=False, unicode_errors="surrogateescape", strict_map_key=False, ext_hook=self._decode
         )
-        known = self._classes.get(name)
+        if not isinstance(body, tuple) or not body or not isinstance(body[0], str):
+            raise ValueError("a record must be [name, field, …]")
+        known = self._classes.get(body[0])
         if known is None:
-            return Unknown(name)
+            return Unknown(body[0])
         cls, count = known
-        record: object = cls(*fields[:count])
+        try:
+            record: object = cls(*body[1 : count + 1])
+        except TypeError as error:
+            raise ValueError(f"{body[0]}: {error}") from None
         return record
