@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SEMS's configuration syntax: text in, keys with value, file and line out (spec core.md §1).
+
+    key = value            # unquoted: ends at blank, '#' or end of line
+    key = "a value"        # quoted: kept as it stands, also a \\" inside
+    @more.conf             # include; relative names are looked up in plugin_config_path
+
+Only `ConfigFile.read` touches a disk; `parse` is the pure part. What a key means is decided in `di.options`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from di.errors import ConfigError
+
+_MAX_INCLUDE_DEPTH = 16
+_KEY = re.compile(r"[^\s=#\"@][^\s=#\"]*")
+_EXPECTED = "expected `key = value`, `@file` or a comment"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key's value as written, and where it was written."""
+
+    value: str
+    file: str
+    line: int
+
+
+@dataclass
+class ConfigFile:
+    """The keys of one configuration file with its includes. `found` is False for a file that does not exist."""
+
+    name: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    found: bool = True
+
+    @classmethod
+    def empty(cls, name: str) -> ConfigFile:
+        """A file without keys: every option keeps its default. `name` appears in messages."""
+        return cls(name, found=False)
+
+    @classmethod
+    def read(cls, path: Path | str, include_dir: Path | str | None = None) -> ConfigFile:
+        """Read a file and what it includes; relative includes are taken from `include_dir`, else from the file's own folder.
+
+        Raises ConfigError for a syntax error, an unreadable file or a failing include.
+        """
+        path = Path(path)
+        conf = cls(str(path))
+        parse(_load(path, ""), conf, Path(include_dir) if include_dir is not None else path.parent, lambda p: _load(p, str(path)))
+        return conf
+
+    def get(self, key: str, default: str = "") -> str:
+        """The value as text, for the few keys that are needed before the options are read."""
+        entry = self.entries.get(key)
+        return default if entry is None else entry.value
+
+
+def _load(path: Path, wanted_by: str) -> str:
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = f"cannot be read ({reason}); " + (f"it is included by {wanted_by}" if wanted_by else "name an existing file")
+        raise ConfigError(str(path), 0, "", hint) from error
+
+
+def parse(text: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path], str], file: str = "", depth: int = 0) -> Path:
+    """Add the keys of `text` to `conf`. Returns the include folder, which `plugin_config_path` changes as soon as it is seen.
+
+    Raises ConfigError with file and line; any text gives keys or that error.
+    """
+    file = file or conf.name
+    for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), 1):
+        line = raw.strip(" \t")
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("@"):
+            target = line[1:].split("#", 1)[0].strip(" \t\"")
+            include_dir = _include(target, conf, include_dir, load, file, number, depth)
+            continue
+        key, value = _split(line, file, number)
+        if key in conf.entries:
+            old = conf.entries[key]
+            conf.warnings.append(f"{file}:{number}: {key} is set again (before: {old.file}:{old.line}); the last one counts")
+        if key == "plugin_config_path":
+            value = value if value.endswith("/") else value + "/"
+            include_dir = _relative_to(Path(value), Path(conf.name).parent)
+        conf.entries[key] = Entry(value, file, number)
+    return include_dir
+
+
+def _relative_to(path: Path, folder: Path) -> Path:
+    """A relative `plugin_config_path` is taken from the configuration file's folder when it does not exist here."""
+    return path if path.is_absolute() or path.is_dir() else folder / path
+
+
+def _include(
+    target: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path], str], file: str, number: int, depth: int
+) -> Path:
+    if not target:
+        raise ConfigError(file, number, "", "`@` needs a file name, e.g. @local.conf")
+    if depth >= _MAX_INCLUDE_DEPTH:
+        raise ConfigError(file, number, "", f"includes nest deeper than {_MAX_INCLUDE_DEPTH}: does {target} include itself?")
+    path = Path(target) if target.startswith("/") else include_dir / target
+    try:
+        included = load(path)
+    except ConfigError as error:
+        raise ConfigError(file, number, "@" + target, error.hint) from error
+    return parse(included, conf, include_dir, load, str(path), depth + 1)
+
+
+def _split(line: str, file: str, number: int) -> tuple[str, str]:
+    match = _KEY.match(line)
+    if match is None:
+        raise ConfigError(file, number, "", _EXPECTED)
+    key = match.group()
+    rest = line[match.end() :].lstrip(" \t")
+    if not rest.startswith("="):
+        raise ConfigError(file, number, key, f"`=` is missing; {_EXPECTED}")
+    rest = rest[1:].lstrip(" \t")
+    if rest.startswith('"'):
+        return key, _quoted(rest, key, file, number)
+    value = re.match(r"[^ \t#]*", rest)
+    assert value is not None
+    after = rest[value.end() :].lstrip(" \t")
+    if after and not after.startswith("#"):
+        raise ConfigError(file, number, key, f"a value with blanks needs quotes: {key} = \"{rest.split('#')[0].strip()}\"")
+    return key, value.group()
+
+
+def _quoted(rest: str, key: str, file: str, number: int) -> str:
+    match = re.match(r'"((?:\\"|[^"])*)"', rest)
+    if match is None:
+        raise ConfigError(file, number, key, 'the closing `"` is missing')
+    after = rest[match.end() :].lstrip(" \t")
+    if after and not after.startswith("#"):
+        raise ConfigError(file, number, key, f"nothing may follow the closing quote, but there is {after[:20]!r}")
+    return match.group(1)

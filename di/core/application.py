@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an application implements: the callbacks of a call, with SEMS's defaults (spec core.md §7.3).
+
+Each callback may be a plain method or `async`. A session runs one at a time, in the order of events; one that waits holds back that
+session's further events and nobody else's. One that raises ends its own call (500 or BYE) with a line in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, TypeAlias
+
+from di.core.events import EventPosted, RoomChanged
+
+if TYPE_CHECKING:
+    from di.core.session import Session
+    from di.sip_records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
+
+Outcome: TypeAlias = Awaitable[None] | None
+
+
+class Application:
+    """The logic of one call. The base class answers, does nothing, and goes when the peer goes."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def on_invite(self, session: Session) -> Outcome:
+        """An INVITE came. May raise Refused. When it returns without having answered or called `defer_answer`, the call is accepted."""
+
+    def on_outgoing_invite(self) -> Outcome:
+        """Our INVITE is about to be sent; `session.dial_headers` may still be changed."""
+
+    def on_ringing(self, progress: CallProgressed) -> Outcome:
+        """A provisional reply above 100 to our INVITE."""
+
+    def on_early_session_start(self) -> Outcome:
+        """Media is negotiated while the call is not answered yet (183)."""
+
+    def on_session_start(self) -> Outcome:
+        """The call is up and has media."""
+
+    def on_connected(self, confirmed: CallConfirmed) -> Outcome:
+        """The dialog is up (ACK or 2xx); `on_session_start` follows as soon as media is negotiated."""
+
+    def on_media_changed(self) -> Outcome:
+        """A re-INVITE or UPDATE changed direction, address or codec; the leg has been told already."""
+
+    def on_failure(self, code: int, reason: str) -> Outcome:
+        """Our INVITE failed; the session ends."""
+
+    def on_digit(self, event: int, duration_ms: int) -> Outcome:
+        """A key: 0–9, 10 `*`, 11 `#`, 12–15 A–D, each press once whichever way it came."""
+
+    def on_playlist_empty(self) -> Outcome:
+        """Everything queued has been played."""
+
+    def on_separator(self, number: int) -> Outcome:
+        """A separator item was reached."""
+
+    def on_room(self, change: RoomChanged) -> Outcome:
+        """Somebody came to or left the room that this session is in."""
+
+    def on_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
+        """The peer hung up."""
+
+    def on_cancel(self) -> Outcome:
+        """The peer gave up before the call was answered."""
+
+    def on_remote_disappeared(self) -> Outcome:
+        """The dialog was lost: no ACK, session timer, 408 or 481, or the SIP process died."""
+
+    def on_timer(self, id: int) -> Outcome:
+        """A timer of this session ran out."""
+
+    def on_event(self, event: EventPosted) -> Outcome:
+        """Something was posted to this session."""
+
+    def on_system(self, kind: str) -> Outcome:
+        """`shutdown`, `user1` or `user2`. The default ends the call on shutdown."""
+        if kind == "shutdown":
+            self.session.stop()
+        return None
+
+    def on_request(self, request: RequestReceived) -> Outcome:
+        """A request in the dialog that the core does not answer itself. The default answers 501 where an answer is wanted."""
+        if request.reply_wanted:
+            self.session.reply(request, 501, "Not Implemented")
+        return None
+
+    def on_reply(self, reply: ReplyReceived) -> Outcome:
+        """The final reply to a request that this session sent."""
+
+    def on_rtp_timeout(self) -> Outcome:
+        """No RTP for `dead_rtp_time`. The default ends the call."""
+        self.session.stop()
+        return None
+
+    def on_media_event(self, record: object) -> Outcome:
+        """Other news from the media process: RecordingStopped, ItemFailed, SpeakerChanged, …"""
+
+    def on_destroy(self) -> Outcome:
+        """The call is over and the session goes away; called once, last."""

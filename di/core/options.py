@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""sems.conf: the keys of spec core.md §3 that have a meaning here, and those that are accepted without one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from di.options import option
+
+LOG_LEVELS = {"error": 0, "err": 0, "warning": 1, "warn": 1, "info": 2, "debug": 3, "dbg": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """`N;code;reason`: refuse with that reply from N on; N 0 is off."""
+
+    count: int
+    code: int
+    reason: str
+
+
+def parse_limit(text: str) -> Limit:
+    """Read `N;code;reason` (spec core.md §3.4); code and reason may be left out."""
+    match = re.fullmatch(r"([0-9]{1,9})(?:;([1-6][0-9]{2})(?:;([^;\r\n]+))?)?", text)
+    if match is None:
+        raise ValueError('right is "N;code;reason", e.g. "1000;503;Server overload"; N = 0 switches it off')
+    return Limit(int(match[1]), int(match[2] or 503), match[3] or "Server overload")
+
+
+def parse_level(text: str) -> int:
+    """Read a log level: 0–3 or its name in any case."""
+    level = int(text) if text in ("0", "1", "2", "3") else LOG_LEVELS.get(text.lower())
+    if level is None:
+        raise ValueError("right is 0 to 3, or error, warning, info or debug")
+    return level
+
+
+def parse_reply(text: str) -> tuple[int, str]:
+    """Read `code reason`, as shutdown_mode_reply has it."""
+    match = re.fullmatch(r"([3-6][0-9]{2}) ([^\r\n]+)", text)
+    if match is None:
+        raise ValueError('right is "code reason" with a code from 300 to 699, e.g. "503 Server shutting down"')
+    return int(match[1]), match[2]
+
+
+def _strict_yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("right is yes or no")
+    return text == "yes"
+
+
+def _names(separator: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(separator) if part.strip())
+
+    return parse
+
+
+@dataclass(frozen=True)
+class CoreOptions:
+    """sems.conf. Addresses have no default that listens beyond this machine."""
+
+    sip_ip: str = option("127.0.0.1", help="Address (or device) that SIP listens on.")
+    sip_port: int = option(5060, help="UDP and TCP port of SIP; 0 is 5060.", minimum=0, maximum=65535)
+    media_ip: str = option("", help="Address (or device) for RTP; empty: the one of SIP.")
+    public_ip: str = option("", help="Address that stands in Contact and SDP instead of the local one.")
+    rtp_low_port: int = option(10000, help="First RTP port.", minimum=1, maximum=65535)
+    rtp_high_port: int = option(19999, help="Last RTP port.", minimum=1, maximum=65535)
+    load_plugins: str = option("", help="Plug-ins to load, in order, separated by `;`.")
+    plugin_config_path: str = option("", help="Folder of the `<module>.conf` files; empty: etc/ beside this file's folder.")
+    application: str = option("", help="Application for a call: a name, or $(mapping), $(apphdr), $(ruri.user), $(ruri.param).")
+    loglevel: int = option(2, help="0 error, 1 warning, 2 info, 3 debug (or the names).", parse=parse_level)
+    stderr: bool = option(False, help="Log to stderr.", parse=_strict_yes)
+    fork: bool = option(False, help="Run in the background; cordboard stays in the foreground unless this says yes.", parse=_strict_yes)
+    session_limit: Limit = option(Limit(0, 503, "Server overload"), help="Refuse calls from N on: N;code;reason.", parse=parse_limit)
+    options_session_limit: Limit = option(
+        Limit(0, 503, "Server overload"), help="Answer OPTIONS with this from N calls on: N;code;reason.", parse=parse_limit
+    )
+    cps_limit: Limit = option(Limit(0, 503, "Server overload"), help="Refuse above N calls per second: N;code;reason.", parse=parse_limit)
+    shutdown_mode_reply: tuple[int, str] = option(
+        (503, "Server shutting down"), help="Answer to calls in shutdown mode: code reason.", parse=parse_reply
+    )
+    max_shutdown_time: int = option(10, help="How long a stop waits for calls to end; 0: for ever.", unit="s", maximum=86400)
+    dead_rtp_time: int = option(300, help="A call without RTP for so long ends; 0 switches it off.", unit="s", maximum=86400)
+    codec_order: tuple[str, ...] = option((), help="Codecs to offer first, separated by commas.", parse=_names(","))
+    exclude_payloads: tuple[str, ...] = option((), help="Codecs not to use, separated by `;`.", parse=_names(";"))
+    signature: str = option("", help="Text of Server and User-Agent headers.")
+    use_default_signature: bool = option(False, help="Use the built-in signature, whatever `signature` says.")
+    outbound_proxy: str = option("", help="URI that calls out are sent through.")
+    next_hop: str = option("", help="host[:port][/transport] that calls out are sent to, instead of the Request-URI's host.")
+    log_sessions: bool = option(False, help="One line in the log for each call's begin and end.")
+    force_symmetric_rtp: bool = option(True, help="Send RTP to where the peer's RTP comes from.")
+    reliable_provisional: str = option(
+        "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
+    )
+    max_calls: int = option(4096, help="How many calls the SIP process is made for.", minimum=1, maximum=65000)
+    tls_port: int = option(0, help="Port of SIP over TLS; 0: none.", maximum=65535)
+    tls_certificate: str = option("", help="File with the certificate chain for SIP over TLS.")
+    tls_key: str = option("", help="File with the certificate's key.")
+
+    IGNORED: ClassVar[tuple[str, ...]] = tuple(
+        "plugin_path exclude_plugins load_plugins_rtld_global interfaces sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "
+        "force_outbound_proxy next_hop_1st_req next_hop_for_replies proxy_sticky_auth force_outbound_if use_raw_sockets dscp_sip "
+        "dscp_rtp sip_nat_handling disable_dns_srv ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag default_bl_ttl "
+        "udp_rcvbuf sip_server_threads accept_forked_dialogs max_forwards syslog_facility log_events unhandled_reply_loglevel "
+        "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads media_processor_threads "
+        "rtp_receiver_threads single_codec_in_ok ignore_rtpxheaders dtmf_detector enable_zrtp* resampling_library "
+        "dump_conference_streams dump_conference_path transcoder_*_stats_hdr options_transcoder_* rtp_mux_*".split()  # noqa: SIM905
+    )
+    """SEMS keys (shell patterns) that are accepted and have no effect here; a note in the log says so."""

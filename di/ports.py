@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the core needs from outside, as protocols. Shells implement them; tests hand in fakes (tests/support)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Protocol
+
+from di.value import Value
+
+
+class TimerHandle(Protocol):
+    """Something that was asked for later and can be called off."""
+
+    def cancel(self) -> None:
+        """Call it off; without effect when it has run."""
+
+
+class Clock(Protocol):
+    """Time, randomness and "later". The real one is `di.core.clock.LoopClock`; a test's jumps by hand."""
+
+    random: Random
+
+    def now_ns(self) -> int:
+        """Monotonic time."""
+
+    def epoch_s(self) -> float:
+        """Wall-clock time, seconds since 1970."""
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run a callback in the loop after what runs now."""
+
+    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> TimerHandle:
+        """Run a callback in the loop after a while."""
+
+
+class SipPort(Protocol):
+    """The way to the SIP process: takes the commands of `di.sip_records`. Its events go to `Sessions.on_sip_event`."""
+
+    def send(self, command: object) -> None:
+        """Hand a command over; without effect while the process is down (its calls have ended then)."""
+
+
+class MediaPort(Protocol):
+    """The way to the media process: takes the commands of `media.control.records`. Its events go to `Sessions.on_media_event`."""
+
+    def send(self, command: object) -> None:
+        """Hand a command over; without effect while the process is down."""
+
+
+class MonitoringHooks(Protocol):
+    """What the core writes into the monitoring store. The default does nothing: the module may be left out (spec monitoring.md §4)."""
+
+    def log(self, id: str, **attributes: Value) -> None:
+        """Set attributes of a record."""
+
+    def log_add(self, id: str, name: str, value: Value) -> None:
+        """Append a value to an attribute."""
+
+    def mark_finished(self, id: str) -> None:
+        """The record's call is over."""
+
+
+class NoMonitoring:
+    """`MonitoringHooks` without the module loaded."""
+
+    def log(self, id: str, **attributes: Value) -> None:
+        """Nothing."""
+
+    def log_add(self, id: str, name: str, value: Value) -> None:
+        """Nothing."""
+
+    def mark_finished(self, id: str) -> None:
+        """Nothing."""

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything a plug-in may use, in one record that `di.boot` fills. There are no globals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from di.core.applications import Applications
+from di.core.event_queues import EventQueues
+from di.core.options import CoreOptions
+from di.ports import Clock, MonitoringHooks, NoMonitoring
+from di.registry import Registry
+
+if TYPE_CHECKING:
+    from di.access import Access
+    from di.core.sessions import Sessions
+    from di.events import EventLog
+
+
+@dataclass
+class Services:
+    """The hub's parts. `monitoring` does nothing until that module replaces it; `conf_dir` is where `<module>.conf` files live."""
+
+    registry: Registry
+    clock: Clock
+    sessions: Sessions
+    applications: Applications
+    queues: EventQueues
+    events: EventLog
+    access: Access
+    core: CoreOptions
+    conf_dir: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    monitoring: MonitoringHooks = field(default_factory=NoMonitoring)
+    loaded: list[str] = field(default_factory=list)
