@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What core and modules write into the store, and what the store writes into the event log (spec monitoring.md §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from di.events import EventLog
+from di.monitoring.store import OnChange, Store, copy_value
+from di.value import Value
+
+CHANGE = "monitoring_change"
+"""Attribute of a monitoring.changed event that says what happened, unless attributes were simply set."""
+
+
+class StoreHooks:
+    """`di.ports.MonitoringHooks` over the store, with the rest that in-process modules need."""
+
+    def __init__(self, store: Store, epoch_s: Callable[[], float]) -> None:
+        self.store = store
+        self._epoch_s = epoch_s
+
+    def log(self, id: str, **attributes: Value) -> None:
+        """Set attributes of a record."""
+        self.store.set(id, attributes)
+
+    def log_add(self, id: str, name: str, value: Value) -> None:
+        """Append a value to an attribute."""
+        self.store.add(id, name, value)
+
+    def mark_finished(self, id: str) -> None:
+        """The record's call is over."""
+        self.store.mark_finished(id, int(self._epoch_s()))
+
+
+def publisher(events: EventLog) -> OnChange:
+    """Return a function that turns each change of the store into a monitoring.changed event."""
+
+    def publish(what: str, id: str, attributes: dict[str, Value]) -> None:
+        shown = {name: copy_value(value) for name, value in attributes.items()}
+        if what != "set":
+            shown[CHANGE] = what
+        events.publish("monitoring.changed", call=id, attributes=shown)
+
+    return publish

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Index of the monitoring store: (attribute, value) → ids, kept on every write, so that a look-up costs what it returns.
+
+    attribute ─► key of value ─► id                 (one record has it: no set, half the memory)
+                              └► {id, id, …}        (several have it)
+
+Scalars are keys by value and type. Arrays, structs and NaN share one key per attribute, COMPOUND: appending to an array must not cost
+its length, so what is found there still has to be compared. Undef is not indexed; "missing" is the complement of everything else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator
+from collections.abc import Set as AbstractSet
+
+from di.value import Value, index_key
+
+_EMPTY: frozenset[str] = frozenset()
+
+
+class _Compound:
+    """The one key of all values that are compared rather than looked up."""
+
+
+COMPOUND: Hashable = _Compound()
+
+
+def key_of(value: Value) -> Hashable:
+    """The index key of a value: equal scalars have equal keys, different ones different keys."""
+    kind = type(value)
+    if kind is str:
+        return value  # the common case, without a tuple; no other key is a str
+    if kind in (list, tuple, dict) or (isinstance(value, float) and math.isnan(value)):
+        return COMPOUND
+    return index_key(value)
+
+
+class AttributeIndex:
+    """Which ids have which value of which attribute."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, dict[Hashable, str | set[str]]] = {}
+        self._count: dict[str, int] = {}
+
+    def add(self, attribute: str, value: Value, id: str) -> None:
+        """Note that record `id` now has this value. Undef is ignored."""
+        if value is None:
+            return
+        keys = self._ids.setdefault(attribute, {})
+        key = key_of(value)
+        present = keys.get(key)
+        if present is None:
+            keys[key] = id
+        elif type(present) is set:
+            present.add(id)
+        else:
+            assert isinstance(present, str)
+            keys[key] = {present, id}
+        self._count[attribute] = self._count.get(attribute, 0) + 1
+
+    def remove(self, attribute: str, value: Value, id: str) -> None:
+        """Note that record `id` no longer has this value, which it had."""
+        if value is None:
+            return
+        keys = self._ids[attribute]
+        key = key_of(value)
+        present = keys[key]
+        if type(present) is set:
+            present.remove(id)
+        if not present or type(present) is not set:
+            del keys[key]
+        self._count[attribute] -= 1
+        if not keys:
+            del self._ids[attribute], self._count[attribute]
+
+    def replace(self, attribute: str, old: Value, new: Value, id: str) -> bool:
+        """Note that a record's value went from `old` to `new`. False when both are the same scalar and nothing had to be done."""
+        key = key_of(new)
+        if key == key_of(old):
+            return key is COMPOUND
+        self.remove(attribute, old, id)
+        self.add(attribute, new, id)
+        return True
+
+    def find(self, attribute: str, value: Value) -> AbstractSet[str]:
+        """The ids under the value's key; for COMPOUND a superset of the answer. A live set: copy it before the next write."""
+        present = self._ids.get(attribute, {}).get(key_of(value))
+        if present is None:
+            return _EMPTY
+        return present if isinstance(present, set) else {present}
+
+    def count(self, attribute: str) -> int:
+        """How many records have the attribute with any value but Undef."""
+        return self._count.get(attribute, 0)
+
+    def texts(self, attribute: str) -> list[str]:
+        """Every distinct string value of an attribute."""
+        return [key for key in self._ids.get(attribute, ()) if type(key) is str]
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Attribute and number of its distinct keys, for statistics."""
+        for attribute, keys in self._ids.items():
+            yield attribute, len(keys)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._ids.clear()
+        self._count.clear()

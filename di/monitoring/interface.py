@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DI module `monitoring`: SEMS's functions over the store, with their exact answers (spec monitoring.md §3)."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Awaitable, Callable
+
+from di.errors import OutOfBounds, TypeMismatch
+from di.filter import Pairs, parse_pair
+from di.monitoring import scan
+from di.monitoring.regex import BadPattern, compile_basic
+from di.monitoring.samples import SECOND_US, Samples, Window, last_seconds
+from di.monitoring.store import Store, copy_value
+from di.registry import RawArgs, di_method
+from di.value import LongLong, Value
+
+log = logging.getLogger(__name__)
+_TIMEVAL = struct.Struct("@ll")
+
+
+def _ok() -> list[Value]:
+    return [0, "OK"]
+
+
+class Monitoring:
+    """Attributes, life cycle and samples of calls, by id. `epoch_s` is the wall clock."""
+
+    def __init__(self, store: Store, samples: Samples, epoch_s: Callable[[], float]) -> None:
+        self._store, self._samples, self._epoch_s = store, samples, epoch_s
+
+    def _now_s(self) -> int:
+        return int(self._epoch_s())
+
+    def _now_us(self) -> int:
+        return int(self._epoch_s() * SECOND_US)
+
+    # --- attributes (§3.1) ---
+
+    @di_method("log", "set")
+    def log(self, id: str, *pairs: Value) -> list[Value]:
+        """Set attributes of a record: id, key, value, key, value … The record is created."""
+        attributes: dict[str, Value] = {}
+        problem: Exception | None = None
+        for at in range(0, len(pairs), 2):
+            name = pairs[at]
+            if type(name) is not str:
+                problem = TypeMismatch(f"monitoring.log: key {at // 2} must be a string, not {type(name).__name__}")
+                break
+            if at + 1 >= len(pairs):
+                problem = OutOfBounds(f"monitoring.log: the value of {name!r} is missing")
+                break
+            attributes[name] = pairs[at + 1]
+        self._store.set(id, attributes)  # the pairs before a faulty one are stored, as in SEMS
+        if problem is not None:
+            raise problem
+        return _ok()
+
+    @di_method("logAdd", "add")
+    def add(self, id: str, key: str, value: Value) -> list[Value]:
+        """Append a value to an attribute, which becomes an array. The record is created."""
+        self._store.add(id, key, value)
+        return _ok()
+
+    @di_method("inc")
+    def inc(self, id: str, key: str) -> list[Value]:
+        """Add 1 to an integer attribute; anything that is no integer counts as 0. The record is created."""
+        self._store.add_count(id, key, 1)
+        return _ok()
+
+    @di_method("dec")
+    def dec(self, id: str, key: str) -> list[Value]:
+        """Subtract 1 from an integer attribute; anything that is no integer counts as 0. The record is created."""
+        self._store.add_count(id, key, -1)
+        return _ok()
+
+    @di_method("addCount", listed=False)
+    def add_count(self, id: str, key: str, amount: int) -> list[Value]:
+        """Add an amount to an integer attribute; anything that is no integer counts as 0. The record is created."""
+        self._store.add_count(id, key, amount)
+        return _ok()
+
+    # --- samples (§3.4) ---
+
+    @di_method("addSample")
+    def add_sample(self, id: str, name: str, *rest: Value) -> list[Value]:
+        """Add a sample: id, name, count = 1, time = now (a native struct timeval); or id, name, time."""
+        count, time_us = 1, None
+        if rest and type(rest[0]) is bytes:
+            time_us = _timeval_us(rest[0])
+        elif rest and type(rest[0]) is int:
+            count = rest[0]
+            if len(rest) > 1 and type(rest[1]) is bytes:
+                time_us = _timeval_us(rest[1])
+        self._samples.add(id, name, count, self._now_us() if time_us is None else time_us)
+        return _ok()
+
+    # --- life cycle (§3.2) ---
+
+    @di_method("markFinished")
+    def mark_finished(self, id: str) -> list[Value]:
+        """Mark a record finished now, unless it is already. The record is created."""
+        self._store.mark_finished(id, self._now_s())
+        return _ok()
+
+    @di_method("setExpiration")
+    def set_expiration(self, id: str, epoch: int) -> list[Value]:
+        """Set the time (seconds since 1970) from which a record counts as finished; 0 makes it active again. The record is created."""
+        self._store.set_expiration(id, epoch)
+        return _ok()
+
+    @di_method("erase")
+    def erase(self, id: str) -> list[Value]:
+        """Remove one record and its samples."""
+        self._store.erase(id)
+        self._samples.erase(id)
+        return _ok()
+
+    @di_method("eraseByFilter")
+    def erase_by_filter(self, filters: RawArgs) -> list[Value]:
+        """Remove the records that listByFilter would return, and return their ids: [attribute, value], …"""
+        ids = self._find(filters)
+        for id in ids:
+            self._store.erase(id)
+        return [*ids]
+
+    @di_method("clear")
+    def clear(self) -> list[Value]:
+        """Remove all records and samples."""
+        self._store.clear()
+        self._samples.clear()
+        return _ok()
+
+    @di_method("clearFinished")
+    def clear_finished(self) -> list[Value]:
+        """Remove all finished records with their samples."""
+        for id in self._store.erase_finished(self._now_s()):
+            self._samples.erase(id)
+        return _ok()
+
+    # --- reading (§3.3) ---
+
+    @di_method("get", changes=False)
+    def get(self, id: str) -> list[Value]:
+        """A record's attributes as [struct], or [] when there is no such record."""
+        return [copy_value(self._store.get(id))] if id in self._store else []
+
+    @di_method("getSingle", listed=False, changes=False)
+    def get_single(self, id: str, key: str) -> list[Value]:
+        """One attribute as [value], or [] when record or attribute is missing."""
+        attributes = self._store.get(id) or {}
+        return [copy_value(attributes[key])] if key in attributes else []
+
+    @di_method("getAttribute", changes=False)
+    def get_attribute(self, attr: str) -> list[Value] | None:
+        """[[id, value], …] of all records; a missing attribute is Undef. Undef when the store is empty."""
+        return [_pair(id, attributes, attr) for id, attributes in self._store.items()] or None
+
+    @di_method("getAttributeActive", changes=False)
+    def get_attribute_active(self, attr: str) -> list[Value]:
+        """[[id, value], …] of the active records; a missing attribute is Undef."""
+        return [_pair(id, self._store.get(id), attr) for id in self._store.active_ids(self._now_s())]
+
+    @di_method("getAttributeFinished", changes=False)
+    def get_attribute_finished(self, attr: str) -> list[Value]:
+        """[[id, value], …] of the finished records; a missing attribute is Undef."""
+        return [_pair(id, self._store.get(id), attr) for id in self._store.finished_ids(self._now_s())]
+
+    @di_method("getCount", changes=False)
+    def get_count(self, id: str, name: str, *window: Value) -> list[Value]:
+        """Sum the samples of the last seconds: id, name, seconds = 1; or id, name, now, from, to (native struct timevals)."""
+        return [self._samples.count(id, name, self._window(window))]
+
+    @di_method("getAllCounts", listed=False, changes=False)
+    def get_all_counts(self, id: str, *window: Value) -> dict[str, LongLong]:
+        """Sum the samples of every name of an id: id, seconds = 1, now; or id, now, from, to (native struct timevals)."""
+        seconds_first = len(window) > 1 and type(window[0]) is int and type(window[1]) is bytes
+        if seconds_first:
+            now_us = _timeval_us(window[1]) or self._now_us()
+            assert isinstance(window[0], int)
+            return self._samples.counts(id, last_seconds(now_us, window[0]))
+        return self._samples.counts(id, self._window(window))
+
+    def _window(self, args: tuple[Value, ...]) -> Window:
+        if args and type(args[0]) is int:
+            return last_seconds(self._now_us(), args[0])
+        times_us = [_timeval_us(arg) for arg in args[:3] if type(arg) is bytes]
+        if not times_us:
+            return last_seconds(self._now_us(), 1)
+        now_us = times_us[0] or self._now_us()
+        from_us = times_us[1] if len(times_us) > 1 else now_us - SECOND_US
+        to_us = times_us[2] if len(times_us) > 2 and times_us[0] else now_us
+        return Window(now_us, from_us, to_us)
+
+    @di_method("list", changes=False)
+    def list_all(self) -> list[Value]:
+        """The ids of all records."""
+        return [*self._store.ids()]
+
+    @di_method("listByFilter", changes=False)
+    def list_by_filter(self, filters: RawArgs) -> list[Value]:
+        """The ids of records that match every filter, by value and type: [attribute, value], … Without a filter: all."""
+        return [*self._find(filters)]
+
+    def _find(self, filters: object) -> list[str]:
+        if not self._store:
+            return []
+        if not isinstance(filters, list):
+            raise TypeMismatch("a filter is an array of [attribute, value] pairs")
+        pairs: Pairs = ()
+        for pair in filters:
+            try:
+                pairs += (parse_pair(pair),)
+            except (TypeMismatch, OutOfBounds):
+                if self._store.find(pairs):  # SEMS looks at a pair only when some record matches those before it
+                    raise
+                return []
+        return self._store.find(pairs)
+
+    @di_method("listByRegex", changes=False)
+    def list_by_regex(self, attr: str, regex: str) -> list[Value] | Awaitable[list[Value]]:
+        """The ids of records whose attribute is a string that matches a POSIX basic regular expression somewhere."""
+        try:
+            matches = compile_basic(regex)
+        except BadPattern as error:
+            log.error("listByRegex: pattern %.80r: %s", regex, error)
+            return []
+        return scan.by_text(self._store, attr, matches)
+
+    @di_method("listFinished", changes=False)
+    def list_finished(self) -> list[Value]:
+        """The ids of the finished records."""
+        return [*self._store.finished_ids(self._now_s())]
+
+    @di_method("listActive", changes=False)
+    def list_active(self) -> list[Value]:
+        """The ids of the records that are not finished."""
+        return [*self._store.active_ids(self._now_s())]
+
+
+def _pair(id: str, attributes: dict[str, Value] | None, name: str) -> list[Value]:
+    return [id, copy_value(attributes.get(name)) if attributes else None]
+
+
+def _timeval_us(blob: Value) -> int:
+    """Read a native `struct timeval`. Raises TypeMismatch for another length."""
+    if not isinstance(blob, bytes) or len(blob) != _TIMEVAL.size:
+        raise TypeMismatch(f"a time must be a struct timeval of {_TIMEVAL.size} bytes")
+    seconds, microseconds = _TIMEVAL.unpack(blob)
+    return int(seconds) * SECOND_US + int(microseconds)

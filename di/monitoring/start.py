@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start and stop of the monitoring module: joins store, DI interface, hooks, event log and collector."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from di.monitoring.hooks import StoreHooks, publisher
+from di.monitoring.interface import Monitoring
+from di.monitoring.options import Options
+from di.monitoring.samples import Samples
+from di.monitoring.store import Store
+from di.monitoring.subscriptions import calls_snapshot
+from di.ports import NoMonitoring
+
+if TYPE_CHECKING:
+    from di.plugin import Closer
+    from di.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def start(services: Services, options: Options) -> Closer:
+    """Publish the DI interface and put the store behind `services.monitoring`. The closer undoes both."""
+    epoch_s = services.clock.epoch_s
+    store = Store(publisher(services.events) if options.publish_changes else None)
+    samples = Samples(options.retain_samples_s)
+    interface = Monitoring(store, samples, epoch_s)
+    services.registry.register("monitoring", interface)
+    services.monitoring = StoreHooks(store, epoch_s)
+    services.events.add_snapshot("calls", lambda chosen: calls_snapshot(store, chosen, int(epoch_s())))
+    collector: asyncio.Task[None] | None = None
+    if options.run_garbage_collector:
+        collector = asyncio.get_running_loop().create_task(
+            collect(interface, options.garbage_collector_interval), name="monitoring_gc"
+        )
+
+    def close() -> None:
+        if collector is not None:
+            collector.cancel()
+        services.monitoring = NoMonitoring()
+        services.events.remove_snapshot("calls")
+        services.registry.unregister("monitoring")
+
+    return close
+
+
+async def collect(interface: Monitoring, interval_s: int) -> None:
+    """Remove finished records every so often (spec monitoring.md §1)."""
+    while True:
+        await asyncio.sleep(interval_s)
+        interface.clear_finished()

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The monitoring store: id → attributes, with an index, life cycle and standing queries (spec monitoring.md §2–3). Pure: time comes in.
+
+    write ─► record (one of 16 buckets) ─► index (attribute, value) ─► watches that mention the old or new value ─► `on_change`
+
+Records are bare dicts in dicts: a dict of plain values is invisible to Python's cycle collector, so a million records cost memory but
+no collection pauses. Enumeration order is SEMS's: bucket, then bytes of the id. Times are whole seconds since 1970, as in SEMS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+
+from di.filter import Pairs, matches
+from di.monitoring.index import COMPOUND, AttributeIndex, key_of
+from di.monitoring.watches import Notify, Watch, Watches
+from di.value import Value
+
+BUCKETS = 16
+Attributes = dict[str, Value]
+OnChange = Callable[[str, str, Attributes], None]
+"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned."""
+
+
+def bucket_of(id: str) -> int:
+    """XOR of the first five bytes, modulo 16 (spec monitoring.md §2)."""
+    mixed = 0
+    for byte in id[:5].encode("utf-8", "surrogateescape")[:5]:
+        mixed ^= byte
+    return mixed % BUCKETS
+
+
+def order_of(id: str) -> bytes:
+    """Sort key of SEMS's enumeration order."""
+    return bytes((bucket_of(id),)) + id.encode("utf-8", "surrogateescape")
+
+
+def copy_value(value: Value) -> Value:
+    """Copy containers deeply, as AmArg assignment does; scalars are shared."""
+    if isinstance(value, (list, tuple)):
+        return [copy_value(element) for element in value]
+    if isinstance(value, dict):
+        return {name: copy_value(element) for name, element in value.items()}
+    return value
+
+
+class Store:
+    """All records. A record's attributes are None until the first is written (AmArg Undef)."""
+
+    def __init__(self, on_change: OnChange | None = None) -> None:
+        self.on_change = on_change
+        self.index = AttributeIndex()
+        self._buckets: list[dict[str, Attributes | None]] = [{} for _ in range(BUCKETS)]
+        self._sorted: list[list[str] | None] = [[] for _ in range(BUCKETS)]
+        self._finished: dict[str, int] = {}
+        self._watches = Watches(self._matches)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._buckets))
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._buckets[bucket_of(id)]
+
+    # --- writing ---
+
+    def set(self, id: str, attributes: Attributes) -> None:
+        """Create the record if need be and replace attributes. Containers are copied."""
+        if not attributes:
+            return
+        record = self._record(id)
+        changes: list[tuple[str, Value, Value]] = []
+        for name, value in attributes.items():
+            self._put(record, id, name, copy_value(value), changes)
+        self._tell("set", id, attributes, changes)
+
+    def add(self, id: str, name: str, value: Value) -> None:
+        """Append to an attribute: absent becomes a one-element array, a scalar `[old, value]`."""
+        record = self._record(id)
+        old = record.get(name)
+        new = copy_value(value)
+        changes: list[tuple[str, Value, Value]] = []
+        if isinstance(old, list):
+            old.append(new)
+            changes.append((name, old, old))  # one key for all arrays, so the index stays as it is
+        else:
+            self._put(record, id, name, [new] if old is None else [old, new], changes)
+        self._tell("added", id, {name: value}, changes)
+
+    def add_count(self, id: str, name: str, amount: int) -> None:
+        """Add to an Int attribute; any other type restarts from 0. Wraps at 64 bits like a C long."""
+        record = self._record(id)
+        old = record.get(name)
+        total = (old if type(old) is int else 0) + amount
+        total = (total + 2**63) % 2**64 - 2**63
+        changes: list[tuple[str, Value, Value]] = []
+        self._put(record, id, name, total, changes)
+        self._tell("set", id, {name: total}, changes)
+
+    def _record(self, id: str) -> Attributes:
+        number = bucket_of(id)
+        bucket = self._buckets[number]
+        record = bucket.get(id)
+        if record is None:
+            new = id not in bucket
+            record = bucket[id] = {}
+            if new:
+                self._created(id, number)
+        return record
+
+    def _created(self, id: str, number: int) -> None:
+        self._sorted[number] = None
+        if self._watches:
+            self._watches.created(id)
+
+    def _put(
+        self, record: Attributes, id: str, name: str, value: Value, changes: list[tuple[str, Value, Value]]
+    ) -> None:
+        old = record.get(name)
+        record[name] = value
+        if self.index.replace(name, old, value, id):
+            changes.append((name, old, value))
+
+    def _tell(self, what: str, id: str, attributes: Attributes, changes: list[tuple[str, Value, Value]]) -> None:
+        if not changes and what == "set":
+            return
+        if self._watches:
+            self._watches.touched(id, changes)
+        if self.on_change is not None:
+            self.on_change(what, id, attributes)
+
+    # --- life cycle ---
+
+    def mark_finished(self, id: str, now_s: int) -> None:
+        """Mark a record finished now, creating it if need be; a time set earlier stays."""
+        self._touch(id)
+        if id not in self._finished:
+            self._finished[id] = now_s
+            self._tell("finished", id, {}, [])
+
+    def set_expiration(self, id: str, epoch_s: int) -> None:
+        """Set the time from which a record counts as finished; 0 makes it active."""
+        self._touch(id)
+        if epoch_s:
+            self._finished[id] = epoch_s
+        else:
+            self._finished.pop(id, None)
+
+    def _touch(self, id: str) -> None:
+        number = bucket_of(id)
+        if id not in self._buckets[number]:
+            self._buckets[number][id] = None
+            self._created(id, number)
+
+    def erase(self, id: str) -> bool:
+        """Remove one record; False when there was none."""
+        number = bucket_of(id)
+        bucket = self._buckets[number]
+        if id not in bucket:
+            return False
+        attributes = bucket.pop(id)
+        self._sorted[number] = None
+        self._finished.pop(id, None)
+        for name, value in (attributes or {}).items():
+            self.index.remove(name, value, id)
+        if self._watches:
+            self._watches.removed(id, attributes)
+        if self.on_change is not None:
+            self.on_change("removed", id, {})
+        return True
+
+    def erase_finished(self, now_s: int) -> list[str]:
+        """Remove all finished records and return their ids. Costs the finished and the expiring ones only."""
+        ids = self.finished_ids(now_s)
+        for id in ids:
+            self.erase(id)
+        return ids
+
+    def clear(self) -> None:
+        """Remove all records."""
+        for number, bucket in enumerate(self._buckets):
+            bucket.clear()
+            self._sorted[number] = None
+        self._finished.clear()
+        self.index.clear()
+        self._watches.cleared()
+        if self.on_change is not None:
+            self.on_change("cleared", "", {})
+
+    # --- reading ---
+
+    def get(self, id: str) -> Attributes | None:
+        """A record's attributes, to be read only; None when it has none or does not exist (see `in`)."""
+        return self._buckets[bucket_of(id)].get(id)
+
+    def ids(self) -> list[str]:
+        """All ids in order."""
+        return [id for number in range(BUCKETS) for id in self._in_order(number)]
+
+    def _in_order(self, number: int) -> list[str]:
+        order = self._sorted[number]
+        if order is None:
+            bucket = self._buckets[number]
+            order = sorted(bucket, key=None if all(map(str.isascii, bucket)) else order_of)
+            # Kept in that order, the next sort finds one long run and costs little more than its length.
+            self._buckets[number] = {id: bucket[id] for id in order}
+            self._sorted[number] = order
+        return order
+
+    def items(self) -> Iterator[tuple[str, Attributes | None]]:
+        """Id and attributes of all records in order."""
+        for number in range(BUCKETS):
+            order = self._in_order(number)
+            bucket = self._buckets[number]
+            for id in order:
+                yield id, bucket[id]
+
+    def is_finished(self, id: str, now_s: int) -> bool:
+        """Whether a record was marked finished, at a time that has come."""
+        return self._finished.get(id, now_s + 1) <= now_s
+
+    def finished_ids(self, now_s: int) -> list[str]:
+        """Ids of finished records in order."""
+        return sorted((id for id, time_s in self._finished.items() if time_s <= now_s), key=order_of)
+
+    def active_ids(self, now_s: int) -> list[str]:
+        """Ids of records that are not finished, in order."""
+        finished = {id for id, time_s in self._finished.items() if time_s <= now_s}
+        return [id for id in self.ids() if id not in finished] if finished else self.ids()
+
+    def finished_count(self, now_s: int) -> int:
+        """How many records are finished."""
+        return sum(time_s <= now_s for time_s in self._finished.values())
+
+    def find(self, pairs: Pairs) -> list[str]:
+        """Ids of records that match every pair, in order."""
+        return self.in_order(self._find(pairs))
+
+    def _find(self, pairs: Pairs) -> Iterable[str]:
+        found: AbstractSet[str] | None = None
+        compare: list[tuple[str, Value]] = []
+        for name, value in sorted(pairs, key=lambda pair: pair[1] is None):
+            if value is None or key_of(value) is COMPOUND:
+                compare.append((name, value))
+            if value is not None:
+                ids = self.index.find(name, value)
+                found = ids if found is None else found & ids
+                if not found:
+                    return ()
+        if not compare:
+            return self.ids() if found is None else found
+        candidates: Iterable[str] = self.ids() if found is None else found
+        rest = tuple(compare)
+        return [id for id in candidates if matches(self.get(id), rest)]
+
+    def in_order(self, ids: Iterable[str]) -> list[str]:
+        """Sort ids of existing records into enumeration order."""
+        wanted = ids if isinstance(ids, AbstractSet) else set(ids)
+        if len(wanted) * 8 > len(self) > 1000:
+            return [id for id in self.ids() if id in wanted]
+        return sorted(wanted, key=order_of)
+
+    def _matches(self, id: str, pairs: Pairs) -> bool:
+        return id in self and matches(self.get(id), pairs)
+
+    # --- standing queries ---
+
+    def watch(self, pairs: Pairs, notify: Notify) -> Watch:
+        """Start a standing query. Its `members` are the result now; `notify(id, came)` is called for every change after that."""
+        watch = Watch(pairs, set(self._find(pairs)), notify)
+        self._watches.add(watch)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """End a standing query."""
+        self._watches.remove(watch)
+
+    @property
+    def watch_count(self) -> int:
+        """How many standing queries there are."""
+        return len(self._watches)
