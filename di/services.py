@@ -26,7 +26,6 @@ class Services:
 
     registry: Registry
     clock: Clock
-    sessions: Sessions
     applications: Applications
     queues: EventQueues
     events: EventLog
@@ -34,5 +33,6 @@ class Services:
     core: CoreOptions
     conf_dir: Path
     environ: Mapping[str, str] = field(default_factory=dict)
+    sessions: Sessions = field(init=False)
     monitoring: MonitoringHooks = field(default_factory=NoMonitoring)
     loaded: list[str] = field(default_factory=list)

@@ -96,6 +96,7 @@ class CoreOptions:
     reliable_provisional: str = option(
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
     )
+    dialout_limit: int = option(0, help="Most calls out at once; 0: no limit on loopback, no calls out at all otherwise.")
     max_calls: int = option(4096, help="How many calls the SIP process is made for.", minimum=1, maximum=65000)
     tls_port: int = option(0, help="Port of SIP over TLS; 0: none.", maximum=65535)
     tls_certificate: str = option("", help="File with the certificate chain for SIP over TLS.")

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from di.core import call_flow
+from di.core import call_flow, logs
 from di.core.application import Application
 from di.core.digits import DigitMerger
 from di.core.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
@@ -111,6 +111,8 @@ class CallInfo:
     has_offer: bool = True
     remote_media_ip: str = ""
     remote_media_port: int = 0
+    user: str = ""
+    """Called user: of the Request-URI, or what dial-out named."""
 
 
 @dataclass
@@ -177,6 +179,7 @@ class Session:
         self.post(Run(function))
 
     def _drain(self) -> None:
+        logs.current_call.set(self.id)
         while self._queue:
             event = self._queue.popleft()
             try:

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Joins the parts: reads the configuration, starts SIP and media process, loads plug-ins in order, runs, stops.
+
+    settings → processes spawned → plug-ins → media up → SIP listens → plug-ins that open doors → banner → …
+    stop: no new calls → every call ends → plug-ins closed, last first → SIP and media process leave → exit
+
+Nothing below imports this module, and nothing here is global: `Hub` owns it all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import inspect
+import logging
+import os
+import signal
+from collections.abc import Awaitable
+from typing import Any
+
+from di import sip_records
+from di.access import Access
+from di.core.applications import Applications
+from di.core.child import Child, ChildKind, StartFailed
+from di.core.clock import LoopClock
+from di.core.event_queues import EventQueues
+from di.core.events import SystemEvent
+from di.core.interface import CoreInterface
+from di.core.sessions import Nowhere, Sessions
+from di.core.settings import LoadedPlugin, Settings
+from di.errors import ConfigError
+from di.events import EventLog
+from di.plugin import Closer
+from di.registry import Registry
+from di.services import Services
+from media.control import records
+from media.control.link import RecordLink
+
+log = logging.getLogger(__name__)
+
+SIGNATURE = "cordboard"
+_LISTEN_TIMEOUT_S = 20.0
+
+
+class Hub:
+    """The hub process, from start to stop."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Needs a running loop."""
+        self.settings = settings
+        clock = LoopClock()
+        self.services = Services(
+            registry=Registry(),
+            clock=clock,
+            applications=Applications(),
+            queues=EventQueues(),
+            events=EventLog(),
+            access=Access(),
+            core=settings.core,
+            conf_dir=settings.conf_dir,
+            environ=settings.environ,
+        )
+        self.sessions = self.services.sessions = Sessions(self.services, settings.selection, os.getpid())
+        self.services.registry.register("core", CoreInterface(self.sessions))
+        self._closers: list[tuple[str, Closer]] = []
+        self._listening: asyncio.Future[object] | None = None
+        self.transports: tuple[tuple[str, str, int], ...] = ()
+        self._idle = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._signals = 0
+        self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
+        self.media = Child(_media_kind(settings), self.sessions.on_media_event, self._media_up, self.sessions.media_lost)
+
+    # ------------------------------------------------------------------------------------------------------------------ start
+    async def start(self) -> None:
+        """Bring everything up. Raises ConfigError or StartFailed; `stop` undoes what stands by then."""
+        await self.media.spawn()
+        await self.sip.spawn()
+        doors = [loaded for loaded in self.settings.plugins if loaded.plugin.listens_last]
+        for loaded in self.settings.plugins:
+            if loaded not in doors:
+                await self._start_plugin(loaded)
+        await self.media.ready()
+        await self.sip.ready()
+        for loaded in doors:
+            await self._start_plugin(loaded)
+
+    async def _start_plugin(self, loaded: LoadedPlugin) -> None:
+        name = loaded.plugin.name
+        closer: Any = loaded.plugin.start(self.services, loaded.options)
+        if inspect.isawaitable(closer):
+            closer = await closer
+        self._closers.append((name, closer))
+        self.services.loaded.append(name)
+        log.info("plug-in %s is loaded", name)
+
+    async def _media_up(self, link: RecordLink) -> None:
+        self.sessions.media = link
+
+    async def _sip_up(self, link: RecordLink) -> None:
+        core = self.settings.core
+        self._listening = asyncio.get_running_loop().create_future()
+        link.send(
+            sip_records.Listen(
+                ip=core.sip_ip,
+                port=core.sip_port,
+                public_ip=core.public_ip,
+                codecs=self.settings.codecs,
+                user_agent=SIGNATURE if core.use_default_signature or not core.signature else core.signature,
+                tls_port=core.tls_port,
+                tls_certificate=core.tls_certificate,
+                tls_key=core.tls_key,
+                max_calls=core.max_calls,
+                reliable_provisional="disabled" if core.reliable_provisional == "off" else core.reliable_provisional,
+            )
+        )
+        try:
+            answer = await asyncio.wait_for(self._listening, _LISTEN_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            raise StartFailed(f"the SIP process did not listen within {_LISTEN_TIMEOUT_S:.0f} s") from None
+        if isinstance(answer, sip_records.ListenFailed):
+            file, line = self.settings.source("sip_port")
+            raise ConfigError(file, line, "sip_port", answer.reason)
+        assert isinstance(answer, sip_records.Listening)
+        self.transports = answer.transports
+        if answer.max_calls < core.max_calls:
+            log.warning("the SIP process takes %d calls at most, not max_calls=%d", answer.max_calls, core.max_calls)
+        self.sessions.sip = link
+
+    def _on_sip_record(self, record: object) -> None:
+        if isinstance(record, (sip_records.Listening, sip_records.ListenFailed)):
+            if self._listening is not None and not self._listening.done():
+                self._listening.set_result(record)
+            return
+        self.sessions.on_sip_event(record)
+
+    # -------------------------------------------------------------------------------------------------------------------- run
+    async def run(self) -> None:
+        """Serve until a signal or `request_stop`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.request_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._system, "shutdown")
+        loop.add_signal_handler(signal.SIGUSR1, self._system, "user1")
+        loop.add_signal_handler(signal.SIGUSR2, self._system, "user2")
+        await self._stop.wait()
+
+    def _system(self, kind: str) -> None:
+        log.info("signal: %s is told to every event queue", kind)
+        self.services.queues.broadcast(SystemEvent(kind))
+
+    def request_stop(self) -> None:
+        """Begin the orderly stop; a second request forces it."""
+        self._signals += 1
+        if self._signals == 1:
+            log.warning("stopping: calls get a BYE; once more forces it")
+            self._stop.set()
+        else:
+            log.error("stopped by force")
+            self.sip.kill()
+            self.media.kill()
+            os._exit(1)
+
+    # ------------------------------------------------------------------------------------------------------------------- stop
+    async def stop(self) -> None:
+        """End calls, plug-ins and processes; nothing is left running afterwards."""
+        self.sessions.set_shutdown_mode(True)
+        await self._end_calls()
+        for name, closer in reversed(self._closers):
+            await self._close(name, closer)
+        self._closers.clear()
+        await asyncio.gather(self.sip.stop(sip_records.Stop(1000), 3.0), self.media.stop(records.Shutdown(), 3.0))
+        self.sessions.tasks.cancel_all()
+
+    async def _end_calls(self) -> None:
+        if not len(self.sessions) or isinstance(self.sessions.sip, Nowhere):
+            return
+        self.sessions.on_idle = self._idle.set
+        self.services.queues.broadcast(SystemEvent("shutdown"))
+        limit_s = self.settings.core.max_shutdown_time or None
+        try:
+            await asyncio.wait_for(self._idle.wait(), limit_s)
+        except asyncio.TimeoutError:
+            log.warning("%d calls did not end within %s s: they are cut off", len(self.sessions), limit_s)
+
+    async def _close(self, name: str, closer: Closer) -> None:
+        if closer is None:
+            return
+        try:
+            outcome = closer()
+            if isinstance(outcome, Awaitable):
+                await asyncio.wait_for(outcome, 5.0)
+        except Exception:
+            log.exception("plug-in %s did not close cleanly", name)
+
+
+def _sip_kind() -> ChildKind:
+    """The SIP process lives above `di`, so it is named here and never imported."""
+    return ChildKind("sip", "interfaces.sip.process", (), sip_records.EVENTS)
+
+
+def _media_kind(settings: Settings) -> ChildKind:
+    core = settings.core
+    arguments = ("--ip", core.media_ip, "--port-low", str(core.rtp_low_port), "--port-high", str(core.rtp_high_port))
+    return ChildKind("media", "media.io.process", arguments, records.EVENTS)
+
+
+async def serve(settings: Settings, announce: bool = True) -> None:
+    """Start, say so, run until told to stop, stop. Raises ConfigError or StartFailed when the start fails."""
+    hub = Hub(settings)
+    try:
+        await hub.start()
+        if announce:
+            print(banner(hub), flush=True)
+        await hub.run()
+    finally:
+        await hub.stop()
+
+
+def banner(hub: Hub) -> str:
+    """Six lines: where to call, where RPC is, what to try."""
+    transports = sorted({f"{ip}:{port}" for _, ip, port in hub.transports})
+    place = transports[0] if transports else "?"
+    loaded = hub.services.loaded
+    doors = {loaded.plugin.name: loaded.options for loaded in hub.settings.plugins if loaded.plugin.listens_last}
+    xml = getattr(doors.get("xmlrpc2di"), "xmlrpc_port", 0)
+    web = getattr(doors.get("web"), "port", 0)
+    return "\n".join(
+        (
+            f"cordboard is up: {len(loaded)} plug-ins, {len(list(hub.services.applications.names()))} applications. Ctrl-C stops it.",
+            f"  call      sip:announce@{place} · sip:room1@{place} · sip:echo@{place}",
+            f"  XML-RPC   http://127.0.0.1:{xml}/" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
+            f"  JSON-RPC  http://127.0.0.1:{web}/jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
+            f"  try       python3 -c \"import xmlrpc.client as x; print(x.ServerProxy('http://127.0.0.1:{xml}').calls())\"",
+            "  read      README.md, docs/",
+        )
+    )
+
+
+def make_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's loop where it is installed, else asyncio's."""
+    with contextlib.suppress(ImportError):
+        loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+        return loop
+    return asyncio.new_event_loop()

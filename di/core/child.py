@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One child process of the hub: started with an inherited socket, greeted, watched, started again when it dies.
+
+    start() → spawn `python -m <module> --fd N` → Hello both ways → on_up(link) … records …
+    it dies → on_lost(why) → wait (longer each time it dies early) → spawn again
+    stop(farewell) → farewell record → wait → SIGTERM → SIGKILL
+
+It sits in a session of its own so that Ctrl-C reaches only the hub, and it leaves by itself when its end of the socket closes;
+`setpriv --pdeathsig`, where there is one, covers a child that hangs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from media.control.link import RecordLink
+from media.control.wire import VERSION, Hello
+
+log = logging.getLogger(__name__)
+
+_HELLO_TIMEOUT_S = 20.0
+_EARLY_S = 10.0
+_MAX_PAUSE_S = 5.0
+
+
+class StartFailed(Exception):
+    """A child process could not be brought up; the text says which and why."""
+
+
+@dataclass(frozen=True)
+class ChildKind:
+    """What to start: `role` as in its Hello, the module, its arguments, and the records it sends."""
+
+    role: str
+    module: str
+    arguments: tuple[str, ...]
+    events: Sequence[type]
+
+
+class Child:
+    """Keeps one process running."""
+
+    def __init__(
+        self,
+        kind: ChildKind,
+        on_record: Callable[[object], None],
+        on_up: Callable[[RecordLink], Awaitable[None]],
+        on_lost: Callable[[str], None],
+    ) -> None:
+        """`on_up` brings a fresh process into service (and may raise StartFailed); `on_lost` gets the cause of its death."""
+        self.kind = kind
+        self.restarts = 0
+        self._on_record, self._on_up, self._on_lost = on_record, on_up, on_lost
+        self._process: asyncio.subprocess.Process | None = None
+        self._link: RecordLink | None = None
+        self._hello: asyncio.Future[Hello] | None = None
+        self._lost = asyncio.Event()
+        self._stopping = False
+        self._watcher: asyncio.Task[None] | None = None
+        self._pause_s = 0.0
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 while it is down."""
+        return self._process.pid if self._process is not None and self._process.returncode is None else 0
+
+    async def spawn(self) -> None:
+        """Start the process without waiting for it."""
+        ours, theirs = socket.socketpair()
+        try:
+            self._lost = asyncio.Event()
+            self._hello = asyncio.get_running_loop().create_future()
+            self._process = await asyncio.create_subprocess_exec(
+                *_command(self.kind, theirs.fileno()),
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+                env=_environment(),
+            )
+        except OSError as error:
+            ours.close()
+            raise StartFailed(f"the {self.kind.role} process cannot be started: {error}") from error
+        finally:
+            theirs.close()
+        self._link = await RecordLink.open(ours, self.kind.events, self._record, self._lost.set)
+        self._link.send(Hello(VERSION, "hub", os.getpid()))
+
+    async def ready(self) -> None:
+        """Wait until the process of `spawn` is in service, then keep it running. Raises StartFailed."""
+        await self._greet()
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.kind.role}")
+
+    async def _greet(self) -> None:
+        assert self._hello is not None and self._link is not None
+        lost = asyncio.ensure_future(self._lost.wait())
+        either: set[asyncio.Future[Any]] = {self._hello, lost}
+        try:
+            await asyncio.wait(either, timeout=_HELLO_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            if not self._hello.done():
+                raise StartFailed(f"the {self.kind.role} process did not come up: {await self._cause()}")
+            hello = self._hello.result()
+            if hello.version != VERSION:
+                raise StartFailed(f"the {self.kind.role} process speaks version {hello.version}, the hub {VERSION}: run make setup")
+            await self._on_up(self._link)
+        finally:
+            lost.cancel()
+
+    def _record(self, record: object) -> None:
+        if isinstance(record, Hello):
+            if self._hello is not None and not self._hello.done():
+                self._hello.set_result(record)
+            return
+        self._on_record(record)
+
+    async def _watch(self) -> None:
+        """Notice the end of the process, tell, start it again."""
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            began = loop.time()
+            await self._lost.wait()
+            if self._stopping:
+                return
+            pid, cause = self.pid, await self._cause()
+            log.error("the %s process is lost (%s): its calls end, it is started again", self.kind.role, cause or f"pid {pid}")
+            self._on_lost(f"{self.kind.role} process lost")
+            self._pause_s = 0.0 if loop.time() - began > _EARLY_S else min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S)
+            await self._again()
+
+    async def _again(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(self._pause_s)
+            try:
+                await self.spawn()
+                await self._greet()
+            except StartFailed as error:
+                log.error("%s; next try in %.1f s", error, min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S))
+                await self._cause()
+                self._pause_s = min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S)
+                continue
+            self.restarts += 1
+            log.warning("the %s process is up again, pid %d", self.kind.role, self.pid)
+            return
+
+    async def _cause(self) -> str:
+        """Make sure that the process is gone and say how it went."""
+        process = self._process
+        if process is None:
+            return "never started"
+        if self._link is not None:
+            self._link.close()
+        code = await _wait(process, 1.0)
+        if code is None:
+            process.kill()
+            await process.wait()
+            return f"pid {process.pid} did not answer and was killed"
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return f"pid {process.pid}, {how}"
+
+    async def stop(self, farewell: object, grace_s: float) -> None:
+        """End the process for good: say farewell, wait, then insist."""
+        self._stopping = True
+        if self._watcher is not None:
+            self._watcher.cancel()
+        process, link = self._process, self._link
+        if process is None or link is None:
+            return
+        link.send(farewell)
+        if await _wait(process, grace_s) is None:
+            log.warning("the %s process (pid %d) does not leave: SIGTERM", self.kind.role, process.pid)
+            process.terminate()
+            if await _wait(process, 1.0) is None:
+                process.kill()
+                await process.wait()
+        link.close()
+
+    def kill(self) -> None:
+        """End the process at once (forced stop)."""
+        self._stopping = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
+
+async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | None:
+    try:
+        return await asyncio.wait_for(process.wait(), seconds)
+    except asyncio.TimeoutError:
+        return None
+
+
+def _command(kind: ChildKind, fd: int) -> list[str]:
+    command = [sys.executable, "-m", kind.module, "--fd", str(fd), *kind.arguments]
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", *command] if setpriv else command
+
+
+def _environment() -> dict[str, str]:
+    """The child finds the packages where the hub found them, wherever it is started."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = [root, *(p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != root)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}

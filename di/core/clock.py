@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real clock on an asyncio loop, and the tasks of sessions that wait."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from di.ports import TimerHandle
+
+log = logging.getLogger(__name__)
+
+
+class LoopClock:
+    """`di.ports.Clock` on the running loop."""
+
+    def __init__(self) -> None:
+        self.random: random.Random = random.SystemRandom()
+        self._loop = asyncio.get_running_loop()
+
+    def now_ns(self) -> int:
+        """Monotonic time."""
+        return time.monotonic_ns()
+
+    def epoch_s(self) -> float:
+        """Wall-clock time."""
+        return time.time()
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run a callback after what runs now."""
+        self._loop.call_soon(callback)
+
+    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> TimerHandle:
+        """Run a callback after a while."""
+        return self._loop.call_later(delay_ns / 1e9, callback)
+
+
+class Tasks:
+    """Keeps tasks until they are done (asyncio holds them only weakly) and says so when one fails."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Future[None]] = set()
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run something that waits."""
+        task = asyncio.ensure_future(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+
+    def cancel_all(self) -> None:
+        """Cancel what still runs."""
+        for task in list(self._running):
+            task.cancel()
+
+    def _done(self, task: asyncio.Future[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a task failed: %s", error, exc_info=error)

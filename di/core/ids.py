@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Session ids in SEMS's shape (spec core.md §7.1): three groups of upper-case hex digits, 8-16-8."""
+
+from __future__ import annotations
+
+from random import Random
+
+
+class IdMaker:
+    """Makes ids that never repeat within a process: random, then seconds and microseconds, then a serial number mixed with the pid."""
+
+    def __init__(self, random: Random, pid: int) -> None:
+        self._random = random
+        self._serial = (pid << 16) & 0xFFFFFFFF
+
+    def new_id(self, epoch_s: float) -> str:
+        """A new id for `epoch_s`, e.g. ``1A2B3C4D-65F0A1B2000C3500-00010001``."""
+        self._serial = (self._serial + 1) & 0xFFFFFFFF
+        seconds, microseconds = divmod(int(epoch_s * 1_000_000), 1_000_000)
+        return f"{self._random.getrandbits(32):08X}-{seconds & 0xFFFFFFFF:08X}{microseconds:08X}-{self._serial:08X}"

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The DI interface `core`: counters, limits, log level, dial-out. The gateways build their built-in methods on it (spec di.md §3.2)."""
+
+from __future__ import annotations
+
+from di.core import logs
+from di.core.sessions import Sessions
+from di.errors import CallFailed
+from di.registry import Lenient, di_method
+from di.value import Value
+
+
+class CoreInterface:
+    """Built-in functions. Numbers come as plain ints; a gateway wraps them as its protocol has it."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._limits = sessions.limits
+
+    @di_method("calls", changes=False)
+    def calls(self) -> int:
+        """Return how many calls there are."""
+        return len(self._sessions)
+
+    @di_method("get_loglevel", changes=False)
+    def get_loglevel(self) -> int:
+        """Return the log level: 0 error, 1 warning, 2 info, 3 debug."""
+        return logs.level()
+
+    @di_method("set_loglevel", dangerous=True)
+    def set_loglevel(self, level: int = 0) -> str:
+        """Set the log level; what is above 3 means debug, below 0 error."""
+        logs.set_level(level)
+        return "200 OK"
+
+    @di_method("get_shutdownmode", changes=False)
+    def get_shutdownmode(self) -> int:
+        """Return 1 while new calls are refused because of a coming shutdown, else 0."""
+        return int(self._limits.shutdown_mode)
+
+    @di_method("set_shutdownmode", dangerous=True)
+    def set_shutdownmode(self, on: bool = False) -> str:
+        """Refuse new calls from now on, or accept them again; running calls go on."""
+        self._sessions.set_shutdown_mode(on)
+        return "200 OK"
+
+    @di_method("get_sessioncount", changes=False)
+    def get_sessioncount(self) -> int:
+        """Return how many calls there have been since the start."""
+        return self._limits.created
+
+    @di_method("get_callsavg")
+    def get_callsavg(self) -> int:
+        """Return the average number of calls since the last query, rounded up."""
+        return self._limits.take_average(self._sessions.clock.now_ns())
+
+    @di_method("get_callsmax")
+    def get_callsmax(self) -> int:
+        """Return the most calls at once since the last query."""
+        return self._limits.take_max_active()
+
+    @di_method("get_cpsavg", changes=False)
+    def get_cpsavg(self) -> int:
+        """Return the calls per second over the last 5 s, rounded down."""
+        return self._limits.rate(self._sessions.clock.now_ns())
+
+    @di_method("get_cpsmax")
+    def get_cpsmax(self) -> int:
+        """Return the highest rate of calls since the last query."""
+        return self._limits.take_max_cps()
+
+    @di_method("get_cpslimit", changes=False)
+    def get_cpslimit(self) -> str:
+        """Return hard and soft limit of calls per second, separated by a blank."""
+        return f"{self._limits.hard_cps} {self._limits.soft_cps}"
+
+    @di_method("set_cpslimit", dangerous=True)
+    def set_cpslimit(self, limit: int = 0) -> str:
+        """Set hard and soft limit of calls per second; 0 is none."""
+        self._limits.set_cps(limit)
+        return "200 OK"
+
+    @di_method("set_cpssoftlimit", dangerous=True)
+    def set_cpssoftlimit(self, percent: int) -> str:
+        """Set the soft limit to a percentage of the present rate; 0 restores the hard one."""
+        self._limits.set_soft_cps(percent, self._sessions.clock.now_ns())
+        return "200 OK"
+
+    @di_method("statistics", changes=False)
+    def statistics(self) -> dict[str, Value]:
+        """Return the counters without resetting any of them; made for metrics."""
+        now_ns = self._sessions.clock.now_ns()
+        limits = self._limits
+        return {
+            "calls": limits.active,
+            "sessions": limits.created,
+            "calls_max": limits.peek_max_active(),
+            "cps": limits.rate(now_ns),
+            "cps_max": limits.peek_max_cps(),
+            "cps_hard_limit": limits.hard_cps,
+            "cps_soft_limit": limits.soft_cps,
+            "session_limit": limits.session_limit.count,
+            "shutdown_mode": limits.shutdown_mode,
+            "rooms": len(self._sessions.rooms.names()),
+        }
+
+    @di_method("dialout", dangerous=True)
+    def dialout(self, application: str, user: str, request_uri: str, from_uri: str, headers: Lenient[str] = "", params: Value = None) -> str:
+        """Place a call for an application and return its id; From and To are written as `<uri>`."""
+        id = self._sessions.dialout(
+            user=user,
+            application=application,
+            request_uri=request_uri,
+            from_header=f"<{from_uri}>",
+            to_header=f"<{request_uri}>",
+            headers=headers,
+            params=params,
+        )
+        if not id:
+            raise CallFailed("the call could not be placed; the log says why")
+        return id
+
+    @di_method("hangup", dangerous=True)
+    def hangup(self, call: str) -> list[Value]:
+        """End a call: BYE if it is up, CANCEL or a final reply if not."""
+        session = self._sessions.find(call)
+        if session is None:
+            return [404, "call does not exist"]
+        session.run(session.stop)
+        return [200, "OK"]
+
+    @di_method("post_event", dangerous=True)
+    def post_event(self, call: str, params: dict[str, Value]) -> list[Value]:
+        """Post named values to a call's application; values are turned into text."""
+        session = self._sessions.find(call)
+        if session is None:
+            return [404, "call does not exist"]
+        session.post_event({name: str(value) for name, value in params.items()})
+        return [200, "OK"]

@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All calls: they begin here (an INVITE, a dial-out), get their records from here, and are forgotten here.
+
+The order of checks for a new call is that of spec core.md §6.1; what is logged for each call that of monitoring.md §4.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING
+
+from di.core.app_params import session_map
+from di.core.applications import Factory
+from di.core.clock import Tasks
+from di.core.credentials import Credential, find_credential
+from di.core.headers import header_lines, parse_uri
+from di.core.ids import IdMaker
+from di.core.limits import CallLimits
+from di.core.rooms import Rooms
+from di.core.selection import Selection
+from di.core.session import CallInfo, Session
+from di.errors import Refused
+from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
+from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply
+from di.value import Value
+from media.control.records import PromptLoaded, SpeakerChanged, Statistics
+
+if TYPE_CHECKING:
+    from di.services import Services
+
+log = logging.getLogger(__name__)
+
+
+class Nowhere:
+    """A port while its process is down: what is sent is lost, which `sip_lost`/`media_lost` has settled already."""
+
+    def send(self, command: object) -> None:
+        """Nothing."""
+
+
+class Sessions:
+    """Calls by id, by call number and by leg. `sip` and `media` are replaced by the supervisor whenever a process (re)starts."""
+
+    def __init__(self, services: Services, selection: Selection, pid: int) -> None:
+        self.services = services
+        self.selection = selection
+        self.sip: SipPort = Nowhere()
+        self.media: MediaPort = Nowhere()
+        core = services.core
+        self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, services.clock.now_ns())
+        self.rooms = Rooms(self._to_member, self._publish_room)
+        self.tasks = Tasks()
+        self.on_idle: Callable[[], None] | None = None
+        self.late_events: dict[int, Callable[[object], None]] = {}
+        self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
+        self._ids = IdMaker(services.clock.random, pid)
+        self._by_id: dict[str, Session] = {}
+        self._by_call: dict[int, Session] = {}
+        self._by_leg: dict[int, Session] = {}
+        self._next_call = self._next_leg = self._token = 0
+        self._options_reply = (200, "OK")
+
+    # ----------------------------------------------------------------------------------------------------------- SessionHost
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+        return self.services.clock
+
+    @property
+    def monitoring(self) -> MonitoringHooks:
+        """The store's hooks, whichever stand now."""
+        return self.services.monitoring
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run something that waits."""
+        self.tasks.spawn(work)
+
+    def next_token(self) -> int:
+        """A number for a request whose answer will be told apart by it."""
+        self._token += 1
+        return self._token
+
+    def new_id(self) -> str:
+        """A new id in the shape of a session's."""
+        return self._ids.new_id(self.clock.epoch_s())
+
+    def call_answered(self, session: Session) -> None:
+        """The dialog is up."""
+        self._publish("call.answered", session)
+
+    def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
+        """A key was pressed."""
+        self._publish("dtmf", session, key=event, duration_ms=duration_ms, source=source)
+
+    def forget(self, session: Session, ended: CallEnded) -> None:
+        """Take a finished call out of every table and mark its record."""
+        if self._by_id.pop(session.id, None) is None:
+            return
+        self.services.queues.remove(session.id)
+        if self._by_call.get(session.call) is session:
+            del self._by_call[session.call]
+        self._by_leg.pop(session.leg, None)
+        self.limits.end(self.clock.now_ns())
+        self._tell_options()
+        self.monitoring.mark_finished(session.id)
+        self._publish("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
+        if self.services.core.log_sessions:
+            log.info("call %s: ended (%d %s, by %s)", session.id, ended.code, ended.reason, ended.by)
+        if not self._by_id and self.on_idle is not None:
+            self.on_idle()
+
+    # ---------------------------------------------------------------------------------------------------------------- look-up
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Session]:
+        yield from list(self._by_id.values())
+
+    def find(self, id: str) -> Session | None:
+        """The call with that id, or None."""
+        return self._by_id.get(id)
+
+    # ---------------------------------------------------------------------------------------------------------------- records
+    def on_sip_event(self, record: object) -> None:
+        """Take a record of the SIP process (`di.sip_records.EVENTS`)."""
+        if isinstance(record, CallOffered):
+            self._offered(record)
+            return
+        session = self._by_call.get(getattr(record, "call", -1))
+        if session is not None:
+            session.post(record)
+
+    def on_media_event(self, record: object) -> None:
+        """Take a record of the media process (`media.control.records.EVENTS`)."""
+        if isinstance(record, (PromptLoaded, Statistics)):
+            answer = self.answers.pop(record.request, None)
+            if answer is not None:
+                answer(record)
+            return
+        leg = getattr(record, "leg", -1)
+        session = self._by_leg.get(leg)
+        if isinstance(record, SpeakerChanged):
+            self._publish_speaker(record, session)
+        if session is not None:
+            session.post(record)
+        elif leg in self.late_events:
+            self.late_events.pop(leg)(record)
+
+    def sip_lost(self, reason: str) -> None:
+        """The SIP process is gone: its calls are over (they cannot be told so)."""
+        self.sip = Nowhere()
+        self._by_call.clear()
+        for session in self:
+            session.post(CallEnded(session.call, 500, reason, "error"))
+
+    def media_lost(self, reason: str) -> None:
+        """The media process is gone: calls that had media get a BYE."""
+        self.media = Nowhere()
+        for session in self:
+            if session.leg_asked:
+                session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
+
+    # ------------------------------------------------------------------------------------------------------------- new calls
+    def _offered(self, offer: CallOffered) -> None:
+        refusal = self.limits.refusal(self.clock.now_ns())
+        if refusal is not None:
+            log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, *refusal)
+            self._refuse(offer, Refused(*refusal))
+            return
+        name = self.selection.choose(offer.request_uri, offer.headers)
+        factory = self.services.applications.find(name) if name else None
+        if factory is None:
+            log.warning("INVITE %s: %s", offer.request_uri, f"no application {name!r}" if name else "no application is mapped to it")
+            self._refuse(offer, Refused(404, "Not Found"))
+            return
+        session = self._session("in", offer.call, name, _info(offer))
+        session.app_params = session_map(offer.headers)
+        try:
+            session.app = factory(session)
+        except Refused as refused:
+            log.info("INVITE %s: %s refuses with %s", offer.request_uri, name, refused)
+            self._refuse(offer, refused)
+            return
+        except Exception:  # an application's fault costs its own call only
+            log.exception("INVITE %s: %s cannot begin", offer.request_uri, name)
+            self._refuse(offer, Refused(500, "Server Internal Error"))
+            return
+        self._begin(session)
+        session.post(offer)
+
+    def _refuse(self, offer: CallOffered, refused: Refused) -> None:
+        self.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
+
+    def _session(self, direction: str, call: int, application: str, info: CallInfo, id: str = "") -> Session:
+        self._next_leg += 1
+        session = Session(self, id or self.new_id(), call, self._next_leg, application, info)
+        core = self.services.core
+        session.rtp_timeout_ms = core.dead_rtp_time * 1000
+        session.symmetric_rtp = core.force_symmetric_rtp
+        return session
+
+    def _begin(self, session: Session) -> None:
+        info = session.info
+        self._by_id[session.id] = self._by_call[session.call] = self._by_leg[session.leg] = session
+        self.services.queues.add(session.id, session.post)
+        self.limits.begin(self.clock.now_ns())
+        self._tell_options()
+        session.log(app=session.application, dir=info.direction, ruri=info.request_uri, to=info.to_header, **{"from": info.from_header})
+        if info.call_id:
+            session.log(callid=info.call_id, rtag=info.remote_tag)
+        self._publish("call.started", session, **session.attributes)
+        if self.services.core.log_sessions:
+            log.info("call %s: %s %s %s", session.id, info.direction, session.application, info.request_uri)
+
+    def dialout(
+        self,
+        *,
+        user: str,
+        application: str,
+        request_uri: str,
+        from_header: str,
+        to_header: str,
+        from_uri: str = "",
+        id: str = "",
+        headers: str = "",
+        params: Value = None,
+        next_hop: str = "",
+    ) -> str:
+        """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed.
+
+        `user` is what the application sees as the called user (a room, for webconference); `headers` are lines separated by line ends;
+        a Credential in `params` answers a challenge.
+        """
+        reason, factory = self._dialout_check(application, id, request_uri)
+        if factory is None:
+            log.warning("dial-out to %s for %s: %s", request_uri, application, reason)
+            return ""
+        self._next_call += 2
+        info = CallInfo("out", request_uri, from_header, to_header, user=user or parse_uri(request_uri).user)
+        session = self._session("out", self._next_call, application, info, id)
+        session.params = params
+        self._plan(session, headers, next_hop, find_credential(params))
+        try:
+            session.app = factory(session)
+        except Refused as refused:
+            log.warning("dial-out to %s: %s refuses with %s", request_uri, application, refused)
+            return ""
+        except Exception:  # an application's fault costs its own call only
+            log.exception("dial-out to %s: %s cannot begin", request_uri, application)
+            return ""
+        self._begin(session)
+        session.run(lambda: _place(session))
+        return session.id
+
+    def _dialout_check(self, application: str, id: str, request_uri: str) -> tuple[str, Factory | None]:
+        refusal = self.limits.refusal(self.clock.now_ns())
+        if refusal is not None:
+            return f"refused by a limit: {refusal[0]} {refusal[1]}", None
+        cap = self.services.core.dialout_limit
+        if not cap and not _is_loopback(self.services.core.sip_ip):
+            return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)", None
+        if cap and sum(1 for session in self if session.info.direction == "out") >= cap:
+            return f"dialout_limit={cap} is reached", None
+        if isinstance(self.sip, Nowhere):
+            return "the SIP process is not up", None
+        if id and id in self.services.queues:
+            return f"the id {id} is taken", None
+        if any(ord(c) < 32 for c in request_uri) or not parse_uri(request_uri).host:
+            return "that is no SIP URI", None
+        factory = self.services.applications.find(application)
+        return (f"no application {application!r}", None) if factory is None else ("", factory)
+
+    def _plan(self, session: Session, headers: str, next_hop: str, credential: Credential | None) -> None:
+        plan = session.dial_plan
+        plan.headers = header_lines(headers, newline="")
+        core = self.services.core
+        plan.next_hop = next_hop or core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
+        if credential is not None:
+            plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
+
+    # ----------------------------------------------------------------------------------------------------------------- others
+    def broadcast(self, kind: str) -> None:
+        """Post a system event to every queue: `shutdown`, `user1` or `user2`."""
+        for session in self:
+            session.system(kind)
+
+    def set_shutdown_mode(self, on: bool) -> None:
+        """Refuse new calls (and OPTIONS) from now on, or accept them again."""
+        self.limits.shutdown_mode = on
+        self._tell_options()
+
+    def _tell_options(self) -> None:
+        """Keep the SIP process's answer to OPTIONS in step with the limits (spec core.md §6.5)."""
+        limit = self.services.core.options_session_limit
+        reply = (200, "OK")
+        if self.limits.shutdown_mode:
+            reply = self.limits.shutdown_reply
+        elif limit.count and self.limits.active >= limit.count:
+            reply = (limit.code, limit.reason)
+        if reply != self._options_reply:
+            self._options_reply = reply
+            self.sip.send(SetOptionsReply(*reply))
+
+    def _to_member(self, member: str, change: object) -> None:
+        session = self._by_id.get(member)
+        if session is not None:
+            session.post(change)
+
+    def _publish(self, type: str, session: Session, **attributes: Value) -> None:
+        self.services.events.publish(type, session.id, session.room, attributes)
+
+    def _publish_room(self, type: str, room: str, member: str) -> None:
+        self.services.events.publish(type, member, room, {"participants": self.rooms.count(room)})
+
+    def _publish_speaker(self, record: SpeakerChanged, session: Session | None) -> None:
+        attributes: dict[str, Value] = {"speaking": record.speaking, "level_db": record.level_db}
+        self.services.events.publish("room.speaking", session.id if session else "", record.room, attributes)
+
+
+def _place(session: Session) -> Awaitable[None] | None:
+    waiting = session.app.on_outgoing_invite()
+    if waiting is None:
+        session.open_leg()
+        return None
+
+    async def later() -> None:
+        await waiting
+        session.open_leg()
+
+    return later()
+
+
+def _info(offer: CallOffered) -> CallInfo:
+    return CallInfo(
+        "in",
+        offer.request_uri,
+        offer.from_header,
+        offer.to_header,
+        offer.call_id,
+        "",
+        offer.remote_tag,
+        offer.contact_uri,
+        offer.source_ip,
+        offer.source_port,
+        offer.headers,
+        offer.body,
+        offer.has_offer,
+        offer.remote_media_ip,
+        offer.remote_media_port,
+        parse_uri(offer.request_uri).user,
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _as_uri(next_hop: str) -> str:
+    """`host[:port][/transport]`, the first of a list, as a URI."""
+    place, _, transport = next_hop.split(",")[0].strip().partition("/")
+    return f"sip:{place};transport={transport.lower()};lr" if transport else f"sip:{place};lr"

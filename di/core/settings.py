@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Everything that the configuration says, read and checked before anything starts: what `check-config` shows and `serve` uses."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from di import plugin as plugins
+from di.config import ConfigFile
+from di.core import addresses, codecs
+from di.core.options import CoreOptions
+from di.core.selection import Selection, parse_mapping
+from di.errors import ConfigError
+from di.options import load, where
+from di.plugin import Plugin
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LoadedPlugin:
+    """A plug-in with its options (None when it has none)."""
+
+    plugin: Plugin[Any]
+    options: Any
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole configuration. `source` finds file and line of a sems.conf key for messages."""
+
+    file: Path
+    conf_dir: Path
+    core: CoreOptions
+    selection: Selection
+    codecs: tuple[str, ...]
+    plugins: tuple[LoadedPlugin, ...]
+    environ: Mapping[str, str]
+
+    def source(self, field: str) -> tuple[str, int]:
+        """File and line of a key of sems.conf."""
+        return where(self.core, field)
+
+
+def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
+    """Read sems.conf and all that belongs to it. `overrides`: key → value from the command line. Raises ConfigError."""
+    conf = ConfigFile.read(file, file.parent)
+    shadow = {**environ, **{f"CORDBOARD_{key.upper()}": value for key, value in (overrides or {}).items()}}
+    core = load(CoreOptions, conf, shadow, "sems")
+    if not core.stderr:
+        log.debug("stderr is the only place for log lines; let the service manager keep them")
+    conf_dir = _conf_dir(file, core)
+    core = _with_addresses(core)
+    chosen = codecs.offer(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
+    selection = _selection(core, conf_dir)
+    return Settings(file, conf_dir, core, selection, chosen, _plugins(conf, core, conf_dir, environ), environ)
+
+
+def _conf_dir(file: Path, core: CoreOptions) -> Path:
+    """Where `<module>.conf` files are; a relative path is taken from the current folder, then from sems.conf's."""
+    if not core.plugin_config_path:
+        return file.parent
+    path = Path(core.plugin_config_path)
+    if path.is_dir():
+        return path
+    beside = file.parent / path
+    if beside.is_dir():
+        return beside
+    raise ConfigError(*where(core, "plugin_config_path"), "plugin_config_path", f"there is no folder {path} (nor {beside})")
+
+
+def _with_addresses(core: CoreOptions) -> CoreOptions:
+    """Device names turned into addresses, checked ranges; keeps the record of where values came from."""
+    sip_ip = addresses.resolve(core.sip_ip, "sip_ip", *where(core, "sip_ip"))
+    media_ip = addresses.resolve(core.media_ip or sip_ip, "media_ip", *where(core, "media_ip"))
+    if core.rtp_high_port < core.rtp_low_port + 1:
+        hint = f"{core.rtp_high_port} leaves no port pair above rtp_low_port={core.rtp_low_port}"
+        raise ConfigError(*where(core, "rtp_high_port"), "rtp_high_port", hint)
+    if core.tls_port and not (core.tls_certificate and core.tls_key):
+        raise ConfigError(*where(core, "tls_port"), "tls_port", "TLS needs tls_certificate and tls_key too")
+    changed = replace(core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060)
+    object.__setattr__(changed, "_sources", getattr(core, "_sources", {}))
+    return changed
+
+
+def _selection(core: CoreOptions, conf_dir: Path) -> Selection:
+    known = ("$(ruri.user)", "$(ruri.param)", "$(apphdr)", "$(mapping)")
+    if core.application.startswith("$") and core.application not in known:
+        hint = f"{core.application!r} is no way to choose; right is a name or one of {', '.join(known)}"
+        raise ConfigError(*where(core, "application"), "application", hint)
+    if core.application != "$(mapping)":
+        return Selection(core.application)
+    path = conf_dir / "app_mapping.conf"
+    try:
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError as error:
+        hint = f"cannot be read ({error.strerror}); application=$(mapping) needs it"
+        raise ConfigError(str(path), 0, "", hint) from error
+    return Selection(core.application, parse_mapping(text, str(path)))
+
+
+def _plugins(conf: ConfigFile, core: CoreOptions, conf_dir: Path, environ: Mapping[str, str]) -> tuple[LoadedPlugin, ...]:
+    file, line = where(core, "load_plugins")
+    names = plugins.split_names(core.load_plugins)
+    everything = not names
+    if everything:
+        excluded = plugins.split_names(conf.get("exclude_plugins"))
+        names = [name for name in sorted(plugins.available()) if name not in excluded]
+    found: list[LoadedPlugin] = []
+    for name in names:
+        plugin = plugins.find(name, file, line)
+        if plugin is None:
+            log.debug("%s needs no plug-in here", name)
+            continue
+        path = conf_dir / f"{name}.conf"
+        if everything and plugin.config_required and not path.is_file():
+            log.info("%s is not loaded: it has no %s", name, path)
+            continue
+        if any(known.plugin.name == plugin.name for known in found):
+            log.warning("%s:%d: load_plugins: %s is named twice", file, line, name)
+            continue
+        found.append(LoadedPlugin(plugin, _options(plugin, path, conf_dir, environ)))
+    _check_order(found, file, line)
+    return tuple(found)
+
+
+def _options(plugin: Plugin[Any], path: Path, conf_dir: Path, environ: Mapping[str, str]) -> Any:
+    if path.is_file():
+        conf = ConfigFile.read(path, conf_dir)
+    elif plugin.config_required:
+        raise ConfigError(str(path), 0, "", f"does not exist; {plugin.name} in load_plugins needs it (a sample is in etc/)")
+    else:
+        conf = ConfigFile.empty(str(path))
+    return None if plugin.options is None else load(plugin.options, conf, environ, plugin.name)
+
+
+def _check_order(found: list[LoadedPlugin], file: str, line: int) -> None:
+    seen: set[str] = set()
+    for loaded in found:
+        for needed in loaded.plugin.requires:
+            if needed not in seen:
+                raise ConfigError(file, line, "load_plugins", f"{loaded.plugin.name} needs {needed} before it")
+        seen.add(loaded.plugin.name)
