@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# cordboard's commands. Each target sets up what it needs first; variables: PYTHON, PJSIP_SOURCE, CONF, SKIP_PACKAGES (see etc/setup).
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+CONF ?= etc/sems.conf
+export PYTHON PJSIP_SOURCE SKIP_PACKAGES
+
+.PHONY: help run setup setup-test test check bench fuzz lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## Set up what is missing, then serve in the foreground (CONF=file for another configuration)
+	@exec $(BIN)/cordboard serve -f $(CONF)
+
+setup: ## Set up packages, Python, SIP stack; leaves the command at .venv/bin/cordboard
+	@etc/setup/setup.sh run
+
+setup-test:
+	@etc/setup/setup.sh test
+
+test: setup-test ## Install what the tests need and run all of them (ARGS=… for pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup-test ## Lint, types, import arrows
+	@$(BIN)/ruff check di interfaces media clients tests
+	@$(BIN)/mypy di interfaces media clients
+	@$(BIN)/lint-imports --no-cache
+
+bench: setup-test ## Measure; write what is worth keeping into docs/performance.md
+	@for bench in tests/benches/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+fuzz: setup-test ## The border tests at full size (100 000 messages and more a gateway)
+	@CORDBOARD_LONG=1 $(BIN)/python -m pytest tests/property tests/unit -m "long or not long" -k "fuzz or hostile or any_bytes" --timeout=1800 $(ARGS)
+
+lock: setup-test ## Lock the Python packages anew, with hashes, after a change of pyproject.toml
+	@$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header -o etc/setup/requirements.txt pyproject.toml
+	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --no-header --extra dev -c etc/setup/requirements.txt -o etc/setup/requirements-test.txt pyproject.toml
+
+clean: ## Remove the private environment and everything generated
+	rm -rf $(VENV) .setup-logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
