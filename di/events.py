@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The event log: what happened, numbered without holes, kept in a bounded ring, delivered to any number of subscribers. Pure.
+"""The event log: what happened, numbered without holes, kept in a bounded ring, delivered to any number of
+subscribers. Pure.
 
     publish ─► ring (last `capacity` events) ──replay──┐
            └─► each subscriber whose filter matches ───┴─► bounded queue ─► take(): Snapshot, Gap, Event …, Dropped
 
-A subscriber gets every matching event, in order, or is told what it did not get: `Gap` names the numbers that left the ring before they
-could be delivered; `Dropped` ends a subscription whose reader was too slow. Publishing never waits and costs one comparison a
-subscriber. Replay is read from the ring as the reader takes it, so it needs no queue.
+A subscriber gets every matching event, in order, or is told what it did not get: `Gap` names the numbers that left
+the ring before they could be delivered; `Dropped` ends a subscription whose reader was too slow. Publishing never
+waits and costs one comparison a subscriber. Replay is read from the ring as the reader takes it, so it needs no
+queue.
 """
 
 from __future__ import annotations
@@ -114,7 +116,10 @@ def _names(wish: dict[str, Value], part: str) -> frozenset[str]:
 
 
 class Subscriber:
-    """One reader of the log. Made by `EventLog.subscribe`; read with `take` until it gives None, then wait for `on_ready`."""
+    """One reader of the log.
+
+    Made by `EventLog.subscribe`; read with `take` until it gives None, then wait for `on_ready`.
+    """
 
     def __init__(self, events: EventLog, wanted: EventFilter, limit: int, on_ready: Callable[[], None] | None) -> None:
         self.filter, self.limit, self.on_ready = wanted, limit, on_ready
@@ -201,7 +206,10 @@ SnapshotSource = Callable[[EventFilter], Value]
 
 
 class EventLog:
-    """The numbered log. `capacity`: events kept for replay; `epoch_s`: the wall clock; `stream` names this run's numbering."""
+    """The numbered log.
+
+    `capacity`: events kept for replay; `epoch_s`: the wall clock; `stream` names this run's numbering.
+    """
 
     def __init__(self, capacity: int = 16384, epoch_s: Callable[[], float] = lambda: 0.0, stream: str = "") -> None:
         self.ring: deque[Event] = deque(maxlen=capacity)
@@ -218,7 +226,10 @@ class EventLog:
         return tuple(self._subscribers)
 
     def publish(self, type: str, call: str = "", room: str = "", attributes: dict[str, Value] | None = None) -> int:
-        """Append an event and return its number. The attributes belong to the log from here on. Never waits, never raises."""
+        """Append an event and return its number.
+
+        The attributes belong to the log from here on. Never waits, never raises.
+        """
         self.last_sequence += 1
         event = Event(self.last_sequence, type, self._epoch_s(), call, room, attributes or {})
         self.ring.append(event)
@@ -238,10 +249,11 @@ class EventLog:
     ) -> Subscriber:
         """Start listening.
 
-        Without more: events from now on. `snapshot`: the present state first. `from_sequence`: replay from that number on; what is no
-        longer kept is named by a Gap. `stream`: the numbering that `from_sequence` belongs to; another one than this log's (the server
-        was restarted) gives a Gap and everything that is kept. `limit`: so many events may wait before the subscriber is dropped.
-        `on_ready` is called when there is something to take and there was nothing before; it must not block.
+        Without more: events from now on. `snapshot`: the present state first. `from_sequence`: replay from that
+        number on; what is no longer kept is named by a Gap. `stream`: the numbering that `from_sequence` belongs to;
+        another one than this log's (the server was restarted) gives a Gap and everything that is kept. `limit`: so
+        many events may wait before the subscriber is dropped. `on_ready` is called when there is something to take
+        and there was nothing before; it must not block.
         """
         subscriber = Subscriber(self, filter or EventFilter(), max(limit, 1), on_ready)
         if snapshot:
@@ -254,9 +266,7 @@ class EventLog:
 
     def _resume(self, subscriber: Subscriber, from_sequence: int, stream: str) -> None:
         if from_sequence > self.last_sequence + 1 or (stream and stream != self.stream):
-            gap = Gap(
-                from_sequence, from_sequence, "the numbering has started anew; events of the earlier run are lost"
-            )
+            gap = Gap(from_sequence, from_sequence, "the numbering has started anew; events of the earlier run are lost")
             subscriber.begin(gap, self.ring[0].sequence if self.ring else 1)
         else:
             subscriber.begin(None, max(from_sequence, 1))
@@ -266,7 +276,10 @@ class EventLog:
         self._subscribers.pop(subscriber, None)
 
     def add_snapshot(self, name: str, source: SnapshotSource) -> None:
-        """Let a module contribute to snapshots under a name. `source(filter)` returns what a subscriber with that filter should start from."""
+        """Let a module contribute to snapshots under a name.
+
+        `source(filter)` returns what a subscriber with that filter should start from.
+        """
         self._sources[name] = source
 
     def remove_snapshot(self, name: str) -> None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Index of the monitoring store: (attribute, value) → ids, kept on every write, so that a look-up costs what it returns.
+"""Index of the monitoring store: (attribute, value) → ids, kept on every write, so that a look-up costs what it
+returns.
 
     attribute ─► key of value ─► id                 (one record has it: no set, half the memory)
                               └► {id, id, …}        (several have it)
 
-Scalars are keys by value and type. Arrays, structs and NaN share one key per attribute, COMPOUND: appending to an array must not cost
-its length, so what is found there still has to be compared. Undef is not indexed; "missing" is the complement of everything else.
+Scalars are keys by value and type. Arrays, structs and NaN share one key per attribute, COMPOUND: appending to an
+array must not cost its length, so what is found there still has to be compared. Undef is not indexed; "missing" is
+the complement of everything else.
 """
 
 from __future__ import annotations
@@ -75,7 +77,10 @@ class AttributeIndex:
             del self._ids[attribute], self._count[attribute]
 
     def replace(self, attribute: str, old: Value, new: Value, id: str) -> bool:
-        """Note that a record's value went from `old` to `new`. False when both are the same scalar and nothing had to be done."""
+        """Note that a record's value went from `old` to `new`.
+
+        False when both are the same scalar and nothing had to be done.
+        """
         key = key_of(new)
         if key == key_of(old):
             return key is COMPOUND
@@ -84,7 +89,10 @@ class AttributeIndex:
         return True
 
     def find(self, attribute: str, value: Value) -> AbstractSet[str]:
-        """The ids under the value's key; for COMPOUND a superset of the answer. A live set: copy it before the next write."""
+        """The ids under the value's key; for COMPOUND a superset of the answer.
+
+        A live set: copy it before the next write.
+        """
         present = self._ids.get(attribute, {}).get(key_of(value))
         if present is None:
             return _EMPTY

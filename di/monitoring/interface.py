@@ -106,7 +106,10 @@ class Monitoring:
 
     @di_method("setExpiration")
     def set_expiration(self, id: str, epoch: int) -> list[Value]:
-        """Set the time (seconds since 1970) from which a record counts as finished; 0 makes it active again. The record is created."""
+        """Set the time (seconds since 1970) from which a record counts as finished; 0 makes it active again.
+
+        The record is created.
+        """
         self._store.set_expiration(id, epoch)
         return _ok()
 
@@ -169,12 +172,16 @@ class Monitoring:
 
     @di_method("getCount", changes=False)
     def get_count(self, id: str, name: str, *window: Value) -> list[Value]:
-        """Sum the samples of the last seconds: id, name, seconds = 1; or id, name, now, from, to (native struct timevals)."""
+        """Sum the samples of the last seconds: id, name, seconds = 1; or id, name, now, from, to (native struct
+        timevals).
+        """
         return [self._samples.count(id, name, self._window(window))]
 
     @di_method("getAllCounts", listed=False, changes=False)
     def get_all_counts(self, id: str, *window: Value) -> dict[str, LongLong]:
-        """Sum the samples of every name of an id: id, seconds = 1, now; or id, now, from, to (native struct timevals)."""
+        """Sum the samples of every name of an id: id, seconds = 1, now; or id, now, from, to (native struct
+        timevals).
+        """
         seconds_first = len(window) > 1 and type(window[0]) is int and type(window[1]) is bytes
         if seconds_first:
             now_us = _timeval_us(window[1]) or self._now_us()

@@ -13,10 +13,6 @@ class Options:
     """Keys of monitoring.conf."""
 
     run_garbage_collector: bool = option(False, help="Remove finished records from time to time.")
-    garbage_collector_interval: int = option(
-        10, help="How often the collector runs.", unit="s", minimum=1, maximum=86400
-    )
-    retain_samples_s: int = option(
-        10, help="How long samples are kept; older ones go when queried.", unit="s", maximum=86400
-    )
+    garbage_collector_interval: int = option(10, help="How often the collector runs.", unit="s", minimum=1, maximum=86400)
+    retain_samples_s: int = option(10, help="How long samples are kept; older ones go when queried.", unit="s", maximum=86400)
     publish_changes: bool = option(True, help="Write each change into the event log as monitoring.changed.")

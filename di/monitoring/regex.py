@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """POSIX basic regular expressions, run by RE2 in linear time (spec monitoring.md §3.3 `listByRegex`; POSIX XBD §9.3).
 
-What C's `regcomp` takes without flags is rewritten into RE2's language, with the GNU additions `\\+ \\? \\|` and `\\w \\W \\s \\S \\b \\B`
-(and `\\< \\>`, taken as `\\b`). Text and pattern are compared byte by byte, as in the C locale. Back-references cannot be matched in linear time and are refused.
+What C's `regcomp` takes without flags is rewritten into RE2's language, with the GNU additions `\\+ \\? \\|` and `\\w
+\\W \\s \\S \\b \\B` (and `\\< \\>`, taken as `\\b`). Text and pattern are compared byte by byte, as in the C locale.
+Back-references cannot be matched in linear time and are refused.
 """
 
 from __future__ import annotations

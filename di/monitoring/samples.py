@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rate samples: id → name → list of (time, count), oldest first here (spec monitoring.md §3.4). Independent of the records.
+"""Rate samples: id → name → list of (time, count), oldest first here (spec monitoring.md §3.4). Independent of the
+records.
 
 Times are microseconds since 1970, the resolution of the `struct timeval` blobs that clients may send.
 """
@@ -12,7 +13,9 @@ from di.value import LongLong
 
 SECOND_US = 1_000_000
 _TIDY_LENGTH = 4096
-"""A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for ever."""
+"""A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for
+ever.
+"""
 _RATE_NAMES = 500
 """So many sample names get a rate of their own; names may come from clients."""
 
@@ -89,7 +92,10 @@ class Samples:
         return {name: self._sum(samples, window) for name, samples in self._lists.get(id, {}).items()}
 
     def rates(self, now_us: int) -> dict[str, int]:
-        """Name → sum over all ids in the last whole second. Costs the number of names and drops nothing, so anybody may look."""
+        """Name → sum over all ids in the last whole second.
+
+        Costs the number of names and drops nothing, so anybody may look.
+        """
         last = now_us // SECOND_US - 1
         return {name: rate.of(last) for name, rate in self._rates.items()}
 

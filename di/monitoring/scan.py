@@ -14,7 +14,10 @@ _SLICE = 2000
 
 
 def by_text(store: Store, attribute: str, matches: Callable[[str], bool]) -> list[Value] | Awaitable[list[Value]]:
-    """Ids of records whose attribute is a matching string, in order. Each distinct text is matched once; many texts: an awaitable."""
+    """Ids of records whose attribute is a matching string, in order.
+
+    Each distinct text is matched once; many texts: an awaitable.
+    """
     texts = store.index.texts(attribute)
     if len(texts) <= _SLICE:
         return _ids(store, attribute, filter(matches, texts))

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The monitoring store: id → attributes, with an index, life cycle and standing queries (spec monitoring.md §2–3). Pure: time comes in.
+"""The monitoring store: id → attributes, with an index, life cycle and standing queries (spec monitoring.md §2–3).
+Pure: time comes in.
 
-    write ─► record (one of 16 buckets) ─► index (attribute, value) ─► watches that mention the old or new value ─► `on_change`
+    write ─► record (one of 16 buckets) ─► index (attribute, value) ─► watches that mention the old or new value ─►
+    `on_change`
 
-Records are bare dicts in dicts: a dict of plain values is invisible to Python's cycle collector, so a million records cost memory but
-no collection pauses. Enumeration order is SEMS's: bucket, then bytes of the id. Times are whole seconds since 1970, as in SEMS.
+Records are bare dicts in dicts: a dict of plain values is invisible to Python's cycle collector, so a million records
+cost memory but no collection pauses. Enumeration order is SEMS's: bucket, then bytes of the id. Times are whole
+seconds since 1970, as in SEMS.
 """
 
 from __future__ import annotations
@@ -20,7 +23,9 @@ from di.value import Value
 BUCKETS = 16
 Attributes = dict[str, Value]
 OnChange = Callable[[str, str, Attributes], None]
-"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned."""
+"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes
+concerned.
+"""
 
 
 def bucket_of(id: str) -> int:
@@ -113,9 +118,7 @@ class Store:
         if self._watches:
             self._watches.created(id)
 
-    def _put(
-        self, record: Attributes, id: str, name: str, value: Value, changes: list[tuple[str, Value, Value]]
-    ) -> None:
+    def _put(self, record: Attributes, id: str, name: str, value: Value, changes: list[tuple[str, Value, Value]]) -> None:
         old = record.get(name)
         record[name] = value
         if self.index.replace(name, old, value, id):
@@ -266,7 +269,10 @@ class Store:
     # --- standing queries ---
 
     def watch(self, pairs: Pairs, notify: Notify) -> Watch:
-        """Start a standing query. Its `members` are the result now; `notify(id, came)` is called for every change after that."""
+        """Start a standing query.
+
+        Its `members` are the result now; `notify(id, came)` is called for every change after that.
+        """
         watch = Watch(pairs, set(self._find(pairs)), notify)
         self._watches.add(watch)
         return watch

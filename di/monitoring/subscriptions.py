@@ -5,7 +5,8 @@
     query.members()        the result now, in order
     query.take()           → Delta(entered=[…], left=[…]) since the last take, or None, or Dropped
 
-What waits is the *difference* between what the client knows and what is: a record that comes and goes between two reads is never sent.
+What waits is the *difference* between what the client knows and what is: a record that comes and goes between two
+reads is never sent.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ class Delta:
 
 
 class Query:
-    """One client's standing query. `limit`: changed ids that may wait before it is dropped; `on_ready` as in `di.events`."""
+    """One client's standing query.
 
-    def __init__(
-        self, store: Store, pairs: Pairs, limit: int = 10000, on_ready: Callable[[], None] | None = None
-    ) -> None:
+    `limit`: changed ids that may wait before it is dropped; `on_ready` as in `di.events`.
+    """
+
+    def __init__(self, store: Store, pairs: Pairs, limit: int = 10000, on_ready: Callable[[], None] | None = None) -> None:
         self._store, self._limit, self._on_ready = store, limit, on_ready
         self._pending: dict[str, bool] = {}
         self._told = True
@@ -65,7 +67,9 @@ class Query:
             self._wake()
 
     def take(self) -> Delta | Dropped | None:
-        """What changed since the last call; None when nothing did; Dropped once, as the last, when the client was too slow."""
+        """What changed since the last call; None when nothing did; Dropped once, as the last, when the client was too
+        slow.
+        """
         if self.closed:
             told, self._told = self._told, True
             return None if told else Dropped(self.reason)
