@@ -50,13 +50,14 @@ class Hub:
         """Needs a running loop."""
         self.settings = settings
         clock = LoopClock()
+        registry = Registry()
         self.services = Services(
-            registry=Registry(),
+            registry=registry,
             clock=clock,
             applications=Applications(),
             queues=EventQueues(),
-            events=EventLog(),
-            access=Access(),
+            events=EventLog(epoch_s=clock.epoch_s, stream=f"{clock.random.getrandbits(64):016x}"),
+            access=Access.load(settings.conf_dir, settings.environ, registry),
             core=settings.core,
             conf_dir=settings.conf_dir,
             environ=settings.environ,
