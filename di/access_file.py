@@ -26,7 +26,7 @@ from di.errors import ConfigError
 _LOG2_N, _R, _P = 15, 8, 1
 """32 MiB and about 60 ms a try."""
 _MAX_FILE_BYTES = 1 << 20
-_FORMS = {
+FORMS = {
     "role": "role NAME PATTERN…",
     "user": "user NAME ROLE[,ROLE] HASH",
     "token": "token NAME ROLE[,ROLE] HASH",
@@ -87,9 +87,9 @@ def parse(text: str, file: str) -> AccessRules:
         words = line.split("#", 1)[0].split()
         if not words:
             continue
-        form = _FORMS.get(words[0])
+        form = FORMS.get(words[0])
         if form is None:
-            raise ConfigError(file, number, words[0][:40], f"is none of: {', '.join(_FORMS)}")
+            raise ConfigError(file, number, words[0][:40], f"is none of: {', '.join(FORMS)}")
         if len(words) < 3 or (words[0] != "role" and len(words) != len(form.split())):
             raise ConfigError(file, number, words[0], f"right is: {form}")
         if not NAME.fullmatch(words[1]):

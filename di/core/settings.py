@@ -60,6 +60,11 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     return Settings(file, conf_dir, core, selection, chosen, _plugins(conf, core, conf_dir, environ), environ)
 
 
+def configuration_folder(file: Path, environ: Mapping[str, str]) -> Path:
+    """The folder of the `<module>.conf` files that belong to a sems.conf, for tools that need no more. Raises ConfigError."""
+    return _conf_dir(file, load(CoreOptions, ConfigFile.read(file, file.parent), environ, "sems"))
+
+
 def _conf_dir(file: Path, core: CoreOptions) -> Path:
     """Where `<module>.conf` files are; a relative path is taken from the current folder, then from sems.conf's."""
     if not core.plugin_config_path:
