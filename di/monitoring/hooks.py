@@ -6,7 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from di.events import EventLog
+from di.filter import parse_pairs
+from di.monitoring.samples import Samples
 from di.monitoring.store import OnChange, Store, copy_value
+from di.monitoring.subscriptions import Query
 from di.value import Value
 
 CHANGE = "monitoring_change"
@@ -16,8 +19,8 @@ CHANGE = "monitoring_change"
 class StoreHooks:
     """`di.ports.MonitoringHooks` over the store, with the rest that in-process modules need."""
 
-    def __init__(self, store: Store, epoch_s: Callable[[], float]) -> None:
-        self.store = store
+    def __init__(self, store: Store, samples: Samples, epoch_s: Callable[[], float]) -> None:
+        self.store, self.samples = store, samples
         self._epoch_s = epoch_s
 
     def log(self, id: str, **attributes: Value) -> None:
@@ -31,6 +34,10 @@ class StoreHooks:
     def mark_finished(self, id: str) -> None:
         """The record's call is over."""
         self.store.mark_finished(id, int(self._epoch_s()))
+
+    def watch(self, filters: list[Value], on_ready: Callable[[], None]) -> Query:
+        """Begin a standing query for a gateway; `on_ready` is called when its result has changed. Raises as `parse_pairs`."""
+        return Query(self.store, parse_pairs(filters), on_ready=on_ready)
 
 
 def publisher(events: EventLog) -> OnChange:

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What every RPC gateway does alike: say on whose behalf a call comes, set TLS up, pick the address, judge a browser's Origin."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import logging
+import socket
+import ssl
+import struct
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import isawaitable
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+
+from di.access_rules import Unauthenticated
+from di.errors import ConfigError
+from di.registry import INTERNAL, Caller
+from di.value import LongLong, Value
+from interfaces.http_server import plain_answer
+
+log = logging.getLogger(__name__)
+
+_SIOCGIFADDR = 0x8915
+"""Linux ioctl that tells an interface's IPv4 address."""
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, LongLong))
+
+
+class Access(Protocol):
+    """The part of `di.access` that a gateway needs."""
+
+    def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller | Awaitable[Caller]:
+        """Say who calls. Raises Unauthenticated when the credentials are wrong, or missing and needed."""
+
+    def check_bind(self, ip: str, key: str, file: str, line: int) -> None:
+        """Raise ConfigError when this address may not be bound without authentication."""
+
+
+def waits(answer: Value | Awaitable[Value]) -> bool:
+    """Whether a call's answer must be awaited; quick for plain values, which nearly all are."""
+    return type(answer) not in _PLAIN and isawaitable(answer)
+
+
+async def settle(answer: Value | Awaitable[Value]) -> Value:
+    """The answer itself, after waiting where needed."""
+    return await cast(Awaitable[Value], answer) if waits(answer) else answer
+
+
+def names(text: str) -> tuple[str, ...]:
+    """A `;`-separated list in a configuration value."""
+    return tuple(part.strip() for part in text.split(";") if part.strip())
+
+
+def bind_address(text: str) -> str:
+    """An address to listen on: as given, loopback when empty, an interface's IPv4 when a name. Raises ValueError.
+
+    SEMS takes every interface when the key is empty; cordboard stays on loopback until an address is named (docs/differences.md).
+    """
+    if not text:
+        return "127.0.0.1"
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        pass
+    if text == "localhost":
+        return "127.0.0.1"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            reply = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", text.encode()[:15]))
+        except OSError:
+            raise ValueError("right is an IP address or the name of a network interface that has one") from None
+    return socket.inet_ntoa(reply[20:24])
+
+
+def tls_context(certificate: str, key: str, where: tuple[str, int]) -> ssl.SSLContext | None:
+    """A server context, TLS 1.2 or later; None when no certificate is configured. Raises ConfigError."""
+    if not certificate and not key:
+        return None
+    file, line = where
+    if not certificate:
+        raise ConfigError(file, line, "tls_certificate", "is missing while tls_key is set; name the PEM file with the certificate chain")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key or None)
+    except (OSError, ssl.SSLError) as error:
+        hint = f"certificate {certificate!r} or key {key or certificate!r} cannot be used ({error}); name two matching PEM files"
+        raise ConfigError(file, line, "tls_certificate", hint) from error
+    return context
+
+
+def origin_check(bind_ip: str, allowed: Iterable[str]) -> Callable[[str], bool]:
+    """A test for a browser's Origin header. Without one, or from this machine, a request passes; others must be listed.
+
+    A page from anywhere may make a browser post to a loopback port, so the header decides even where nobody has to log in.
+    """
+    listed = frozenset(origin.rstrip("/").lower() for origin in allowed)
+    own = frozenset((bind_ip, "localhost", "127.0.0.1", "::1"))
+
+    def allows(origin: str) -> bool:
+        if not origin:
+            return True
+        if "*" in listed or origin.lower() in listed:
+            return True
+        try:
+            return (urlsplit(origin).hostname or "") in own
+        except ValueError:
+            return False
+
+    return allows
+
+
+def refused(error: Unauthenticated) -> bytes:
+    """The HTTP answer to a caller without valid credentials: 429 while he is locked out, else 401."""
+    if error.retry_after_s:
+        return plain_answer(429, "Too Many Requests", f"Retry-After: {error.retry_after_s}\r\n")
+    return plain_answer(401, "Unauthorized", CHALLENGE)
+
+
+CHALLENGE = 'WWW-Authenticate: Basic realm="cordboard", charset="UTF-8"\r\n'
+
+
+class OpenAccess:
+    """Access without any rule, as SEMS has it; only for loopback."""
+
+    def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller:
+        """Everybody may do everything."""
+        return Caller(INTERNAL.name, transport, source_ip)
+
+    def check_bind(self, ip: str, key: str, file: str, line: int) -> None:
+        """Raise ConfigError for an address that others can reach."""
+        if not ipaddress.ip_address(ip).is_loopback:
+            raise ConfigError(file, line, key, f"{ip} can be reached from elsewhere; set up access tokens first, or use 127.0.0.1")

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""HTTP/1.x requests out of a byte stream, for the two gateways whose bytes and speed no server library gives: pure, no socket.
+
+Why not a library: XML-RPC clients may send any method and path, and bare LF line ends, and see exactly four reply headers in a fixed
+order (spec di.md §3.4). Strict parsers refuse the first, frameworks add to the second, and both cost more than the call itself.
+Only bodies with a Content-Length are read here; what else a request may have (chunks, upgrade) is for the framework behind `web`.
+
+Strict where laxness is dangerous: one Content-Length, digits only, no folded lines, every size checked before anything is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+MAX_HEAD_BYTES = 16384
+"""Request line and headers together; common servers take 8 to 16 KiB."""
+MAX_HEADERS = 100
+MAX_BODY_BYTES = 1 << 20
+
+_DIGITS = re.compile(rb"[0-9]{1,18}")
+_NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class BadRequest(Exception):
+    """The stream cannot be read on; `status` 0 means: close without an answer, as SEMS does."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"{status} {reason}" if status else reason)
+        self.status, self.reason = status, reason
+
+
+@dataclass(slots=True)
+class Request:
+    """One whole request. Header names are lower case; `source` is the peer's address, filled in by the shell."""
+
+    target: bytes
+    keep_alive: bool
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    source: str = ""
+    secure: bool = False
+
+    def header(self, name: bytes) -> str:
+        """A header as text, empty when absent."""
+        return self.headers.get(name, b"").decode("latin-1")
+
+
+@dataclass(slots=True)
+class RequestReader:
+    """Collects bytes and gives whole requests. Feed with `receive_data`, then call `next_request` until it gives None."""
+
+    max_body_bytes: int = MAX_BODY_BYTES
+    buffer: bytearray = field(default_factory=bytearray)
+    _head: Request | None = None
+    _length: int = 0
+    wants_continue: bool = False
+
+    def receive_data(self, data: bytes) -> None:
+        """Add what the peer sent."""
+        self.buffer += data
+
+    @property
+    def pending(self) -> bool:
+        """Whether a request has begun and is not complete."""
+        return bool(self.buffer) or self._head is not None
+
+    @property
+    def between(self) -> bool:
+        """Whether the next byte in the buffer begins a request."""
+        return self._head is None
+
+    def next_request(self) -> Request | None:
+        """The next whole request, or None until more bytes come. Raises BadRequest."""
+        head = self._head
+        if head is None:
+            head = self._read_head()
+            if head is None:
+                return None
+            self._head = head
+        if len(self.buffer) < self._length:
+            return None
+        head.body = bytes(self.buffer[: self._length])
+        del self.buffer[: self._length]
+        self._head = None
+        self.wants_continue = False
+        return head
+
+    def _read_head(self) -> Request | None:
+        buffer = self.buffer
+        end = buffer.find(b"\r\n\r\n")
+        size = 4
+        bare = buffer.find(b"\n\n", 0, end if end >= 0 else len(buffer))
+        if bare >= 0:
+            end, size = bare, 2
+        if end < 0:
+            if len(buffer) > MAX_HEAD_BYTES:
+                raise BadRequest(431, "Request Header Fields Too Large")
+            return None
+        if end > MAX_HEAD_BYTES:
+            raise BadRequest(431, "Request Header Fields Too Large")
+        head, self._length = parse_head(bytes(buffer[:end]), self.max_body_bytes)
+        del buffer[: end + size]
+        self.wants_continue = head.headers.get(b"expect", b"").lower() == b"100-continue" and len(buffer) < self._length
+        return head
+
+
+def parse_head(head: bytes, max_body_bytes: int) -> tuple[Request, int]:
+    """Split request line and headers; returns the request without body, and the body's length. Raises BadRequest.
+
+    Method and version's digits are not judged: any method works (spec di.md §3.4). Keep-alive as in HTTP/1.1 and 1.0.
+    """
+    lines = head.split(b"\n")
+    if len(lines) > MAX_HEADERS + 1:
+        raise BadRequest(431, "Request Header Fields Too Large")
+    first = lines[0].split()
+    headers: dict[bytes, bytes] = {}
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        name = name.lower()
+        if not colon or not _NAME.fullmatch(name):
+            raise BadRequest(400, "Bad Request")
+        if name in headers and name in (b"content-length", b"transfer-encoding", b"authorization"):
+            raise BadRequest(400, "Bad Request")
+        headers[name] = value.strip(b" \t\r")
+    connection = headers.get(b"connection", b"").lower()
+    old = bool(first) and first[-1] == b"HTTP/1.0"
+    keep_alive = b"keep-alive" in connection if old else b"close" not in connection
+    return Request(first[1] if len(first) > 1 else b"", keep_alive, headers), body_length(headers, max_body_bytes)
+
+
+def body_length(headers: dict[bytes, bytes], max_body_bytes: int) -> int:
+    """The declared length of the body. Raises BadRequest, before a byte of it is kept, when it is absent, no number, or too large."""
+    text = headers.get(b"content-length")
+    if b"transfer-encoding" in headers or text is None:
+        raise BadRequest(0, "no Content-Length; chunked requests are not taken here")
+    if not _DIGITS.fullmatch(text):
+        if text.isdigit():
+            raise BadRequest(413, "Content Too Large")
+        raise BadRequest(0, f"Content-Length {text[:20]!r} is no number")
+    length = int(text)
+    if length == 0:
+        raise BadRequest(0, "Content-Length is 0")
+    if length > max_body_bytes:
+        raise BadRequest(413, "Content Too Large")
+    return length

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The SIP process: pjsua2 for signalling, nothing else.
+
+    network ⇄ pjsip ⇄ calls/endpoint (pjsua2 objects, one thread) ⇄ server (records of di.sip_records) ⇄ hub
+
+Pure parts: `message` (text of a SIP message → values), `sdp` (text → text), `mapping` (values → records). Everything that decides is in
+the hub; media is in the media process. `native` reaches the few functions of pjsip that pjsua2 does not show.
+"""

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One call as pjsua2 sees it: its callbacks become records, its commands become pjsua2 calls.
+
+Only `interfaces.sip.server` holds these objects. A callback never drops one: it hands it to `Host.bury`, and the server lets go of it
+outside pjsip (a pjsua2 call deleted inside its own callback crashes).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import Protocol
+
+import pjsua2 as pj
+
+from di.sip_records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
+from interfaces.sip import mapping, sdp
+from interfaces.sip.border import callback
+from interfaces.sip.message import Message, parse, split_header, tag_of
+from interfaces.sip.native import Request
+
+log = logging.getLogger(__name__)
+
+MAX_WAITING_REQUESTS = 32
+"""Requests inside one call whose reply the hub owes; more are refused with 503, for a peer must not fill our memory."""
+
+
+class Host(Protocol):
+    """What a call needs from the server."""
+
+    def emit(self, record: object) -> None:
+        """Send a record to the hub."""
+
+    def bury(self, call: SipCall) -> None:
+        """The call is over: let go of it once pjsip is no longer on the stack."""
+
+    def identified(self, call: SipCall) -> None:
+        """`call_id` and `local_tag` have become known."""
+
+
+class Credentials:
+    """What a dialled call may answer a challenge with. Never printed."""
+
+    __slots__ = ("answered", "hosts", "password", "realm", "username")
+
+    def __init__(self, realm: str, username: str, password: str, hosts: set[str]) -> None:
+        self.realm, self.username, self.password = realm, username, password
+        self.hosts = hosts
+        self.answered: dict[str, int] = {}
+
+
+class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
+    """A call, incoming when `slot` is given."""
+
+    def __init__(self, host: Host, account: pj.Account, number: int, slot: int = -1) -> None:
+        if slot < 0:
+            super().__init__(account)
+        else:
+            super().__init__(account, slot)
+        self.host = host
+        self.number = number
+        self.slot = slot
+        self.outgoing = slot < 0
+        self.call_id = self.local_tag = self.remote_tag = ""
+        self.media_address: tuple[str, int] | None = None
+        self.credentials: Credentials | None = None
+        self.waiting: OrderedDict[str, tuple[int, Request]] = OrderedDict()
+        self.replies: OrderedDict[str, tuple[int, str, tuple[tuple[str, str], ...], str, bytes]] = OrderedDict()
+        self.ended = self.confirmed = False
+        self._answer_description = self._remote_description = ""
+        self._negotiated = False
+        self._held_media: MediaNegotiated | None = None
+        self._last_media: MediaNegotiated | None = None
+        self._sent_headers: set[str] = set()
+        self._sending_token = 0
+        self._tokens: dict[int, int] = {}
+        self._last_message: Message | None = None
+
+    # -------------------------------------------------------------------------------------------------------- commands
+    def dial(
+        self, from_uri: str, to_uri: str, request_uri: str, headers: tuple[str, ...], address: tuple[str, int] | None
+    ) -> None:
+        """Send the INVITE. Raises pj.Error when an address is none."""
+        self.media_address = address
+        parameters = _parameters(headers=headers)
+        parameters.txOption.localUri = from_uri
+        parameters.txOption.targetUri = request_uri
+        if address is None:
+            parameters.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER
+        self.makeCall(to_uri, parameters)
+        self.slot = self.getId()
+
+    def reply(self, code: int, reason: str, headers: tuple[str, ...], address: tuple[str, int] | None) -> None:
+        """Answer the INVITE. Headers that an earlier answer carried are in pjsip's later ones anyway and are not added twice."""
+        fresh = tuple(line for line in headers if line not in self._sent_headers)
+        self._sent_headers.update(fresh)
+        if address is None and 100 < code < 200:
+            code, reason = 180, reason or "Ringing"  # pjsip puts SDP into every other provisional reply
+        if code == 100:
+            return  # pjsip has sent it
+        parameters = _parameters(code, reason, fresh)
+        if address is not None and code < 300:
+            self.media_address = address
+            if self._answer_description and not self._negotiated:
+                parameters.sdp.wholeSdp = sdp.rewrite(self._answer_description, *address)
+        if code >= 300:
+            self.end_locally(code, reason)
+        self.answer(parameters)
+
+    def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
+        """Hang up in whatever state: final reply, CANCEL or BYE."""
+        self.end_locally(200 if self.confirmed else code, reason)
+        self.hangup(_parameters(code, reason, headers))
+
+    def end_locally(self, code: int, reason: str) -> None:
+        """Report the end as ours, once."""
+        self._finish(CallEnded(self.number, code, reason, "local"))
+
+    def offer_again(self, hold: bool, address: tuple[str, int] | None) -> None:
+        """Send a re-INVITE. Raises pj.Error while another offer is under way."""
+        if address is not None:
+            self.media_address = address
+        parameters = _parameters()
+        if hold:
+            self.setHold(parameters)
+        else:
+            parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
+            self.reinvite(parameters)
+
+    def request(self, method: str, token: int, headers: tuple[str, ...], content_type: str, body: bytes) -> None:
+        """Send a request inside the dialog; its final reply becomes ReplyReceived."""
+        parameters = pj.CallSendRequestParam()
+        parameters.method = method
+        parameters.txOption.headers = _header_vector(headers)
+        parameters.txOption.contentType = content_type
+        parameters.txOption.msgBody = body.decode("utf-8", "surrogateescape")
+        self._sending_token = token
+        try:
+            self.sendRequest(parameters)
+        finally:
+            self._sending_token = 0
+
+    # ------------------------------------------------------------------------------------------------- pjsua2 callbacks
+    @callback
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802
+        info = self.getInfo()
+        message = _received(prm.e) or None
+        if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
+            self.confirmed = True
+            headers = self._last_message.headers if self.outgoing and self._last_message else ()
+            self.host.emit(CallConfirmed(self.number, info.lastStatusCode, info.lastReason, headers))
+        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            if not self.ended:
+                code, reason = int(info.lastStatusCode), info.lastReason
+                self._finish(mapping.ended(self.number, code, reason, message, self.outgoing, self.confirmed))
+            self.host.bury(self)
+
+    @callback
+    def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802
+        event = prm.e.body.tsxState
+        if event.type == pj.PJSIP_EVENT_TX_MSG:
+            self._sent(event)
+        elif event.tsx.role == pj.PJSIP_ROLE_UAC:
+            self._replied(event)
+
+    @callback
+    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:  # noqa: N802
+        if prm.remSdp.wholeSdp:
+            self._remote_description = prm.remSdp.wholeSdp
+            if not self.outgoing and not self._negotiated:
+                self._answer_description = prm.sdp.wholeSdp  # the media address comes with the hub's answer
+        if self.media_address is not None:
+            prm.sdp.wholeSdp = sdp.rewrite(prm.sdp.wholeSdp, *self.media_address)
+
+    @callback
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
+        self._negotiated = True
+        stream = self._stream()
+        if stream is not None:
+            record = mapping.negotiated(self.number, stream, self._remote_description)
+        elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
+            last = self._last_media
+            record = mapping.paused(last)
+        else:
+            return
+        self._last_media = record
+        if self.local_tag:
+            self.host.emit(record)
+        else:
+            self._held_media = record  # CallIdentified first: it comes with the reply that is about to be sent
+
+    # ---------------------------------------------------------------------------------------------------------- helpers
+    def _stream(self) -> mapping.Stream | None:
+        for media in self.getInfo().media:
+            if media.type != pj.PJMEDIA_TYPE_AUDIO or media.status == pj.PJSUA_CALL_MEDIA_NONE:
+                continue
+            try:
+                info = self.getStreamInfo(media.index)
+            except pj.Error:
+                return None
+            parameters = info.audCodecParam
+            return mapping.Stream(
+                codec=info.codecName,
+                clock_hz=info.codecClockRate,
+                channels=parameters.info.channelCnt,
+                payload_type_send=info.txPt,
+                payload_type_receive=info.rxPt,
+                dtmf_send=info.audTxEventPt,
+                dtmf_receive=info.audRxEventPt,
+                direction=info.dir,
+                frame_ms=parameters.info.frameLen,
+                frames_per_packet=parameters.setting.frmPerPkt,
+                remote_address=info.remoteRtpAddress,
+            )
+        return None
+
+    def _sent(self, event: pj.TsxStateEvent) -> None:
+        """A message of ours left: note our tag, and which transaction carries which SendRequest."""
+        if self._sending_token and event.tsx.role == pj.PJSIP_ROLE_UAC:
+            self._tokens[int(event.tsx.pjTransaction)] = self._sending_token
+            self._sending_token = 0
+            return
+        if self.local_tag:
+            return
+        message = parse(event.src.tdata.wholeMsg)
+        ours, theirs = ("From", "To") if message.method else ("To", "From")
+        tag = tag_of(message.header(ours))
+        if tag:
+            self._identify(message.header("Call-ID"), tag, tag_of(message.header(theirs)))
+
+    def _identify(self, call_id: str, local_tag: str, remote_tag: str) -> None:
+        self.call_id, self.local_tag, self.remote_tag = call_id, local_tag, remote_tag
+        self.host.identified(self)
+        self.host.emit(CallIdentified(self.number, call_id, local_tag, remote_tag))
+        if self._held_media is not None:
+            self.host.emit(self._held_media)
+            self._held_media = None
+
+    def _replied(self, event: pj.TsxStateEvent) -> None:
+        """A reply to a request of ours, or the lack of one."""
+        invite = event.tsx.method == "INVITE"
+        state = event.tsx.state
+        if not invite and state not in (pj.PJSIP_TSX_STATE_COMPLETED, pj.PJSIP_TSX_STATE_TERMINATED):
+            return
+        message = parse(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else None
+        if not invite:
+            token = self._tokens.pop(int(event.tsx.pjTransaction), 0)
+            if token:
+                self.host.emit(_reply_record(self.number, token, event.tsx.statusCode, event.tsx.statusText, message))
+            return
+        if message is None or self.confirmed:
+            return
+        self._last_message = message
+        if message.has_sdp:
+            self._remote_description = message.body.decode("utf-8", "replace")
+        tag = tag_of(message.header("To"))
+        if tag and tag != self.remote_tag and message.code < 300:
+            self._identify(self.call_id, self.local_tag, tag)
+        if 100 < message.code < 200:
+            self.host.emit(CallProgressed(self.number, message.code, message.reason, message.headers, message.has_sdp))
+
+    def _finish(self, record: CallEnded) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        for _, request in self.waiting.values():
+            request.reply(487)
+            request.release()
+        self.waiting.clear()
+        self.host.emit(record)
+
+
+def _reply_record(call: int, token: int, code: int, reason: str, message: Message | None) -> ReplyReceived:
+    if message is None:
+        return ReplyReceived(call, token, code or 408, reason or "Request Timeout")
+    return ReplyReceived(call, token, message.code, message.reason, message.headers, message.body)
+
+
+def _received(event: pj.SipEvent) -> Message | None:
+    """The message that an event is about, if it is about one that came in."""
+    if event.type == pj.PJSIP_EVENT_RX_MSG:
+        text = event.body.rxMsg.rdata.wholeMsg
+    elif event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
+        text = event.body.tsxState.src.rdata.wholeMsg
+    else:
+        return None
+    return parse(text) if text else None
+
+
+def _parameters(code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
+    parameters = pj.CallOpParam(True)
+    parameters.opt.audioCount = 1
+    parameters.opt.videoCount = 0
+    parameters.opt.textCount = 0
+    parameters.statusCode = code
+    parameters.reason = reason
+    parameters.txOption.headers = _header_vector(headers)
+    return parameters
+
+
+def _header_vector(lines: tuple[str, ...]) -> pj.SipHeaderVector:
+    vector = pj.SipHeaderVector()
+    for line in lines:
+        pair = split_header(line)
+        if pair is None:
+            log.error("header line %.80r was left out: it must be 'Name: value' on one line", line)
+            continue
+        header = pj.SipHeader()
+        header.hName, header.hValue = pair
+        vector.append(header)
+    return vector

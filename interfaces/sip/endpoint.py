@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The pjsua2 endpoint: settings, transports, codecs, log. Made once per process, never taken down (the process ends instead)."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+
+import pjsua2 as pj
+
+from di.sip_records import Listen
+from interfaces.sip.border import callback
+from interfaces.sip.mapping import codec_id
+
+log = logging.getLogger(__name__)
+
+_RELIABLE = {
+    "disabled": "PJSUA_100REL_NOT_USED", "off": "PJSUA_100REL_NOT_USED", "supported": "PJSUA_100REL_OPTIONAL",
+    "require": "PJSUA_100REL_MANDATORY",
+}  # fmt: skip
+_LEVELS = {0: logging.CRITICAL, 1: logging.WARNING, 2: logging.WARNING}
+SPARE_CALLS = 64
+"""Slots above the configured cap: calls that wait for the answer to our BYE still hold one."""
+
+
+class ListenError(Exception):
+    """A transport or setting is impossible; the text names it and what to change."""
+
+
+class _Log(pj.LogWriter):  # type: ignore[misc]
+    """pjsip's own log lines, one line each, bounded: hostile packets must not fill the log."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.budget = 20
+
+    @callback
+    def write(self, entry: pj.LogEntry) -> None:
+        if self.budget <= 0:
+            return
+        self.budget -= 1
+        text = " ".join(entry.msg.split())
+        log.log(_LEVELS.get(entry.level, logging.DEBUG), "pjsip: %.300s", text)
+
+
+class SipEndpoint:
+    """Owns the library. `poll` lets it work; `transports` says what is bound."""
+
+    def __init__(self) -> None:
+        self.library = pj.Endpoint()
+        self.library.libCreate()
+        self.log_writer = _Log()
+        self.transports: list[tuple[str, str, int]] = []
+
+    def start(self, listen: Listen) -> None:
+        """Initialise and bind. Raises ListenError."""
+        if listen.reliable_provisional not in _RELIABLE:
+            raise ListenError(f"100rel={listen.reliable_provisional!r}: must be disabled, off, supported or require")
+        config = pj.EpConfig()
+        config.uaConfig.maxCalls = listen.max_calls + SPARE_CALLS
+        config.uaConfig.threadCnt = 0
+        config.uaConfig.mainThreadOnly = True
+        config.uaConfig.userAgent = listen.user_agent
+        config.medConfig.threadCnt = 0
+        config.medConfig.hasIoqueue = False
+        config.logConfig.level = 2
+        config.logConfig.consoleLevel = 0
+        config.logConfig.msgLogging = 0
+        config.logConfig.writer = self.log_writer
+        try:
+            self.library.libInit(config)
+            self._bind(listen)
+            self._codecs(listen.codecs)
+            self.library.libStart()
+            self.library.audDevManager().setNoDev()
+        except pj.Error as error:
+            raise ListenError(f"pjsip cannot start: {error.info()}") from None
+
+    def _bind(self, listen: Listen) -> None:
+        port = free_port(listen.ip, listen.port)
+        kinds = [("udp", pj.PJSIP_TRANSPORT_UDP, port), ("tcp", pj.PJSIP_TRANSPORT_TCP, port)]
+        if listen.tls_port:
+            check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
+            kinds.append(("tls", pj.PJSIP_TRANSPORT_TLS, listen.tls_port))
+        for name, kind, number in kinds:
+            config = pj.TransportConfig()
+            config.port = number
+            config.boundAddress = listen.ip
+            config.publicAddress = listen.public_ip
+            if name == "tls":
+                config.tlsConfig.certFile = listen.tls_certificate
+                config.tlsConfig.privKeyFile = listen.tls_key
+            try:
+                self.library.transportCreate(kind, config)
+            except pj.Error as error:
+                raise ListenError(f"SIP {name} {listen.ip}:{number} cannot be bound: {error.reason}") from None
+            self.transports.append((name, listen.ip, number))
+
+    def _codecs(self, wanted: tuple[str, ...]) -> None:
+        known = [info.codecId for info in self.library.codecEnum2()]
+        for name in known:
+            self.library.codecSetPriority(name, 0)
+        offered = 0
+        for rank, name in enumerate(wanted):
+            prefix = codec_id(name).lower() + "/"
+            match = next((candidate for candidate in known if (candidate.lower() + "/").startswith(prefix)), None)
+            if match is None:
+                log.warning("codec %s is not known to this pjsip: it is neither offered nor accepted", name)
+                continue
+            self.library.codecSetPriority(match, max(254 - rank, 1))
+            offered += 1
+        if not offered:
+            raise ListenError(f"none of the codecs {', '.join(wanted) or '(none)'} is known to pjsip; it has {', '.join(known)}")
+
+    def account_config(self, listen: Listen, next_hop: str = "") -> pj.AccountConfig:
+        """An account that registers nowhere, has no credentials and leaves media to others."""
+        config = pj.AccountConfig()
+        host = listen.public_ip or listen.ip
+        if host in ("0.0.0.0", "::"):
+            host = "127.0.0.1"
+        config.idUri = f"sip:[{host}]" if ":" in host else f"sip:{host}"
+        config.mediaConfig.useLoopMedTp = True
+        config.mediaConfig.lockCodecEnabled = False
+        config.natConfig.sipOutboundUse = 0
+        config.natConfig.contactRewriteUse = 0
+        config.natConfig.viaRewriteUse = 0
+        config.natConfig.udpKaIntervalSec = 0
+        config.callConfig.prackUse = getattr(pj, _RELIABLE[listen.reliable_provisional])
+        if next_hop:
+            route = next_hop.strip("<> ")
+            config.sipConfig.proxies.append(f"<{route}{'' if ';lr' in route else ';lr'}>")
+        return config
+
+    def poll(self) -> int:
+        """Let pjsip handle what is due without waiting. Returns how much it handled."""
+        return int(self.library.libHandleEvents(0))
+
+
+def free_port(ip: str, port: int) -> int:
+    """Check that UDP and TCP can be bound; with port 0 find one where both can. Raises ListenError.
+
+    pjsip would share a port silently where the system allows it, so this asks first, with plain sockets.
+    """
+    for _ in range(20):
+        with _bound(ip, port, socket.SOCK_DGRAM) as first:
+            chosen = int(first.getsockname()[1])
+            try:
+                check_port(ip, chosen, socket.SOCK_STREAM)
+            except ListenError:
+                if port:
+                    raise
+                continue
+            return chosen
+    raise ListenError(f"no port is free on {ip} for both UDP and TCP")
+
+
+def check_port(ip: str, port: int, kind: int) -> None:
+    """Raise ListenError when a port cannot be bound."""
+    _bound(ip, port, kind).close()
+
+
+def _bound(ip: str, port: int, kind: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    name = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
+    sock = socket.socket(family, kind)
+    try:
+        if kind == socket.SOCK_STREAM:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections in TIME_WAIT do not hold a listener
+        sock.bind((ip, port))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(1)
+        return sock
+    except OSError as error:
+        sock.close()
+        raise ListenError(_bind_hint(ip, port, name, error)) from None
+
+
+def _bind_hint(ip: str, port: int, name: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"SIP {name} {ip}:{port} is in use by another program: stop it or set sip_port to a free port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"SIP {name} {ip}:{port}: {ip} is no address of this machine: set sip_ip to one that is"
+    if error.errno == errno.EACCES:
+        return f"SIP {name} {ip}:{port}: not permitted: set sip_port to 1024 or above"
+    return f"SIP {name} {ip}:{port} cannot be bound: {error.strerror}: check sip_ip and sip_port"

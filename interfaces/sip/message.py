@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A SIP message's text as values: start line, headers in order, body (RFC 3261 §7).
+
+Lenient on purpose: pjsip has parsed the message before and has refused what it must; whatever comes here, nothing raises.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# RFC 3261 §7.3.3 and the registrations that came later
+_LONG_NAMES = {
+    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
+    "f": "From", "i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact",
+    "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires",
+    "y": "Identity",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One request or reply. `headers` has compact names written out, values as received with folds joined."""
+
+    start_line: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str:
+        """The first value under a name of any case; empty when there is none."""
+        wanted = name.lower()
+        for known, value in self.headers:
+            if known.lower() == wanted:
+                return value
+        return ""
+
+    @property
+    def method(self) -> str:
+        """Of a request; empty for a reply."""
+        first = self.start_line.split(" ", 1)[0]
+        return "" if first.upper().startswith("SIP/") else first
+
+    @property
+    def request_uri(self) -> str:
+        """Of a request; empty for a reply."""
+        words = self.start_line.split(" ")
+        return words[1] if self.method and len(words) >= 2 else ""
+
+    @property
+    def code(self) -> int:
+        """Of a reply; 0 for a request."""
+        words = self.start_line.split(" ", 2)
+        return int(words[1]) if not self.method and len(words) > 1 and words[1].isascii() and words[1].isdigit() else 0
+
+    @property
+    def reason(self) -> str:
+        """Of a reply."""
+        words = self.start_line.split(" ", 2)
+        return words[2].strip() if not self.method and len(words) == 3 else ""
+
+    @property
+    def content_type(self) -> str:
+        """As received, parameters included."""
+        return self.header("Content-Type")
+
+    @property
+    def has_sdp(self) -> bool:
+        """Whether the body is a session description."""
+        return bool(self.body) and self.content_type.split(";")[0].strip().lower() == "application/sdp"
+
+
+def parse(text: str) -> Message:
+    """Take a message apart. Never raises; what is no header line is left out."""
+    head, body = _split(text)
+    lines = head.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    headers: list[tuple[str, str]] = []
+    for line in lines[1:]:
+        if line[:1] in (" ", "\t") and headers:
+            name, value = headers[-1]
+            headers[-1] = (name, f"{value} {line.strip()}".strip())
+            continue
+        name, colon, value = line.partition(":")
+        if colon and name.strip():
+            headers.append((long_name(name.strip()), value.strip()))
+    return Message(lines[0].strip(), tuple(headers), body.encode("utf-8", "surrogateescape"))
+
+
+def _split(text: str) -> tuple[str, str]:
+    at = text.find("\r\n\r\n")
+    if at >= 0:
+        return text[:at], text[at + 4 :]
+    at = text.find("\n\n")
+    return (text[:at], text[at + 2 :]) if at >= 0 else (text, "")
+
+
+def long_name(name: str) -> str:
+    """A header's full name for its compact form."""
+    return _LONG_NAMES.get(name.lower(), name) if len(name) == 1 else name
+
+
+def uri_of(value: str) -> str:
+    """The bare URI of a From, To or Contact value, header parameters left out (RFC 3261 §20.10)."""
+    opening = _outside_quotes(value, "<")
+    if opening >= 0:
+        closing = value.find(">", opening)
+        return value[opening + 1 : closing].strip() if closing > opening else ""
+    return value.split(";", 1)[0].split(",", 1)[0].strip()
+
+
+def tag_of(value: str) -> str:
+    """The tag parameter of a From or To value; empty without one."""
+    opening = _outside_quotes(value, "<")
+    rest = value[value.find(">", opening) + 1 :] if opening >= 0 else value[_outside_quotes(value, ";") :]
+    for part in rest.split(";"):
+        name, equals, tag = part.partition("=")
+        if equals and name.strip().lower() == "tag":
+            return tag.strip()
+    return ""
+
+
+def _outside_quotes(value: str, wanted: str) -> int:
+    """Where a character first stands outside a quoted string; -1 if nowhere."""
+    quoted = escaped = False
+    for at, character in enumerate(value):
+        if escaped:
+            escaped = False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"':
+            quoted = not quoted
+        elif character == wanted and not quoted:
+            return at
+    return -1
+
+
+def host_of(uri: str) -> str:
+    """The host of a SIP URI, brackets of IPv6 removed, lower case; empty if it has none."""
+    rest = uri.partition(":")[2] if uri.lower().startswith(("sip:", "sips:")) else uri
+    rest = rest.split(";", 1)[0].split("?", 1)[0].rpartition("@")[2]
+    if rest.startswith("["):
+        return rest[1:].split("]", 1)[0].lower()
+    return rest.split(":", 1)[0].lower()
+
+
+def split_header(line: str) -> tuple[str, str] | None:
+    """Name and value of a header line that the hub hands over; None when it is no header or would smuggle in a second one."""
+    name, colon, value = line.rstrip("\r\n").partition(":")
+    name, value = name.strip(), value.strip()
+    bad = any(character in line.rstrip("\r\n") for character in "\r\n\0") or not name or any(c in ' \t<>@,;"' for c in name)
+    return None if bad or not colon else (name, value)
+
+
+def endpoint_of(address: str) -> tuple[str, int]:
+    """Split `ip:port` as pjsip prints it (`[v6]:port`); port 0 when there is none."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or (":" in host and not host.startswith("[")):
+        return address.strip("[]"), 0
+    return host.strip("[]"), int(port)

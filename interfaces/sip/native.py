@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The functions of pjsip that pjsua2 does not show, reached in the same shared object by ctypes.
+
+pjsua2 has no way to look at a request before pjsua answers it, so replies to OPTIONS (spec core.md §6.5), requests outside a dialog,
+requests inside one whose reply the hub decides, and 503 with Retry-After need one pjsip module. It stands between transaction and dialog
+layer, sees each new request once more than nobody, and either answers it statelessly or lets it pass.
+
+Everything here runs in pjsip's one thread. The layout of `pjsip_rx_data` is that of pjproject 2.16 and 2.17 with the default
+PJSIP_MAX_PKT_LEN; each request's layout is checked before it is used, and one that does not fit goes to pjsua untouched.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import logging
+from collections.abc import Callable, Iterable
+from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_long, c_void_p
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_TRANSACTION_AND_DIALOG = 20  # pjsip: transaction layer 16, user agent layer 32
+_PACKET, _SOURCE_NAME, _SOURCE_PORT, _TEXT, _LENGTH = 320, 4368, 4416, 4424, 4432  # offsets in pjsip_rx_data
+_SOURCE_NAME_BYTES = 46
+
+_ON_MESSAGE = CFUNCTYPE(c_int, c_void_p)
+
+
+class _Text(ctypes.Structure):
+    """pj_str_t."""
+
+    _fields_ = [("pointer", c_char_p), ("length", c_long)]
+
+    @classmethod
+    def of(cls, text: str) -> _Text:
+        data = text.encode("utf-8", "surrogateescape")
+        return cls(data, len(data))
+
+
+class _Header(ctypes.Structure):
+    """Head of a list of pjsip_hdr: only its links are used."""
+
+    _fields_ = [("previous", c_void_p), ("next", c_void_p), ("rest", c_void_p * 6)]
+
+
+class _Module(ctypes.Structure):
+    """pjsip_module."""
+
+    _fields_ = [
+        ("previous", c_void_p),
+        ("next", c_void_p),
+        ("name", _Text),
+        ("id", c_int),
+        ("priority", c_int),
+        ("load", c_void_p),
+        ("start", c_void_p),
+        ("stop", c_void_p),
+        ("unload", c_void_p),
+        ("on_rx_request", _ON_MESSAGE),
+        ("on_rx_response", c_void_p),
+        ("on_tx_request", c_void_p),
+        ("on_tx_response", c_void_p),
+        ("on_tsx_state", c_void_p),
+    ]
+
+
+class Request:
+    """A request being looked at. Valid only inside the callback, unless `keep` has been called."""
+
+    __slots__ = ("_kept", "_native", "_pointer", "source_ip", "source_port", "text")
+
+    def __init__(self, native: Native, pointer: int, text: str, source_ip: str, source_port: int) -> None:
+        self._native = native
+        self._pointer = pointer
+        self._kept = False
+        self.text = text
+        self.source_ip = source_ip
+        self.source_port = source_port
+
+    def keep(self) -> bool:
+        """Copy what pjsip holds so that a reply can be sent later. False when pjsip has no memory for it."""
+        copy = c_void_p()
+        if self._native.library.pjsip_rx_data_clone(self._pointer, 0, byref(copy)) != 0 or not copy.value:
+            return False
+        self._pointer, self._kept = copy.value, True
+        return True
+
+    def reply(
+        self, code: int, reason: str = "", headers: Iterable[tuple[str, str]] = (), content_type: str = "", body: bytes = b""
+    ) -> bool:
+        """Answer without a transaction; a retransmitted request comes again and wants the same reply."""
+        return self._native.respond(self._pointer, code, reason, headers, content_type, body)
+
+    def release(self) -> None:
+        """Give the copy back."""
+        if self._kept:
+            self._native.library.pjsip_rx_data_free_cloned(self._pointer)
+            self._kept, self._pointer = False, 0
+
+
+class Native:
+    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request."""
+
+    def __init__(self, on_request: Callable[[Request], bool]) -> None:
+        found = importlib.util.find_spec("_pjsua2")
+        if found is None or found.origin is None:
+            raise OSError("the compiled part of pjsua2 was not found")
+        self.library = ctypes.CDLL(found.origin)
+        self._declare()
+        self._on_request = on_request
+        self._endpoint: int = 0
+        self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
+        self._module = _Module(name=_Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
+        self._module.on_rx_request = self._callback
+        self._mismatch_told = False
+
+    def _declare(self) -> None:
+        library = self.library
+        library.pjsua_get_pjsip_endpt.restype = c_void_p
+        library.pjsip_endpt_register_module.argtypes = [c_void_p, POINTER(_Module)]
+        library.pjsip_rx_data_clone.argtypes = [c_void_p, ctypes.c_uint, POINTER(c_void_p)]
+        library.pjsip_rx_data_free_cloned.argtypes = [c_void_p]
+        library.pjsip_endpt_respond_stateless.argtypes = [c_void_p, c_void_p, c_int, POINTER(_Text), c_void_p, c_void_p]
+        library.pjsip_generic_string_hdr_create.argtypes = [c_void_p, POINTER(_Text), POINTER(_Text)]
+        library.pjsip_generic_string_hdr_create.restype = c_void_p
+        library.pj_list_insert_before.argtypes = [c_void_p, c_void_p]
+        library.pjsip_msg_body_create.argtypes = [c_void_p, POINTER(_Text), POINTER(_Text), POINTER(_Text)]
+        library.pjsip_msg_body_create.restype = c_void_p
+
+    def start(self) -> None:
+        """Register with the running endpoint. Raises OSError when pjsip refuses."""
+        self._endpoint = self.library.pjsua_get_pjsip_endpt()
+        status = self.library.pjsip_endpt_register_module(self._endpoint, byref(self._module))
+        if status != 0:
+            raise OSError(f"pjsip refused our module (status {status})")
+
+    def max_calls(self) -> int:
+        """How many calls this build of pjsua can hold at most as configured."""
+        return int(self.library.pjsua_call_get_max_count())
+
+    def active_calls(self) -> int:
+        """Calls that pjsua still holds, those waiting for the answer to our BYE included."""
+        return int(self.library.pjsua_call_get_count())
+
+    def _received(self, pointer: int) -> int:
+        try:
+            request = self._look_at(pointer)
+            return 0 if request is None else int(self._on_request(request))
+        except Exception:
+            log.exception("looking at a request failed")
+            return 0
+
+    def _look_at(self, pointer: int) -> Request | None:
+        text = c_void_p.from_address(pointer + _TEXT).value or 0
+        length = c_int.from_address(pointer + _LENGTH).value
+        packet = pointer + _PACKET
+        if not packet <= text < packet + 4000 or not 0 < length <= packet + 4000 - text:
+            if not self._mismatch_told:
+                self._mismatch_told = True
+                log.error("this pjproject lays out its packets differently: OPTIONS and in-dialog requests are pjsua's own")
+            return None
+        name = ctypes.string_at(pointer + _SOURCE_NAME, _SOURCE_NAME_BYTES).split(b"\0", 1)[0].decode("ascii", "replace")
+        port = c_int.from_address(pointer + _SOURCE_PORT).value
+        return Request(self, pointer, ctypes.string_at(text, length).decode("utf-8", "surrogateescape"), name, port)
+
+    def respond(
+        self, pointer: int, code: int, reason: str, headers: Iterable[tuple[str, str]], content_type: str, body: bytes
+    ) -> bool:
+        """Send a stateless reply to the request at `pointer`."""
+        pool = c_void_p.from_address(pointer).value
+        head = _Header()
+        address = ctypes.addressof(head)
+        head.previous = head.next = address
+        for name, value in headers:
+            name_text, value_text = _Text.of(name), _Text.of(value)
+            header = self.library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
+            self.library.pj_list_insert_before(address, header)
+        content = None
+        if body:
+            kind, _, subkind = content_type.partition("/")
+            parts = _Text.of(kind.strip()), _Text.of(subkind.strip()), _Text(body, len(body))
+            content = self.library.pjsip_msg_body_create(pool, *(byref(part) for part in parts))
+        text = byref(_Text.of(reason)) if reason else None
+        status = self.library.pjsip_endpt_respond_stateless(self._endpoint, pointer, code, text, address, content)
+        return int(status) == 0
+
+
+def readiness_descriptor(address: int) -> int:
+    """The epoll descriptor behind `Endpoint.libGetSipIoqueueHandle`, -1 when there is none."""
+    return c_int.from_address(address).value if address else -1

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The web port: JSON-RPC 2.0 over HTTP and WebSocket with events, OpenRPC document, metrics and health, all over the one registry.
+
+    socket ── front ──┬── post /jsonrpc ── rpc ── registry
+                      └── aiohttp ── /ws ── session ── rpc, events
+                                   └ /openrpc.json /metrics /healthz /readyz /
+
+What a page shows that others make (metrics, health) comes as a function; this package knows no module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from di.errors import ConfigError
+from di.options import where
+from di.plugin import Closer, Plugin
+from interfaces.gateway import origin_check, tls_context
+from interfaces.web.front import FrontServer
+from interfaces.web.interface import EventsInterface, SystemInterface
+from interfaces.web.options import Options
+from interfaces.web.pages import pages, watches
+from interfaces.web.server import WebGateway
+from interfaces.web.session import Sessions
+
+if TYPE_CHECKING:
+    from di.services import Services
+
+
+async def start(services: Services, options: Options) -> Closer:
+    """Open the port. Raises ConfigError when it cannot be opened."""
+    services.access.check_bind(options.server_ip, "server_ip", *where(options, "server_ip"))
+    tls = tls_context(options.tls_certificate, options.tls_key, where(options, "tls_certificate"))
+    services.registry.register("system", SystemInterface(services.registry))
+    services.registry.register("events", EventsInterface())
+    gateway = WebGateway(
+        services.registry,
+        services.access,
+        origin_check(options.server_ip, options.allowed_origins),
+        options.max_body_bytes,
+        pages(services),
+    )
+    sessions = Sessions(gateway, services.events, options, lambda: watches(services))
+    runner = web.AppRunner(gateway.application(sessions.handle), access_log=None, keepalive_timeout=75.0, shutdown_timeout=2.0)
+    await runner.setup()
+    assert runner.server is not None
+    server = FrontServer(gateway.post, runner.server, options.max_body_bytes)
+    try:
+        await server.start(options.server_ip, options.port, tls)
+    except OSError as error:
+        await runner.cleanup()
+        _withdraw(services)
+        hint = f"cannot listen on {options.server_ip}:{options.port} ({error.strerror}); stop the other program or take another port"
+        raise ConfigError(*where(options, "port"), "port", hint) from error
+
+    async def close() -> None:
+        await server.stop()
+        await sessions.close()
+        await runner.cleanup()
+        _withdraw(services)
+
+    return close
+
+
+def _withdraw(services: Services) -> None:
+    services.registry.unregister("events")
+    services.registry.unregister("system")
+
+
+PLUGIN = Plugin("web", start, Options, listens_last=True)

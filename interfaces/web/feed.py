@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a WebSocket client listens to: its subscriptions and watches, turned into JSON-RPC notifications. Pure.
+
+    events.event     {subscription, sequence, type, time, call, room, attributes}
+    events.snapshot  {subscription, sequence, state}          events.gap      {subscription, first, last, reason}
+    events.changed   {watch, entered, left}                   events.dropped  {subscription | watch, reason}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from di.events import Dropped, Event, EventFilter, EventLog, Gap, Item, Snapshot, Subscriber
+from di.value import Value
+from interfaces.jsonrpc.methods import RpcError
+from interfaces.jsonrpc.strict import dumps
+
+_TURN = 64
+"""Notifications of one subscription before the next one has its turn."""
+
+
+class Delta(Protocol):
+    """A change of a standing query's result."""
+
+    entered: list[str]
+    left: list[str]
+
+
+class Watch(Protocol):
+    """A standing query, as the monitoring module offers it."""
+
+    def members(self) -> list[str]:
+        """The present result."""
+
+    def take(self) -> Delta | Dropped | None:
+        """What changed since."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+MakeWatch = Callable[[list[Value], Callable[[], None]], Watch]
+
+
+class Encoder:
+    """Encodes an event once for all subscribers that get it in the same moment."""
+
+    def __init__(self) -> None:
+        self._last: Event | None = None
+        self._text = b""
+
+    def event(self, number: int, event: Event) -> bytes:
+        """The notification of an event for one subscription."""
+        if event is not self._last:
+            body = {
+                "sequence": event.sequence,
+                "type": event.type,
+                "time": event.time_s,
+                "call": event.call,
+                "room": event.room,
+                "attributes": event.attributes,
+            }
+            self._last, self._text = event, dumps(body)[1:]
+        return b'{"jsonrpc":"2.0","method":"events.event","params":{"subscription":%d,%s}' % (number, self._text)
+
+
+def notification(method: str, params: dict[str, Value]) -> bytes:
+    """Any other notification."""
+    return dumps({"jsonrpc": "2.0", "method": method, "params": params})
+
+
+class Feed:
+    """The subscriptions of one connection. `wake` is called when there is something to take; `limit` is each one's queue."""
+
+    def __init__(
+        self, events: EventLog, encoder: Encoder, wake: Callable[[], None], limit: int, most: int, make_watch: MakeWatch | None
+    ) -> None:
+        self._events, self._encoder, self._wake = events, encoder, wake
+        self._limit, self._most, self._make_watch = limit, most, make_watch
+        self._subscriptions: dict[int, Subscriber] = {}
+        self._watches: dict[int, Watch] = {}
+        self._number = 0
+
+    def subscribe(self, wanted: Value, from_sequence: int, snapshot: bool, stream: str) -> Value:
+        """Begin a subscription. Raises RpcError when there are too many, TypeMismatch or OutOfBounds for a bad filter."""
+        number = self._next_number()
+        subscriber = self._events.subscribe(
+            EventFilter.parse(wanted),
+            from_sequence if from_sequence >= 0 else None,
+            snapshot,
+            stream=stream,
+            limit=self._limit,
+            on_ready=self._wake,
+        )
+        self._subscriptions[number] = subscriber
+        self._wake()
+        return {"subscription": number, "sequence": self._events.last_sequence, "stream": self._events.stream}
+
+    def unsubscribe(self, number: int) -> Value:
+        """End a subscription."""
+        subscriber = self._subscriptions.pop(number, None)
+        if subscriber is not None:
+            self._events.unsubscribe(subscriber)
+        return subscriber is not None
+
+    def watch(self, filters: list[Value]) -> Value:
+        """Begin a watch. Raises as `subscribe`."""
+        if self._make_watch is None:
+            raise RpcError(-32601, "Method not found", "module not loaded")
+        number = self._next_number()
+        watch = self._watches[number] = self._make_watch(filters, self._wake)
+        return {"watch": number, "ids": list(watch.members())}
+
+    def unwatch(self, number: int) -> Value:
+        """End a watch."""
+        watch = self._watches.pop(number, None)
+        if watch is not None:
+            watch.close()
+        return watch is not None
+
+    def _next_number(self) -> int:
+        if len(self._subscriptions) + len(self._watches) >= self._most:
+            raise RpcError(-32000, "Server error", f"one connection has at most {self._most} subscriptions and watches")
+        self._number += 1
+        return self._number
+
+    def take(self) -> list[bytes]:
+        """Some notifications that are due, each subscription's in order; empty when there are none."""
+        texts: list[bytes] = []
+        for number, subscriber in list(self._subscriptions.items()):
+            for _ in range(_TURN):
+                item = subscriber.take()
+                if item is None:
+                    break
+                texts.append(self._encode(number, item))
+                if isinstance(item, Dropped):
+                    del self._subscriptions[number]
+                    break
+        for number, watch in list(self._watches.items()):
+            change = watch.take()
+            if isinstance(change, Dropped):
+                texts.append(notification("events.dropped", {"watch": number, "reason": change.reason}))
+                del self._watches[number]
+            elif change is not None:
+                texts.append(notification("events.changed", {"watch": number, "entered": change.entered, "left": change.left}))
+        return texts
+
+    def _encode(self, number: int, item: Item) -> bytes:
+        match item:
+            case Event():
+                return self._encoder.event(number, item)
+            case Snapshot():
+                return notification("events.snapshot", {"subscription": number, "sequence": item.sequence, "state": item.state})
+            case Gap():
+                params: dict[str, Value] = {"subscription": number, "first": item.first, "last": item.last, "reason": item.reason}
+                return notification("events.gap", params)
+            case Dropped():
+                return notification("events.dropped", {"subscription": number, "reason": item.reason})
+
+    @property
+    def drop_reason(self) -> str:
+        """Why one of the subscriptions was ended by the server; empty while none was."""
+        for subscriber in self._subscriptions.values():
+            if subscriber.closed:
+                return subscriber.reason
+        return ""
+
+    def close(self) -> None:
+        """End everything."""
+        for number in list(self._subscriptions):
+            self.unsubscribe(number)
+        for number in list(self._watches):
+            self.unwatch(number)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DI `system` and `events`: the registry describes itself; what happens is told to WebSocket clients.
+
+The event functions are declared here, so that permission, binding and the OpenRPC document are the registry's as for any other; the
+connection that they belong to exists only on a WebSocket, where `session` takes them over.
+"""
+
+from __future__ import annotations
+
+from di.errors import CallFailed
+from di.registry import Registry, di_method
+from di.value import Value
+from interfaces import introspect
+
+_NO_CONNECTION = "events need a WebSocket connection: use /ws"
+
+
+class SystemInterface:
+    """Introspection functions. They show every registered function; what a caller may run is another matter."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    @di_method("listMethods", changes=False)
+    def list_methods(self) -> list[Value]:
+        """List every function as `module.function`."""
+        return [m.full_name for interface in self._registry.interfaces() for m in interface.methods.values()]
+
+    @di_method("methodSignature", changes=False)
+    def method_signature(self, name: str) -> Value:
+        """List a function's signatures: type of the result, then types of the parameters."""
+        module, _, method = name.partition(".")
+        return introspect.signatures(self._registry, module, method)
+
+    @di_method("methodHelp", changes=False)
+    def method_help(self, name: str) -> str:
+        """Describe a function; empty for an unknown one."""
+        module, _, method = name.partition(".")
+        return introspect.help_text(self._registry, module, method)
+
+    @di_method("capabilities", changes=False)
+    def capabilities(self) -> dict[str, Value]:
+        """Say which extensions this server has and which modules are loaded."""
+        return introspect.capabilities(self._registry)
+
+
+class EventsInterface:
+    """Event functions as they are declared; by any other way than a WebSocket they say that they need one."""
+
+    @di_method("subscribe", changes=False)
+    def subscribe(
+        self, filter: Value = None, from_sequence: int = -1, snapshot: bool = False, stream: str = ""
+    ) -> dict[str, Value]:
+        """Tell this WebSocket what happens from now on; returns {subscription, sequence, stream}.
+
+        `filter`: {"types": […], "calls": […], "rooms": […], "attributes": [[name, value], …]}, each optional; null is everything.
+        `from_sequence`: replay from that number on, -1 for no replay; with `stream`, the numbering that it belongs to.
+        `snapshot`: the present state first. Notifications: events.snapshot, events.event, events.gap, events.dropped.
+        """
+        raise CallFailed(_NO_CONNECTION)
+
+    @di_method("unsubscribe", changes=False)
+    def unsubscribe(self, subscription: int) -> bool:
+        """End a subscription of this WebSocket; false when there was none of that number."""
+        raise CallFailed(_NO_CONNECTION)
+
+    @di_method("watch", changes=False)
+    def watch(self, filters: list[Value]) -> dict[str, Value]:
+        """Tell this WebSocket when the result of monitoring.listByFilter(*filters) changes; returns {watch, ids}.
+
+        Notification: events.changed with {watch, entered, left}.
+        """
+        raise CallFailed(_NO_CONNECTION)
+
+    @di_method("unwatch", changes=False)
+    def unwatch(self, watch: int) -> bool:
+        """End a watch of this WebSocket; false when there was none of that number."""
+        raise CallFailed(_NO_CONNECTION)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""JSON-RPC 2.0 for HTTP and WebSocket: request text in, answer text out. No socket, no framework.
+
+jsonrpcserver takes the message apart and puts the answer together (batches, ids, notifications); reading is strict (`strict.loads`) and
+binding is the registry's. jsonrpcserver's schema validator costs more than everything else and fails a batch as a whole, so every entry
+is judged here and an invalid one becomes a call of `_Entry` that answers -32600, as the specification of JSON-RPC has it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from jsonrpcserver import Error, Success
+from jsonrpcserver.main import dispatch_to_serializable
+
+from di.errors import CallFailed
+from di.registry import Caller, Registry
+from di.value import Value
+from interfaces.gateway import waits
+from interfaces.jsonrpc.methods import RpcError, execute, failure_of
+from interfaces.jsonrpc.strict import dumps, loads
+
+MAX_BATCH = 1000
+
+Special = Callable[[Value, "Context"], "Value | Awaitable[Value]"]
+"""A method of the gateway itself: gets `params` as they came (None when absent)."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One message on its way: who sent it, the gateway's own methods there, and the calls in it that wait."""
+
+    caller: Caller
+    registry: Registry
+    specials: dict[str, Special]
+    waiting: list[tuple[_Later, Awaitable[Value]]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Later:
+    """Stands for a result that is not there yet."""
+
+    result: Value = None
+    error: dict[str, Value] | None = None
+
+
+class _Entry:
+    """The one callable that jsonrpcserver sees. `params` is always [reason, method, params] here; see `_normalised`."""
+
+    __signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("context", "reason", "method", "params")]
+    )
+
+    def __call__(self, context: Context, reason: str, method: str, params: Value, /) -> Any:
+        if reason:
+            return Error(-32600, "Invalid Request", reason)
+        try:
+            special = context.specials.get(method)
+            if special is not None:
+                answer = special(params, context)
+            else:
+                answer = execute(context.registry, method, params, context.caller)
+        except Exception as error:  # noqa: BLE001 - every failure of a call is an error object
+            return Error(*_failure(error, method))
+        if waits(answer):
+            later = _Later()
+            context.waiting.append((later, _fill(later, cast(Awaitable[Value], answer), method)))
+            return Success(later)
+        return Success(answer)
+
+
+_ENTRY = _Entry()
+
+
+class _Methods(dict[str, Any]):
+    """Every name is a method: the registry decides which exist."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _ENTRY
+
+
+_METHODS = _Methods()
+
+
+def _failure(error: Exception, method: str) -> tuple[int, str, Value]:
+    failure = failure_of(error, method.partition(".")[0])
+    if isinstance(error, CallFailed):
+        return failure.code, failure.message, str(error)
+    return failure.code, failure.message, failure.data
+
+
+async def _fill(later: _Later, answer: Awaitable[Value], method: str) -> None:
+    try:
+        later.result = await answer
+    except Exception as error:  # noqa: BLE001 - as in _Entry
+        code, message, data = _failure(error, method)
+        later.error = {"code": code, "message": message, "data": data}
+
+
+def _normalised(request: Value) -> dict[str, Value]:
+    """A request as jsonrpcserver's dispatcher takes it; an invalid one carries the reason and the id null."""
+    reason, method = "", ""
+    if not isinstance(request, dict):
+        return {"method": "", "params": ["a request is an object", "", None], "id": None}
+    name, number = request.get("method"), request.get("id")
+    if request.get("jsonrpc") != "2.0" or not isinstance(request["jsonrpc"], str):
+        reason = 'the member jsonrpc must be "2.0"'
+    elif not isinstance(name, str):
+        reason = "the member method must be a string"
+    elif "params" in request and not isinstance(request["params"], (list, dict)):
+        reason = "the member params must be an array or an object"
+    elif isinstance(number, (bool, list, dict)):
+        reason = "the member id must be a string, a number or null"
+    else:
+        method = name
+    entry: dict[str, Value] = {"method": method, "params": [reason, method, request.get("params")]}
+    if reason:
+        entry["id"] = number if isinstance(number, (str, int)) and not isinstance(number, bool) else None
+    elif "id" in request:
+        entry["id"] = number
+    return entry
+
+
+def _deserialize(text: bytes | str) -> Any:
+    message = loads(text)
+    if not isinstance(message, list):
+        return _normalised(message)
+    if not message or len(message) > MAX_BATCH:
+        reason = f"a batch has at most {MAX_BATCH} entries" if message else "a batch has at least one entry"
+        return {"method": "", "params": [reason, "", None], "id": None}
+    return [_normalised(entry) for entry in message]
+
+
+def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
+    """Answer a message, at once when nothing in it waits. Empty: there is nothing to answer (notifications)."""
+    answers: Any = dispatch_to_serializable(
+        cast(str, text), methods=_METHODS, context=context, deserializer=_deserialize, validator=_accept
+    )
+    if context.waiting:
+        return _after(context, answers)
+    return dumps(answers) if answers is not None else b""
+
+
+def _accept(request: Any) -> Any:
+    return request
+
+
+async def _after(context: Context, answers: Any) -> bytes:
+    await asyncio.gather(*(filling for _, filling in context.waiting))
+    if answers is None:
+        return b""
+    for answer in answers if isinstance(answers, list) else [answers]:
+        later = answer.get("result")
+        if isinstance(later, _Later):
+            if later.error is not None:
+                del answer["result"]
+                answer["error"] = later.error
+            else:
+                answer["result"] = later.result
+    return dumps(answers)
+
+
+def named_or_first(params: Value, name: str, expected: type, default: Value = None) -> Any:
+    """One parameter of a gateway's own method, by name or at the first place. Raises RpcError for another type."""
+    value = default
+    if isinstance(params, dict):
+        value = params.get(name, default)
+    elif isinstance(params, list) and params:
+        value = params[0]
+    if value is not default and type(value) is not expected:
+        raise RpcError(-32602, "Invalid params", f"{name} must be of type {expected.__name__}")
+    return value

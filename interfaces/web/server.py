@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, a start page.
+
+Every way in asks `access` who calls; what he may do is the registry's decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from di.access_rules import Unauthenticated
+from di.registry import Caller, Registry
+from di.value import Value
+from interfaces import introspect
+from interfaces.gateway import Access, refused
+from interfaces.http1 import BadRequest, Request
+from interfaces.jsonrpc.strict import dumps
+from interfaces.web.rpc import Context, Special, handle
+
+log = logging.getLogger(__name__)
+
+VERSION = "1"
+_BODY_LIMIT_S = 10.0
+_NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+_PAGE = """<!doctype html><meta charset="utf-8"><title>cordboard</title>
+<h1>cordboard</h1><p>This is a SIP media server's RPC port.</p><ul>
+<li><code>POST /jsonrpc</code>: JSON-RPC 2.0; every function: <a href="openrpc.json">openrpc.json</a>
+<li><code>/ws</code>: the same and events on one WebSocket
+<li><a href="metrics">metrics</a>, <a href="healthz">healthz</a>, <a href="readyz">readyz</a>
+</ul><p>Loaded modules: {modules}. How to use them is described in <code>docs/rpc.md</code>.</p>
+"""
+
+Page = Callable[[], "tuple[int, str, bytes]"]
+"""Something to be shown at a path: status, content type, body."""
+
+
+@dataclass
+class WebGateway:
+    """The request handlers of the web port. `pages`: path → content that needs no login beyond what `open_pages` says."""
+
+    registry: Registry
+    access: Access
+    origin_allowed: Callable[[str], bool] = lambda origin: True
+    max_body_bytes: int = 1 << 20
+    pages: dict[str, Page] = field(default_factory=dict)
+    specials: dict[str, Special] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.specials["rpc.discover"] = self._discover
+
+    # ------------------------------------------------------------------------------------------------------ front door
+    def post(self, request: Request) -> bytes | Awaitable[bytes]:
+        """Answer one JSON-RPC post. Raises BadRequest for a page of a foreign origin."""
+        headers = request.headers
+        if b"origin" in headers and not self.origin_allowed(request.header(b"origin")):
+            raise BadRequest(403, "Forbidden")
+        try:
+            caller = self.access.authenticate("http", request.source, request.header(b"authorization"))
+        except Unauthenticated as error:
+            return refused(error)
+        if not isinstance(caller, Caller):
+            return self._after_login(request.body, caller)
+        answer = self.run(request.body, caller)
+        return http_answer(answer) if isinstance(answer, bytes) else _later(answer)
+
+    async def _after_login(self, body: bytes, login: Awaitable[Caller]) -> bytes:
+        try:
+            caller = await login
+        except Unauthenticated as error:
+            return refused(error)
+        answer = self.run(body, caller)
+        return http_answer(answer if isinstance(answer, bytes) else await answer)
+
+    def run(self, text: bytes | str, caller: Caller, specials: dict[str, Special] | None = None) -> bytes | Awaitable[bytes]:
+        """Run a JSON-RPC message for a known caller."""
+        return handle(text, Context(caller, self.registry, self.specials if specials is None else specials))
+
+    def _discover(self, params: Value, context: Context) -> Value:
+        return self.openrpc()
+
+    def openrpc(self) -> dict[str, Value]:
+        """The OpenRPC document of everything that is registered."""
+        return introspect.openrpc(self.registry.interfaces(), VERSION, introspect.GATEWAY_METHODS)
+
+    # -------------------------------------------------------------------------------------------------------- aiohttp
+    def application(self, websocket: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
+        """The aiohttp application behind the front door."""
+        app = web.Application(client_max_size=self.max_body_bytes)
+        app.router.add_post("/jsonrpc", self._post_aiohttp)
+        app.router.add_get("/ws", websocket)
+        app.router.add_get("/openrpc.json", self._openrpc_aiohttp)
+        app.router.add_get("/", self._start_page)
+        for path, page in self.pages.items():
+            app.router.add_get(path, self._page_handler(page))
+        return app
+
+    async def login(self, request: web.Request, transport: str) -> Caller:
+        """Say who sent an aiohttp request. Raises the HTTP refusal."""
+        if not self.origin_allowed(request.headers.get("Origin", "")):
+            raise web.HTTPForbidden(text="this origin is not in allowed_origins\n")
+        try:
+            found = self.access.authenticate(transport, request.remote or "", request.headers.get("Authorization", ""))
+            return found if isinstance(found, Caller) else await found
+        except Unauthenticated as error:
+            if error.retry_after_s:
+                raise web.HTTPTooManyRequests(headers={"Retry-After": str(error.retry_after_s)}) from None
+            challenge = {"WWW-Authenticate": 'Basic realm="cordboard", charset="UTF-8"'}
+            raise web.HTTPUnauthorized(headers=challenge) from None
+
+    async def _post_aiohttp(self, request: web.Request) -> web.StreamResponse:
+        caller = await self.login(request, "http")
+        try:
+            body = await asyncio.wait_for(request.read(), _BODY_LIMIT_S)
+        except asyncio.TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        answer = self.run(body, caller)
+        text = answer if isinstance(answer, bytes) else await answer
+        return web.Response(body=text, content_type="application/json") if text else web.Response(status=204)
+
+    async def _openrpc_aiohttp(self, request: web.Request) -> web.StreamResponse:
+        await self.login(request, "http")
+        return web.Response(body=dumps(self.openrpc()), content_type="application/json")
+
+    async def _start_page(self, request: web.Request) -> web.StreamResponse:
+        names = ", ".join(html.escape(interface.name) for interface in self.registry.interfaces())
+        return web.Response(text=_PAGE.format(modules=names), content_type="text/html", headers=SECURITY_HEADERS)
+
+    def _page_handler(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def show(request: web.Request) -> web.StreamResponse:
+            status, content_type, body = page()
+            return web.Response(status=status, body=body, headers={"Content-Type": content_type})
+
+        return show
+
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def http_answer(text: bytes) -> bytes:
+    """A JSON text with its head; 204 when there is nothing to answer."""
+    if not text:
+        return _NO_CONTENT
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+
+async def _later(answer: Awaitable[bytes]) -> bytes:
+    return http_answer(await answer)
+
+

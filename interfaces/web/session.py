@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""WebSocket connections: requests and events on one socket.
+
+A reader takes requests one after the other; a writer sends answers and notifications. Neither can grow: an answer is written before
+the next request is read, and events wait in bounded queues. A client that stops reading is disconnected with the reason, and costs a
+call nothing: publishing an event never waits for a socket.
+
+Who may not send an Authorization header (a browser) says who he is by `rpc.authenticate` first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from inspect import isawaitable
+from typing import TYPE_CHECKING
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from di.access_rules import Unauthenticated
+from di.errors import Forbidden
+from di.registry import Caller
+from di.value import Value
+from interfaces.jsonrpc.methods import RpcError
+from interfaces.web.feed import Encoder, Feed, MakeWatch
+from interfaces.web.options import Options
+from interfaces.web.rpc import Context, Special, named_or_first
+from interfaces.web.server import WebGateway
+
+if TYPE_CHECKING:
+    from di.events import EventLog
+
+log = logging.getLogger(__name__)
+
+_WRITE_LIMIT_S = 20.0
+"""A client that takes nothing for so long is disconnected."""
+_LOGIN_LIMIT_S = 10.0
+
+
+class Sessions:
+    """All WebSocket connections of the port."""
+
+    def __init__(self, gateway: WebGateway, events: EventLog, options: Options, make_watch: Callable[[], MakeWatch | None]) -> None:
+        """`make_watch` gives the monitoring module's factory of standing queries, or None while that module is not loaded."""
+        self.gateway, self.events, self.options, self.make_watch = gateway, events, options, make_watch
+        self.encoder = Encoder()
+        self._open: set[web.WebSocketResponse] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Serve one connection until it ends."""
+        if len(self._open) >= self.options.max_websockets:
+            raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"}, text="too many WebSocket connections\n")
+        caller: Caller | None = None
+        try:
+            caller = await self.gateway.login(request, "ws")
+        except web.HTTPUnauthorized:
+            if "Authorization" in request.headers:
+                raise
+        socket = web.WebSocketResponse(
+            max_msg_size=self.options.max_body_bytes, heartbeat=30.0, compress=False, writer_limit=1 << 16, timeout=2.0
+        )
+        if not socket.can_prepare(request).ok:
+            raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"}, text="this path takes WebSocket connections\n")
+        await socket.prepare(request)
+        self._open.add(socket)
+        session = Session(self, socket, caller, request.remote or "")
+        try:
+            await session.run()
+        finally:
+            self._open.discard(socket)
+        return socket
+
+    async def close(self) -> None:
+        """Tell every client that the server goes away."""
+        closing = [socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops") for socket in self._open]
+        await asyncio.gather(*closing, return_exceptions=True)
+
+
+class Session:
+    """One connection."""
+
+    def __init__(self, sessions: Sessions, socket: web.WebSocketResponse, caller: Caller | None, source: str) -> None:
+        self.sessions, self.socket, self.caller, self.source = sessions, socket, caller, source
+        self._due = asyncio.Event()
+        options = sessions.options
+        self.feed = Feed(
+            sessions.events, sessions.encoder, self._due.set, options.event_queue, options.max_subscriptions, sessions.make_watch()
+        )
+        self.specials: dict[str, Special] = {
+            **sessions.gateway.specials,
+            "rpc.authenticate": self._authenticate,
+            "events.subscribe": self._bound("subscribe", self.feed.subscribe),
+            "events.unsubscribe": self._bound("unsubscribe", self.feed.unsubscribe),
+            "events.watch": self._bound("watch", self.feed.watch),
+            "events.unwatch": self._bound("unwatch", self.feed.unwatch),
+        }
+        self._defaults: dict[str, list[Value]] = {"subscribe": [None, -1, False, ""]}
+
+    async def run(self) -> None:
+        """Read and write until the connection ends."""
+        writer = asyncio.create_task(self._write())
+        try:
+            await self._read()
+        finally:
+            self.feed.close()
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                message = await self.socket.receive(timeout=_LOGIN_LIMIT_S if self.caller is None else None)
+            except asyncio.TimeoutError:
+                await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no rpc.authenticate in time")
+                return
+            if message.type is WSMsgType.TEXT:
+                await self._answer(message.data)
+            elif message.type is WSMsgType.BINARY:
+                await self.socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"JSON-RPC is text")
+                return
+            else:
+                return
+
+    async def _answer(self, text: str) -> None:
+        specials = self.specials
+        caller = self.caller
+        if caller is None:
+            caller = Caller("", "ws", self.source, lambda module, method: False)
+            specials = {"rpc.authenticate": self._authenticate}
+        answer = self.sessions.gateway.run(text, caller, specials)
+        data = answer if isinstance(answer, bytes) else await answer
+        if data:
+            await self._send(data)
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await asyncio.wait_for(self.socket.send_str(data.decode()), _WRITE_LIMIT_S)
+        except asyncio.TimeoutError:
+            await self._end("too slow: nothing was read for 20 s")
+
+    async def _end(self, reason: str) -> None:
+        log.warning("%s: WebSocket client dropped: %s", self.source, reason)
+        await self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=reason.encode()[:120], drain=False)
+
+    async def _write(self) -> None:
+        """Send notifications while there are some; then wait for the next."""
+        while not self.socket.closed:
+            await self._due.wait()
+            self._due.clear()
+            while texts := self.feed.take():
+                for text in texts:
+                    await self._send(text)
+
+    def _bound(self, name: str, function: Callable[..., Value]) -> Special:
+        def run(params: Value, context: Context) -> Value:
+            if not context.caller.allows("events", name):
+                raise Forbidden(f"events.{name}")
+            bound = context.registry.find("events", name).bind(params)
+            return function(*bound, *self._defaults.get(name, [])[len(bound) :])
+
+        return run
+
+    async def _authenticate(self, params: Value, context: Context) -> Value:
+        """rpc.authenticate(authorization): say who you are, as the HTTP header of that name would."""
+        text = named_or_first(params, "authorization", str, "")
+        try:
+            found = self.sessions.gateway.access.authenticate("ws", self.source, text)
+            self.caller = await found if isawaitable(found) else found
+        except Unauthenticated as error:
+            raise RpcError(-32002, "Unauthenticated", str(error)) from None
+        return True

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From an HTTP request to an XML-RPC answer: who calls, decode, run, encode. No socket here; `interfaces.http_server` owns it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from di.access_rules import Unauthenticated
+from di.registry import Caller
+from di.value import Value, to_text
+from interfaces.gateway import Access, refused, waits
+from interfaces.http1 import BadRequest, Request
+from interfaces.xmlrpc2di.codec import UnsupportedType, XmlError, read_call
+from interfaces.xmlrpc2di.methods import FaultError, Methods, fault_of
+from interfaces.xmlrpc2di.writer import http_answer, write_fault, write_response
+
+log = logging.getLogger(__name__)
+
+
+class XmlRpcGateway:
+    """The request handler of the XML-RPC port."""
+
+    def __init__(
+        self,
+        methods: Methods,
+        access: Access,
+        origin_allowed: Callable[[str], bool] = lambda origin: True,
+        log_params: bool = False,
+        log_result: bool = False,
+    ) -> None:
+        self.methods = methods
+        self.access = access
+        self.origin_allowed = origin_allowed
+        self.log_params = log_params
+        self.log_result = log_result
+
+    def handle(self, request: Request) -> bytes | Awaitable[bytes]:
+        """Answer one request, at once when nothing in it waits. Raises BadRequest for a page of a foreign origin."""
+        headers = request.headers
+        if b"origin" in headers and not self.origin_allowed(request.header(b"origin")):
+            raise BadRequest(403, "Forbidden")
+        try:
+            caller = self.access.authenticate("xmlrpc", request.source, request.header(b"authorization"))
+        except Unauthenticated as error:
+            return refused(error)
+        if isinstance(caller, Caller):
+            return self.run(request.body, caller)
+        return self._after_login(request.body, caller)
+
+    async def _after_login(self, body: bytes, login: Awaitable[Caller]) -> bytes:
+        try:
+            caller = await login
+        except Unauthenticated as error:
+            return refused(error)
+        answer = self.run(body, caller)
+        return answer if isinstance(answer, bytes) else await answer
+
+    def run(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
+        """Decode, call, encode."""
+        try:
+            call = read_call(body)
+            if self.log_params:
+                log.debug("%s: %s%s", caller.source, call.method, to_text(call.params))
+            answer = self.methods.execute(call.method, call.params, caller)
+        except Exception as error:  # noqa: BLE001 - every failure is a fault
+            return self._fault(error)
+        if waits(answer):
+            return self._later(cast(Awaitable[Value], answer))
+        return self._result(answer)
+
+    async def _later(self, answer: Awaitable[Value]) -> bytes:
+        try:
+            return self._result(await answer)
+        except Exception as error:  # noqa: BLE001 - as in run
+            return self._fault(error)
+
+    def _result(self, value: Value) -> bytes:
+        if self.log_result:
+            log.debug("result: %s", to_text(value))
+        return http_answer(write_response(value))
+
+    def _fault(self, error: Exception) -> bytes:
+        match error:
+            case XmlError():
+                fault = FaultError(-1, f"invalid request: {error}")
+            case UnsupportedType():
+                fault = FaultError(400, "unsupported parameter type")
+            case _:
+                fault = fault_of(error)
+        if self.log_result:
+            log.debug("fault: %d %s", fault.code, fault.text)
+        return http_answer(write_fault(fault.code, fault.text))
