@@ -7,7 +7,7 @@ from di.core import logs
 from di.core.sessions import Sessions
 from di.errors import CallFailed
 from di.registry import Lenient, di_method
-from di.value import Value
+from di.value import LongLong, Value
 
 
 class CoreInterface:
@@ -94,6 +94,7 @@ class CoreInterface:
         return {
             "calls": limits.active,
             "sessions": limits.created,
+            "call_ns": LongLong(limits.call_ns(now_ns)),
             "calls_max": limits.peek_max_active(),
             "cps": limits.rate(now_ns),
             "cps_max": limits.peek_max_cps(),

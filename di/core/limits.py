@@ -27,6 +27,7 @@ class CallLimits:
         self._max_cps = 0
         self._created_ns: deque[int] = deque()
         self._area = 0.0
+        self._call_ns = 0
         self._area_from_ns = self._changed_ns = now_ns
 
     def refusal(self, now_ns: int) -> tuple[int, str] | None:
@@ -85,6 +86,10 @@ class CallLimits:
         """The most calls at once since the last resetting query, without resetting."""
         return self._max_active
 
+    def call_ns(self, now_ns: int) -> int:
+        """The time of all calls so far, added up; never reset."""
+        return self._call_ns + self.active * (now_ns - self._changed_ns)
+
     def take_average(self, now_ns: int) -> int:
         """Calls at once, averaged over the time since the last query, rounded up."""
         self._count(now_ns)
@@ -94,5 +99,7 @@ class CallLimits:
         return average
 
     def _count(self, now_ns: int) -> None:
-        self._area += self.active * (now_ns - self._changed_ns)
+        spent_ns = self.active * (now_ns - self._changed_ns)
+        self._area += spent_ns
+        self._call_ns += spent_ns
         self._changed_ns = now_ns

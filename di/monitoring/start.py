@@ -29,7 +29,7 @@ def start(services: Services, options: Options) -> Closer:
     samples = Samples(options.retain_samples_s)
     interface = Monitoring(store, samples, epoch_s)
     services.registry.register("monitoring", interface)
-    services.monitoring = StoreHooks(store, epoch_s)
+    services.monitoring = StoreHooks(store, samples, epoch_s)
     services.events.add_snapshot("calls", lambda chosen: calls_snapshot(store, chosen, int(epoch_s())))
     collector: asyncio.Task[None] | None = None
     if options.run_garbage_collector:

@@ -59,6 +59,8 @@ class Store:
         self._buckets: list[dict[str, Attributes | None]] = [{} for _ in range(BUCKETS)]
         self._sorted: list[list[str] | None] = [[] for _ in range(BUCKETS)]
         self._finished: dict[str, int] = {}
+        self._timed: set[str] = set()
+        """Ids whose time was set by `set_expiration`, and may be still to come."""
         self._watches = Watches(self._matches)
 
     def __len__(self) -> int:
@@ -146,8 +148,10 @@ class Store:
         self._touch(id)
         if epoch_s:
             self._finished[id] = epoch_s
+            self._timed.add(id)
         else:
             self._finished.pop(id, None)
+            self._timed.discard(id)
 
     def _touch(self, id: str) -> None:
         number = bucket_of(id)
@@ -164,6 +168,7 @@ class Store:
         attributes = bucket.pop(id)
         self._sorted[number] = None
         self._finished.pop(id, None)
+        self._timed.discard(id)
         for name, value in (attributes or {}).items():
             self.index.remove(name, value, id)
         if self._watches:
@@ -185,6 +190,7 @@ class Store:
             bucket.clear()
             self._sorted[number] = None
         self._finished.clear()
+        self._timed.clear()
         self.index.clear()
         self._watches.cleared()
         if self.on_change is not None:
@@ -232,8 +238,8 @@ class Store:
         return [id for id in self.ids() if id not in finished] if finished else self.ids()
 
     def finished_count(self, now_s: int) -> int:
-        """How many records are finished."""
-        return sum(time_s <= now_s for time_s in self._finished.values())
+        """How many records are finished. Costs the number of those with an expiration time only."""
+        return len(self._finished) - sum(self._finished[id] > now_s for id in self._timed)
 
     def find(self, pairs: Pairs) -> list[str]:
         """Ids of records that match every pair, in order."""

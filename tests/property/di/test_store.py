@@ -139,6 +139,7 @@ class StoreAgainstList(RuleBasedStateMachine):
             assert repr(mine) == repr(attributes)  # NaN equals nothing, its text does
         done = {id for id, time_s in self.finished.items() if time_s and time_s <= self.now_s}
         assert self.store.finished_ids(self.now_s) == [id for id in order if id in done]
+        assert self.store.finished_count(self.now_s) == len(done)
         assert self.store.active_ids(self.now_s) == [id for id in order if id not in done]
 
     @invariant()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Alive and ready: what /healthz and /readyz say.
+
+Alive is a loop that answers. Ready is a server that would take a new call now: it is not draining, not at its limits,
+and its SIP and media processes are up. A load balancer asks for the second; a service manager that restarts asks for
+the first only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from di.core.sessions import Nowhere
+
+if TYPE_CHECKING:
+    from di.services import Services
+
+
+def problems(services: Services) -> dict[str, str]:
+    """Why a new call would not be taken now, by the part concerned; empty when it would be."""
+    sessions, limits = services.sessions, services.sessions.limits
+    found: dict[str, str] = {}
+    if isinstance(sessions.sip, Nowhere):
+        found["sip"] = "the SIP process is not up"
+    if isinstance(sessions.media, Nowhere):
+        found["media"] = "the media process is not up"
+    if limits.shutdown_mode:
+        found["shutdown"] = f"shutdown mode: new calls are refused, {limits.active} are left"
+    elif limits.session_limit.count and limits.active >= limits.session_limit.count:
+        found["session_limit"] = f"{limits.active} calls of {limits.session_limit.count}"
+    elif limits.soft_cps and limits.rate(services.clock.now_ns()) > limits.soft_cps:
+        found["cps_limit"] = f"more than {limits.soft_cps} calls per second"
+    return found
+
+
+def healthz() -> tuple[int, str]:
+    """Status and text of /healthz."""
+    return 200, "ok\n"
+
+
+def readyz(services: Services) -> tuple[int, str]:
+    """Status and text of /readyz: 200 `ready`, or 503 with a line for each problem."""
+    found = problems(services)
+    if not found:
+        return 200, "ready\n"
+    return 503, "".join(f"{part}: {text}\n" for part, text in found.items())

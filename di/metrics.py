@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Content of /metrics, read from the live counters when asked. Looking changes nothing, so anybody may look every
+second.
+
+Names are those of SEMS's exporter where it has one (spec monitoring.md §5.3), with its defects mended: no scrape
+resets a maximum, and what it counted over the store counts the records that have the attribute. `cordboard_…` is new.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from di import health
+from di.monitoring.hooks import StoreHooks
+from di.monitoring.samples import SECOND_US
+
+if TYPE_CHECKING:
+    from di.services import Services
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_AVERAGE_NS = 60 * 10**9
+_MAX_NAMES = 200
+"""So many sample names become label values; names may come from clients, and each is a time series for whoever
+collects.
+"""
+_REGISTRATION = {
+    "reg_active": "Records with attribute reg_active.",
+    "registrations": "Records with attribute registrations.",
+    "registered_uas": "Records with attribute registered_uas.",
+}
+
+
+class Metrics(Collector):
+    """The metrics of one server."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        self._spent: deque[tuple[int, int]] = deque()
+
+    def render(self) -> bytes:
+        """The page, to be sent as CONTENT_TYPE. Costs the number of metrics, not that of calls or records."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing, so that registering does not collect."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Called by prometheus_client for each page."""
+        yield from self._core()
+        yield from self._store()
+        yield from self._events()
+        yield _gauge("cordboard_ready", "1 when a new call would be taken now.", not health.problems(self._services))
+        yield _counter("cordboard_login_failures", "Wrong credentials at the RPC gateways.", self._services.access.failures)
+
+    def _core(self) -> Iterator[Metric]:
+        limits, now_ns = self._services.sessions.limits, self._services.clock.now_ns()
+        yield _gauge("sems_active_calls", "Calls now.", limits.active)
+        yield _counter("sems_sessions", "Calls since the start.", limits.created)
+        yield _gauge(
+            "sems_calls_avg", "Calls at once, averaged over the last minute.", self._average(limits.call_ns(now_ns), now_ns)
+        )
+        yield _gauge("sems_calls_max", "Most calls at once since get_callsmax was last called.", limits.peek_max_active())
+        yield _gauge("sems_cps_avg", "Calls per second over the last 5 s.", limits.rate(now_ns))
+        yield _gauge("sems_cps_max", "Highest rate since get_cpsmax was last called.", limits.peek_max_cps())
+        yield _gauge("sems_shutdown_mode", "1 while new calls are refused.", limits.shutdown_mode)
+        yield _gauge("sems_cps_hard_limit", "Hard limit of calls per second, 0: none.", limits.hard_cps)
+        yield _gauge("sems_cps_soft_limit", "Soft limit of calls per second, 0: none.", limits.soft_cps)
+        yield _counter("cordboard_call_seconds", "Time of all calls, added up.", limits.call_ns(now_ns) / 1e9)
+        yield _gauge("cordboard_rooms", "Rooms with somebody in them.", len(self._services.sessions.rooms.names()))
+
+    def _average(self, spent_ns: int, now_ns: int) -> float:
+        """Calls at once since the oldest look of the last minute.
+
+        Every look adds a point, none takes one from the others.
+        """
+        points = self._spent
+        while len(points) > 1 and points[1][0] <= now_ns - _AVERAGE_NS:
+            points.popleft()
+        if not points or now_ns - points[-1][0] >= 10**9:
+            points.append((now_ns, spent_ns))
+        past_ns, past_spent_ns = points[0]
+        return (
+            (spent_ns - past_spent_ns) / (now_ns - past_ns) if now_ns > past_ns else float(self._services.sessions.limits.active)
+        )
+
+    def _store(self) -> Iterator[Metric]:
+        hooks = self._services.monitoring
+        if not isinstance(hooks, StoreHooks):
+            return
+        store, epoch_s = hooks.store, self._services.clock.epoch_s()
+        finished = store.finished_count(int(epoch_s))
+        yield _gauge("sems_monitoring_active_sessions", "Records that are not finished.", len(store) - finished)
+        yield _gauge("sems_monitoring_finished_sessions", "Records that are finished.", finished)
+        for attribute, text in _REGISTRATION.items():
+            yield _gauge(f"sems_{attribute}", text, store.index.count(attribute))
+        rates = GaugeMetricFamily("sems_monitoring_count", "Samples of the last whole second, by name.", labels=["name"])
+        for name, count in sorted(hooks.samples.rates(int(epoch_s * SECOND_US)).items())[:_MAX_NAMES]:
+            rates.add_metric([name.encode("utf-8", "replace").decode("utf-8")], count)
+        yield rates
+        yield _gauge("cordboard_monitoring_subscriptions", "Standing queries on the store.", store.watch_count)
+
+    def _events(self) -> Iterator[Metric]:
+        events = self._services.events
+        yield _counter("cordboard_events", "Events published.", events.last_sequence)
+        yield _gauge("cordboard_event_subscribers", "Subscribers to the event stream.", len(events.subscribers))
+        waiting = max((subscriber.waiting for subscriber in events.subscribers), default=0)
+        yield _gauge("cordboard_event_waiting_max", "Events that wait for the slowest subscriber.", waiting)
+        yield _counter(
+            "cordboard_event_subscribers_dropped", "Subscribers dropped because they were too slow.", events.dropped_count
+        )
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
