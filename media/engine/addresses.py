@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who sends to which port: a hash table from (local socket, remote address) to a leg's row, in an array that kernels can read.
+
+An address is a 28-byte ``struct sockaddr`` (the IPv4 form fills 16). IPv4 addresses are kept as ::ffff:a.b.c.d, so that one table
+serves both families. Open addressing with linear probing; removed entries stay as tombstones until the next growth.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.dsp.kernel import inline_kernel, kernel
+
+NAME_BYTES = 28
+FAMILY_IPV4 = 2
+FAMILY_IPV6 = 10
+
+EMPTY = -1
+REMOVED = -2
+RESTING = -3
+"""Row values that name no leg. RESTING: a leg was here lately; its peer may still be sending, which must reach nobody else."""
+
+ENTRY = np.dtype([("high", "u8"), ("low", "u8"), ("tail", "u8"), ("row", "i4"), ("expires_ns", "i8")], align=True)
+
+Name = NDArray[np.uint8]
+
+
+def sockaddr(ip: str, port: int) -> tuple[bytes, int]:
+    """Return (28 bytes of struct sockaddr, bytes of it in use) on Linux. Raises ValueError when `ip` is no IP address."""
+    address = ipaddress.ip_address(ip)
+    if isinstance(address, ipaddress.IPv6Address):
+        packed = struct.pack("=H", FAMILY_IPV6) + struct.pack(">HI", port, 0) + address.packed + bytes(4)
+        return packed, NAME_BYTES
+    return struct.pack("=H", FAMILY_IPV4) + struct.pack(">H", port) + address.packed + bytes(20), 16
+
+
+@inline_kernel
+def name_key(name: Any, socket: int) -> Any:
+    """Return (high, low, tail) of a sockaddr and a socket index: the table's key. `name`: uint8 (28,)."""
+    tail = (np.uint64(socket) << np.uint64(16)) | (np.uint64(name[2]) << np.uint64(8)) | np.uint64(name[3])
+    high = np.uint64(0)
+    low = np.uint64(0)
+    if name[0] == FAMILY_IPV4:
+        low = np.uint64(0xFFFF)
+        for i in range(4, 8):
+            low = (low << np.uint64(8)) | np.uint64(name[i])
+    else:
+        for i in range(8, 16):
+            high = (high << np.uint64(8)) | np.uint64(name[i])
+        for i in range(16, 24):
+            low = (low << np.uint64(8)) | np.uint64(name[i])
+    return high, low, tail
+
+
+@inline_kernel
+def find(table: Any, high: int, low: int, tail: int) -> int:
+    """Return the index of the entry with that key, or -1. `table`: ENTRY (a power of two,), never full."""
+    mask = table.shape[0] - 1
+    mixed = (high ^ (low * np.uint64(0x9E3779B97F4A7C15))) ^ (tail * np.uint64(0xC2B2AE3D27D4EB4F))
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    index = np.int64((mixed >> np.uint64(32)) & np.uint64(mask))
+    while True:
+        entry = table[index]
+        if entry.row == EMPTY:
+            return -1
+        if entry.row != REMOVED and entry.low == low and entry.tail == tail and entry.high == high:
+            return index
+        index = (index + 1) & mask
+
+
+@kernel
+def find_name(table: Any, name: Any, socket: int) -> int:
+    """Return the index of an address's entry, or -1."""
+    high, low, tail = name_key(name, socket)
+    return int(find(table, high, low, tail))
+
+
+@kernel
+def store_name(table: Any, name: Any, socket: int, row: int, expires_ns: int) -> bool:
+    """Set an address's entry; False when it took a new place. There must be room."""
+    high, low, tail = name_key(name, socket)
+    known = find(table, high, low, tail)
+    if known >= 0:
+        table[known].row = row
+        table[known].expires_ns = expires_ns
+        return True
+    mask = table.shape[0] - 1
+    mixed = (high ^ (low * np.uint64(0x9E3779B97F4A7C15))) ^ (tail * np.uint64(0xC2B2AE3D27D4EB4F))
+    mixed ^= mixed >> np.uint64(29)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    index = np.int64((mixed >> np.uint64(32)) & np.uint64(mask))
+    while table[index].row != EMPTY:
+        index = (index + 1) & mask
+    entry = table[index]
+    entry.high, entry.low, entry.tail = high, low, tail
+    entry.row, entry.expires_ns = row, expires_ns
+    return False
+
+
+@kernel
+def move_entries(old: Any, new: Any, now_ns: int) -> int:
+    """Copy what is still valid into an empty larger table; return how many."""
+    moved = 0
+    mask = new.shape[0] - 1
+    for i in range(old.shape[0]):
+        entry = old[i]
+        if entry.row >= 0 or (entry.row == RESTING and entry.expires_ns > now_ns):
+            mixed = (entry.high ^ (entry.low * np.uint64(0x9E3779B97F4A7C15))) ^ (
+                entry.tail * np.uint64(0xC2B2AE3D27D4EB4F)
+            )
+            mixed ^= mixed >> np.uint64(29)
+            mixed *= np.uint64(0xBF58476D1CE4E5B9)
+            index = np.int64((mixed >> np.uint64(32)) & np.uint64(mask))
+            while new[index].row != EMPTY:
+                index = (index + 1) & mask
+            new[index] = entry
+            moved += 1
+    return moved
+
+
+class AddressTable:
+    """The table and its upkeep. `entries` is what kernels read; it is replaced when the table grows."""
+
+    def __init__(self) -> None:
+        self.entries = self._empty(1024)
+        self._taken = 0
+
+    def get(self, name: bytes, socket: int) -> int:
+        """Return the row stored for an address, or EMPTY."""
+        index = find_name(self.entries, np.frombuffer(name, np.uint8), socket)
+        return EMPTY if index < 0 else int(self.entries[index]["row"])
+
+    def set(self, name: bytes, socket: int, row: int, now_ns: int, expires_ns: int = 0) -> None:
+        """Store a row (or RESTING until `expires_ns`) for an address."""
+        if 2 * self._taken >= len(self.entries):
+            self.grow(now_ns)
+        if not store_name(self.entries, np.frombuffer(name, np.uint8), socket, row, expires_ns):
+            self._taken += 1
+
+    def remove(self, name: bytes, socket: int) -> None:
+        """Forget an address."""
+        index = find_name(self.entries, np.frombuffer(name, np.uint8), socket)
+        if index >= 0:
+            self.entries[index]["row"] = REMOVED
+
+    def grow(self, now_ns: int) -> None:
+        """Renew the table with room for what is in it."""
+        alive = int((self.entries["row"] >= 0).sum() + (self.entries["row"] == RESTING).sum())
+        size = max(1024, 1 << (4 * alive - 1).bit_length()) if alive else 1024
+        renewed = self._empty(size)
+        self._taken = int(move_entries(self.entries, renewed, now_ns))
+        self.entries = renewed
+
+    @staticmethod
+    def _empty(size: int) -> NDArray[np.void]:
+        entries = np.zeros(size, ENTRY)
+        entries["row"] = EMPTY
+        return entries

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Legs' addresses: ports on our side, signalled and latched addresses on theirs, and what ConnectLeg says about the wire.
+
+A leg's audio is accepted from its signalled address, or, when ``symmetric`` RTP is wanted and nothing came from there yet, from the
+first address that sends several packets in sequence while the leg holds its port's latch slot (``ports.py``). From then on the source
+is locked; only the signalled address can take it back.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media import codecs
+from media.control.records import ConnectLeg, LegFailed, LegOpened, OpenLeg
+from media.engine.addresses import FAMILY_IPV6, RESTING, AddressTable, sockaddr
+from media.engine.leg import Candidate, Leg
+from media.engine.leg_table import LegTable
+from media.engine.ports import NoPort, Port, PortBook, Remote
+
+if TYPE_CHECKING:
+    from media.engine.engine import EngineOptions
+
+FRAME_MS = 20
+PACKETS_TO_LATCH = 3
+"""Packets in sequence from an unknown address before it is believed to be the peer: sprayed packets never are."""
+
+SEQUENCE_STEP = 5
+"""How far a candidate's sequence number may move from one packet to the next."""
+
+SIGNALLED_ONLY = 1
+"""Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""
+
+LONGEST_DELAY_MS = 200
+NO_DIGITS = 255
+
+
+def remote_of(name: bytes) -> Remote:
+    """Return (ip, port) of a struct sockaddr."""
+    port = (name[2] << 8) | name[3]
+    packed = name[8:24] if name[0] == FAMILY_IPV6 else name[4:8]
+    return str(ipaddress.ip_address(packed)), port
+
+
+class Connections:
+    """Opens, connects, latches and closes legs. `waiting`: int32 (sockets,), the row holding each socket's latch slot or -1."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        bind: Callable[[bool, int], int | None],
+        random: Random,
+        legs: LegTable,
+        emit: Callable[[object], None],
+    ) -> None:
+        self.addresses = AddressTable()
+        self.waiting: NDArray[np.int32] = np.full(64, -1, np.int32)
+        self.packets_sent_closed = 0
+        self._rest_ns = options.rest_ns
+        self._random = random
+        self._legs = legs
+        self._emit = emit
+        self._books: dict[bool, PortBook] = {}
+        for ipv6, ip in ((False, options.ip), (True, options.ip6)):
+            if ip:
+                self._books[ipv6] = PortBook(
+                    ip,
+                    options.port_low,
+                    options.port_high,
+                    lambda port, ipv6=ipv6: bind(ipv6, port),  # type: ignore[misc]
+                    options.legs_per_port,
+                    options.rest_ns,
+                    options.latch_window_ns,
+                )
+
+    @property
+    def ports(self) -> int:
+        """RTP ports bound."""
+        return sum(len(book.by_socket) for book in self._books.values())
+
+    def open(self, command: OpenLeg, now_ns: int) -> Leg | None:
+        """Give a new leg a row and a port; None after LegFailed."""
+        book = self._books.get(command.ipv6)
+        if book is None:
+            self._emit(LegFailed(command.leg, "no media address of that family: give the media process --ip6"))
+            return None
+        try:
+            remote = _remote(command.remote_ip, command.remote_port)
+            row = self._legs.take()
+            port = book.place(row, remote, now_ns)
+        except ValueError as error:
+            self._emit(LegFailed(command.leg, f"remote address: {error}"))
+            return None
+        except NoPort as error:
+            self._legs.release(row)
+            self._emit(LegFailed(command.leg, str(error)))
+            return None
+        if port.socket >= len(self.waiting):
+            grown = np.full(2 * port.socket, -1, np.int32)
+            grown[: len(self.waiting)] = self.waiting
+            self.waiting = grown
+        state = self._legs.rows[row]
+        state["socket"] = port.socket
+        state["ssrc_out"] = self._random.getrandbits(32)
+        state["ts_out"] = self._random.getrandbits(32)
+        state["sequence_out"] = self._random.getrandbits(16)
+        state["payload_type_digits"] = NO_DIGITS
+        state["report_digits"], state["marker"], state["hears"] = 1, 1, 1
+        state["gain_q12"] = 4096
+        self._emit(LegOpened(command.leg, book.ip, port.number))
+        return Leg(command.leg, row, port, command.ipv6, signalled=remote)
+
+    def connect(self, leg: Leg, command: ConnectLeg, now_ns: int) -> bool:
+        """Take over the outcome of offer/answer; False after LegFailed, the leg then stays as it was."""
+        codec = codecs.find(command.codec, command.clock_hz)
+        if codec is None or command.channels != 1:
+            name = f"{command.codec}/{command.clock_hz}/{command.channels}"
+            self._emit(LegFailed(leg.number, f"codec {name} is not known here; known: {codecs.names()}"))
+            return False
+        try:
+            name, name_bytes = sockaddr(command.remote_ip, command.remote_port)
+        except ValueError as error:
+            self._emit(LegFailed(leg.number, f"remote address: {error}"))
+            return False
+        silent = command.remote_port == 0 or ipaddress.ip_address(command.remote_ip).is_unspecified
+        if not silent and not self._set_signalled(leg, name, name_bytes, command, now_ns):
+            return False
+        leg.connection, leg.codec = command, codec
+        state = self._legs.rows[leg.row]
+        if not state["connected"]:
+            state["arrived_ns"] = now_ns
+        frame_samples = codec.rate_hz * FRAME_MS // 1000
+        if state["frame_samples"] != frame_samples or state["law"] != codec.law:
+            state["primed"] = 0
+        self._legs.fit(frame_samples, frame_samples * codec.sample_bytes)
+        state["connected"], state["law"], state["clock_hz"] = 1, codec.law, codec.clock_hz
+        state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
+        state["sample_bytes"] = codec.sample_bytes
+        state["silence_byte"] = codec.encode(np.zeros(1, np.int16))[0]
+        state["max_delay_samples"] = codec.rate_hz * LONGEST_DELAY_MS // 1000
+        if not state["delay_samples"]:
+            state["delay_samples"] = frame_samples
+        state["payload_type_send"] = command.payload_type_send & 127
+        state["payload_type_receive"] = command.payload_type_receive & 127
+        state["payload_type_digits"] = command.dtmf_receive if 0 <= command.dtmf_receive < 128 else NO_DIGITS
+        if silent:
+            state["name_bytes"] = 0
+        self.apply_direction(leg)
+        return True
+
+    def apply_direction(self, leg: Leg) -> None:
+        """Set what a leg's row derives from its direction and its audio settings together."""
+        state, audio, connection = self._legs.rows[leg.row], leg.audio, leg.connection
+        if connection is None:
+            return
+        state["running"] = audio.attached_output
+        state["sending"] = connection.send and not audio.send_muted
+        state["receiving"] = connection.receive and not audio.receive_off
+
+    def locked(self, leg: Leg) -> None:
+        """The first packet came from the signalled address."""
+        self._free_slot(leg)
+
+    def consider(self, leg: Leg, note: Any, now_ns: int) -> None:
+        """Judge a packet from an unknown address on the port whose latch slot the leg holds."""
+        state = self._legs.rows[leg.row]
+        socket = int(note["socket"])
+        if state["locked"] or leg.port.holder != leg.row or leg.port.socket != socket:
+            if self.waiting[socket] == leg.row:
+                self.waiting[socket] = -1
+            return
+        name, ssrc, sequence = note["name"].tobytes(), int(note["ssrc"]), int(note["sequence"])
+        known = leg.candidate
+        if known is None or known.name != name or known.ssrc != ssrc or not 0 < (sequence - known.sequence) % 65536 <= SEQUENCE_STEP:
+            leg.candidate = Candidate(name, ssrc, sequence)
+            return
+        known.sequence, known.count = sequence, known.count + 1
+        if known.count >= PACKETS_TO_LATCH:
+            self._latch(leg, name, now_ns)
+
+    def returned(self, leg: Leg, now_ns: int) -> None:
+        """The signalled address sends, although the leg has latched to another: the signalled one is right."""
+        if not leg.latched_name:
+            return
+        socket = leg.port.socket
+        self.addresses.set(leg.latched_name, socket, RESTING, now_ns, now_ns + self._rest_ns)
+        leg.latched_name = b""
+        self.addresses.set(leg.signalled_name, socket, leg.row, now_ns)
+        self._send_to(leg, leg.signalled_name)
+
+    def end_windows(self, now_ns: int) -> None:
+        """Take the latch slot from legs that have had it long enough."""
+        for book in self._books.values():
+            for port, row in book.sweep(now_ns):
+                if self.waiting[port.socket] == row:
+                    self.waiting[port.socket] = -1
+
+    def close(self, leg: Leg, now_ns: int) -> None:
+        """Take a leg off its port and its row; its addresses rest."""
+        socket = leg.port.socket
+        sources = tuple(remote_of(name) for name in (leg.signalled_name, leg.latched_name) if name)
+        for name in (leg.signalled_name, leg.latched_name):
+            if name and self.addresses.get(name, socket) == leg.row:
+                self.addresses.set(name, socket, RESTING, now_ns, now_ns + self._rest_ns)
+        if self.waiting[socket] == leg.row:
+            self.waiting[socket] = -1
+        self._books[leg.ipv6].leave(leg.port, leg.row, leg.signalled, sources, now_ns)
+        self.packets_sent_closed += int(self._legs.rows[leg.row]["packets_sent"])
+        self._legs.release(leg.row)
+
+    def _set_signalled(self, leg: Leg, name: bytes, name_bytes: int, command: ConnectLeg, now_ns: int) -> bool:
+        remote = remote_of(name)
+        port, state = leg.port, self._legs.rows[leg.row]
+        changed = name != leg.signalled_name
+        if not changed and (state["locked"] or port.holder == leg.row):
+            if not leg.latched_name or not command.symmetric:
+                self._send_to(leg, name)
+            return True
+        if not self._books[leg.ipv6].connect(port, leg.row, leg.signalled, remote, now_ns, command.symmetric):
+            reason = f"another leg on local port {port.number} has the remote address {remote[0]}:{remote[1]}"
+            self._emit(LegFailed(leg.number, reason))
+            return False
+        for old in (leg.signalled_name, leg.latched_name):
+            if old and changed:
+                self.addresses.set(old, port.socket, RESTING, now_ns, now_ns + self._rest_ns)
+        if changed:
+            state["locked"] = 0
+            leg.latched_name, leg.candidate = b"", None
+        leg.signalled, leg.signalled_name = remote, name
+        self.addresses.set(name, port.socket, leg.row, now_ns)
+        self.waiting[port.socket] = port.holder
+        self._send_to(leg, name)
+        return True
+
+    def _latch(self, leg: Leg, name: bytes, now_ns: int) -> None:
+        self._legs.rows[leg.row]["locked"] = 1
+        leg.latched_name, leg.candidate = name, None
+        self.addresses.set(name, leg.port.socket, leg.row, now_ns)
+        self.addresses.set(leg.signalled_name, leg.port.socket, leg.row, now_ns, SIGNALLED_ONLY)
+        if leg.connection is not None and leg.connection.symmetric:
+            self._send_to(leg, name)
+        self._free_slot(leg)
+
+    def _free_slot(self, leg: Leg) -> None:
+        self._books[leg.ipv6].settle(leg.port, leg.row)
+        if self.waiting[leg.port.socket] == leg.row:
+            self.waiting[leg.port.socket] = -1
+
+    def _send_to(self, leg: Leg, name: bytes) -> None:
+        state = self._legs.rows[leg.row]
+        state["name"] = np.frombuffer(name, np.uint8)
+        state["name_bytes"] = 28 if name[0] == FAMILY_IPV6 else 16
+
+
+def _remote(ip: str, port: int) -> Remote | None:
+    """Return the address in its one spelling, None when it is not known yet. Raises ValueError when `ip` is no address."""
+    if not ip or port == 0:
+        return None
+    return str(ipaddress.ip_address(ip)), port

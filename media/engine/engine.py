@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The media engine: commands in, packets in and out by ticks, events out. It owns no socket and reads no clock.
+
+    hub ── handle(command, now_ns) ──► legs, rooms, playlists ── take_events() ──► hub
+    datagrams ── receive_batch (receive.py) ──► leg table ── tick(now_ns) ──► packets of the rows that are due
+
+``Engine.receiver`` gives what ``receive_batch`` needs. After ``tick`` the rows with ``due`` set have a packet of ``HEADER_BYTES`` +
+``frame_bytes`` in ``legs.packets`` for the address ``name`` from socket ``socket``. Nothing in a tick waits or raises: files are asked
+for by ``take_wanted()`` and come by ``file_loaded``; a leg that fails is given up with LegDropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from media.codecs import g711
+from media.control import records
+from media.engine import receive, render
+from media.engine.connections import Connections
+from media.engine.digits import Digits
+from media.engine.leg import Leg
+from media.engine.leg_table import LegTable
+from media.engine.players import Players
+from media.engine.sources import FileWanted, StoredAudio
+
+TICK_NS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What a media process is told at start. Times in ns as everywhere in the engine."""
+
+    ip: str = "127.0.0.1"
+    ip6: str = ""
+    port_low: int = 10000
+    port_high: int = 19999
+    legs_per_port: int = 512
+    rest_ns: int = 5_000_000_000
+    latch_window_ns: int = 10_000_000_000
+
+
+class Engine:
+    """All legs of one media process.
+
+    `bind(ipv6, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken.
+    """
+
+    def __init__(self, options: EngineOptions, bind: Callable[[bool, int], int | None], random: Random) -> None:
+        self.legs = LegTable()
+        self.counters = np.zeros(len(receive.COUNTERS), np.int64)
+        self.notes, self.note_count = receive.empty_notes()
+        self._events: list[object] = []
+        self._by_number: dict[int, Leg] = {}
+        self._by_row: dict[int, Leg] = {}
+        self.connections = Connections(options, bind, random, self.legs, self._emit)
+        self.players = Players(self.legs, self._by_number, self._emit)
+        self._digits = Digits(self._emit)
+        self._ended = np.zeros(1, np.int32)
+        self._ended_count = np.zeros(1, np.int64)
+        self._scratch = np.zeros((2, 1), np.int32)
+        self._handlers: dict[type, Callable[..., None]] = {
+            records.OpenLeg: self._open_leg,
+            records.ConnectLeg: self._connect_leg,
+            records.CloseLeg: self._close_leg,
+            records.Enqueue: self._enqueue,
+            records.FlushPlaylist: self._flush,
+            records.SetLegAudio: self._set_audio,
+            records.SetRtpTimeout: self._set_timeout,
+            records.SetDigitDetection: self._set_detection,
+            records.QueryStatistics: self._query,
+        }
+
+    # ------------------------------------------------------------------------------------------------------- hub to engine
+    def handle(self, command: object, now_ns: int) -> bool:
+        """Carry out one command; False when the engine does not know its kind."""
+        handler = self._handlers.get(type(command))
+        if handler is None:
+            return False
+        handler(command, now_ns)
+        return True
+
+    def take_events(self) -> list[object]:
+        """Return the events since the last call, oldest first."""
+        events, self._events = self._events, []
+        return events
+
+    def take_wanted(self) -> list[FileWanted]:
+        """Return the files to be loaded since the last call."""
+        return self.players.take_wanted()
+
+    def file_loaded(self, token: int, audio: StoredAudio | None, error: str) -> None:
+        """Bring a wanted file, or the reason why it cannot be had."""
+        self.players.file_loaded(token, audio, error)
+
+    def _emit(self, event: object) -> None:
+        self._events.append(event)
+
+    def _open_leg(self, command: records.OpenLeg, now_ns: int) -> None:
+        if command.leg in self._by_number:
+            self._emit(records.LegFailed(command.leg, f"leg {command.leg} exists already"))
+            return
+        leg = self.connections.open(command, now_ns)
+        if leg is not None:
+            self._by_number[leg.number] = self._by_row[leg.row] = leg
+
+    def _connect_leg(self, command: records.ConnectLeg, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None and self.connections.connect(leg, command, now_ns):
+            self.players.codec_set(leg)
+
+    def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
+        leg = self._by_number.get(command.leg)
+        if leg is not None:
+            self.players.close(leg)
+            self._digits.close(leg)
+            self.connections.close(leg, now_ns)
+            del self._by_number[leg.number], self._by_row[leg.row]
+
+    def _enqueue(self, command: records.Enqueue, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self.players.enqueue(leg, command.items, command.front)
+
+    def _flush(self, command: records.FlushPlaylist, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self.players.flush(leg)
+
+    def _set_audio(self, command: records.SetLegAudio, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            leg.audio.change(command)
+            self.connections.apply_direction(leg)
+            self.players.apply_audio(leg)
+
+    def _set_timeout(self, command: records.SetRtpTimeout, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            row = self.legs.rows[leg.row]
+            row["timeout_ns"] = command.timeout_ms * 1_000_000
+            row["arrived_ns"] = max(int(row["arrived_ns"]), now_ns)
+            row["timed_out"] = 0
+
+    def _set_detection(self, command: records.SetDigitDetection, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None and command.telephone_event is not None:
+            self.legs.rows[leg.row]["report_digits"] = command.telephone_event
+
+    def _query(self, command: records.QueryStatistics, now_ns: int) -> None:
+        if command.leg == 0:
+            counters = self.statistics()
+        else:
+            leg = self._known(command.leg)
+            counters = {} if leg is None else self.leg_statistics(leg)
+        self._emit(records.Statistics(command.request, command.leg, counters))
+
+    def _known(self, number: int) -> Leg | None:
+        """A command may cross the LegDropped or come after a CloseLeg: then it has no effect."""
+        return self._by_number.get(number)
+
+    # -------------------------------------------------------------------------------------------------------------- ticks
+    def tick(self, now_ns: int) -> None:
+        """Settle what arrived since the last tick, then make this tick's packets. See the module's text for where they are."""
+        self.settle_arrivals(now_ns)
+        legs, encode = self.legs, g711.ENCODE
+        if len(self._ended) < len(legs.rows):
+            self._ended = np.zeros(len(legs.rows), np.int32)
+        if self._scratch.shape[1] < legs.frames.shape[1]:
+            self._scratch = np.zeros((2, legs.frames.shape[1]), np.int32)
+        self._ended_count[0] = 0
+        total, own = self._scratch
+        members, starts = self.players.rooms.arrays()
+        render.choose_due(legs.rows)
+        render.play_out(legs.rows, legs.frames)
+        render.mix_rooms(legs.rows, legs.frames, legs.packets, members, starts, total, own, encode)
+        render.fill_others(legs.rows, legs.frames, legs.packets, own, encode, self._ended, self._ended_count)
+        render.finish(legs.rows, legs.packets)
+        for row in self._ended[: int(self._ended_count[0])].tolist():
+            self.players.item_ended(self._by_row[row])
+
+    def settle_arrivals(self, now_ns: int) -> None:
+        """Decide about the notes that ``receive_batch`` left."""
+        count = int(self.note_count[0])
+        self.note_count[0] = 0
+        for note in self.notes[:count]:
+            leg = self._by_row.get(int(note["row"]))
+            if leg is None:
+                continue
+            kind = int(note["kind"])
+            if kind == receive.NOTE_DIGIT:
+                if self.legs.rows[leg.row]["report_digits"]:
+                    self._digits.handle(leg, note, now_ns)
+            elif kind == receive.NOTE_LOCKED:
+                self.connections.locked(leg)
+            elif kind == receive.NOTE_CANDIDATE:
+                self.connections.consider(leg, note, now_ns)
+            elif kind == receive.NOTE_RETURNED:
+                self.connections.returned(leg, now_ns)
+        self._digits.poll(now_ns)
+
+    def check_timeouts(self, now_ns: int) -> None:
+        """Report legs without packets for too long, end latch windows. To be called a few times a second."""
+        rows = self.legs.rows
+        silent_ns = now_ns - rows["arrived_ns"]
+        over = (rows["timeout_ns"] > 0) & (silent_ns > rows["timeout_ns"]) & (rows["timed_out"] == 0)
+        for row in np.flatnonzero(over & (rows["connected"] == 1) & (rows["receiving"] == 1)).tolist():
+            rows[row]["timed_out"] = 1
+            self._emit(records.RtpTimedOut(self._by_row[row].number, int(silent_ns[row]) // 1_000_000))
+        self.connections.end_windows(now_ns)
+
+    # --------------------------------------------------------------------------------------------------------- statistics
+    def statistics(self) -> dict[str, float]:
+        """Return the process's counters by name."""
+        rows = self.legs.rows
+        counters: dict[str, float] = {n: int(v) for n, v in zip(receive.COUNTERS, self.counters, strict=True)}
+        counters["legs"] = len(self.legs)
+        counters["rooms"] = len(self.players.rooms)
+        counters["ports"] = self.connections.ports
+        counters["packets_sent"] = self.connections.packets_sent_closed + int(rows["packets_sent"].sum())
+        counters["frames_concealed"] = int(rows["frames_concealed"].sum())
+        return counters
+
+    def leg_statistics(self, leg: Leg) -> dict[str, float]:
+        """Return one leg's counters by name."""
+        row = self.legs.rows[leg.row]
+        names = ("packets_received", "bytes_received", "packets_sent", "bytes_sent", "packets_late", "packets_duplicate",
+                 "frames_concealed", "resyncs", "locked", "delay_samples")  # fmt: skip
+        counters: dict[str, float] = {name: int(row[name]) for name in names}
+        counters["jitter_us"] = int(row["jitter_q4"]) * 1_000_000 // (16 * max(int(row["clock_hz"]), 1))
+        expected = int(row["sequence_max"]) + (int(row["sequence_cycles"]) << 16) - int(row["sequence_base"]) + 1
+        counters["packets_lost"] = max(expected - int(row["packets_received"]), 0) if row["started"] else 0
+        return counters

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the engine keeps of a leg beside its table row: everything that only commands and rare events touch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from media.codecs.codec import Codec
+from media.control.records import ConnectLeg, SetLegAudio
+from media.engine.playlist import Playlist
+from media.engine.ports import Port, Remote
+from media.rtp.telephone_event import PressReceiver
+
+
+@dataclass(slots=True)
+class AudioSettings:
+    """The standing outcome of SetLegAudio commands."""
+
+    muted: bool = False
+    deaf: bool = False
+    send_muted: bool = False
+    receive_off: bool = False
+    attached_input: bool = True
+    attached_output: bool = True
+    gain_db: float = 0.0
+
+    def change(self, command: SetLegAudio) -> None:
+        """Take over what the command does not leave as it is."""
+        for name in ("muted", "deaf", "send_muted", "receive_off", "attached_input", "attached_output", "gain_db"):
+            value = getattr(command, name)
+            if value is not None:
+                setattr(self, name, value)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A source that may become a leg's: so many packets in sequence have come from it."""
+
+    name: bytes
+    ssrc: int
+    sequence: int
+    count: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class Leg:
+    """One leg. `signalled`: where its SDP says it receives · `latched`: another address that its packets come from."""
+
+    number: int
+    row: int
+    port: Port
+    ipv6: bool
+    signalled: Remote | None = None
+    signalled_name: bytes = b""
+    latched_name: bytes = b""
+    connection: ConnectLeg | None = None
+    codec: Codec | None = None
+    playlist: Playlist = field(default_factory=Playlist)
+    audio: AudioSettings = field(default_factory=AudioSettings)
+    presses: PressReceiver = field(default_factory=PressReceiver)
+    candidate: Candidate | None = None
+    bridged_to: int = 0  # number of the leg that the current item bridges to

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The state of every leg as one table: a numpy structured array, one row a leg, one column a property.
+
+Kernels walk it row by row (a row is a few neighbouring cache lines), Python reads and writes single rows when a command changes
+something. Addresses in it point into numpy arrays that ``LegTable`` keeps alive. The table grows by doubling; nothing limits it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOURCE_SILENCE = 0
+SOURCE_STORED = 1
+SOURCE_ROOM = 2
+SOURCE_ECHO = 3
+SOURCE_BRIDGE = 4
+
+MISSING = -32768
+"""Sample value that marks "nothing arrived here" in a playout ring; decoders never produce it."""
+
+LEG = np.dtype(
+    [
+        ("used", "u1"),
+        ("connected", "u1"),
+        ("receiving", "u1"),  # direction and SetLegAudio taken together
+        ("sending", "u1"),
+        ("listened", "u1"),  # somebody needs this leg's audio: room, echo, bridge, recording, in-band digits
+        ("locked", "u1"),  # source latched
+        ("law", "u1"),  # media.codecs.codec.LAW_*
+        ("report_digits", "u1"),
+        ("payload_type_receive", "u1"),
+        ("payload_type_send", "u1"),
+        ("payload_type_digits", "u1"),  # 255: none negotiated
+        ("source", "u1"),  # SOURCE_*
+        ("speaks", "u1"),  # its frame goes into its room
+        ("hears", "u1"),  # 0: deaf
+        ("loops", "u1"),
+        ("marker", "u1"),  # next packet starts a talk spurt
+        ("primed", "u1"),  # playout clock is set
+        ("heard", "u1"),  # this tick's frame holds audio
+        ("started", "u1"),  # a first packet has arrived
+        ("late_in_row", "u1"),
+        ("silence_byte", "u1"),
+        ("due", "u1"),  # this tick has a packet for it
+        ("running", "u1"),  # connected and attached: its playlist moves on
+        ("missing_in_row", "u1"),  # frames concealed since audio last came
+        ("socket", "i4"),
+        ("frame_samples", "i4"),
+        ("frame_bytes", "i4"),
+        ("sample_bytes", "i4"),
+        ("gain_q12", "i4"),
+        ("bridge_row", "i4"),
+        # receiving
+        ("ssrc_in", "u4"),
+        ("play_ts", "u4"),  # timestamp of the next sample to play
+        ("delay_samples", "i4"),  # margin that the playout buffer aims for
+        ("max_delay_samples", "i4"),
+        ("margin_min", "i4"),  # smallest margin seen in this window
+        ("margin_count", "i4"),
+        ("ring_address", "u8"),  # int16 ring; 0: none
+        ("ring_samples", "i4"),  # power of two
+        ("sequence_max", "u2"),
+        ("sequence_cycles", "u4"),
+        ("sequence_base", "u4"),
+        ("transit", "i4"),
+        ("jitter_q4", "i4"),  # interarrival jitter in clock ticks, times 16 (RFC 3550 §A.8)
+        ("clock_hz", "i4"),
+        ("arrived_ns", "i8"),  # when the last packet came
+        ("packets_received", "i8"),
+        ("bytes_received", "i8"),
+        ("packets_late", "i8"),
+        ("packets_duplicate", "i8"),
+        ("frames_concealed", "i8"),
+        ("resyncs", "i8"),
+        # sending
+        ("ssrc_out", "u4"),
+        ("ts_out", "u4"),
+        ("sequence_out", "u2"),
+        ("stored_address", "u8"),  # encoded audio that is only copied
+        ("stored_position", "i8"),
+        ("stored_length", "i8"),
+        ("remaining_samples", "i8"),  # of the current item; -1: endless
+        ("packets_sent", "i8"),
+        ("bytes_sent", "i8"),
+        ("timeout_ns", "i8"),
+        ("timed_out", "u1"),
+        ("name", "u1", 28),  # struct sockaddr of the destination
+        ("name_bytes", "i4"),
+    ],
+    align=True,
+)
+
+FIRST_ROWS = 64
+HEADER_BYTES = 12
+
+
+class LegTable:
+    """Rows of ``LEG`` with the frame and packet matrices beside them, and what the rows' addresses point to.
+
+    `rows`: LEG (n,) · `frames`: int16 (n, most samples a frame), this tick's decoded audio · `packets`: uint8 (n, 12 + most bytes a
+    frame), this tick's outgoing RTP. All three are replaced when the table grows: take them afresh each tick.
+    """
+
+    def __init__(self, frame_samples: int = 160, frame_bytes: int = 160) -> None:
+        self.rows: NDArray[np.void] = np.zeros(FIRST_ROWS, LEG)
+        self.frames: NDArray[np.int16] = np.zeros((FIRST_ROWS, frame_samples), np.int16)
+        self.packets: NDArray[np.uint8] = np.zeros((FIRST_ROWS, HEADER_BYTES + frame_bytes), np.uint8)
+        self.generation = 0
+        """Counts replacements of the arrays, so that whoever keeps addresses of theirs knows when to renew them."""
+        self._free = list(range(FIRST_ROWS - 1, -1, -1))
+        self._rings: dict[int, NDArray[np.int16]] = {}
+        self._stored: dict[int, NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows) - len(self._free)
+
+    def take(self) -> int:
+        """Return a cleared row."""
+        if not self._free:
+            self._grow_rows()
+        row = self._free.pop()
+        self.rows[row] = np.zeros((), LEG)
+        self.rows[row]["used"] = 1
+        return row
+
+    def release(self, row: int) -> None:
+        """Give a row back; what its addresses pointed to may go."""
+        self.rows[row] = np.zeros((), LEG)
+        self._rings.pop(row, None)
+        self._stored.pop(row, None)
+        self._free.append(row)
+
+    def fit(self, frame_samples: int, frame_bytes: int) -> None:
+        """Widen the matrices for a leg with longer frames than any before."""
+        if frame_samples > self.frames.shape[1]:
+            self.frames = np.zeros((len(self.rows), frame_samples), np.int16)
+            self.generation += 1
+        if HEADER_BYTES + frame_bytes > self.packets.shape[1]:
+            self.packets = np.zeros((len(self.rows), HEADER_BYTES + frame_bytes), np.uint8)
+            self.generation += 1
+
+    def set_ring(self, row: int, samples: int) -> None:
+        """Give a row an empty playout ring of at least so many samples."""
+        size = 1 << (samples - 1).bit_length()
+        ring = self._rings.get(row)
+        if ring is None or len(ring) != size:
+            ring = self._rings[row] = np.empty(size, np.int16)
+        ring[:] = MISSING
+        self.rows[row]["ring_address"] = ring.ctypes.data
+        self.rows[row]["ring_samples"] = size
+
+    def set_stored(self, row: int, payload: NDArray[np.uint8] | None, position_bytes: int = 0) -> None:
+        """Let a row send encoded audio from an array, which is kept and not copied; None: from nothing."""
+        leg = self.rows[row]
+        if payload is None:
+            self._stored.pop(row, None)
+            leg["stored_address"], leg["stored_length"], leg["stored_position"] = 0, 0, 0
+            return
+        self._stored[row] = payload
+        leg["stored_address"] = payload.ctypes.data
+        leg["stored_length"] = len(payload)
+        leg["stored_position"] = position_bytes
+
+    def _grow_rows(self) -> None:
+        old = len(self.rows)
+        self.rows = np.concatenate([self.rows, np.zeros(old, LEG)])
+        self.frames = np.concatenate([self.frames, np.zeros_like(self.frames)])
+        self.packets = np.concatenate([self.packets, np.zeros_like(self.packets)])
+        self._free = list(range(2 * old - 1, old - 1, -1))
+        self.generation += 1

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Makes each leg's current playlist entry sound: sets the source columns of its row, its room, its bridge; asks for files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from media.control.records import ItemFailed, PlayItem, PlaylistEmptied, SeparatorReached
+from media.engine.leg import Leg
+from media.engine.leg_table import (
+    SOURCE_BRIDGE,
+    SOURCE_ECHO,
+    SOURCE_ROOM,
+    SOURCE_SILENCE,
+    SOURCE_STORED,
+    LegTable,
+)
+from media.engine.playlist import ENDLESS, Entry
+from media.engine.rooms import Rooms
+from media.engine.sources import FileWanted, StoredAudio, tone_audio
+
+RING_MS = 512
+"""Length of a leg's playout ring: more than the longest delay and the longest packet together."""
+
+KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge")
+
+
+class Players:
+    """The playlists of all legs. `legs_by_number` is the engine's and only read."""
+
+    def __init__(self, table: LegTable, legs_by_number: dict[int, Leg], emit: Callable[[object], None]) -> None:
+        self.rooms = Rooms()
+        self._table = table
+        self._legs = legs_by_number
+        self._emit = emit
+        self._wanted: list[FileWanted] = []
+        self._waiting: dict[int, tuple[Leg, Entry]] = {}
+        self._token = 0
+
+    # ----------------------------------------------------------------------------------------------------------- commands
+    def enqueue(self, leg: Leg, items: tuple[PlayItem, ...], front: bool) -> None:
+        """Add items to a leg's playlist; the files among them are asked for at once."""
+        entries = [Entry(item) for item in items]
+        current = leg.playlist.current
+        if front and current is not None:
+            self._suspend(leg, current)
+        leg.playlist.add(entries, front)
+        if leg.codec is not None:
+            for entry in entries:
+                self._want(leg, entry)
+        if front or current is None:
+            self._start_current(leg)
+
+    def flush(self, leg: Leg) -> None:
+        """Drop a leg's playlist without an event."""
+        leg.playlist.flush()
+        self._apply(leg, None)
+
+    def codec_set(self, leg: Leg) -> None:
+        """The leg is connected, perhaps with another codec: stored audio must be in that codec."""
+        current = leg.playlist.current
+        if current is not None and current.started:
+            if current.audio is None or current.audio.codec is leg.codec:
+                self.apply_audio(leg)
+                self.set_listened(leg)
+                return
+            self._suspend(leg, current)
+        for entry in leg.playlist:
+            self._want(leg, entry)
+        if current is None:
+            self._apply(leg, None)
+        else:
+            self._start_current(leg)
+
+    def apply_audio(self, leg: Leg) -> None:
+        """Set what a leg's row derives from its SetLegAudio settings."""
+        row, audio = self._table.rows[leg.row], leg.audio
+        row["speaks"] = audio.attached_input and not audio.muted
+        row["hears"] = not audio.deaf
+        row["gain_q12"] = round(4096 * 10 ** (min(max(audio.gain_db, -100.0), 40.0) / 20))
+
+    def close(self, leg: Leg) -> None:
+        """Take a leg out of its room and its bridge."""
+        leg.playlist.flush()
+        self._apply(leg, None)
+
+    # -------------------------------------------------------------------------------------------------------------- files
+    def take_wanted(self) -> list[FileWanted]:
+        """Return the files to be loaded since the last call."""
+        wanted, self._wanted = self._wanted, []
+        return wanted
+
+    def file_loaded(self, token: int, audio: StoredAudio | None, error: str) -> None:
+        """Give an entry its audio, or drop it with ItemFailed once it is reached."""
+        leg, entry = self._waiting.pop(token, (None, None))
+        if leg is None or entry is None or entry.wanted != token or leg.number not in self._legs:
+            return
+        entry.wanted = 0
+        entry.audio, entry.failure = audio, error
+        if leg.playlist.current is entry:
+            self._start_current(leg)
+
+    def _want(self, leg: Leg, entry: Entry) -> None:
+        if entry.item.kind != "file" or leg.codec is None or (entry.audio is not None and entry.audio.codec is leg.codec):
+            return
+        if entry.audio is not None:  # same place in another codec
+            entry.position_ms = entry.position_bytes * 1000 // (entry.audio.codec.sample_bytes * entry.audio.codec.rate_hz)
+            entry.resumes, entry.audio = False, None
+        self._token += 1
+        entry.wanted = self._token
+        self._waiting[self._token] = (leg, entry)
+        self._wanted.append(FileWanted(self._token, entry.item.path, leg.codec))
+
+    # ----------------------------------------------------------------------------------------------------------- playing
+    def item_ended(self, leg: Leg) -> None:
+        """The current item has given its last frame."""
+        if leg.playlist.current is not None:
+            leg.playlist.drop_current()
+            self._start_current(leg)
+
+    def _start_current(self, leg: Leg) -> None:
+        """Start the first entry that can sound, drop those before it; report when none is left."""
+        while (entry := leg.playlist.current) is not None:
+            item = entry.item
+            if item.kind == "separator":
+                self._emit(SeparatorReached(leg.number, item.number))
+            elif item.kind not in KINDS:
+                self._emit(ItemFailed(leg.number, item.path, f"unknown kind of item {item.kind!r}; known: {' '.join(KINDS)}"))
+            elif entry.failure:
+                self._emit(ItemFailed(leg.number, item.path, entry.failure))
+            else:
+                self._apply(leg, entry)
+                return
+            leg.playlist.drop_current()
+        self._apply(leg, None)
+        self._emit(PlaylistEmptied(leg.number))
+
+    def _suspend(self, leg: Leg, entry: Entry) -> None:
+        """Keep the place of the current entry, which others are put before."""
+        if entry.started:
+            row = self._table.rows[leg.row]
+            entry.position_bytes, entry.resumes = int(row["stored_position"]), True
+            entry.remaining_samples = int(row["remaining_samples"])
+            entry.started = False
+
+    def _apply(self, leg: Leg, entry: Entry | None) -> None:
+        """Set the row's columns for the entry; None: silence."""
+        row = self._table.rows[leg.row]
+        row["source"], row["loops"], row["remaining_samples"] = SOURCE_SILENCE, 0, ENDLESS
+        self._table.set_stored(leg.row, None)
+        if entry is not None and leg.codec is not None:
+            self._apply_kind(leg, entry)
+        room, _ = leg.playlist.room()
+        self.rooms.move(leg.row, room)
+        self._bridge(leg, entry.item.peer_leg if entry is not None and entry.item.kind == "bridge" else 0)
+        self.apply_audio(leg)
+        self.set_listened(leg)
+
+    def _apply_kind(self, leg: Leg, entry: Entry) -> None:
+        row, item, codec = self._table.rows[leg.row], entry.item, leg.codec
+        assert codec is not None
+        if item.kind in ("file", "tone"):
+            if item.kind == "tone" and (entry.audio is None or entry.audio.codec is not codec):
+                entry.audio = tone_audio(item.frequencies_hz, item.on_ms, item.off_ms, codec)
+            if entry.audio is None:
+                return  # still loading: silence meanwhile
+            start_ms = entry.position_ms if entry.position_ms >= 0 else item.seek_ms
+            place = entry.position_bytes % max(len(entry.audio.payload), 1) if entry.resumes else entry.audio.offset_bytes(start_ms)
+            self._table.set_stored(leg.row, entry.audio.payload, place)
+            row["source"] = SOURCE_STORED
+            row["loops"] = item.loop or item.kind == "tone"
+        elif item.kind == "room":
+            row["source"] = SOURCE_ROOM
+        elif item.kind == "echo":
+            row["source"] = SOURCE_ECHO
+        elif item.kind == "bridge":
+            row["source"] = SOURCE_BRIDGE
+        if item.kind in ("tone", "silence") and item.length_ms > 0:
+            whole = item.length_ms * codec.rate_hz // 1000
+            row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
+        entry.started = True
+
+    def _bridge(self, leg: Leg, peer_number: int) -> None:
+        """Join two legs whose current items name each other; part them when one turns away."""
+        before = self._legs.get(leg.bridged_to)
+        leg.bridged_to = peer_number
+        if before is not None and before.bridged_to == leg.number:
+            self._table.rows[before.row]["bridge_row"] = -1
+            self.set_listened(before)
+        self._table.rows[leg.row]["bridge_row"] = -1
+        peer = self._legs.get(peer_number)
+        if peer is not None and peer.bridged_to == leg.number:
+            self._table.rows[leg.row]["bridge_row"] = peer.row
+            self._table.rows[peer.row]["bridge_row"] = leg.row
+            self.set_listened(peer)
+
+    def set_listened(self, leg: Leg) -> None:
+        """Decide whether anybody needs what the leg says, and give it a playout ring if so."""
+        row = self._table.rows[leg.row]
+        bridged = row["source"] == SOURCE_BRIDGE and row["bridge_row"] >= 0
+        listened = bool(self.rooms.room_of(leg.row)) or row["source"] == SOURCE_ECHO or bridged
+        listened = listened and leg.codec is not None
+        if listened and leg.codec is not None:
+            samples = leg.codec.rate_hz * RING_MS // 1000
+            if not row["listened"] or row["ring_samples"] < samples:
+                self._table.set_ring(leg.row, samples)
+                row["primed"] = 0
+        row["listened"] = listened
+        if not listened:
+            row["heard"], row["primed"] = 0, 0

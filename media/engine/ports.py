@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which RTP port a leg gets: few ports for many legs, yet no packet ever reaches the wrong one.
+
+On one port, legs are told apart by the address that packets come from. Until a leg's source is *locked*, its address may be unknown
+(a peer behind NAT), so a port has one *latch slot*: only the leg that holds it may be found by a packet from an unknown address.
+
+- A leg holds its port's slot from opening until its source locks, its latch window ends, or it closes. Two unlatched legs therefore
+  never share a port's slot. A leg whose window ended unlatched is from then on found only by its signalled address.
+- Legs on one port always have different signalled addresses. A leg whose peer is not known at opening gets a port of its own until it is.
+- A leg closed while unlatched leaves the slot resting: packets of its unknown peer may still come. A leg closed while locked leaves
+  only its address resting (see ``AddressTable``).
+
+Pure: sockets are opened by the callable that the shell hands in.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+MAX_PLACES_TRIED = 16
+"""How many ports with a free slot are looked at for one without an equal remote address, before a further port is opened."""
+
+Remote = tuple[str, int]
+
+
+class NoPort(Exception):
+    """No RTP port can be had; the text says why and what to change."""
+
+
+@dataclass(slots=True, eq=False)
+class Port:
+    """One bound RTP port. `socket`: the shell's index for it. `holder`: row of the leg that holds the slot, -1 none."""
+
+    number: int
+    socket: int
+    holder: int = -1
+    window_ends_ns: int = 0  # 0: holder not connected yet, no end
+    rests_until_ns: int = 0
+    rows: int = 0
+    unknown_rows: int = 0
+    remotes: dict[Remote, int] = field(default_factory=dict)
+    resting: dict[Remote, int] = field(default_factory=dict)  # addresses of closed legs, and until when
+
+
+class PortBook:
+    """Places legs on ports.
+
+    `bind(port)` opens the RTP socket (and RTCP on the next number) and returns its index, or None when the port is in use.
+    """
+
+    def __init__(
+        self, ip: str, low: int, high: int, bind: Callable[[int], int | None], legs_per_port: int, rest_ns: int, window_ns: int
+    ) -> None:
+        self.ip = ip
+        self.low = low + (low & 1)
+        self.high = high
+        self._bind = bind
+        self._legs_per_port = legs_per_port
+        self._rest_ns = rest_ns
+        self._window_ns = window_ns
+        self._next = self.low
+        self._free: OrderedDict[int, Port] = OrderedDict()  # slot not held, by number
+        self._held: dict[int, Port] = {}
+        self._resting: dict[int, Port] = {}
+        self.by_socket: dict[int, Port] = {}
+
+    def place(self, row: int, remote: Remote | None, now_ns: int) -> Port:
+        """Return a port for a leg, its slot held for it. Raises NoPort."""
+        self._end_rests(now_ns)
+        port = self._find(remote, now_ns) or self._open()
+        self._free.pop(port.number, None)
+        self._held[port.number] = port
+        port.holder, port.window_ends_ns = row, 0
+        port.rows += 1
+        if remote is None:
+            port.unknown_rows += 1
+        else:
+            port.remotes[remote] = row
+        return port
+
+    def connect(self, port: Port, row: int, old: Remote | None, remote: Remote, now_ns: int, latches: bool) -> bool:
+        """Note a leg's signalled address and start its latch window; without `latches` its slot is freed.
+
+        Returns False when another leg on this port has that address: the leg cannot be told apart there.
+        """
+        if port.remotes.get(remote, row) != row:
+            return False
+        if old is None:
+            port.unknown_rows -= 1
+        elif port.remotes.get(old) == row:
+            del port.remotes[old]
+        port.remotes[remote] = row
+        if latches and port.holder == -1 and port.number in self._free:
+            del self._free[port.number]
+            self._held[port.number] = port
+            port.holder = row
+        if port.holder == row:
+            if latches:
+                port.window_ends_ns = now_ns + self._window_ns
+            else:
+                self.settle(port, row)
+        return True
+
+    def settle(self, port: Port, row: int) -> None:
+        """Free the slot if that leg holds it: its source is locked, or it will not latch any more."""
+        if port.holder == row:
+            port.holder = -1
+            self._held.pop(port.number, None)
+            self._free[port.number] = port
+
+    def leave(self, port: Port, row: int, remote: Remote | None, sources: tuple[Remote, ...], now_ns: int) -> None:
+        """Take a closed leg off its port; no leg of the same `sources` is placed there until they have rested."""
+        port.rows -= 1
+        port.resting = {r: until for r, until in port.resting.items() if until > now_ns}
+        for source in sources:
+            port.resting[source] = now_ns + self._rest_ns
+        if remote is None:
+            port.unknown_rows -= 1
+        elif port.remotes.get(remote) == row:
+            del port.remotes[remote]
+        if port.holder == row:
+            port.holder = -1
+            del self._held[port.number]
+            port.rests_until_ns = now_ns + self._rest_ns
+            self._resting[port.number] = port
+
+    def sweep(self, now_ns: int) -> list[tuple[Port, int]]:
+        """Free the slots whose rest or window is over. Return (port, row) of legs whose window has ended unlatched."""
+        self._end_rests(now_ns)
+        ended = [(p, p.holder) for p in self._held.values() if 0 < p.window_ends_ns <= now_ns]
+        for port, row in ended:
+            self.settle(port, row)
+        return ended
+
+    def _end_rests(self, now_ns: int) -> None:
+        for number, port in list(self._resting.items()):  # oldest first
+            if port.rests_until_ns > now_ns:
+                break
+            del self._resting[number]
+            self._free[number] = port
+
+    def _find(self, remote: Remote | None, now_ns: int) -> Port | None:
+        for _ in range(min(MAX_PLACES_TRIED, len(self._free))):
+            number, port = next(iter(self._free.items()))
+            if self._suits(port, remote, now_ns):
+                return port
+            self._free.move_to_end(number)
+        return None
+
+    def _suits(self, port: Port, remote: Remote | None, now_ns: int) -> bool:
+        if port.rows >= self._legs_per_port or port.unknown_rows:
+            return False
+        if remote is None:
+            return port.rows == 0
+        if remote in port.remotes or remote == (self.ip, port.number):
+            return False
+        return port.resting.get(remote, 0) <= now_ns
+
+    def _open(self) -> Port:
+        for _ in range(self.low, self.high, 2):
+            number = self._next
+            self._next = self.low if number + 3 > self.high else number + 2
+            if number in self._free or number in self._held or number in self._resting:
+                continue
+            socket = self._bind(number)
+            if socket is not None:
+                port = self.by_socket[socket] = Port(number, socket)
+                return port
+        raise NoPort(
+            f"no free RTP port on {self.ip} in {self.low}-{self.high}: "
+            f"{len(self._held)} wait for their peer's first packet, {len(self._resting)} rest after use; widen the range"
+        )

@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A batch of datagrams into the leg table: who sent it, is it RTP, where does its audio belong.
+
+    datagram ─ RTP? ─ known address? ─ payload type? ─┬─ audio → decoded into the leg's playout ring at its timestamp
+        │          │                                  └─ digit → note
+        └ dropped  └ unknown: candidate for the port's latch slot, or stranger
+
+What needs a decision (candidates, digits, a source just locked, RTCP) leaves the kernel as a note, read by Python after the batch.
+The playout ring is addressed by timestamp: packets of any length may come in any order, twice or never.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.codecs.codec import LAW_A, LAW_MU
+from media.dsp.kernel import inline_kernel, kernel, samples_at
+from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
+
+NOTE_CANDIDATE = 1
+NOTE_DIGIT = 2
+NOTE_LOCKED = 3
+NOTE_RTCP = 4
+NOTE_RETURNED = 5
+
+NOTE = np.dtype(
+    [
+        ("kind", "u1"),
+        ("event", "u1"),
+        ("end", "u1"),
+        ("volume", "u1"),
+        ("duration", "u2"),
+        ("sequence", "u2"),
+        ("row", "i4"),
+        ("socket", "i4"),
+        ("ts", "u4"),
+        ("ssrc", "u4"),
+        ("index", "i4"),  # datagram's place in its batch
+        ("name", "u1", NAME_BYTES),
+    ],
+    align=True,
+)
+MAX_NOTES = 4096
+"""Notes taken a tick; a flood of candidates beyond is dropped and counted as strangers."""
+
+COUNTERS = (
+    "packets_received",
+    "packets_dropped_malformed",
+    "packets_dropped_stranger",
+    "packets_dropped_resting",
+    "packets_dropped_payload_type",
+    "packets_dropped_not_receiving",
+    "packets_late",
+    "packets_duplicate",
+    "rtcp_received",
+    "notes_lost",
+    "bytes_received",
+    "packets_candidate",
+)
+(
+    RECEIVED,
+    MALFORMED,
+    STRANGER,
+    RESTED,
+    WRONG_TYPE,
+    NOT_RECEIVING,
+    LATE,
+    DUPLICATE,
+    RTCP,
+    NOTES_LOST,
+    BYTES,
+    CANDIDATE,
+) = range(len(COUNTERS))
+
+MARGIN_WINDOW = 128
+"""Packets (about 2.5 s) over which the smallest margin decides whether the playout buffer may shrink."""
+
+RESYNC_S = 1
+"""A timestamp that jumps by more than this restarts the playout clock."""
+
+COMFORT_NOISE = 13
+
+
+@inline_kernel
+def payload_bounds(packet: Any, length: int) -> Any:
+    """Return (first, end) of an RTP packet's payload, or (0, 0) when it is no RTP packet (RFC 3550 §5.1, §A.1)."""
+    if length < 12 or packet[0] >> 6 != 2:
+        return 0, 0
+    first = 12 + 4 * np.int64(packet[0] & 15)
+    if packet[0] & 0x10:
+        if first + 4 > length:
+            return 0, 0
+        first += 4 + 4 * ((np.int64(packet[first + 2]) << 8) | np.int64(packet[first + 3]))
+    end = np.int64(length)
+    if packet[0] & 0x20:
+        if packet[length - 1] == 0:
+            return 0, 0
+        end -= np.int64(packet[length - 1])
+    if first >= end:
+        return 0, 0
+    return first, end
+
+
+@inline_kernel
+def take_note(notes: Any, note_count: Any, counters: Any, kind: int, row: int, socket: int, index: int) -> int:
+    """Start a note; return its index, or -1 when there is no room."""
+    at = note_count[0]
+    if at >= notes.shape[0]:
+        counters[NOTES_LOST] += 1
+        return -1
+    note_count[0] = at + 1
+    note = notes[at]
+    note.kind = kind
+    note.row = row
+    note.socket = socket
+    note.index = index
+    return int(at)
+
+
+@inline_kernel
+def track_sequence(leg: Any, sequence: int, ts: int, ssrc: int, now_ns: int) -> bool:
+    """Update a leg's reception statistics (RFC 3550 §A.1, §A.8); False for the duplicate of the newest packet.
+
+    A change of SSRC from the locked address starts a new stream (RFC 3550 §8.2).
+    """
+    clock = (now_ns // 1000) * leg.clock_hz // 1000000
+    transit = np.int32(np.uint32(clock & 0xFFFFFFFF) - np.uint32(ts))
+    if not leg.started or leg.ssrc_in != ssrc:
+        leg.started = 1
+        leg.ssrc_in = ssrc
+        leg.sequence_max = sequence
+        leg.sequence_base = sequence
+        leg.sequence_cycles = 0
+        leg.transit = transit
+        leg.primed = 0
+        leg.packets_received = 0
+        return True
+    step = np.uint16(sequence - leg.sequence_max)
+    if step == 0:
+        return False
+    if step < 32768:
+        if sequence < leg.sequence_max:
+            leg.sequence_cycles += 1
+        leg.sequence_max = sequence
+    change = np.int64(transit) - np.int64(leg.transit)
+    leg.transit = transit
+    if change < 0:
+        change = -change
+    if change < leg.clock_hz * RESYNC_S:
+        leg.jitter_q4 += np.int32(change - ((np.int64(leg.jitter_q4) + 8) >> 4))
+    return True
+
+
+@inline_kernel
+def adapt_playout(leg: Any, ts: int, count: int, counters: Any) -> int:
+    """Return how many samples before its playing a packet came, after adapting the playout clock; negative: too late.
+
+    The first packet of a stream sets the clock one delay back. A late one moves the clock back by what was missing, up to the bound.
+    When no packet of a window was needed as early as it came, the clock moves on by the surplus.
+    """
+    margin = np.int64(np.int32(np.uint32(ts) - leg.play_ts))
+    limit = np.int64(leg.clock_hz) * RESYNC_S
+    if not leg.primed or margin > limit or margin < -limit or margin + count > leg.ring_samples:
+        leg.resyncs += leg.primed
+        leg.primed = 1
+        leg.play_ts = np.uint32(ts) - np.uint32(leg.delay_samples)
+        leg.margin_count = 0
+        leg.late_in_row = 0
+        return int(leg.delay_samples)
+    if margin < 0:
+        leg.packets_late += 1
+        counters[LATE] += 1
+        leg.late_in_row += 1
+        step = -margin
+        if leg.late_in_row >= 3:
+            step += np.int64(leg.frame_samples)
+        if leg.delay_samples + step <= leg.max_delay_samples or leg.late_in_row >= 3:
+            leg.delay_samples = min(leg.delay_samples + np.int32(step), leg.max_delay_samples)
+            leg.play_ts -= np.uint32(step)
+            margin += step
+        leg.margin_count = 0
+        return int(margin)
+    leg.late_in_row = 0
+    if leg.margin_count == 0 or margin < leg.margin_min:
+        leg.margin_min = margin
+    leg.margin_count += 1
+    if leg.margin_count >= MARGIN_WINDOW:
+        surplus = np.int64(leg.margin_min) - np.int64(leg.frame_samples)
+        if surplus >= leg.frame_samples // 2:
+            leg.play_ts += np.uint32(surplus)
+            leg.delay_samples = max(leg.frame_samples, leg.delay_samples - np.int32(surplus))
+            margin -= surplus
+        leg.margin_count = 0
+    return int(margin)
+
+
+@inline_kernel
+def put_audio(leg: Any, packet: Any, first: int, end: int, ts: int, decode: Any) -> None:
+    """Decode a payload into the leg's ring from timestamp `ts` on. Samples before the playout clock are left out by the caller."""
+    mask = np.int64(leg.ring_samples) - 1
+    ring = samples_at(leg.ring_address, leg.ring_samples)
+    at = np.int64(ts) & mask
+    if leg.law == LAW_MU or leg.law == LAW_A:
+        law = np.int64(leg.law)
+        count = end - first
+        straight = min(count, mask + 1 - at)
+        for i in range(straight):
+            ring[at + i] = decode[law, packet[first + i]]
+        for i in range(straight, count):
+            ring[i - straight] = decode[law, packet[first + i]]
+    else:  # linear, network byte order
+        for i in range((end - first) // 2):
+            high = np.uint16(packet[first + 2 * i])
+            value = np.int16((high << np.uint16(8)) | np.uint16(packet[first + 2 * i + 1]))
+            ring[(at + i) & mask] = max(value, np.int16(-32767))
+
+
+@inline_kernel
+def accept_audio(leg: Any, packet: Any, first: int, end: int, ts: int, decode: Any, counters: Any) -> None:
+    """Put an audio payload where it will be played, when anybody listens and it came in time."""
+    count = (end - first) // np.int64(leg.sample_bytes)
+    if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
+        leg.primed = 0
+        return
+    margin = adapt_playout(leg, ts, count, counters)
+    skipped = -margin if margin < 0 else 0
+    if skipped < count:
+        put_audio(leg, packet, first + skipped * np.int64(leg.sample_bytes), end, ts + skipped, decode)
+
+
+@kernel
+def receive_batch(
+    legs: Any,
+    table: Any,
+    waiting: Any,
+    socket: int,
+    datagrams: Any,
+    lengths: Any,
+    names: Any,
+    count: int,
+    now_ns: int,
+    decode: Any,
+    counters: Any,
+    notes: Any,
+    note_count: Any,
+) -> None:
+    """Take `count` datagrams that came to one socket into the leg table.
+
+    `legs`: LEG (n,), written · `table`: ENTRY (m,) · `waiting`: int32 (sockets,), row that holds the socket's latch slot or -1 ·
+    `datagrams`: uint8 (≥ count, most bytes) · `lengths`: int32 (≥ count,) · `names`: uint8 (≥ count, 28) · `decode`: int16 (2, 256) ·
+    `counters`: int64 (len(COUNTERS),), added to · `notes`: NOTE (most,) from `note_count[0]` on. Any bytes are taken without error.
+    """
+    for index in range(count):
+        packet = datagrams[index]
+        length = np.int64(lengths[index])
+        counters[RECEIVED] += 1
+        counters[BYTES] += length
+        if length >= 8 and packet[0] >> 6 == 2 and 192 <= packet[1] <= 223:  # RFC 5761 §4
+            counters[RTCP] += 1
+            continue
+        first, end = payload_bounds(packet, length)
+        if end == 0:
+            counters[MALFORMED] += 1
+            continue
+        high, low, tail = name_key(names[index], socket)
+        found = find(table, high, low, tail)
+        if found >= 0 and table[found].row == RESTING:
+            if table[found].expires_ns > now_ns:
+                counters[RESTED] += 1
+                continue
+            found = -1
+        row = np.int64(table[found].row) if found >= 0 else np.int64(waiting[socket])
+        if row < 0:
+            counters[STRANGER] += 1
+            continue
+        leg = legs[row]
+        kind = packet[1] & 127
+        sequence = (np.uint16(packet[2]) << np.uint16(8)) | np.uint16(packet[3])
+        ts = np.uint32(0)
+        ssrc = np.uint32(0)
+        for i in range(4):
+            ts = (ts << np.uint32(8)) | np.uint32(packet[4 + i])
+            ssrc = (ssrc << np.uint32(8)) | np.uint32(packet[8 + i])
+        is_audio = kind == leg.payload_type_receive
+        is_digit = kind == leg.payload_type_digits and leg.payload_type_digits != 255
+        if not (is_audio or is_digit):
+            if kind != COMFORT_NOISE:
+                counters[WRONG_TYPE] += 1
+            continue
+        if found < 0 or not leg.locked:
+            at = take_note(notes, note_count, counters, NOTE_CANDIDATE if found < 0 else NOTE_LOCKED, row, socket, index)
+            if at < 0:
+                continue
+            notes[at].sequence = sequence
+            notes[at].ssrc = ssrc
+            if found < 0:
+                counters[CANDIDATE] += 1
+                for i in range(names.shape[1]):
+                    notes[at].name[i] = names[index, i]
+                continue
+            leg.locked = 1
+        elif table[found].expires_ns != 0:  # the signalled address, after the leg had latched to another
+            take_note(notes, note_count, counters, NOTE_RETURNED, row, socket, index)
+            continue
+        leg.arrived_ns = now_ns
+        leg.timed_out = 0
+        if not track_sequence(leg, sequence, ts, ssrc, now_ns):
+            leg.packets_duplicate += 1
+            counters[DUPLICATE] += 1
+            continue
+        leg.packets_received += 1
+        leg.bytes_received += end - first
+        if is_digit:
+            if end - first >= 4:
+                at = take_note(notes, note_count, counters, NOTE_DIGIT, row, socket, index)
+                if at >= 0:
+                    note = notes[at]
+                    note.event = packet[first]
+                    note.end = packet[first + 1] >> 7
+                    note.volume = packet[first + 1] & 63
+                    note.duration = (np.uint16(packet[first + 2]) << np.uint16(8)) | np.uint16(packet[first + 3])
+                    note.ts = ts
+                    note.ssrc = ssrc
+        elif not leg.receiving:
+            counters[NOT_RECEIVING] += 1
+        else:
+            accept_audio(leg, packet, first, end, np.int64(ts), decode, counters)
+
+
+def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64]]:
+    """Return a note array and its count."""
+    return np.zeros(MAX_NOTES, NOTE), np.zeros(1, np.int64)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One tick's outgoing packets from the leg table, for every leg at once.
+
+    play_out      rings → frames        what each listened leg said, lost parts concealed
+    mix_rooms     frames → packets      every member of a room hears the others
+    fill_others   stored audio, echo, bridge, silence → packets
+    finish        RTP headers
+
+Audio already stored in the wire codec is only copied: no decoding, no mixing, no encoding.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from media.codecs.codec import LINEAR_16
+from media.dsp.kernel import bytes_at, inline_kernel, kernel, samples_at
+from media.engine.leg_table import (
+    HEADER_BYTES,
+    MISSING,
+    SOURCE_BRIDGE,
+    SOURCE_ECHO,
+    SOURCE_ROOM,
+    SOURCE_STORED,
+)
+
+UNITY_Q12 = 4096
+
+CONCEALED_FRAMES = 3
+"""Frames that are concealed by repeating the last one, each 6 dB quieter, before a gap is silence."""
+
+
+@inline_kernel
+def conceal(leg: Any, frame: Any, first_missing: int, count: int) -> bool:
+    """Fill a frame of which nothing came; its old content is what was played last. False: the gap is too long."""
+    leg.missing_in_row = min(leg.missing_in_row + 1, 255)
+    if not leg.heard or leg.missing_in_row > CONCEALED_FRAMES:
+        return False
+    for i in range(count):
+        frame[i] = np.int16(frame[i] >> 1)
+    leg.frames_concealed += 1
+    return True
+
+
+@inline_kernel
+def read_ring(leg: Any, frame: Any) -> bool:
+    """Move one frame from the ring to `frame` and clear it there; return whether it holds audio."""
+    count = np.int64(leg.frame_samples)
+    size = np.int64(leg.ring_samples)
+    ring = samples_at(leg.ring_address, size)
+    at = np.int64(leg.play_ts) & (size - 1)
+    leg.play_ts += np.uint32(count)
+    came = 0
+    for i in range(count):
+        came += ring[(at + i) & (size - 1)] != MISSING
+    if came == 0:
+        return bool(conceal(leg, frame, 0, count))
+    leg.missing_in_row = 0
+    last = np.int16(0)
+    for i in range(count):
+        place = (at + i) & (size - 1)
+        value = ring[place]
+        ring[place] = MISSING
+        if value == MISSING:  # a hole inside a frame: fade from the last sample
+            value = np.int16(np.int32(last) * 15 >> 4)
+        frame[i] = value
+        last = value
+    return True
+
+
+@kernel
+def play_out(legs: Any, frames: Any) -> None:
+    """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard` set."""
+    for row in range(legs.shape[0]):
+        leg = legs[row]
+        if not leg.listened:
+            continue
+        if not leg.primed:
+            leg.heard = 0
+            continue
+        heard = read_ring(leg, frames[row])
+        leg.heard = heard
+        if heard and leg.gain_q12 != UNITY_Q12:
+            for i in range(leg.frame_samples):
+                loud = np.int64(frames[row, i]) * leg.gain_q12 >> 12
+                frames[row, i] = max(min(loud, 32767), -32767)
+
+
+@inline_kernel
+def put_samples(packet: Any, samples: Any, count: int, law: int, encode: Any) -> None:
+    """Encode int32 samples, clipped to 16 bits, as a packet's payload."""
+    if law == LINEAR_16:
+        for i in range(count):
+            value = np.uint16(np.int16(max(min(samples[i], 32767), -32768)))
+            packet[HEADER_BYTES + 2 * i] = value >> 8
+            packet[HEADER_BYTES + 2 * i + 1] = value & 255
+    else:
+        table = encode[law]
+        for i in range(count):
+            value = max(min(samples[i], 32767), -32768)
+            packet[HEADER_BYTES + i] = table[value & 0xFFFF]
+
+
+@inline_kernel
+def put_silence(leg: Any, packet: Any) -> None:
+    for i in range(leg.frame_bytes):
+        packet[HEADER_BYTES + i] = leg.silence_byte
+
+
+@kernel
+def mix_rooms(legs: Any, frames: Any, packets: Any, members: Any, starts: Any, total: Any, own: Any, encode: Any) -> None:
+    """Give each member of a room the sum of the others.
+
+    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `total`, `own`: int32
+    (most samples,), scratch · `packets`: uint8 (n, most), payloads written for members that are due and whose source is the room.
+    """
+    for room in range(starts.shape[0] - 1):
+        first, end = starts[room], starts[room + 1]
+        total[:] = 0
+        talking = 0
+        count = 0
+        for k in range(first, end):
+            row = members[k]
+            leg = legs[row]
+            count = max(count, np.int64(leg.frame_samples))
+            if leg.speaks and leg.heard:
+                talking += 1
+                for i in range(leg.frame_samples):
+                    total[i] += frames[row, i]
+        copied_from = np.full(3, -1, np.int64)
+        for k in range(first, end):
+            row = members[k]
+            leg = legs[row]
+            if not leg.due or leg.source != SOURCE_ROOM:
+                continue
+            speaking = leg.speaks and leg.heard
+            if not leg.hears or talking - speaking == 0:
+                put_silence(leg, packets[row])
+            elif speaking:
+                for i in range(leg.frame_samples):
+                    own[i] = total[i] - frames[row, i]
+                put_samples(packets[row], own, leg.frame_samples, leg.law, encode)
+            elif copied_from[leg.law] >= 0:
+                model = packets[copied_from[leg.law]]
+                for i in range(HEADER_BYTES, HEADER_BYTES + leg.frame_bytes):
+                    packets[row, i] = model[i]
+            else:
+                put_samples(packets[row], total, leg.frame_samples, leg.law, encode)
+                copied_from[leg.law] = row
+
+
+@inline_kernel
+def advance_stored(leg: Any, packet: Any) -> bool:
+    """Copy the next frame of stored audio; return whether it was the last."""
+    source = bytes_at(leg.stored_address, leg.stored_length)
+    count = np.int64(leg.frame_bytes)
+    at = leg.stored_position
+    straight = min(count, leg.stored_length - at)
+    for i in range(straight):
+        packet[HEADER_BYTES + i] = source[at + i]
+    at += straight
+    done = straight
+    while done < count and leg.loops and leg.stored_length > 0:
+        part = min(count - done, leg.stored_length)
+        for i in range(part):
+            packet[HEADER_BYTES + done + i] = source[i]
+        done += part
+        at = part
+    for i in range(done, count):
+        packet[HEADER_BYTES + i] = leg.silence_byte
+    leg.stored_position = at
+    return not leg.loops and at >= leg.stored_length
+
+
+@inline_kernel
+def put_frame(legs: Any, row: int, frames: Any, packets: Any, spoken_by: int, own: Any, encode: Any) -> None:
+    """Encode the frame that leg `spoken_by` said for leg `row`; silence when it said nothing or may not be heard."""
+    leg = legs[row]
+    if spoken_by < 0 or not legs[spoken_by].heard or not legs[spoken_by].speaks or not leg.hears:
+        put_silence(leg, packets[row])
+        return
+    for i in range(leg.frame_samples):
+        own[i] = frames[spoken_by, i]
+    put_samples(packets[row], own, leg.frame_samples, leg.law, encode)
+
+
+@kernel
+def fill_others(legs: Any, frames: Any, packets: Any, own: Any, encode: Any, ended: Any, ended_count: Any) -> None:
+    """Give every due leg that is not listening to a room its payload, and move playlists on.
+
+    `ended`: int32 (n,), rows whose current item has just given its last frame, from `ended_count[0]` on.
+    """
+    for row in range(legs.shape[0]):
+        leg = legs[row]
+        if not leg.running:
+            continue
+        over = False
+        if leg.source == SOURCE_STORED:
+            over = advance_stored(leg, packets[row])
+        elif leg.due:
+            if leg.source == SOURCE_ECHO:
+                put_frame(legs, row, frames, packets, row, own, encode)
+            elif leg.source == SOURCE_BRIDGE:
+                put_frame(legs, row, frames, packets, leg.bridge_row, own, encode)
+            elif leg.source != SOURCE_ROOM:
+                put_silence(leg, packets[row])
+        if leg.remaining_samples >= 0:
+            leg.remaining_samples = max(leg.remaining_samples - leg.frame_samples, 0)
+            over = over or leg.remaining_samples == 0
+        if over:
+            ended[ended_count[0]] = row
+            ended_count[0] += 1
+
+
+@kernel
+def choose_due(legs: Any) -> None:
+    """Mark the legs that send in this tick; the packet clock of the others goes on, so that a pause is a gap in time."""
+    for row in range(legs.shape[0]):
+        leg = legs[row]
+        leg.due = leg.running and leg.sending and leg.name_bytes > 0
+        if leg.connected and not leg.due:
+            leg.ts_out += np.uint32(leg.frame_samples)
+            leg.marker = 1
+
+
+@kernel
+def finish(legs: Any, packets: Any) -> None:
+    """Write the RTP header of every due leg (RFC 3550 §5.1) and count the packet as sent."""
+    for row in range(legs.shape[0]):
+        leg = legs[row]
+        if not leg.due:
+            continue
+        packet = packets[row]
+        packet[0] = 0x80
+        packet[1] = leg.payload_type_send | (leg.marker << 7)
+        packet[2] = leg.sequence_out >> 8
+        packet[3] = leg.sequence_out & 255
+        for i in range(4):
+            shift = 24 - 8 * i
+            packet[4 + i] = (leg.ts_out >> shift) & 255
+            packet[8 + i] = (leg.ssrc_out >> shift) & 255
+        leg.marker = 0
+        leg.sequence_out += np.uint16(1)
+        leg.ts_out += np.uint32(leg.frame_samples)
+        leg.packets_sent += 1
+        leg.bytes_sent += leg.frame_bytes

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The media process: ``python -m media.io.process --fd N`` with a connected Unix stream socket to the hub as descriptor N.
+
+One thread does all: it ticks every 20 ms and, between ticks, carries out commands, takes loaded files and sends events. Commands never
+delay a tick by more than one command. When the hub is gone the process plays on for a grace time and then exits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gc
+import logging
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from random import SystemRandom
+
+from media import codecs
+from media.control import records, wire
+from media.engine.engine import TICK_NS, Engine, EngineOptions
+from media.engine.sources import StoredAudio
+from media.engine.warm import warm
+from media.io.loader import DEFAULT_CACHE_BYTES, FileLoader
+from media.io.sockets import Sockets
+
+log = logging.getLogger("media")
+
+MOST_BEHIND_NS = 1_000_000_000
+"""A process that was stopped for longer does not make up for the ticks it missed."""
+
+SLOW_TICKS = 10
+"""Timeouts, RTCP and latch windows are looked at every so many ticks."""
+
+COLLECT_TICKS = 500
+READ_BYTES = 65536
+MOST_BACKLOG_BYTES = 64 << 20
+
+
+class MediaProcess:
+    """Engine, sockets, loader and hub link, driven by ``run``."""
+
+    def __init__(self, link: socket.socket, options: EngineOptions, cache_bytes: int, grace_ms: int) -> None:
+        link.setblocking(False)
+        self._link: socket.socket | None = link
+        self._codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
+        self._pending: deque[object] = deque()
+        self._unsent = bytearray()
+        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._loader = FileLoader(self._wake, cache_bytes)
+        self._sockets = Sockets(options.ip, options.ip6)
+        self._engine = Engine(options, self._sockets.bind, SystemRandom())
+        self._grace_ns = grace_ms * 1_000_000
+        self._ends_ns = 0
+        self._ticks = 0
+        self._ticks_late = 0
+        self._ticks_skipped = 0
+        self._lateness_max_ns = 0
+        self._stopping = False
+
+    def run(self) -> int:
+        """Serve until Shutdown, or until the hub has been gone for the grace time. Returns the exit status."""
+        self._send(wire.Hello(wire.VERSION, "media", os.getpid()))
+        next_ns = time.monotonic_ns() + TICK_NS
+        while not self._stopping:
+            now_ns = time.monotonic_ns()
+            if now_ns >= next_ns:
+                next_ns = self._tick(now_ns, next_ns)
+            elif self._pending:
+                self._handle(self._pending.popleft(), now_ns)
+            else:
+                self._wait((next_ns - now_ns) / 1e9)
+            self._send_events()
+            if self._ends_ns and now_ns >= self._ends_ns:
+                log.error("the hub is gone: ending")
+                break
+        self._close()
+        return 0
+
+    def stop(self) -> None:
+        """End ``run`` at its next turn; may be called from a signal handler."""
+        self._stopping = True
+
+    def _tick(self, now_ns: int, due_ns: int) -> int:
+        late_ns = now_ns - due_ns
+        self._lateness_max_ns = max(self._lateness_max_ns, late_ns)
+        self._ticks_late += late_ns > TICK_NS // 10
+        if late_ns > MOST_BEHIND_NS:
+            skipped = late_ns // TICK_NS
+            self._ticks_skipped += skipped
+            due_ns += skipped * TICK_NS
+            log.warning("%d ticks skipped: the process had no CPU time for %d ms", skipped, late_ns // 1_000_000)
+        self._sockets.read(self._engine, now_ns)
+        self._engine.tick(now_ns)
+        self._sockets.write(self._engine)
+        self._ticks += 1
+        if self._ticks % SLOW_TICKS == 0:
+            self._engine.check_timeouts(now_ns)
+            self._sockets.read_rtcp()
+        if self._ticks % COLLECT_TICKS == 0:
+            gc.collect(0)
+        self._request_files()
+        return due_ns + TICK_NS
+
+    def _wait(self, seconds: float) -> None:
+        readers: list[int | socket.socket] = [self._wake_read]
+        if self._link is not None:
+            readers.append(self._link)
+        writers = [self._link] if self._link is not None and self._unsent else []
+        readable, writable, _ = select.select(readers, writers, [], seconds)
+        if self._wake_read in readable:
+            os.read(self._wake_read, 4096)
+            self._loader.run_results()
+        if self._link is not None and self._link in readable:
+            self._read_link()
+        if writable:
+            self._write_link()
+
+    # ----------------------------------------------------------------------------------------------------------- commands
+    def _handle(self, record: object, now_ns: int) -> None:
+        try:
+            self._dispatch(record, now_ns)
+        except Exception as error:
+            log.exception("%s failed", type(record).__name__)
+            leg = getattr(record, "leg", 0)
+            if leg:
+                self._engine.handle(records.CloseLeg(leg), now_ns)
+                self._send(records.LegDropped(leg, f"{type(record).__name__} failed: {error}"))
+        self._request_files()
+
+    def _dispatch(self, record: object, now_ns: int) -> None:
+        match record:
+            case wire.Hello():
+                if record.version != wire.VERSION:
+                    log.error("the hub speaks version %d, this media process %d: ending", record.version, wire.VERSION)
+                    self.stop()
+            case records.Shutdown():
+                self.stop()
+            case records.LoadPrompt():
+                self._load_prompt(record)
+            case records.QueryStatistics(leg=0):
+                counters = {**self._engine.statistics(), **self._statistics()}
+                self._send(records.Statistics(record.request, 0, counters))
+            case _:
+                if not self._engine.handle(record, now_ns):
+                    log.warning("command %s is not known here", getattr(record, "name", type(record).__name__))
+
+    def _load_prompt(self, command: records.LoadPrompt) -> None:
+        def done(audio: StoredAudio | None, error: str) -> None:
+            self._send(records.PromptLoaded(command.request, command.path, audio.length_ms if audio else 0, error))
+
+        self._loader.load_nowait(command.path, codecs.ALL[0], done)
+
+    def _request_files(self) -> None:
+        for wanted in self._engine.take_wanted():
+            token = wanted.token
+            self._loader.load_nowait(
+                wanted.path,
+                wanted.codec,
+                lambda audio, error, token=token: self._engine.file_loaded(token, audio, error),  # type: ignore[misc]
+            )
+
+    def _statistics(self) -> dict[str, float]:
+        return {
+            "ticks": self._ticks,
+            "ticks_late": self._ticks_late,
+            "ticks_skipped": self._ticks_skipped,
+            "tick_lateness_max_us": self._lateness_max_ns // 1000,
+            "packets_send_refused": self._sockets.send_refused,
+            "rtcp_datagrams": self._sockets.rtcp_read,
+        }
+
+    # ----------------------------------------------------------------------------------------------------------- hub link
+    def _read_link(self) -> None:
+        assert self._link is not None
+        try:
+            data = self._link.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._lose_link("closed by the hub")
+            return
+        try:
+            self._pending.extend(self._codec.feed(data))
+        except Exception as error:  # whatever the bytes were, they are no records
+            self._lose_link(f"not understood: {error}")
+
+    def _send(self, record: object) -> None:
+        if self._link is not None:
+            self._unsent += self._codec.pack(record)
+            if len(self._unsent) > MOST_BACKLOG_BYTES:
+                self._lose_link("the hub does not read")
+
+    def _send_events(self) -> None:
+        for event in self._engine.take_events():
+            self._send(event)
+        if self._unsent:
+            self._write_link()
+
+    def _write_link(self) -> None:
+        if self._link is None:
+            return
+        try:
+            sent = self._link.send(self._unsent)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lose_link("closed by the hub")
+            return
+        del self._unsent[:sent]
+
+    def _lose_link(self, reason: str) -> None:
+        log.error("link to the hub lost (%s): ending in %d ms", reason, self._grace_ns // 1_000_000)
+        if self._link is not None:
+            self._link.close()
+        self._link = None
+        self._unsent.clear()
+        self._ends_ns = time.monotonic_ns() + self._grace_ns
+
+    def _wake(self) -> None:
+        try:
+            os.write(self._wake_write, b"x")
+        except OSError:  # full: it will wake anyway; closed: nobody to wake
+            pass
+
+    def _close(self) -> None:
+        self._loader.close()
+        self._sockets.close()
+        if self._link is not None:
+            self._link.setblocking(True)
+            self._link.settimeout(1)
+            try:
+                self._link.sendall(self._unsent)
+            except OSError:
+                pass
+            self._link.close()
+
+
+def parse_arguments(arguments: list[str]) -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m media.io.process", description="cordboard's media process")
+    parser.add_argument("--fd", type=int, required=True, help="connected Unix stream socket to the hub")
+    parser.add_argument("--ip", default="127.0.0.1", help="IPv4 address of RTP")
+    parser.add_argument("--ip6", default="", help="IPv6 address of RTP; none without it")
+    parser.add_argument("--port-low", type=int, default=10000, help="first RTP port")
+    parser.add_argument("--port-high", type=int, default=19999, help="last RTP or RTCP port")
+    parser.add_argument("--legs-per-port", type=int, default=512, help="legs that may share one RTP port")
+    parser.add_argument("--rest-ms", type=int, default=5000, help="rest of a port or address after its leg has closed")
+    parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
+    parser.add_argument("--prompt-cache-mb", type=int, default=DEFAULT_CACHE_BYTES >> 20, help="memory for audio files")
+    parser.add_argument("--grace-ms", type=int, default=2000, help="how long to go on without a hub")
+    parser.add_argument("--log-level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a media process; returns its exit status."""
+    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s media: %(message)s")
+    low_fd = fcntl.fcntl(options.fd, fcntl.F_DUPFD_CLOEXEC, 3)  # select takes descriptors below 1024 only
+    os.close(options.fd)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    warm()
+    process = MediaProcess(
+        socket.socket(fileno=low_fd),
+        EngineOptions(
+            ip=options.ip,
+            ip6=options.ip6,
+            port_low=options.port_low,
+            port_high=options.port_high,
+            legs_per_port=options.legs_per_port,
+            rest_ns=options.rest_ms * 1_000_000,
+            latch_window_ns=options.latch_window_ms * 1_000_000,
+        ),
+        options.prompt_cache_mb << 20,
+        options.grace_ms,
+    )
+    signal.signal(signal.SIGTERM, lambda *_: process.stop())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the hub ends us
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    return process.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The RTP and RTCP sockets, and a tick's traffic through them."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import numpy as np
+
+from media.codecs import g711
+from media.engine.engine import Engine
+from media.io.batch import Batches, discard, drain, flush
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BUFFER_BYTES = 4 << 20
+"""Asked for per RTP socket: hundreds of legs may send to one between two ticks."""
+
+
+class Sockets:
+    """UDP sockets by index, in pairs: RTP, and RTCP on the next port (RFC 3550 §11)."""
+
+    def __init__(self, ip: str, ip6: str) -> None:
+        self._ips = {False: ip, True: ip6}
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._rtp = np.full(64, -1, np.int32)
+        self._rtcp = np.full(64, -1, np.int32)
+        self._batches = Batches()
+        self.send_refused = 0
+        self.rtcp_read = 0
+
+    def bind(self, ipv6: bool, port: int) -> int | None:
+        """Open a pair; return its index, or None when one of the two ports is taken or no descriptor is left."""
+        opened: list[socket.socket] = []
+        try:
+            for number in (port, port + 1):
+                opened.append(socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM))
+                if ipv6:
+                    opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                opened[-1].setblocking(False)
+                opened[-1].bind((self._ips[ipv6], number))
+            opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER_BYTES)
+        except OSError as error:
+            log.debug("RTP port %d: %s", port, error)
+            for half in opened:
+                half.close()
+            return None
+        index = len(self._pairs)
+        self._pairs.append((opened[0], opened[1]))
+        if index >= len(self._rtp):
+            self._rtp = np.concatenate([self._rtp, np.full(index, -1, np.int32)])
+            self._rtcp = np.concatenate([self._rtcp, np.full(index, -1, np.int32)])
+        self._rtp[index], self._rtcp[index] = opened[0].fileno(), opened[1].fileno()
+        return index
+
+    def read(self, engine: Engine, now_ns: int) -> None:
+        """Move everything that has arrived into the engine."""
+        batches, connections = self._batches, engine.connections
+        drain(
+            self._rtp,
+            len(self._pairs),
+            batches.messages_in,
+            batches.datagrams,
+            batches.lengths,
+            batches.names,
+            engine.legs.rows,
+            connections.addresses.entries,
+            connections.waiting,
+            now_ns,
+            g711.DECODE,
+            engine.counters,
+            engine.notes,
+            engine.note_count,
+        )
+
+    def read_rtcp(self) -> None:
+        """Empty the RTCP sockets."""
+        self.rtcp_read += discard(self._rtcp, len(self._pairs), self._batches.messages_in)
+
+    def write(self, engine: Engine) -> None:
+        """Send the packets that the engine's tick has made."""
+        batches, legs = self._batches, engine.legs
+        batches.fit(len(legs.rows), len(self._pairs))
+        self.send_refused += flush(
+            self._rtp, len(self._pairs), legs.rows, legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds
+        )
+
+    def close(self) -> None:
+        """Close all of them."""
+        for pair in self._pairs:
+            for half in pair:
+                half.close()
+        self._pairs.clear()
