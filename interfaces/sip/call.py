@@ -16,7 +16,7 @@ import pjsua2 as pj
 from di.sip_records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
 from interfaces.sip import mapping, sdp
 from interfaces.sip.border import callback
-from interfaces.sip.message import Message, parse, split_header, tag_of
+from interfaces.sip.message import Message, endpoint_of, parse, split_header, tag_of
 from interfaces.sip.native import Request
 
 log = logging.getLogger(__name__)
@@ -115,6 +115,14 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def end_locally(self, code: int, reason: str) -> None:
         """Report the end as ours, once."""
         self._finish(CallEnded(self.number, code, reason, "local"))
+
+    def emit_failure(self, code: int, reason: str) -> None:
+        """Report the end of a call that pjsip would not carry on with."""
+        self._finish(CallEnded(self.number, code, reason, "error"))
+
+    def request_failed(self, token: int, reason: str) -> None:
+        """Report that a request could not be sent."""
+        self.host.emit(ReplyReceived(self.number, token, 500, reason))
 
     def offer_again(self, hold: bool, address: tuple[str, int] | None) -> None:
         """Send a re-INVITE. Raises pj.Error while another offer is under way."""
@@ -223,6 +231,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if self.local_tag:
             return
         message = parse(event.src.tdata.wholeMsg)
+        if self.outgoing and self.credentials is not None:
+            self.credentials.hosts.add(endpoint_of(event.src.tdata.dstAddress)[0])
         ours, theirs = ("From", "To") if message.method else ("To", "From")
         tag = tag_of(message.header(ours))
         if tag:

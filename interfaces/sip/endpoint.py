@@ -12,6 +12,7 @@ import pjsua2 as pj
 from di.sip_records import Listen
 from interfaces.sip.border import callback
 from interfaces.sip.mapping import codec_id
+from interfaces.sip.native import quiet
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class SipEndpoint:
     """Owns the library. `poll` lets it work; `transports` says what is bound."""
 
     def __init__(self) -> None:
+        quiet()
         self.library = pj.Endpoint()
         self.library.libCreate()
         self.log_writer = _Log()
@@ -79,10 +81,11 @@ class SipEndpoint:
 
     def _bind(self, listen: Listen) -> None:
         port = free_port(listen.ip, listen.port)
-        kinds = [("udp", pj.PJSIP_TRANSPORT_UDP, port), ("tcp", pj.PJSIP_TRANSPORT_TCP, port)]
+        v6 = "6" if ":" in listen.ip else ""
+        kinds = [(name, getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{v6}"), port) for name in ("udp", "tcp")]
         if listen.tls_port:
             check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
-            kinds.append(("tls", pj.PJSIP_TRANSPORT_TLS, listen.tls_port))
+            kinds.append(("tls", getattr(pj, f"PJSIP_TRANSPORT_TLS{v6}"), listen.tls_port))
         for name, kind, number in kinds:
             config = pj.TransportConfig()
             config.port = number

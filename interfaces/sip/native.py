@@ -98,14 +98,23 @@ class Request:
             self._kept, self._pointer = False, 0
 
 
+def _library() -> ctypes.CDLL:
+    found = importlib.util.find_spec("_pjsua2")
+    if found is None or found.origin is None:
+        raise OSError("the compiled part of pjsua2 was not found")
+    return ctypes.CDLL(found.origin)
+
+
+def quiet() -> None:
+    """Keep pjlib from writing to standard output before its log has a writer."""
+    _library().pj_log_set_level(1)
+
+
 class Native:
     """The module in pjsip's stack. `on_request` returns True when it has dealt with a request."""
 
     def __init__(self, on_request: Callable[[Request], bool]) -> None:
-        found = importlib.util.find_spec("_pjsua2")
-        if found is None or found.origin is None:
-            raise OSError("the compiled part of pjsua2 was not found")
-        self.library = ctypes.CDLL(found.origin)
+        self.library = _library()
         self._declare()
         self._on_request = on_request
         self._endpoint: int = 0

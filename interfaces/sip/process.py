@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`python -m interfaces.sip.process --fd N`: the SIP process. N is a connected Unix stream socket, the hub at its other end.
+
+One thread: asyncio waits for the hub's socket and for pjsip's epoll descriptor, a timer gives pjsip's own timers their turn. The hub's end
+of the socket closing, SIGTERM and the record Stop all mean the same: BYE to every call, wait for the answers a while, exit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import faulthandler
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+
+from di.sip_records import COMMANDS, Listen, ListenFailed, Stop
+from interfaces.sip.endpoint import ListenError
+from interfaces.sip.native import readiness_descriptor
+from interfaces.sip.server import SipServer
+from media.control.link import RecordLink
+from media.control.wire import VERSION, Hello
+
+log = logging.getLogger(__name__)
+
+_TIMER_S = 0.01
+"""pjsip's timers (retransmission 500 ms and longer) need no finer one."""
+_STUCK_S = 20.0
+"""A loop that has not turned for this long writes its stack to standard error."""
+_LOST_GRACE_MS = 2000
+
+
+class Process:
+    """Joins hub link, pjsip and loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._link: RecordLink | None = None
+        self._server: SipServer | None = None
+        self._finished: asyncio.Future[int] = loop.create_future()
+        self._stopping = False
+        self._deadline_s = 0.0
+        self._ticks = 0
+
+    async def run(self, sock: socket.socket) -> int:
+        """Serve until the end. Returns the exit status."""
+        self._link = await RecordLink.open(sock, COMMANDS, self._on_record, lambda: self._stop(_LOST_GRACE_MS, "the hub is gone"))
+        self._link.send(Hello(VERSION, "sip", os.getpid()))
+        self._loop.add_signal_handler(signal.SIGTERM, self._stop, _LOST_GRACE_MS, "SIGTERM")
+        self._loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group: the hub decides
+        status = await self._finished
+        self._link.close()
+        await asyncio.sleep(0)
+        return status
+
+    def _on_record(self, record: object) -> None:
+        if isinstance(record, Hello):
+            if record.version != VERSION:
+                log.error("hub speaks version %d, this is %d: install hub and SIP process together", record.version, VERSION)
+                self._finish(1)
+        elif isinstance(record, Listen):
+            self._listen(record)
+        elif isinstance(record, Stop):
+            self._stop(record.grace_ms, "the hub says so")
+        elif self._server is None:
+            log.warning("%s before Listen is not carried out", type(record).__name__)
+        else:
+            self._server.handle(record)
+            self._loop.call_soon(self._pump)
+
+    def _listen(self, listen: Listen) -> None:
+        assert self._link is not None
+        if self._server is not None:
+            log.warning("a second Listen is not carried out: restart the SIP process instead")
+            return
+        server = SipServer(self._link.send)
+        try:
+            listening = server.start(listen)
+        except (ListenError, OSError) as error:
+            log.error("%s", error)
+            self._link.send(ListenFailed(str(error)))
+            self._finish(1)
+            return
+        self._server = server
+        descriptor = readiness_descriptor(server.endpoint.library.libGetSipIoqueueHandle())
+        if descriptor >= 0:
+            self._loop.add_reader(descriptor, self._pump)
+        self._link.send(listening)
+        gc.collect()
+        gc.freeze()
+        gc.disable()  # a cycle that holds a pjsua2 object must not be collected inside a callback: `_tick` collects
+        self._tick()
+
+    def _pump(self) -> None:
+        if self._server is not None:
+            self._server.poll()
+
+    def _tick(self) -> None:
+        assert self._server is not None
+        self._pump()
+        self._ticks += 1
+        if self._ticks % 100 == 0:
+            self._server.renew_log_budget()
+            faulthandler.dump_traceback_later(_STUCK_S)
+        if self._ticks % 1000 == 0:
+            gc.collect(1)
+        if self._stopping and (not self._server.busy() or self._loop.time() > self._deadline_s):
+            self._finish(0)
+            return
+        self._loop.call_later(_TIMER_S, self._tick)
+
+    def _stop(self, grace_ms: int, why: str) -> None:
+        if self._stopping:
+            return
+        log.info("stopping: %s", why)
+        self._stopping = True
+        self._deadline_s = self._loop.time() + max(grace_ms, 0) / 1000
+        if self._server is None:
+            self._finish(0)
+            return
+        self._server.hang_up_all()
+
+    def _finish(self, status: int) -> None:
+        if not self._finished.done():
+            self._finished.set_result(status)
+
+
+async def serve(sock: socket.socket) -> int:
+    """Run the process on a connected socket."""
+    return await Process(asyncio.get_running_loop()).run(sock)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the process."""
+    parser = argparse.ArgumentParser(prog="python -m interfaces.sip.process", description="cordboard's SIP process")
+    parser.add_argument("--fd", type=int, required=True, help="connected Unix stream socket to the hub")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s sip %(name)s: %(message)s", stream=sys.stderr)
+    faulthandler.enable()
+    try:
+        sock = socket.socket(fileno=options.fd)
+    except OSError as error:
+        parser.error(f"--fd {options.fd}: {error.strerror}: it must be an open socket that the hub has connected")
+    return asyncio.run(serve(sock))
+
+
+if __name__ == "__main__":
+    exit_status = main()
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(exit_status)  # pjsua2's destructors wait a second and have nothing left to do

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands of `di.sip_records` carried out, and every pjsua2 object held until it may go.
+
+A command that cannot be carried out (unknown call, wrong state, bad address) never raises: the call ends with a CallEnded that says why,
+or the command was late and a line in the log says so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pjsua2 as pj
+
+from di.sip_records import (
+    Answer,
+    CallEnded,
+    Dial,
+    Hangup,
+    Listen,
+    Listening,
+    Reinvite,
+    RequestReceived,
+    SendReply,
+    SendRequest,
+    SetOptionsReply,
+)
+from interfaces.sip import mapping
+from interfaces.sip.account import SipAccount
+from interfaces.sip.call import MAX_WAITING_REQUESTS, Credentials, SipCall
+from interfaces.sip.endpoint import ListenError, SipEndpoint
+from interfaces.sip.message import Message, parse, split_header, tag_of
+from interfaces.sip.native import Native, Request
+
+log = logging.getLogger(__name__)
+
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REFER, NOTIFY"
+RETRY_AFTER_S = 10
+_DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
+_MAX_REMEMBERED_REPLIES = 16
+
+
+class SipServer:
+    """Everything of the SIP process but its socket to the hub and its clock."""
+
+    def __init__(self, emit: Callable[[object], None]) -> None:
+        self._emit = emit
+        self.endpoint = SipEndpoint()
+        self._native: Native
+        self._inbound: SipAccount
+        self._outbound: SipAccount
+        self._listen = Listen("", 0)
+        self._next_hop = ""
+        self._slots = 0
+        self._next_number = 1
+        self._next_token = 0
+        self._calls: dict[int, SipCall] = {}
+        self._by_slot: dict[int, SipCall] = {}
+        self._by_dialog: dict[tuple[str, str], SipCall] = {}
+        self._credentials: dict[int, Credentials] = {}
+        self._buried: list[SipCall] = []
+        self._options = (200, "OK")
+        self.stopping = False
+
+    # ----------------------------------------------------------------------------------------------------------- start
+    def start(self, listen: Listen) -> Listening:
+        """Bind and begin. Raises ListenError."""
+        self._listen = listen
+        self._options = (listen.options_code, listen.options_reason)
+        self._native = Native(self._requested)
+        self.endpoint.start(listen)
+        self._native.start()
+        self._slots = self._native.max_calls()
+        if self._slots < listen.max_calls:
+            raise ListenError(f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it")
+        self._inbound, self._outbound = (SipAccount(self._invited, self._credentials.get) for _ in range(2))
+        self._inbound.create(self.endpoint.account_config(listen), True)
+        self._outbound.create(self.endpoint.account_config(listen))
+        return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
+
+    def poll(self) -> None:
+        """Let pjsip work until it has nothing left, then let go of calls that are over."""
+        for _ in range(64):
+            if self.endpoint.poll() <= 0:
+                break
+        self._sweep()
+
+    def _sweep(self) -> None:
+        if not self._buried:
+            return
+        # deleting a pjsua2 call cuts off whatever call uses its slot now, so one whose slot is taken again has to wait
+        self._buried = [call for call in self._buried if self._by_slot.get(call.slot, call) is not call]
+
+    def renew_log_budget(self) -> None:
+        """Once a second: pjsip may write again."""
+        self.endpoint.log_writer.budget = 20
+
+    # -------------------------------------------------------------------------------------------------- what calls need
+    def emit(self, record: object) -> None:
+        """Send a record to the hub."""
+        self._emit(record)
+
+    def bury(self, call: SipCall) -> None:
+        """Forget a call; its object lives on until `poll` has come back from pjsip."""
+        if self._calls.pop(call.number, None) is None:
+            return
+        if self._by_slot.get(call.slot) is call:
+            del self._by_slot[call.slot]
+        self._by_dialog.pop((call.call_id, call.local_tag), None)
+        self._buried.append(call)
+
+    def identified(self, call: SipCall) -> None:
+        """Requests inside its dialog can now be told apart."""
+        self._by_dialog[(call.call_id, call.local_tag)] = call
+
+    # -------------------------------------------------------------------------------------------------------- commands
+    def handle(self, command: object) -> None:
+        """Carry out one command."""
+        if isinstance(command, SetOptionsReply):
+            self._options = (command.code, command.reason)
+        elif isinstance(command, Dial):
+            self._dial(command)
+        elif isinstance(command, (Answer, Hangup, Reinvite, SendRequest, SendReply)):
+            call = self._calls.get(command.call)
+            if call is None or call.ended:
+                log.debug("%s for call %d came after its end", type(command).__name__, command.call)
+                return
+            try:
+                self._command(call, command)
+            except (pj.Error, ValueError, TypeError, OverflowError) as error:
+                self._failed(call, command, error)
+        else:
+            log.warning("%s is no command for the SIP process", type(command).__name__)
+
+    def _command(self, call: SipCall, command: Answer | Hangup | Reinvite | SendRequest | SendReply) -> None:
+        match command:
+            case Answer():
+                call.reply(command.code, command.reason, command.headers, _address(command.media_ip, command.media_port))
+            case Hangup():
+                call.end(command.code, command.reason, command.headers)
+            case Reinvite():
+                call.offer_again(command.hold, _address(command.media_ip, command.media_port))
+            case SendRequest():
+                call.request(command.method, command.token, command.headers, command.content_type, command.body)
+            case SendReply():
+                self._reply(call, command)
+
+    def _failed(self, call: SipCall, command: object, error: Exception) -> None:
+        """pjsip refused a command: an unanswered call cannot go on, for the others the call stays as it is."""
+        text = " ".join(str(getattr(error, "reason", "") or error).split())
+        log.error("call %d: %s failed: %s", call.number, type(command).__name__, text)
+        if isinstance(command, Answer) and not call.confirmed:
+            call.emit_failure(500, f"Answer failed: {text}")
+        elif isinstance(command, SendRequest):
+            call.request_failed(command.token, text)
+
+    def _dial(self, dial: Dial) -> None:
+        if dial.next_hop != self._next_hop:
+            try:
+                self._outbound.modify(self.endpoint.account_config(self._listen, dial.next_hop))
+            except pj.Error as error:
+                self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
+                return
+            self._next_hop = dial.next_hop
+        call = SipCall(self, self._outbound, dial.call)
+        if dial.username:
+            call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
+        self._calls[dial.call] = call
+        try:
+            call.dial(dial.from_uri, dial.to_uri, dial.request_uri, dial.headers, _address(dial.media_ip, dial.media_port))
+        except (pj.Error, ValueError, TypeError, OverflowError) as error:
+            text = " ".join(str(getattr(error, "reason", "") or error).split())
+            call.emit_failure(500, f"Cannot dial: {text}")
+            self.bury(call)
+            return
+        if call.ended:
+            return
+        self._by_slot[call.slot] = call
+        self._credentials.pop(call.slot, None)
+        if call.credentials is not None:
+            self._credentials[call.slot] = call.credentials
+
+    def hang_up_all(self) -> None:
+        """BYE, CANCEL or 503 to every call."""
+        self.stopping = True
+        for call in list(self._calls.values()):
+            if not call.ended:
+                self.handle(Hangup(call.number, 503, "Service Unavailable"))
+
+    def busy(self) -> bool:
+        """Whether pjsip still holds calls, be it only for the answer to a BYE."""
+        return self._native.active_calls() > 0
+
+    # --------------------------------------------------------------------------------------------------- what comes in
+    def _invited(self, slot: int, message: Message, source: str) -> None:
+        number, self._next_number = self._next_number, self._next_number + 2
+        call = SipCall(self, self._inbound, number, slot)
+        call.call_id = message.header("Call-ID")
+        self._calls[number] = self._by_slot[slot] = call
+        self._credentials.pop(slot, None)
+        self._emit(mapping.offered(number, message, source))
+
+    def _requested(self, request: Request) -> bool:
+        """Look at a request before pjsua does; True when it has been dealt with."""
+        method = request.text.partition(" ")[0]
+        if method in ("ACK", "CANCEL", "UPDATE"):
+            return False
+        if method == "INVITE":
+            return self._over_the_cap(request)
+        message = parse(request.text)
+        tag = tag_of(message.header("To"))
+        if method in _DIALOG_METHODS:
+            return False if tag else request.reply(481)  # spec core.md §6.4
+        if method == "OPTIONS":
+            return self._answer_options(request)
+        if not tag:
+            return request.reply(488 if method == "REFER" else 501, headers=[("Allow", ALLOW)])
+        call = self._by_dialog.get((message.header("Call-ID"), tag))
+        return call is not None and self._requested_inside(call, method, message, request)
+
+    def _over_the_cap(self, request: Request) -> bool:
+        full = len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
+        if not (full or self.stopping) or tag_of(parse(request.text).header("To")):
+            return False
+        return request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+
+    def _answer_options(self, request: Request) -> bool:
+        code, reason = self._options
+        timer = ["100rel"] if self._listen.reliable_provisional in ("supported", "require") else []
+        supported = ", ".join([*timer, "replaces", "timer"])
+        headers = [("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", supported)]
+        if self._listen.user_agent:
+            headers.append(("Server", self._listen.user_agent))
+        return request.reply(code, reason, headers)
+
+    def _requested_inside(self, call: SipCall, method: str, message: Message, request: Request) -> bool:
+        key = message.header("CSeq")
+        if key in call.replies:
+            return request.reply(*call.replies[key])
+        if key in call.waiting:
+            return True  # retransmitted while the hub thinks
+        if len(call.waiting) >= MAX_WAITING_REQUESTS or not request.keep():
+            return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        self._next_token += 1
+        call.waiting[key] = (self._next_token, request)
+        record = RequestReceived(
+            call.number, self._next_token, method, message.headers, message.content_type, message.body, reply_wanted=True
+        )
+        self._emit(record)
+        return True
+
+    def _reply(self, call: SipCall, command: SendReply) -> None:
+        key = next((key for key, (token, _) in call.waiting.items() if token == command.token), None)
+        if key is None:
+            log.debug("call %d: no request waits for the reply %d", call.number, command.token)
+            return
+        _, request = call.waiting.pop(key)
+        headers = tuple(pair for line in command.headers if (pair := split_header(line)) is not None)
+        reply = (command.code, command.reason, headers, command.content_type, command.body)
+        request.reply(*reply)
+        request.release()
+        call.replies[key] = reply
+        while len(call.replies) > _MAX_REMEMBERED_REPLIES:
+            call.replies.popitem(last=False)
+
+
+def _address(ip: str, port: int) -> tuple[str, int] | None:
+    return (ip, port) if port else None
