@@ -97,7 +97,7 @@ class Hub:
         log.info("plug-in %s is loaded", name)
 
     async def _media_up(self, link: RecordLink) -> None:
-        self.sessions.media = link
+        self.sessions.media_up(link)
 
     async def _sip_up(self, link: RecordLink) -> None:
         core = self.settings.core
@@ -118,7 +118,7 @@ class Hub:
         )
         try:
             answer = await asyncio.wait_for(self._listening, _LISTEN_TIMEOUT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise StartFailed(f"the SIP process did not listen within {_LISTEN_TIMEOUT_S:.0f} s") from None
         if isinstance(answer, sip_records.ListenFailed):
             file, line = self.settings.source("sip_port")
@@ -182,7 +182,7 @@ class Hub:
         limit_s = self.settings.core.max_shutdown_time or None
         try:
             await asyncio.wait_for(self._idle.wait(), limit_s)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             log.warning("%d calls did not end within %s s: they are cut off", len(self.sessions), limit_s)
 
     async def _close(self, name: str, closer: Closer) -> None:

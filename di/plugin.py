@@ -25,7 +25,7 @@ Closer: TypeAlias = Callable[[], Awaitable[None] | None] | None
 
 BUILT_IN = frozenset(
     "wav gsm ilbc l16 adpcm speex opus g722 g729 isac silk codec2 mp3 sipctrl uac_auth session_timer rtmp "
-    "diameter_client py_sems".split()  # noqa: SIM905
+    "diameter_client py_sems".split()
 )
 """SEMS plug-in names that need no plug-in here, or name a codec that the media process has or has not; accepted so that old files load."""
 

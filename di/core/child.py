@@ -193,7 +193,7 @@ class Child:
 async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | None:
     try:
         return await asyncio.wait_for(process.wait(), seconds)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         return None
 
 

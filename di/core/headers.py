@@ -39,6 +39,12 @@ def parse_uri(text: str) -> Uri:
     return Uri(match["scheme"].lower(), user, place["host"], int(place["port"] or 0), params)
 
 
+def is_sip_uri(text: str) -> bool:
+    """Whether a text can stand as SIP or tel URI in a request: a scheme, a place, nothing that ends a line or a bracket."""
+    uri = parse_uri(text)
+    return uri.scheme in ("sip", "sips", "tel") and bool(uri.host) and not any(c in '<>" ' or ord(c) < 33 or c == "\x7f" for c in text)
+
+
 def uri_of(header: str) -> str:
     """The URI in a From, To, Contact or Route value: what stands in <…>, else the value up to its first parameter."""
     match = re.search(r'(?:"(?:\\.|[^"\\])*"|[^"<])*<([^>]*)>', header)

@@ -109,6 +109,6 @@ class CoreOptions:
         "udp_rcvbuf sip_server_threads accept_forked_dialogs max_forwards syslog_facility log_events unhandled_reply_loglevel "
         "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads media_processor_threads "
         "rtp_receiver_threads single_codec_in_ok ignore_rtpxheaders dtmf_detector enable_zrtp* resampling_library "
-        "dump_conference_streams dump_conference_path transcoder_*_stats_hdr options_transcoder_* rtp_mux_*".split()  # noqa: SIM905
+        "dump_conference_streams dump_conference_path transcoder_*_stats_hdr options_transcoder_* rtp_mux_*".split()
     )
     """SEMS keys (shell patterns) that are accepted and have no effect here; a note in the log says so."""

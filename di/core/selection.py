@@ -44,8 +44,12 @@ def map_uri(rules: Sequence[Rule], request_uri: str) -> str:
     for rule in rules:
         groups = rule.search(request_uri)
         if groups is not None:
-            return re.sub(r"\\([1-9])", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", rule.application)
+            return _filled_in(rule.application, groups)
     return ""
+
+
+def _filled_in(application: str, groups: tuple[str, ...]) -> str:
+    return re.sub(r"\\([1-9])", lambda m: groups[int(m[1])] if int(m[1]) < len(groups) else "", application)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from di.core.app_params import session_map
 from di.core.applications import Factory
 from di.core.clock import Tasks
 from di.core.credentials import Credential, find_credential
-from di.core.headers import header_lines, parse_uri
+from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
 from di.core.ids import IdMaker
 from di.core.limits import CallLimits
 from di.core.rooms import Rooms
@@ -25,7 +25,7 @@ from di.errors import Refused
 from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
 from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply
 from di.value import Value
-from media.control.records import PromptLoaded, SpeakerChanged, Statistics
+from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 if TYPE_CHECKING:
     from di.services import Services
@@ -61,6 +61,7 @@ class Sessions:
         self._by_leg: dict[int, Session] = {}
         self._next_call = self._next_leg = self._token = 0
         self._options_reply = (200, "OK")
+        self._preloads: list[str] = []
 
     # ----------------------------------------------------------------------------------------------------------- SessionHost
     @property
@@ -158,6 +159,7 @@ class Sessions:
     def media_lost(self, reason: str) -> None:
         """The media process is gone: calls that had media get a BYE."""
         self.media = Nowhere()
+        self.answers.clear()
         for session in self:
             if session.leg_asked:
                 session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
@@ -222,7 +224,6 @@ class Sessions:
         request_uri: str,
         from_header: str,
         to_header: str,
-        from_uri: str = "",
         id: str = "",
         headers: str = "",
         params: Value = None,
@@ -233,7 +234,7 @@ class Sessions:
         `user` is what the application sees as the called user (a room, for webconference); `headers` are lines separated by line ends;
         a Credential in `params` answers a challenge.
         """
-        reason, factory = self._dialout_check(application, id, request_uri)
+        reason, factory = self._dialout_check(application, id, request_uri, from_header, to_header)
         if factory is None:
             log.warning("dial-out to %s for %s: %s", request_uri, application, reason)
             return ""
@@ -254,7 +255,9 @@ class Sessions:
         session.run(lambda: _place(session))
         return session.id
 
-    def _dialout_check(self, application: str, id: str, request_uri: str) -> tuple[str, Factory | None]:
+    def _dialout_check(
+        self, application: str, id: str, request_uri: str, from_header: str, to_header: str
+    ) -> tuple[str, Factory | None]:
         refusal = self.limits.refusal(self.clock.now_ns())
         if refusal is not None:
             return f"refused by a limit: {refusal[0]} {refusal[1]}", None
@@ -267,8 +270,9 @@ class Sessions:
             return "the SIP process is not up", None
         if id and id in self.services.queues:
             return f"the id {id} is taken", None
-        if any(ord(c) < 32 for c in request_uri) or not parse_uri(request_uri).host:
-            return "that is no SIP URI", None
+        for text in (request_uri, uri_of(from_header), uri_of(to_header)):
+            if not is_sip_uri(text):
+                return f"{text!r} is no SIP URI", None
         factory = self.services.applications.find(application)
         return (f"no application {application!r}", None) if factory is None else ("", factory)
 
@@ -281,6 +285,32 @@ class Sessions:
             plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
 
     # ----------------------------------------------------------------------------------------------------------------- others
+    def preload(self, path: str) -> None:
+        """Let every media process read an audio file when it starts, so that its first call does not wait."""
+        if path not in self._preloads:
+            self._preloads.append(path)
+            self._load_prompt(path)
+
+    def media_up(self, media: MediaPort) -> None:
+        """A media process is in service."""
+        self.media = media
+        for path in self._preloads:
+            self._load_prompt(path)
+
+    def _load_prompt(self, path: str) -> None:
+        def loaded(record: PromptLoaded | Statistics) -> None:
+            if isinstance(record, PromptLoaded) and record.error:
+                log.error("%s cannot be played: %s", path, record.error)
+
+        if not isinstance(self.media, Nowhere):
+            self.ask_media(lambda request: LoadPrompt(request, path), loaded)
+
+    def ask_media(self, command: Callable[[int], object], answer: Callable[[PromptLoaded | Statistics], None]) -> None:
+        """Send a command that is answered; it is made with the request's number."""
+        request = self.next_token()
+        self.answers[request] = answer
+        self.media.send(command(request))
+
     def broadcast(self, kind: str) -> None:
         """Post a system event to every queue: `shutdown`, `user1` or `user2`."""
         for session in self:
@@ -362,5 +392,5 @@ def _is_loopback(address: str) -> bool:
 
 def _as_uri(next_hop: str) -> str:
     """`host[:port][/transport]`, the first of a list, as a URI."""
-    place, _, transport = next_hop.split(",")[0].strip().partition("/")
+    place, _, transport = next_hop.split(",", maxsplit=1)[0].strip().partition("/")
     return f"sip:{place};transport={transport.lower()};lr" if transport else f"sip:{place};lr"

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""File names in module configuration, and names from outside that become part of a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def configured(text: str, conf_dir: Path) -> Path:
+    """A path as a module's file gives it: a relative one is taken from the configuration's folder, else from the current one."""
+    path = Path(text)
+    if path.is_absolute():
+        return path
+    beside = conf_dir / path
+    return (beside if beside.exists() or not path.exists() else path).resolve()
+
+
+def safe_name(name: str) -> bool:
+    """Whether a name that a caller chose may be one step of a path: no separators, no control characters, not hidden, not `..`."""
+    return bool(name) and len(name) <= 200 and not name.startswith(".") and not any(c in "/\\" or c < " " or c == "\x7f" for c in name)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DI `di_dial`: place calls for an application, with credentials or by a dial-out pin (spec applications.md §3)."""
+
+from __future__ import annotations
+
+from di.di_dial.interface import start
+from di.di_dial.options import Options
+from di.plugin import Plugin
+
+PLUGIN = Plugin("di_dial", start=start, options=Options)

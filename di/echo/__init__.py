@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plays the caller's voice back; `*` changes the playout buffer (spec core.md §10.4)."""
+
+from __future__ import annotations
+
+from di.echo.app import Options, start
+from di.plugin import Plugin
+
+PLUGIN = Plugin("echo", start=start, options=Options)

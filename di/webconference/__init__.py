@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Dial-in conference rooms with remote control: application and DI `webconference` (spec applications.md §1).
+
+options.py   webconference.conf            rooms.py      rooms and participants, pure
+prompts.py   the files that are played     feedback.py   opinions of callers, statistics file
+app.py       one caller                    interface.py  the DI functions            start.py  joins them
+"""
+
+from __future__ import annotations
+
+from di.plugin import Plugin
+from di.webconference.options import Options
+from di.webconference.start import start
+
+PLUGIN = Plugin("webconference", start=start, options=Options, config_required=True)

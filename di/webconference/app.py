@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One caller of a conference: finds the room, by keypad or directly, talks there, leaves (spec applications.md §1.2, §1.3).
+
+    ENTERING_PIN ──`#`──► ENTERING_CONFERENCE ──prompts over──► IN_CONFERENCE
+         ▲ wrong │                                   PLAY_ERROR_FINISH ──► BYE
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from di.core.app_params import lookup
+from di.core.application import Application
+from di.core.events import RoomChanged
+from di.core.headers import first_header
+from di.webconference.rooms import Participant, Status
+from media.control.records import PlayItem, RoomPlay
+
+if TYPE_CHECKING:
+    from di.core.session import Session
+    from di.sip_records import CallProgressed
+    from di.webconference.start import Conference
+
+_STAR, _HASH = 10, 11
+_LONELY_TIMER, _RING_TIMER = 1, 2
+_ENTERED, _ERROR_SAID = 1, 2
+_RING_ON_MS, _RING_CYCLE_MS = 2000, 6000
+_RINGBACK_HZ = (440, 480)
+
+
+class State(Enum):
+    """Where the caller is."""
+
+    NONE = auto()
+    ENTERING_PIN = auto()
+    ENTERING_CONFERENCE = auto()
+    IN_CONFERENCE = auto()
+    PLAY_ERROR_FINISH = auto()
+
+
+class WebconferenceCall(Application):
+    """One leg, dialled in or out."""
+
+    def __init__(self, session: Session, conference: Conference) -> None:
+        super().__init__(session)
+        self._conference = conference
+        self._state = State.NONE
+        self._digits = ""
+        self._room = ""
+        self._participant_id = ""
+        self._connected_s: float | None = None
+        self._counted_as: str | None = None
+        if session.info.direction == "out":
+            self._room = session.info.user
+
+    # -------------------------------------------------------------------------------------------------------------- arriving
+    def on_session_start(self) -> None:
+        """The call is up: go to the room, or ask for it."""
+        conference = self._conference
+        self._connected_s = conference.now_s()
+        self.session.set_playout(conference.options.playout_type)
+        if self.session.info.direction == "out":
+            self.session.remove_timer(_RING_TIMER)
+            self._status(Status.CONNECTED, "200 OK")
+            self._join()
+            return
+        self._participant_id = self._find_participant_id()
+        room = self._direct_room()
+        if room is None:
+            self._ask()
+        elif conference.table.may_enter(room, self._participant_id, False, conference.now_s()):
+            self._enter(room, "direct access: entered")
+        else:
+            self._refuse()
+
+    def _direct_room(self) -> str | None:
+        params, options = self.session.app_params, self._conference.options
+        if params.get("enter_room") == "true":
+            return None
+        if params.get("room"):
+            return params["room"]
+        user = self.session.info.user
+        if options.direct_room_re is not None and options.direct_room_re(user) is not None:
+            strip = options.direct_room_strip
+            return user[strip:] if len(user) > strip else user
+        return None
+
+    def _find_participant_id(self) -> str:
+        options, headers = self._conference.options, self.session.info.headers
+        if options.participant_id_param:
+            return lookup(headers, options.participant_id_param)
+        return (first_header(headers, options.participant_id_header) or "").strip()
+
+    def _ask(self, first: str = "") -> None:
+        self._state, self._digits = State.ENTERING_PIN, ""
+        self.session.flush()
+        self._say(*(name for name in (first, "enter_pin") if name))
+
+    # -------------------------------------------------------------------------------------------------------------- keypad
+    def on_digit(self, event: int, duration_ms: int) -> None:
+        """Keys count only while the room's number is entered."""
+        if self._state is not State.ENTERING_PIN:
+            return
+        if event in (_STAR, _HASH):
+            self._number_entered()
+        elif event < _STAR:
+            if not self._digits:
+                self.session.flush()
+            self._digits += str(event)
+
+    def _number_entered(self) -> None:
+        conference = self._conference
+        room, split = self._digits, conference.options.room_pin_split
+        if not room:
+            self.session.flush()
+            self._say("wrong_pin")
+            return
+        if split:
+            if len(self._digits) <= split:
+                self._ask("wrong_pin")
+                return
+            room, self._participant_id = self._digits[:split], self._digits[split:]
+        if not conference.table.may_enter(room, self._participant_id, bool(split), conference.now_s()):
+            self._ask("wrong_pin")
+            return
+        self._state, self._room = State.ENTERING_CONFERENCE, room
+        self.session.flush()
+        self._say(*self._digits, "entering_conference")
+        self.session.play(PlayItem("separator", number=_ENTERED))
+
+    def on_separator(self, number: int) -> None:
+        """Prompts before a change of state are over."""
+        if number == _ENTERED and self._state is State.ENTERING_CONFERENCE:
+            self._enter(self._room, "entered")
+        elif number == _ERROR_SAID:
+            self.session.stop()
+
+    def _refuse(self) -> None:
+        self._state = State.PLAY_ERROR_FINISH
+        self._say("wrong_pin_bye")
+        self.session.play(PlayItem("separator", number=_ERROR_SAID))
+
+    # -------------------------------------------------------------------------------------------------------------- the room
+    def _enter(self, room: str, reason: str) -> None:
+        conference = self._conference
+        participant = Participant(self.session.id, self.session.info.from_header, self._participant_id)
+        if not conference.table.enter(room, participant, conference.now_s()):
+            self._refuse()
+            return
+        self._room = room
+        self._status(Status.CONNECTED, reason)
+        self._join()
+
+    def _join(self) -> None:
+        if self._state is State.IN_CONFERENCE:
+            return
+        self._state = State.IN_CONFERENCE
+        self.session.flush()
+        self.session.join_room(self._room)
+
+    def on_room(self, change: RoomChanged) -> None:
+        """Tell the member who came and went; whoever is alone too long has to go."""
+        alone = change.participants == 1
+        if change.kind == "first":
+            self._say("first_participant", front=True, loop=self._conference.options.loop_first_participant_prompt)
+        elif change.kind == "joined":
+            if self._conference.options.loop_first_participant_prompt and change.tag != self.session.id:
+                self.session.flush()
+                self.session.play(PlayItem("room", room=self._room))
+            self._say("join_sound", front=True, talk_through=True)
+        else:
+            self._say("drop_sound", front=True, talk_through=True)
+        limit_s = self._conference.options.lonely_user_timer
+        if alone and limit_s:
+            self.session.set_timer(_LONELY_TIMER, limit_s * 1000)
+        elif not alone:
+            self.session.remove_timer(_LONELY_TIMER)
+
+    def on_timer(self, id: int) -> None:
+        """Alone for too long, or the next ring."""
+        if id == _LONELY_TIMER:
+            self.leave("disconnect")
+        elif id == _RING_TIMER:
+            self._ring()
+
+    def leave(self, reason: str) -> None:
+        """End the call, keeping the reason for roomInfo."""
+        self._status(Status.DISCONNECTING, reason)
+        self.session.stop()
+
+    def set_muted(self, muted: bool) -> None:
+        """Whether the others hear this caller."""
+        self.session.set_audio(muted=muted)
+
+    # ------------------------------------------------------------------------------------------------------------- dial-out
+    def on_ringing(self, progress: CallProgressed) -> None:
+        """The called phone rings: the room hears it ring, until early media or the answer."""
+        status = Status.RINGING if progress.code == 180 else Status.CONNECTING
+        self._status(status, f"{progress.code} {progress.reason}")
+        if progress.code == 180 and not progress.has_body and self._state is State.NONE:
+            self._ring()
+
+    def _ring(self) -> None:
+        if self._state is State.IN_CONFERENCE:
+            return
+        tone = PlayItem("tone", frequencies_hz=_RINGBACK_HZ, on_ms=_RING_ON_MS, length_ms=_RING_ON_MS)
+        self.session.host.media.send(RoomPlay(self._room, (tone,)))
+        self.session.set_timer(_RING_TIMER, _RING_CYCLE_MS)
+
+    def on_early_session_start(self) -> None:
+        """What the network says before the answer is heard in the room."""
+        if self.session.info.direction == "out":
+            self.session.remove_timer(_RING_TIMER)
+            self._join()
+
+    def on_failure(self, code: int, reason: str) -> None:
+        """The called party did not come."""
+        self._status(Status.FINISHED, f"{code} {reason}")
+
+    # -------------------------------------------------------------------------------------------------------------- leaving
+    def on_bye(self, headers: tuple[tuple[str, str], ...]) -> None:
+        """The caller hung up."""
+        self._status(Status.DISCONNECTING, "BYE")
+
+    def on_destroy(self) -> None:
+        """Count the call; its line in roomInfo says Finished."""
+        conference = self._conference
+        self._status(Status.FINISHED, None)
+        now_s = conference.now_s()
+        conference.call_finished(None if self._connected_s is None else now_s - self._connected_s)
+
+    def _status(self, status: Status, reason: str | None) -> None:
+        conference = self._conference
+        if self._room:
+            conference.table.update(self._room, self.session.id, status, reason, conference.now_s())
+
+    def _say(self, *names: str, front: bool = False, loop: bool = False, talk_through: bool = False) -> None:
+        items = tuple(
+            PlayItem("file", path=path, loop=loop, talk_through=talk_through)
+            for path in map(self._conference.prompts.find, names)
+            if path
+        )
+        if items:
+            self.session.play(*items, front=front)

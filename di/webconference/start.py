@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What application and DI functions share, and the joining of both."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from di.core.paths import configured
+from di.core.prompts import Prompts
+from di.errors import ConfigError
+from di.options import where
+from di.ports import TimerHandle
+from di.webconference.app import WebconferenceCall
+from di.webconference.feedback import CallCounts, FeedbackFile, read_counts
+from di.webconference.interface import Webconference
+from di.webconference.options import Options
+from di.webconference.rooms import RoomTable, Rules
+
+if TYPE_CHECKING:
+    from di.plugin import Closer
+    from di.services import Services
+
+log = logging.getLogger(__name__)
+
+_PROMPTS = ("first_participant", "join_sound", "drop_sound", "enter_pin", "wrong_pin", "wrong_pin_bye", "entering_conference")
+_SWEEP_NS = 1_000_000_000
+_WRITE_EVERY = 2
+"""The stats file is written at every second finished call (spec applications.md §1.1)."""
+
+
+class Conference:
+    """Rooms, prompts, counts and files of the module."""
+
+    def __init__(self, services: Services, options: Options) -> None:
+        """Raises ConfigError when the feedback file cannot be written."""
+        self.services, self.options = services, options
+        self.table = RoomTable(
+            Rules(
+                options.private_rooms,
+                options.ignore_pin,
+                options.participants_expire_delay if options.participants_expire else None,
+                options.rooms_expire_delay if options.rooms_expire else None,
+            )
+        )
+        for room, pin in options.predefined_rooms:
+            self.table.create(room, pin, 0, self.now_s())
+        self.prompts = Prompts("webconference", self._files())
+        self._stats = configured(options.stats_dir, services.conf_dir) / "stats" if options.stats_dir else None
+        self.counts = read_counts(self._stats) if self._stats else CallCounts()
+        path = configured(options.feedback_file, services.conf_dir) if options.feedback_file else None
+        try:
+            self.feedback = FeedbackFile(path)
+        except OSError as error:
+            raise ConfigError(*where(options, "feedback_file"), "feedback_file", f"{path} cannot be written: {error.strerror}") from error
+        self._sweeper: TimerHandle | None = None
+
+    def _files(self) -> dict[str, Path | None]:
+        folder = self.services.conf_dir
+        texts = {name: str(getattr(self.options, name)) for name in _PROMPTS}
+        files: dict[str, Path | None] = {name: configured(text, folder) if text else None for name, text in texts.items()}
+        if self.options.digits_dir:
+            digits = configured(self.options.digits_dir, folder)
+            files |= {str(digit): digits / f"{digit}.wav" for digit in range(10)}
+        return files
+
+    def now_s(self) -> float:
+        """Wall-clock time: expiry is told in it."""
+        return self.services.clock.epoch_s()
+
+    def info(self) -> str:
+        """The text that ends every reply of the DI interface."""
+        signature = self.services.core.signature or "cordboard"
+        return self.counts.info(signature, len(self.services.sessions))
+
+    def call_finished(self, connected_s: float | None) -> None:
+        """Count a call; now and then the counts are written to disk, beside the loop."""
+        self.counts.add(connected_s)
+        if self._stats is not None and self.counts.total % _WRITE_EVERY == 0:
+            self.services.sessions.spawn(asyncio.to_thread(_write, self._stats, self.counts.text()))
+
+    def kick_all(self, room: str) -> None:
+        """End every call in a room."""
+        found = self.table.rooms.get(room)
+        for participant in found.present() if found is not None else ():
+            self.kick(participant.tag)
+
+    def kick(self, tag: str) -> bool:
+        """End one call; False when there is none of that tag."""
+        session = self.services.sessions.find(tag)
+        if session is None or not isinstance(session.app, WebconferenceCall):
+            return False
+        app = session.app
+        session.run(lambda: app.leave("disconnect"))
+        return True
+
+    def mute(self, tag: str, muted: bool) -> bool:
+        """Change whether a caller is heard; False when there is none of that tag."""
+        session = self.services.sessions.find(tag)
+        if session is None or not isinstance(session.app, WebconferenceCall):
+            return False
+        app = session.app
+        session.run(lambda: app.set_muted(muted))
+        return True
+
+    def watch_timeouts(self) -> None:
+        """Every second: rooms whose time is over are closed and everybody in them goes."""
+        now_s = self.now_s()
+        for room in self.table.timed_out(now_s):
+            log.info("webconference: the time of room %s is over", room)
+            self.kick_all(room)
+            self.table.rooms.pop(room, None)
+        self._sweeper = self.services.clock.call_later(_SWEEP_NS, self.watch_timeouts)
+
+    def close(self) -> None:
+        """Stop sweeping, close the files."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        if self._stats is not None:
+            _write(self._stats, self.counts.text())
+        self.feedback.close()
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="ascii")
+    except OSError as error:
+        log.error("webconference: %s cannot be written: %s", path, error.strerror)
+
+
+def start(services: Services, options: Options) -> Closer:
+    """Register application and DI interface. Raises ConfigError."""
+    conference = Conference(services, options)
+    services.applications.register("webconference", lambda session: WebconferenceCall(session, conference))
+    services.registry.register("webconference", Webconference(conference))
+    for path in conference.prompts.paths():
+        services.sessions.preload(path)
+    if options.support_rooms_timeout:
+        conference.watch_timeouts()
+
+    def close() -> None:
+        services.applications.unregister("webconference")
+        services.registry.unregister("webconference")
+        conference.close()
+
+    return close
