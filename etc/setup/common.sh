@@ -6,9 +6,9 @@ venv=${VENV:-$root/.venv}
 stamps=$venv/.stamps
 logs=$root/.setup-logs
 python=${PYTHON:-/usr/bin/python3}
-began=$(date +%s)
+export SETUP_BEGAN=${SETUP_BEGAN:-$(date +%s)} # the scripts call each other: one clock for all
 
-say() { printf '[setup %3ds] %s\n' $(($(date +%s) - began)) "$*"; }
+say() { printf '[setup %3ds] %s\n' $(($(date +%s) - SETUP_BEGAN)) "$*"; }
 
 # fail MESSAGE...: what went wrong and what to do, one line each, then stop.
 fail() {
