@@ -199,7 +199,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     # ---------------------------------------------------------------------------------------------------------- helpers
     def _stream(self) -> mapping.Stream | None:
-        for media in self.getInfo().media:
+        call = self.getInfo()  # a name of its own: pjsua2's items point into it
+        for media in call.media:
             if media.type != pj.PJMEDIA_TYPE_AUDIO or media.status == pj.PJSUA_CALL_MEDIA_NONE:
                 continue
             try:

@@ -63,6 +63,7 @@ class SipEndpoint:
         config.uaConfig.maxCalls = listen.max_calls + SPARE_CALLS
         config.uaConfig.threadCnt = 0
         config.uaConfig.mainThreadOnly = True
+        config.uaConfig.natTypeInSdp = 0
         config.uaConfig.userAgent = listen.user_agent
         config.medConfig.threadCnt = 0
         config.medConfig.hasIoqueue = False
