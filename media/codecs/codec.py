@@ -21,7 +21,8 @@ LINEAR_16 = 2
 class Codec:
     """One wire format at one rate.
 
-    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels code it
+    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels
+    code it
     themselves · `sample_bytes`: bytes a sample on the wire · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
     `decode`: the reverse.
     """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """PCMU and PCMA (ITU-T G.711, RFC 3551 §4.5.14) as look-up tables.
 
-Decoding is 256 values a law. Encoding picks, for each of the 65 536 samples, the code whose value is nearest: computed once from the
+Decoding is 256 values a law. Encoding picks, for each of the 65 536 samples, the code whose value is nearest: computed once
+from the
 decoding table, so that the two can never disagree.
 """
 

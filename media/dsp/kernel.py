@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import carray, njit, types
+import numba
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -20,33 +21,40 @@ F = TypeVar("F", bound=Callable[..., Any])
 def kernel(function: F) -> F:
     """Compile a function over arrays: no Python objects, no GIL held, cached on disk where that is possible."""
     try:
-        compiled: F = njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba found no folder that it may write a cache to
         compiled = njit(nogil=True, error_model="numpy")(function)
-    return compiled
+    result: F = compiled
+    return result
 
 
 def inline_kernel(function: F) -> F:
     """Compile a small function into each kernel that calls it; its own cache would never be asked."""
-    compiled: F = njit(nogil=True, error_model="numpy", inline="never")(function)
-    return compiled
+    compiled: Any = njit(nogil=True, error_model="numpy", inline="never")(function)
+    result: F = compiled
+    return result
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typing_context: Any, address: Any) -> Any:
+def _generate_pointer(typing_context: Any, address: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], cgutils.voidptr_t)
 
     return types.voidptr(address), generate
 
 
+_pointer: Any = intrinsic(_generate_pointer)
+_carray: Any = numba.carray  # type: ignore[attr-defined]
+_uint8: Any = types.uint8
+_int16: Any = types.int16
+
+
 @inline_kernel
-def bytes_at(address: int, count: int) -> Any:
+def bytes_at(address: Any, count: Any) -> Any:
     """View ``count`` bytes of memory as uint8. Inside kernels only; whoever stored the address keeps the array alive."""
-    return carray(_pointer(address), count, types.uint8)
+    return _carray(_pointer(address), count, _uint8)
 
 
 @inline_kernel
-def samples_at(address: int, count: int) -> Any:
+def samples_at(address: Any, count: Any) -> Any:
     """View ``count`` 16-bit samples of memory as int16, like ``bytes_at``."""
-    return carray(_pointer(address), count, types.int16)
+    return _carray(_pointer(address), count, _int16)

@@ -40,7 +40,7 @@ def sockaddr(ip: str, port: int) -> tuple[bytes, int]:
 
 
 @inline_kernel
-def name_key(name: Any, socket: int) -> Any:
+def name_key(name: Any, socket: Any) -> Any:
     """Return (high, low, tail) of a sockaddr and a socket index: the table's key. `name`: uint8 (28,)."""
     tail = (np.uint64(socket) << np.uint64(16)) | (np.uint64(name[2]) << np.uint64(8)) | np.uint64(name[3])
     high = np.uint64(0)
@@ -58,7 +58,7 @@ def name_key(name: Any, socket: int) -> Any:
 
 
 @inline_kernel
-def find(table: Any, high: int, low: int, tail: int) -> int:
+def find(table: Any, high: Any, low: Any, tail: Any) -> Any:
     """Return the index of the entry with that key, or -1. `table`: ENTRY (a power of two,), never full."""
     mask = table.shape[0] - 1
     mixed = (high ^ (low * np.uint64(0x9E3779B97F4A7C15))) ^ (tail * np.uint64(0xC2B2AE3D27D4EB4F))
@@ -75,14 +75,14 @@ def find(table: Any, high: int, low: int, tail: int) -> int:
 
 
 @kernel
-def find_name(table: Any, name: Any, socket: int) -> int:
+def find_name(table: Any, name: Any, socket: Any) -> Any:
     """Return the index of an address's entry, or -1."""
     high, low, tail = name_key(name, socket)
-    return int(find(table, high, low, tail))
+    return find(table, high, low, tail)
 
 
 @kernel
-def store_name(table: Any, name: Any, socket: int, row: int, expires_ns: int) -> bool:
+def store_name(table: Any, name: Any, socket: Any, row: Any, expires_ns: Any) -> Any:
     """Set an address's entry; False when it took a new place. There must be room."""
     high, low, tail = name_key(name, socket)
     known = find(table, high, low, tail)
@@ -104,16 +104,14 @@ def store_name(table: Any, name: Any, socket: int, row: int, expires_ns: int) ->
 
 
 @kernel
-def move_entries(old: Any, new: Any, now_ns: int) -> int:
+def move_entries(old: Any, new: Any, now_ns: Any) -> Any:
     """Copy what is still valid into an empty larger table; return how many."""
     moved = 0
     mask = new.shape[0] - 1
     for i in range(old.shape[0]):
         entry = old[i]
         if entry.row >= 0 or (entry.row == RESTING and entry.expires_ns > now_ns):
-            mixed = (entry.high ^ (entry.low * np.uint64(0x9E3779B97F4A7C15))) ^ (
-                entry.tail * np.uint64(0xC2B2AE3D27D4EB4F)
-            )
+            mixed = (entry.high ^ (entry.low * np.uint64(0x9E3779B97F4A7C15))) ^ (entry.tail * np.uint64(0xC2B2AE3D27D4EB4F))
             mixed ^= mixed >> np.uint64(29)
             mixed *= np.uint64(0xBF58476D1CE4E5B9)
             index = np.int64((mixed >> np.uint64(32)) & np.uint64(mask))

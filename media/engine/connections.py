@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Legs' addresses: ports on our side, signalled and latched addresses on theirs, and what ConnectLeg says about the wire.
 
-A leg's audio is accepted from its signalled address, or, when ``symmetric`` RTP is wanted and nothing came from there yet, from the
-first address that sends several packets in sequence while the leg holds its port's latch slot (``ports.py``). From then on the source
+A leg's audio is accepted from its signalled address, or, when ``symmetric`` RTP is wanted and nothing came from there yet, from
+the
+first address that sends several packets in sequence while the leg holds its port's latch slot (``ports.py``). From then on the
+source
 is locked; only the signalled address can take it back.
 """
 
@@ -21,7 +23,8 @@ from media.control.records import ConnectLeg, LegFailed, LegOpened, OpenLeg
 from media.engine.addresses import FAMILY_IPV6, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
 from media.engine.leg_table import LegTable
-from media.engine.ports import NoPort, Port, PortBook, Remote
+from media.engine.ports import NoPort, PortBook, Remote
+from media.engine.receive import NO_DIGITS
 
 if TYPE_CHECKING:
     from media.engine.engine import EngineOptions
@@ -37,7 +40,6 @@ SIGNALLED_ONLY = 1
 """Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""
 
 LONGEST_DELAY_MS = 200
-NO_DIGITS = 255
 
 
 def remote_of(name: bytes) -> Remote:
@@ -119,8 +121,8 @@ class Connections:
         """Take over the outcome of offer/answer; False after LegFailed, the leg then stays as it was."""
         codec = codecs.find(command.codec, command.clock_hz)
         if codec is None or command.channels != 1:
-            name = f"{command.codec}/{command.clock_hz}/{command.channels}"
-            self._emit(LegFailed(leg.number, f"codec {name} is not known here; known: {codecs.names()}"))
+            asked = f"{command.codec}/{command.clock_hz}/{command.channels}"
+            self._emit(LegFailed(leg.number, f"codec {asked} is not known here; known: {codecs.names()}"))
             return False
         try:
             name, name_bytes = sockaddr(command.remote_ip, command.remote_port)
@@ -176,7 +178,12 @@ class Connections:
             return
         name, ssrc, sequence = note["name"].tobytes(), int(note["ssrc"]), int(note["sequence"])
         known = leg.candidate
-        if known is None or known.name != name or known.ssrc != ssrc or not 0 < (sequence - known.sequence) % 65536 <= SEQUENCE_STEP:
+        if (
+            known is None
+            or known.name != name
+            or known.ssrc != ssrc
+            or not 0 < (sequence - known.sequence) % 65536 <= SEQUENCE_STEP
+        ):
             leg.candidate = Candidate(name, ssrc, sequence)
             return
         known.sequence, known.count = sequence, known.count + 1

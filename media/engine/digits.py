@@ -21,7 +21,13 @@ class Digits:
     def handle(self, leg: Leg, note: Any, now_ns: int) -> None:
         """Take one NOTE_DIGIT."""
         presses = leg.presses.handle_packet(
-            int(note["event"]), bool(note["end"]), int(note["volume"]), int(note["duration"]), int(note["ts"]), int(note["ssrc"]), now_ns
+            int(note["event"]),
+            bool(note["end"]),
+            int(note["volume"]),
+            int(note["duration"]),
+            int(note["ts"]),
+            int(note["ssrc"]),
+            now_ns,
         )
         self._report(leg, presses)
         if leg.presses.busy:

@@ -98,7 +98,8 @@ HEADER_BYTES = 12
 class LegTable:
     """Rows of ``LEG`` with the frame and packet matrices beside them, and what the rows' addresses point to.
 
-    `rows`: LEG (n,) · `frames`: int16 (n, most samples a frame), this tick's decoded audio · `packets`: uint8 (n, 12 + most bytes a
+    `rows`: LEG (n,) · `frames`: int16 (n, most samples a frame), this tick's decoded audio · `packets`: uint8 (n, 12 + most
+    bytes a
     frame), this tick's outgoing RTP. All three are replaced when the table grows: take them afresh each tick.
     """
 

@@ -165,7 +165,9 @@ class Players:
             if entry.audio is None:
                 return  # still loading: silence meanwhile
             start_ms = entry.position_ms if entry.position_ms >= 0 else item.seek_ms
-            place = entry.position_bytes % max(len(entry.audio.payload), 1) if entry.resumes else entry.audio.offset_bytes(start_ms)
+            place = (
+                entry.position_bytes % max(len(entry.audio.payload), 1) if entry.resumes else entry.audio.offset_bytes(start_ms)
+            )
             self._table.set_stored(leg.row, entry.audio.payload, place)
             row["source"] = SOURCE_STORED
             row["loops"] = item.loop or item.kind == "tone"

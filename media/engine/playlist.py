@@ -20,7 +20,8 @@ ENDLESS = -1
 class Entry:
     """One item with its progress.
 
-    `wanted`: token of the file load it waits for, 0 none · `resumes`: it was interrupted at `position_bytes` · `position_ms`: the same
+    `wanted`: token of the file load it waits for, 0 none · `resumes`: it was interrupted at `position_bytes` · `position_ms`:
+    the same
     as a time, after a change of codec; -1 unknown.
     """
 

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which RTP port a leg gets: few ports for many legs, yet no packet ever reaches the wrong one.
 
-On one port, legs are told apart by the address that packets come from. Until a leg's source is *locked*, its address may be unknown
+On one port, legs are told apart by the address that packets come from. Until a leg's source is *locked*, its address may be
+unknown
 (a peer behind NAT), so a port has one *latch slot*: only the leg that holds it may be found by a packet from an unknown address.
 
-- A leg holds its port's slot from opening until its source locks, its latch window ends, or it closes. Two unlatched legs therefore
+- A leg holds its port's slot from opening until its source locks, its latch window ends, or it closes. Two unlatched legs
+therefore
   never share a port's slot. A leg whose window ended unlatched is from then on found only by its signalled address.
-- Legs on one port always have different signalled addresses. A leg whose peer is not known at opening gets a port of its own until it is.
-- A leg closed while unlatched leaves the slot resting: packets of its unknown peer may still come. A leg closed while locked leaves
+- Legs on one port always have different signalled addresses. A leg whose peer is not known at opening gets a port of its own
+until it is.
+- A leg closed while unlatched leaves the slot resting: packets of its unknown peer may still come. A leg closed while locked
+leaves
   only its address resting (see ``AddressTable``).
 
 Pure: sockets are opened by the callable that the shell hands in.

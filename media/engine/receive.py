@@ -5,7 +5,8 @@
         │          │                                  └─ digit → note
         └ dropped  └ unknown: candidate for the port's latch slot, or stranger
 
-What needs a decision (candidates, digits, a source just locked, RTCP) leaves the kernel as a note, read by Python after the batch.
+What needs a decision (candidates, digits, a source just locked, RTCP) leaves the kernel as a note, read by Python after the
+batch.
 The playout ring is addressed by timestamp: packets of any length may come in any order, twice or never.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import LAW_A, LAW_MU
+from media.codecs.codec import LINEAR_16
 from media.dsp.kernel import inline_kernel, kernel, samples_at
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
 
@@ -82,10 +83,11 @@ RESYNC_S = 1
 """A timestamp that jumps by more than this restarts the playout clock."""
 
 COMFORT_NOISE = 13
+NO_DIGITS = 255
 
 
 @inline_kernel
-def payload_bounds(packet: Any, length: int) -> Any:
+def payload_bounds(packet: Any, length: Any) -> Any:
     """Return (first, end) of an RTP packet's payload, or (0, 0) when it is no RTP packet (RFC 3550 §5.1, §A.1)."""
     if length < 12 or packet[0] >> 6 != 2:
         return 0, 0
@@ -105,7 +107,7 @@ def payload_bounds(packet: Any, length: int) -> Any:
 
 
 @inline_kernel
-def take_note(notes: Any, note_count: Any, counters: Any, kind: int, row: int, socket: int, index: int) -> int:
+def take_note(notes: Any, note_count: Any, counters: Any, kind: Any, row: Any, socket: Any, index: Any) -> Any:
     """Start a note; return its index, or -1 when there is no room."""
     at = note_count[0]
     if at >= notes.shape[0]:
@@ -121,7 +123,7 @@ def take_note(notes: Any, note_count: Any, counters: Any, kind: int, row: int, s
 
 
 @inline_kernel
-def track_sequence(leg: Any, sequence: int, ts: int, ssrc: int, now_ns: int) -> bool:
+def track_sequence(leg: Any, sequence: Any, ts: Any, ssrc: Any, now_ns: Any) -> Any:
     """Update a leg's reception statistics (RFC 3550 §A.1, §A.8); False for the duplicate of the newest packet.
 
     A change of SSRC from the locked address starts a new stream (RFC 3550 §8.2).
@@ -155,10 +157,11 @@ def track_sequence(leg: Any, sequence: int, ts: int, ssrc: int, now_ns: int) -> 
 
 
 @inline_kernel
-def adapt_playout(leg: Any, ts: int, count: int, counters: Any) -> int:
+def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
     """Return how many samples before its playing a packet came, after adapting the playout clock; negative: too late.
 
-    The first packet of a stream sets the clock one delay back. A late one moves the clock back by what was missing, up to the bound.
+    The first packet of a stream sets the clock one delay back. A late one moves the clock back by what was missing, up to the
+    bound.
     When no packet of a window was needed as early as it came, the clock moves on by the surplus.
     """
     margin = np.int64(np.int32(np.uint32(ts) - leg.play_ts))
@@ -198,15 +201,16 @@ def adapt_playout(leg: Any, ts: int, count: int, counters: Any) -> int:
 
 
 @inline_kernel
-def put_audio(leg: Any, packet: Any, first: int, end: int, ts: int, decode: Any) -> None:
-    """Decode a payload into the leg's ring from timestamp `ts` on. Samples before the playout clock are left out by the caller."""
+def put_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any, decode: Any) -> None:
+    """Decode a payload into the leg's ring from timestamp `ts` on. Samples before the playout clock are left out by the
+    caller."""
     mask = np.int64(leg.ring_samples) - 1
     ring = samples_at(leg.ring_address, leg.ring_samples)
     at = np.int64(ts) & mask
-    if leg.law == LAW_MU or leg.law == LAW_A:
+    if leg.law != LINEAR_16:
         law = np.int64(leg.law)
-        count = end - first
-        straight = min(count, mask + 1 - at)
+        count: Any = end - first
+        straight: Any = min(count, mask + 1 - at)
         for i in range(straight):
             ring[at + i] = decode[law, packet[first + i]]
         for i in range(straight, count):
@@ -219,7 +223,7 @@ def put_audio(leg: Any, packet: Any, first: int, end: int, ts: int, decode: Any)
 
 
 @inline_kernel
-def accept_audio(leg: Any, packet: Any, first: int, end: int, ts: int, decode: Any, counters: Any) -> None:
+def accept_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any, decode: Any, counters: Any) -> None:
     """Put an audio payload where it will be played, when anybody listens and it came in time."""
     count = (end - first) // np.int64(leg.sample_bytes)
     if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
@@ -231,17 +235,121 @@ def accept_audio(leg: Any, packet: Any, first: int, end: int, ts: int, decode: A
         put_audio(leg, packet, first + skipped * np.int64(leg.sample_bytes), end, ts + skipped, decode)
 
 
+@inline_kernel
+def big_endian(packet: Any, first: Any, count: Any) -> Any:
+    """Return `count` bytes as an unsigned number."""
+    value = np.uint64(0)
+    for i in range(count):
+        value = (value << np.uint64(8)) | np.uint64(packet[first + i])
+    return value
+
+
+@inline_kernel
+def note_digit(note: Any, packet: Any, first: Any, ts: Any, ssrc: Any) -> None:
+    """Fill a note with a telephone-event payload (RFC 4733 §2.3)."""
+    note.event = packet[first]
+    note.end = packet[first + 1] >> 7
+    note.volume = packet[first + 1] & 63
+    note.duration = big_endian(packet, first + 2, 2)
+    note.ts = ts
+    note.ssrc = ssrc
+
+
+@inline_kernel
+def is_from_peer(
+    leg: Any,
+    row: Any,
+    table: Any,
+    found: Any,
+    sequence: Any,
+    ssrc: Any,
+    socket: Any,
+    index: Any,
+    name: Any,
+    counters: Any,
+    notes: Any,
+    note_count: Any,
+) -> Any:
+    """Return whether a packet's address is the leg's; leave a note when that has to be decided or has just been."""
+    if found >= 0 and leg.locked:
+        if table[found].expires_ns == 0:
+            return True
+        take_note(notes, note_count, counters, NOTE_RETURNED, row, socket, index)  # signalled address, leg latched elsewhere
+        return False
+    at = take_note(notes, note_count, counters, NOTE_CANDIDATE if found < 0 else NOTE_LOCKED, row, socket, index)
+    if at < 0:
+        return False
+    if found >= 0:
+        leg.locked = 1
+        return True
+    counters[CANDIDATE] += 1
+    notes[at].sequence = sequence
+    notes[at].ssrc = ssrc
+    for i in range(name.shape[0]):
+        notes[at].name[i] = name[i]
+    return False
+
+
+@inline_kernel
+def receive_packet(
+    leg: Any,
+    row: Any,
+    packet: Any,
+    first: Any,
+    end: Any,
+    table: Any,
+    found: Any,
+    socket: Any,
+    index: Any,
+    name: Any,
+    now_ns: Any,
+    decode: Any,
+    counters: Any,
+    notes: Any,
+    note_count: Any,
+) -> None:
+    """Take one RTP packet, whose payload is ``packet[first:end]``, for a leg. `found`: its address's entry, -1 a candidate's."""
+    kind = packet[1] & 127
+    is_digit = kind == leg.payload_type_digits and leg.payload_type_digits != NO_DIGITS
+    if not is_digit and kind != leg.payload_type_receive:
+        if kind != COMFORT_NOISE:
+            counters[WRONG_TYPE] += 1
+        return
+    sequence = np.uint16(big_endian(packet, 2, 2))
+    ts = np.uint32(big_endian(packet, 4, 4))
+    ssrc = np.uint32(big_endian(packet, 8, 4))
+    if not is_from_peer(leg, row, table, found, sequence, ssrc, socket, index, name, counters, notes, note_count):
+        return
+    leg.arrived_ns = now_ns
+    leg.timed_out = 0
+    if not track_sequence(leg, sequence, ts, ssrc, now_ns):
+        leg.packets_duplicate += 1
+        counters[DUPLICATE] += 1
+        return
+    leg.packets_received += 1
+    leg.bytes_received += end - first
+    if is_digit:
+        if end - first >= 4:
+            at = take_note(notes, note_count, counters, NOTE_DIGIT, row, socket, index)
+            if at >= 0:
+                note_digit(notes[at], packet, first, ts, ssrc)
+    elif not leg.receiving:
+        counters[NOT_RECEIVING] += 1
+    else:
+        accept_audio(leg, packet, first, end, np.int64(ts), decode, counters)
+
+
 @kernel
 def receive_batch(
     legs: Any,
     table: Any,
     waiting: Any,
-    socket: int,
+    socket: Any,
     datagrams: Any,
     lengths: Any,
     names: Any,
-    count: int,
-    now_ns: int,
+    count: Any,
+    now_ns: Any,
     decode: Any,
     counters: Any,
     notes: Any,
@@ -250,8 +358,10 @@ def receive_batch(
     """Take `count` datagrams that came to one socket into the leg table.
 
     `legs`: LEG (n,), written · `table`: ENTRY (m,) · `waiting`: int32 (sockets,), row that holds the socket's latch slot or -1 ·
-    `datagrams`: uint8 (≥ count, most bytes) · `lengths`: int32 (≥ count,) · `names`: uint8 (≥ count, 28) · `decode`: int16 (2, 256) ·
-    `counters`: int64 (len(COUNTERS),), added to · `notes`: NOTE (most,) from `note_count[0]` on. Any bytes are taken without error.
+    `datagrams`: uint8 (≥ count, most bytes) · `lengths`: int32 (≥ count,) · `names`: uint8 (≥ count, 28) · `decode`: int16 (2,
+    256) ·
+    `counters`: int64 (len(COUNTERS),), added to · `notes`: NOTE (most,) from `note_count[0]` on. Any bytes are taken without
+    error.
     """
     for index in range(count):
         packet = datagrams[index]
@@ -276,58 +386,10 @@ def receive_batch(
         if row < 0:
             counters[STRANGER] += 1
             continue
-        leg = legs[row]
-        kind = packet[1] & 127
-        sequence = (np.uint16(packet[2]) << np.uint16(8)) | np.uint16(packet[3])
-        ts = np.uint32(0)
-        ssrc = np.uint32(0)
-        for i in range(4):
-            ts = (ts << np.uint32(8)) | np.uint32(packet[4 + i])
-            ssrc = (ssrc << np.uint32(8)) | np.uint32(packet[8 + i])
-        is_audio = kind == leg.payload_type_receive
-        is_digit = kind == leg.payload_type_digits and leg.payload_type_digits != 255
-        if not (is_audio or is_digit):
-            if kind != COMFORT_NOISE:
-                counters[WRONG_TYPE] += 1
-            continue
-        if found < 0 or not leg.locked:
-            at = take_note(notes, note_count, counters, NOTE_CANDIDATE if found < 0 else NOTE_LOCKED, row, socket, index)
-            if at < 0:
-                continue
-            notes[at].sequence = sequence
-            notes[at].ssrc = ssrc
-            if found < 0:
-                counters[CANDIDATE] += 1
-                for i in range(names.shape[1]):
-                    notes[at].name[i] = names[index, i]
-                continue
-            leg.locked = 1
-        elif table[found].expires_ns != 0:  # the signalled address, after the leg had latched to another
-            take_note(notes, note_count, counters, NOTE_RETURNED, row, socket, index)
-            continue
-        leg.arrived_ns = now_ns
-        leg.timed_out = 0
-        if not track_sequence(leg, sequence, ts, ssrc, now_ns):
-            leg.packets_duplicate += 1
-            counters[DUPLICATE] += 1
-            continue
-        leg.packets_received += 1
-        leg.bytes_received += end - first
-        if is_digit:
-            if end - first >= 4:
-                at = take_note(notes, note_count, counters, NOTE_DIGIT, row, socket, index)
-                if at >= 0:
-                    note = notes[at]
-                    note.event = packet[first]
-                    note.end = packet[first + 1] >> 7
-                    note.volume = packet[first + 1] & 63
-                    note.duration = (np.uint16(packet[first + 2]) << np.uint16(8)) | np.uint16(packet[first + 3])
-                    note.ts = ts
-                    note.ssrc = ssrc
-        elif not leg.receiving:
-            counters[NOT_RECEIVING] += 1
-        else:
-            accept_audio(leg, packet, first, end, np.int64(ts), decode, counters)
+        name = names[index]
+        receive_packet(
+            legs[row], row, packet, first, end, table, found, socket, index, name, now_ns, decode, counters, notes, note_count
+        )
 
 
 def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64]]:

@@ -33,7 +33,7 @@ CONCEALED_FRAMES = 3
 
 
 @inline_kernel
-def conceal(leg: Any, frame: Any, first_missing: int, count: int) -> bool:
+def conceal(leg: Any, frame: Any, first_missing: Any, count: Any) -> Any:
     """Fill a frame of which nothing came; its old content is what was played last. False: the gap is too long."""
     leg.missing_in_row = min(leg.missing_in_row + 1, 255)
     if not leg.heard or leg.missing_in_row > CONCEALED_FRAMES:
@@ -45,7 +45,7 @@ def conceal(leg: Any, frame: Any, first_missing: int, count: int) -> bool:
 
 
 @inline_kernel
-def read_ring(leg: Any, frame: Any) -> bool:
+def read_ring(leg: Any, frame: Any) -> Any:
     """Move one frame from the ring to `frame` and clear it there; return whether it holds audio."""
     count = np.int64(leg.frame_samples)
     size = np.int64(leg.ring_samples)
@@ -72,7 +72,8 @@ def read_ring(leg: Any, frame: Any) -> bool:
 
 @kernel
 def play_out(legs: Any, frames: Any) -> None:
-    """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard` set."""
+    """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard`
+    set."""
     for row in range(legs.shape[0]):
         leg = legs[row]
         if not leg.listened:
@@ -89,13 +90,13 @@ def play_out(legs: Any, frames: Any) -> None:
 
 
 @inline_kernel
-def put_samples(packet: Any, samples: Any, count: int, law: int, encode: Any) -> None:
+def put_samples(packet: Any, samples: Any, count: Any, law: Any, encode: Any) -> None:
     """Encode int32 samples, clipped to 16 bits, as a packet's payload."""
     if law == LINEAR_16:
         for i in range(count):
-            value = np.uint16(np.int16(max(min(samples[i], 32767), -32768)))
-            packet[HEADER_BYTES + 2 * i] = value >> 8
-            packet[HEADER_BYTES + 2 * i + 1] = value & 255
+            clipped = max(min(samples[i], 32767), -32768) & 0xFFFF
+            packet[HEADER_BYTES + 2 * i] = clipped >> 8
+            packet[HEADER_BYTES + 2 * i + 1] = clipped & 255
     else:
         table = encode[law]
         for i in range(count):
@@ -113,18 +114,17 @@ def put_silence(leg: Any, packet: Any) -> None:
 def mix_rooms(legs: Any, frames: Any, packets: Any, members: Any, starts: Any, total: Any, own: Any, encode: Any) -> None:
     """Give each member of a room the sum of the others.
 
-    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `total`, `own`: int32
+    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `total`,
+    `own`: int32
     (most samples,), scratch · `packets`: uint8 (n, most), payloads written for members that are due and whose source is the room.
     """
     for room in range(starts.shape[0] - 1):
         first, end = starts[room], starts[room + 1]
         total[:] = 0
         talking = 0
-        count = 0
         for k in range(first, end):
             row = members[k]
             leg = legs[row]
-            count = max(count, np.int64(leg.frame_samples))
             if leg.speaks and leg.heard:
                 talking += 1
                 for i in range(leg.frame_samples):
@@ -152,7 +152,7 @@ def mix_rooms(legs: Any, frames: Any, packets: Any, members: Any, starts: Any, t
 
 
 @inline_kernel
-def advance_stored(leg: Any, packet: Any) -> bool:
+def advance_stored(leg: Any, packet: Any) -> Any:
     """Copy the next frame of stored audio; return whether it was the last."""
     source = bytes_at(leg.stored_address, leg.stored_length)
     count = np.int64(leg.frame_bytes)
@@ -175,7 +175,7 @@ def advance_stored(leg: Any, packet: Any) -> bool:
 
 
 @inline_kernel
-def put_frame(legs: Any, row: int, frames: Any, packets: Any, spoken_by: int, own: Any, encode: Any) -> None:
+def put_frame(legs: Any, row: Any, frames: Any, packets: Any, spoken_by: Any, own: Any, encode: Any) -> None:
     """Encode the frame that leg `spoken_by` said for leg `row`; silence when it said nothing or may not be heard."""
     leg = legs[row]
     if spoken_by < 0 or not legs[spoken_by].heard or not legs[spoken_by].speaks or not leg.hears:

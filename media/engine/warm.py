@@ -41,9 +41,7 @@ def warm() -> None:
     )
     batch.discard(files, 1, batches.messages_in)
     engine.tick(20_000_000)
-    batch.flush(
-        files, 1, engine.legs.rows, engine.legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds
-    )
+    batch.flush(files, 1, engine.legs.rows, engine.legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds)
     engine.connections.addresses.grow(0)
     engine.handle(CloseLeg(1), 0)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An audio file as 16-bit mono samples at the rate that is wanted: any format, width, rate and channel count that libsndfile reads."""
+"""An audio file as 16-bit mono samples at the rate that is wanted: any format, width, rate and channel count that libsndfile
+reads."""
 
 from __future__ import annotations
 
@@ -48,4 +49,5 @@ def _open(path: str) -> soundfile.SoundFile:
 
 def _to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     scaled = np.rint(samples * np.float32(32768))
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
+    clipped: NDArray[np.int16] = np.clip(scaled, -32768, 32767).astype(np.int16)
+    return clipped

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Datagrams in batches: recvmmsg and sendmmsg called from compiled loops, so that a tick costs Python one call each way.
 
-``struct mmsghdr`` and ``struct iovec`` as on 64-bit Linux. The arrays that they point into must stay referenced while the kernel may
+``struct mmsghdr`` and ``struct iovec`` as on 64-bit Linux. The arrays that they point into must stay referenced while the
+kernel may
 use them: ``Batches`` holds them for as long as it lives.
 """
 
@@ -39,8 +40,8 @@ MOST_READ = 64
 DONT_WAIT = 0x40
 TRUNCATED = 0x20
 
-_recvmmsg = types.ExternalFunction("recvmmsg", types.int32(types.int32, types.uintp, types.uint32, types.int32, types.uintp))
-_sendmmsg = types.ExternalFunction("sendmmsg", types.int32(types.int32, types.uintp, types.uint32, types.int32))
+_recvmmsg: Any = types.ExternalFunction("recvmmsg", types.int32(types.int32, types.uintp, types.uint32, types.int32, types.uintp))
+_sendmmsg: Any = types.ExternalFunction("sendmmsg", types.int32(types.int32, types.uintp, types.uint32, types.int32))
 _NAME_OFFSET = LEG.fields["name"][1] if LEG.fields else 0
 _LEG_BYTES = LEG.itemsize
 
@@ -48,7 +49,7 @@ _LEG_BYTES = LEG.itemsize
 @kernel
 def drain(
     files: Any,
-    sockets: int,
+    sockets: Any,
     messages: Any,
     datagrams: Any,
     lengths: Any,
@@ -56,7 +57,7 @@ def drain(
     legs: Any,
     table: Any,
     waiting: Any,
-    now_ns: int,
+    now_ns: Any,
     decode: Any,
     counters: Any,
     notes: Any,
@@ -83,7 +84,7 @@ def drain(
 
 
 @kernel
-def discard(files: Any, sockets: int, messages: Any) -> int:
+def discard(files: Any, sockets: Any, messages: Any) -> Any:
     """Read sockets empty without looking; return how many datagrams there were."""
     total = 0
     for socket in range(sockets):
@@ -98,7 +99,7 @@ def discard(files: Any, sockets: int, messages: Any) -> int:
 
 
 @kernel
-def flush(files: Any, sockets: int, legs: Any, packets: Any, messages: Any, iovecs: Any, bounds: Any) -> int:
+def flush(files: Any, sockets: Any, legs: Any, packets: Any, messages: Any, iovecs: Any, bounds: Any) -> Any:
     """Send this tick's packet of every due leg, one call a socket; return how many the system refused.
 
     `messages`: MESSAGE (n,), `iovecs`: IOVEC (n,), n rows of `legs` · `bounds`: int64 (≥ sockets + 2,); all three are scratch.

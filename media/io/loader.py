@@ -57,7 +57,7 @@ class FileLoader:
             audio = self.read(path, codec)
         except AudioFileError as failure:
             error = str(failure)
-        except Exception as failure:  # a file must never end the process
+        except Exception as failure:  # noqa: BLE001 - a file must never end the process
             error = f"{path}: {type(failure).__name__}: {failure}"
         self._results.put(lambda: done(audio, error))
         self._wake()

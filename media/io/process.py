@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The media process: ``python -m media.io.process --fd N`` with a connected Unix stream socket to the hub as descriptor N.
 
-One thread does all: it ticks every 20 ms and, between ticks, carries out commands, takes loaded files and sends events. Commands never
+One thread does all: it ticks every 20 ms and, between ticks, carries out commands, takes loaded files and sends events.
+Commands never
 delay a tick by more than one command. When the hub is gone the process plays on for a grace time and then exits.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import fcntl
 import gc
 import logging
@@ -189,7 +191,7 @@ class MediaProcess:
             return
         try:
             self._pending.extend(self._codec.feed(data))
-        except Exception as error:  # whatever the bytes were, they are no records
+        except Exception as error:  # noqa: BLE001 - whatever the bytes were, they are no records
             self._lose_link(f"not understood: {error}")
 
     def _send(self, record: object) -> None:
@@ -225,10 +227,8 @@ class MediaProcess:
         self._ends_ns = time.monotonic_ns() + self._grace_ns
 
     def _wake(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # full: it will wake anyway; closed: nobody to wake
             os.write(self._wake_write, b"x")
-        except OSError:  # full: it will wake anyway; closed: nobody to wake
-            pass
 
     def _close(self) -> None:
         self._loader.close()
@@ -236,10 +236,8 @@ class MediaProcess:
         if self._link is not None:
             self._link.setblocking(True)
             self._link.settimeout(1)
-            try:
+            with contextlib.suppress(OSError):
                 self._link.sendall(self._unsent)
-            except OSError:
-                pass
             self._link.close()
 
 

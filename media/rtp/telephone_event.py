@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """RFC 4733 key presses: one report a key, whatever the network does to its packets.
 
-A press is known by its timestamp (RFC 4733 §2.5.1.2): all packets of one press carry the same, however many come, in whatever order.
+A press is known by its timestamp (RFC 4733 §2.5.1.2): all packets of one press carry the same, however many come, in whatever
+order.
 Lost markers do not matter; a lost end is made up for by the next press or by silence.
 """
 

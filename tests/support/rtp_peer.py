@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Real-socket RTP peers for tests: each sends samples as G.711 and records what it hears. Many peers share one thread.
 
-    with PeerGroup() as group:
-        peer = group.peer(tone_hz=440)
-        peer.remote = ("127.0.0.1", server_port)   # from the server's SDP
-        group.run_ms(1000)
-        peer.heard()                               # int16 samples, 8 kHz, in order of timestamps
+with PeerGroup() as group:
+    peer = group.peer(tone_hz=440)
+    peer.remote = ("127.0.0.1", server_port)   # from the server's SDP
+    group.run_ms(1000)
+    peer.heard()                               # int16 samples, 8 kHz, in order of timestamps
 """
 
 from __future__ import annotations

@@ -52,8 +52,11 @@ def heard(samples: Samples, candidates_hz: list[float], rate_hz: int = 8000, thr
     return {f for f in candidates_hz if np.mean([level(p, f, rate_hz) for p in parts]) > threshold}
 
 
-def loudest(samples: Samples, candidates_hz: list[float], each_ms: int, rate_hz: int = 8000, threshold: float = 500.0) -> list[float]:
-    """The loudest candidate in each successive `each_ms` (0: none is over the threshold), repetitions joined: a melody's notes."""
+def loudest(
+    samples: Samples, candidates_hz: list[float], each_ms: int, rate_hz: int = 8000, threshold: float = 500.0
+) -> list[float]:
+    """The loudest candidate in each successive `each_ms` (0: none is over the threshold), repetitions joined: a melody's
+    notes."""
     window = rate_hz * each_ms // 1000
     notes: list[float] = []
     for first in range(0, len(samples) - window + 1, window):

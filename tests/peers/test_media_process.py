@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real media process over real sockets: announcements, rooms, echo, digits, hostile and foreign packets."""
+
+from __future__ import annotations
+
+import random
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from media.control.records import (
+    CloseLeg,
+    DigitPressed,
+    Enqueue,
+    FlushPlaylist,
+    ItemFailed,
+    LegFailed,
+    LegOpened,
+    LoadPrompt,
+    OpenLeg,
+    PlayItem,
+    PlaylistEmptied,
+    PromptLoaded,
+    RtpTimedOut,
+    SeparatorReached,
+    SetLegAudio,
+    SetRtpTimeout,
+)
+from tests.support import tones
+from tests.support.media_server import MediaServer
+from tests.support.rtp_peer import PCMA, PCMU, PeerGroup
+
+ALL_HZ = [400.0, 600.0, 800.0, 500.0, 700.0, 900.0]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MediaServer]:
+    with MediaServer() as running:
+        yield running
+
+
+@pytest.fixture
+def legs(server: MediaServer) -> Iterator[Iterator[int]]:
+    """Numbers for new legs; the legs are closed afterwards."""
+    used: list[int] = []
+
+    def numbers() -> Iterator[int]:
+        while True:
+            used.append(random.getrandbits(30) + 1)
+            yield used[-1]
+
+    yield numbers()
+    server.send(*(CloseLeg(leg) for leg in used))
+
+
+def test_announcement_is_heard_in_order_and_then_reported_over(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
+    path = str(tones.write_wav(tmp_path / "melody.wav", tones.sequence([500, 700, 900], 200, 22050), 22050))
+    with PeerGroup() as group:
+        peer, leg = group.peer(400, PCMA), next(legs)
+        server.connect(leg, peer)
+        server.send(Enqueue(leg, (PlayItem("file", path=path), PlayItem("separator", number=7))))
+        group.run_ms(1000)
+        assert [note for note in tones.loudest(peer.heard(), ALL_HZ, 100) if note] == [500, 700, 900]
+        assert server.wait_for(SeparatorReached, leg=leg).number == 7
+        server.wait_for(PlaylistEmptied, leg=leg)
+
+
+def test_room_members_hear_each_other_and_nobody_else(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peers = [group.peer(400, PCMU), group.peer(600, PCMA), group.peer(800, PCMU)]
+        for peer, room in zip(peers, ("room1", "room1", "room2"), strict=True):
+            leg = next(legs)
+            server.connect(leg, peer)
+            server.send(Enqueue(leg, (PlayItem("room", room=room),)))
+        group.run_ms(1000)
+        assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, set()]
+
+
+def test_mute_and_deaf_change_who_hears_whom(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peers, numbers = [group.peer(400), group.peer(600), group.peer(800)], [next(legs) for _ in range(3)]
+        for peer, leg in zip(peers, numbers, strict=True):
+            server.connect(leg, peer)
+            server.send(Enqueue(leg, (PlayItem("room", room="muting"),)))
+        server.send(SetLegAudio(numbers[0], muted=True), SetLegAudio(numbers[1], deaf=True))
+        group.run_ms(1000)
+        assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600, 800}, set(), {600}]
+
+
+def test_echo_gives_back_the_own_voice(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peer, leg = group.peer(600), next(legs)
+        server.connect(leg, peer)
+        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        group.run_ms(800)
+        assert tones.heard(peer.heard(300), ALL_HZ) == {600}
+
+
+def test_bridge_joins_two_legs_only(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        one, other, a, b = group.peer(400), group.peer(600, PCMA), next(legs), next(legs)
+        server.connect(a, one)
+        server.connect(b, other)
+        server.send(Enqueue(a, (PlayItem("bridge", peer_leg=b),)), Enqueue(b, (PlayItem("bridge", peer_leg=a),)))
+        group.run_ms(800)
+        assert (tones.heard(one.heard(300), ALL_HZ), tones.heard(other.heard(300), ALL_HZ)) == ({600}, {400})
+
+
+def test_front_item_interrupts_and_flush_says_nothing(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
+    long = str(tones.write_wav(tmp_path / "long.wav", tones.sequence([500, 900], 400)))
+    short = str(tones.write_wav(tmp_path / "short.wav", tones.tone(700, 200)))
+    with PeerGroup() as group:
+        peer, leg = group.peer(), next(legs)
+        server.connect(leg, peer)
+        server.send(Enqueue(leg, (PlayItem("file", path=long),)))
+        group.run_ms(200)
+        server.send(Enqueue(leg, (PlayItem("file", path=short),), front=True))
+        group.run_ms(700)
+        server.send(FlushPlaylist(leg))
+        group.run_ms(300)
+        assert [n for n in tones.loudest(peer.heard(), ALL_HZ, 40) if n] == [500, 700, 500, 900]
+        assert not [e for e in server.events if isinstance(e, PlaylistEmptied) and e.leg == leg]
+
+
+def test_digit_is_reported_once_with_and_without_its_end(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peer, leg = group.peer(400), next(legs)
+        server.connect(leg, peer)
+        group.run_ms(100)
+        for event, ends in ((5, 3), (5, 3), (11, 0), (15, 1)):
+            peer.press(event, 100, ends=ends)
+            group.run_ms(60)
+        group.run_ms(400)
+        server.collect(0.1)
+        pressed = [(e.event, e.duration_ms) for e in server.events if isinstance(e, DigitPressed) and e.leg == leg]
+        assert pressed == [(5, 100), (5, 100), (11, 100), (15, 100)]
+
+
+def test_unusual_source_is_latched_after_packets_in_sequence(server: MediaServer, legs: Iterator[int]) -> None:
+    """A peer behind NAT: packets come from another address than its SDP names."""
+    with PeerGroup() as group:
+        named, real, leg = group.peer(), group.peer(600), next(legs)
+        server.connect(leg, named)
+        real.remote = named.remote
+        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        group.run_ms(800)
+        assert tones.heard(real.heard(300), ALL_HZ) == {600}
+        assert server.statistics(leg)["locked"] == 1
+
+
+def test_stranger_is_neither_heard_nor_sent_to_once_the_source_is_locked(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peer, stranger, leg = group.peer(600), group.peer(900), next(legs)
+        server.connect(leg, peer)
+        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        group.run_ms(200)
+        stranger.remote = peer.remote
+        group.run_ms(800)
+        assert tones.heard(peer.heard(300), ALL_HZ) == {600}
+        assert stranger.packets == []
+
+
+def test_garbage_is_counted_and_changes_nothing(server: MediaServer, legs: Iterator[int]) -> None:
+    random_bytes = random.Random(7)
+    with PeerGroup() as group:
+        peer, leg = group.peer(600), next(legs)
+        server.connect(leg, peer)
+        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        group.run_ms(100)
+        before = server.statistics()
+        for length in range(200):
+            peer.send_raw(random_bytes.randbytes(length))
+        group.run_ms(700)
+        dropped = {
+            k: v - before[k] for k, v in server.statistics().items() if k.startswith("packets_dropped") or k == "rtcp_received"
+        }
+        assert sum(dropped.values()) >= 190
+        assert tones.heard(peer.heard(400), ALL_HZ) == {600}
+
+
+def test_missing_and_broken_files_are_named(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
+    (tmp_path / "broken.wav").write_bytes(b"RIFF no sound")
+    with PeerGroup() as group:
+        peer, leg = group.peer(), next(legs)
+        server.connect(leg, peer)
+        server.send(Enqueue(leg, tuple(PlayItem("file", path=str(tmp_path / n)) for n in ("none.wav", "broken.wav"))))
+        assert "No such file" in server.wait_for(ItemFailed, leg=leg, path=str(tmp_path / "none.wav")).reason
+        assert "cannot be read" in server.wait_for(ItemFailed, leg=leg, path=str(tmp_path / "broken.wav")).reason
+        server.wait_for(PlaylistEmptied, leg=leg)
+    server.send(LoadPrompt(9, str(tmp_path / "none.wav")))
+    assert server.wait_for(PromptLoaded, request=9).error
+
+
+def test_silence_of_the_peer_is_reported(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peer, leg = group.peer(), next(legs)
+        server.connect(leg, peer)
+        server.send(SetRtpTimeout(leg, 300))
+        assert server.wait_for(RtpTimedOut, leg=leg).silent_ms >= 300
+
+
+def test_failures_of_opening_say_what_is_wrong(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peer, leg = group.peer(), next(legs)
+        server.connect(leg, peer)
+        server.send(OpenLeg(leg))
+        assert "exists" in server.wait_for(LegFailed, leg=leg).reason
+        other = next(legs)
+        server.send(OpenLeg(other, "not-an-address", 4000))
+        assert "not-an-address" in server.wait_for(LegFailed, leg=other).reason
+
+
+def test_a_port_in_use_is_passed_over(server: MediaServer, legs: Iterator[int]) -> None:
+    leg = next(legs)
+    server.send(OpenLeg(leg))
+    first = server.wait_for(LegOpened, leg=leg).port
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as squatter:
+        squatter.bind(("127.0.0.1", first + 2))
+        other = next(legs)
+        server.send(OpenLeg(other))
+        assert server.wait_for(LegOpened, leg=other).port not in (first, first + 2)
+
+
+def test_process_ends_when_the_hub_is_gone() -> None:
+    with MediaServer("--grace-ms", "100") as running:
+        running.link.shutdown(socket.SHUT_RDWR)
+        assert running.process.wait(5) == 0
