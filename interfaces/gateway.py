@@ -79,7 +79,9 @@ def tls_context(certificate: str, key: str, where: tuple[str, int]) -> ssl.SSLCo
         return None
     file, line = where
     if not certificate:
-        raise ConfigError(file, line, "tls_certificate", "is missing while tls_key is set; name the PEM file with the certificate chain")
+        raise ConfigError(
+            file, line, "tls_certificate", "is missing while tls_key is set; name the PEM file with the certificate chain"
+        )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -131,4 +133,6 @@ class OpenAccess:
     def check_bind(self, ip: str, key: str, file: str, line: int) -> None:
         """Raise ConfigError for an address that others can reach."""
         if not ipaddress.ip_address(ip).is_loopback:
-            raise ConfigError(file, line, key, f"{ip} can be reached from elsewhere; set up access tokens first, or use 127.0.0.1")
+            raise ConfigError(
+                file, line, key, f"{ip} can be reached from elsewhere; set up access tokens first, or use 127.0.0.1"
+            )

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """HTTP/1.x requests out of a byte stream, for the two gateways whose bytes and speed no server library gives: pure, no socket.
 
-Why not a library: XML-RPC clients may send any method and path, and bare LF line ends, and see exactly four reply headers in a fixed
-order (spec di.md §3.4). Strict parsers refuse the first, frameworks add to the second, and both cost more than the call itself.
-Only bodies with a Content-Length are read here; what else a request may have (chunks, upgrade) is for the framework behind `web`.
+Why not a library: XML-RPC clients may send any method and path, and bare LF line ends, and see exactly four reply headers in
+a fixed order (spec di.md §3.4). Strict parsers refuse the first, frameworks add to the second, and both cost more than the
+call itself. Only bodies with a Content-Length are read here; what else a request may have (chunks, upgrade) is for the
+framework behind `web`.
 
 Strict where laxness is dangerous: one Content-Length, digits only, no folded lines, every size checked before anything is kept.
 """
@@ -130,7 +131,10 @@ def parse_head(head: bytes, max_body_bytes: int) -> tuple[Request, int]:
 
 
 def body_length(headers: dict[bytes, bytes], max_body_bytes: int) -> int:
-    """The declared length of the body. Raises BadRequest, before a byte of it is kept, when it is absent, no number, or too large."""
+    """The declared length of the body.
+
+    Raises BadRequest, before a byte of it is kept, when it is absent, no number, or too large.
+    """
     text = headers.get(b"content-length")
     if b"transfer-encoding" in headers or text is None:
         raise BadRequest(0, "no Content-Length; chunked requests are not taken here")

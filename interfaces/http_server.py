@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The shell around `http1`: connections, time limits and the order of answers.
 
-A handler answers at once with the reply's bytes, which costs no task, or gives a coroutine for a call that waits; the connection's next
-request waits then, as HTTP wants it. One sweep a second looks after slow and silent peers of all connections: no timer per request.
+A handler answers at once with the reply's bytes, which costs no task, or gives a coroutine for a call that waits; the
+connection's next request waits then, as HTTP wants it. One sweep a second looks after slow and silent peers of all
+connections: no timer per request.
 """
 
 from __future__ import annotations
@@ -147,9 +148,8 @@ class HttpConnection(asyncio.Protocol):
 def plain_answer(status: int, reason: str, extra: str = "") -> bytes:
     """A short closing answer for what never reached a call."""
     body = reason + "\n"
-    return (
-        f"HTTP/1.1 {status} {reason}\r\n{extra}Content-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
-    ).encode()
+    head = f"HTTP/1.1 {status} {reason}\r\n{extra}Content-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n{body}".encode()
 
 
 class HttpServer:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """JSON text for the HTTP and WebSocket gateways: orjson, made strict where a lenient reader hides a mistake or an attack. Pure.
 
-Refused besides broken JSON (orjson itself refuses NaN, lone surrogates, bad UTF-8 and trailing text): a member named twice, integers
-beyond 64 bits, which would silently become doubles, deep nesting, and more elements than an honest call has.
+Refused besides broken JSON (orjson itself refuses NaN, lone surrogates, bad UTF-8 and trailing text): a member named twice,
+integers beyond 64 bits, which would silently become doubles, deep nesting, and more elements than an honest call has.
 The netstring gateway reads and writes JSON as SEMS does; that is `sems_json`.
 """
 
@@ -71,8 +71,8 @@ def _count_members(value: Value, depth: int) -> int:
 def dumps(value: Value) -> bytes:
     """Encode a value: struct members in byte order, NaN and infinities as null, Blob as base64, objects as `{}`.
 
-    Never fails on what a DI function may return: what JSON cannot hold (bytes that are no UTF-8, huge integers, too deep nesting) is
-    replaced.
+    Never fails on what a DI function may return: what JSON cannot hold (bytes that are no UTF-8, huge integers, too deep
+    nesting) is replaced.
     """
     try:
         return orjson.dumps(value, default=_default, option=orjson.OPT_SORT_KEYS)

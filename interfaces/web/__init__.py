@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web port: JSON-RPC 2.0 over HTTP and WebSocket with events, OpenRPC document, metrics and health, all over the one registry.
+"""The web port: JSON-RPC 2.0 over HTTP and WebSocket with events, OpenRPC document, metrics and health, all over the one
+registry.
 
     socket ── front ──┬── post /jsonrpc ── rpc ── registry
                       └── aiohttp ── /ws ── session ── rpc, events
@@ -52,7 +53,9 @@ async def start(services: Services, options: Options) -> Closer:
     except OSError as error:
         await runner.cleanup()
         _withdraw(services)
-        hint = f"cannot listen on {options.server_ip}:{options.port} ({error.strerror}); stop the other program or take another port"
+        hint = (
+            f"cannot listen on {options.server_ip}:{options.port} ({error.strerror}); stop the other program or take another port"
+        )
         raise ConfigError(*where(options, "port"), "port", hint) from error
 
     async def close() -> None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a WebSocket client listens to: its subscriptions and watches, turned into JSON-RPC notifications. Pure.
 
-    events.event     {subscription, sequence, type, time, call, room, attributes}
-    events.snapshot  {subscription, sequence, state}          events.gap      {subscription, first, last, reason}
-    events.changed   {watch, entered, left}                   events.dropped  {subscription | watch, reason}
+events.event     {subscription, sequence, type, time, call, room, attributes}
+events.snapshot  {subscription, sequence, state}          events.gap      {subscription, first, last, reason}
+events.changed   {watch, entered, left}                   events.dropped  {subscription | watch, reason}
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The web port's front door: plain JSON-RPC posts are answered here, everything else goes to aiohttp on the same connection.
 
-aiohttp's request objects cost more than a trivial call is worth (measured: docs/rpc.md), and nine of ten requests are such posts. The
-first request of another kind moves its connection to aiohttp for good, so neither side ever sees half of the other's traffic.
+aiohttp's request objects cost more than a trivial call is worth (measured: docs/rpc.md), and nine of ten requests are such
+posts. The first request of another kind moves its connection to aiohttp for good, so neither side ever sees half of the
+other's traffic.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ class FrontConnection(HttpConnection):
     server: FrontServer
 
     def claims(self) -> bool:
-        """Whether the next request is a post for us; if it is none, hand the connection over. False as well while that is open."""
+        """Whether the next request is a post for us; if it is none, hand the connection over.
+
+        False as well while that is open.
+        """
         if not self.reader.between:
             return True
         start = bytes(self.reader.buffer[: len(_POST)])

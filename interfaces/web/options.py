@@ -21,4 +21,6 @@ class Options:
     max_body_bytes: int = option(1048576, help="Longest request.", unit="bytes", minimum=1024, maximum=67108864)
     max_websockets: int = option(1000, help="WebSocket connections at once.", minimum=1, maximum=100000)
     max_subscriptions: int = option(16, help="Event subscriptions of one WebSocket.", minimum=1, maximum=1000)
-    event_queue: int = option(1000, help="Events that may wait for one subscriber before it is dropped.", minimum=1, maximum=100000)
+    event_queue: int = option(
+        1000, help="Events that may wait for one subscriber before it is dropped.", minimum=1, maximum=100000
+    )

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the web port shows of other modules: metrics, health, standing queries. Modules are asked for by what they offer, not by name."""
+"""What the web port shows of other modules: metrics, health, standing queries.
+
+Modules are asked for by what they offer, not by name.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """JSON-RPC 2.0 for HTTP and WebSocket: request text in, answer text out. No socket, no framework.
 
-jsonrpcserver takes the message apart and puts the answer together (batches, ids, notifications); reading is strict (`strict.loads`) and
-binding is the registry's. jsonrpcserver's schema validator costs more than everything else and fails a batch as a whole, so every entry
-is judged here and an invalid one becomes a call of `_Entry` that answers -32600, as the specification of JSON-RPC has it.
+jsonrpcserver takes the message apart and puts the answer together (batches, ids, notifications); reading is strict
+(`strict.loads`) and binding is the registry's. jsonrpcserver's schema validator costs more than everything else and fails a
+batch as a whole, so every entry is judged here and an invalid one becomes a call of `_Entry` that answers -32600, as the
+specification of JSON-RPC has it.
 """
 
 from __future__ import annotations

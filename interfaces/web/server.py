@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, a start page.
+"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, a
+start page.
 
 Every way in asks `access` who calls; what he may do is the registry's decision.
 """
@@ -117,7 +118,7 @@ class WebGateway:
         caller = await self.login(request, "http")
         try:
             body = await asyncio.wait_for(request.read(), _BODY_LIMIT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise web.HTTPRequestTimeout from None
         answer = self.run(body, caller)
         text = answer if isinstance(answer, bytes) else await answer
@@ -156,5 +157,3 @@ def http_answer(text: bytes) -> bytes:
 
 async def _later(answer: Awaitable[bytes]) -> bytes:
     return http_answer(await answer)
-
-

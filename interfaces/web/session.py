@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """WebSocket connections: requests and events on one socket.
 
-A reader takes requests one after the other; a writer sends answers and notifications. Neither can grow: an answer is written before
-the next request is read, and events wait in bounded queues. A client that stops reading is disconnected with the reason, and costs a
-call nothing: publishing an event never waits for a socket.
+A reader takes requests one after the other; a writer sends answers and notifications. Neither can grow: an answer is written
+before the next request is read, and events wait in bounded queues. A client that stops reading is disconnected with the
+reason, and costs a call nothing: publishing an event never waits for a socket.
 
 Who may not send an Authorization header (a browser) says who he is by `rpc.authenticate` first.
 """
@@ -41,7 +41,9 @@ _LOGIN_LIMIT_S = 10.0
 class Sessions:
     """All WebSocket connections of the port."""
 
-    def __init__(self, gateway: WebGateway, events: EventLog, options: Options, make_watch: Callable[[], MakeWatch | None]) -> None:
+    def __init__(
+        self, gateway: WebGateway, events: EventLog, options: Options, make_watch: Callable[[], MakeWatch | None]
+    ) -> None:
         """`make_watch` gives the monitoring module's factory of standing queries, or None while that module is not loaded."""
         self.gateway, self.events, self.options, self.make_watch = gateway, events, options, make_watch
         self.encoder = Encoder()
@@ -85,7 +87,12 @@ class Session:
         self._due = asyncio.Event()
         options = sessions.options
         self.feed = Feed(
-            sessions.events, sessions.encoder, self._due.set, options.event_queue, options.max_subscriptions, sessions.make_watch()
+            sessions.events,
+            sessions.encoder,
+            self._due.set,
+            options.event_queue,
+            options.max_subscriptions,
+            sessions.make_watch(),
         )
         self.specials: dict[str, Special] = {
             **sessions.gateway.specials,
@@ -111,7 +118,7 @@ class Session:
         while True:
             try:
                 message = await self.socket.receive(timeout=_LOGIN_LIMIT_S if self.caller is None else None)
-            except asyncio.TimeoutError:
+            except TimeoutError:
                 await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no rpc.authenticate in time")
                 return
             if message.type is WSMsgType.TEXT:
@@ -136,7 +143,7 @@ class Session:
     async def _send(self, data: bytes) -> None:
         try:
             await asyncio.wait_for(self.socket.send_str(data.decode()), _WRITE_LIMIT_S)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             await self._end("too slow: nothing was read for 20 s")
 
     async def _end(self, reason: str) -> None:

@@ -6,9 +6,9 @@
     <double>1.5</double>       → 1.5            <base64>                          → bytes
     <nil/>                     → None           <i8>                              → LongLong
 
-Behind expat, with everything refused that makes XML dangerous: document types (so neither entities nor external files), deep nesting,
-and more elements than any honest call has. Bytes that are not UTF-8 ride as surrogate escapes, so they come back as they were: SEMS
-passes bytes on unmodified, whatever the declaration says (spec di.md §3.4).
+Behind expat, with everything refused that makes XML dangerous: document types (so neither entities nor external files), deep
+nesting, and more elements than any honest call has. Bytes that are not UTF-8 ride as surrogate escapes, so they come back as
+they were: SEMS passes bytes on unmodified, whatever the declaration says (spec di.md §3.4).
 Differences from SEMS's tag search are additions: comments, CDATA, numeric references, structs, nil and i8 are understood.
 """
 
@@ -31,7 +31,7 @@ MAX_ELEMENTS = 50_000
 _INT = re.compile(r"[+-]?[0-9]{1,20}")
 _DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 _SCALARS = frozenset(("i4", "int", "boolean", "double", "string", "base64", "nil", "i8", "dateTime.iso8601"))
-_FRAME = frozenset(("methodCall", "methodResponse", "params", "param", "fault", "data", "member"))
+_PARAMETERS = ("param", "fault")
 
 
 class XmlError(Exception):
@@ -100,14 +100,19 @@ def _read(body: bytes) -> _Reader:
         parser.Parse(body.lstrip(b" \t\r\n"), True)
     except expat.ExpatError as error:
         if not reader.done:
-            raise XmlError(f"not well-formed XML, line {error.lineno} column {error.offset + 1}: {expat.ErrorString(error.code)}") from None
+            raise XmlError(
+                f"not well-formed XML, line {error.lineno} column {error.offset + 1}: {expat.ErrorString(error.code)}"
+            ) from None
     if not reader.done:
         raise XmlError("the document is incomplete")
     return reader
 
 
 class _Reader:
-    """Receives expat's events. A container in work is a list or a dict on `stack`; `names` holds the member names of open structs."""
+    """Receives expat's events.
+
+    A container in work is a list or a dict on `stack`; `names` holds the member names of open structs.
+    """
 
     def __init__(self, restore: bool) -> None:
         self.root = ""
@@ -192,7 +197,7 @@ class _Reader:
         typed, value = self._current.pop()
         if not typed:
             value = self._take()
-        if parent == "param" or parent == "fault":
+        if parent in _PARAMETERS:
             self.values.append(value)
         elif self._stack:
             container = self._stack[-1]

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -59,12 +58,14 @@ class XmlRpcClient:
         while (server := self.pool.choose(app, self.now_ns())) is not None:
             try:
                 answer = read_response(await self._post(server, body))
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError, XmlError, UnsupportedType) as error:
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError, XmlError, UnsupportedType) as error:
                 log.warning("%s: %s:%d%s failed: %s", app, server.host, server.port, server.uri, error or type(error).__name__)
             else:
                 if not isinstance(answer, Fault):
                     return True, answer
-                log.warning("%s: %s:%d%s answered fault %d %s", app, server.host, server.port, server.uri, answer.code, answer.text)
+                log.warning(
+                    "%s: %s:%d%s answered fault %d %s", app, server.host, server.port, server.uri, answer.code, answer.text
+                )
             self.pool.fail(server, self.now_ns())
         return False, None
 
@@ -73,9 +74,12 @@ class XmlRpcClient:
             self._session = aiohttp.ClientSession(skip_auto_headers=("Accept", "Accept-Encoding"), auto_decompress=False)
         path = server.uri if server.uri.startswith("/") else "/" + server.uri
         parts = urlsplit(path)
-        url = URL.build(scheme="http", host=server.host, port=server.port, path=parts.path, query_string=parts.query, encoded=True)
+        url = URL.build(
+            scheme="http", host=server.host, port=server.port, path=parts.path, query_string=parts.query, encoded=True
+        )
         headers = {"User-Agent": "XMLRPC++ 0.8", "Content-Type": "text/xml"}
-        # One resend when a kept connection turns out to be closed: SEMS does the same, and so does aiohttp only for idempotent methods.
+        # One resend when a kept connection turns out to be closed: SEMS does the same, and so does aiohttp only for
+        # idempotent methods.
         for attempt in (0, 1):
             try:
                 return await self._exchange(url, body, headers)

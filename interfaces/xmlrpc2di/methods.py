@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The XML-RPC name space: built-ins, `di`, directly exported functions, `system.*`, all over the one registry (spec di.md §3.2, §3.3).
+"""The XML-RPC name space: built-ins, `di`, directly exported functions, `system.*`, all over the one registry (spec di.md
+§3.2, §3.3).
 
-A name resolves to `module.method` and arguments; permission is asked there, so a caller gets the same decision by whatever name he
-comes. Only texts and codes of this file reach the wire.
+A name resolves to `module.method` and arguments; permission is asked there, so a caller gets the same decision by whatever
+name he comes. Only texts and codes of this file reach the wire.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class FaultError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Builtin:
-    """A method of the gateway itself, served by `core`. `answer` replaces the result; `default` stands for a missing parameter."""
+    """A method of the gateway itself, served by `core`.
+
+    `answer` replaces the result; `default` stands for a missing parameter.
+    """
 
     function: str
     takes: type | None = None

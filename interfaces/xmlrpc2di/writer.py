@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Values → XML-RPC bytes, exactly as the original server writes them (spec di.md §1.7, §3.4). Pure.
 
-No white space between tags, ints and bools as `<i4>`, Undef as `<i4>0</i4>`, doubles with six decimals, struct members in byte order of
-their names. Two of the original's losses are mended: LongLong and Blob have a value here (docs/differences.md).
+No white space between tags, ints and bools as `<i4>`, Undef as `<i4>0</i4>`, doubles with six decimals, struct members in byte
+order of their names. Two of the original's losses are mended: LongLong and Blob have a value here (docs/differences.md).
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ def write_call(method: str, params: list[Value]) -> bytes:
 
 def http_answer(body: bytes, extra: bytes = b"") -> bytes:
     """Body with the head that every answer has, in this order and spelling (spec §3.4)."""
-    return (
-        b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n%s"
-        % (len(body), extra, body)
+    return b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n%s" % (
+        len(body),
+        extra,
+        body,
     )
