@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Services without processes and sockets, on a clock that is moved by hand: enough for modules that only register functions."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from di.access import Access
+from di.core.applications import Applications
+from di.core.event_queues import EventQueues
+from di.core.interface import CoreInterface
+from di.core.options import CoreOptions
+from di.core.selection import Selection
+from di.core.sessions import Sessions
+from di.events import EventLog
+from di.registry import INTERNAL, Caller, Registry
+from di.services import Services
+from di.value import Value
+
+EPOCH_S = 1_700_000_000
+
+
+class _Timer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback: Callable[[], None] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
+
+class HandClock:
+    """`di.ports.Clock`; `advance` runs what falls due."""
+
+    def __init__(self) -> None:
+        self.random = Random(1)
+        self._now_ns = 0
+        self._timers: list[tuple[int, int, _Timer]] = []
+        self._order = itertools.count()
+
+    def now_ns(self) -> int:
+        return self._now_ns
+
+    def epoch_s(self) -> float:
+        return EPOCH_S + self._now_ns / 1e9
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.call_later(0, callback)
+
+    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> _Timer:
+        timer = _Timer(callback)
+        heapq.heappush(self._timers, (self._now_ns + delay_ns, next(self._order), timer))
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        until_ns = self._now_ns + int(seconds * 1e9)
+        while self._timers and self._timers[0][0] <= until_ns:
+            self._now_ns, _, timer = heapq.heappop(self._timers)
+            if timer.callback is not None:
+                timer.callback()
+        self._now_ns = until_ns
+
+
+def bare_services(access: Access | None = None, core: CoreOptions | None = None) -> tuple[Services, HandClock]:
+    """Services with an empty registry but for `core`, and their clock."""
+    clock, registry = HandClock(), Registry()
+    services = Services(  # type: ignore[call-arg]
+        registry=registry,
+        clock=clock,
+        applications=Applications(),
+        queues=EventQueues(),
+        events=EventLog(epoch_s=clock.epoch_s, stream="test"),
+        access=access or Access(),
+        core=core or CoreOptions(),
+        conf_dir=Path("."),
+    )
+    services.sessions = Sessions(services, Selection(""), 1)
+    registry.register("core", CoreInterface(services.sessions))
+    return services, clock
+
+
+def invoke(services: Services, module: str, method: str, *args: Value, caller: Caller = INTERNAL) -> Value:
+    """Call a DI function with positional arguments."""
+    return services.registry.invoke(module, method, list(args), caller)
