@@ -21,11 +21,11 @@ T = TypeVar("T")
 class MediaServer:
     """``with MediaServer() as server``: starts the process, says Hello; ends it by Shutdown, and by its PID if that fails."""
 
-    def __init__(self, *options: str, low: int = 0) -> None:
+    def __init__(self, *options: str, low: int = 0, ports: int = 400) -> None:
         ours, theirs = socket.socketpair()
         low = low or free_port_range()
         command = [sys.executable, "-m", "media.io.process", "--fd", str(theirs.fileno()), "--port-low", str(low)]
-        command += ["--port-high", str(low + 399), *options]
+        command += ["--port-high", str(low + ports - 1), *options]
         self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT)
         theirs.close()
         self.link = ours
@@ -75,7 +75,7 @@ class MediaServer:
                 if wanted(event):
                     return self.events.pop(place)
             if time.monotonic() > until or self.process.poll() is not None:
-                raise AssertionError(f"no such event; there were {self.events}, process status {self.process.poll()}")
+                raise AssertionError(f"no such event; there were {self.events[:20]}, process status {self.process.poll()}")
             self.collect(0.05)
 
     def wait_for(self, kind: type[T], seconds: float = 10.0, **values: object) -> T:

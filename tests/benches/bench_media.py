@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""CPU of the media process per channel and second beside the kernel's floor of the same run.
+
+usage: python -m tests.benches.bench_media [CALLS …] [--seconds S] [--what announce|rooms|both] [--rtpload SOURCE.c]
+
+Every call has a peer with a socket of its own that sends and receives PCMU (tools/rtpload.c, which is compiled here). The floor is what
+the same packets cost in system calls alone: 16 sockets, sendmmsg and recvmmsg in batches, nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayItem
+from tests.support import tones
+from tests.support.media_server import MediaServer
+
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+FIRST_PEER_PORT = 22000
+HERE = Path(__file__).parent
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+
+def resident_kib(pid: int) -> int:
+    """Memory that a process has resident."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmRSS")))
+
+
+def measure(server: MediaServer, load: str, calls: int, what: str, seconds: float, folder: Path) -> str:
+    """Run so many calls and return a line of figures."""
+    wav = str(tones.write_wav(folder / "announcement.wav", tones.sequence([500, 700, 900, 1100], 5000)))
+    log = folder / f"calls-{calls}-{what}"
+    log.touch()
+    empty_kib = resident_kib(server.process.pid)
+    out = open(folder / "load.out", "w")  # noqa: SIM115
+    peers = subprocess.Popen([load, str(log), "-s", "-b", str(FIRST_PEER_PORT), "-n", str(calls), "-t", "600"], stdout=out)
+    try:
+        with log.open("w") as lines:
+            for first in range(0, calls, 100):
+                legs = range(first + 1, min(first + 100, calls) + 1)
+                server.send(*(OpenLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg) for leg in legs))
+                for leg in legs:
+                    port = server.wait_for(LegOpened, leg=leg).port
+                    item = PlayItem("file", path=wav, loop=True) if what == "announce" else PlayItem("room", room=f"room{leg // 10}")
+                    server.send(ConnectLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg, "PCMU", 8000, 0, 0), Enqueue(leg, (item,)))
+                    lines.write(f"CALL {FIRST_PEER_PORT - 2 + 2 * leg} {port}\n")
+                lines.flush()
+                time.sleep(0.1)
+        time.sleep(3)
+        before, cpu, begun = server.statistics(), cpu_s(server.process.pid), time.monotonic()
+        time.sleep(seconds)
+        used, passed, after = cpu_s(server.process.pid) - cpu, time.monotonic() - begun, server.statistics()
+    finally:
+        peers.terminate()
+        peers.wait()
+        out.close()
+    received = (after["packets_received"] - before["packets_received"]) / passed / calls
+    sent = (after["packets_sent"] - before["packets_sent"]) / passed / calls
+    line = f"{what:9} {calls:5} calls  {1e6 * used / passed / calls:6.1f} us/channel/s  cpu {100 * used / passed:4.1f} %  "
+    line += f"rx {received:.1f} tx {sent:.1f} /s/call  ports {after['ports']:.0f}  late {after['packets_late'] - before['packets_late']:.0f}  "
+    line += f"concealed {after['frames_concealed'] - before['frames_concealed']:.0f}  "
+    line += f"KiB/leg {(resident_kib(server.process.pid) - empty_kib) / calls:.1f}  "
+    line += " ".join(f"{k}={v:.0f}" for k, v in after.items() if k.startswith("tick"))
+    line += f"\n    {(folder / 'load.out').read_text().splitlines()[-1]}"
+    server.send(*(CloseLeg(leg) for leg in range(1, calls + 1)))
+    return line
+
+
+def floor(binary: str, calls: int) -> float:
+    """System time alone, us per channel and second: the same packets without an engine."""
+    return float(subprocess.run([binary, str(calls)], check=True, capture_output=True, text=True).stdout)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("calls", type=int, nargs="*", default=[1000])
+    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--what", choices=("announce", "rooms", "both"), default="both")
+    parser.add_argument("--rtpload", default=os.environ.get("RTPLOAD", ""), help="source of rtpload.c")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        subprocess.run(["cc", "-O2", "-o", folder / "floor", HERE / "udp_floor.c"], check=True)
+        subprocess.run(["cc", "-O2", "-o", folder / "rtpload", options.rtpload], check=True)
+        for calls in options.calls:
+            bottom = floor(str(folder / "floor"), calls)
+            print(f"kernel    {calls:5} calls  {bottom:6.1f} us/channel/s: the floor", flush=True)
+            for what in ("announce", "rooms") if options.what == "both" else (options.what,):
+                with MediaServer(low=10000, ports=10000) as server:
+                    print(measure(server, str(folder / "rtpload"), calls, what, options.seconds, folder), flush=True)
+
+
+if __name__ == "__main__":
+    main()
