@@ -1,17 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What the web port shows of other modules: metrics, health, standing queries.
-
-Modules are asked for by what they offer, not by name.
-"""
+"""Pages whose content other parts make: metrics and health. Health is open to everybody, metrics to who may log in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from di import health, metrics
 
 if TYPE_CHECKING:
     from di.services import Services
     from interfaces.web.feed import MakeWatch
-    from interfaces.web.server import Page
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Something to be shown at a path: `content` gives status, content type and body. `open` pages need no login."""
+
+    content: Callable[[], tuple[int, str, bytes]]
+    open: bool = False
 
 
 def watches(services: Services) -> MakeWatch | None:
@@ -21,9 +31,19 @@ def watches(services: Services) -> MakeWatch | None:
 
 
 def pages(services: Services) -> dict[str, Page]:
-    """Path → content."""
+    """Path → page."""
+    numbers = metrics.Metrics(services)
 
     def healthz() -> tuple[int, str, bytes]:
-        return 200, "text/plain; charset=utf-8", b"ok\n"
+        status, text = health.healthz()
+        return status, _TEXT, text.encode()
 
-    return {"/healthz": healthz}
+    def readyz() -> tuple[int, str, bytes]:
+        status, text = health.readyz(services)
+        return status, _TEXT, text.encode()
+
+    return {
+        "/healthz": Page(healthz, open=True),
+        "/readyz": Page(readyz, open=True),
+        "/metrics": Page(lambda: (200, metrics.CONTENT_TYPE, numbers.render())),
+    }

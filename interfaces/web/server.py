@@ -22,6 +22,7 @@ from interfaces import introspect
 from interfaces.gateway import Access, refused
 from interfaces.http1 import BadRequest, Request
 from interfaces.jsonrpc.strict import dumps
+from interfaces.web.pages import Page
 from interfaces.web.rpc import Context, Special, handle
 
 log = logging.getLogger(__name__)
@@ -37,13 +38,9 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>cordboard</title>
 </ul><p>Loaded modules: {modules}. How to use them is described in <code>docs/rpc.md</code>.</p>
 """
 
-Page = Callable[[], "tuple[int, str, bytes]"]
-"""Something to be shown at a path: status, content type, body."""
-
-
 @dataclass
 class WebGateway:
-    """The request handlers of the web port. `pages`: path → content that needs no login beyond what `open_pages` says."""
+    """The request handlers of the web port. `pages`: path → content made by other parts."""
 
     registry: Registry
     access: Access
@@ -99,6 +96,7 @@ class WebGateway:
         app.router.add_get("/", self._start_page)
         for path, page in self.pages.items():
             app.router.add_get(path, self._page_handler(page))
+        app.on_response_prepare.append(_name_server)
         return app
 
     async def login(self, request: web.Request, transport: str) -> Caller:
@@ -134,7 +132,9 @@ class WebGateway:
 
     def _page_handler(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def show(request: web.Request) -> web.StreamResponse:
-            status, content_type, body = page()
+            if not page.open:
+                await self.login(request, "metrics")
+            status, content_type, body = page.content()
             return web.Response(status=status, body=body, headers={"Content-Type": content_type})
 
         return show
@@ -153,6 +153,11 @@ def http_answer(text: bytes) -> bytes:
     if not text:
         return _NO_CONTENT
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
+    """Say neither library nor version."""
+    response.headers["Server"] = "cordboard"
 
 
 async def _later(answer: Awaitable[bytes]) -> bytes:
