@@ -29,11 +29,11 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
         self._credentials = credentials
 
     @callback
-    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:  # noqa: N802
+    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         self._on_invite(prm.callId, parse(prm.rdata.wholeMsg), prm.rdata.srcAddress)
 
     @callback
-    def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:  # noqa: N802
+    def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:
         """Answer only for a call that we dialled, its realm and the address that we dialled (ES2021-05, digest leak)."""
         known = self._credentials(prm.callId)
         message = parse(prm.rdata.wholeMsg)

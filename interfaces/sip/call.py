@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One call as pjsua2 sees it: its callbacks become records, its commands become pjsua2 calls.
 
-Only `interfaces.sip.server` holds these objects. A callback never drops one: it hands it to `Host.bury`, and the server lets go of it
-outside pjsip (a pjsua2 call deleted inside its own callback crashes).
+Only `interfaces.sip.server` holds these objects. A callback never drops one: it hands it to `Host.bury`, and the server lets
+go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes).
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     # ------------------------------------------------------------------------------------------------- pjsua2 callbacks
     @callback
-    def onCallState(self, prm: pj.OnCallStateParam) -> None:  # noqa: N802
+    def onCallState(self, prm: pj.OnCallStateParam) -> None:
         info = self.getInfo()
         message = _received(prm.e) or None
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
@@ -164,7 +164,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self.host.bury(self)
 
     @callback
-    def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:  # noqa: N802
+    def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
         event = prm.e.body.tsxState
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self._sent(event)
@@ -172,7 +172,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self._replied(event)
 
     @callback
-    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:  # noqa: N802
+    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
         if prm.remSdp.wholeSdp:
             self._remote_description = prm.remSdp.wholeSdp
             if not self.outgoing and not self._negotiated:
@@ -181,7 +181,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             prm.sdp.wholeSdp = sdp.rewrite(prm.sdp.wholeSdp, *self.media_address)
 
     @callback
-    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:  # noqa: N802
+    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
         self._negotiated = True
         stream = self._stream()
         if stream is not None:

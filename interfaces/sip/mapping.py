@@ -93,7 +93,7 @@ def ended(call: int, code: int, reason: str, last: Message | None, outgoing: boo
 
 
 def codec_id(wanted: str) -> str:
-    """pjmedia's prefix for an rtpmap name with clock: `PCMU/8000` → `PCMU/8000`, `G722/8000` → `G722/16000` (see `negotiated`)."""
+    """pjmedia's prefix for an rtpmap name with clock: the same, but `G722/8000` → `G722/16000` (see `negotiated`)."""
     return "G722/16000" if wanted.upper() == "G722/8000" else wanted
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The functions of pjsip that pjsua2 does not show, reached in the same shared object by ctypes.
 
-pjsua2 has no way to look at a request before pjsua answers it, so replies to OPTIONS (spec core.md §6.5), requests outside a dialog,
-requests inside one whose reply the hub decides, and 503 with Retry-After need one pjsip module. It stands between transaction and dialog
-layer, sees each new request once more than nobody, and either answers it statelessly or lets it pass.
+pjsua2 has no way to look at a request before pjsua answers it, so replies to OPTIONS (spec core.md §6.5), requests outside a
+dialog, requests inside one whose reply the hub decides, and 503 with Retry-After need one pjsip module. It stands between
+transaction and dialog layer, sees each request that matches no transaction, and answers it statelessly or lets it pass.
 
 Everything here runs in pjsip's one thread. The layout of `pjsip_rx_data` is that of pjproject 2.16 and 2.17 with the default
 PJSIP_MAX_PKT_LEN; each request's layout is checked before it is used, and one that does not fit goes to pjsua untouched.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m interfaces.sip.process --fd N`: the SIP process. N is a connected Unix stream socket, the hub at its other end.
 
-One thread: asyncio waits for the hub's socket and for pjsip's epoll descriptor, a timer gives pjsip's own timers their turn. The hub's end
-of the socket closing, SIGTERM and the record Stop all mean the same: BYE to every call, wait for the answers a while, exit.
+One thread: asyncio waits for the hub's socket and for pjsip's epoll descriptor, a timer gives pjsip's own timers their turn.
+The hub's end of the socket closing, SIGTERM and the record Stop all mean the same: BYE to every call, wait for the answers a
+while, exit.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The commands of `di.sip_records` carried out, and every pjsua2 object held until it may go.
 
-A command that cannot be carried out (unknown call, wrong state, bad address) never raises: the call ends with a CallEnded that says why,
-or the command was late and a line in the log says so.
+A command that cannot be carried out (unknown call, wrong state, bad address) never raises: the call ends with a CallEnded that
+says why, or the command was late and a line in the log says so.
 """
 
 from __future__ import annotations

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The real SIP process with a small hub of the test's own at its other end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from di.sip_records import EVENTS, Answer, CallOffered, Listen, Listening, RequestReceived, SendReply, Stop
+from media.control.link import RecordLink
+from media.control.wire import VERSION, Hello
+
+R = TypeVar("R")
+ROOT = Path(__file__).parents[2]
+
+
+class SipProcess:
+    """Start with `await SipProcess.start(...)`. Keeps every event; `answer` and `reply` set what happens to calls and requests."""
+
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self.on_offer: Callable[[CallOffered], None] = self.answer_all
+        self.reply_code = 200
+        self.lost = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._next_media_port = 30000
+        self._link: RecordLink
+        self._process: asyncio.subprocess.Process
+        self.log = ""
+
+    @classmethod
+    async def start(cls, listen: Listen | None = None) -> SipProcess:
+        """Spawn the process, connect, say Hello and Listen; waits for the answer to it."""
+        self = cls()
+        ours, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "interfaces.sip.process", "--fd", str(theirs.fileno())]
+        self._process = await asyncio.create_subprocess_exec(
+            *command, pass_fds=[theirs.fileno()], cwd=ROOT, stderr=asyncio.subprocess.PIPE
+        )
+        theirs.close()
+        self._reader = asyncio.create_task(self._read_log())
+        self._link = await RecordLink.open(ours, EVENTS, self._on_record, self.lost.set)
+        self._link.send(Hello(VERSION, "hub", os.getpid()))
+        self._link.send(listen or Listen("127.0.0.1", 0))
+        await self.wait_until(lambda: len(self.events) > 0)
+        return self
+
+    async def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        while line := await self._process.stderr.readline():
+            self.log += line.decode(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """The SIP port that was bound."""
+        return self.of(Listening)[0].transports[0][2]
+
+    def _on_record(self, record: object) -> None:
+        if isinstance(record, Hello):
+            return
+        self.events.append(record)
+        self._changed.set()
+        if isinstance(record, CallOffered):
+            self.on_offer(record)
+        elif isinstance(record, RequestReceived) and self.reply_code:
+            self.send(SendReply(record.call, record.token, self.reply_code))
+
+    def answer_all(self, offer: CallOffered) -> None:
+        """200 with a media port of its own a call."""
+        self._next_media_port += 2
+        self.send(Answer(offer.call, 200, "OK", (), "127.0.0.1", self._next_media_port))
+
+    def send(self, record: object) -> None:
+        """Send a command."""
+        self._link.send(record)
+
+    def of(self, kind: type[R], call: int | None = None) -> list[R]:
+        """Events of a kind so far, of one call if given."""
+        return [e for e in self.events if isinstance(e, kind) and (call is None or getattr(e, "call", None) == call)]
+
+    async def wait_for(self, kind: type[R], count: int = 1, call: int | None = None) -> list[R]:
+        """Wait until there are `count` events of a kind."""
+        await self.wait_until(lambda: len(self.of(kind, call)) >= count)
+        return self.of(kind, call)
+
+    async def wait_until(self, reached: Callable[[], bool], patience_s: float = 20.0) -> None:
+        """Wait for a condition on the events; fails the test with what has happened so far."""
+        try:
+            async with asyncio.timeout(patience_s):
+                while not reached():
+                    if self.lost.is_set():
+                        raise AssertionError(f"the SIP process is gone: {self.events[-5:]}\n{self.log[-3000:]}")
+                    self._changed.clear()
+                    await asyncio.wait([asyncio.ensure_future(self._changed.wait())], timeout=0.2)
+        except TimeoutError:
+            raise AssertionError(f"did not happen; events: {self.events[-8:]}\n{self.log[-3000:]}") from None
+
+    async def stop(self, grace_ms: int = 1000) -> int:
+        """Stop it by its record; returns the exit status."""
+        self.send(Stop(grace_ms))
+        return await self.exited()
+
+    async def exited(self) -> int:
+        """Wait for its end; kills it when it does not come."""
+        try:
+            async with asyncio.timeout(15):
+                status = await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            status = await self._process.wait()
+        await self._reader
+        self._link.close()
+        return status
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._process.send_signal(number)
+
+    def hang_up_link(self) -> None:
+        """Close the hub's end, as a dying hub does."""
+        self._link.close()

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""sipp as a peer: start it with one of `tests/peers/scenarios`, wait, read what it counted.
+
+`place_calls` is the short way for tests that only need callers; `run_sipp` runs any scenario to its end; `Sipp` is for a peer that runs
+beside something else (a UAS). Ports are free ones, processes are stopped by their own id. Without sipp a test skips on a desk and
+fails where the environment variable CI is set.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+SCENARIOS = Path(__file__).parent.parent / "peers" / "scenarios"
+
+
+@dataclass(frozen=True, slots=True)
+class SippResult:
+    """What sipp counted. `server_ports`: the media port that the server answered with, by the caller's own media port."""
+
+    returncode: int
+    successful: int
+    failed: int
+    retransmissions: int
+    server_ports: dict[int, int] = field(default_factory=dict)
+    messages: str = ""
+    errors: str = ""
+
+
+def find_sipp() -> str:
+    """The program; without it skips, or fails under CI."""
+    found = shutil.which("sipp")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("sipp is missing: install the package sip-tester")
+        pytest.skip("sipp is missing (Debian package sip-tester)")
+    return found
+
+
+def free_port() -> int:
+    """A port that is free for UDP and TCP on loopback at this moment."""
+    for _ in range(50):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            port = int(udp.getsockname()[1])
+            try:
+                tcp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free for both UDP and TCP")
+
+
+class Sipp:
+    """A running sipp. Use as a context manager, or call `wait` or `stop`."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        scenario: str | Path,
+        remote_port: int = 0,
+        *,
+        calls: int = 1,
+        rate: int = 10,
+        hold_ms: int = 200,
+        user: str = "test",
+        media_port_base: int = 40000,
+        replace: Mapping[str, str] | None = None,
+        remote_ip: str = "127.0.0.1",
+        local_port: int = 0,
+        transport: str = "u1",
+        arguments: Sequence[str] = (),
+        trace: bool = True,
+        timeout_s: int = 60,
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="sipp-")
+        self._path = Path(self._folder.name)
+        self._timeout_s = timeout_s
+        self.local_port = local_port or free_port()
+        command = [find_sipp(), "-sf", str(self._scenario(scenario, replace or {})), "-m", str(calls), "-r", str(rate)]
+        command += ["-l", str(calls), "-d", str(hold_ms), "-i", "127.0.0.1", "-p", str(self.local_port), "-t", transport]
+        command += ["-inf", str(self._callers(calls, user, media_port_base)), "-nostdin", "-trace_stat", "-fd", "1"]
+        command += ["-stf", "stat.csv", "-trace_logs", "-log_file", "calls.log", "-trace_err", "-error_file", "errors.log"]
+        command += ["-trace_msg", "-message_file", "messages.log"] if trace else []
+        command += ["-timeout", str(timeout_s), "-timeout_error", *arguments]
+        if remote_port:
+            command.append(f"{remote_ip}:{remote_port}")
+        with (self._path / "screen.log").open("wb") as screen:
+            self._process = subprocess.Popen(
+                command, cwd=self._path, stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, env={**os.environ, "TERM": "dumb"}
+            )
+
+    def _scenario(self, scenario: str | Path, replace: Mapping[str, str]) -> Path:
+        source = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"
+        text = source.read_text()
+        for name, value in replace.items():
+            text = text.replace(f"@{name}@", value)
+        left = re.search(r"@[A-Z]+@", text)
+        if left:
+            raise ValueError(f"{source.name} wants a replacement for {left.group()}")
+        target = self._path / "scenario.xml"
+        target.write_text(text)
+        return target
+
+    def _callers(self, calls: int, user: str, base: int) -> Path:
+        path = self._path / "callers.csv"
+        rows = (f"{user.replace('%d', str(number))};{base + 2 * number}" for number in range(calls))
+        path.write_text("SEQUENTIAL\n" + "".join(row + "\n" for row in rows))
+        return path
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def wait(self) -> SippResult:
+        """Wait for the end and read the counters."""
+        try:
+            self._process.wait(self._timeout_s + 10)
+        except subprocess.TimeoutExpired:
+            self.stop()
+        return self._result()
+
+    def stop(self) -> None:
+        """End it now, calls or not."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(5)
+
+    def _result(self) -> SippResult:
+        counters: dict[str, str] = {}
+        path = self._path / "stat.csv"
+        if path.exists():
+            rows = list(csv.DictReader(path.open(), delimiter=";"))
+            counters = rows[-1] if rows else {}
+        logged = re.findall(r"CALL (\d+) (\d+)", self._text("calls.log"))
+        result = SippResult(
+            self._process.returncode,
+            int(counters.get("SuccessfulCall(C)") or 0),
+            int(counters.get("FailedCall(C)") or 0),
+            int(counters.get("Retransmissions(C)") or 0),
+            {int(ours): int(theirs) for ours, theirs in logged},
+            self._text("messages.log"),
+            self._text("errors.log") or self._text("screen.log")[-2000:],
+        )
+        self._folder.cleanup()
+        return result
+
+    def _text(self, name: str) -> str:
+        path = self._path / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def __enter__(self) -> Sipp:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+
+def run_sipp(scenario: str | Path, remote_port: int = 0, **options: object) -> SippResult:
+    """Run a scenario to its end; options as `Sipp` takes them."""
+    return Sipp(scenario, remote_port, **options).wait()  # type: ignore[arg-type]
+
+
+def place_calls(
+    calls: int, user: str, port: int, hold_ms: int = 500, media_port_base: int = 40000, rate: int = 50, **options: object
+) -> SippResult:
+    """Place calls to `sip:user@127.0.0.1:port`, each with its own media port (base, base + 2, …), hold, say BYE.
+
+    `%d` in `user` becomes the number of the call.
+    """
+    return run_sipp("call", port, calls=calls, user=user, hold_ms=hold_ms, media_port_base=media_port_base, rate=rate, **options)
