@@ -49,12 +49,12 @@ class CoreInterface:
         """Return how many calls there have been since the start."""
         return self._limits.created
 
-    @di_method("get_callsavg")
+    @di_method("get_callsavg", changes=False)
     def get_callsavg(self) -> int:
         """Return the average number of calls since the last query, rounded up."""
         return self._limits.take_average(self._sessions.clock.now_ns())
 
-    @di_method("get_callsmax")
+    @di_method("get_callsmax", changes=False)
     def get_callsmax(self) -> int:
         """Return the most calls at once since the last query."""
         return self._limits.take_max_active()
@@ -64,7 +64,7 @@ class CoreInterface:
         """Return the calls per second over the last 5 s, rounded down."""
         return self._limits.rate(self._sessions.clock.now_ns())
 
-    @di_method("get_cpsmax")
+    @di_method("get_cpsmax", changes=False)
     def get_cpsmax(self) -> int:
         """Return the highest rate of calls since the last query."""
         return self._limits.take_max_cps()

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A whole cordboard server under a test's control: real processes, own ports, own configuration folder, ended by its PID.
+
+    with Server(tmp_path) as server:
+        server.xml.calls()
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+import xmlrpc.client
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PLUGINS = "monitoring;announcement;webconference;echo;di_dial;xmlrpc2di;web"
+START_S = 60.0
+"""How long a start may take on a machine that is busy with other things."""
+
+
+def free_port() -> int:
+    """A port that was free for TCP and UDP on loopback a moment ago."""
+    for _ in range(50):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            port = int(tcp.getsockname()[1])
+            try:
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
+
+
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+    """Poll until the condition gives something true; fails naming `what`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
+
+class Server:
+    """`python -m di serve` in a copy of etc/. `files` replaces or adds files there; `settings` are lines put behind sems.conf."""
+
+    def __init__(
+        self, folder: Path, files: Mapping[str, str] | None = None, settings: str = "", plugins: str = PLUGINS
+    ) -> None:
+        self.etc = folder / "etc"
+        shutil.copytree(ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets"))
+        self.sip_port, self.xml_port, self.web_port = free_port(), free_port(), free_port()
+        low = max(20000, min(free_port(), 60000)) & ~1
+        lines = (
+            f"sip_ip=127.0.0.1\nsip_port={self.sip_port}\nmedia_ip=127.0.0.1\nrtp_low_port={low}\nrtp_high_port={low + 799}\n"
+            f"load_plugins={plugins}\napplication=$(mapping)\nplugin_config_path={self.etc}/\nloglevel=3\n{settings}\n"
+        )
+        (self.etc / "sems.conf").write_text(lines)
+        (self.etc / "xmlrpc2di.conf").write_text(f"xmlrpc_port={self.xml_port}\nserver_ip=127.0.0.1\ndirect_export=monitoring;webconference\n")
+        (self.etc / "web.conf").write_text(f"port={self.web_port}\n")
+        for name, text in (files or {}).items():
+            (self.etc / name).write_text(text)
+        self.process: subprocess.Popen[str] | None = None
+        self._lines: list[str] = []
+
+    # ---------------------------------------------------------------------------------------------------------------- running
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def launch(self) -> None:
+        """Start the process without waiting for its banner."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("CORDBOARD_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "di", "serve", "-f", str(self.etc / "sems.conf")],
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            errors="replace",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def start(self) -> None:
+        """Start and wait for the banner."""
+        self.launch()
+        wait_until(lambda: "cordboard is up" in self.log or self.status is not None, "the banner", START_S)
+        assert self.status is None, f"the server did not start:\n{self.log}"
+
+    def _read(self) -> None:
+        assert self.process is not None and self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.append(line)
+
+    @property
+    def log(self) -> str:
+        """All that was printed so far."""
+        return "".join(self._lines)
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, None while it runs."""
+        return self.process.poll() if self.process is not None else None
+
+    @property
+    def pid(self) -> int:
+        """The hub's process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    def wait_status(self, seconds: float = 30.0) -> int:
+        """Wait for the end and return the exit status."""
+        assert self.process is not None
+        status = self.process.wait(seconds)
+        wait_until(lambda: self.process is not None and self.process.stdout is not None, "output", 1)
+        time.sleep(0.1)
+        return status
+
+    def end(self) -> None:
+        """Stop in order; insist by PID when it does not stop."""
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            for pid in (*self.children().values(), self.process.pid):
+                os.kill(pid, signal.SIGKILL)
+            self.process.wait()
+            raise AssertionError(f"the server did not stop:\n{self.log[-4000:]}") from None
+
+    def children(self) -> dict[str, int]:
+        """Process ids by role: `sip` and `media`."""
+        found: dict[str, int] = {}
+        for task in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            for pid in task.read_text().split():
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+                match = re.search(r"interfaces\.(sip)\.process|(media)\.io\.process", command)
+                if match:
+                    found[match[1] or match[2]] = int(pid)
+        return found
+
+    # -------------------------------------------------------------------------------------------------------------------- RPC
+    @property
+    def xml(self) -> Any:
+        """A Python prompt's view of the server."""
+        return xmlrpc.client.ServerProxy(f"http://127.0.0.1:{self.xml_port}/")
+
+    def json(self, method: str, *params: object) -> Any:
+        """Call by JSON-RPC over HTTP as curl does. Raises AssertionError for an error answer."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.web_port}/jsonrpc", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            message = json.loads(answer.read())
+        assert "error" not in message, message
+        return message["result"]
