@@ -14,6 +14,7 @@ keyed hash; only a first or wrong one costs scrypt, which runs in a thread, two 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import ipaddress
 import logging
@@ -37,10 +38,15 @@ _REMEMBERED = 4096
 _CHECKS_AT_ONCE = 2
 _CHECKS_WAITING = 32
 _CHECKS_PER_SOURCE = 4
+_ANYONE = "*anyone"
+"""Name of every caller while there is no access file; `*` because no credential can have it."""
+_ANONYMOUS = "*anonymous"
+"""Name of a caller that showed nothing, where the access file allows that."""
 _NOBODY = "scrypt:15:8:1:" + "A" * 22 + "==:" + "A" * 43 + "="
 """Checked for unknown names, so that they take as long as known ones."""
 
 
+@functools.lru_cache(4096)
 def is_loopback(ip: str) -> bool:
     """Whether an address can be reached from this machine only."""
     try:
@@ -104,8 +110,7 @@ class Access:
         awaited).
         """
         now_ns = self._now_ns()
-        if now_ns - self._looked_ns > _LOOK_AGAIN_NS:
-            self._look_again(now_ns)
+        self._keep_up(now_ns)
         local = is_loopback(source_ip) or not source_ip
         if not local and not self._guard.admit(source_ip, now_ns):
             raise Unauthenticated("too many requests", 1)
@@ -113,16 +118,15 @@ class Access:
         if rules is None:
             if not local:
                 raise Unauthenticated("there is no access file; make one with `cordboard token add`")
-            return Caller("anyone", transport, source_ip)
+            return self._caller(_ANYONE, transport, source_ip)
         if not authorization:
-            roles = rules.anonymous.get(transport)
-            if roles is None:
+            if transport not in rules.anonymous:
                 raise Unauthenticated("credentials are needed")
-            return self._caller("anonymous", roles, transport, source_ip)
+            return self._caller(_ANONYMOUS, transport, source_ip)
         digest = hashlib.blake2b(authorization.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
         name = self._known.get(digest)
         if name is not None and name in rules.credentials:
-            return self._caller(name, rules.credentials[name].roles, transport, source_ip)
+            return self._caller(name, transport, source_ip)
         return self._check_first(authorization, digest, transport, source_ip, now_ns)
 
     def _check_first(self, authorization: str, digest: bytes, transport: str, source: str, now_ns: int) -> Awaitable[Caller]:
@@ -162,7 +166,7 @@ class Access:
         self._known[digest] = name
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return self._caller(name, now.roles, transport, source)
+        return self._caller(name, transport, source)
 
     def _failed(self, name: str, transport: str, source: str) -> None:
         self.failures += 1
@@ -171,25 +175,30 @@ class Access:
             "login failed source=%s transport=%s name=%s%s", source, transport, name or "-", " (locked out)" if locked else ""
         )
 
-    def _caller(self, name: str, roles: tuple[str, ...], transport: str, source: str) -> Caller:
+    def _caller(self, name: str, transport: str, source: str) -> Caller:
+        """The caller. Each decision asks the rules of that moment, so that a connection does not outlive its credential."""
+
         def allows(module: str, method: str) -> bool:
-            if self.allows(roles, module, method):
+            self._keep_up(self._now_ns())
+            if self._allows(name, transport, module, method):
                 return True
             log.warning("denied caller=%s transport=%s source=%s call=%.200r", name, transport, source, f"{module}.{method}")
             return False
 
         return Caller(name, transport, source, allows)
 
-    def allows(self, roles: tuple[str, ...], module: str, method: str) -> bool:
-        """Whether roles include a function.
-
-        One that does not exist counts as a changing one; calling it fails in its own way.
-        """
-        if self._rules is None:
-            return True
+    def _allows(self, name: str, transport: str, module: str, method: str) -> bool:
+        """Whether a function may be called. One that does not exist counts as a changing one; calling it fails in its own way."""
+        rules = self._rules
+        if rules is None:
+            return name == _ANYONE
+        if name == _ANONYMOUS:
+            roles = rules.anonymous.get(transport, ())
+        else:
+            roles = rules.credentials[name].roles if name in rules.credentials else ()
         found = self._find(module, method)
         changes, dangerous = (found.changes, found.dangerous) if found else (method != "_list", False)
-        return self._rules.allows(roles, module, method, changes, dangerous)
+        return rules.allows(roles, module, method, changes, dangerous)
 
     def _find(self, module: str, method: str) -> Method | None:
         try:
@@ -206,7 +215,10 @@ class Access:
             return None
         return (status.st_ino, status.st_mtime_ns, status.st_size) if status else None
 
-    def _look_again(self, now_ns: int) -> None:
+    def _keep_up(self, now_ns: int) -> None:
+        """Read the file again when it changed; looks once a second."""
+        if now_ns - self._looked_ns < _LOOK_AGAIN_NS:
+            return
         self._looked_ns = now_ns
         seen = self._fingerprint()
         if seen == self._seen:
@@ -237,7 +249,8 @@ class Access:
             return
         shown = ip or "every address"
         if self._rules is None:
-            hint = f"{shown} can be reached from elsewhere and nobody would have to log in; use 127.0.0.1, or run `cordboard token add` first"
+            hint = f"{shown} can be reached from elsewhere and nobody would have to log in; use 127.0.0.1, or run"
+            hint += " `cordboard token add` first"
             raise ConfigError(file, line, key, hint)
         if transport and transport not in self._rules.anonymous:
             hint = f"{shown} can be reached from elsewhere and {transport} cannot carry credentials; use 127.0.0.1, or put a line"

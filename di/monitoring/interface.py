@@ -121,12 +121,12 @@ class Monitoring:
         return _ok()
 
     @di_method("eraseByFilter")
-    def erase_by_filter(self, filters: RawArgs) -> list[Value]:
+    def erase_by_filter(self, filters: RawArgs) -> list[str]:
         """Remove the records that listByFilter would return, and return their ids: [attribute, value], …"""
         ids = self._find(filters)
         for id in ids:
             self._store.erase(id)
-        return [*ids]
+        return ids
 
     @di_method("clear")
     def clear(self) -> list[Value]:
@@ -201,14 +201,14 @@ class Monitoring:
         return Window(now_us, from_us, to_us)
 
     @di_method("list", changes=False)
-    def list_all(self) -> list[Value]:
+    def list_all(self) -> list[str]:
         """The ids of all records."""
-        return [*self._store.ids()]
+        return self._store.ids()
 
     @di_method("listByFilter", changes=False)
-    def list_by_filter(self, filters: RawArgs) -> list[Value]:
+    def list_by_filter(self, filters: RawArgs) -> list[str]:
         """The ids of records that match every filter, by value and type: [attribute, value], … Without a filter: all."""
-        return [*self._find(filters)]
+        return self._find(filters)
 
     def _find(self, filters: object) -> list[str]:
         if not self._store:
@@ -226,7 +226,7 @@ class Monitoring:
         return self._store.find(pairs)
 
     @di_method("listByRegex", changes=False)
-    def list_by_regex(self, attr: str, regex: str) -> list[Value] | Awaitable[list[Value]]:
+    def list_by_regex(self, attr: str, regex: str) -> list[str] | Awaitable[list[str]]:
         """The ids of records whose attribute is a string that matches a POSIX basic regular expression somewhere."""
         try:
             matches = compile_basic(regex)
@@ -236,14 +236,14 @@ class Monitoring:
         return scan.by_text(self._store, attr, matches)
 
     @di_method("listFinished", changes=False)
-    def list_finished(self) -> list[Value]:
+    def list_finished(self) -> list[str]:
         """The ids of the finished records."""
-        return [*self._store.finished_ids(self._now_s())]
+        return self._store.finished_ids(self._now_s())
 
     @di_method("listActive", changes=False)
-    def list_active(self) -> list[Value]:
+    def list_active(self) -> list[str]:
         """The ids of the records that are not finished."""
-        return [*self._store.active_ids(self._now_s())]
+        return self._store.active_ids(self._now_s())
 
 
 def _pair(id: str, attributes: dict[str, Value] | None, name: str) -> list[Value]:

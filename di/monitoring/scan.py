@@ -7,13 +7,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from di.monitoring.store import Store
-from di.value import Value
 
 _SLICE = 2000
 """Texts a slice: about 2 ms of matching."""
 
 
-def by_text(store: Store, attribute: str, matches: Callable[[str], bool]) -> list[Value] | Awaitable[list[Value]]:
+def by_text(store: Store, attribute: str, matches: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:
     """Ids of records whose attribute is a matching string, in order.
 
     Each distinct text is matched once; many texts: an awaitable.
@@ -24,7 +23,7 @@ def by_text(store: Store, attribute: str, matches: Callable[[str], bool]) -> lis
     return _in_slices(store, attribute, matches, texts)
 
 
-async def _in_slices(store: Store, attribute: str, matches: Callable[[str], bool], texts: list[str]) -> list[Value]:
+async def _in_slices(store: Store, attribute: str, matches: Callable[[str], bool], texts: list[str]) -> list[str]:
     hits: list[str] = []
     for start in range(0, len(texts), _SLICE):
         hits.extend(filter(matches, texts[start : start + _SLICE]))
@@ -32,8 +31,8 @@ async def _in_slices(store: Store, attribute: str, matches: Callable[[str], bool
     return _ids(store, attribute, hits)
 
 
-def _ids(store: Store, attribute: str, hits: Iterable[str]) -> list[Value]:
+def _ids(store: Store, attribute: str, hits: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for text in hits:
         found |= store.index.find(attribute, text)
-    return [*store.in_order(found)]
+    return store.in_order(found)

@@ -203,8 +203,11 @@ class Store:
         return self._buckets[bucket_of(id)].get(id)
 
     def ids(self) -> list[str]:
-        """All ids in order."""
-        return [id for number in range(BUCKETS) for id in self._in_order(number)]
+        """All ids in order, as a new list."""
+        everything: list[str] = []
+        for number in range(BUCKETS):
+            everything += self._in_order(number)
+        return everything
 
     def _in_order(self, number: int) -> list[str]:
         order = self._sorted[number]

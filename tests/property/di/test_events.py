@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Law: a subscriber gets every matching event in order, or a Gap that names it, or Dropped as the last item. No hole without a word."""
+"""Law: a subscriber gets every matching event in order, or a Gap that names it, or Dropped as the last item.
+
+No hole without a word.
+"""
 
 from __future__ import annotations
 
