@@ -75,6 +75,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._sending_token = 0
         self._tokens: dict[int, int] = {}
         self._last_message: Message | None = None
+        self._cancel: Message | None = None
 
     # -------------------------------------------------------------------------------------------------------- commands
     def dial(
@@ -152,7 +153,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         info = self.getInfo()
-        message = _received(prm.e) or None
+        message = self._cancel or _received(prm.e)
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
             self.confirmed = True
             headers = self._last_message.headers if self.outgoing and self._last_message else ()
@@ -160,7 +161,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             if not self.ended:
                 code, reason = int(info.lastStatusCode), info.lastReason
-                self._finish(mapping.ended(self.number, code, reason, message, self.outgoing, self.confirmed))
+                self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.bury(self)
 
     @callback
@@ -170,6 +171,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self._sent(event)
         elif event.tsx.role == pj.PJSIP_ROLE_UAC:
             self._replied(event)
+        elif event.tsx.method == "CANCEL" and event.type == pj.PJSIP_EVENT_RX_MSG:
+            self._cancel = parse(event.src.rdata.wholeMsg)
 
     @callback
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:

@@ -77,13 +77,13 @@ def negotiated(call: int, stream: Stream, remote_description: str) -> MediaNegot
     )
 
 
-def ended(call: int, code: int, reason: str, last: Message | None, outgoing: bool, confirmed: bool) -> CallEnded:
+def ended(call: int, code: int, reason: str, last: Message | None, confirmed: bool) -> CallEnded:
     """Why a call ended that we did not end. `last`: the message that ended it, None when none did (timer, transport)."""
     if last is None:
         by = "timeout" if code in (408, 504) or confirmed else "error"
         return CallEnded(call, code or 408, reason or "Request Timeout", by)
-    if last.method == "CANCEL" or (not outgoing and not confirmed and code == 487):
-        return CallEnded(call, 487, "Request Terminated", "cancel", last.headers if last.method == "CANCEL" else ())
+    if last.method == "CANCEL" and not confirmed:
+        return CallEnded(call, 487, "Request Terminated", "cancel", last.headers)
     if last.method == "BYE":
         return CallEnded(call, 200, "BYE", "remote", last.headers)
     if last.code:

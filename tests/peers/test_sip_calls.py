@@ -18,8 +18,8 @@ from di.sip_records import (
     CallOffered,
     Hangup,
     Listen,
-    Listening,
     ListenFailed,
+    Listening,
     MediaNegotiated,
     Reinvite,
     RequestReceived,
@@ -169,7 +169,9 @@ async def test_hub_holds_the_call(sip: SipProcess) -> None:
     assert [(m.send, m.receive) for m in sip.of(MediaNegotiated)] == [(True, True), (True, False)]
 
 
-@pytest.mark.parametrize(("method", "code"), [("REGISTER", 501), ("MESSAGE", 501), ("REFER", 488), ("BYE", 481), ("SUBSCRIBE", 501)])
+@pytest.mark.parametrize(
+    ("method", "code"), [("REGISTER", 501), ("MESSAGE", 501), ("REFER", 488), ("BYE", 481), ("SUBSCRIBE", 501), ("PRACK", 481)]
+)
 async def test_requests_outside_a_dialog(sip: SipProcess, method: str, code: int) -> None:
     await run("outside", sip, replace={"METHOD": method, "CODE": str(code)})
 

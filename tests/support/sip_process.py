@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class SipProcess:
-    """Start with `await SipProcess.start(...)`. Keeps every event; `answer` and `reply` set what happens to calls and requests."""
+    """Start with `await SipProcess.start(...)`. Keeps every event; `on_offer` answers calls, `reply_code` requests."""
 
     def __init__(self) -> None:
         self.events: list[object] = []

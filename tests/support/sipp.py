@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """sipp as a peer: start it with one of `tests/peers/scenarios`, wait, read what it counted.
 
-`place_calls` is the short way for tests that only need callers; `run_sipp` runs any scenario to its end; `Sipp` is for a peer that runs
-beside something else (a UAS). Ports are free ones, processes are stopped by their own id. Without sipp a test skips on a desk and
-fails where the environment variable CI is set.
+`place_calls` is the short way for tests that only need callers; `run_sipp` runs any scenario to its end; `Sipp` is for a peer
+that runs beside something else (a UAS). Ports are free ones, processes are stopped by their own id. Without sipp a test skips on
+a desk and fails where the environment variable CI is set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ SCENARIOS = Path(__file__).parent.parent / "peers" / "scenarios"
 
 @dataclass(frozen=True, slots=True)
 class SippResult:
-    """What sipp counted. `server_ports`: the media port that the server answered with, by the caller's own media port."""
+    """What sipp counted. `log`: what the scenario wrote.
+
+    `server_ports`: the media port that the server answered with, by the caller's own media port.
+    """
 
     returncode: int
     successful: int
@@ -37,6 +40,7 @@ class SippResult:
     server_ports: dict[int, int] = field(default_factory=dict)
     messages: str = ""
     errors: str = ""
+    log: str = ""
 
 
 def find_sipp() -> str:
@@ -66,7 +70,7 @@ def free_port() -> int:
 class Sipp:
     """A running sipp. Use as a context manager, or call `wait` or `stop`."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         scenario: str | Path,
         remote_port: int = 0,
@@ -96,9 +100,10 @@ class Sipp:
         command += ["-timeout", str(timeout_s), "-timeout_error", *arguments]
         if remote_port:
             command.append(f"{remote_ip}:{remote_port}")
+        environment = {**os.environ, "TERM": "dumb"}
         with (self._path / "screen.log").open("wb") as screen:
             self._process = subprocess.Popen(
-                command, cwd=self._path, stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, env={**os.environ, "TERM": "dumb"}
+                command, cwd=self._path, stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, env=environment
             )
 
     def _scenario(self, scenario: str | Path, replace: Mapping[str, str]) -> Path:
@@ -144,7 +149,8 @@ class Sipp:
         if path.exists():
             rows = list(csv.DictReader(path.open(), delimiter=";"))
             counters = rows[-1] if rows else {}
-        logged = re.findall(r"CALL (\d+) (\d+)", self._text("calls.log"))
+        log = self._text("calls.log")
+        logged = re.findall(r"CALL (\d+) (\d+)", log)
         result = SippResult(
             self._process.returncode,
             int(counters.get("SuccessfulCall(C)") or 0),
@@ -153,6 +159,7 @@ class Sipp:
             {int(ours): int(theirs) for ours, theirs in logged},
             self._text("messages.log"),
             self._text("errors.log") or self._text("screen.log")[-2000:],
+            log,
         )
         self._folder.cleanup()
         return result
