@@ -42,6 +42,7 @@ class HttpConnection(asyncio.Protocol):
         self.since_ns = time.monotonic_ns()
         self.waiting: asyncio.Task[None] | None = None
         self.writing_since_ns = 0
+        self.half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
@@ -65,6 +66,11 @@ class HttpConnection(asyncio.Protocol):
             self.proceed()
         elif len(reader.buffer) > self.server.max_body_bytes + _PAUSE_BYTES and self.transport is not None:
             self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The peer will send no more; it still gets the answer of a call that waits."""
+        self.half_closed = True
+        return self.waiting is not None and not self.server.secure
 
     def proceed(self) -> None:
         """Answer every whole request in the buffer, until one has to wait."""
@@ -102,7 +108,8 @@ class HttpConnection(asyncio.Protocol):
         self.waiting = None
         self.finish(data, keep_alive)
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+            if not self.half_closed:
+                self.transport.resume_reading()
             self.proceed()
 
     def finish(self, answer: bytes, keep_alive: bool) -> None:
@@ -110,7 +117,7 @@ class HttpConnection(asyncio.Protocol):
         self.since_ns = time.monotonic_ns()
         if self.transport is not None:
             self.transport.write(answer)
-            if not keep_alive:
+            if not keep_alive or (self.half_closed and not self.reader.buffer):
                 self.transport.close()
                 self.transport = None
 

@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
         self.since_ns = 0
         self.writing_since_ns = 0
         self.waiting: asyncio.Task[None] | None = None
+        self.half_closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports derive from no asyncio class
@@ -75,6 +76,11 @@ class Connection(asyncio.Protocol):
         elif len(self.reader.buffer) > self.gateway.max_message_bytes + _PAUSE_BYTES and self.transport is not None:
             self.transport.pause_reading()
 
+    def eof_received(self) -> bool:
+        """The peer will send no more; it still gets the answer of a call that waits."""
+        self.half_closed = True
+        return self.waiting is not None and not self.gateway.secure
+
     def proceed(self) -> None:
         """Process every whole frame in the buffer, until one has to wait."""
         try:
@@ -96,7 +102,8 @@ class Connection(asyncio.Protocol):
         self.waiting = None
         self.finish(data)
         if self.transport is not None and not self.transport.is_closing():
-            self.transport.resume_reading()
+            if not self.half_closed:
+                self.transport.resume_reading()
             self.proceed()
 
     def finish(self, answer: bytes) -> None:
@@ -104,7 +111,7 @@ class Connection(asyncio.Protocol):
         self.since_ns = time.monotonic_ns()
         if answer:
             self.send(answer)
-        if self.peer.closes_after:
+        if self.peer.closes_after or (self.half_closed and not self.reader.buffer):
             self.end("")
 
     def send(self, payload: bytes) -> None:
@@ -176,6 +183,7 @@ class NetstringGateway:
         self.max_message_bytes = max_message_bytes
         self.connections: dict[str, Connection] = {}
         self.port = 0
+        self.secure = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -183,6 +191,7 @@ class NetstringGateway:
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listen; port 0 takes a free one, told in `port`. Raises OSError."""
         loop = asyncio.get_running_loop()
+        self.secure = tls is not None
         self._server = await loop.create_server(
             lambda: Connection(self), host, port, ssl=tls, backlog=256, ssl_handshake_timeout=10.0 if tls else None
         )
