@@ -72,6 +72,7 @@ class _Translator:
         self._atom = 0
         """Where in `_out` the last atom begins."""
         self._repeated = False
+        self._anchored = False
         self._starting = True
         """At the start of the pattern, a group or an alternative: `*` is literal there and `^` an anchor."""
 
@@ -80,6 +81,8 @@ class _Translator:
             char = self._pattern[self._at]
             self._at += 1
             starting, self._starting = self._starting, False
+            if not starting:
+                self._anchored = False
             if char == "\\":
                 self._escape(starting)
             elif char == "[":
@@ -111,9 +114,9 @@ class _Translator:
         self._repeated = False
 
     def _caret(self, starting: bool) -> None:
-        if starting:
+        if starting and not self._anchored:
             self._put(r"\A")
-            self._starting = True  # `^*` is a literal star behind an anchor
+            self._starting = self._anchored = True  # behind the anchor `*` is literal still, a second `^` too
         else:
             self._put(_literal("^"))
 
@@ -134,7 +137,7 @@ class _Translator:
             if char == "(":
                 self._groups.append(len(self._out))
             self._out.append(char)
-            self._starting = True
+            self._starting, self._anchored = True, False
         elif char == ")":
             if not self._groups:
                 raise BadPattern(r"\) without \(")
