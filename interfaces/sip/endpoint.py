@@ -67,6 +67,13 @@ class SipEndpoint:
         config.uaConfig.userAgent = listen.user_agent
         config.medConfig.threadCnt = 0
         config.medConfig.hasIoqueue = False
+        # Its media never runs, but every call still gets a stream and a bridge port: keep their buffers at the smallest.
+        config.medConfig.clockRate = 8000
+        config.medConfig.sndClockRate = 8000
+        config.medConfig.channelCount = 1
+        config.medConfig.ecTailLen = 0
+        config.medConfig.jbInit = 0
+        config.medConfig.jbMax = 1
         config.logConfig.level = 2
         config.logConfig.consoleLevel = 0
         config.logConfig.msgLogging = 0
