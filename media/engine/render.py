@@ -33,7 +33,7 @@ CONCEALED_FRAMES = 3
 
 
 @inline_kernel
-def conceal(leg: Any, frame: Any, first_missing: Any, count: Any) -> Any:
+def conceal(leg: Any, frame: Any, count: Any) -> Any:
     """Fill a frame of which nothing came; its old content is what was played last. False: the gap is too long."""
     leg.missing_in_row = min(leg.missing_in_row + 1, 255)
     if not leg.heard or leg.missing_in_row > CONCEALED_FRAMES:
@@ -45,28 +45,47 @@ def conceal(leg: Any, frame: Any, first_missing: Any, count: Any) -> Any:
 
 
 @inline_kernel
-def read_ring(leg: Any, frame: Any) -> Any:
-    """Move one frame from the ring to `frame` and clear it there; return whether it holds audio."""
+def take_run(ring: Any, frame: Any) -> Any:
+    """Move samples from a stretch of a ring to a stretch of a frame, MISSING where none came; return how many did not."""
+    missing = 0
+    for i in range(frame.shape[0]):
+        missing += ring[i] == MISSING
+        frame[i] = ring[i]
+        ring[i] = MISSING
+    return missing
+
+
+@inline_kernel
+def any_came(ring: Any) -> Any:
+    """Return whether a stretch of a ring holds any sample."""
+    for i in range(ring.shape[0]):
+        if ring[i] != MISSING:
+            return True
+    return False
+
+
+@inline_kernel
+def read_ring(leg: Any, row_frame: Any) -> Any:
+    """Move one frame from the ring to the frame and clear it there; return whether it holds audio."""
     count = np.int64(leg.frame_samples)
     size = np.int64(leg.ring_samples)
     ring = samples_at(leg.ring_address, size)
     at = np.int64(leg.play_ts) & (size - 1)
     leg.play_ts += np.uint32(count)
-    came = 0
-    for i in range(count):
-        came += ring[(at + i) & (size - 1)] != MISSING
-    if came == 0:
-        return bool(conceal(leg, frame, 0, count))
+    straight: Any = min(count, size - at)
+    first, second = ring[at : at + straight], ring[: count - straight]
+    frame = row_frame[:count]
+    if not any_came(first) and not any_came(second):
+        return conceal(leg, frame, count)
     leg.missing_in_row = 0
-    last = np.int16(0)
-    for i in range(count):
-        place = (at + i) & (size - 1)
-        value = ring[place]
-        ring[place] = MISSING
-        if value == MISSING:  # a hole inside a frame: fade from the last sample
-            value = np.int16(np.int32(last) * 15 >> 4)
-        frame[i] = value
-        last = value
+    missing = take_run(first, frame[:straight])
+    if straight < count:
+        missing += take_run(second, frame[straight:])
+    if missing:  # a hole inside the frame: fade from the last sample
+        last = np.int32(0)
+        for i in range(count):
+            last = np.int32(frame[i]) if frame[i] != MISSING else last * 15 >> 4
+            frame[i] = last
     return True
 
 

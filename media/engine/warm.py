@@ -7,7 +7,6 @@ from random import Random
 
 import numpy as np
 
-from media.codecs import g711
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, OpenLeg, PlayItem
 from media.engine.engine import Engine, EngineOptions
 from media.io import batch
@@ -34,7 +33,6 @@ def warm() -> None:
         engine.connections.addresses.entries,
         engine.connections.waiting,
         0,
-        g711.DECODE,
         engine.counters,
         engine.notes,
         engine.note_count,

@@ -58,7 +58,6 @@ def drain(
     table: Any,
     waiting: Any,
     now_ns: Any,
-    decode: Any,
     counters: Any,
     notes: Any,
     note_count: Any,
@@ -77,7 +76,7 @@ def drain(
                 lengths[i] = 0 if message.flags & TRUNCATED else message.length
                 message.name_bytes = NAME_BYTES
             receive_batch(
-                legs, table, waiting, socket, datagrams, lengths, names, count, now_ns, decode, counters, notes, note_count
+                legs, table, waiting, socket, datagrams, lengths, names, count, now_ns, counters, notes, note_count
             )
             if count < BATCH:
                 break

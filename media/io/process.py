@@ -63,6 +63,7 @@ class MediaProcess:
         self._ticks_late = 0
         self._ticks_skipped = 0
         self._lateness_max_ns = 0
+        self._phases_ns = [0, 0, 0]
         self._stopping = False
 
     def run(self) -> int:
@@ -98,8 +99,13 @@ class MediaProcess:
             due_ns += skipped * TICK_NS
             log.warning("%d ticks skipped: the process had no CPU time for %d ms", skipped, late_ns // 1_000_000)
         self._sockets.read(self._engine, now_ns)
+        read_ns = time.monotonic_ns()
         self._engine.tick(now_ns)
+        ticked_ns = time.monotonic_ns()
         self._sockets.write(self._engine)
+        self._phases_ns[0] += read_ns - now_ns
+        self._phases_ns[1] += ticked_ns - read_ns
+        self._phases_ns[2] += time.monotonic_ns() - ticked_ns
         self._ticks += 1
         if self._ticks % SLOW_TICKS == 0:
             self._engine.check_timeouts(now_ns)
@@ -170,6 +176,9 @@ class MediaProcess:
     def _statistics(self) -> dict[str, float]:
         return {
             "ticks": self._ticks,
+            "phase_read_us": self._phases_ns[0] // 1000,
+            "phase_render_us": self._phases_ns[1] // 1000,
+            "phase_write_us": self._phases_ns[2] // 1000,
             "ticks_late": self._ticks_late,
             "ticks_skipped": self._ticks_skipped,
             "tick_lateness_max_us": self._lateness_max_ns // 1000,

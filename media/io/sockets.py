@@ -8,7 +8,6 @@ import socket
 
 import numpy as np
 
-from media.codecs import g711
 from media.engine.engine import Engine
 from media.io.batch import Batches, discard, drain, flush
 
@@ -69,7 +68,6 @@ class Sockets:
             connections.addresses.entries,
             connections.waiting,
             now_ns,
-            g711.DECODE,
             engine.counters,
             engine.notes,
             engine.note_count,

@@ -4,7 +4,7 @@
 usage: python -m tests.benches.bench_media [CALLS …] [--seconds S] [--what announce|rooms|both] [--rtpload SOURCE.c]
 
 Every call has a peer with a socket of its own that sends and receives PCMU (tools/rtpload.c, which is compiled here). The floor is what
-the same packets cost in system calls alone: 16 sockets, sendmmsg and recvmmsg in batches, nothing else.
+a server costs that does nothing but the system calls for the same load: 16 sockets, sendmmsg and recvmmsg in batches.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from tests.support import tones
 from tests.support.media_server import MediaServer
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+PHASES = ("read", "render", "write")
 FIRST_PEER_PORT = 22000
 HERE = Path(__file__).parent
 
@@ -60,26 +61,41 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
         time.sleep(3)
         before, cpu, begun = server.statistics(), cpu_s(server.process.pid), time.monotonic()
         time.sleep(seconds)
-        used, passed, after = cpu_s(server.process.pid) - cpu, time.monotonic() - begun, server.statistics()
+        passed, cpu_after, after = time.monotonic() - begun, cpu_s(server.process.pid), server.statistics()
+        used = cpu_after - cpu
     finally:
         peers.terminate()
         peers.wait()
         out.close()
     received = (after["packets_received"] - before["packets_received"]) / passed / calls
     sent = (after["packets_sent"] - before["packets_sent"]) / passed / calls
-    line = f"{what:9} {calls:5} calls  {1e6 * used / passed / calls:6.1f} us/channel/s  cpu {100 * used / passed:4.1f} %  "
+    line = f"{what:9} {calls:5} calls  {1e6 * used / passed / calls:6.1f} us/channel/s ("
+    line += " ".join(f"{n} {(after[f'phase_{n}_us'] - before[f'phase_{n}_us']) / passed / calls:.1f}" for n in PHASES) + ")  "
     line += f"rx {received:.1f} tx {sent:.1f} /s/call  ports {after['ports']:.0f}  late {after['packets_late'] - before['packets_late']:.0f}  "
     line += f"concealed {after['frames_concealed'] - before['frames_concealed']:.0f}  "
     line += f"KiB/leg {(resident_kib(server.process.pid) - empty_kib) / calls:.1f}  "
-    line += " ".join(f"{k}={v:.0f}" for k, v in after.items() if k.startswith("tick"))
+    line += " ".join(f"{k}={v:.0f}" for k, v in after.items() if k.startswith("tick") and v)
     line += f"\n    {(folder / 'load.out').read_text().splitlines()[-1]}"
     server.send(*(CloseLeg(leg) for leg in range(1, calls + 1)))
     return line
 
 
-def floor(binary: str, calls: int) -> float:
-    """System time alone, us per channel and second: the same packets without an engine."""
-    return float(subprocess.run([binary, str(calls)], check=True, capture_output=True, text=True).stdout)
+def floor(binary: str, load: str, calls: int, folder: Path) -> float:
+    """CPU of a server that does nothing but the system calls, us per channel and second, under the same load."""
+    server = subprocess.Popen([binary, str(calls), str(FIRST_PEER_PORT), "4"], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    ports = server.stdout.readline().split()
+    log = folder / f"floor-{calls}"
+    log.write_text("".join(f"CALL {FIRST_PEER_PORT + 2 * i} {ports[i % len(ports)]}\n" for i in range(calls)))
+    peers = subprocess.Popen(
+        [load, str(log), "-s", "-b", str(FIRST_PEER_PORT), "-n", str(calls), "-t", "60"], stdout=subprocess.DEVNULL
+    )
+    try:
+        return float(server.stdout.read())
+    finally:
+        peers.terminate()
+        peers.wait()
+        server.wait()
 
 
 def main() -> None:
@@ -94,7 +110,7 @@ def main() -> None:
         subprocess.run(["cc", "-O2", "-o", folder / "floor", HERE / "udp_floor.c"], check=True)
         subprocess.run(["cc", "-O2", "-o", folder / "rtpload", options.rtpload], check=True)
         for calls in options.calls:
-            bottom = floor(str(folder / "floor"), calls)
+            bottom = floor(str(folder / "floor"), str(folder / "rtpload"), calls, folder)
             print(f"kernel    {calls:5} calls  {bottom:6.1f} us/channel/s: the floor", flush=True)
             for what in ("announce", "rooms") if options.what == "both" else (options.what,):
                 with MediaServer(low=10000, ports=10000) as server:
