@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.sip.sdp import audio_address, fmtp_of, rewrite
+
+OURS = (
+    "v=0\r\no=- 11 12 IN IP4 127.0.0.1\r\ns=pjmedia\r\nb=AS:84\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=audio 4000 RTP/AVP 0 101\r\nc=IN IP4 127.0.0.1\r\na=rtcp:4001 IN IP4 127.0.0.1\r\na=ssrc:1 cname:x\r\na=sendrecv\r\n"
+    "a=fmtp:101 0-16\r\nm=video 0 RTP/AVP 31\r\n"
+)
+
+
+def test_the_audio_stream_is_moved() -> None:
+    moved = rewrite(OURS, "192.0.2.1", 20000)
+    assert audio_address(moved) == ("192.0.2.1", 20000)
+    lines = moved.split("\r\n")
+    assert lines[1] == "o=sems 11 12 IN IP4 192.0.2.1" and lines[2] == "s=sems"
+    assert "m=audio 20000 RTP/AVP 0 101" in lines and "m=video 0 RTP/AVP 31" in lines and "a=sendrecv" in lines
+    assert "127.0.0.1" not in moved and "a=rtcp" not in moved and "a=ssrc" not in moved
+
+
+def test_a_refused_stream_stays_refused_and_ipv6_is_named() -> None:
+    assert "m=audio 0 RTP/AVP 0" in rewrite("m=audio 0 RTP/AVP 0\r\n", "192.0.2.1", 20000)
+    assert "c=IN IP6 2001:db8::1" in rewrite(OURS, "2001:db8::1", 20000)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("c=IN IP4 1.2.3.4\nm=audio 5 RTP/AVP 0\n", ("1.2.3.4", 5)),
+        ("c=IN IP4 1.2.3.4\nm=audio 5/2 RTP/AVP 0\nc=IN IP4 4.3.2.1/127\nm=audio 9 RTP/AVP 0\nc=IN IP4 9.9.9.9", ("4.3.2.1", 5)),
+        ("m=audio 0 RTP/AVP 0\nm=audio 7 RTP/AVP 0\nc=IN IP4 1.1.1.1", ("1.1.1.1", 7)),
+        ("m=video 7 RTP/AVP 0", ("", 0)), ("m=audio", ("", 0)), ("m=audio 99999 x", ("", 0)), ("m=audio -5 x", ("", 0)),
+        ("", ("", 0)),
+    ],
+)  # fmt: skip
+def test_the_peers_address(text: str, address: tuple[str, int]) -> None:
+    assert audio_address(text) == address
+
+
+def test_parameters_of_a_payload_type() -> None:
+    assert fmtp_of(OURS, 101) == "0-16" and fmtp_of(OURS, 10) == "" and fmtp_of(OURS, 0) == ""
+
+
+@given(st.text(max_size=400), st.integers(1, 65535))
+def test_any_text_can_be_rewritten_and_read(text: str, port: int) -> None:
+    moved = rewrite(text, "192.0.2.1", port)
+    assert rewrite(moved, "192.0.2.1", port) == moved
+    audio_address(text)
+    fmtp_of(text, 0)
+
+
+@given(st.integers(1, 65535), st.ip_addresses(v=4).map(str))
+def test_what_is_written_is_read_back(port: int, ip: str) -> None:
+    assert audio_address(rewrite(OURS, ip, port)) == (ip, port)
