@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mod_conference: rooms, a second voice into a room, and audio mixed over the output (spec dsm.md §5.4)."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from di.dsm.engine import Run
+from di.dsm.errors import DsmException
+from di.dsm.library import Res, Var, action
+from di.dsm.numbers import c_float, unsigned
+
+log = logging.getLogger(__name__)
+
+DEFAULT_TEE = "conf.teechan"
+
+
+@action("conference.join")
+def join(run: Run, room: Res, mode: Res = "") -> None:
+    """Queue a channel of the room."""
+    run.session.media.join(room, mode)
+    run.ok()
+
+
+@action("conference.leave")
+def leave(run: Run) -> None:
+    """Give the channel back."""
+    if run.session.media.leave():
+        run.ok()
+    else:
+        run.fail("script", "the call is in no conference")
+
+
+@action("conference.rejoin")
+def rejoin(run: Run, room: Res, mode: Res = "") -> None:
+    """Leave, then join."""
+    if not run.session.media.leave():
+        log.warning("%s: conference.rejoin outside a conference", run.session.id)
+    run.session.media.join(room, mode)
+    run.ok()
+
+
+@action("conference.postEvent")
+def post_event(run: Run, room: Res, id: Res = "") -> None:
+    """DSM event to everybody in the room."""
+    if run.session.hub.room_post(room, {"type": "conference_event", "id": id}):
+        run.ok()
+    else:
+        run.fail("arg", f"nobody is in room {room!r}")
+
+
+@action("conference.setPlayoutType")
+def set_playout_type(run: Run, kind: Res) -> None:
+    """`adaptive`, `jb` or anything else for the simple buffer."""
+    run.session.media.set_playout({"adaptive": "adaptive", "jb": "adaptive_jb"}.get(kind, "simple"))
+
+
+@action("conference.teejoin")
+def tee_join(run: Run, room: Res, name: Res = "") -> None:
+    """Speak into a room besides."""
+    run.session.media.tee_join(room, name or DEFAULT_TEE)
+
+
+@action("conference.teeleave")
+def tee_leave(run: Run, name: Res) -> None:
+    """End it; the playlist becomes input and output."""
+    if run.session.media.tee_leave(name or DEFAULT_TEE):
+        run.ok()
+    else:
+        run.fail("script", "the call speaks into no second room")
+
+
+@action("conference.setupMixIn")
+def setup_mix_in(run: Run, level: Res, seconds: Res = "") -> None:
+    """Put a mixer over the output."""
+    interval_s = unsigned(seconds)
+    if interval_s is None or not re.match(r"\s*[0-9.]", level):
+        raise DsmException("conference", cause=f"mix-in level {level!r} and interval {seconds!r} must be numbers")
+    run.session.media.setup_mix_in(min(max(c_float(level), 0.0), 1.0), interval_s)
+
+
+@action("conference.playMixIn")
+def play_mix_in(run: Run, path: Res) -> None:
+    """Mix a file in."""
+    run.session.media.play_mix_in(path)
+
+
+@action("conference.playMixInList")
+def play_mix_in_list(run: Run, path: Res, loop: Res = "") -> None:
+    """Add a file to those that are mixed in."""
+    run.session.media.play_mix_in(path, listed=True, loop=loop == "true")
+
+
+@action("conference.flushMixInList")
+def flush_mix_in_list(run: Run) -> None:
+    """Empty that list."""
+    run.session.media.flush_mix_in()
+
+
+@action("conference.size")
+def size(run: Run, room: Res, target: Var) -> None:
+    """How many are in a room."""
+    run.vars[target] = str(run.session.hub.room_size(room))

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mod_sys: files and shell commands (spec dsm.md §5.1).
+
+Commands run in a process of their own while only their call waits. They have the rights of the server: a script that puts caller input
+into a command hands the caller a shell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+
+from di.dsm.engine import Run
+from di.dsm.errors import DsmException
+from di.dsm.library import Res, Var, action, condition
+from di.dsm.numbers import c_long, unsigned
+
+log = logging.getLogger(__name__)
+
+
+def _done(run: Run, error: OSError | ValueError | None) -> None:
+    if error is None:
+        run.ok()
+    else:
+        run.fail("file", str(error))
+
+
+@action("sys.mkdir")
+def mkdir(run: Run, path: Res) -> None:
+    """Create a folder."""
+    try:
+        os.mkdir(path, 0o775)
+    except (OSError, ValueError) as error:
+        return _done(run, error)
+    return _done(run, None)
+
+
+@action("sys.mkdirRecursive")
+def mkdir_recursive(run: Run, path: Res) -> None:
+    """Create a folder with its parents; one that exists is a success."""
+    try:
+        os.makedirs(path, 0o775, exist_ok=True)
+    except (OSError, ValueError) as error:
+        return _done(run, error)
+    return _done(run, None)
+
+
+@action("sys.rename")
+def rename(run: Run, source: Res, target: Res) -> None:
+    """Rename, across file systems too."""
+    try:
+        shutil.move(source, target)
+    except (OSError, ValueError) as error:
+        return _done(run, error)
+    return _done(run, None)
+
+
+@action("sys.unlink")
+def unlink(run: Run, path: Res) -> None:
+    """Delete a file; an empty name is nothing."""
+    if not path:
+        return None
+    try:
+        os.unlink(path)
+    except (OSError, ValueError) as error:
+        return _done(run, error)
+    return _done(run, None)
+
+
+@action("sys.unlinkArray")
+def unlink_array(run: Run, name: Res, prefix: Res) -> None:
+    """Delete `prefix/$name_0` …; goes on after a failure."""
+    count = unsigned(run.vars.get(f"{name}_size", ""))
+    if count is None or count > 1_000_000:
+        run.fail("arg", f"${name}_size must be a number")
+        return
+    failed: OSError | ValueError | None = None
+    for index in range(count):
+        try:
+            os.unlink(f"{prefix}/{run.vars.get(f'{name}_{index}', '')}")
+        except (OSError, ValueError) as error:
+            failed = error
+    _done(run, failed)
+
+
+@action("sys.tmpnam")
+def tmpnam(run: Run, target: Res) -> None:
+    """Create an empty file with a new name."""
+    try:
+        handle, path = tempfile.mkstemp(prefix="sems_")
+    except OSError as error:
+        return _done(run, error)
+    os.close(handle)
+    run.vars[target] = path
+    return _done(run, None)
+
+
+@action("sys.popen", separator="=")
+async def popen(run: Run, target: Var, command: Res) -> None:
+    """Run a shell command, its output into the variable, its wait status into `.status`."""
+    try:
+        process = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL)
+    except (OSError, ValueError) as error:
+        raise DsmException("popen", cause=str(error)) from error
+    output, _ = await process.communicate()
+    code = process.returncode or 0
+    run.vars[target] = output.decode("utf-8", "surrogateescape")
+    run.vars[f"{target}.status"] = str(code * 256 if code >= 0 else -code)
+
+
+@action("sys.getTimestamp")
+def get_timestamp(run: Run, target: Res) -> None:
+    """Time of day into `.tv_sec` and `.tv_usec`."""
+    seconds, micros = divmod(run.session.hub.now_us(), 1_000_000)
+    run.vars[f"{target}.tv_sec"], run.vars[f"{target}.tv_usec"] = str(seconds), str(micros)
+
+
+@action("sys.subTimestamp")
+def sub_timestamp(run: Run, first: Res, second: Res) -> None:
+    """t1 := t1 − t2."""
+
+    def micros(name: str) -> int:
+        return (c_long(run.vars.get(f"{name}.tv_sec", "")) or 0) * 1_000_000 + (c_long(run.vars.get(f"{name}.tv_usec", "")) or 0)
+
+    difference = micros(first) - micros(second)
+    seconds, rest = divmod(difference, 1_000_000)
+    run.vars[f"{first}.tv_sec"], run.vars[f"{first}.tv_usec"] = str(seconds), str(rest)
+    run.vars[f"{first}.msec"] = str(difference // 1000)
+
+
+def _readable(path: str) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        return os.path.isfile(path) and os.access(path, os.R_OK)
+    return False
+
+
+@condition("sys.file_exists")
+def file_exists(run: Run, path: Res) -> bool:
+    """A readable file."""
+    return _readable(path)
+
+
+@condition("sys.file_not_exists")
+def file_not_exists(run: Run, path: Res) -> bool:
+    """No readable file."""
+    return not _readable(path)
+
+
+@condition("sys.system")
+async def system(run: Run, command: Res) -> bool:
+    """Exit status 0 is true, 1 is false, anything else false with a line in the log."""
+    try:
+        process = await asyncio.create_subprocess_shell(command, stdin=asyncio.subprocess.DEVNULL)
+        code = await process.wait()
+    except (OSError, ValueError) as error:
+        log.error("%s: sys.system cannot run: %s", run.session.id, error)
+        return False
+    if code not in (0, 1):
+        log.error("%s: sys.system: a command ended with status %d", run.session.id, code)
+    return code == 0

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""mod_utils: counting aloud, text, numbers (spec dsm.md §5.5)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+
+from di.dsm.actions.calls import to_di
+from di.dsm.arrays import flatten
+from di.dsm.engine import Run
+from di.dsm.library import Lit, Raw, Res, Var, action, condition
+from di.dsm.numbers import c_float, format_float, signed, unsigned
+from di.dsm.values import variable_name
+
+
+def count_files(number: int, left: bool) -> list[str]:
+    """Names of the recordings that say a number: tens before units (Right, English) or units before tens (Left, German)."""
+    if number <= 20:
+        return [str(number)]
+    names = []
+    for power in range(9, 1, -1):
+        quotient, number = divmod(number, 10**power)
+        if quotient:
+            names.append(str(quotient * 10**power))
+    if not number:
+        return names
+    if number <= 20 or number % 10 == 0:
+        return [*names, str(number)]
+    tens, units = f"{number // 10 * 10}", f"x{number % 10}"
+    return [*names, *((units, tens) if left else (tens, units))]
+
+
+def _counted(run: Run, text: str, left: bool) -> list[str] | None:
+    number = unsigned(text)
+    if number is None:
+        run.fail("arg", f"{text!r} is no number")
+        return None
+    run.ok()
+    return count_files(number, left)
+
+
+def _counting(side: str, left: bool) -> None:
+    """The three actions of one reading order."""
+
+    @action(f"utils.playCount{side}")
+    def play(run: Run, number: Res, base: Res = "") -> None:
+        for name in _counted(run, number, left) or ():
+            run.session.media.play_file(f"{base}{name}.wav")
+
+    def getter(name: str, suffix: str) -> Callable[..., None]:
+        @action(name)
+        def get(run: Run, number: Res, base: Res = "") -> None:
+            for index, found in enumerate(_counted(run, number, left) or ()):
+                run.vars[f"count_file[{index}]"] = f"{base}{found}{suffix}"
+
+        return get
+
+    for function in (play, getter(f"utils.getCount{side}", ".wav"), getter(f"utils.getCount{side}NoSuffix", "")):
+        globals()[f"{function.__name__}_{side}_{len(globals())}"] = function
+
+
+_counting("Right", False)
+_counting("Left", True)
+
+
+@action("utils.spell")
+def spell(run: Run, word: Res, base: Res = "") -> None:
+    """Queue one recording a character."""
+    for char in word:
+        run.session.media.play_file(f"{base}{char}.wav")
+
+
+@action("utils.getNewId")
+def get_new_id(run: Run, target: Res) -> None:
+    """A token that was never given before."""
+    run.vars[target] = run.session.hub.new_id()
+
+
+@action("utils.rand")
+def rand(run: Run, target: Res, modulus: Res = "") -> None:
+    """A random number, below the modulus when there is one. Not for secrets."""
+    value = random.randrange(2**31)
+    limit = unsigned(modulus) or 0
+    run.vars[target] = str(value % limit if limit else value)
+
+
+@action("utils.srand")
+def srand(run: Run) -> None:
+    """Python seeds itself; nothing to do."""
+
+
+def _arithmetic(run: Run, target: str, text: str, sign: int) -> None:
+    run.vars[variable_name(target)] = format_float(c_float(run.resolve(target)) + sign * c_float(text))
+
+
+@action("utils.add")
+def add(run: Run, target: Lit, value: Res) -> None:
+    """Float sum: 1 + 2 is `3.0` (Q40)."""
+    _arithmetic(run, target, value, 1)
+
+
+@action("utils.sub")
+def sub(run: Run, target: Lit, value: Res) -> None:
+    """Float difference."""
+    _arithmetic(run, target, value, -1)
+
+
+@action("utils.mul")
+def mul(run: Run, target: Lit, value: Res) -> None:
+    """Integer product."""
+    run.vars[variable_name(target)] = str((signed(run.resolve(target)) or 0) * (signed(value) or 0))
+
+
+@action("utils.int")
+def int_(run: Run, target: Var, value: Res) -> None:
+    """Integer part."""
+    number = c_float(value)
+    run.vars[target] = str(int(number)) if abs(number) < 2**63 else "0"
+
+
+@action("utils.md5")
+def md5(run: Run, target: Var, text: Res) -> None:
+    """MD5 in hex: a check sum, no protection."""
+    run.vars[target] = hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+@action("utils.replace")
+def replace(run: Run, target: Lit, rule: Lit) -> None:
+    """`search=>replacement`, all occurrences; a side that starts with `$` is resolved."""
+    search, arrow, replacement = rule.partition("=>")
+    if not (arrow and search and replacement):
+        run.fail("arg", f"{rule!r} must be search=>replacement")
+        return
+    search = run.resolve(search) if search.startswith("$") else search
+    replacement = run.resolve(replacement) if replacement.startswith("$") else replacement
+    text = run.resolve(target)
+    run.vars[variable_name(target)] = text.replace(search, replacement) if search else text
+
+
+def _store(run: Run, target: str, pieces: list[str]) -> None:
+    for index, piece in enumerate(pieces):
+        run.vars[f"{target}[{index}]"] = piece
+
+
+@action("utils.splitStringCR")
+def split_string_cr(run: Run, text: Lit, target: Lit = "") -> None:
+    """Split into lines."""
+    lines = run.resolve(text).split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    _store(run, variable_name(target or text), lines)
+
+
+@action("utils.splitString")
+def split_string(run: Run, target: Lit, delimiter: Res = "") -> None:
+    """Split at a delimiter; without one into characters."""
+    text = run.resolve(target)
+    if not text:
+        run.fail("arg", f"{target} is empty")
+        return
+    _store(run, variable_name(target), text.split(delimiter) if delimiter else list(text))
+
+
+@action("utils.decodeJson")
+def decode_json(run: Run, text: Res, prefix: Var) -> None:
+    """JSON into `prefix.key`, `prefix[i]`."""
+    try:
+        value = to_di(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        run.fail("arg", f"no JSON: {error}")
+        return
+    flatten(value, prefix, run.vars.__setitem__, null="")
+
+
+@action("utils.escapeCRLF")
+def escape_crlf(run: Run, target: Var) -> None:
+    """Line ends become the four characters `\\r\\n`."""
+    run.vars[target] = run.vars.get(target, "").replace("\r\n", "\\r\\n")
+
+
+@action("utils.unescapeCRLF")
+def unescape_crlf(run: Run, target: Var) -> None:
+    """And back."""
+    run.vars[target] = run.vars.get(target, "").replace("\\r\\n", "\r\n")
+
+
+@action("utils.playRingTone")
+def play_ring_tone(run: Run, raw: Raw) -> None:
+    """length, on, off (ms), f, f2 (Hz); empty pieces disappear, so that later ones move up."""
+    values = [0, 2000, 4000, 440, 480]
+    for index, piece in enumerate([piece.strip() for piece in raw.split(",") if piece.strip()][:5]):
+        number = signed(run.resolve(piece))
+        if number is not None:
+            values[index] = number
+    run.session.media.play_tone(*values)
+
+
+@condition("utils.isInList")
+def is_in_list(run: Run, key: Res, items: Res) -> bool:
+    """The key is one of the comma-separated items."""
+    return key in [item.strip() for item in items.split(",")]
+
+
+@condition("utils.startsWith")
+def starts_with(run: Run, text: Res, prefix: Res) -> bool:
+    """The text begins with the prefix."""
+    return text.startswith(prefix)
