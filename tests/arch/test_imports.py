@@ -41,7 +41,7 @@ def test_arrows_hold() -> None:
         ("di/core/stray.py", "import interfaces.web", "arrows point down"),
         ("di/core/stray.py", "import media.engine", "di reaches media only"),
         ("media/control/stray.py", "import media.rtp", "media.control is a leaf"),
-        ("clients/rpc/stray.py", "import di.value", "clients speak"),
+        ("clients/stray.py", "import di.value", "clients speak"),
     ],
 )
 def test_a_stray_import_is_caught(copy: Path, file: str, line: str, contract: str) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Records survive the wire between processes, whole or in pieces, and across versions."""
 
+import contextlib
 import dataclasses
 import typing
 
@@ -64,10 +65,8 @@ def test_unknown_records_do_not_end_the_stream() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_give_values_or_value_error(data: bytes) -> None:
     codec = Codec(ALL)
-    try:
+    with contextlib.suppress(ValueError):
         list(codec.feed(data))
-    except ValueError:
-        pass
 
 
 def test_what_cannot_travel_is_named() -> None:
@@ -78,5 +77,5 @@ def test_what_cannot_travel_is_named() -> None:
 @pytest.mark.parametrize("body", [[], ["CloseLeg"], 5, [7]])
 def test_a_mangled_record_is_a_value_error(body: object) -> None:
     data = msgpack.packb(msgpack.ExtType(1, msgpack.packb(body)))
-    with pytest.raises(ValueError, match="CloseLeg|a record must be"):
+    with pytest.raises(ValueError, match=r"CloseLeg|a record must be"):
         list(Codec(ALL).feed(data))
