@@ -90,7 +90,7 @@ def _clean(value: Value, depth: int) -> Value:
     if depth > MAX_DEPTH:
         return None
     if isinstance(value, str):
-        return value.encode("utf-8", "replace" if value.isascii() else "surrogatepass").decode("utf-8", "replace")
+        return _readable(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value) if int(value) in _INT64 else str(int(value))
     if isinstance(value, dict):
@@ -98,3 +98,11 @@ def _clean(value: Value, depth: int) -> Value:
     if isinstance(value, (list, tuple)):
         return [_clean(v, depth + 1) for v in value]
     return value
+
+
+def _readable(text: str) -> str:
+    """The text with U+FFFD for bytes that are no UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("utf-8")

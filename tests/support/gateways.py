@@ -153,11 +153,13 @@ async def running(access: Access | None = None, **options: Any) -> AsyncIterator
                 await outcome
 
 
-async def exchange(port: int, data: bytes, until: Callable[[bytes], bool] | None = None, limit_s: float = 20.0) -> bytes:
+async def exchange(
+    port: int, data: bytes, until: Callable[[bytes], bool] | None = None, limit_s: float = 20.0, half_close: bool = False
+) -> bytes:
     """Send bytes and return what comes back: up to `until`, else up to the end of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(data)
-    if until is None:
+    if half_close:
         writer.write_eof()
     received = b""
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):

@@ -33,7 +33,7 @@ async def test_dialogues(path: Path) -> None:
     seen = 0
     async with running() as gateways:
         for number, message, expected in dialogues(path):
-            answer = await exchange(gateways.netstring_port, netstring(message) + netstring(PING))
+            answer = await exchange(gateways.netstring_port, netstring(message) + netstring(PING), half_close=True)
             assert answer == expected, f"{path.name}:{number}"
             seen += 1
     assert seen > 5
@@ -56,7 +56,7 @@ BAD_FRAMES = {
 async def test_what_is_no_netstring_closes_the_connection(data: bytes) -> None:
     async with running() as gateways:
         assert await exchange(gateways.netstring_port, data, lambda got: False, limit_s=5) == b""
-        assert await exchange(gateways.netstring_port, netstring(PING)) == netstring(PONG)
+        assert await exchange(gateways.netstring_port, netstring(PING), half_close=True) == netstring(PONG)
 
 
 async def test_empty_frames_are_ignored_and_frames_come_in_any_pieces() -> None:

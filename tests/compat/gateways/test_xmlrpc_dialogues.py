@@ -154,3 +154,9 @@ async def test_export_di_off_and_a_module_that_is_not_loaded(caplog: pytest.LogC
         answer = await exchange(gateways.xml_port, http_post(call("di", ["<value>probe</value>", "<value>echo</value>"])))
     assert answer == reply(fault("-1", "di: unknown method name"))
     assert "nosuch is not loaded" in caplog.text
+
+
+async def test_a_client_that_closes_its_side_still_gets_the_answer_of_a_call_that_waits() -> None:
+    async with running() as gateways:
+        answer = await exchange(gateways.xml_port, http_post(call("later", ["<value>x</value>"])), half_close=True)
+    assert answer == reply(success("<value><string>x</string></value>"))
