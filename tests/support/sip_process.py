@@ -7,7 +7,9 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -31,8 +33,8 @@ class SipProcess:
         self._changed = asyncio.Event()
         self._next_media_port = 30000
         self._link: RecordLink
-        self._process: asyncio.subprocess.Process
-        self.log = ""
+        self._process: subprocess.Popen[bytes]
+        self._log_file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
 
     @classmethod
     async def start(cls, listen: Listen | None = None) -> SipProcess:
@@ -40,21 +42,18 @@ class SipProcess:
         self = cls()
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "interfaces.sip.process", "--fd", str(theirs.fileno())]
-        self._process = await asyncio.create_subprocess_exec(
-            *command, pass_fds=[theirs.fileno()], cwd=ROOT, stderr=asyncio.subprocess.PIPE
-        )
+        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT, stderr=self._log_file)  # noqa: ASYNC220
         theirs.close()
-        self._reader = asyncio.create_task(self._read_log())
         self._link = await RecordLink.open(ours, EVENTS, self._on_record, self.lost.set)
         self._link.send(Hello(VERSION, "hub", os.getpid()))
         self._link.send(listen or Listen("127.0.0.1", 0))
         await self.wait_until(lambda: len(self.events) > 0)
         return self
 
-    async def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        while line := await self._process.stderr.readline():
-            self.log += line.decode(errors="replace")
+    @property
+    def log(self) -> str:
+        """What it has written to standard error."""
+        return os.pread(self._log_file.fileno(), 1 << 20, 0).decode(errors="replace")
 
     @property
     def pid(self) -> int:
@@ -114,12 +113,10 @@ class SipProcess:
     async def exited(self) -> int:
         """Wait for its end; kills it when it does not come."""
         try:
-            async with asyncio.timeout(15):
-                status = await self._process.wait()
-        except TimeoutError:
+            status = await asyncio.to_thread(self._process.wait, 15)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            status = await self._process.wait()
-        await self._reader
+            status = self._process.wait()
         self._link.close()
         return status
 

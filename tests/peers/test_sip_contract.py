@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One suite for the real SIP process and for the fake that the hub's tests use: the same steps give the same events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+import pytest
+import pytest_asyncio
+
+from di.sip_records import (
+    Answer,
+    CallConfirmed,
+    CallEnded,
+    CallIdentified,
+    CallOffered,
+    CallProgressed,
+    Dial,
+    Hangup,
+    Listen,
+    Listening,
+    MediaNegotiated,
+    Reinvite,
+    ReplyReceived,
+    RequestReceived,
+    SendReply,
+    SendRequest,
+    Stop,
+)
+from tests.support.fake_sip import FakeSip
+from tests.support.sip_peer import UdpPeer, description
+from tests.support.sip_process import SipProcess
+
+
+class Side(Protocol):
+    """What the tests need of either."""
+
+    peer: Any
+    events: list[object]
+    port: int
+
+    def send(self, command: object) -> None: ...
+    async def wait_for(self, kind: type[Any], count: int = 1) -> list[Any]: ...
+
+
+class FakeSide:
+    def __init__(self) -> None:
+        self.events: list[object] = []
+        self.sip = FakeSip(self.events.append)
+        self.sip.send(Listen("127.0.0.1", 5060))
+        self.peer = self.sip.peer
+        self.port = 5060
+
+    def send(self, command: object) -> None:
+        self.sip.send(command)
+
+    async def wait_for(self, kind: type[Any], count: int = 1) -> list[Any]:
+        async with asyncio.timeout(5):
+            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
+                await asyncio.sleep(0)
+        return found
+
+
+class RealSide:
+    def __init__(self, process: SipProcess, peer: UdpPeer) -> None:
+        self.process, self.peer = process, peer
+        self.events = process.events
+        self.port = peer.port
+
+    def send(self, command: object) -> None:
+        self.process.send(command)
+
+    async def wait_for(self, kind: type[Any], count: int = 1) -> list[Any]:
+        return await self.process.wait_for(kind, count)
+
+
+@pytest_asyncio.fixture(params=["fake", "real"])
+async def sip(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
+    if request.param == "fake":
+        yield FakeSide()
+        return
+    process = await SipProcess.start()
+    process.on_offer = lambda offer: None
+    process.reply_code = 0
+    peer = await UdpPeer.open(process.port)
+    yield RealSide(process, peer)
+    peer.close()
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
+
+
+def kinds(sip: Side) -> list[str]:
+    return [type(event).__name__ for event in sip.events]
+
+
+async def answered(sip: Side, call: Any, number: int = 1) -> None:
+    sip.send(Answer(number, 200, "OK", (), "127.0.0.1", 30000))
+    assert await call.final() == 200
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+
+
+async def test_listening(sip: Side) -> None:
+    listening = (await sip.wait_for(Listening))[0]
+    assert [protocol for protocol, _, _ in listening.transports] == ["udp", "tcp"]
+
+
+async def test_answered_and_hung_up_by_the_caller(sip: Side) -> None:
+    call = sip.peer.invite("room1")
+    offer = (await sip.wait_for(CallOffered))[0]
+    assert offer.call == 1 and offer.request_uri.startswith("sip:room1@") and offer.has_offer
+    assert (offer.remote_media_ip, offer.remote_media_port) == ("127.0.0.1", 40000) and offer.remote_tag
+    await answered(sip, call)
+    assert await call.bye() == 200
+    ended = (await sip.wait_for(CallEnded))[0]
+    assert (ended.call, ended.code, ended.by) == (1, 200, "remote")
+    assert kinds(sip) == ["Listening", "CallOffered", "CallIdentified", "MediaNegotiated", "CallConfirmed", "CallEnded"]
+
+
+async def test_hung_up_by_the_hub(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Hangup(1))
+    await call.taken_off()
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(200, "local")]
+
+
+@pytest.mark.parametrize("hang_up", [False, True])
+async def test_refused(sip: Side, hang_up: bool) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    sip.send(Hangup(1, 404, "Not Found") if hang_up else Answer(1, 404, "Not Found"))
+    assert await call.final() == 404
+    assert [(e.code, e.reason, e.by) for e in await sip.wait_for(CallEnded)] == [(404, "Not Found", "local")]
+    assert "CallConfirmed" not in kinds(sip) and "MediaNegotiated" not in kinds(sip)
+
+
+async def test_ringing_without_media_then_cancelled(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    sip.send(Answer(1, 180, "Ringing"))
+    await call.next(180)
+    call.cancel()
+    await call.next(487)
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(487, "cancel")]
+    assert kinds(sip) == ["Listening", "CallOffered", "CallIdentified", "CallEnded"]
+
+
+async def test_early_media_is_negotiated_once(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    sip.send(Answer(1, 183, "Session Progress", (), "127.0.0.1", 30000))
+    await call.next(183)
+    await answered(sip, call)
+    assert kinds(sip) == ["Listening", "CallOffered", "CallIdentified", "MediaNegotiated", "CallConfirmed"]
+
+
+async def test_delayed_offer_is_negotiated_by_the_ack(sip: Side) -> None:
+    call = sip.peer.invite(offer=False)
+    offer = (await sip.wait_for(CallOffered))[0]
+    assert not offer.has_offer and offer.remote_media_port == 0
+    sip.send(Answer(1, 200, "OK", (), "127.0.0.1", 30000))
+    assert await call.final() == 200
+    assert "MediaNegotiated" not in kinds(sip)
+    call.ack(description(40000))
+    media = (await sip.wait_for(MediaNegotiated))[0]
+    await sip.wait_for(CallConfirmed)
+    assert (media.remote_port, media.codec, media.send, media.receive) == (40000, "PCMU", True, True)
+    assert kinds(sip)[-2:] == ["MediaNegotiated", "CallConfirmed"]
+
+
+@pytest.mark.parametrize(
+    ("direction", "ours"), [("sendonly", (False, True)), ("recvonly", (True, False)), ("inactive", (False, False))]
+)
+async def test_held_by_the_caller(sip: Side, direction: str, ours: tuple[bool, bool]) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    assert await call.reoffer(direction) == 200
+    assert await call.reoffer("sendrecv") == 200
+    media = await sip.wait_for(MediaNegotiated, 3)
+    assert [(m.send, m.receive) for m in media] == [(True, True), ours, (True, True)]
+
+
+async def test_request_inside_waits_for_the_hub(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    waiting = asyncio.ensure_future(call.request("INFO", "application/dtmf-relay", "Signal=5\r\nDuration=100\r\n"))
+    request = (await sip.wait_for(RequestReceived))[0]
+    assert (request.method, request.content_type, request.reply_wanted) == ("INFO", "application/dtmf-relay", True)
+    assert request.body == b"Signal=5\r\nDuration=100\r\n" and not waiting.done()
+    sip.send(SendReply(1, request.token, 415, "Unsupported Media Type"))
+    assert await waiting == 415
+
+
+async def test_dialled_answered_and_hung_up(sip: Side) -> None:
+    target = f"sip:them@127.0.0.1:{sip.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await sip.peer.take_invite()
+    call.ring()
+    assert [p.code for p in await sip.wait_for(CallProgressed)] == [180]
+    await call.accept()
+    await sip.wait_for(CallConfirmed)
+    sip.send(Hangup(2))
+    await call.taken_off()
+    assert [(e.call, e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(2, 200, "local")]
+    progress = ["CallIdentified", "CallIdentified", "CallProgressed"]
+    assert kinds(sip)[1:] == [*progress, "MediaNegotiated", "CallConfirmed", "CallEnded"]
+    known = sip.events[1]
+    assert isinstance(known, CallIdentified) and known.local_tag and not known.remote_tag
+
+
+async def test_dialled_and_refused(sip: Side) -> None:
+    target = f"sip:them@127.0.0.1:{sip.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    await (await sip.peer.take_invite()).refuse(486)
+    assert [(e.call, e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(2, 486, "remote")]
+
+
+async def test_dialled_and_cancelled(sip: Side) -> None:
+    target = f"sip:them@127.0.0.1:{sip.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await sip.peer.take_invite()
+    call.ring()
+    await sip.wait_for(CallProgressed)
+    sip.send(Hangup(2, 487, "Changed"))
+    await call.cancelled()
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(487, "local")]
+
+
+async def test_request_sent_and_answered(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(SendRequest(1, "MESSAGE", 9, (), "text/plain", b"hello"))
+    await call.answer_request("MESSAGE", 202)
+    assert [(r.call, r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(1, 9, 202)]
+
+
+async def test_commands_for_calls_that_are_over_do_nothing(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    sip.send(Answer(1, 603, "Decline"))
+    assert await call.final() == 603
+    before = len(await sip.wait_for(CallEnded))
+    for command in (Answer(1, 200), Hangup(1), Reinvite(1), SendRequest(1, "INFO"), SendReply(1, 5, 200), Hangup(99)):
+        sip.send(command)
+    again = sip.peer.invite()
+    await sip.wait_for(CallOffered, 2)
+    sip.send(Answer(3, 486, "Busy Here"))
+    assert await again.final() == 486
+    assert len(await sip.wait_for(CallEnded)) == before + 1
+
+
+async def test_stop_ends_every_call(sip: Side) -> None:
+    first, second = sip.peer.invite(), sip.peer.invite()
+    await sip.wait_for(CallOffered, 2)
+    await answered(sip, first)
+    sip.send(Stop(0))
+    await first.taken_off()
+    assert await second.final() == 503
+    assert {(e.call, e.by) for e in await sip.wait_for(CallEnded, 2)} == {(1, "local"), (3, "local")}

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A SIP phone of a few hundred bytes: UDP, one dialog a call, every step taken by the test.
+
+The contract tests use it against the real SIP process; `fake_sip.FakeSip` offers the same steps in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import cast
+
+from interfaces.sip.message import Message, parse, tag_of, uri_of
+
+_NUMBERS = itertools.count(1)
+
+
+def description(port: int, direction: str = "sendrecv", codec: str = "PCMU/8000", payload_type: int = 0) -> str:
+    """An offer or answer with one audio stream and telephone-event 101."""
+    return (
+        "v=0\r\no=peer 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP {payload_type} 101\r\na=rtpmap:{payload_type} {codec}\r\n"
+        f"a=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+    )
+
+
+class PeerCall:
+    """One dialog, ours (`invite`) or theirs (`take_invite`)."""
+
+    def __init__(self, peer: UdpPeer, call_id: str, user: str) -> None:
+        self.peer, self.call_id = peer, call_id
+        self.user = user
+        self.messages: asyncio.Queue[Message] = asyncio.Queue()
+        self.local = f"<sip:peer@127.0.0.1>;tag=p{next(_NUMBERS)}"
+        self.remote = f"<sip:{user}@127.0.0.1>"
+        self.target = f"sip:{user}@127.0.0.1:{peer.server_port}"
+        self.cseq = 0
+        self.branch = ""
+        self.invite_message: Message | None = None
+        self.seen: list[Message] = []
+
+    async def next(self, *wanted: int | str, patience_s: float = 10.0) -> Message:
+        """The next message that has one of these codes or methods; others are passed over (kept in `seen`)."""
+        async with asyncio.timeout(patience_s):
+            while True:
+                message = await self.messages.get()
+                self.seen.append(message)
+                if (message.code or message.method) in wanted:
+                    tag = tag_of(message.header("To"))
+                    if message.code and tag and self.cseq:
+                        self.remote = message.header("To")
+                    if message.code and message.header("Contact"):
+                        self.target = uri_of(message.header("Contact"))
+                    return message
+
+    async def final(self) -> int:
+        """The code of the final reply."""
+        return (await self.next(*range(200, 700))).code
+
+    def send_request(self, method: str, body: str = "", kind: str = "application/sdp", cseq: int = 0, branch: str = "") -> None:
+        """Send a request of this dialog."""
+        if not cseq:
+            self.cseq += 1
+        branch = branch or f"z9hG4bK-p{next(_NUMBERS)}"
+        if method == "INVITE":
+            self.branch = branch
+        head = (
+            f"{method} {self.target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self.peer.port};branch={branch}\r\n"
+            f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n"
+            f"Max-Forwards: 70\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n"
+        )
+        self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}")
+
+    def reply(self, request: Message, code: int, body: str = "") -> None:
+        """Answer a request of the other side."""
+        to = request.header("To")
+        to = to if tag_of(to) else f"{to};{self.local.partition(';')[2]}"
+        vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
+        head = (
+            f"SIP/2.0 {code} Reply\r\n{vias}From: {request.header('From')}\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\n"
+            f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n"
+        )
+        self.peer.send(
+            head + ("Content-Type: application/sdp\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}"
+        )
+
+    # the steps that contract tests take
+    def ack(self, body: str = "") -> None:
+        """Acknowledge a 2xx."""
+        self.send_request("ACK", body, cseq=self.cseq)
+
+    def cancel(self) -> None:
+        """Take an unanswered INVITE back."""
+        self.send_request("CANCEL", cseq=self.cseq, branch=self.branch)
+
+    async def bye(self) -> int:
+        """Hang up; the reply's code."""
+        return await self.request("BYE")
+
+    async def request(self, method: str, kind: str = "text/plain", body: str = "") -> int:
+        """Send a request inside and wait for its reply."""
+        self.send_request(method, body, kind)
+        return await self.final()
+
+    async def reoffer(self, direction: str) -> int:
+        """re-INVITE with a direction, acknowledged when accepted."""
+        self.send_request("INVITE", description(40000, direction))
+        code = await self.final()
+        if code < 300:
+            self.ack()
+        return code
+
+    async def taken_off(self) -> None:
+        """Wait for the other side's BYE and confirm it."""
+        self.reply(await self.next("BYE"), 200)
+
+    async def accept(self) -> None:
+        """Answer the INVITE that came (`take_invite`) with 200 and SDP, and wait for the ACK."""
+        assert self.invite_message is not None
+        self.reply(self.invite_message, 200, description(40000))
+        await self.next("ACK")
+
+    async def refuse(self, code: int) -> None:
+        """Refuse the INVITE that came."""
+        assert self.invite_message is not None
+        self.reply(self.invite_message, code)
+        await self.next("ACK")
+
+    def ring(self) -> None:
+        """180."""
+        assert self.invite_message is not None
+        self.reply(self.invite_message, 180)
+
+    async def cancelled(self) -> None:
+        """Wait for CANCEL, confirm it, end the INVITE with 487."""
+        assert self.invite_message is not None
+        self.reply(await self.next("CANCEL"), 200)
+        self.reply(self.invite_message, 487)
+        await self.next("ACK")
+
+    async def answer_request(self, method: str, code: int) -> None:
+        """Wait for a request inside and answer it."""
+        self.reply(await self.next(method), code)
+
+
+class UdpPeer(asyncio.DatagramProtocol):
+    """A phone's socket: sorts messages by Call-ID."""
+
+    def __init__(self) -> None:
+        self.server_port = 0
+        self.calls: dict[str, PeerCall] = {}
+        self.incoming: asyncio.Queue[PeerCall] = asyncio.Queue()
+        self._transport: asyncio.DatagramTransport
+
+    @classmethod
+    async def open(cls, server_port: int) -> UdpPeer:
+        """Bind a free port; talk to the server at `server_port`."""
+        loop = asyncio.get_running_loop()
+        _, self = await loop.create_datagram_endpoint(cls, ("127.0.0.1", 0))
+        self.server_port = server_port
+        return self
+
+    @property
+    def port(self) -> int:
+        """Our own port."""
+        return int(self._transport.get_extra_info("sockname")[1])
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        message = parse(data.decode("utf-8", "surrogateescape"))
+        call_id = message.header("Call-ID")
+        call = self.calls.get(call_id)
+        if call is None:
+            if message.method != "INVITE":
+                return
+            call = self.calls[call_id] = PeerCall(self, call_id, "server")
+            call.remote, call.invite_message = message.header("From"), message
+            call.target = uri_of(message.header("Contact"))
+            self.incoming.put_nowait(call)
+            return
+        call.messages.put_nowait(message)
+
+    def send(self, text: str) -> None:
+        """Send a message to the server."""
+        self._transport.sendto(text.encode("utf-8", "surrogateescape"), ("127.0.0.1", self.server_port))
+
+    def invite(self, user: str = "test", offer: bool = True) -> PeerCall:
+        """Place a call."""
+        call = PeerCall(self, f"call{next(_NUMBERS)}@peer", user)
+        self.calls[call.call_id] = call
+        call.send_request("INVITE", description(40000) if offer else "")
+        return call
+
+    async def take_invite(self) -> PeerCall:
+        """The next call that the server places."""
+        async with asyncio.timeout(10):
+            return await self.incoming.get()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._transport.close()
