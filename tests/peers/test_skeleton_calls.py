@@ -246,11 +246,13 @@ def test_kill_9_of_a_process_ends_its_calls_and_the_next_one_works(tmp_path: Pat
         if role == "media":
             assert sipp.wait().successful == 1, "the caller gets a BYE"
         sipp.stop()
-        peer.forget()
-        result = in_background(Sipp("call", own.sip_port, user="announce", hold_ms=4000, media_port_base=peer.port).wait)
+        group.peers.remove(peer)
+        peer.close()
+        fresh = group.peer(tone_hz=500)
+        result = in_background(Sipp("call", own.sip_port, user="announce", hold_ms=4000, media_port_base=fresh.port).wait)
         find_remote(group)
         group.run_ms(2000)
-        assert tones.heard(peer.heard(), ANNOUNCE_HZ) == set(ANNOUNCE_HZ)
+        assert tones.heard(fresh.heard(), ANNOUNCE_HZ) == set(ANNOUNCE_HZ)
         assert result().successful == 1
 
 
