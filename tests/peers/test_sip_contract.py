@@ -57,10 +57,11 @@ class FakeSide:
         self.sip.send(command)
 
     async def wait_for(self, kind: type[Any], count: int = 1) -> list[Any]:
-        async with asyncio.timeout(5):
-            while len(found := [event for event in self.events if isinstance(event, kind)]) < count:
-                await asyncio.sleep(0)
-        return found
+        for _ in range(100):  # the fake is synchronous but for what the test itself started
+            if len(found := [event for event in self.events if isinstance(event, kind)]) >= count:
+                return found
+            await asyncio.sleep(0)
+        raise AssertionError(f"{count} times {kind.__name__} did not come: {self.events}")
 
 
 class RealSide:
