@@ -39,7 +39,10 @@ SEQUENCE_STEP = 5
 SIGNALLED_ONLY = 1
 """Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""
 
-LONGEST_DELAY_MS = 200
+PLAYOUT_DELAY_MS = {"adaptive": 200, "adaptive_jb": 1000, "simple": 400}
+"""Hard bound of each kind of playout buffer (spec core.md §9.3). The ring is twice as long."""
+
+FIXED_DELAY_MS = 60
 
 
 def remote_of(name: bytes) -> Remote:
@@ -144,9 +147,7 @@ class Connections:
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
         state["sample_bytes"] = codec.sample_bytes
         state["silence_byte"] = codec.encode(np.zeros(1, np.int16))[0]
-        state["max_delay_samples"] = codec.rate_hz * LONGEST_DELAY_MS // 1000
-        if not state["delay_samples"]:
-            state["delay_samples"] = frame_samples
+        self.apply_playout(leg)
         state["payload_type_send"] = command.payload_type_send & 127
         state["payload_type_receive"] = command.payload_type_receive & 127
         state["payload_type_digits"] = command.dtmf_receive if 0 <= command.dtmf_receive < 128 else NO_DIGITS
@@ -163,6 +164,18 @@ class Connections:
         state["running"] = audio.attached_output
         state["sending"] = connection.send and not audio.send_muted
         state["receiving"] = connection.receive and not audio.receive_off
+
+    def apply_playout(self, leg: Leg) -> None:
+        """Set bound and start of a leg's playout buffer."""
+        state, codec = self._legs.rows[leg.row], leg.codec
+        if codec is None:
+            return
+        state["max_delay_samples"] = codec.rate_hz * PLAYOUT_DELAY_MS[leg.playout] // 1000
+        state["fixed"] = leg.playout == "simple"
+        if state["fixed"]:
+            state["delay_samples"] = codec.rate_hz * FIXED_DELAY_MS // 1000
+        elif not state["delay_samples"]:
+            state["delay_samples"] = codec.rate_hz * FRAME_MS // 1000
 
     def locked(self, leg: Leg) -> None:
         """The first packet came from the signalled address."""

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""RFC 4733 key presses of all legs: notes in, DigitPressed out."""
+"""RFC 4733 key presses of all legs: notes in, DigitPressed out; SendDigit in, event packets out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from media.control.records import DigitPressed
 from media.engine.leg import Leg
+from media.engine.leg_table import HEADER_BYTES, LegTable
 from media.rtp.telephone_event import Press
 
 
@@ -17,6 +20,7 @@ class Digits:
     def __init__(self, emit: Callable[[object], None]) -> None:
         self._emit = emit
         self._busy: dict[int, Leg] = {}
+        self._sending: dict[int, Leg] = {}
 
     def handle(self, leg: Leg, note: Any, now_ns: int) -> None:
         """Take one NOTE_DIGIT."""
@@ -43,6 +47,31 @@ class Digits:
     def close(self, leg: Leg) -> None:
         """Forget a leg."""
         self._busy.pop(leg.number, None)
+        self._sending.pop(leg.number, None)
+
+    def send(self, leg: Leg, event: int, duration_ms: int) -> None:
+        """Queue a press for sending. Raises ValueError for an event that is no key."""
+        leg.press_sender.press(event, duration_ms)
+        self._sending[leg.number] = leg
+
+    def replace_audio(self, table: LegTable) -> None:
+        """Put event packets in the place of this tick's audio of legs that send a press (RFC 4733 §2.5.1)."""
+        for leg in list(self._sending.values()):
+            row = table.rows[leg.row]
+            kind = leg.connection.dtmf_send if leg.connection is not None else -1
+            if not row["due"] or not 0 <= kind < 128:
+                continue
+            packet = leg.press_sender.next_packet()
+            if packet is not None:
+                if packet.first:
+                    leg.press_ts = (int(row["ts_out"]) - int(row["frame_samples"])) & 0xFFFFFFFF
+                wire = table.packets[leg.row]
+                wire[1] = kind | (0x80 if packet.first else 0)
+                wire[4:8] = np.frombuffer(leg.press_ts.to_bytes(4, "big"), np.uint8)
+                wire[HEADER_BYTES : HEADER_BYTES + len(packet.payload)] = np.frombuffer(packet.payload, np.uint8)
+                row["packet_bytes"] = HEADER_BYTES + len(packet.payload)
+            if leg.press_sender.idle:
+                del self._sending[leg.number]
 
     def _report(self, leg: Leg, presses: list[Press]) -> None:
         for press in presses:

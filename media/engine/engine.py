@@ -22,7 +22,7 @@ import numpy as np
 from media.codecs import g711
 from media.control import records
 from media.engine import receive, render
-from media.engine.connections import Connections
+from media.engine.connections import PLAYOUT_DELAY_MS, Connections
 from media.engine.digits import Digits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
@@ -49,17 +49,22 @@ class Engine:
     """All legs of one media process.
 
     `bind(ipv6, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken.
+    `epoch_offset_ns`: what makes wall-clock time of the engine's clock, for RTCP.
     """
 
-    def __init__(self, options: EngineOptions, bind: Callable[[bool, int], int | None], random: Random) -> None:
+    def __init__(
+        self, options: EngineOptions, bind: Callable[[bool, int], int | None], random: Random, epoch_offset_ns: int = 0
+    ) -> None:
+        self.epoch_offset_ns = epoch_offset_ns
+        self.canonical_name = np.frombuffer(f"{random.getrandbits(64):016x}".encode(), np.uint8)
         self.legs = LegTable()
         self.counters = np.zeros(len(receive.COUNTERS), np.int64)
         self.notes, self.note_count = receive.empty_notes()
         self._events: list[object] = []
-        self._by_number: dict[int, Leg] = {}
+        self.by_number: dict[int, Leg] = {}
         self._by_row: dict[int, Leg] = {}
         self.connections = Connections(options, bind, random, self.legs, self._emit)
-        self.players = Players(self.legs, self._by_number, self._emit)
+        self.players = Players(self.legs, self.by_number, self._emit)
         self._digits = Digits(self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
@@ -73,6 +78,8 @@ class Engine:
             records.SetLegAudio: self._set_audio,
             records.SetRtpTimeout: self._set_timeout,
             records.SetDigitDetection: self._set_detection,
+            records.SendDigit: self._send_digit,
+            records.SetPlayout: self._set_playout,
             records.QueryStatistics: self._query,
         }
 
@@ -102,12 +109,12 @@ class Engine:
         self._events.append(event)
 
     def _open_leg(self, command: records.OpenLeg, now_ns: int) -> None:
-        if command.leg in self._by_number:
+        if command.leg in self.by_number:
             self._emit(records.LegFailed(command.leg, f"leg {command.leg} exists already"))
             return
         leg = self.connections.open(command, now_ns)
         if leg is not None:
-            self._by_number[leg.number] = self._by_row[leg.row] = leg
+            self.by_number[leg.number] = self._by_row[leg.row] = leg
 
     def _connect_leg(self, command: records.ConnectLeg, now_ns: int) -> None:
         leg = self._known(command.leg)
@@ -115,12 +122,12 @@ class Engine:
             self.players.codec_set(leg)
 
     def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
-        leg = self._by_number.get(command.leg)
+        leg = self.by_number.get(command.leg)
         if leg is not None:
             self.players.close(leg)
             self._digits.close(leg)
             self.connections.close(leg, now_ns)
-            del self._by_number[leg.number], self._by_row[leg.row]
+            del self.by_number[leg.number], self._by_row[leg.row]
 
     def _enqueue(self, command: records.Enqueue, now_ns: int) -> None:
         leg = self._known(command.leg)
@@ -152,6 +159,18 @@ class Engine:
         if leg is not None and command.telephone_event is not None:
             self.legs.rows[leg.row]["report_digits"] = command.telephone_event
 
+    def _send_digit(self, command: records.SendDigit, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self._digits.send(leg, command.event, command.duration_ms)
+
+    def _set_playout(self, command: records.SetPlayout, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            leg.playout = command.kind if command.kind in PLAYOUT_DELAY_MS else "adaptive"
+            self.connections.apply_playout(leg)
+            self.players.set_listened(leg)
+
     def _query(self, command: records.QueryStatistics, now_ns: int) -> None:
         if command.leg == 0:
             counters = self.statistics()
@@ -162,7 +181,7 @@ class Engine:
 
     def _known(self, number: int) -> Leg | None:
         """A command may cross the LegDropped or come after a CloseLeg: then it has no effect."""
-        return self._by_number.get(number)
+        return self.by_number.get(number)
 
     # -------------------------------------------------------------------------------------------------------------- ticks
     def tick(self, now_ns: int) -> None:
@@ -181,6 +200,7 @@ class Engine:
         render.mix_rooms(legs.rows, legs.frames, legs.packets, members, starts, total, own, encode)
         render.fill_others(legs.rows, legs.frames, legs.packets, own, encode, self._ended, self._ended_count)
         render.finish(legs.rows, legs.packets)
+        self._digits.replace_audio(legs)
         for row in self._ended[: int(self._ended_count[0])].tolist():
             self.players.item_ended(self._by_row[row])
 
@@ -233,6 +253,10 @@ class Engine:
                  "frames_concealed", "resyncs", "locked", "delay_samples")  # fmt: skip
         counters: dict[str, float] = {name: int(row[name]) for name in names}
         counters["jitter_us"] = int(row["jitter_q4"]) * 1_000_000 // (16 * max(int(row["clock_hz"]), 1))
+        if row["ssrc_seen_ns"]:
+            counters["peer_lost_percent"] = int(row["peer_lost_q8"]) * 100 / 256
+            counters["peer_jitter_us"] = int(row["peer_jitter"]) * 1_000_000 // max(int(row["clock_hz"]), 1)
+            counters["round_trip_us"] = int(row["round_trip_us"])
         expected = int(row["sequence_max"]) + (int(row["sequence_cycles"]) << 16) - int(row["sequence_base"]) + 1
         counters["packets_lost"] = max(expected - int(row["packets_received"]), 0) if row["started"] else 0
         return counters

@@ -9,7 +9,7 @@ from media.codecs.codec import Codec
 from media.control.records import ConnectLeg, SetLegAudio
 from media.engine.playlist import Playlist
 from media.engine.ports import Port, Remote
-from media.rtp.telephone_event import PressReceiver
+from media.rtp.telephone_event import PressReceiver, PressSender
 
 
 @dataclass(slots=True)
@@ -58,5 +58,8 @@ class Leg:
     playlist: Playlist = field(default_factory=Playlist)
     audio: AudioSettings = field(default_factory=AudioSettings)
     presses: PressReceiver = field(default_factory=PressReceiver)
+    press_sender: PressSender = field(default_factory=PressSender)
+    press_ts: int = 0
     candidate: Candidate | None = None
+    playout: str = "adaptive"
     bridged_to: int = 0  # number of the leg that the current item bridges to

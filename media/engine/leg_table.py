@@ -44,6 +44,7 @@ LEG = np.dtype(
         ("silence_byte", "u1"),
         ("due", "u1"),  # this tick has a packet for it
         ("running", "u1"),  # connected and attached: its playlist moves on
+        ("fixed", "u1"),  # playout never adapts (SetPlayout simple)
         ("missing_in_row", "u1"),  # frames concealed since audio last came
         ("socket", "i4"),
         ("frame_samples", "i4"),
@@ -85,6 +86,18 @@ LEG = np.dtype(
         ("bytes_sent", "i8"),
         ("timeout_ns", "i8"),
         ("timed_out", "u1"),
+        ("packet_bytes", "i4"),  # of this tick's packet
+        ("adjust_samples", "i4"),  # samples still to be left out (> 0) or put in (< 0), one a frame
+        ("energy", "f4"),  # mean square of what the leg says, smoothed; full scale 1
+        ("loss_run", "i4"),  # phase of the concealment
+        # RTCP
+        ("ssrc_seen_ntp", "u4"),  # middle of the NTP time of the last sender report
+        ("ssrc_seen_ns", "i8"),  # when that came
+        ("expected_prior", "u4"),
+        ("received_prior", "u4"),
+        ("round_trip_us", "i8"),  # -1: unknown
+        ("peer_lost_q8", "i4"),  # fraction that the peer lost, of 256; -1: unknown
+        ("peer_jitter", "i4"),
         ("name", "u1", 28),  # struct sockaddr of the destination
         ("name_bytes", "i4"),
     ],

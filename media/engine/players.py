@@ -19,19 +19,19 @@ from media.engine.playlist import ENDLESS, Entry
 from media.engine.rooms import Rooms
 from media.engine.sources import FileWanted, StoredAudio, tone_audio
 
-RING_MS = 512
-"""Length of a leg's playout ring: more than the longest delay and the longest packet together."""
+RING_OVER_DELAY_MS = 312
+"""How much longer than the longest delay a leg's playout ring is: room for the longest packet and for one that comes early."""
 
 KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge")
 
 
 class Players:
-    """The playlists of all legs. `legs_by_number` is the engine's and only read."""
+    """The playlists of all legs. `legsby_number` is the engine's and only read."""
 
-    def __init__(self, table: LegTable, legs_by_number: dict[int, Leg], emit: Callable[[object], None]) -> None:
+    def __init__(self, table: LegTable, legsby_number: dict[int, Leg], emit: Callable[[object], None]) -> None:
         self.rooms = Rooms()
         self._table = table
-        self._legs = legs_by_number
+        self._legs = legsby_number
         self._emit = emit
         self._wanted: list[FileWanted] = []
         self._waiting: dict[int, tuple[Leg, Entry]] = {}
@@ -203,7 +203,7 @@ class Players:
         listened = bool(self.rooms.room_of(leg.row)) or row["source"] == SOURCE_ECHO or bridged
         listened = listened and leg.codec is not None
         if listened and leg.codec is not None:
-            samples = leg.codec.rate_hz * RING_MS // 1000
+            samples = int(row["max_delay_samples"]) + leg.codec.rate_hz * RING_OVER_DELAY_MS // 1000
             if not row["listened"] or row["ring_samples"] < samples:
                 self._table.set_ring(leg.row, samples)
                 row["primed"] = 0

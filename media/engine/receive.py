@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from media.codecs.codec import LAW_A, LAW_MU
 from media.dsp.kernel import inline_kernel, kernel, samples_at
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
+from media.rtp.rtcp import read_compound
 
 NOTE_CANDIDATE = 1
 NOTE_DIGIT = 2
@@ -60,6 +61,7 @@ COUNTERS = (
     "notes_lost",
     "bytes_received",
     "packets_candidate",
+    "rtcp_understood",
 )
 (
     RECEIVED,
@@ -74,6 +76,7 @@ COUNTERS = (
     NOTES_LOST,
     BYTES,
     CANDIDATE,
+    REPORTS,
 ) = range(len(COUNTERS))
 
 MARGIN_WINDOW = 128
@@ -172,7 +175,14 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
         leg.play_ts = np.uint32(ts) - np.uint32(leg.delay_samples)
         leg.margin_count = 0
         leg.late_in_row = 0
-        return int(leg.delay_samples)
+        return np.int64(leg.delay_samples)
+    if margin > leg.max_delay_samples:  # the hard bound
+        leg.play_ts += np.uint32(margin - leg.max_delay_samples)
+        margin = np.int64(leg.max_delay_samples)
+    if leg.fixed:
+        leg.packets_late += margin < 0
+        counters[LATE] += margin < 0
+        return margin
     if margin < 0:
         leg.packets_late += 1
         counters[LATE] += 1
@@ -185,19 +195,38 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
             leg.play_ts -= np.uint32(step)
             margin += step
         leg.margin_count = 0
-        return int(margin)
+        return margin
     leg.late_in_row = 0
     if leg.margin_count == 0 or margin < leg.margin_min:
         leg.margin_min = margin
     leg.margin_count += 1
     if leg.margin_count >= MARGIN_WINDOW:
-        surplus = np.int64(leg.margin_min) - np.int64(leg.frame_samples)
-        if surplus >= leg.frame_samples // 2:
-            leg.play_ts += np.uint32(surplus)
-            leg.delay_samples = max(leg.frame_samples, leg.delay_samples - np.int32(surplus))
-            margin -= surplus
+        steer_playout(leg)
         leg.margin_count = 0
-    return int(margin)
+    return margin
+
+
+@inline_kernel
+def steer_playout(leg: Any) -> None:
+    """At the end of a window: bring the smallest margin back to between a quarter and one and a half frames.
+
+    A small difference (the two clocks are never equal) is worked off a sample a frame; a large one, left over from a burst of
+    jitter,
+    at once.
+    """
+    frame = np.int64(leg.frame_samples)
+    margin = np.int64(leg.margin_min)
+    if margin > 4 * frame:
+        leg.play_ts += np.uint32(margin - frame)
+        leg.adjust_samples = 0
+        leg.delay_samples = frame
+    elif margin > frame + frame // 2:
+        leg.adjust_samples = min(margin - frame, MARGIN_WINDOW // 2)
+        leg.delay_samples = max(frame, np.int64(leg.delay_samples) - np.int64(leg.adjust_samples))
+    elif margin < frame // 4:
+        leg.adjust_samples = -(frame // 4)
+    else:
+        leg.adjust_samples = 0
 
 
 @inline_kernel
@@ -354,6 +383,44 @@ def receive_packet(
         accept_audio(leg, packet, first, end, np.int64(ts), counters)
 
 
+@inline_kernel
+def is_rtcp(packet: Any, length: Any) -> Any:
+    """Tell RTCP from RTP that comes to the same port (RFC 5761 §4)."""
+    return length >= 8 and packet[0] >> 6 == 2 and 192 <= packet[1] <= 223
+
+
+@inline_kernel
+def accept_report(legs: Any, table: Any, found: Any, packet: Any, length: Any, now_ns: Any, epoch_ns: Any, counters: Any) -> None:
+    """Take a compound for the leg of an address's entry; from any other address it is only counted."""
+    counters[RTCP] += 1
+    if found >= 0 and table[found].row >= 0 and legs[table[found].row].locked and table[found].expires_ns == 0:
+        counters[REPORTS] += read_compound(legs[table[found].row], packet, length, now_ns, epoch_ns)
+
+
+@kernel
+def receive_reports(
+    legs: Any,
+    table: Any,
+    socket: Any,
+    datagrams: Any,
+    lengths: Any,
+    names: Any,
+    count: Any,
+    now_ns: Any,
+    epoch_ns: Any,
+    counters: Any,
+) -> None:
+    """Take datagrams that came to the RTCP port beside an RTP socket; a peer's RTCP comes from one port above its RTP."""
+    for index in range(count):
+        length = np.int64(lengths[index])
+        if not is_rtcp(datagrams[index], length):
+            counters[MALFORMED] += 1
+            continue
+        high, low, tail = name_key(names[index], socket)
+        found = find(table, high, low, tail - np.uint64(1))
+        accept_report(legs, table, found, datagrams[index], length, now_ns, epoch_ns, counters)
+
+
 @kernel
 def receive_batch(
     legs: Any,
@@ -365,6 +432,7 @@ def receive_batch(
     names: Any,
     count: Any,
     now_ns: Any,
+    epoch_ns: Any,
     counters: Any,
     notes: Any,
     note_count: Any,
@@ -372,9 +440,9 @@ def receive_batch(
     """Take `count` datagrams that came to one socket into the leg table.
 
     `legs`: LEG (n,), written · `table`: ENTRY (m,) · `waiting`: int32 (sockets,), row that holds the socket's latch slot or -1 ·
-    `datagrams`: uint8 (≥ count, most bytes) · `lengths`: int32 (≥ count,) · `names`: uint8 (≥ count, 28) · `decode`: int16 (2,
-    256) ·
-    `counters`: int64 (len(COUNTERS),), added to · `notes`: NOTE (most,) from `note_count[0]` on. Any bytes are taken without
+    `datagrams`: uint8 (≥ count, most bytes) · `lengths`: int32 (≥ count,) · `names`: uint8 (≥ count, 28) ·
+    `now_ns`: the engine's clock, `epoch_ns`: wall clock · `counters`: int64 (len(COUNTERS),), added to · `notes`: NOTE (most,)
+    from `note_count[0]` on. Any bytes are taken without
     error.
     """
     for index in range(count):
@@ -382,8 +450,9 @@ def receive_batch(
         length = np.int64(lengths[index])
         counters[RECEIVED] += 1
         counters[BYTES] += length
-        if length >= 8 and packet[0] >> 6 == 2 and 192 <= packet[1] <= 223:  # RFC 5761 §4
-            counters[RTCP] += 1
+        if is_rtcp(packet, length):
+            high, low, tail = name_key(names[index], socket)
+            accept_report(legs, table, find(table, high, low, tail), packet, length, now_ns, epoch_ns, counters)
             continue
         first, end = payload_bounds(packet, length)
         if end == 0:

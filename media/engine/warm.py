@@ -33,11 +33,16 @@ def warm() -> None:
         engine.connections.addresses.entries,
         engine.connections.waiting,
         0,
+        0,
         engine.counters,
         engine.notes,
         engine.note_count,
     )
-    batch.discard(files, 1, batches.messages_in)
+    rows, entries = engine.legs.rows, engine.connections.addresses.entries
+    buffers = (batches.messages_in, batches.datagrams, batches.lengths, batches.names)
+    batch.drain_reports(files, 1, *buffers, rows, entries, 0, 0, engine.counters)
+    report = (batches.report_message, batches.report_iovec, batches.report, batches.report_address)
+    batch.send_reports(files, rows, 0, 250, *report, 0, 0, engine.canonical_name)
     engine.tick(20_000_000)
     batch.flush(files, 1, engine.legs.rows, engine.legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds)
     engine.connections.addresses.grow(0)

@@ -15,8 +15,9 @@ from numba import types
 
 from media.dsp.kernel import kernel
 from media.engine.addresses import NAME_BYTES
-from media.engine.leg_table import HEADER_BYTES, LEG
-from media.engine.receive import receive_batch
+from media.engine.leg_table import LEG
+from media.engine.receive import receive_batch, receive_reports
+from media.rtp.rtcp import REPORT_BYTES, write_report
 
 MESSAGE = np.dtype(
     {
@@ -58,6 +59,7 @@ def drain(
     table: Any,
     waiting: Any,
     now_ns: Any,
+    epoch_ns: Any,
     counters: Any,
     notes: Any,
     note_count: Any,
@@ -76,25 +78,74 @@ def drain(
                 lengths[i] = 0 if message.flags & TRUNCATED else message.length
                 message.name_bytes = NAME_BYTES
             receive_batch(
-                legs, table, waiting, socket, datagrams, lengths, names, count, now_ns, counters, notes, note_count
+                legs, table, waiting, socket, datagrams, lengths, names, count, now_ns, epoch_ns, counters, notes, note_count
             )
             if count < BATCH:
                 break
 
 
 @kernel
-def discard(files: Any, sockets: Any, messages: Any) -> Any:
-    """Read sockets empty without looking; return how many datagrams there were."""
-    total = 0
+def drain_reports(
+    files: Any,
+    sockets: Any,
+    messages: Any,
+    datagrams: Any,
+    lengths: Any,
+    names: Any,
+    legs: Any,
+    table: Any,
+    now_ns: Any,
+    epoch_ns: Any,
+    counters: Any,
+) -> None:
+    """Read every RTCP socket, one batch at most. Arguments as ``drain``."""
     for socket in range(sockets):
-        while files[socket] >= 0:
-            count = _recvmmsg(files[socket], messages.ctypes.data, BATCH, DONT_WAIT, 0)
-            if count <= 0:
-                break
-            for i in range(count):
-                messages[i].name_bytes = NAME_BYTES
-            total += count
-    return total
+        if files[socket] < 0:
+            continue
+        count = _recvmmsg(files[socket], messages.ctypes.data, BATCH, DONT_WAIT, 0)
+        for i in range(count):
+            message = messages[i]
+            lengths[i] = 0 if message.flags & TRUNCATED else message.length
+            message.name_bytes = NAME_BYTES
+        if count > 0:
+            receive_reports(legs, table, socket, datagrams, lengths, names, count, now_ns, epoch_ns, counters)
+
+
+@kernel
+def send_reports(
+    files: Any,
+    legs: Any,
+    phase: Any,
+    phases: Any,
+    message: Any,
+    iovec: Any,
+    report: Any,
+    address: Any,
+    now_ns: Any,
+    epoch_ns: Any,
+    name: Any,
+) -> Any:
+    """Send the RTCP report of every connected leg whose row falls into this phase; return how many were sent.
+
+    `message`: MESSAGE (1,), `iovec`: IOVEC (1,), `report`: uint8 (REPORT_BYTES,), `address`: uint8 (28,): scratch, set up over
+    each other.
+    """
+    sent = 0
+    for row in range(phase, legs.shape[0], phases):
+        leg = legs[row]
+        if not leg.connected or leg.name_bytes == 0 or not (leg.sending or leg.started):
+            continue
+        port = (np.int64(leg.name[2]) << 8) + np.int64(leg.name[3]) + 1
+        if port > 65535:
+            continue
+        for i in range(NAME_BYTES):
+            address[i] = leg.name[i]
+        address[2] = port >> 8
+        address[3] = port & 255
+        iovec[0].bytes = write_report(leg, report, now_ns, epoch_ns, name)
+        message[0].name_bytes = leg.name_bytes
+        sent += _sendmmsg(files[leg.socket], message.ctypes.data, 1, DONT_WAIT) == 1
+    return sent
 
 
 @kernel
@@ -117,7 +168,7 @@ def flush(files: Any, sockets: Any, legs: Any, packets: Any, messages: Any, iove
         bounds[leg.socket + 1] = place + 1
         iovec = iovecs[place]
         iovec.base = packets.ctypes.data + row * packets.strides[0]
-        iovec.bytes = HEADER_BYTES + leg.frame_bytes
+        iovec.bytes = leg.packet_bytes
         message = messages[place]
         message.name = legs.ctypes.data + row * _LEG_BYTES + _NAME_OFFSET
         message.name_bytes = leg.name_bytes
@@ -150,6 +201,14 @@ class Batches:
         self.messages_in["name_bytes"] = NAME_BYTES
         self.messages_in["iovec"] = self._in_iovecs.ctypes.data + np.arange(BATCH, dtype=np.uint64) * 16
         self.messages_in["iovecs"] = 1
+        self.report = np.zeros(REPORT_BYTES, np.uint8)
+        self.report_address = np.zeros(NAME_BYTES, np.uint8)
+        self.report_iovec = np.zeros(1, IOVEC)
+        self.report_iovec["base"] = self.report.ctypes.data
+        self.report_message = np.zeros(1, MESSAGE)
+        self.report_message["name"] = self.report_address.ctypes.data
+        self.report_message["iovec"] = self.report_iovec.ctypes.data
+        self.report_message["iovecs"] = 1
         self.messages_out = np.zeros(0, MESSAGE)
         self.iovecs_out = np.zeros(0, IOVEC)
         self.bounds = np.zeros(0, np.int64)

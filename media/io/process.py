@@ -37,7 +37,10 @@ MOST_BEHIND_NS = 1_000_000_000
 """A process that was stopped for longer does not make up for the ticks it missed."""
 
 SLOW_TICKS = 10
-"""Timeouts, RTCP and latch windows are looked at every so many ticks."""
+"""Timeouts and latch windows are looked at every so many ticks."""
+
+REPORT_TICKS = 250
+"""A leg's RTCP reports are 5 s apart (RFC 3550 §6.2); the legs are spread over the ticks between."""
 
 COLLECT_TICKS = 500
 READ_BYTES = 65536
@@ -56,7 +59,7 @@ class MediaProcess:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._loader = FileLoader(self._wake, cache_bytes)
         self._sockets = Sockets(options.ip, options.ip6)
-        self._engine = Engine(options, self._sockets.bind, SystemRandom())
+        self._engine = Engine(options, self._sockets.bind, SystemRandom(), time.time_ns() - time.monotonic_ns())
         self._grace_ns = grace_ms * 1_000_000
         self._ends_ns = 0
         self._ticks = 0
@@ -107,9 +110,9 @@ class MediaProcess:
         self._phases_ns[1] += ticked_ns - read_ns
         self._phases_ns[2] += time.monotonic_ns() - ticked_ns
         self._ticks += 1
+        self._sockets.exchange_reports(self._engine, now_ns, self._ticks % REPORT_TICKS, REPORT_TICKS)
         if self._ticks % SLOW_TICKS == 0:
             self._engine.check_timeouts(now_ns)
-            self._sockets.read_rtcp()
         if self._ticks % COLLECT_TICKS == 0:
             gc.collect(0)
         self._request_files()
@@ -133,6 +136,8 @@ class MediaProcess:
     def _handle(self, record: object, now_ns: int) -> None:
         try:
             self._dispatch(record, now_ns)
+        except ValueError as error:
+            log.warning("%s refused: %s", type(record).__name__, error)
         except Exception as error:
             log.exception("%s failed", type(record).__name__)
             leg = getattr(record, "leg", 0)
@@ -183,7 +188,7 @@ class MediaProcess:
             "ticks_skipped": self._ticks_skipped,
             "tick_lateness_max_us": self._lateness_max_ns // 1000,
             "packets_send_refused": self._sockets.send_refused,
-            "rtcp_datagrams": self._sockets.rtcp_read,
+            "rtcp_sent": self._sockets.reports_sent,
         }
 
     # ----------------------------------------------------------------------------------------------------------- hub link

@@ -9,10 +9,11 @@ import socket
 import numpy as np
 
 from media.engine.engine import Engine
-from media.io.batch import Batches, discard, drain, flush
+from media.io.batch import Batches, drain, drain_reports, flush, send_reports
 
 log = logging.getLogger(__name__)
 
+READ_REPORTS_TICKS = 10
 RECEIVE_BUFFER_BYTES = 4 << 20
 """Asked for per RTP socket: hundreds of legs may send to one between two ticks."""
 
@@ -27,7 +28,7 @@ class Sockets:
         self._rtcp = np.full(64, -1, np.int32)
         self._batches = Batches()
         self.send_refused = 0
-        self.rtcp_read = 0
+        self.reports_sent = 0
 
     def bind(self, ipv6: bool, port: int) -> int | None:
         """Open a pair; return its index, or None when one of the two ports is taken or no descriptor is left."""
@@ -68,14 +69,42 @@ class Sockets:
             connections.addresses.entries,
             connections.waiting,
             now_ns,
+            now_ns + engine.epoch_offset_ns,
             engine.counters,
             engine.notes,
             engine.note_count,
         )
 
-    def read_rtcp(self) -> None:
-        """Empty the RTCP sockets."""
-        self.rtcp_read += discard(self._rtcp, len(self._pairs), self._batches.messages_in)
+    def exchange_reports(self, engine: Engine, now_ns: int, phase: int, phases: int) -> None:
+        """Read RTCP in the first of `phases`, and send the reports of the legs of this phase."""
+        batches, epoch_ns = self._batches, now_ns + engine.epoch_offset_ns
+        if phase % READ_REPORTS_TICKS == 0:
+            drain_reports(
+                self._rtcp,
+                len(self._pairs),
+                batches.messages_in,
+                batches.datagrams,
+                batches.lengths,
+                batches.names,
+                engine.legs.rows,
+                engine.connections.addresses.entries,
+                now_ns,
+                epoch_ns,
+                engine.counters,
+            )
+        self.reports_sent += send_reports(
+            self._rtcp,
+            engine.legs.rows,
+            phase,
+            phases,
+            batches.report_message,
+            batches.report_iovec,
+            batches.report,
+            batches.report_address,
+            now_ns,
+            epoch_ns,
+            engine.canonical_name,
+        )
 
     def write(self, engine: Engine) -> None:
         """Send the packets that the engine's tick has made."""

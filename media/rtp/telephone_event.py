@@ -8,6 +8,7 @@ Lost markers do not matter; a lost end is made up for by the next press or by si
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from dataclasses import dataclass
 
@@ -64,3 +65,65 @@ class PressReceiver:
         self._done.append((self._ts, self._ssrc))
         self._event, self._duration = -1, 0
         return [press]
+
+
+SEND_VOLUME_DBM0 = 20
+END_PACKETS = 3
+"""The end of a press is sent three times (RFC 4733 §2.5.1.4; volume and count as spec core.md §9.4)."""
+
+PAUSE_PACKETS = 3
+LONGEST_MS = 8000
+"""The duration field ends at 65 535 ticks."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPacket:
+    """What one packet of a press carries. `first`: it starts a press, whose timestamp all its packets share."""
+
+    payload: bytes
+    first: bool
+
+
+class PressSender:
+    """Key presses waiting to be sent, one packet a call."""
+
+    def __init__(self, clock_hz: int = 8000, packet_ms: int = 20) -> None:
+        self._packet_ticks = clock_hz * packet_ms // 1000
+        self._clock_hz = clock_hz
+        self._queue: deque[tuple[int, int]] = deque()
+        self._event = -1
+        self._total_ticks = 0
+        self._ticks = 0
+        self._ends = 0
+        self._pause = 0
+
+    def press(self, event: int, duration_ms: int) -> None:
+        """Queue a press of at least one packet. Raises ValueError for an event that is no key."""
+        if not 0 <= event <= LAST_EVENT:
+            raise ValueError(f"event {event} is no key: 0 to {LAST_EVENT}")
+        ticks = min(max(duration_ms, 1), LONGEST_MS) * self._clock_hz // 1000
+        self._queue.append((event, -(-ticks // self._packet_ticks) * self._packet_ticks))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing is queued or under way."""
+        return self._event < 0 and not self._queue and not self._pause
+
+    def next_packet(self) -> EventPacket | None:
+        """Return what to send instead of this packet's audio, None for audio (a pause between presses)."""
+        if self._pause:
+            self._pause -= 1
+            return None
+        first = self._event < 0
+        if first:
+            if not self._queue:
+                return None
+            (self._event, self._total_ticks), self._ticks, self._ends = self._queue.popleft(), 0, 0
+        self._ticks = min(self._ticks + self._packet_ticks, self._total_ticks)
+        end = self._ends > 0 or (self._ticks == self._total_ticks and not first)
+        payload = struct.pack(">BBH", self._event, SEND_VOLUME_DBM0 | (0x80 if end else 0), self._ticks)
+        if end:
+            self._ends += 1
+            if self._ends == END_PACKETS:
+                self._event, self._pause = -1, PAUSE_PACKETS
+        return EventPacket(payload, first)
