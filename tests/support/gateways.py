@@ -15,6 +15,7 @@ import interfaces.xmlrpc2di
 from di.access import Access
 from di.core import logs
 from di.errors import CallFailed, OutOfBounds, TypeMismatch
+from di.events import EventLog
 from di.monitoring import PLUGIN as MONITORING
 from di.registry import di_method
 from di.services import Services
@@ -124,9 +125,12 @@ def _free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def running(access: Access | None = None, **options: Any) -> AsyncIterator[Gateways]:
-    """Start monitoring, `probe` and the three gateways; stop them afterwards. `options` go to the XML-RPC gateway."""
+async def running(
+    access: Access | None = None, events: EventLog | None = None, tls: str = "", **options: Any
+) -> AsyncIterator[Gateways]:
+    """Start monitoring, `probe` and the three gateways; stop them afterwards. `options` go to the XML-RPC gateway, `tls` to all."""
     services, clock = bare_services(access)
+    services.events = events or services.events
     level = logs.level()
     if access is not None:
         access._registry = services.registry
@@ -141,9 +145,9 @@ async def running(access: Access | None = None, **options: Any) -> AsyncIterator
     xml_port, web_port, netstring_port = _free_port(), _free_port(), _free_port()
     try:
         await begin(MONITORING)
-        await begin(interfaces.xmlrpc2di.PLUGIN, **{"xmlrpc_port": xml_port, "direct_export": ("probe", "monitoring"), **options})
-        await begin(interfaces.jsonrpc.PLUGIN, jsonrpc_port=netstring_port)
-        await begin(interfaces.web.PLUGIN, port=web_port)
+        await begin(interfaces.xmlrpc2di.PLUGIN, **{"xmlrpc_port": xml_port, "direct_export": ("probe", "monitoring"), "tls_certificate": tls, **options})
+        await begin(interfaces.jsonrpc.PLUGIN, jsonrpc_port=netstring_port, tls_certificate=tls)
+        await begin(interfaces.web.PLUGIN, port=web_port, tls_certificate=tls)
         yield Gateways(services, clock, probe, xml_port, web_port, netstring_port)
     finally:
         logs.set_level(level)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""TLS on every gateway, and the ways in which a start is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import interfaces.jsonrpc
+import interfaces.web
+import interfaces.xmlrpc2di
+from di.config import ConfigFile, parse
+from di.errors import ConfigError
+from di.options import load
+from interfaces.gateway import bind_address
+from tests.support.bare_hub import bare_services
+from tests.support.gateways import netstring, running
+from tests.support.tls import self_signed
+
+PLUGINS: list[tuple[Any, str]] = [
+    (interfaces.xmlrpc2di.PLUGIN, "xmlrpc_port"),
+    (interfaces.jsonrpc.PLUGIN, "jsonrpc_port"),
+    (interfaces.web.PLUGIN, "port"),
+]
+IDS = [plugin.name for plugin, _ in PLUGINS]
+
+
+async def test_every_gateway_speaks_tls(tmp_path: Path) -> None:
+    pem = self_signed(tmp_path)
+    trust = ssl.create_default_context(cafile=str(pem))
+    ping = '{"jsonrpc":"2.0","method":"probe.later","params":["x"],"id":1}'
+    async with running(tls=str(pem)) as gateways, aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trust)) as http:
+        call = "<methodCall><methodName>calls</methodName></methodCall>"
+        async with http.post(f"https://127.0.0.1:{gateways.xml_port}/", data=call) as reply:
+            assert "<i4>0</i4>" in await reply.text()
+        async with http.post(f"https://127.0.0.1:{gateways.web_port}/jsonrpc", data=ping) as reply:
+            assert (await reply.json())["result"] == "x"
+        async with http.get(f"https://127.0.0.1:{gateways.web_port}/healthz") as reply:
+            assert reply.status == 200
+        async with http.ws_connect(f"wss://127.0.0.1:{gateways.web_port}/ws") as connection:
+            await connection.send_str(ping)
+            assert (await connection.receive_json())["result"] == "x"
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateways.netstring_port, ssl=trust)
+        writer.write(netstring(ping.encode()))
+        assert await reader.readuntil(b",") != b""
+        writer.close()
+        with pytest.raises(aiohttp.ClientError):
+            await http.post(f"http://127.0.0.1:{gateways.xml_port}/", data=call)
+
+
+def options(plugin: Any, text: str) -> Any:
+    conf = ConfigFile.empty(f"{plugin.name}.conf")
+    parse(text, conf, Path("."), lambda path: "")
+    return load(plugin.options, conf, {}, plugin.name)
+
+
+async def refused(plugin: Any, text: str) -> ConfigError:
+    services, _ = bare_services()
+    with pytest.raises(ConfigError) as caught:
+        await plugin.start(services, options(plugin, text))
+    return caught.value
+
+
+@pytest.mark.parametrize(("plugin", "key"), PLUGINS, ids=IDS)
+async def test_a_port_in_use_stops_the_start_and_says_which(plugin: Any, key: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        error = await refused(plugin, f"# one\n{key}={port}")
+    assert (error.line, error.key) == (2, key) and f"127.0.0.1:{port}" in error.hint and "another port" in error.hint
+
+
+@pytest.mark.parametrize(("plugin", "key"), PLUGINS, ids=IDS)
+async def test_an_address_that_others_reach_needs_an_access_file(plugin: Any, key: str) -> None:
+    error = await refused(plugin, f"{key}=0\nserver_ip=0.0.0.0")
+    assert (error.line, error.key) == (2, "server_ip") and "cordboard token add" in error.hint
+
+
+@pytest.mark.parametrize(("plugin", "key"), PLUGINS, ids=IDS)
+async def test_a_certificate_that_cannot_be_used(plugin: Any, key: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pem"
+    bad.write_text("no certificate")
+    for line in (f"tls_certificate={bad}", "tls_certificate=/nosuch/file.pem", f"tls_key={bad}"):
+        error = await refused(plugin, f"{key}=0\n{line}")
+        assert error.key == "tls_certificate"
+
+
+@pytest.mark.parametrize("port", ["", "x", "-1", "65536", "80 90"])
+def test_a_port_must_be_a_number(port: str) -> None:
+    with pytest.raises(ConfigError, match="xmlrpc_port"):
+        options(interfaces.xmlrpc2di.PLUGIN, f'xmlrpc_port="{port}"')
+
+
+def test_addresses() -> None:
+    assert bind_address("") == bind_address("localhost") == bind_address("lo") == "127.0.0.1"
+    assert bind_address("::1") == "::1"
+    for wrong in ("nosuchdevice0", "300.1.1.1", "a" * 100):
+        with pytest.raises(ValueError, match="right is"):
+            bind_address(wrong)
+
+
+async def test_run_server_no_leaves_only_the_client_functions() -> None:
+    services, _ = bare_services()
+    closer = await interfaces.xmlrpc2di.PLUGIN.start(services, options(interfaces.xmlrpc2di.PLUGIN, "run_server=no\nxmlrpc_port=1"))
+    assert services.registry.interface("xmlrpc2di") is not None
+    await closer()
+    assert services.registry.interface("xmlrpc2di") is None
