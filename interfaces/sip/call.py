@@ -153,13 +153,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         info = self.getInfo()
-        message = self._cancel or _received(prm.e)
         if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
             self.confirmed = True
             headers = self._last_message.headers if self.outgoing and self._last_message else ()
             self.host.emit(CallConfirmed(self.number, info.lastStatusCode, info.lastReason, headers))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             if not self.ended:
+                message = self._cancel or _received(prm.e)
                 code, reason = int(info.lastStatusCode), info.lastReason
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.bury(self)
@@ -232,7 +232,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self._tokens[int(event.tsx.pjTransaction)] = self._sending_token
             self._sending_token = 0
             return
-        if self.local_tag:
+        if self.local_tag or event.tsx.statusCode == 100:
             return
         message = parse(event.src.tdata.wholeMsg)
         if self.outgoing and self.credentials is not None:

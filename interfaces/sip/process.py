@@ -46,6 +46,8 @@ class Process:
         self._stopping = False
         self._deadline_s = 0.0
         self._ticks = 0
+        self._out: list[object] = []
+        self._pumping = False
 
     async def run(self, sock: socket.socket) -> int:
         """Serve until the end. Returns the exit status."""
@@ -54,6 +56,8 @@ class Process:
         self._loop.add_signal_handler(signal.SIGTERM, self._stop, _LOST_GRACE_MS, "SIGTERM")
         self._loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group: the hub decides
         status = await self._finished
+        if self._server is not None:
+            self._pump()
         self._link.close()
         await asyncio.sleep(0)
         return status
@@ -71,14 +75,16 @@ class Process:
             log.warning("%s before Listen is not carried out", type(record).__name__)
         else:
             self._server.handle(record)
-            self._loop.call_soon(self._pump)
+            if not self._pumping:
+                self._pumping = True
+                self._loop.call_soon(self._pump)
 
     def _listen(self, listen: Listen) -> None:
         assert self._link is not None
         if self._server is not None:
             log.warning("a second Listen is not carried out: restart the SIP process instead")
             return
-        server = SipServer(self._link.send)
+        server = SipServer(self._out.append)
         try:
             listening = server.start(listen)
         except (ListenError, OSError) as error:
@@ -97,8 +103,13 @@ class Process:
         self._tick()
 
     def _pump(self) -> None:
-        if self._server is not None:
-            self._server.poll()
+        """Let pjsip work; what it reported goes to the hub in one write."""
+        self._pumping = False
+        assert self._server is not None and self._link is not None
+        self._server.poll()
+        if self._out:
+            self._link.send_all(self._out)
+            self._out.clear()
 
     def _tick(self) -> None:
         assert self._server is not None
@@ -124,6 +135,7 @@ class Process:
             self._finish(0)
             return
         self._server.hang_up_all()
+        self._pump()
 
     def _finish(self, status: int) -> None:
         if not self._finished.done():

@@ -8,6 +8,7 @@ says why, or the command was late and a line in the log says so.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 
 import pjsua2 as pj
@@ -36,7 +37,8 @@ log = logging.getLogger(__name__)
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REFER, NOTIFY"
 RETRY_AFTER_S = 10
-_DIALOG_METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE")
+_TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:[^\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
+"""A To header with a tag, without taking the whole message apart."""
 _MAX_REMEMBERED_REPLIES = 16
 
 
@@ -207,10 +209,11 @@ class SipServer:
             return False
         if method == "INVITE":
             return self._over_the_cap(request)
+        if method in ("BYE", "PRACK"):
+            tagged = _TO_TAG.search(request.text) or tag_of(parse(request.text).header("To"))
+            return False if tagged else request.reply(481)  # spec core.md §6.4
         message = parse(request.text)
         tag = tag_of(message.header("To"))
-        if method in _DIALOG_METHODS:
-            return False if tag else request.reply(481)  # spec core.md §6.4
         if method == "OPTIONS":
             return self._answer_options(request)
         if not tag:

@@ -49,6 +49,11 @@ class RecordLink(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(self._codec.pack(record))
 
+    def send_all(self, records: Iterable[object]) -> None:
+        """Queue several records in one write."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(map(self._codec.pack, records)))
+
     def close(self) -> None:
         """Close after what is queued has been written."""
         if self._transport is not None:

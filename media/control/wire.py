@@ -45,6 +45,7 @@ class Codec:
         self._classes: dict[str, tuple[type, int]] = {
             cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in (Hello, *classes)
         }
+        self._field_names: dict[type, tuple[str, ...]] = {}
         self._unpacker = msgpack.Unpacker(
             use_list=False,
             raw=False,
@@ -69,9 +70,13 @@ class Codec:
         yield from self._unpacker
 
     def _encode(self, record: object) -> msgpack.ExtType:
-        if not dataclasses.is_dataclass(record) or isinstance(record, type):
-            raise TypeError(f"{type(record).__name__} cannot travel between processes")
-        body = [type(record).__name__, *(getattr(record, f.name) for f in dataclasses.fields(record))]
+        kind = type(record)
+        names = self._field_names.get(kind)
+        if names is None:
+            if not dataclasses.is_dataclass(kind):
+                raise TypeError(f"{kind.__name__} cannot travel between processes")
+            names = self._field_names[kind] = tuple(field.name for field in dataclasses.fields(kind))
+        body = [kind.__name__, *(getattr(record, name) for name in names)]
         return msgpack.ExtType(
             _RECORD, msgpack.packb(body, default=self._encode, unicode_errors="surrogateescape", use_bin_type=True)
         )
