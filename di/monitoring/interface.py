@@ -200,6 +200,16 @@ class Monitoring:
         to_us = times_us[2] if len(times_us) > 2 and times_us[0] else now_us
         return Window(now_us, from_us, to_us)
 
+    @di_method("countAttribute", listed=False, changes=False)
+    def count_attribute(self, attr: str) -> list[Value]:
+        """[number of records that have the attribute]; not in SEMS."""
+        return [self._store.index.count(attr)]
+
+    @di_method("sampleRates", listed=False, changes=False)
+    def sample_rates(self) -> dict[str, int]:
+        """Sample name → counts of the last whole second, over all ids; not in SEMS."""
+        return self._samples.rates(self._now_us())
+
     @di_method("list", changes=False)
     def list_all(self) -> list[str]:
         """The ids of all records."""

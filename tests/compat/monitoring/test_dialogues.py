@@ -335,6 +335,18 @@ def test_all_counts(talk: Talk) -> None:
     talk.says({"s": LongLong(1), "t": LongLong(2)}, "getAllCounts", "a", 3)
 
 
+def test_counts_that_semss_exporter_would_have_needed(talk: Talk) -> None:
+    talk.says([0], "countAttribute", "k")
+    talk("log", "a", "k", 0)
+    talk("log", "b", "k", None)
+    talk.says([1], "countAttribute", "k")
+    talk("addSample", "a", "s", 3)
+    talk("addSample", "b", "s", 4)
+    talk.says({"s": 0}, "sampleRates")
+    talk.clock.advance(1)
+    talk.says({"s": 7}, "sampleRates")
+
+
 def test_a_time_of_another_length_is_refused(talk: Talk) -> None:
     with pytest.raises(TypeMismatch, match="16 bytes"):
         talk("addSample", "a", "s", 1, b"short")
