@@ -58,7 +58,7 @@ def handle(session: Session, event: object) -> Outcome:
 
 def failed(session: Session, error: BaseException) -> None:
     """An application's callback raised: end this call, and say so. Refused is an answer, everything else a fault (500 or BYE)."""
-    if isinstance(error, Refused):
+    if isinstance(error, Refused) and session.state is not DialogState.DISCONNECTED:
         log.info("call %s: %s refuses with %d %s", session.id, session.application, error.code, error.reason)
         if session.info.direction == "in" and not session.answered:
             session.reject(error.code, error.reason, error.headers)
@@ -66,7 +66,7 @@ def failed(session: Session, error: BaseException) -> None:
             session.stop(error.code, error.reason, error.headers)
         return
     log.error("call %s: %s failed: %s", session.id, session.application, _one_line(error), exc_info=error)
-    if session.ended:
+    if session.ended or session.state is DialogState.DISCONNECTED:
         return
     if session.info.direction == "in" and not session.answered:
         session.reject(500, "Server Internal Error")
@@ -116,8 +116,20 @@ def _identified(session: Session, event: CallIdentified) -> None:
 
 
 def _progressed(session: Session, event: CallProgressed) -> Outcome:
-    session.state = DialogState.EARLY if event.has_body else DialogState.PROCEEDING
-    return session.app.on_ringing(event)
+    """Early media begins when both the reply with SDP and the negotiated media are there, in whichever order they come."""
+    if event.has_body:
+        session.state = DialogState.EARLY
+    elif session.state is not DialogState.EARLY:
+        session.state = DialogState.PROCEEDING
+    return _then(session.app.on_ringing(event), lambda: _start_early(session))
+
+
+def _start_early(session: Session) -> Outcome:
+    early = session.state is DialogState.EARLY and session.media is not None
+    if not early or session.early_started or session.started or session.stopping:
+        return None
+    session.early_started = True
+    return session.app.on_early_session_start()
 
 
 def _negotiated(session: Session, event: MediaNegotiated) -> Outcome:
@@ -130,11 +142,9 @@ def _negotiated(session: Session, event: MediaNegotiated) -> Outcome:
         return session.app.on_media_changed()
     if session.state is DialogState.CONNECTED:
         return _start(session)
-    if not session.early_started and not (session.info.direction == "in" and session.answered):
-        session.early_started = True
+    if session.info.direction == "in" and not session.answered:
         session.state = DialogState.EARLY
-        return session.app.on_early_session_start()
-    return None
+    return _start_early(session)
 
 
 def _connect_leg(session: Session, event: MediaNegotiated) -> ConnectLeg:
@@ -172,8 +182,34 @@ def _start(session: Session) -> Outcome:
 
 
 def _ended(session: Session, event: CallEnded) -> Outcome:
+    """Whatever the application's last callbacks do, the call gives everything back."""
     was, session.state = session.state, DialogState.DISCONNECTED
-    return _then(_farewell(session, was, event), lambda: _then(session.app.on_destroy(), lambda: finished(session, event)))
+    app = session.app
+    return _guarded(
+        session, lambda: _farewell(session, was, event), lambda: _guarded(session, lambda: app.on_destroy(), lambda: finished(session, event))
+    )
+
+
+def _guarded(session: Session, step: Callable[[], Outcome], rest: Callable[[], Outcome]) -> Outcome:
+    """Do `rest` after a step, also when the step raises."""
+    try:
+        outcome = step()
+    except Exception as error:  # noqa: BLE001 – the call is over anyway; what it holds must be given back
+        failed(session, error)
+        outcome = None
+    if outcome is None:
+        return rest()
+
+    async def both() -> None:
+        try:
+            await outcome
+        except Exception as error:  # noqa: BLE001
+            failed(session, error)
+        following = rest()
+        if following is not None:
+            await following
+
+    return both()
 
 
 def _farewell(session: Session, was: DialogState, event: CallEnded) -> Outcome:
@@ -190,15 +226,16 @@ def _farewell(session: Session, was: DialogState, event: CallEnded) -> Outcome:
     return None
 
 
-def finished(session: Session, event: CallEnded) -> None:
+def finished(session: Session, event: CallEnded) -> Outcome:
     """Give back everything that a call holds. Runs once, even when its application failed at the end."""
     if session.ended:
-        return
+        return None
     session.leave_room()
     if session.leg_asked:
         session.host.media.send(CloseLeg(session.leg))
     session.finish()
     session.host.forget(session, event)
+    return None
 
 
 def _request(session: Session, event: RequestReceived) -> Outcome:
@@ -234,7 +271,7 @@ def _leg_opened(session: Session, event: LegOpened) -> None:
 
 def _dial(session: Session, event: LegOpened) -> Dial:
     info, plan = session.info, session.dial_plan
-    session.state = DialogState.TRYING
+    session.dialled = True
     return Dial(
         session.call,
         info.from_header,
@@ -252,9 +289,6 @@ def _dial(session: Session, event: LegOpened) -> Dial:
 
 def _leg_failed(session: Session, event: LegFailed) -> None:
     log.error("call %s: no media: %s", session.id, event.reason)
-    if session.info.direction == "out" and session.state is DialogState.DISCONNECTED:
-        session.post(CallEnded(session.call, 500, "No media", "local"))
-        return
     session.answered = True
     session.stop(503, "Service Unavailable")
 

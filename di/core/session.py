@@ -150,6 +150,7 @@ class Session:
         self.started = False
         self.early_started = False
         self.deferred = False
+        self.dialled = False
         self.leg_asked = False
         self.leg_address: tuple[str, int] | None = None
         self.pending_answer: tuple[int, str, tuple[str, ...]] | None = None
@@ -231,6 +232,9 @@ class Session:
         if self.stopping or self.ended:
             return
         self.stopping = True
+        if self.info.direction == "out" and not self.dialled:
+            self.post(CallEnded(self.call, code, reason, "local"))
+            return
         self.state = DialogState.DISCONNECTING if self.state is DialogState.CONNECTED else DialogState.CANCELLING
         self.host.sip.send(Hangup(self.call, code, reason, headers))
 

@@ -15,6 +15,7 @@ from di.core.app_params import session_map
 from di.core.applications import Factory
 from di.core.clock import Tasks
 from di.core.credentials import Credential, find_credential
+from di.core.events import DialogState
 from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
 from di.core.ids import IdMaker
 from di.core.limits import CallLimits
@@ -251,6 +252,7 @@ class Sessions:
         except Exception:  # an application's fault costs its own call only
             log.exception("dial-out to %s: %s cannot begin", request_uri, application)
             return ""
+        session.state = DialogState.TRYING
         self._begin(session)
         session.run(lambda: _place(session))
         return session.id
@@ -273,6 +275,8 @@ class Sessions:
         for text in (request_uri, uri_of(from_header), uri_of(to_header)):
             if not is_sip_uri(text):
                 return f"{text!r} is no SIP URI", None
+        if any(ord(c) < 32 for c in from_header + to_header):
+            return "From and To must not hold control characters", None
         factory = self.services.applications.find(application)
         return (f"no application {application!r}", None) if factory is None else ("", factory)
 

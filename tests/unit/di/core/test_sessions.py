@@ -1,0 +1,462 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls from INVITE to the end, event by event: what is answered, called back, logged, given back."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from di import sip_records as sip
+from di.core.application import Application
+from di.core.credentials import Credential
+from di.core.events import DialogState, EventPosted
+from di.core.options import CoreOptions, Limit
+from di.core.session import Session
+from di.errors import Refused
+from media.control import records
+from tests.support.playbook import Playbook
+
+
+class Diary(Application):
+    """Writes down every callback."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.lines: list[str] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("on_"):
+            lines = object.__getattribute__(self, "lines")
+            lines.append(name)
+        return object.__getattribute__(self, name)
+
+
+@pytest.fixture
+def book() -> Playbook:
+    playbook = Playbook().with_monitoring()
+    playbook.services.applications.register("diary", Diary)
+    return playbook
+
+
+def diary(session: Session) -> list[str]:
+    assert isinstance(session.app, Diary)
+    return session.app.lines
+
+
+def register(book: Playbook, name: str, **callbacks: Callable[..., Any]) -> None:
+    """An application made of functions."""
+    book.services.applications.register(name, type(name, (Application,), callbacks))
+
+
+def record(book: Playbook, id: str) -> dict[str, Any]:
+    found = book.invoke("monitoring", "get", id)
+    return found[0] if found else {}
+
+
+# ------------------------------------------------------------------------------------------------------------------ incoming
+def test_a_call_in_is_answered_with_our_address_and_started(book: Playbook) -> None:
+    call = book.offer("app-diary")
+    answer = book.sip.commands[-1]
+    leg = book.session(call).leg
+    assert (answer.code, answer.media_ip, answer.media_port) == (200, "127.0.0.1", book.media.legs[leg].port)
+    session = book.confirm(call)
+    assert session.state is DialogState.CONNECTED
+    connected = book.media.legs[leg].connected
+    assert connected is not None
+    assert (connected.codec, connected.remote_port, connected.dtmf_receive, connected.send) == ("PCMU", 4000 + call, 101, True)
+    assert diary(session) == ["on_invite", "on_connected", "on_session_start"]
+
+
+def test_what_is_logged_for_every_call(book: Playbook) -> None:
+    session = book.up("app-diary")
+    assert record(book, session.id) == {
+        "app": "diary",
+        "dir": "in",
+        "ruri": "sip:app-diary@here.example",
+        "from": f"<sip:caller{session.call}@there.example>;tag=t{session.call}",
+        "to": "<sip:app-diary@here.example>",
+        "callid": f"id{session.call}",
+        "ltag": f"local{session.call}",
+        "rtag": f"t{session.call}",
+    }
+    assert book.invoke("monitoring", "listActive") == [session.id]
+    book.bye(session)
+    assert book.invoke("monitoring", "listFinished") == [session.id]
+
+
+def test_the_end_by_the_peer_gives_everything_back(book: Playbook) -> None:
+    session = book.up("app-diary")
+    book.bye(session)
+    assert diary(session)[-2:] == ["on_bye", "on_destroy"]
+    assert len(book.sessions) == 0
+    assert book.media.legs == {}
+    assert session.id not in book.services.queues
+    assert book.invoke("core", "calls") == 0
+    assert not book.sip.of(sip.Hangup, session.call)
+    assert [e.type for e in book.services.events.ring if e.type.startswith("call.")] == ["call.started", "call.answered", "call.ended"]
+
+
+def test_stop_says_bye_once_and_no_callback_but_destroy(book: Playbook) -> None:
+    session = book.up("app-diary")
+    session.stop()
+    session.stop()
+    book.run()
+    assert len(book.sip.of(sip.Hangup, session.call)) == 1
+    assert diary(session)[3:] == ["on_destroy"]
+    assert len(book.sessions) == 0
+
+
+def test_cancel_before_the_answer(book: Playbook) -> None:
+    lines: list[str] = []
+    register(book, "late", on_invite=lambda self, s: s.defer_answer(), on_cancel=lambda self: lines.append("cancel"))
+    call = book.offer("app-late")
+    assert book.answers(call) == []
+    book.sessions.on_sip_event(sip.CallEnded(call, 487, "Request Terminated", "cancel"))
+    book.run()
+    assert lines == ["cancel"]
+    assert len(book.sessions) == 0
+
+
+def test_an_application_that_answers_later(book: Playbook) -> None:
+    register(book, "late", on_invite=lambda self, s: s.defer_answer(), on_event=lambda self, event: self.session.accept())
+    call = book.offer("app-late")
+    book.session(call).post_event({"go": "on"})
+    book.run()
+    assert book.answers(call) == [200]
+
+
+def test_early_media_starts_early_and_then_fully(book: Playbook) -> None:
+    def invite(self: Application, session: Session) -> None:
+        session.defer_answer()
+        session.early_media()
+
+    starts: list[str] = []
+    callbacks = {
+        "on_invite": invite,
+        "on_early_session_start": lambda self: starts.append("early"),
+        "on_session_start": lambda self: starts.append("full"),
+    }
+    register(book, "early", **callbacks)
+    call = book.offer("app-early")
+    assert book.answers(call) == [183]
+    book.negotiate(call)
+    assert starts == ["early"]
+    book.session(call).accept()
+    book.confirm(call)
+    assert starts == ["early", "full"]
+    assert book.answers(call) == [183, 200]
+
+
+def test_reinvite_tells_the_leg_and_the_application(book: Playbook) -> None:
+    session = book.up("app-diary")
+    book.negotiate(session.call, send=False, receive=True)
+    connected = book.media.legs[session.leg].connected
+    assert connected is not None
+    assert (connected.send, connected.receive) == (False, True)
+    assert diary(session)[-1] == "on_media_changed"
+
+
+# -------------------------------------------------------------------------------------------------------------- refusals
+def test_unknown_application_and_unmapped_uri_are_404(book: Playbook) -> None:
+    for user in ("app-nothing", "unmapped"):
+        call = book.offer(user)
+        assert book.answers(call) == [404]
+    assert len(book.sessions) == 0
+    assert book.invoke("monitoring", "list") == []
+
+
+def test_refused_in_the_factory_leaves_no_record(book: Playbook) -> None:
+    def refuse(session: Session) -> Application:
+        raise Refused(486, "Busy Here", ("X-Why: full",))
+
+    book.services.applications.register("busy", refuse)
+    call = book.offer("app-busy")
+    answer = book.sip.of(sip.Answer, call)[0]
+    assert (answer.code, answer.reason, answer.headers) == (486, "Busy Here", ("X-Why: full",))
+    assert book.invoke("monitoring", "list") == []
+
+
+def test_refused_in_on_invite(book: Playbook) -> None:
+    def invite(self: Application, session: Session) -> None:
+        raise Refused(603, "Decline", ("X-Why: no",))
+
+    register(book, "no", on_invite=invite)
+    call = book.offer("app-no")
+    hangup = book.sip.of(sip.Hangup, call)[0]
+    assert (hangup.code, hangup.reason, hangup.headers) == (603, "Decline", ("X-Why: no",))
+    assert len(book.sessions) == 0
+
+
+@pytest.mark.parametrize("place", ["factory", "on_invite"])
+def test_a_fault_before_the_answer_is_500(book: Playbook, place: str, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(*_: object) -> Application:
+        raise KeyError("oops")
+
+    if place == "factory":
+        book.services.applications.register("broken", broken)
+    else:
+        register(book, "broken", on_invite=broken)
+    call = book.offer("app-broken")
+    assert book.answers(call) == [500]
+    assert len(book.sessions) == 0
+    assert "broken" in caplog.text
+    assert "oops" in caplog.text
+
+
+def test_a_fault_in_a_call_ends_that_call_only(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(self: Application, event: EventPosted) -> None:
+        raise ValueError("oops")
+
+    register(book, "broken", on_event=broken)
+    bad, good = book.up("app-broken"), book.up("app-diary")
+    bad.post_event({})
+    book.run()
+    assert [s.id for s in book.sessions] == [good.id]
+    assert f"call {bad.id}: broken failed: ValueError: oops" in caplog.text
+
+
+def test_a_fault_at_the_end_still_gives_everything_back(book: Playbook) -> None:
+    def broken(self: Application, *_: object) -> None:
+        raise ValueError("oops")
+
+    register(book, "broken", on_bye=broken, on_destroy=broken)
+    book.bye(book.up("app-broken"))
+    assert len(book.sessions) == 0
+    assert book.media.legs == {}
+    assert book.invoke("core", "calls") == 0
+
+
+def test_limits_and_shutdown_mode() -> None:
+    core = dataclasses.replace(CoreOptions(), session_limit=Limit(1, 480, "Full"), options_session_limit=Limit(1, 481, "Nearly"))
+    book = Playbook(core)
+    book.services.applications.register("diary", Diary)
+    first = book.up("app-diary")
+    assert book.answers(book.offer("app-diary")) == [480]
+    assert book.sip.commands[-2] == sip.SetOptionsReply(481, "Nearly") or sip.SetOptionsReply(481, "Nearly") in book.sip.commands
+    book.bye(first)
+    assert book.sip.commands[-1] == sip.SetOptionsReply(200, "OK")
+    assert book.invoke("core", "set_shutdownmode", True) == "200 OK"
+    assert book.answers(book.offer("app-diary")) == [503]
+    assert book.sip.commands[-2] == sip.SetOptionsReply(503, "Server shutting down")
+    assert book.sessions.dialout(user="", application="diary", request_uri="sip:a@h", from_header="<sip:b@h>", to_header="<sip:a@h>") == ""
+
+
+def test_no_media_is_503(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
+    book.media.fail_next_leg = "no port is free between 10000 and 10001; raise rtp_high_port"
+    call = book.offer("app-diary")
+    assert book.answers(call) == [503]
+    assert "raise rtp_high_port" in caplog.text
+    assert len(book.sessions) == 0
+
+
+# --------------------------------------------------------------------------------------------------------------- dial-out
+def dial(book: Playbook, **more: Any) -> str:
+    values = {
+        "user": "somebody",
+        "application": "diary",
+        "request_uri": "sip:callee@there.example",
+        "from_header": "<sip:me@here.example>",
+        "to_header": "<sip:callee@there.example>",
+        **more,
+    }
+    id = book.sessions.dialout(**values)
+    book.run()
+    return id
+
+
+def test_dialout_to_the_answer(book: Playbook) -> None:
+    id = dial(book, headers="X-A: 1\r\nX-B: 2", params=Credential("realm", "me", "pw"))
+    session = book.sessions.find(id)
+    assert session is not None
+    placed = book.sip.of(sip.Dial, session.call)[0]
+    assert placed.call % 2 == 0
+    assert (placed.request_uri, placed.headers) == ("sip:callee@there.example", ("X-A: 1", "X-B: 2"))
+    assert (placed.realm, placed.username, placed.password) == ("realm", "me", "pw")
+    assert placed.media_port == book.media.legs[session.leg].port
+    assert record(book, id)["dir"] == "out"
+    assert record(book, id)["app"] == "diary"
+    book.progress(session.call)
+    assert session.state is DialogState.PROCEEDING
+    book.confirm(session.call)
+    assert diary(session) == ["on_outgoing_invite", "on_ringing", "on_connected", "on_session_start"]
+    book.bye(session)
+    assert len(book.sessions) == 0
+
+
+def test_dialout_that_fails(book: Playbook) -> None:
+    session = book.sessions.find(dial(book))
+    assert session is not None
+    book.fail(session.call)
+    assert diary(session)[-2:] == ["on_failure", "on_destroy"]
+    assert book.invoke("monitoring", "listFinished") == [session.id]
+
+
+def test_dialout_without_media_or_stopped_at_once(book: Playbook) -> None:
+    def stop(self: Application) -> None:
+        self.session.stop()
+
+    def broken(self: Application) -> None:
+        raise ValueError("oops")
+
+    register(book, "stops", on_outgoing_invite=stop)
+    register(book, "breaks", on_outgoing_invite=broken)
+    dial(book, application="stops")
+    dial(book, application="breaks")
+    book.media.fail_next_leg = "no port"
+    dial(book)
+    assert len(book.sessions) == 0
+    assert not [c for c in book.sip.commands if isinstance(c, (sip.Dial, sip.Hangup))]
+    assert len(book.invoke("monitoring", "listFinished")) == 3
+
+
+def test_early_media_of_a_dialled_call_in_either_order(book: Playbook) -> None:
+    for negotiated_first in (True, False):
+        session = book.sessions.find(dial(book))
+        assert session is not None
+        for step in (0, 1) if negotiated_first else (1, 0):
+            if step:
+                book.progress(session.call, 183, "Session Progress", has_body=True)
+            else:
+                book.negotiate(session.call)
+        assert diary(session).count("on_early_session_start") == 1
+        book.confirm(session.call)
+        assert diary(session).count("on_session_start") == 1
+
+
+def test_dialout_with_a_chosen_id(book: Playbook) -> None:
+    assert dial(book, id="mine") == "mine"
+    assert dial(book, id="mine") == ""
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"application": "none"},
+        {"request_uri": "sip:a@h\r\nX: y"},
+        {"request_uri": "nonsense"},
+        {"from_header": "<sip:a@h>\r\nX: y>"},
+        {"to_header": "<>"},
+    ],
+)
+def test_dialout_that_cannot_be_placed(book: Playbook, values: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
+    assert dial(book, **values) == ""
+    assert not [c for c in book.sip.commands if isinstance(c, sip.Dial)]
+    assert "dial-out to" in caplog.text
+
+
+def test_dialout_is_off_beyond_loopback_until_there_is_a_cap() -> None:
+    for cap, works in ((0, False), (1, True)):
+        book = Playbook(dataclasses.replace(CoreOptions(), sip_ip="192.0.2.9", dialout_limit=cap))
+        book.services.applications.register("diary", Diary)
+        assert bool(dial(book)) is works
+        assert dial(book) == ""
+
+
+# ------------------------------------------------------------------------------------------------------- keys, timers, order
+def test_keys_from_rtp_and_info_count_once(book: Playbook) -> None:
+    keys: list[tuple[int, int]] = []
+    register(book, "keys", on_digit=lambda self, event, ms: keys.append((event, ms)))
+    session = book.up("app-keys")
+    book.media.press(session.leg, "5")
+    info = sip.RequestReceived(session.call, 7, "INFO", (), "application/dtmf-relay", b"Signal=5\r\nDuration=100\r\n", True)
+    book.sessions.on_sip_event(info)
+    book.run()
+    assert keys == [(5, 100)]
+    assert [(r.token, r.code) for r in book.sip.of(sip.SendReply, session.call)] == [(7, 200)]
+    assert [e.attributes["key"] for e in book.services.events.ring if e.type == "dtmf"] == [5]
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type", "code"),
+    [("INFO", "text/plain", 415), ("INFO", "application/dtmf-relay", 400), ("MESSAGE", "text/plain", 501), ("REFER", "", 501)],
+)
+def test_requests_that_nobody_takes(book: Playbook, method: str, content_type: str, code: int) -> None:
+    session = book.up("app-diary")
+    book.sessions.on_sip_event(sip.RequestReceived(session.call, 3, method, (), content_type, b"", True))
+    book.run()
+    assert [r.code for r in book.sip.of(sip.SendReply, session.call)] == [code]
+
+
+def test_timers(book: Playbook) -> None:
+    ids: list[int] = []
+    register(book, "timers", on_timer=lambda self, id: ids.append(id))
+    session = book.up("app-timers")
+    for id, ms in ((1, 1000), (2, 2000), (3, 500), (-1, 1500)):
+        session.set_timer(id, ms)
+    session.set_timer(1, 3000)
+    session.remove_timer(3)
+    book.run(2.5)
+    assert ids == [-1, 2]
+    session.set_timer(-2, 100)
+    session.remove_timers()
+    book.run(5)
+    assert ids == [-1, 2, -2]
+
+
+def test_rtp_timeout_ends_the_call(book: Playbook) -> None:
+    session = book.up("app-diary")
+    assert book.media.legs[session.leg].rtp_timeout_ms == 300_000
+    book.sessions.on_media_event(records.RtpTimedOut(session.leg, 300_000))
+    book.run()
+    assert len(book.sip.of(sip.Hangup, session.call)) == 1
+
+
+async def test_events_of_a_session_are_handled_one_at_a_time_in_order() -> None:
+    book = Playbook()
+    lines: list[str] = []
+
+    async def slow(self: Application, event: EventPosted) -> None:
+        lines.append(f"begin {event.params['n']}")
+        await asyncio.sleep(0)
+        lines.append(f"end {event.params['n']}")
+
+    register(book, "slow", on_event=slow)
+    session, other = book.up("app-slow"), book.up("app-slow")
+    session.post_event({"n": "1"})
+    session.post_event({"n": "2"})
+    other.post_event({"n": "other"})
+    book.run()
+    assert lines == ["begin 1", "begin other"] or lines == []
+    while book.waiting:
+        await book.waiting.pop(0)
+    own = [line for line in lines if "other" not in line]
+    assert own == ["begin 1", "end 1", "begin 2", "end 2"]
+
+
+def test_events_after_the_end_are_dropped(book: Playbook) -> None:
+    session = book.up("app-diary")
+    book.bye(session)
+    session.post_event({"too": "late"})
+    book.run()
+    assert "on_event" not in diary(session)
+
+
+# ------------------------------------------------------------------------------------------------------- lost processes
+def test_a_lost_sip_process_ends_all_calls(book: Playbook) -> None:
+    sessions = [book.up("app-diary") for _ in range(3)]
+    book.sessions.sip_lost("sip process lost")
+    book.run()
+    assert len(book.sessions) == 0
+    assert len(book.invoke("monitoring", "listFinished")) == 3
+    assert all("on_remote_disappeared" in diary(s) for s in sessions)
+    assert book.media.legs == {}
+    assert dial(book) == ""
+
+
+def test_a_lost_media_process_says_bye(book: Playbook) -> None:
+    session = book.up("app-diary")
+    book.sessions.media_lost("media process lost")
+    book.run()
+    assert len(book.sip.of(sip.Hangup, session.call)) == 1
+    assert len(book.sessions) == 0
+
+
+def test_shutdown_event_ends_calls(book: Playbook) -> None:
+    session = book.up("app-diary")
+    book.sessions.broadcast("shutdown")
+    book.run()
+    assert len(book.sip.of(sip.Hangup, session.call)) == 1
