@@ -23,7 +23,7 @@ from interfaces.web.front import FrontServer
 from interfaces.web.interface import EventsInterface, SystemInterface
 from interfaces.web.options import Options
 from interfaces.web.pages import pages, watches
-from interfaces.web.server import WebGateway
+from interfaces.web.server import WebGateway, http_log
 from interfaces.web.session import Sessions
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ async def start(services: Services, options: Options) -> Closer:
         pages(services),
     )
     sessions = Sessions(gateway, services.events, options, lambda: watches(services))
-    runner = web.AppRunner(gateway.application(sessions.handle), access_log=None, keepalive_timeout=75.0, shutdown_timeout=2.0)
+    app = gateway.application(sessions.handle)
+    runner = web.AppRunner(app, access_log=None, logger=http_log, keepalive_timeout=75.0, shutdown_timeout=2.0)
     await runner.setup()
     assert runner.server is not None
     server = FrontServer(gateway.post, runner.server, options.max_body_bytes)

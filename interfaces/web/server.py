@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from di.access_rules import Unauthenticated
 from di.registry import Caller, Registry
@@ -37,6 +38,23 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>cordboard</title>
 <li><a href="metrics">metrics</a>, <a href="healthz">healthz</a>, <a href="readyz">readyz</a>
 </ul><p>Loaded modules: {modules}. How to use them is described in <code>docs/rpc.md</code>.</p>
 """
+
+class _NoTracebacks(logging.Filter):
+    """A peer's broken request is a line in the log, not a traceback; an error of ours keeps its traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (HttpProcessingError, ConnectionError)):
+            reason = " ".join(str(error).partition(" b'")[0].split())  # what follows are the peer's bytes
+            record.msg, record.args, record.exc_info = f"request refused: {reason[:200]}", (), None
+            record.levelno, record.levelname = logging.INFO, "INFO"
+        return True
+
+
+http_log = logging.getLogger("cordboard.http")
+"""For the framework's own lines."""
+http_log.addFilter(_NoTracebacks())
+
 
 @dataclass
 class WebGateway:
@@ -118,6 +136,8 @@ class WebGateway:
             body = await asyncio.wait_for(request.read(), _BODY_LIMIT_S)
         except TimeoutError:
             raise web.HTTPRequestTimeout from None
+        except ConnectionError:
+            raise web.HTTPBadRequest(text="the body is incomplete\n") from None
         answer = self.run(body, caller)
         text = answer if isinstance(answer, bytes) else await answer
         return web.Response(body=text, content_type="application/json") if text else web.Response(status=204)

@@ -84,6 +84,8 @@ def read_response(body: bytes) -> Value | Fault:
 
 
 def _read(body: bytes) -> _Reader:
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise XmlError("the document is UTF-16; send UTF-8")
     try:
         body.decode("utf-8")
         encoding, restore = "utf-8", False

@@ -128,7 +128,10 @@ def _free_port() -> int:
 async def running(
     access: Access | None = None, events: EventLog | None = None, tls: str = "", **options: Any
 ) -> AsyncIterator[Gateways]:
-    """Start monitoring, `probe` and the three gateways; stop them afterwards. `options` go to the XML-RPC gateway, `tls` to all."""
+    """Start monitoring, `probe` and the three gateways; stop them afterwards.
+
+    `options` go to the XML-RPC gateway, `tls` to all.
+    """
     services, clock = bare_services(access)
     services.events = events or services.events
     level = logs.level()
@@ -145,7 +148,10 @@ async def running(
     xml_port, web_port, netstring_port = _free_port(), _free_port(), _free_port()
     try:
         await begin(MONITORING)
-        await begin(interfaces.xmlrpc2di.PLUGIN, **{"xmlrpc_port": xml_port, "direct_export": ("probe", "monitoring"), "tls_certificate": tls, **options})
+        await begin(
+            interfaces.xmlrpc2di.PLUGIN,
+            **{"xmlrpc_port": xml_port, "direct_export": ("probe", "monitoring"), "tls_certificate": tls, **options},
+        )
         await begin(interfaces.jsonrpc.PLUGIN, jsonrpc_port=netstring_port, tls_certificate=tls)
         await begin(interfaces.web.PLUGIN, port=web_port, tls_certificate=tls)
         yield Gateways(services, clock, probe, xml_port, web_port, netstring_port)
@@ -191,7 +197,11 @@ def body_of(reply: bytes) -> bytes:
 
 async def xml_call(gateways: Gateways, method: str, params: str = "", extra: str = "") -> bytes:
     """The body of the answer to an XML-RPC call; `params` are `<value>` elements one after the other."""
-    wrapped = params.replace("<value>", "<param><value>").replace("</value>", "</value></param>") if "<value><a" not in params else params
+    wrapped = (
+        params.replace("<value>", "<param><value>").replace("</value>", "</value></param>")
+        if "<value><a" not in params
+        else params
+    )
     text = f"<?xml version='1.0'?><methodCall><methodName>{method}</methodName><params>{wrapped}</params></methodCall>"
     return body_of(await exchange(gateways.xml_port, http_post(text.encode(), extra=extra)))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The server as a client: pool of XML-RPC servers with failover, and JSON-RPC peers over netstrings (spec di.md §3.5, §4.5 to §4.7)."""
+"""The server as a client: pool of XML-RPC servers with failover, and netstring peers (spec di.md §3.5, §4.5 to §4.7)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ FAILURES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES.keys())
 async def test_a_failed_server_is_left_out_until_it_may_be_tried_again(failure: Callable[[bytes], bytes]) -> None:
     behave = failure
-    async with running(server_retry_after=10) as gateways, xml_server(lambda request: behave(request)) as (port, requests):
+    async with running(server_retry_after=10) as gateways, xml_server(lambda request: behave(request)) as (port, requests):  # noqa: PLW0108
         await ask(gateways, "xmlrpc2di", "newConnection", "app", "127.0.0.1", port, "/")
         assert await ask(gateways, "xmlrpc2di", "sendRequest", "app", "m", []) == [-1, "no active connections"]
         behave, asked = good(1), len(requests)
@@ -167,7 +167,9 @@ class Queue:
 
 
 @contextlib.asynccontextmanager
-async def linked(flags: int = 0, notifications: str = "", requests: str = "") -> AsyncIterator[tuple[Gateways, PeerServer, Queue, str]]:
+async def linked(
+    flags: int = 0, notifications: str = "", requests: str = ""
+) -> AsyncIterator[tuple[Gateways, PeerServer, Queue, str]]:
     peer = PeerServer()
     port = await peer.start()
     async with running() as gateways:
@@ -200,7 +202,10 @@ async def test_send_message_as_notification_result_and_error() -> None:
             (1, {"r": 1}, {"id": "7", "jsonrpc": "2.0", "result": {"r": 1}}),
             (2, {"e": 1}, {"id": "7", "jsonrpc": "2.0", "error": {"e": 1}}),
         ):
-            assert await ask(gateways, "jsonrpc", "sendMessage", id, type, "m", "7" if type else "", "", params) == [200, "posted"]
+            assert await ask(gateways, "jsonrpc", "sendMessage", id, type, "m", "7" if type else "", "", params) == [
+                200,
+                "posted",
+            ]
             assert await peer.next() == expected
 
 

@@ -11,7 +11,10 @@ import pytest
 from tests.support.gateways import exchange, netstring, running
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "jsonrpc"
-PING, PONG = b'{"jsonrpc":"2.0","method":"probe.one","params":["ping"],"id":"p"}', b'{"id": "p", "jsonrpc": "2.0", "result": "ping"}'
+PING, PONG = (
+    b'{"jsonrpc":"2.0","method":"probe.one","params":["ping"],"id":"p"}',
+    b'{"id": "p", "jsonrpc": "2.0", "result": "ping"}',
+)
 
 
 def dialogues(path: Path) -> Iterator[tuple[int, bytes, bytes | None]]:

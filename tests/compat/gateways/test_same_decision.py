@@ -63,7 +63,9 @@ class Ways:
 
     async def xml(self, name: str, params: list[Any]) -> Any:
         head = {"Authorization": self.bearer}
-        async with self.http.post(f"http://127.0.0.1:{self.gateways.xml_port}/", data=write_call(name, params), headers=head) as reply:
+        async with self.http.post(
+            f"http://127.0.0.1:{self.gateways.xml_port}/", data=write_call(name, params), headers=head
+        ) as reply:
             assert reply.status == 200
             return read_response(await reply.read())
 
@@ -185,6 +187,8 @@ async def test_a_source_that_guesses_is_locked_out(access_path: Path) -> None:
     async with running(Access(access_path, AccessOptions(lockout_failures=3))) as gateways:
         heads = []
         for _ in range(5):
-            answer = await exchange(gateways.xml_port, http_post(write_call("calls", []), "/", "Authorization: Bearer reader.no\r\n"))
+            answer = await exchange(
+                gateways.xml_port, http_post(write_call("calls", []), "/", "Authorization: Bearer reader.no\r\n")
+            )
             heads.append(answer.split(b" ")[1])
         assert heads == [b"401"] * 3 + [b"429"] * 2

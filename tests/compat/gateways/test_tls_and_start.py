@@ -108,7 +108,9 @@ def test_addresses() -> None:
 
 async def test_run_server_no_leaves_only_the_client_functions() -> None:
     services, _ = bare_services()
-    closer = await interfaces.xmlrpc2di.PLUGIN.start(services, options(interfaces.xmlrpc2di.PLUGIN, "run_server=no\nxmlrpc_port=1"))
+    closer = await interfaces.xmlrpc2di.PLUGIN.start(
+        services, options(interfaces.xmlrpc2di.PLUGIN, "run_server=no\nxmlrpc_port=1")
+    )
     assert services.registry.interface("xmlrpc2di") is not None
     await closer()
     assert services.registry.interface("xmlrpc2di") is None

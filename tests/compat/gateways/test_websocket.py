@@ -72,7 +72,9 @@ async def test_requests_batches_and_notifications() -> None:
         assert await client.call("probe.typed", {"number": 1}) == [1, "none"]
         assert await client.call("probe.later", ["x"]) == "x"
         await client.connection.send('{"jsonrpc":"2.0","method":"probe.change","params":[1]}')
-        await client.connection.send('[{"jsonrpc":"2.0","method":"probe.one","params":[1],"id":1},{"jsonrpc":"2.0","method":"x","id":2}]')
+        await client.connection.send(
+            '[{"jsonrpc":"2.0","method":"probe.one","params":[1],"id":1},{"jsonrpc":"2.0","method":"x","id":2}]'
+        )
         assert len(json.loads(await client.connection.recv())) == 2
         assert gateways.probe.calls == [1]
         await client.connection.send("nonsense")
@@ -189,7 +191,7 @@ async def test_a_client_that_stops_reading_is_dropped_and_nobody_else_notices(mo
         await good.call("events.subscribe")
         raw = await raw_client(gateways.web_port)
         raw.sendall(text_frame(b'{"jsonrpc":"2.0","method":"events.subscribe","id":1}'))
-        while len(gateways.services.events.subscribers) < 2:
+        while len(gateways.services.events.subscribers) < 2:  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.01)
         seen = sent = 0
         while len(gateways.services.events.subscribers) == 2:
@@ -209,7 +211,8 @@ async def raw_client(port: int) -> socket.socket:
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)
     key = base64.b64encode(os.urandom(16)).decode()
-    head = f"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    head = "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    head += f"Sec-WebSocket-Key: {key}\r\n\r\n"
     loop = asyncio.get_running_loop()
     await loop.sock_sendall(raw, head.encode())
     received = b""
@@ -270,7 +273,10 @@ async def test_foreign_origins_and_plain_requests_are_refused() -> None:
         with pytest.raises(websockets.InvalidStatus, match="403"):
             async with connected(gateways, origin="http://evil.example"):
                 pass
-        assert b" 426 " in (await exchange(gateways.web_port, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).split(b"\r\n")[0]
+        assert (
+            b" 426 "
+            in (await exchange(gateways.web_port, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).split(b"\r\n")[0]
+        )
         async with connected(gateways, origin="http://localhost:8000") as client:
             assert await client.call("probe.one", [1]) == 1
 

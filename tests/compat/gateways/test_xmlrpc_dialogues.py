@@ -27,7 +27,8 @@ def dialogues(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
 
 def call(method: str, params: list[str]) -> bytes:
     inside = "".join(f"<param>{value}</param>" for value in params)
-    return f"<?xml version='1.0'?>\n<methodCall>\n<methodName>{method}</methodName>\n<params>\n{inside}</params>\n</methodCall>\n".encode()
+    head = f"<?xml version='1.0'?>\n<methodCall>\n<methodName>{method}</methodName>\n"
+    return f"{head}<params>\n{inside}</params>\n</methodCall>\n".encode()
 
 
 def success(value: str) -> str:
@@ -145,7 +146,9 @@ async def test_bytes_that_are_no_utf_8_come_back_as_they_were() -> None:
     async with running() as gateways:
         answer = await exchange(gateways.xml_port, http_post(call("one", ["<value>\x00</value>"]).replace(b"\x00", b"gr\xfcn")))
         assert b"<string>gr\xfcn</string>" in answer
-        declared = call("one", ["<value>\x00</value>"]).replace(b"\x00", b"\xc3\xbc").replace(b"'1.0'", b"'1.0' encoding='iso-8859-1'")
+        declared = (
+            call("one", ["<value>\x00</value>"]).replace(b"\x00", b"\xc3\xbc").replace(b"'1.0'", b"'1.0' encoding='iso-8859-1'")
+        )
         assert b"<string>\xc3\xbc</string>" in await exchange(gateways.xml_port, http_post(declared))
 
 
