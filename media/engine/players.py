@@ -26,12 +26,12 @@ KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge")
 
 
 class Players:
-    """The playlists of all legs. `legsby_number` is the engine's and only read."""
+    """The playlists of all legs. `legs_by_number` is the engine's and only read."""
 
-    def __init__(self, table: LegTable, legsby_number: dict[int, Leg], emit: Callable[[object], None]) -> None:
+    def __init__(self, table: LegTable, legs_by_number: dict[int, Leg], emit: Callable[[object], None]) -> None:
         self.rooms = Rooms()
         self._table = table
-        self._legs = legsby_number
+        self._legs = legs_by_number
         self._emit = emit
         self._wanted: list[FileWanted] = []
         self._waiting: dict[int, tuple[Leg, Entry]] = {}

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The playout buffer under loss, reordering, duplicates, jitter and unequal clocks; concealment."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from media.codecs import find
+from media.control.records import Enqueue, PlayItem, SetPlayout
+from tests.support import tones
+from tests.support.engine_rig import EngineRig, rtp, samples_of
+
+PEER = ("10.0.0.1", 4000)
+PCMU = find("PCMU", 8000)
+assert PCMU is not None
+TONE = PCMU.encode(tones.tone(500, 20_000)).reshape(-1, 160)
+
+
+def echo_rig() -> EngineRig:
+    rig = EngineRig()
+    rig.connect(1, PEER)
+    rig.do(Enqueue(1, (PlayItem("echo"),)))
+    return rig
+
+
+def packet(step: int) -> bytes:
+    return rtp(65000 + step, 2**32 - 5000 + 160 * step, TONE[step % len(TONE)].tobytes())
+
+
+def play(rig: EngineRig, schedule: dict[int, list[int]], ticks: int) -> np.ndarray:
+    """Let packets arrive before the ticks that the schedule names; return what the leg is sent."""
+    heard = []
+    for tick in range(ticks):
+        rig.arrive(rig.ports[1], PEER, *(packet(step) for step in schedule.get(tick, [])))
+        heard.append(samples_of(rig.tick()[1]))
+    return np.concatenate(heard)
+
+
+def row(rig: EngineRig) -> np.void:
+    return rig.engine.legs.rows[rig.engine.by_number[1].row]
+
+
+def test_in_order_stream_has_no_gap() -> None:
+    heard = play(echo_rig(), {t: [t] for t in range(50)}, 50)
+    assert tones.silent_ms(heard) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "schedule"),
+    [
+        ("pairs", {t: [t, t + 1] if t % 2 == 0 else [] for t in range(50)}),
+        ("swapped within a tick", {t: [t + 1, t] if t % 2 == 0 else [] for t in range(50)}),
+        ("every packet twice", {t: [t, t] for t in range(50)}),
+        ("a late duplicate", {t: [t, max(t - 3, 0)] for t in range(50)}),
+    ],
+)
+def test_harmless_arrivals_leave_no_gap(name: str, schedule: dict[int, list[int]]) -> None:
+    rig = echo_rig()
+    heard = play(rig, schedule, 50)
+    assert tones.silent_ms(heard[1600:]) == [], name
+    assert tones.level(heard[1600:], 500) > 7500
+
+
+def test_swapped_across_ticks_is_played_in_order_once_the_buffer_has_learnt() -> None:
+    schedule = {t: ([t + 1] if t % 2 == 0 else [t - 1]) for t in range(300)}
+    heard = play(echo_rig(), schedule, 300)
+    assert tones.heard(heard[-16000:], [500.0], threshold=7000) == {500.0}
+    assert tones.silent_ms(heard[-16000:]) == []
+
+
+@pytest.mark.parametrize(("lost", "gap_ms"), [(1, 0), (2, 0), (3, 15), (10, 160)])
+def test_lost_packets_are_concealed_for_sixty_ms(lost: int, gap_ms: int) -> None:
+    rig = echo_rig()
+    heard = play(rig, {t: [t] for t in range(60) if not 20 <= t < 20 + lost}, 60)
+    assert max(tones.silent_ms(heard), default=0) <= gap_ms + 5
+    assert row(rig)["frames_concealed"] == min(lost, 3)
+
+
+def test_concealed_frame_goes_on_with_the_tone() -> None:
+    rig = echo_rig()
+    heard = play(rig, {t: [t] for t in range(60) if t != 30}, 60)
+    assert tones.level(heard[31 * 160 : 32 * 160], 500) > 6000
+
+
+def test_jitter_is_absorbed_within_the_bound() -> None:
+    chance, rig = random.Random(3), echo_rig()
+    schedule: dict[int, list[int]] = {}
+    for step in range(900):
+        schedule.setdefault(step + chance.choice((0, 0, 0, 1, 2, 3)), []).append(step)
+    heard = play(rig, schedule, 900)
+    assert tones.level(heard[-40000:], 500) > 7000
+    assert row(rig)["max_delay_samples"] == 1600
+
+
+def test_burst_after_a_stall_never_exceeds_the_bound() -> None:
+    rig = echo_rig()
+    schedule = {t: [t] for t in range(200)}
+    schedule |= {t: [] for t in range(50, 75)} | {75: list(range(50, 76))}
+    play(rig, schedule, 200)
+    newest = (2**32 - 5000 + 160 * 200) & 0xFFFFFFFF
+    assert 0 <= (newest - int(row(rig)["play_ts"])) & 0xFFFFFFFF <= 1600 + 320
+
+
+@pytest.mark.parametrize("ppm", [100, -100, 500, -500])
+def test_an_hour_with_unequal_clocks_stays_within_the_buffer(ppm: int) -> None:
+    """Simulated time; the sender's clock is fast or slow. A quarter of an hour stands for the hour where the drift is larger."""
+    rig = echo_rig()
+    ticks = 180_000 if ppm == 100 else 45_000
+    sent, bound_low, bound_high = 0, 10**9, -(10**9)
+    port = rig.ports[1]
+    for tick in range(ticks):
+        while sent * 1_000_000 <= tick * (1_000_000 + ppm):
+            rig.arrive(port, PEER, packet(sent))
+            sent += 1
+        rig.tick()
+        if tick > 1000 and tick % 50 == 0:
+            newest = (2**32 - 5000 + 160 * sent) & 0xFFFFFFFF
+            held = ((newest - int(row(rig)["play_ts"]) + 2**31) & 0xFFFFFFFF) - 2**31
+            bound_low, bound_high = min(bound_low, held), max(bound_high, held)
+    assert -160 <= bound_low and bound_high <= 640
+    assert row(rig)["resyncs"] == 0
+    assert row(rig)["frames_concealed"] <= ticks // 5000
+
+
+def test_simple_playout_does_not_adapt() -> None:
+    rig = echo_rig()
+    rig.do(SetPlayout(1, "simple"))
+    play(rig, {t: [t] for t in range(20)}, 20)
+    delay = row(rig)["delay_samples"]
+    play(rig, {t: [t - 6] for t in range(30, 60)}, 60)
+    assert row(rig)["delay_samples"] == delay == 480
+
+
+def test_change_of_ssrc_and_jump_of_timestamp_start_a_new_stream() -> None:
+    rig = echo_rig()
+    play(rig, {t: [t] for t in range(20)}, 20)
+    for step in range(10):
+        rig.arrive(rig.ports[1], PEER, rtp(step, 5_000_000 + 160 * step, TONE[step].tobytes(), ssrc=99))
+        heard = samples_of(rig.tick()[1])
+    assert tones.level(heard, 500) > 7000
