@@ -34,5 +34,5 @@ async def _in_slices(store: Store, attribute: str, matches: Callable[[str], bool
 def _ids(store: Store, attribute: str, hits: Iterable[str]) -> list[str]:
     found: set[str] = set()
     for text in hits:
-        found |= store.index.find(attribute, text)
+        found.update(store.index.find(attribute, text))
     return store.in_order(found)

@@ -9,6 +9,7 @@ Budget (design): listByFilter, 100 000 records, 100 matches: ≤ 0.5 ms.
 from __future__ import annotations
 
 import gc
+import itertools
 import resource
 import sys
 import time
@@ -101,9 +102,20 @@ def bench_store(records: int) -> None:
         ("log one attribute, changing", _toggler(registry, some)),
         ("inc", di("inc", some, "n")),
         ("list", di("list")),
+        ("list after a new record", _grower(registry)),
     ]
     for name, call in rows:
         print(f"  {name:<46} {measure(call):>12.1f} us")
+
+
+def _grower(registry: Registry) -> Callable[[], object]:
+    numbers = itertools.count(10**7)
+
+    def write_and_list() -> object:
+        registry.invoke("monitoring", "log", [session_id(next(numbers)), "app", "x"])
+        return registry.invoke("monitoring", "list", [])
+
+    return write_and_list
 
 
 def _toggler(registry: Registry, id: str) -> Callable[[], object]:
