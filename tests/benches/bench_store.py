@@ -90,9 +90,8 @@ def bench_store(records: int) -> None:
     start = time.perf_counter()
     gc.collect()
     collection_ms = (time.perf_counter() - start) * 1e3
-    print(
-        f"\n{records} records of 7 attributes: {write_us:.1f} us to write one, {per_record:.0f} bytes each, cycle collection {collection_ms:.1f} ms"
-    )
+    print(f"\n{records} records of 7 attributes: {write_us:.1f} us to write one, {per_record:.0f} bytes each,")
+    print(f"  a full cycle collection takes {collection_ms:.1f} ms")
     rows = [
         (f"listByFilter, {len(found)} matches", di("listByFilter", ["room", "room5"])),
         ("listByFilter, 2 pairs, the other matches all", di("listByFilter", ["app", "webconference"], ["room", "room5"])),

@@ -36,7 +36,9 @@ class Reader:
 
 def wants(wanted: EventFilter, event: Event) -> bool:
     """The filter's meaning, written a second time."""
-    by_type = not wanted.types or any(event.type == t or (t.endswith(".*") and event.type.startswith(t[:-1])) for t in wanted.types)
+    by_type = not wanted.types or any(
+        event.type == t or (t.endswith(".*") and event.type.startswith(t[:-1])) for t in wanted.types
+    )
     by_place = (not wanted.calls or event.call in wanted.calls) and (not wanted.rooms or event.room in wanted.rooms)
     by_attribute = all(
         name in event.attributes and type(event.attributes[name]) is type(value) and event.attributes[name] == value
