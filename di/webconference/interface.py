@@ -71,15 +71,6 @@ class Webconference:
         self._table.rooms.pop(room, None)
         return self._reply(0, "OK")
 
-    @di_method("changeRoomAdminpin")
-    def change_room_adminpin(self, room: str, pin: str, new_pin: str) -> list[Value]:
-        """Give a room another admin pin."""
-        found = self._room(room, pin)
-        if found is None:
-            return self._reply(1, _NO_ROOM)
-        found.pin = new_pin
-        return self._reply(0, "OK")
-
     # ---------------------------------------------------------------------------------------------------------- participants
     @di_method("addParticipant", listed=False)
     def add_participant(self, room: str, participant_id: str, number: str) -> list[Value]:
@@ -155,43 +146,20 @@ class Webconference:
             return self._reply(2, _NO_CALL)
         return self._reply(0, "OK")
 
-    @di_method("findParticipant", changes=False)
-    def find_participant(self, participant_id: str) -> list[Value]:
-        """Return the rooms that know a participant id."""
-        rooms: list[Value] = [*self._table.rooms_of(participant_id)]
-        return self._reply(rooms)
+    @di_method("changeRoomAdminpin")
+    def change_room_adminpin(self, room: str, pin: str, new_pin: str) -> list[Value]:
+        """Give a room another admin pin."""
+        found = self._room(room, pin)
+        if found is None:
+            return self._reply(1, _NO_ROOM)
+        found.pin = new_pin
+        return self._reply(0, "OK")
 
     # ---------------------------------------------------------------------------------------------------------------- server
     @di_method("serverInfo", changes=False)
     def server_info(self) -> list[Value]:
         """Return the info string (twice, as every reply ends with it)."""
         return self._reply(self._conference.info())
-
-    @di_method("getRoomPassword", changes=False, dangerous=True)
-    def get_room_password(self, master_pwd: str, room: str) -> list[Value]:
-        """Return a room's admin pin to whoever knows the master password."""
-        if not self._is_master(master_pwd):
-            return self._reply(403, "Wrong Master Password.")
-        found = self._table.rooms.get(room)
-        return self._reply(404, "Room does not exist.") if found is None else self._reply(0, found.pin)
-
-    @di_method("listRooms", changes=False, dangerous=True)
-    def list_rooms(self, master_pwd: str) -> list[Value]:
-        """Return all rooms to whoever knows the master password."""
-        if not self._is_master(master_pwd):
-            return self._reply(407, ["Wrong Master Password."])
-        rooms: list[Value] = [*sorted(self._table.rooms)]
-        return self._reply(200, rooms)
-
-    def _is_master(self, password: str) -> bool:
-        wanted = self._conference.options.master_password
-        given = password.encode("utf-8", "surrogateescape")
-        return bool(wanted) and hmac.compare_digest(wanted.encode("utf-8", "surrogateescape"), given)
-
-    @di_method("help", listed=False, changes=False)
-    def help(self) -> list[Value]:
-        """Return SEMS's placeholder; the functions' summaries are in the introspection of the gateways."""
-        return self._reply("help text goes here")
 
     # -------------------------------------------------------------------------------------------------------------- feedback
     @di_method("vqRoomFeedback")
@@ -211,6 +179,39 @@ class Webconference:
         """Note an opinion on a conference, with sender and comment."""
         self._conference.feedback.write("CO|||", room, pin, opinion, sender, comment, int(self._conference.now_s()))
         return self._reply(0, "OK")
+
+    # ---------------------------------------------------------------------------------------------------- master password
+    @di_method("getRoomPassword", changes=False, dangerous=True)
+    def get_room_password(self, master_pwd: str, room: str) -> list[Value]:
+        """Return a room's admin pin to whoever knows the master password."""
+        if not self._is_master(master_pwd):
+            return self._reply(403, "Wrong Master Password.")
+        found = self._table.rooms.get(room)
+        return self._reply(404, "Room does not exist.") if found is None else self._reply(0, found.pin)
+
+    @di_method("listRooms", changes=False, dangerous=True)
+    def list_rooms(self, master_pwd: str) -> list[Value]:
+        """Return all rooms to whoever knows the master password."""
+        if not self._is_master(master_pwd):
+            return self._reply(407, ["Wrong Master Password."])
+        rooms: list[Value] = [*sorted(self._table.rooms)]
+        return self._reply(200, rooms)
+
+    @di_method("findParticipant", changes=False)
+    def find_participant(self, participant_id: str) -> list[Value]:
+        """Return the rooms that know a participant id."""
+        rooms: list[Value] = [*self._table.rooms_of(participant_id)]
+        return self._reply(rooms)
+
+    def _is_master(self, password: str) -> bool:
+        wanted = self._conference.options.master_password
+        given = password.encode("utf-8", "surrogateescape")
+        return bool(wanted) and hmac.compare_digest(wanted.encode("utf-8", "surrogateescape"), given)
+
+    @di_method("help", listed=False, changes=False)
+    def help(self) -> list[Value]:
+        """Return SEMS's placeholder; the functions' summaries are in the introspection of the gateways."""
+        return self._reply("help text goes here")
 
     @di_method("resetFeedback", listed=False, dangerous=True)
     def reset_feedback(self, file: str = "") -> list[Value]:

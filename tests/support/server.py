@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = "monitoring;announcement;webconference;echo;di_dial;xmlrpc2di;web"
+PLUGINS = "monitoring;announcement;webconference;conference;echo;di_dial;xmlrpc2di;web"
 START_S = 60.0
 """How long a start may take on a machine that is busy with other things."""
 

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""conference.conf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from di.core.session_timer import KEYS
+from di.options import option
+
+
+def playout(text: str) -> str:
+    """The playout buffer: anything but `simple` and `adaptive_jb` is adaptive (spec applications.md, head)."""
+    return text if text in ("simple", "adaptive_jb") else "adaptive"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The conference's configuration."""
+
+    audio_path: str = option("prompts/", help="Folder that the file names below are taken from.")
+    default_announce: str = option("default.wav", help="Played to the only participant; must exist.")
+    join_sound: str = option("", help="Played to all when somebody comes; empty: nothing.")
+    drop_sound: str = option("", help="Played to all when somebody leaves; empty: nothing.")
+    dialout_suffix: str = option("", help="Put behind a dialled number to make its address; empty: no dial-out.")
+    playout_type: str = option("adaptive", help="Playout buffer: adaptive, adaptive_jb or simple.", parse=playout)
+    max_participants: int = option(0, help="So many may be in a room; 0: no limit.")
+    use_rfc4240_rooms: bool = option(False, help="The called user is `conf=<room>`; other users are refused with 404.")
+
+    IGNORED: ClassVar[tuple[str, ...]] = (*KEYS, "mysql_*")

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The echo and its key."""
+
+from __future__ import annotations
+
+from di.echo import PLUGIN
+from tests.support.playbook import Playbook
+
+
+def test_star_cycles_the_playout_buffer() -> None:
+    book = Playbook()
+    book.load(PLUGIN)
+    session = book.up("echo")
+    leg = book.media.legs[session.leg]
+    assert [item.kind for item in leg.playlist] == ["echo"]
+    seen = [leg.playout]
+    for _ in range(3):
+        book.media.press(session.leg, "*")
+        book.run(1)
+        seen.append(leg.playout)
+    assert seen == ["adaptive", "adaptive_jb", "simple", "adaptive"]
+    book.media.press(session.leg, "5")
+    book.run(1)
+    assert leg.playout == "adaptive"
