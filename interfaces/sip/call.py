@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Protocol
 
 import pjsua2 as pj
@@ -28,6 +29,9 @@ MAX_WAITING_REQUESTS = 32
 class Host(Protocol):
     """What a call needs from the server."""
 
+    codecs: frozenset[str]
+    """Upper-case `NAME/clock` of what may be negotiated."""
+
     def emit(self, record: object) -> None:
         """Send a record to the hub."""
 
@@ -36,6 +40,19 @@ class Host(Protocol):
 
     def identified(self, call: SipCall) -> None:
         """`call_id` and `local_tag` have become known."""
+
+
+Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
+"""Code, reason, headers, content type, body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A request inside a call whose reply the hub owes, by its CSeq in `SipCall.waiting`. `second`: when it came."""
+
+    token: int
+    request: Request
+    second: int
 
 
 class Credentials:
@@ -64,8 +81,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.call_id = self.local_tag = self.remote_tag = ""
         self.media_address: tuple[str, int] | None = None
         self.credentials: Credentials | None = None
-        self.waiting: OrderedDict[str, tuple[int, Request]] = OrderedDict()
-        self.replies: OrderedDict[str, tuple[int, str, tuple[tuple[str, str], ...], str, bytes]] = OrderedDict()
+        self.waiting: dict[str, Waiting] = {}
+        self.replies: OrderedDict[str, Reply] = OrderedDict()
         self.ended = self.confirmed = False
         self._answer_description = self._remote_description = ""
         self._negotiated = False
@@ -184,6 +201,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             prm.sdp.wholeSdp = sdp.rewrite(prm.sdp.wholeSdp, *self.media_address)
 
     @callback
+    def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:
+        """A later offer with nothing that we speak is refused with 488; pjsua alone would say 500 (RFC 3261 §14.2)."""
+        offered = sdp.audio_codecs(prm.offer.wholeSdp)
+        if offered and not any(name in self.host.codecs for name in offered):
+            prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
+
+    @callback
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
         self._negotiated = True
         stream = self._stream()
@@ -277,9 +301,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if self.ended:
             return
         self.ended = True
-        for _, request in self.waiting.values():
-            request.reply(487)
-            request.release()
+        for waiting in self.waiting.values():
+            waiting.request.reply(487)
+            waiting.request.release()
         self.waiting.clear()
         self.host.emit(record)
 

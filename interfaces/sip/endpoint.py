@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+import ssl
 
 import pjsua2 as pj
 
@@ -93,12 +94,15 @@ class SipEndpoint:
         kinds = [(name, getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{v6}"), port) for name in ("udp", "tcp")]
         if listen.tls_port:
             check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
+            check_certificate(listen.tls_certificate, listen.tls_key)
             kinds.append(("tls", getattr(pj, f"PJSIP_TRANSPORT_TLS{v6}"), listen.tls_port))
         for name, kind, number in kinds:
             config = pj.TransportConfig()
             config.port = number
             config.boundAddress = listen.ip
             config.publicAddress = listen.public_ip
+            if name != "udp":  # restarting at once: old connections in TIME_WAIT must not keep the port
+                config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1))
             if name == "tls":
                 config.tlsConfig.certFile = listen.tls_certificate
                 config.tlsConfig.privKeyFile = listen.tls_key
@@ -169,6 +173,15 @@ def free_port(ip: str, port: int) -> int:
 def check_port(ip: str, port: int, kind: int) -> None:
     """Raise ListenError when a port cannot be bound."""
     _bound(ip, port, kind).close()
+
+
+def check_certificate(certificate: str, key: str) -> None:
+    """Raise ListenError for files that TLS cannot use: pjsip would notice at the first connection only."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key or None)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
+        raise ListenError(f"SIP tls: certificate {certificate!r} with key {key!r} cannot be used: {reason}") from None
 
 
 def _bound(ip: str, port: int, kind: int) -> socket.socket:

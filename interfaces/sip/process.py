@@ -116,7 +116,7 @@ class Process:
         self._pump()
         self._ticks += 1
         if self._ticks % 100 == 0:
-            self._server.renew_log_budget()
+            self._server.second_passed()
             faulthandler.dump_traceback_later(_STUCK_S)
         if self._ticks % 1000 == 0:
             gc.collect(1)

@@ -73,3 +73,26 @@ def fmtp_of(description: str, payload_type: int) -> str:
         elif inside and line.startswith(wanted):
             return line[len(wanted) :].strip()
     return ""
+
+
+_STATIC = {"0": "PCMU/8000", "3": "GSM/8000", "8": "PCMA/8000", "9": "G722/8000", "15": "G728/8000", "18": "G729/8000"}
+"""Payload types that need no rtpmap (RFC 3551 §6)."""
+
+
+def audio_codecs(description: str) -> list[str]:
+    """What the first audio stream that is not refused offers, as upper-case `NAME/clock`, in order; telephone-event left out."""
+    formats: list[str] = []
+    names: dict[str, str] = {}
+    inside = False
+    for line in _lines(description):
+        if line.startswith("m="):
+            if inside:
+                break
+            words = line[2:].split()
+            if len(words) > 3 and words[0] == "audio" and words[1] != "0":
+                inside, formats = True, words[3:]
+        elif inside and line.startswith("a=rtpmap:"):
+            payload_type, _, name = line[9:].partition(" ")
+            names[payload_type] = "/".join(name.strip().upper().split("/")[:2])
+    found = [names.get(payload_type) or _STATIC.get(payload_type, "") for payload_type in formats]
+    return [name for name in found if name and not name.startswith("TELEPHONE-EVENT/")]

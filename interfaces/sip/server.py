@@ -16,6 +16,7 @@ import pjsua2 as pj
 from di.sip_records import (
     Answer,
     CallEnded,
+    CallOffered,
     Dial,
     Hangup,
     Listen,
@@ -28,7 +29,7 @@ from di.sip_records import (
 )
 from interfaces.sip import mapping
 from interfaces.sip.account import SipAccount
-from interfaces.sip.call import MAX_WAITING_REQUESTS, Credentials, SipCall
+from interfaces.sip.call import MAX_WAITING_REQUESTS, Credentials, Reply, SipCall, Waiting
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.message import Message, parse, split_header, tag_of
 from interfaces.sip.native import Native, Request
@@ -40,6 +41,8 @@ RETRY_AFTER_S = 10
 _TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:[^\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
 """A To header with a tag, without taking the whole message apart."""
 _MAX_REMEMBERED_REPLIES = 16
+_PATIENCE_S = 32
+"""The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
 
 
 class SipServer:
@@ -52,15 +55,18 @@ class SipServer:
         self._inbound: SipAccount
         self._outbound: SipAccount
         self._listen = Listen("", 0)
+        self.codecs: frozenset[str] = frozenset()
         self._next_hop = ""
         self._slots = 0
         self._next_number = 1
         self._next_token = 0
+        self._second = 0
         self._calls: dict[int, SipCall] = {}
         self._by_slot: dict[int, SipCall] = {}
         self._by_dialog: dict[tuple[str, str], SipCall] = {}
         self._credentials: dict[int, Credentials] = {}
         self._buried: list[SipCall] = []
+        self._fresh: dict[int, CallOffered] = {}
         self._options = (200, "OK")
         self.stopping = False
 
@@ -69,6 +75,7 @@ class SipServer:
         """Bind and begin. Raises ListenError."""
         self._listen = listen
         self._options = (listen.options_code, listen.options_reason)
+        self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self._native = Native(self._requested)
         self.endpoint.start(listen)
         self._native.start()
@@ -85,6 +92,9 @@ class SipServer:
         for _ in range(64):
             if self.endpoint.poll() <= 0:
                 break
+        for offer in self._fresh.values():
+            self._emit(offer)
+        self._fresh.clear()
         self._sweep()
 
     def _sweep(self) -> None:
@@ -93,13 +103,28 @@ class SipServer:
         # deleting a pjsua2 call cuts off whatever call uses its slot now, so one whose slot is taken again has to wait
         self._buried = [call for call in self._buried if self._by_slot.get(call.slot, call) is not call]
 
-    def renew_log_budget(self) -> None:
-        """Once a second: pjsip may write again."""
+    def second_passed(self) -> None:
+        """Once a second: pjsip may write to the log again, and requests that the hub leaves unanswered are refused."""
         self.endpoint.log_writer.budget = 20
+        self._second += 1
+        for call in self._calls.values():
+            for key, waiting in list(call.waiting.items()):
+                if self._second - waiting.second > _PATIENCE_S:
+                    log.error("call %d: the hub has not answered %s", call.number, key)
+                    self._answer_request(call, key, (500, "", (), "", b""))
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: object) -> None:
-        """Send a record to the hub."""
+        """Send a record of a call to the hub.
+
+        A call that pjsip itself refuses while it takes it in (422, 420) or that is cancelled in the same breath is never offered:
+        what is reported about a call before `poll` has offered it can only be its end.
+        """
+        number = getattr(record, "call", 0)
+        if number in self._fresh:
+            if isinstance(record, CallEnded):
+                del self._fresh[number]
+            return
         self._emit(record)
 
     def bury(self, call: SipCall) -> None:
@@ -200,7 +225,7 @@ class SipServer:
         call.call_id = message.header("Call-ID")
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
-        self._emit(mapping.offered(number, message, source))
+        self._fresh[number] = mapping.offered(number, message, source)
 
     def _requested(self, request: Request) -> bool:
         """Look at a request before pjsua does; True when it has been dealt with."""
@@ -245,7 +270,7 @@ class SipServer:
         if len(call.waiting) >= MAX_WAITING_REQUESTS or not request.keep():
             return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
         self._next_token += 1
-        call.waiting[key] = (self._next_token, request)
+        call.waiting[key] = Waiting(self._next_token, request, self._second)
         record = RequestReceived(
             call.number, self._next_token, method, message.headers, message.content_type, message.body, reply_wanted=True
         )
@@ -253,13 +278,16 @@ class SipServer:
         return True
 
     def _reply(self, call: SipCall, command: SendReply) -> None:
-        key = next((key for key, (token, _) in call.waiting.items() if token == command.token), None)
+        key = next((key for key, waiting in call.waiting.items() if waiting.token == command.token), None)
         if key is None:
             log.debug("call %d: no request waits for the reply %d", call.number, command.token)
             return
-        _, request = call.waiting.pop(key)
         headers = tuple(pair for line in command.headers if (pair := split_header(line)) is not None)
-        reply = (command.code, command.reason, headers, command.content_type, command.body)
+        self._answer_request(call, key, (command.code, command.reason, headers, command.content_type, command.body))
+
+    @staticmethod
+    def _answer_request(call: SipCall, key: str, reply: Reply) -> None:
+        request = call.waiting.pop(key).request
         request.reply(*reply)
         request.release()
         call.replies[key] = reply

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -103,6 +104,16 @@ async def test_digest(sip: SipProcess, realm: str, password: str, valid: str) ->
         sip.send(Hangup(2))
         result = await finish(callee)
     assert result.log.strip() == f"AUTH {valid}" and "secret" not in sip.log
+
+
+async def test_digest_over_tcp(sip: SipProcess) -> None:
+    with Sipp("uas_digest", replace={"REALM": "here"}, transport="t1") as callee:
+        target = f"sip:them@127.0.0.1:{callee.local_port};transport=tcp"
+        sip.send(replace(dial(callee.local_port, username="alice", password="secret"), to_uri=f"<{target}>", request_uri=target))
+        await sip.wait_for(CallConfirmed)
+        sip.send(Hangup(2))
+        result = await finish(callee)
+    assert result.log.strip() == "AUTH true"
 
 
 async def test_another_realm_gets_no_answer(sip: SipProcess) -> None:

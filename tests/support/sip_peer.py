@@ -57,8 +57,10 @@ class PeerCall:
         """The code of the final reply."""
         return (await self.next(*range(200, 700))).code
 
-    def send_request(self, method: str, body: str = "", kind: str = "application/sdp", cseq: int = 0, branch: str = "") -> None:
-        """Send a request of this dialog."""
+    def send_request(
+        self, method: str, body: str = "", kind: str = "application/sdp", cseq: int = 0, branch: str = "", headers: str = ""
+    ) -> None:
+        """Send a request of this dialog. `headers`: further lines, each with its line end."""
         if not cseq:
             self.cseq += 1
         branch = branch or f"z9hG4bK-p{next(_NUMBERS)}"
@@ -67,7 +69,7 @@ class PeerCall:
         head = (
             f"{method} {self.target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self.peer.port};branch={branch}\r\n"
             f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n"
-            f"Max-Forwards: 70\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n"
+            f"Max-Forwards: 70\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n{headers}"
         )
         self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}")
 
@@ -186,11 +188,11 @@ class UdpPeer(asyncio.DatagramProtocol):
         """Send a message to the server."""
         self._transport.sendto(text.encode("utf-8", "surrogateescape"), ("127.0.0.1", self.server_port))
 
-    def invite(self, user: str = "test", offer: bool = True) -> PeerCall:
+    def invite(self, user: str = "test", offer: bool = True, headers: str = "") -> PeerCall:
         """Place a call."""
         call = PeerCall(self, f"call{next(_NUMBERS)}@peer", user)
         self.calls[call.call_id] = call
-        call.send_request("INVITE", description(40000) if offer else "")
+        call.send_request("INVITE", description(40000) if offer else "", headers=headers)
         return call
 
     async def take_invite(self) -> PeerCall:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.sdp import audio_address, fmtp_of, rewrite
+from interfaces.sip.sdp import audio_address, audio_codecs, fmtp_of, rewrite
 
 OURS = (
     "v=0\r\no=- 11 12 IN IP4 127.0.0.1\r\ns=pjmedia\r\nb=AS:84\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -46,12 +46,26 @@ def test_parameters_of_a_payload_type() -> None:
     assert fmtp_of(OURS, 101) == "0-16" and fmtp_of(OURS, 10) == "" and fmtp_of(OURS, 0) == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "codecs"),
+    [
+        ("m=audio 5 RTP/AVP 0 101 97\na=rtpmap:101 telephone-event/8000\na=rtpmap:97 opus/48000/2", ["PCMU/8000", "OPUS/48000"]),
+        ("m=audio 0 RTP/AVP 0\nm=audio 5 RTP/AVP 8", ["PCMA/8000"]),
+        ("m=video 5 RTP/AVP 31", []),
+        ("m=audio 5 RTP/AVP 97 x", []),
+    ],
+)
+def test_offered_codecs(text: str, codecs: list[str]) -> None:
+    assert audio_codecs(text) == codecs
+
+
 @given(st.text(max_size=400), st.integers(1, 65535))
 def test_any_text_can_be_rewritten_and_read(text: str, port: int) -> None:
     moved = rewrite(text, "192.0.2.1", port)
     assert rewrite(moved, "192.0.2.1", port) == moved
     audio_address(text)
     fmtp_of(text, 0)
+    audio_codecs(text)
 
 
 @given(st.integers(1, 65535), st.ip_addresses(v=4).map(str))

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Details of the real SIP process that need a peer which takes every step by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from di.sip_records import (
+    Answer,
+    CallConfirmed,
+    CallEnded,
+    CallOffered,
+    Hangup,
+    Listen,
+    ListenFailed,
+    Listening,
+    MediaNegotiated,
+    RequestReceived,
+    SendReply,
+    SendRequest,
+)
+from interfaces.sip.message import parse
+from tests.support.sip_peer import PeerCall, UdpPeer, description
+from tests.support.sip_process import SipProcess
+from tests.support.sipp import free_port
+
+pytestmark = pytest.mark.peers
+
+
+@pytest_asyncio.fixture
+async def sip() -> AsyncIterator[SipProcess]:
+    process = await SipProcess.start()
+    yield process
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
+
+
+@pytest_asyncio.fixture
+async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
+    opened = await UdpPeer.open(sip.port)
+    yield opened
+    opened.close()
+
+
+async def test_reliable_provisional_reply(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3262: a caller that asks for it gets RSeq and its PRACK is answered, then the 200."""
+    sip.on_offer = lambda offer: sip.send(Answer(offer.call, 183, "Session Progress", (), "127.0.0.1", 30000))
+    call = peer.invite(headers="Require: 100rel\r\nSupported: 100rel\r\n")
+    early = await call.next(183)
+    assert early.header("RSeq") and "100rel" in early.header("Require")
+    call.remote = early.header("To")
+    call.send_request("PRACK", headers=f"RAck: {early.header('RSeq')} 1 INVITE\r\n")
+    assert (await call.next(200)).header("CSeq").endswith("PRACK")
+    sip.send(Answer(1, 200, "OK", (), "127.0.0.1", 30000))
+    final = await call.next(200)
+    assert final.header("CSeq").endswith("INVITE")
+    call.send_request("ACK", cseq=1)
+    await sip.wait_for(CallConfirmed)
+
+
+async def test_session_timer_is_accepted(sip: SipProcess, peer: UdpPeer) -> None:
+    call = peer.invite(headers="Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n")
+    final = await call.next(200)
+    assert final.header("Session-Expires").replace(" ", "").lower().startswith("120;refresher=uac")
+
+
+async def test_session_interval_too_small(sip: SipProcess, peer: UdpPeer) -> None:
+    call = peer.invite(headers="Supported: timer\r\nSession-Expires: 10\r\nMin-SE: 10\r\n")
+    final = await call.next(422)
+    assert final.header("Min-SE") == "90"
+    assert await peer.invite().final() == 200
+    assert len(await sip.wait_for(CallOffered)) == 1
+    assert not sip.of(CallEnded)
+
+
+async def test_slots_are_used_again_at_once(sip: SipProcess, peer: UdpPeer) -> None:
+    """Calls that follow each other in the same packet burst take the slot of the one before: none may be cut off by its end."""
+    for number in range(30):
+        call = peer.invite()
+        assert await call.final() == 200
+        call.ack()
+        call.send_request("BYE")
+        following = peer.invite()
+        assert await following.final() == 200
+        following.ack()
+        assert await following.bye() == 200, number
+    ended = await sip.wait_for(CallEnded, 60)
+    assert {e.by for e in ended} == {"remote"} and len(ended) == 60
+
+
+async def test_one_slot_only() -> None:
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, max_calls=1))
+    peer = await UdpPeer.open(sip.port)
+    for _ in range(5):
+        call = peer.invite()
+        assert await call.final() == 200
+        call.ack()
+        refused = await peer.invite().next(503)
+        assert refused.header("Retry-After").isdigit()
+        assert await call.bye() == 200
+    peer.close()
+    assert await sip.stop() == 0
+
+
+async def test_a_retransmitted_request_gets_the_same_reply_and_the_hub_sees_it_once(sip: SipProcess, peer: UdpPeer) -> None:
+    sip.reply_code = 0
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    for _ in range(3):
+        call.send_request("INFO", "x", "text/plain", cseq=7, branch="z9hG4bKsame")
+    request = (await sip.wait_for(RequestReceived))[0]
+    sip.send(SendReply(request.call, request.token, 415, "No", ("X-Once: 1",), "text/plain", b"why"))
+    first = await call.next(415)
+    call.send_request("INFO", "x", "text/plain", cseq=7, branch="z9hG4bKsame")
+    second = await call.next(415)
+    assert first.header("X-Once") == second.header("X-Once") == "1" and first.body == second.body == b"why"
+    assert len(sip.of(RequestReceived)) == 1
+
+
+async def test_too_many_open_requests_are_refused(sip: SipProcess, peer: UdpPeer) -> None:
+    sip.reply_code = 0
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    for number in range(40):
+        call.send_request("INFO", f"{number}", "text/plain")
+    await call.next(503)
+    assert len(await sip.wait_for(RequestReceived, 32)) == 32
+
+
+async def test_renegotiation_moves_the_peers_address(sip: SipProcess, peer: UdpPeer) -> None:
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    call.send_request("INVITE", description(45678))
+    assert await call.final() == 200
+    call.ack()
+    media = await sip.wait_for(MediaNegotiated, 2)
+    assert [m.remote_port for m in media] == [40000, 45678]
+
+
+async def test_reinvite_without_offer(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §14.2: we offer in the 200, with our own media address."""
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    call.send_request("INVITE")
+    reply = await call.next(200)
+    assert b"m=audio 30002 " in reply.body
+    call.ack(description(45000))
+    assert (await sip.wait_for(MediaNegotiated, 2))[-1].remote_port == 45000
+
+
+async def test_reinvite_with_an_unknown_codec_keeps_the_call(sip: SipProcess, peer: UdpPeer) -> None:
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    call.send_request("INVITE", description(40000, codec="X-NOTHING/8000", payload_type=97))
+    refused = await call.next(488)
+    assert refused.header("CSeq") == "2 INVITE"
+    call.send_request("ACK", cseq=2, branch=call.branch)
+    assert await call.bye() == 200
+    await sip.wait_for(CallEnded)
+    assert len(sip.of(MediaNegotiated)) == 1
+
+
+async def test_pcma_only_caller(sip: SipProcess, peer: UdpPeer) -> None:
+    call = PeerCall(peer, "pcma@peer", "test")
+    peer.calls[call.call_id] = call
+    call.send_request("INVITE", description(40000, codec="PCMA/8000", payload_type=8))
+    assert await call.final() == 200
+    assert (await sip.wait_for(MediaNegotiated))[0].codec == "PCMA"
+
+
+async def test_codecs_that_are_not_wanted_are_refused() -> None:
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, codecs=("PCMA/8000",)))
+    peer = await UdpPeer.open(sip.port)
+    assert await peer.invite().final() == 488
+    peer.close()
+    assert await sip.stop() == 0
+
+
+async def test_hanging_up_before_the_ack(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §15: no BYE before the ACK has come; once it has, the BYE follows."""
+    call = peer.invite()
+    assert await call.final() == 200
+    sip.send(Hangup(1))
+    await sip.wait_for(CallEnded)
+    call.ack()
+    await call.taken_off()
+
+
+async def test_broken_header_lines_of_the_hub_are_left_out(sip: SipProcess, peer: UdpPeer) -> None:
+    headers = ("X-Good: 1", "X-Bad: 1\r\nVia: evil", "nonsense", "X-\0: 1")
+    sip.on_offer = lambda offer: sip.send(Answer(offer.call, 200, "OK", headers, "127.0.0.1", 30000))
+    reply = await peer.invite().next(200)
+    assert reply.header("X-Good") == "1" and "evil" not in str(reply.headers) and not reply.header("X-Bad")
+    assert sip.log.count("was left out") == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "kind", "body"),
+    [("BAD METHOD\r\nX: y", "", b""), ("", "", b""), ("INFO", "nonsense", b"\0\xff"), ("INFO", "a/b\r\nX: y", b"x")],
+)
+async def test_odd_commands_do_not_end_the_process(sip: SipProcess, peer: UdpPeer, method: str, kind: str, body: bytes) -> None:
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    sip.send(SendRequest(1, method, 5, (), kind, body))
+    assert await call.bye() == 200
+
+
+async def test_port_is_free_again_after_a_kill_with_open_connections() -> None:
+    first = await SipProcess.start()
+    port = first.port
+    with socket.create_connection(("127.0.0.1", port)):
+        first.signal(signal.SIGKILL)
+        await first.exited()
+        second = await SipProcess.start(Listen("127.0.0.1", port))
+        assert second.of(Listening) and await second.stop() == 0, second.events
+
+
+async def test_tls(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is missing: no certificate can be made")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
+    await asyncio.to_thread(subprocess.run, [*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    port = free_port()
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, tls_port=port, tls_certificate=str(certificate), tls_key=str(key)))
+    assert ("tls", "127.0.0.1", port) in sip.of(Listening)[0].transports, sip.events
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.check_hostname = False
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    request = (
+        f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKtls;rport\r\n"
+        "From: <sip:a@b>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: tls\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"
+        "Content-Length: 0\r\n\r\n"
+    )
+    writer.write(request.encode())
+    async with asyncio.timeout(5):
+        reply = parse((await reader.readuntil(b"\r\n\r\n")).decode())
+    assert reply.code == 200 and "INVITE" in reply.header("Allow")
+    writer.close()
+    assert await sip.stop() == 0
+
+
+async def test_tls_without_a_certificate_is_refused_with_its_key() -> None:
+    listen = Listen("127.0.0.1", 0, tls_port=free_port(), tls_certificate="/nowhere/cert.pem", tls_key="/nowhere/key.pem")
+    sip = await SipProcess.start(listen)
+    assert "/nowhere/cert.pem" in sip.of(ListenFailed)[0].reason and await sip.exited() == 1
