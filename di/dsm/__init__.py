@@ -6,3 +6,23 @@
                                           └─► check, graph, simulator (`cordboard dsm …`)
     app, call, interface: the application in the hub; everything above knows neither sockets nor asyncio
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from di.dsm.options import DsmOptions
+from di.plugin import Plugin
+
+if TYPE_CHECKING:
+    from di.plugin import Closer
+    from di.services import Services
+
+
+def _start(services: Services, options: DsmOptions) -> Closer:
+    from di.dsm.app import start
+
+    return start(services, options)
+
+
+PLUGIN = Plugin("dsm", start=_start, options=DsmOptions)

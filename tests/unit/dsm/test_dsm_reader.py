@@ -101,7 +101,7 @@ def test_a_missing_last_semicolon_is_reported_and_mended() -> None:
 
 
 def test_only_whole_lines_are_comments() -> None:
-    diagram = load("-- x\n  # y\n##z\ninitial state A; -- not a comment\n") if False else load("-- x\n  # y\n##z\ninitial state A;")
+    diagram = load("-- x\n  # y\n##z\ninitial state A;")
     assert diagram.initial == "A"
     with pytest.raises(GrammarError):
         load("initial state A; -- not a comment\n")

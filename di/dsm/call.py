@@ -1,0 +1,429 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A call steered by a diagram: the hub's callbacks become events, their order and defaults are those of spec dsm.md §3.6 and §3.8.
+
+    on_invite ─► start ─► sipRequest? ─► modules' hooks ─► invite ─► 200 unless the script replied ─► sessionStart (nested) ─► media on
+
+Each callback is a generator over the machine, driven by `deliver`: it waits only where an action waits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from di.core.application import Application
+from di.core.events import DialogState, EventPosted, RoomChanged
+from di.core.headers import first_header, parse_uri, uri_of
+from di.core.session import Session
+from di.dsm.arrays import flatten
+from di.dsm.call_b2b import SecondLeg
+from di.dsm.call_dialog import CallDialog, block, nested
+from di.dsm.call_media import CallMedia
+from di.dsm.engine import Machine, Run, deliver
+from di.dsm.events import Event, Kind
+from di.dsm.model import Nested, Steps, Transition
+from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort
+from di.sip_records import CallProgressed, ReplyReceived, RequestReceived
+
+if TYPE_CHECKING:
+    from di.dsm.app import DsmServer
+    from di.dsm.bundles import Bundle
+    from di.dsm.model import Call
+
+log = logging.getLogger(__name__)
+
+Outcome = Awaitable[None] | None
+
+DISAPPEARED = frozenset((404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604))
+"""Replies to a request of ours that mean the peer is gone (spec dsm.md §3.8); 481 as documented."""
+SYSTEM_WORDS = {"shutdown": "ServerShutdown", "user1": "User1", "user2": "User2"}
+
+
+class DsmCall(Application):
+    """One call with its machine; it is the machine's `DsmSession` too."""
+
+    def __init__(self, session: Session, server: DsmServer, bundle: Bundle, diagram: str, variables: dict[str, str]) -> None:
+        super().__init__(session)
+        self.server = server
+        self.bundle = bundle
+        self.start_diagram = diagram
+        self.machine = Machine(bundle.diagrams, self, self)
+        self.machine.vars.update(bundle.variables)
+        self.machine.vars.update(variables)
+        self.call_media = CallMedia(self)
+        self.call_dialog = CallDialog(self)
+        self.second_leg = SecondLeg(self)
+        self.second_leg.headers = []
+        self.invited = False
+        self.session_begun = False
+        self.early_begun = False
+        self.running = False
+        self.names: set[str] = set()
+        self.stop_asked = False
+        self.pending: list[Event] = []
+
+    # --------------------------------------------------------------------------------------------------------- DsmSession
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.session.id
+
+    @property
+    def media(self) -> MediaPort:
+        """Playlist and media."""
+        return self.call_media
+
+    @property
+    def dialog(self) -> DialogPort:
+        """SIP."""
+        return self.call_dialog
+
+    @property
+    def b2b(self) -> B2BPort:
+        """The second leg."""
+        return self.second_leg
+
+    @property
+    def hub(self) -> HubPort:
+        """The rest of the server."""
+        return self.server.hub
+
+    def select(self, name: str) -> str:
+        """`@name` (spec dsm.md §2.5); before the INVITE is taken into the dialog only local_tag is known."""
+        if name == "local_tag":
+            return self.session.id
+        if not self.invited and self.session.info.direction == "in":
+            return ""
+        reader = _SELECTS.get(name)
+        return reader(self.session) if reader is not None else ""
+
+    def stop(self, bye_now: bool) -> None:
+        """End the call, at once or after the events that are queued."""
+        if bye_now:
+            self.session.stop(487)
+        if not self.stop_asked:
+            self.stop_asked = True
+            self.session.run(lambda: self.session.stop(487))
+
+    def set_timer(self, id: int, seconds: int) -> None:
+        """A timer event."""
+        self.session.set_timer(id, seconds * 1000)
+
+    def remove_timer(self, id: int) -> None:
+        """Stop a timer."""
+        self.session.remove_timer(id)
+
+    def remove_timers(self) -> None:
+        """Stop all."""
+        self.session.remove_timers()
+
+    def register_queue(self, name: str) -> bool:
+        """Another name for this session."""
+        if not self.server.services.queues.add(name, self.session.post):
+            return False
+        self.names.add(name)
+        return True
+
+    def unregister_queue(self, name: str) -> None:
+        """Give it back; only a name of its own."""
+        if name in self.names:
+            self.names.discard(name)
+            self.server.services.queues.remove(name)
+
+    # ------------------------------------------------------------------------------------------------------------ Watcher
+    def position_changed(self, diagram: str, state: str) -> None:
+        """Tell the store and the stream."""
+        self.server.position_changed(self.session, diagram, state)
+
+    def transition_taken(self, transition: Transition) -> None:
+        """For dsm_stategraph."""
+        self.server.transition_taken(self.session.id, transition.name)
+
+    def action_called(self, call: Call) -> None:
+        """Not traced in the server."""
+
+    # --------------------------------------------------------------------------------------------------------------- runs
+    def _event(self, kind: Kind, params: dict[str, str], after: Callable[[Event], None] | None = None) -> Outcome:
+        """Run an event, then its default handling."""
+        event = Event(kind, params)
+
+        def steps() -> Steps:
+            taken = yield from self.machine.run(event)
+            if after is not None:
+                after(event)
+            return taken
+
+        return cast(Outcome, deliver(steps()))
+
+    def b2b_event(self, kind: Kind, **params: str) -> None:
+        """The B leg has news; `from_b_leg` runs it."""
+        self.pending.append(Event(kind, params))
+
+    def from_b_leg(self, news: Callable[[], None]) -> Outcome:
+        """Take news of the B leg, then run what events came of it."""
+        news()
+
+        def steps() -> Steps:
+            while self.pending:
+                event = self.pending.pop(0)
+                yield from self.machine.run(event)
+                if event.kind is Kind.B2B_OTHER_BYE:
+                    self.second_leg.unbridge()
+                    if not event.processed:
+                        self.session.stop(487)
+            return False
+
+        return cast(Outcome, deliver(steps()))
+
+    def _hooks(self, name: str, *args: object) -> Steps:
+        """Call a hook of every module that the collection imports."""
+        run = Run(self.machine, Event(Kind.INVITE))
+        for library in self.server.libraries(self.bundle):
+            function = library.hooks.get(name)
+            waiting: Any = function(run, *args) if function is not None else None
+            if waiting is not None and not isinstance(waiting, bool):
+                yield waiting
+        return False
+
+    # -------------------------------------------------------------------------------------------------------------- begin
+    def on_invite(self, session: Session) -> Outcome:
+        session.defer_answer()
+        return cast(Outcome, deliver(self._invite()))
+
+    def _invite(self) -> Steps:
+        if not self.server.starts_at_session(self.bundle):
+            yield from self.machine.start(self.start_diagram, Kind.START)
+        self.invited = True
+        if self.machine.vars.get("enable_request_events") == "true":
+            event = Event(Kind.SIP_REQUEST, self._request_params("INVITE", self.session.info.headers))
+            yield from self.machine.run(event)
+            if event.processed:
+                return False
+        yield from self._hooks("on_invite", self.call_dialog.header_block())
+        yield from self.machine.run(Event(Kind.INVITE))
+        if self._answer_by_itself():
+            self.session.accept()
+            started = self.nested_start(early=False)
+            if started is not None:
+                yield from self.machine.run(started.event)
+                self.after_session_start()
+        return True
+
+    def _answer_by_itself(self) -> bool:
+        """200 unless the script replied. `$connect_session=0` and a relayed B leg mean "do not answer" too (Q1)."""
+        session = self.session
+        if self.call_dialog.replied or session.answered or session.stopping or session.ended:
+            return False
+        return not (self.machine.vars.get("connect_session") == "0" or (self.second_leg.known and self.second_leg.relayed))
+
+    def on_outgoing_invite(self) -> Outcome:
+        self.invited = True
+        if self.server.starts_at_session(self.bundle):
+            return None
+        return cast(Outcome, deliver(self.machine.start(self.start_diagram, Kind.START)))
+
+    def nested_start(self, early: bool) -> Nested | None:
+        """The event that a reply with SDP brings at once; None when it came already or the offer is still to come with the ACK."""
+        if not self.session.info.has_offer or self.early_begun or self.session_begun:
+            return None
+        return nested(self._begin(early), self)
+
+    def _begin(self, early: bool) -> Kind:
+        if early:
+            self.early_begun = True
+            return Kind.EARLY_SESSION
+        self.session_begun = True
+        return Kind.SESSION_START
+
+    def after_early_start(self) -> None:
+        """Default of earlySession: attach the playlist."""
+        if self.machine.vars.get("connect_early_session") != "0":
+            self.call_media.connect()
+
+    def after_session_start(self) -> None:
+        """Default of sessionStart: receiving on, playlist attached."""
+        if self.session.leg_asked and not self.call_media.receiving:
+            self.call_media.receive(True)
+        if self.machine.vars.get("connect_session") != "0":
+            self.call_media.connect()
+
+    def on_early_session_start(self) -> Outcome:
+        if self.early_begun or self.session_begun:
+            return None
+        return self._event(self._begin(True), {}, lambda event: self.after_early_start())
+
+    def on_session_start(self) -> Outcome:
+        if self.session_begun or (self.early_begun and self.session.info.direction == "in"):
+            return None
+        kind = self._begin(False)
+        if not self.server.starts_at_session(self.bundle):
+            return self._event(kind, {}, lambda event: self.after_session_start())
+
+        def steps() -> Steps:
+            yield from self.machine.start(self.start_diagram, kind)
+            self.after_session_start()
+            return True
+
+        return cast(Outcome, deliver(steps()))
+
+    def on_ringing(self, progress: CallProgressed) -> Outcome:
+        if progress.code != 180:
+            return None
+        has_body = "true" if progress.has_body else "false"
+        return self._event(Kind.RINGING, {"code": "180", "reason": progress.reason, "has_body": has_body})
+
+    # ---------------------------------------------------------------------------------------------------------------- end
+    def on_failure(self, code: int, reason: str) -> Outcome:
+        def steps() -> Steps:
+            if code in DISAPPEARED:
+                yield from self.machine.run(Event(Kind.REMOTE_DISAPPEARED, self._gone(code, reason)))
+            return (yield from self.machine.run(Event(Kind.FAILED, {"code": str(code), "reason": reason})))
+
+        return cast(Outcome, deliver(steps()))
+
+    def _gone(self, code: int, reason: str) -> dict[str, str]:
+        return {"code": str(code), "reason": reason, "hdrs": "", "cseq": "", "dlg_status": dialog_word(self.session.state)}
+
+    def on_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
+        return self._event(Kind.HANGUP, {"headers": block(headers)}, lambda event: self.second_leg.terminate())
+
+    def on_cancel(self) -> Outcome:
+        return self._event(Kind.HANGUP, {"headers": ""}, lambda event: self.second_leg.terminate())
+
+    def on_remote_disappeared(self) -> Outcome:
+        def steps() -> Steps:
+            yield from self.machine.run(Event(Kind.REMOTE_DISAPPEARED, self._gone(408, "Request Timeout")))
+            return (yield from self.machine.run(Event(Kind.HANGUP, {"headers": "", "reason": "onNoAck"})))
+
+        return cast(Outcome, deliver(steps()))
+
+    def on_destroy(self) -> Outcome:
+        def steps() -> Steps:
+            yield from self.machine.run(Event(Kind.BEFORE_DESTROY))
+            self.second_leg.terminate()
+            for name in list(self.names):
+                self.unregister_queue(name)
+            yield from self._hooks("on_destroy")
+            self.server.call_over(self)
+            return False
+
+        return cast(Outcome, deliver(steps()))
+
+    # ---------------------------------------------------------------------------------------------------------- in a call
+    def on_digit(self, event: int, duration_ms: int) -> Outcome:
+        if not self.call_media.keys:
+            return None
+        return self._event(Kind.KEY, {"key": str(event), "duration": str(duration_ms)})
+
+    def on_playlist_empty(self) -> Outcome:
+        return self._event(Kind.NO_AUDIO, {"type": "noAudio"})
+
+    def on_separator(self, number: int) -> Outcome:
+        return self._event(Kind.SEPARATOR, {"id": str(number)})
+
+    def on_timer(self, id: int) -> Outcome:
+        return self._event(Kind.TIMER, {"id": str(id)})
+
+    def on_room(self, change: RoomChanged) -> Outcome:
+        if change.kind == "joined" and change.tag == self.session.id:
+            return None
+        return self._event(Kind.EVENT, {"type": "conference_event", "id": "2" if change.kind == "left" else "1"})
+
+    def on_event(self, event: EventPosted) -> Outcome:
+        kind, params = posted(event)
+        return None if kind is None else self._event(kind, params)
+
+    def on_system(self, kind: str) -> Outcome:
+        return self._event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(kind, "Unknown")}, lambda event: self._after_system(kind, event))
+
+    def _after_system(self, kind: str, event: Event) -> None:
+        if kind == "shutdown" and not event.processed:
+            self.second_leg.terminate()
+            self.session.stop(487)
+
+    def on_rtp_timeout(self) -> Outcome:
+        seconds = str(self.session.rtp_timeout_ms // 1000)
+        return self._event(Kind.RTP_TIMEOUT, {"type": "rtp_timeout", "timeout_value": seconds}, self._stop_unless_processed)
+
+    def _stop_unless_processed(self, event: Event) -> None:
+        if not event.processed:
+            self.second_leg.terminate()
+            self.session.stop(487)
+
+    def on_request(self, request: RequestReceived) -> Outcome:
+        if self.machine.vars.get("enable_request_events") != "true":
+            return super().on_request(request)
+        self.call_dialog.request = request
+
+        def default(event: Event) -> None:
+            self.call_dialog.request = None
+            if not event.processed:
+                super(DsmCall, self).on_request(request)
+
+        params = self._request_params(request.method, request.headers)
+        return self._event(Kind.SIP_REQUEST, params, default)
+
+    def _request_params(self, method: str, headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        info = self.session.info
+        cseq = (first_header(headers, "CSeq") or "").split(" ")[0]
+        return {
+            "method": method, "r_uri": info.request_uri, "from": info.from_header, "to": info.to_header, "hdrs": block(headers),
+            "cseq": cseq,
+        }  # fmt: skip
+
+    def on_reply(self, reply: ReplyReceived) -> Outcome:
+        def steps() -> Steps:
+            self.call_dialog.reply_record = reply
+            word = dialog_word(self.session.state)
+            params = {"code": str(reply.code), "reason": reply.reason, "hdrs": block(reply.headers), "cseq": "", "dlg_status": word}
+            if reply.code in DISAPPEARED:
+                event = Event(Kind.REMOTE_DISAPPEARED, dict(params))
+                yield from self.machine.run(event)
+                if self.session.state is DialogState.CONNECTED:
+                    self._stop_unless_processed(event)
+            if self.machine.vars.get("enable_reply_events") == "true":
+                yield from self.machine.run(Event(Kind.SIP_REPLY, {**params, "old_dlg_status": word}))
+            self.call_dialog.reply_record = None
+            return False
+
+        return cast(Outcome, deliver(steps()))
+
+
+def dialog_word(state: DialogState) -> str:
+    """`#dlg_status`."""
+    return state.name.capitalize()
+
+
+def posted(event: EventPosted) -> tuple[Kind | None, dict[str, str]]:
+    """What an event from outside is to a diagram: kind (None: nothing) and parameters."""
+    params = dict(event.params)
+    if event.kind == "jsonrpc":
+        kind = {"JsonRpcRequest": Kind.JSON_RPC_REQUEST, "JsonRpcResponse": Kind.JSON_RPC_RESPONSE}.get(params.get("ev_type", ""))
+        if kind is not None and isinstance(event.data, dict):
+            for name, value in event.data.items():
+                flatten(value, name, params.__setitem__)
+        return kind, params
+    return {"dsm": Kind.EVENT, "b2b": Kind.B2B_EVENT, "subscription": Kind.SUBSCRIPTION}.get(event.kind), params
+
+
+def _party(header: str) -> str:
+    """A From or To value as `[display name ]<uri>` without parameters."""
+    display, bracket, _ = header.partition("<")
+    return f"{display.strip()} <{uri_of(header)}>".strip() if bracket else f"<{uri_of(header)}>"
+
+
+def _inbound(session: Session) -> bool:
+    return session.info.direction == "in"
+
+
+_SELECTS: dict[str, Callable[[Session], str]] = {
+    "remote_tag": lambda s: s.info.remote_tag,
+    "callid": lambda s: s.info.call_id,
+    "user": lambda s: s.info.user,
+    "domain": lambda s: parse_uri(s.info.request_uri).host,
+    "local_uri": lambda s: s.info.request_uri if _inbound(s) else uri_of(s.info.from_header),
+    "local_party": lambda s: s.info.to_header if _inbound(s) else s.info.from_header,
+    "remote_uri": lambda s: (s.info.contact_uri or uri_of(s.info.from_header)) if _inbound(s) else s.info.request_uri,
+    "remote_party": lambda s: _party(s.info.from_header) if _inbound(s) else s.info.to_header,
+}

@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The application on real sessions, with SIP and media played by hand."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from di import sip_records as sip
+from di.dsm import PLUGIN
+from di.errors import ConfigError, OutOfBounds, TypeMismatch
+from media.control import records
+from tests.support.playbook import Playbook
+
+ETC = Path(__file__).parents[3] / "etc"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "dsm").mkdir()
+    return tmp_path
+
+
+def server(folder: Path, scripts: dict[str, str], conf: str = "") -> Playbook:
+    """A hub with these scripts loaded and registered."""
+    for name, text in scripts.items():
+        (folder / "dsm" / f"{name}.dsm").write_text(text)
+    names = ",".join(scripts)
+    text = f"diag_path=dsm/\nload_diags={names}\nregister_apps={names}\n{conf}\n"
+    (folder / "dsm.conf").write_text(text)
+    book = Playbook(conf_dir=folder)
+    book.load(PLUGIN, text)
+    return book
+
+
+def played(book: Playbook, leg: int) -> list[str]:
+    return [Path(item.path).name or item.kind for item in book.media.legs[leg].playlist]
+
+
+def test_the_lobby(folder: Path) -> None:
+    shutil.copytree(ETC / "prompts", folder / "prompts")
+    book = server(folder, {"lobby": (ETC / "dsm" / "lobby.dsm").read_text()}, "prompt_path=prompts/")
+    call = book.up("app-lobby")
+    assert call.attributes["dsm_state"] == "waiting" and call.attributes["dsm_diag"] == "lobby"
+    assert played(book, call.leg) == ["welcome.wav"]
+    assert book.media.legs[call.leg].audio["attached_output"] is True
+    assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "take"], ["roomname", "wonderland"]]) == [200, "OK"]
+    assert played(book, call.leg) == ["taken.wav", "room"]
+    assert book.sessions.rooms.members("wonderland") == [call.id]
+    assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "take"], ["roomname", "other"]]) == [200, "OK"]
+    assert book.sessions.rooms.members("wonderland") == [] and book.sessions.rooms.members("other") == [call.id]
+    book.invoke("dsm", "postDSMEvent", call.id, [["action", "kick"]])
+    assert call.ended
+    assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "kick"]]) == [404, "Session not found"]
+
+
+def test_order_of_an_incoming_call(folder: Path) -> None:
+    book = server(
+        folder,
+        {
+            "t": 'initial state A enter { append($l,"enter:"); append($l,@user); }; state B;'
+            'transition s A - start / append($l,",start") -> A; transition i A - invite / { append($l,",invite:"); append($l,@user) } -> A;'
+            'transition c A - sessionStart / append($l,",session") -> B; transition h B - hangup / append($l,",hangup") -> B;'
+            'transition d B - beforeDestroy / append($l,",destroy") -> B;'
+        },
+    )
+    session = book.up("app-t")
+    assert book.answers(session.call) == [200]
+    app: Any = session.app
+    book.bye(session)
+    assert app.machine.vars["l"] == "enter:,startenter:,invite:app-tenter:app-t,session,hangup,destroy"
+
+
+def test_a_refusing_script_and_its_reply_headers(folder: Path) -> None:
+    text = 'import(mod_dlg); initial state A; transition i A - invite / { set($dlg.reply.hdrs="X-A: b\\r\\nX-C: d"); dlg.reply(486, Busy); stop(false) } -> A;'
+    book = server(folder, {"t": text})
+    call = book.offer("app-t")
+    (hangup,) = book.sip.of(sip.Hangup, call)
+    assert (hangup.code, hangup.reason, hangup.headers) == (486, "Busy", ("X-A: b", "X-C: d"))
+
+
+def test_early_media_runs_early_session_inside_the_list(folder: Path) -> None:
+    text = (
+        "import(mod_dlg); initial state A; state W enter { dlg.acceptInvite(183, Progress); append($l, after) };"
+        "transition i A - invite -> W; transition e W - earlySession / append($l, early) -> X; state X;"
+        "transition t X - timer / dlg.acceptInvite() -> X;"
+    )
+    book = server(folder, {"t": text})
+    session = book.session(book.offer("app-t"))
+    app: Any = session.app
+    assert (app.machine.vars["l"], app.machine.state.name) == ("earlyafter", "X")
+    assert book.answers(session.call) == [183]
+
+
+def test_no_answer_with_connect_session_0(folder: Path) -> None:
+    book = server(folder, {"t": "initial state A; transition i A - invite / set($connect_session=0) -> A;"})
+    assert book.answers(book.offer("app-t")) == []
+
+
+def test_keys_timers_and_empty_playlists(folder: Path) -> None:
+    text = (
+        "initial state A; transition k A - key(#key==11) / { setTimer(1, 5); append($l, #duration) } -> A;"
+        "transition t A - timer(#id==1) / append($l, T) -> A; transition n A - noAudio / append($l, #type) -> A;"
+    )
+    book = server(folder, {"t": text})
+    session = book.up("app-t")
+    app: Any = session.app
+    book.sessions.on_media_event(records.DigitPressed(session.leg, 11, 120, "rtp"))
+    book.run(5.1)
+    book.sessions.on_media_event(records.PlaylistEmptied(session.leg))
+    book.run()
+    assert app.machine.vars["l"] == "120TnoAudio"
+
+
+def test_a_running_call_keeps_its_diagram_over_a_reload(folder: Path) -> None:
+    old = "initial state A; state OLD; transition e A - event -> OLD;"
+    book = server(folder, {"t": old})
+    before = book.up("app-t")
+    (folder / "dsm" / "t.dsm").write_text(old.replace("OLD", "NEW"))
+    assert book.invoke("dsm", "reloadDSMs") == [200, "DSMs reloaded"]
+    after = book.up("app-t")
+    for session in (before, after):
+        book.invoke("dsm", "postDSMEvent", session.id, [])
+    assert (before.attributes["dsm_state"], after.attributes["dsm_state"]) == ("OLD", "NEW")
+    (folder / "dsm" / "t.dsm").write_text("state A")
+    (folder / "dsm" / "t.dsm").write_text("nonsense")
+    assert book.invoke("dsm", "reloadDSMs")[0] == 500
+    assert book.up("app-t").attributes["dsm_state"] == "A"
+
+
+def test_di_functions(folder: Path) -> None:
+    book = server(folder, {"t": "initial state A;"})
+    (folder / "dsm" / "u.dsm").write_text("initial state U;")
+    assert book.invoke("dsm", "hasDSM", "t") == ["1"] and book.invoke("dsm", "hasDSM", "u") == ["0"]
+    assert book.invoke("dsm", "loadDSM", "u")[0] == 200
+    assert book.invoke("dsm", "loadDSM", "u")[0] == 400
+    assert book.invoke("dsm", "loadDSM", "../u")[0] == 500
+    assert book.invoke("dsm", "listDSMs") == ["t", "u"] and book.invoke("dsm", "listDSMs", "nope") == []
+    assert book.invoke("dsm", "registerApplication", "u") == [200, "registered DSM application"]
+    assert book.invoke("dsm", "registerApplication", "u")[0] == 500
+    assert book.invoke("dsm", "registerApplication", "nope") == [400, "unknown application (DSM)"]
+    assert book.up("app-u").attributes["dsm_state"] == "U"
+    assert book.invoke("dsm", "preloadModule", "mod_utils", "") == [200, "module preloaded."]
+    assert book.invoke("dsm", "preloadModule", "mod_nope", "")[0] == 500
+    assert book.invoke("dsm", "preloadModules") == [200, "modules preloaded"]
+    assert book.invoke("dsm", "createSystemDSM", "nope", "t") == [500, "Error: Script config 'nope' not found, in [main]"]
+    with pytest.raises(TypeMismatch):
+        book.invoke("dsm", "postDSMEvent", "x", [["a", 1]])
+    with pytest.raises(OutOfBounds):
+        book.invoke("dsm", "postDSMEvent", "x")
+
+
+def test_parameter_names_are_the_callers_own(folder: Path) -> None:
+    book = server(folder, {"t": "initial state A; transition e A - event(#kind==x); test(#self==y); test(#after==z) / set($ok=1) -> A;"})
+    session = book.up("app-t")
+    app: Any = session.app
+    book.invoke("dsm", "postDSMEvent", session.id, [["kind", "x"], ["self", "y"], ["after", "z"], ["params", ""], ["event", ""]])
+    assert app.machine.vars["ok"] == "1"
+
+
+def test_a_bundle_has_its_own_diagrams_and_variables(folder: Path) -> None:
+    (folder / "b").mkdir()
+    (folder / "bscripts").mkdir()
+    (folder / "bscripts" / "special.dsm").write_text("initial state S; transition i S - invite / set($got=$config.color) -> S;")
+    (folder / "b" / "blue.conf").write_text("diag_path=bscripts/\nload_diags=special\nregister_apps=special\ncolor=blue\n")
+    book = server(folder, {"t": "initial state A;"}, "conf_dir=b/")
+    session = book.up("app-special")
+    app: Any = session.app
+    assert app.machine.vars["got"] == "blue"
+    assert book.invoke("dsm", "listDSMs", "special") == ["special"] and book.invoke("dsm", "listDSMs") == ["t"]
+    (folder / "b" / "blue.conf").write_text("diag_path=bscripts/\nload_diags=special\nregister_apps=special\ncolor=navy\n")
+    assert book.invoke("dsm", "loadConfig", str(folder / "b" / "blue.conf"), "blue.conf") == [200, "OK"]
+    new: Any = book.up("app-special").app
+    assert new.machine.vars["got"] == "navy"
+    assert book.invoke("dsm", "loadConfig", "/nowhere.conf", "x.conf") == [500, "reload config failed"]
+
+
+def test_a_system_dsm(folder: Path) -> None:
+    text = (
+        "initial state S enter { registerEventQueue(clerk) }; state T; transition a S - startup / setTimer(3, 2) -> S;"
+        "transition e S - event / { set($a=#a); playFile(x.wav) } -> T; transition x S - exception; test(#type==core) / stop() -> T;"
+    )
+    book = server(folder, {"t": text}, "run_system_dsms=t")
+    book.run(3)
+    assert "clerk" in book.services.queues
+    assert book.invoke("dsm", "postDSMEvent", "clerk", [["a", "1"]]) == [200, "OK"]
+    assert "clerk" not in book.services.queues
+
+
+def test_a_fault_ends_its_own_call_only(folder: Path) -> None:
+    text = "initial state A; transition e A - event / { for($i in range(2000000000)) { } } -> A;"
+    book = server(folder, {"t": text})
+    one, two = book.up("app-t"), book.up("app-t")
+    import di.dsm.engine as engine
+
+    was, engine.MAX_STEPS = engine.MAX_STEPS, 1000
+    try:
+        book.invoke("dsm", "postDSMEvent", one.id, [])
+    finally:
+        engine.MAX_STEPS = was
+    assert one.stopping and not two.stopping
+
+
+def test_outgoing_call_with_variables(folder: Path) -> None:
+    text = (
+        "import(mod_dlg); initial state A; transition e A - event / { set($a_caller=x); set($a_callee=y); set($a_domain=d.example);"
+        "set($a_app=out); set($a_var.color=red); dlg.dialout(a) } -> A;"
+    )
+    out = "initial state S; state R; transition s S - start / set($seen=@remote_uri) -> S; transition r S - ringing(#code==180) -> R; transition f R - failed / set($code=#code) -> R;"
+    book = server(folder, {"t": text, "out": out})
+    first: Any = book.up("app-t").app
+    book.invoke("dsm", "postDSMEvent", first.session.id, [])
+    second = book.sessions.find(first.machine.vars["a_ltag"])
+    assert second is not None
+    app: Any = second.app
+    assert (app.machine.vars["color"], app.machine.vars["seen"]) == ("red", "sip:y@d.example")
+    book.progress(second.call)
+    book.fail(second.call)
+    assert (app.machine.state.name, app.machine.vars["code"]) == ("R", "486")
+
+
+def test_b2b_bridges_and_its_bye(folder: Path) -> None:
+    text = (
+        "initial state A; state C; transition s A - sessionStart / B2B.connectCallee(\"<sip:b@d.example>\", sip:b@d.example) -> A;"
+        "transition r A - B2B.otherReply(#code==200) -> C; transition b C - B2B.otherBye / stop(true) -> C;"
+    )
+    book = server(folder, {"t": text})
+    a = book.up("app-t")
+    b = next(s for s in book.sessions if s is not a)
+    book.progress(b.call)
+    book.confirm(b.call)
+    assert a.attributes["dsm_state"] == "C"
+    assert played(book, a.leg) == ["bridge"] and played(book, b.leg) == ["bridge"]
+    book.bye(b)
+    assert a.ended
+
+
+@pytest.mark.parametrize(
+    ("conf", "hint"),
+    [
+        ("load_diags=nope", "nope.dsm cannot be read"), ("register_apps=x", "not among load_diags"), ("preload_mods=mod_x", "no module"),
+        ("inbound_start_diag=x", "not among load_diags"), ("load_prompts=nope", "cannot be read"), ("required_prompts=p", "required_prompts: p"),
+        ("run_system_dsms=x", "run_system_dsms: x"),
+    ],
+)  # fmt: skip
+def test_a_wrong_configuration_stops_the_start(folder: Path, conf: str, hint: str) -> None:
+    (folder / "dsm.conf").write_text(conf)
+    book = Playbook(conf_dir=folder)
+    with pytest.raises(ConfigError, match=hint):
+        book.load(PLUGIN, conf)
