@@ -83,7 +83,9 @@ def _options(command: str) -> argparse.ArgumentParser:
     parser.add_argument("-f", dest="file", default="etc/sems.conf", help="configuration file (etc/sems.conf)")
     parser.add_argument("-x", dest="plugin_path", help="SEMS's plug-in folder; accepted, there is nothing to load from it")
     parser.add_argument("-d", dest="address", help="address or device for SIP and RTP, instead of sip_ip and media_ip")
-    parser.add_argument("-E", dest="foreground", action="store_true", help="stay in the foreground, log to stderr; it always does")
+    parser.add_argument(
+        "-E", dest="foreground", action="store_true", help="stay in the foreground, log to stderr; it always does"
+    )
     parser.add_argument("-P", dest="pid_file", help="write the process id there")
     parser.add_argument("-u", dest="user", help="user (name or number) to run as")
     parser.add_argument("-g", dest="group", help="group (name or number) to run as")

@@ -224,12 +224,13 @@ def banner(hub: Hub) -> str:
     transports = sorted({f"{ip}:{port}" for _, ip, port in hub.transports})
     place = transports[0] if transports else "?"
     loaded = hub.services.loaded
+    applications = len(list(hub.services.applications.names()))
     doors = {loaded.plugin.name: loaded.options for loaded in hub.settings.plugins if loaded.plugin.listens_last}
     xml = getattr(doors.get("xmlrpc2di"), "xmlrpc_port", 0)
     web = getattr(doors.get("web"), "port", 0)
     return "\n".join(
         (
-            f"cordboard is up: {len(loaded)} plug-ins, {len(list(hub.services.applications.names()))} applications. Ctrl-C stops it.",
+            f"cordboard is up: {len(loaded)} plug-ins, {applications} applications. Ctrl-C stops it.",
             f"  call      sip:announce@{place} · sip:room1@{place} · sip:echo@{place}",
             f"  XML-RPC   http://127.0.0.1:{xml}/" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
             f"  JSON-RPC  http://127.0.0.1:{web}/jsonrpc" if web else "  JSON-RPC  (web is not loaded)",

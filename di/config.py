@@ -82,7 +82,7 @@ def parse(text: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path],
         if not line or line.startswith("#"):
             continue
         if line.startswith("@"):
-            target = line[1:].split("#", 1)[0].strip(" \t\"")
+            target = line[1:].split("#", 1)[0].strip(' \t"')
             include_dir = _include(target, conf, include_dir, load, file, number, depth)
             continue
         key, value = _split(line, file, number)
@@ -131,7 +131,7 @@ def _split(line: str, file: str, number: int) -> tuple[str, str]:
     assert value is not None
     after = rest[value.end() :].lstrip(" \t")
     if after and not after.startswith("#"):
-        raise ConfigError(file, number, key, f"a value with blanks needs quotes: {key} = \"{rest.split('#')[0].strip()}\"")
+        raise ConfigError(file, number, key, f'a value with blanks needs quotes: {key} = "{rest.split("#")[0].strip()}"')
     return key, value.group()
 
 

@@ -186,7 +186,9 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
     was, session.state = session.state, DialogState.DISCONNECTED
     app = session.app
     return _guarded(
-        session, lambda: _farewell(session, was, event), lambda: _guarded(session, lambda: app.on_destroy(), lambda: finished(session, event))
+        session,
+        lambda: _farewell(session, was, event),
+        lambda: _guarded(session, app.on_destroy, lambda: finished(session, event)),
     )
 
 

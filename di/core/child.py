@@ -110,7 +110,9 @@ class Child:
                 raise StartFailed(f"the {self.kind.role} process did not come up: {await self._cause()}")
             hello = self._hello.result()
             if hello.version != VERSION:
-                raise StartFailed(f"the {self.kind.role} process speaks version {hello.version}, the hub {VERSION}: run make setup")
+                raise StartFailed(
+                    f"the {self.kind.role} process speaks version {hello.version}, the hub {VERSION}: run make setup"
+                )
             await self._on_up(self._link)
         finally:
             lost.cancel()

@@ -10,7 +10,21 @@ from di.errors import ConfigError
 AVAILABLE = ("PCMU/8000", "PCMA/8000")
 """Codecs of the media process by rtpmap name and clock, in ascending payload number: the order of the offer."""
 
-_KNOWN_ELSEWHERE = ("GSM", "G721", "G726", "G722", "ILBC", "L16", "SPEEX", "ISAC", "OPUS", "SILK", "G729", "CODEC2", "TELEPHONE-EVENT")
+_KNOWN_ELSEWHERE = (
+    "GSM",
+    "G721",
+    "G726",
+    "G722",
+    "ILBC",
+    "L16",
+    "SPEEX",
+    "ISAC",
+    "OPUS",
+    "SILK",
+    "G729",
+    "CODEC2",
+    "TELEPHONE-EVENT",
+)
 
 
 def offer(order: Sequence[str], excluded: Sequence[str], file: str, line: int) -> tuple[str, ...]:

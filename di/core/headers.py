@@ -42,7 +42,11 @@ def parse_uri(text: str) -> Uri:
 def is_sip_uri(text: str) -> bool:
     """Whether a text can stand as SIP or tel URI in a request: a scheme, a place, nothing that ends a line or a bracket."""
     uri = parse_uri(text)
-    return uri.scheme in ("sip", "sips", "tel") and bool(uri.host) and not any(c in '<>" ' or ord(c) < 33 or c == "\x7f" for c in text)
+    return (
+        uri.scheme in ("sip", "sips", "tel")
+        and bool(uri.host)
+        and not any(c in '<>" ' or ord(c) < 33 or c == "\x7f" for c in text)
+    )
 
 
 def uri_of(header: str) -> str:

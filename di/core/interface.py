@@ -106,7 +106,9 @@ class CoreInterface:
         }
 
     @di_method("dialout", dangerous=True)
-    def dialout(self, application: str, user: str, request_uri: str, from_uri: str, headers: Lenient[str] = "", params: Value = None) -> str:
+    def dialout(
+        self, application: str, user: str, request_uri: str, from_uri: str, headers: Lenient[str] = "", params: Value = None
+    ) -> str:
         """Place a call for an application and return its id; From and To are written as `<uri>`."""
         id = self._sessions.dialout(
             user=user,

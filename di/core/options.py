@@ -74,12 +74,18 @@ class CoreOptions:
     application: str = option("", help="Application for a call: a name, or $(mapping), $(apphdr), $(ruri.user), $(ruri.param).")
     loglevel: int = option(2, help="0 error, 1 warning, 2 info, 3 debug (or the names).", parse=parse_level)
     stderr: bool = option(False, help="Log to stderr.", parse=_strict_yes)
-    fork: bool = option(False, help="Run in the background; cordboard stays in the foreground unless this says yes.", parse=_strict_yes)
-    session_limit: Limit = option(Limit(0, 503, "Server overload"), help="Refuse calls from N on: N;code;reason.", parse=parse_limit)
+    fork: bool = option(
+        False, help="Run in the background; cordboard stays in the foreground unless this says yes.", parse=_strict_yes
+    )
+    session_limit: Limit = option(
+        Limit(0, 503, "Server overload"), help="Refuse calls from N on: N;code;reason.", parse=parse_limit
+    )
     options_session_limit: Limit = option(
         Limit(0, 503, "Server overload"), help="Answer OPTIONS with this from N calls on: N;code;reason.", parse=parse_limit
     )
-    cps_limit: Limit = option(Limit(0, 503, "Server overload"), help="Refuse above N calls per second: N;code;reason.", parse=parse_limit)
+    cps_limit: Limit = option(
+        Limit(0, 503, "Server overload"), help="Refuse above N calls per second: N;code;reason.", parse=parse_limit
+    )
     shutdown_mode_reply: tuple[int, str] = option(
         (503, "Server shutting down"), help="Answer to calls in shutdown mode: code reason.", parse=parse_reply
     )

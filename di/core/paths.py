@@ -17,4 +17,9 @@ def configured(text: str, conf_dir: Path) -> Path:
 
 def safe_name(name: str) -> bool:
     """Whether a name that a caller chose may be one step of a path: no separators, no control characters, not hidden, not `..`."""
-    return bool(name) and len(name) <= 200 and not name.startswith(".") and not any(c in "/\\" or c < " " or c == "\x7f" for c in name)
+    return (
+        bool(name)
+        and len(name) <= 200
+        and not name.startswith(".")
+        and not any(c in "/\\" or c < " " or c == "\x7f" for c in name)
+    )

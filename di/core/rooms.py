@@ -14,7 +14,9 @@ from di.core.events import RoomChanged
 class Rooms:
     """Rooms by name, members in order of entry. `notify(member, change)` hands a change to a member's queue."""
 
-    def __init__(self, notify: Callable[[str, RoomChanged], None], publish: Callable[[str, str, str], None] | None = None) -> None:
+    def __init__(
+        self, notify: Callable[[str, RoomChanged], None], publish: Callable[[str, str, str], None] | None = None
+    ) -> None:
         """`publish(type, room, member)` is told `room.joined` and `room.left`."""
         self._members: dict[str, dict[str, None]] = {}
         self._notify = notify

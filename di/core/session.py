@@ -243,9 +243,7 @@ class Session:
         ip, port = self.leg_address or ("", 0)
         self.host.sip.send(Reinvite(self.call, hold, ip, port))
 
-    def send_request(
-        self, method: str, headers: tuple[str, ...] = (), content_type: str = "", body: bytes = b""
-    ) -> int:
+    def send_request(self, method: str, headers: tuple[str, ...] = (), content_type: str = "", body: bytes = b"") -> int:
         """Send a request in the dialog; returns the token that its ReplyReceived will carry."""
         token = self.host.next_token()
         self.host.sip.send(SendRequest(self.call, method, token, headers, content_type, body))

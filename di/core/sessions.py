@@ -175,7 +175,9 @@ class Sessions:
         name = self.selection.choose(offer.request_uri, offer.headers)
         factory = self.services.applications.find(name) if name else None
         if factory is None:
-            log.warning("INVITE %s: %s", offer.request_uri, f"no application {name!r}" if name else "no application is mapped to it")
+            log.warning(
+                "INVITE %s: %s", offer.request_uri, f"no application {name!r}" if name else "no application is mapped to it"
+            )
             self._refuse(offer, Refused(404, "Not Found"))
             return
         session = self._session("in", offer.call, name, _info(offer))
@@ -210,7 +212,9 @@ class Sessions:
         self.services.queues.add(session.id, session.post)
         self.limits.begin(self.clock.now_ns())
         self._tell_options()
-        session.log(app=session.application, dir=info.direction, ruri=info.request_uri, to=info.to_header, **{"from": info.from_header})
+        session.log(
+            app=session.application, dir=info.direction, ruri=info.request_uri, to=info.to_header, **{"from": info.from_header}
+        )
         if info.call_id:
             session.log(callid=info.call_id, rtag=info.remote_tag)
         self._publish("call.started", session, **session.attributes)

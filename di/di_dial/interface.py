@@ -64,7 +64,9 @@ class Dialer:
             return ["incorrect dialout pin.\n"]
         to_uri = f"sip:{to_user}@{account.realm}"
         credential = Credential(account.realm, account.user, account.password)
-        return [self._place(application, user, f"sip:{account.user}@{account.realm}", to_uri, to_uri, credential) or _FAILED + "\n"]
+        return [
+            self._place(application, user, f"sip:{account.user}@{account.realm}", to_uri, to_uri, credential) or _FAILED + "\n"
+        ]
 
     @di_method("help", changes=False)
     def help(self) -> list[Value]:

@@ -42,7 +42,10 @@ def read_pins(lines: Mapping[str, str]) -> dict[str, DialPin]:
         if len(fields) == 6 and not fields[5]:
             fields.pop()
         if len(fields) != 5 or not fields[0]:
-            log.error("di_dial.conf: dialout_pin%d has not the five fields pin;user part;realm;user;password; it and the rest are out", number)
+            log.error(
+                "di_dial.conf: dialout_pin%d has not the five fields pin;user part;realm;user;password; it and the rest are out",
+                number,
+            )
             break
         pins[fields[0]] = DialPin(fields[1], fields[2], fields[3], fields[4])
     return pins

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One caller of a conference: finds the room, by keypad or directly, talks there, leaves (spec applications.md §1.2, §1.3).
 
-    ENTERING_PIN ──`#`──► ENTERING_CONFERENCE ──prompts over──► IN_CONFERENCE
-         ▲ wrong │                                   PLAY_ERROR_FINISH ──► BYE
+ENTERING_PIN ──`#`──► ENTERING_CONFERENCE ──prompts over──► IN_CONFERENCE
+     ▲ wrong │                                   PLAY_ERROR_FINISH ──► BYE
 """
 
 from __future__ import annotations

@@ -54,7 +54,9 @@ class Conference:
         try:
             self.feedback = FeedbackFile(path)
         except OSError as error:
-            raise ConfigError(*where(options, "feedback_file"), "feedback_file", f"{path} cannot be written: {error.strerror}") from error
+            raise ConfigError(
+                *where(options, "feedback_file"), "feedback_file", f"{path} cannot be written: {error.strerror}"
+            ) from error
         self._sweeper: TimerHandle | None = None
 
     def _files(self) -> dict[str, Path | None]:

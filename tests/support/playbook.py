@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A hub without processes: real sessions and applications, a recorded SIP side, `FakeMedia`, a clock moved by hand.
 
-    book = Playbook()
-    call = book.offer("announce")      # an INVITE; the leg opens and the application answers
-    book.confirm(call)                 # ACK
-    book.media.press(call.leg, "12#")
-    book.run()
+book = Playbook()
+call = book.offer("announce")      # an INVITE; the leg opens and the application answers
+book.confirm(call)                 # ACK
+book.media.press(call.leg, "12#")
+book.run()
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from di.plugin import Plugin
 from tests.support.bare_hub import bare_services
 from tests.support.fake_media import FakeMedia
 
-DEFAULT_MAPPING = "^sip:announce=>announcement\n^sip:room=>webconference\n^sip:conf=>conference\n^sip:echo=>echo\n^sip:app-(.*)@=>\\1\n"
+DEFAULT_MAPPING = (
+    "^sip:announce=>announcement\n^sip:room=>webconference\n^sip:conf=>conference\n^sip:echo=>echo\n^sip:app-(.*)@=>\\1\n"
+)
 
 
 class RecordedSip:
@@ -96,9 +98,21 @@ class Playbook:
         uri = f"sip:{user}@{domain}"
         self.sessions.on_sip_event(
             sip.CallOffered(
-                call, uri, f"<sip:caller{call}@there.example>;tag=t{call}", f"<{uri}>", f"id{call}", f"t{call}", "sip:c@192.0.2.1",
-                "192.0.2.1", 5060, headers, b"", True, "192.0.2.1", 4000 + call,
-            )  # fmt: skip
+                call,
+                uri,
+                f"<sip:caller{call}@there.example>;tag=t{call}",
+                f"<{uri}>",
+                f"id{call}",
+                f"t{call}",
+                "sip:c@192.0.2.1",
+                "192.0.2.1",
+                5060,
+                headers,
+                b"",
+                True,
+                "192.0.2.1",
+                4000 + call,
+            )
         )
         self.run()
         return call

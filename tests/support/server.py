@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A whole cordboard server under a test's control: real processes, own ports, own configuration folder, ended by its PID.
 
-    with Server(tmp_path) as server:
-        server.xml.calls()
+with Server(tmp_path) as server:
+    server.xml.calls()
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -
 class Server:
     """`python -m di serve` in a copy of etc/. `files` replaces or adds files there; `settings` are lines put behind sems.conf."""
 
-    def __init__(
-        self, folder: Path, files: Mapping[str, str] | None = None, settings: str = "", plugins: str = PLUGINS
-    ) -> None:
+    def __init__(self, folder: Path, files: Mapping[str, str] | None = None, settings: str = "", plugins: str = PLUGINS) -> None:
         self.etc = folder / "etc"
         shutil.copytree(ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets"))
         self.sip_port, self.xml_port, self.web_port = free_port(), free_port(), free_port()
@@ -69,7 +67,9 @@ class Server:
             f"load_plugins={plugins}\napplication=$(mapping)\nplugin_config_path={self.etc}/\nloglevel=3\n{settings}\n"
         )
         (self.etc / "sems.conf").write_text(lines)
-        (self.etc / "xmlrpc2di.conf").write_text(f"xmlrpc_port={self.xml_port}\nserver_ip=127.0.0.1\ndirect_export=monitoring;webconference\n")
+        (self.etc / "xmlrpc2di.conf").write_text(
+            f"xmlrpc_port={self.xml_port}\nserver_ip=127.0.0.1\ndirect_export=monitoring;webconference\n"
+        )
         (self.etc / "web.conf").write_text(f"port={self.web_port}\n")
         for name, text in (files or {}).items():
             (self.etc / name).write_text(text)
@@ -166,9 +166,7 @@ class Server:
     def json(self, method: str, *params: object) -> Any:
         """Call by JSON-RPC over HTTP as curl does. Raises AssertionError for an error answer."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.web_port}/jsonrpc", body, {"Content-Type": "application/json"}
-        )
+        request = urllib.request.Request(f"http://127.0.0.1:{self.web_port}/jsonrpc", body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=10) as answer:
             message = json.loads(answer.read())
         assert "error" not in message, message

@@ -69,7 +69,7 @@ def test_values() -> None:
 def test_bad_value_says_what_is_right(line: str, wanted: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read(f"# head\n{line}")
-    assert str(caught.value).startswith(f"mod.conf:2: {line.split('=')[0]}: ")
+    assert str(caught.value).startswith(f"mod.conf:2: {line.split('=', maxsplit=1)[0]}: ")
     assert wanted in str(caught.value)
 
 

@@ -74,7 +74,12 @@ def test_rfc4240_names(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("language", "file"),
-    [("de", "lonely_user_msg/default_de.wav"), ("fr", "here.example/default_fr.wav"), ("xx", "prompts/default.wav"), ("../x", "prompts/default.wav")],
+    [
+        ("de", "lonely_user_msg/default_de.wav"),
+        ("fr", "here.example/default_fr.wav"),
+        ("xx", "prompts/default.wav"),
+        ("../x", "prompts/default.wav"),
+    ],
 )
 def test_language(folder: Path, language: str, file: str) -> None:
     book = conference(folder)

@@ -79,7 +79,7 @@ def test_expressions_are_posix_extended() -> None:
         compile_extended("a{2,1}")
 
 
-PARAMS = "mod=box; Usr = 'a;b' ;lng=en;snd=\"x\\\"y\";flag;two=1=2"
+PARAMS = 'mod=box; Usr = \'a;b\' ;lng=en;snd="x\\"y";flag;two=1=2'
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,11 @@ def test_the_end_by_the_peer_gives_everything_back(book: Playbook) -> None:
     assert session.id not in book.services.queues
     assert book.invoke("core", "calls") == 0
     assert not book.sip.of(sip.Hangup, session.call)
-    assert [e.type for e in book.services.events.ring if e.type.startswith("call.")] == ["call.started", "call.answered", "call.ended"]
+    assert [e.type for e in book.services.events.ring if e.type.startswith("call.")] == [
+        "call.started",
+        "call.answered",
+        "call.ended",
+    ]
 
 
 def test_stop_says_bye_once_and_no_callback_but_destroy(book: Playbook) -> None:
@@ -242,7 +246,10 @@ def test_limits_and_shutdown_mode() -> None:
     assert book.invoke("core", "set_shutdownmode", True) == "200 OK"
     assert book.answers(book.offer("app-diary")) == [503]
     assert book.sip.commands[-2] == sip.SetOptionsReply(503, "Server shutting down")
-    assert book.sessions.dialout(user="", application="diary", request_uri="sip:a@h", from_header="<sip:b@h>", to_header="<sip:a@h>") == ""
+    assert (
+        book.sessions.dialout(user="", application="diary", request_uri="sip:a@h", from_header="<sip:b@h>", to_header="<sip:a@h>")
+        == ""
+    )
 
 
 def test_no_media_is_503(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
@@ -420,7 +427,6 @@ async def test_events_of_a_session_are_handled_one_at_a_time_in_order() -> None:
     session.post_event({"n": "2"})
     other.post_event({"n": "other"})
     book.run()
-    assert lines == ["begin 1", "begin other"] or lines == []
     while book.waiting:
         await book.waiting.pop(0)
     own = [line for line in lines if "other" not in line]

@@ -50,7 +50,9 @@ def test_dial_auth(book: Playbook) -> None:
 
 
 def test_dial_auth_b2b(book: Playbook) -> None:
-    dial, session = placed(book, "dial_auth_b2b", "app", "ann", "sip:a@h", "sip:b@h", "sip:caller@h", "sip:callee@h", "r", "u", "p")
+    dial, session = placed(
+        book, "dial_auth_b2b", "app", "ann", "sip:a@h", "sip:b@h", "sip:caller@h", "sip:callee@h", "r", "u", "p"
+    )
     assert dial.request_uri == "sip:caller@h"
     assert session.params == ["r", "u", "p", "sip:callee@h"]
 
