@@ -27,6 +27,7 @@ from media.engine.digits import Digits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.players import Players
+from media.engine.recorders import Recorders
 from media.engine.sources import FileWanted, StoredAudio
 
 TICK_NS = 20_000_000
@@ -65,6 +66,10 @@ class Engine:
         self._by_row: dict[int, Leg] = {}
         self.connections = Connections(options, bind, random, self.legs, self._emit)
         self.players = Players(self.legs, self.by_number, self._emit)
+        self.recorders = Recorders(self.legs, self.players.rooms, self._by_row, self._emit)
+        self.players.needed_elsewhere = self.recorders.is_recording
+        self.players.start_record = lambda leg, path, length_ms: self.recorders.start(leg, path, length_ms, 0)
+        self.players.stop_record = lambda leg: self.recorders.stop(leg, "asked")
         self._digits = Digits(self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
@@ -79,6 +84,10 @@ class Engine:
             records.SetRtpTimeout: self._set_timeout,
             records.SetDigitDetection: self._set_detection,
             records.SendDigit: self._send_digit,
+            records.StartRecording: self._start_recording,
+            records.StopRecording: self._stop_recording,
+            records.StartRoomRecording: self._start_room_recording,
+            records.StopRoomRecording: self._stop_room_recording,
             records.SetPlayout: self._set_playout,
             records.QueryStatistics: self._query,
         }
@@ -124,6 +133,7 @@ class Engine:
     def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
         leg = self.by_number.get(command.leg)
         if leg is not None:
+            self.recorders.close(leg)
             self.players.close(leg)
             self._digits.close(leg)
             self.connections.close(leg, now_ns)
@@ -171,6 +181,24 @@ class Engine:
             self.connections.apply_playout(leg)
             self.players.set_listened(leg)
 
+    def _start_recording(self, command: records.StartRecording, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self.recorders.start(leg, command.path, command.length_ms, command.silence_ms)
+            self.players.set_listened(leg)
+
+    def _stop_recording(self, command: records.StopRecording, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self.recorders.stop(leg, "asked")
+            self.players.set_listened(leg)
+
+    def _start_room_recording(self, command: records.StartRoomRecording, now_ns: int) -> None:
+        self.recorders.start_room(command.room, command.path, command.mode)
+
+    def _stop_room_recording(self, command: records.StopRoomRecording, now_ns: int) -> None:
+        self.recorders.stop_room(command.room, "asked")
+
     def _query(self, command: records.QueryStatistics, now_ns: int) -> None:
         if command.leg == 0:
             counters = self.statistics()
@@ -182,6 +210,10 @@ class Engine:
     def _known(self, number: int) -> Leg | None:
         """A command may cross the LegDropped or come after a CloseLeg: then it has no effect."""
         return self.by_number.get(number)
+
+    def end_recordings(self) -> None:
+        """Finish every recording: the process ends."""
+        self.recorders.close_all()
 
     # -------------------------------------------------------------------------------------------------------------- ticks
     def tick(self, now_ns: int) -> None:
@@ -197,6 +229,8 @@ class Engine:
         members, starts = self.players.rooms.arrays()
         render.choose_due(legs.rows)
         render.play_out(legs.rows, legs.frames)
+        for leg in self.recorders.capture():
+            self.players.recording_ended(leg)
         render.mix_rooms(legs.rows, legs.frames, legs.packets, members, starts, total, own, encode)
         render.fill_others(legs.rows, legs.frames, legs.packets, own, encode, self._ended, self._ended_count)
         render.finish(legs.rows, legs.packets)

@@ -22,7 +22,7 @@ from media.engine.sources import FileWanted, StoredAudio, tone_audio
 RING_OVER_DELAY_MS = 312
 """How much longer than the longest delay a leg's playout ring is: room for the longest packet and for one that comes early."""
 
-KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge")
+KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge", "record")
 
 
 class Players:
@@ -36,6 +36,9 @@ class Players:
         self._wanted: list[FileWanted] = []
         self._waiting: dict[int, tuple[Leg, Entry]] = {}
         self._token = 0
+        self.start_record: Callable[[Leg, str, int], None] = lambda leg, path, length_ms: None
+        self.stop_record: Callable[[Leg], None] = lambda leg: None
+        self.needed_elsewhere: Callable[[Leg], bool] = lambda leg: False
 
     # ----------------------------------------------------------------------------------------------------------- commands
     def enqueue(self, leg: Leg, items: tuple[PlayItem, ...], front: bool) -> None:
@@ -52,7 +55,9 @@ class Players:
             self._start_current(leg)
 
     def flush(self, leg: Leg) -> None:
-        """Drop a leg's playlist without an event."""
+        """Drop a leg's playlist without an event; a ``record`` item's file is finished."""
+        if leg.playlist.current is not None and leg.playlist.current.item.kind == "record":
+            self.stop_record(leg)
         leg.playlist.flush()
         self._apply(leg, None)
 
@@ -118,6 +123,13 @@ class Players:
             leg.playlist.drop_current()
             self._start_current(leg)
 
+    def recording_ended(self, leg: Leg) -> None:
+        """A leg's recording has reached its limit; a ``record`` item that started it is over."""
+        current = leg.playlist.current
+        if current is not None and current.item.kind == "record":
+            self.item_ended(leg)
+        self.set_listened(leg)
+
     def _start_current(self, leg: Leg) -> None:
         """Start the first entry that can sound, drop those before it; report when none is left."""
         while (entry := leg.playlist.current) is not None:
@@ -175,6 +187,8 @@ class Players:
             row["source"] = SOURCE_ROOM
         elif item.kind == "echo":
             row["source"] = SOURCE_ECHO
+        elif item.kind == "record" and not entry.started:
+            self.start_record(leg, item.path, item.length_ms)
         elif item.kind == "bridge":
             row["source"] = SOURCE_BRIDGE
         if item.kind in ("tone", "silence") and item.length_ms > 0:
@@ -201,6 +215,7 @@ class Players:
         row = self._table.rows[leg.row]
         bridged = row["source"] == SOURCE_BRIDGE and row["bridge_row"] >= 0
         listened = bool(self.rooms.room_of(leg.row)) or row["source"] == SOURCE_ECHO or bridged
+        listened = listened or self.needed_elsewhere(leg)
         listened = listened and leg.codec is not None
         if listened and leg.codec is not None:
             samples = int(row["max_delay_samples"]) + leg.codec.rate_hz * RING_OVER_DELAY_MS // 1000

@@ -30,6 +30,7 @@ from media.engine.sources import StoredAudio
 from media.engine.warm import warm
 from media.io.loader import DEFAULT_CACHE_BYTES, FileLoader
 from media.io.sockets import Sockets
+from media.io.writer import RecordingWriter
 
 log = logging.getLogger("media")
 
@@ -43,6 +44,7 @@ REPORT_TICKS = 250
 """A leg's RTCP reports are 5 s apart (RFC 3550 §6.2); the legs are spread over the ticks between."""
 
 COLLECT_TICKS = 500
+LONGEST_FLUSH_S = 5
 READ_BYTES = 65536
 MOST_BACKLOG_BYTES = 64 << 20
 
@@ -58,6 +60,7 @@ class MediaProcess:
         self._unsent = bytearray()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._loader = FileLoader(self._wake, cache_bytes)
+        self._writer = RecordingWriter(self._wake)
         self._sockets = Sockets(options.ip, options.ip6)
         self._engine = Engine(options, self._sockets.bind, SystemRandom(), time.time_ns() - time.monotonic_ns())
         self._grace_ns = grace_ms * 1_000_000
@@ -127,6 +130,8 @@ class MediaProcess:
         if self._wake_read in readable:
             os.read(self._wake_read, 4096)
             self._loader.run_results()
+            for token, size_bytes, error in self._writer.results():
+                self._engine.recorders.written(token, size_bytes, error)
         if self._link is not None and self._link in readable:
             self._read_link()
         if writable:
@@ -170,6 +175,11 @@ class MediaProcess:
         self._loader.load_nowait(command.path, codecs.ALL[0], done)
 
     def _request_files(self) -> None:
+        """Hand files to be read and blocks to be written to their threads."""
+        work = self._engine.recorders.work
+        if work:
+            self._engine.recorders.work = []
+            self._writer.add(work)
         for wanted in self._engine.take_wanted():
             token = wanted.token
             self._loader.load_nowait(
@@ -247,6 +257,12 @@ class MediaProcess:
     def _close(self) -> None:
         self._loader.close()
         self._sockets.close()
+        self._engine.end_recordings()
+        self._writer.add(self._engine.recorders.work)
+        self._writer.close(LONGEST_FLUSH_S)
+        for token, size_bytes, error in self._writer.results():
+            self._engine.recorders.written(token, size_bytes, error)
+        self._send_events()
         if self._link is not None:
             self._link.setblocking(True)
             self._link.settimeout(1)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 from collections.abc import Iterator
@@ -23,11 +24,19 @@ from media.control.records import (
     PlayItem,
     PlaylistEmptied,
     PromptLoaded,
+    RecordingStopped,
+    RoomRecordingStopped,
     RtpTimedOut,
+    SendDigit,
     SeparatorReached,
     SetLegAudio,
     SetRtpTimeout,
+    StartRecording,
+    StartRoomRecording,
+    StopRecording,
+    StopRoomRecording,
 )
+from media.files.audio_file import read_audio
 from tests.support import tones
 from tests.support.media_server import MediaServer
 from tests.support.rtp_peer import PCMA, PCMU, PeerGroup
@@ -227,3 +236,60 @@ def test_process_ends_when_the_hub_is_gone() -> None:
     with MediaServer("--grace-ms", "100") as running:
         running.link.shutdown(socket.SHUT_RDWR)
         assert running.process.wait(5) == 0
+
+
+def test_leg_and_room_recordings_hold_what_was_said(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
+    with PeerGroup() as group:
+        one, other, a, b = group.peer(400), group.peer(600), next(legs), next(legs)
+        server.connect(a, one)
+        server.connect(b, other)
+        room = str(tmp_path / "room.wav")
+        server.send(StartRecording(a, str(tmp_path / "leg.wav")), StartRoomRecording("taped", room, "both"))
+        server.send(*(Enqueue(leg, (PlayItem("room", room="taped"),)) for leg in (a, b)))
+        group.run_ms(600)
+        server.send(SetLegAudio(b, muted=True))
+        group.run_ms(600)
+        server.send(StopRecording(a), StopRoomRecording("taped"))
+        stopped = server.wait_for(RecordingStopped, leg=a)
+        taped = server.wait_for(RoomRecordingStopped, room="taped")
+    assert (stopped.reason, stopped.size_bytes) == ("asked", Path(stopped.path).stat().st_size)
+    assert 1100 <= stopped.length_ms <= 1400
+    assert tones.heard(read_audio(stopped.path, 8000)[3200:], ALL_HZ) == {400}
+    assert {Path(p).name for p in taped.paths} == {"room.wav", "room.json", f"room-{a}.wav", f"room-{b}.wav"}
+    mix = read_audio(room, 8000)
+    assert tones.heard(mix[1600:4000], ALL_HZ) == {400, 600}
+    assert tones.heard(mix[-3200:], ALL_HZ) == {400}
+    assert len(read_audio(str(tmp_path / f"room-{b}.wav"), 8000)) == len(mix) == taped.length_ms * 8
+    story = json.loads((tmp_path / "room.json").read_text())["events"]
+    assert [(e["event"], e["leg"]) for e in story][:3] == [("joined", a), ("joined", b), ("muted", b)]
+
+
+def test_recording_stops_by_itself_and_reports_what_cannot_be_written(
+    server: MediaServer, legs: Iterator[int], tmp_path: Path
+) -> None:
+    with PeerGroup() as group:
+        peer, a, b, c = group.peer(400), next(legs), next(legs), next(legs)
+        server.connect(a, peer)
+        server.connect(b, group.peer())
+        server.connect(c, group.peer(400))
+        server.send(Enqueue(a, (PlayItem("record", path=str(tmp_path / "item.wav"), length_ms=300), PlayItem("separator", number=4))))
+        server.send(StartRecording(b, str(tmp_path / "quiet.wav"), silence_ms=200))
+        server.send(StartRecording(c, str(tmp_path / "none" / "x.wav")))
+        group.run_ms(600)
+        assert server.wait_for(RecordingStopped, leg=a).reason == "length"
+        server.wait_for(SeparatorReached, leg=a)
+        assert server.wait_for(RecordingStopped, leg=b).reason == "silence"
+        assert "cannot be written" in server.wait_for(RecordingStopped, leg=c).reason
+    assert len(read_audio(str(tmp_path / "item.wav"), 8000)) == 2400
+
+
+def test_sent_digit_is_a_key_press_on_the_wire(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peer, leg = group.peer(400), next(legs)
+        server.connect(leg, peer)
+        server.send(SendDigit(leg, 11, 100))
+        group.run_ms(400)
+        events = [p for p in peer.packets if p.payload_type == 101]
+        assert len({p.ts for p in events}) == 1
+        assert [p.payload[0] for p in events] == [11] * 7
+        assert [p.payload[1] >> 7 for p in events] == [0] * 4 + [1] * 3

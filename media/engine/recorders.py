@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recording: frames of a tick gathered into blocks of a second, which the shell writes to disk beside the tick.
+
+    capture (each tick) → Block … Block → FileClosed → shell's writer → Engine.recording_written → RecordingStopped
+
+A room's recording has one clock: each participant's track is padded with silence to it, so that tracks laid side by side are in
+step. Its
+sidecar (JSON) says who joined, left, was muted, and when.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.control.records import RecordingStopped, RoomRecordingStopped
+from media.engine.leg import Leg
+from media.engine.leg_table import LegTable
+from media.engine.rooms import Rooms
+
+BLOCK_MS = 1000
+FRAME_MS = 20
+SILENCE_ENERGY = 1e-5
+"""Mean square (full scale 1) below which a leg counts as silent: -50 dBov."""
+
+ROOM_RATE_HZ = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class FileOpened:
+    """Open a file for 16-bit mono samples; its suffix chooses the format."""
+
+    token: int
+    path: str
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Append samples."""
+
+    token: int
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Append so many samples of silence."""
+
+    token: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileClosed:
+    """Finish a file; with `text` the whole file is that text instead of audio."""
+
+    token: int
+    path: str
+    text: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Take:
+    """One file being recorded."""
+
+    token: int
+    path: str
+    rate_hz: int
+    length_ms: int = 0
+    silence_ms: int = 0
+    samples: int = 0
+    silent_samples: int = 0
+    paused: bool = False
+    buffer: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    filled: int = 0
+    stopped: str = ""
+
+    @property
+    def recorded_ms(self) -> int:
+        """Length so far."""
+        return self.samples * 1000 // self.rate_hz
+
+
+@dataclass(slots=True, eq=False)
+class RoomTake:
+    """One room being recorded: its mix, its tracks by leg number, its story."""
+
+    room: str
+    path: str
+    mode: str
+    mix: Take | None = None
+    tracks: dict[int, Take] = field(default_factory=dict)
+    present: dict[int, bool] = field(default_factory=dict)  # leg number → is heard
+    story: list[dict[str, object]] = field(default_factory=list)
+    ticks: int = 0
+    open_tokens: set[int] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+Work = FileOpened | Block | Padding | FileClosed
+
+
+class Recorders:
+    """All recordings of a process. `work` is what the shell's writer has to do, in order."""
+
+    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], emit: Callable[[object], None]) -> None:
+        self._table = table
+        self._rooms = rooms
+        self._by_row = by_row
+        self._emit = emit
+        self._token = 0
+        self._legs: dict[int, tuple[Leg, Take]] = {}
+        self._room_takes: dict[str, RoomTake] = {}
+        self._closing: dict[int, tuple[int, Take]] = {}
+        self._closing_rooms: dict[int, RoomTake] = {}
+        self.work: list[Work] = []
+
+    # ---------------------------------------------------------------------------------------------------------------- legs
+    def start(self, leg: Leg, path: str, length_ms: int, silence_ms: int) -> None:
+        """Record what a leg says; an earlier recording of it is finished first."""
+        self.stop(leg, "asked")
+        rate_hz = leg.codec.rate_hz if leg.codec is not None else ROOM_RATE_HZ
+        self._legs[leg.number] = (leg, self._open(path, rate_hz, length_ms, silence_ms))
+
+    def stop(self, leg: Leg, reason: str) -> None:
+        """Finish a leg's recording, if there is one."""
+        _, take = self._legs.pop(leg.number, (None, None))
+        if take is not None:
+            take.stopped = reason
+            self._close(take)
+            self._closing[take.token] = (leg.number, take)
+
+    def is_recording(self, leg: Leg) -> bool:
+        """Whether a leg's audio is needed here."""
+        if leg.number in self._legs:
+            return True
+        return self._rooms.room_of(leg.row) in self._room_takes
+
+    # --------------------------------------------------------------------------------------------------------------- rooms
+    def start_room(self, room: str, path: str, mode: str) -> None:
+        """Record a room: `mix`, `tracks` or `both`. Raises ValueError for another mode."""
+        if mode not in ("mix", "tracks", "both"):
+            raise ValueError(f"mode {mode!r} of a room's recording: mix, tracks or both")
+        self.stop_room(room, "asked")
+        take = self._room_takes[room] = RoomTake(room, path, mode)
+        if mode in ("mix", "both"):
+            take.mix = self._open(path, ROOM_RATE_HZ)
+
+    def stop_room(self, room: str, reason: str) -> None:
+        """Finish a room's recording, if there is one."""
+        take = self._room_takes.pop(room, None)
+        if take is None:
+            return
+        for number in list(take.present):
+            self._tell(take, "left", number)
+        for part in (*take.tracks.values(), *([take.mix] if take.mix else [])):
+            self._pad(part, take.ticks)
+            self._close(part)
+            take.open_tokens.add(part.token)
+            take.paths.append(part.path)
+        if take.mode != "mix":
+            self._token += 1
+            side = str(PurePath(take.path).with_suffix(".json"))
+            self.work.append(FileClosed(self._token, side, self._sidecar(take)))
+            take.open_tokens.add(self._token)
+            take.paths.append(side)
+        for token in take.open_tokens:
+            self._closing_rooms[token] = take
+        if reason != "asked":
+            take.errors.append(reason)
+
+    def close(self, leg: Leg) -> None:
+        """A leg is closed: its recording is complete."""
+        self.stop(leg, "closed")
+
+    def close_all(self) -> None:
+        """Finish everything."""
+        for leg, _ in list(self._legs.values()):
+            self.stop(leg, "closed")
+        for room in list(self._room_takes):
+            self.stop_room(room, "closed")
+
+    # -------------------------------------------------------------------------------------------------------------- shell
+    def written(self, token: int, size_bytes: int, error: str) -> None:
+        """The shell has finished a file (`error` empty), or could not go on with it."""
+        if token in self._closing:
+            number, take = self._closing.pop(token)
+            self._emit(RecordingStopped(number, take.path, take.recorded_ms, size_bytes, error or take.stopped))
+            return
+        room = self._closing_rooms.pop(token, None)
+        if room is not None:
+            room.open_tokens.discard(token)
+            if error:
+                room.errors.append(error)
+            if not room.open_tokens:
+                length_ms = room.ticks * FRAME_MS
+                self._emit(
+                    RoomRecordingStopped(room.room, tuple(room.paths), length_ms, room.errors[0] if room.errors else "asked")
+                )
+            return
+        if error:
+            for leg, take in list(self._legs.values()):
+                if take.token == token:
+                    self.stop(leg, error)
+
+    # --------------------------------------------------------------------------------------------------------------- tick
+    def capture(self) -> list[Leg]:
+        """Take this tick's frames; return the legs whose recording has just reached a limit."""
+        over = []
+        for leg, take in list(self._legs.values()):
+            if not take.paused:
+                self._capture_leg(leg, take)
+                if take.stopped:
+                    self.stop(leg, take.stopped)
+                    over.append(leg)
+        for room in self._room_takes.values():
+            self._capture_room(room)
+        return over
+
+    def _capture_leg(self, leg: Leg, take: Take) -> None:
+        row = self._table.rows[leg.row]
+        count = int(row["frame_samples"]) or take.rate_hz * FRAME_MS // 1000
+        self._add(take, self._table.frames[leg.row, :count] if row["heard"] else None)
+        take.silent_samples = 0 if row["energy"] > SILENCE_ENERGY else take.silent_samples + count
+        if take.length_ms and take.recorded_ms >= take.length_ms:
+            take.stopped = "length"
+        elif take.silence_ms and take.silent_samples * 1000 // take.rate_hz >= take.silence_ms:
+            take.stopped = "silence"
+
+    def _capture_room(self, take: RoomTake) -> None:
+        rows = self._rooms.rows(take.room)
+        now = {self._by_row[row].number: row for row in rows}
+        for number in [n for n in take.present if n not in now]:
+            self._tell(take, "left", number)
+            del take.present[number]
+        total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
+        for number, row in now.items():
+            state = self._table.rows[row]
+            audible = bool(state["speaks"])
+            if number not in take.present:
+                self._tell(take, "joined", number)
+            if take.present.get(number, True) != audible:
+                self._tell(take, "unmuted" if audible else "muted", number)
+            take.present[number] = audible
+            frame = self._table.frames[row, : int(state["frame_samples"])] if state["heard"] and audible else None
+            if frame is not None and len(frame) != len(total):
+                frame = frame[:: max(len(frame) // len(total), 1)][: len(total)]
+            if frame is not None:
+                total += frame
+            if take.mode != "mix":
+                track = take.tracks.get(number)
+                if track is None:
+                    path = PurePath(take.path)
+                    track = take.tracks[number] = self._open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
+                self._pad(track, take.ticks)
+                self._add(track, frame)
+        if take.mix is not None:
+            self._add(take.mix, np.clip(total, -32768, 32767).astype(np.int16))
+        take.ticks += 1
+
+    # -------------------------------------------------------------------------------------------------------------- files
+    def _open(self, path: str, rate_hz: int, length_ms: int = 0, silence_ms: int = 0) -> Take:
+        self._token += 1
+        self.work.append(FileOpened(self._token, path, rate_hz))
+        take = Take(self._token, path, rate_hz, length_ms, silence_ms)
+        take.buffer = np.zeros(rate_hz * BLOCK_MS // 1000, np.int16)
+        return take
+
+    def _add(self, take: Take, frame: NDArray[np.int16] | None) -> None:
+        count = take.rate_hz * FRAME_MS // 1000
+        end = take.filled + count
+        if frame is None or len(frame) != count:
+            take.buffer[take.filled : end] = 0
+        else:
+            take.buffer[take.filled : end] = frame
+        take.filled = end
+        take.samples += count
+        if end == len(take.buffer):
+            self._flush(take)
+
+    def _pad(self, take: Take, ticks: int) -> None:
+        missing = ticks * take.rate_hz * FRAME_MS // 1000 - take.samples
+        if missing > 0:
+            self._flush(take)
+            self.work.append(Padding(take.token, missing))
+            take.samples += missing
+
+    def _flush(self, take: Take) -> None:
+        if take.filled:
+            self.work.append(Block(take.token, take.buffer[: take.filled]))
+            take.buffer = np.zeros_like(take.buffer)
+            take.filled = 0
+
+    def _close(self, take: Take) -> None:
+        self._flush(take)
+        self.work.append(FileClosed(take.token, take.path))
+
+    def _tell(self, take: RoomTake, what: str, number: int) -> None:
+        take.story.append({"at_ms": take.ticks * FRAME_MS, "event": what, "leg": number})
+
+    def _sidecar(self, take: RoomTake) -> str:
+        tracks = {str(number): PurePath(track.path).name for number, track in take.tracks.items()}
+        mix = PurePath(take.mix.path).name if take.mix else ""
+        about = {"room": take.room, "length_ms": take.ticks * FRAME_MS, "mix": mix, "tracks": tracks, "events": take.story}
+        return json.dumps(about, indent=1) + "\n"
