@@ -180,7 +180,13 @@ class Session:
         self.post(Run(function))
 
     def _drain(self) -> None:
-        logs.current_call.set(self.id)
+        token = logs.current_call.set(self.id)
+        try:
+            self._handle_queued()
+        finally:
+            logs.current_call.reset(token)
+
+    def _handle_queued(self) -> None:
         while self._queue:
             event = self._queue.popleft()
             try:
