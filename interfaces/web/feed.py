@@ -125,6 +125,10 @@ class Feed:
         self._number += 1
         return self._number
 
+    def in_use(self) -> list[str]:
+        """The functions of `events` that what is delivered here was asked by."""
+        return ["subscribe"] * bool(self._subscriptions) + ["watch"] * bool(self._watches)
+
     def take(self) -> list[bytes]:
         """Some notifications that are due, each subscription's in order; empty when there are none."""
         texts: list[bytes] = []
