@@ -166,6 +166,10 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         finally:
             self._sending_token = 0
 
+    def destroy(self) -> None:
+        """Delete the object in C++ now, so that it does not matter when Python lets go of this one (pjproject#3856)."""
+        pj.Call.__swig_destroy__(self)
+
     # ------------------------------------------------------------------------------------------------- pjsua2 callbacks
     @callback
     def onCallState(self, prm: pj.OnCallStateParam) -> None:

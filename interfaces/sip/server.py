@@ -40,6 +40,8 @@ ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REFER,
 RETRY_AFTER_S = 10
 _TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:[^\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
 """A To header with a tag, without taking the whole message apart."""
+_ERRNO_OF_SIP_CODES = 170000
+"""pjsip's error number of a SIP code is this plus the code (PJSIP_ERRNO_START)."""
 _MAX_REMEMBERED_REPLIES = 16
 _PATIENCE_S = 32
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
@@ -101,7 +103,11 @@ class SipServer:
         if not self._buried:
             return
         # deleting a pjsua2 call cuts off whatever call uses its slot now, so one whose slot is taken again has to wait
-        self._buried = [call for call in self._buried if self._by_slot.get(call.slot, call) is not call]
+        kept = [call for call in self._buried if call.slot in self._by_slot]
+        for call in self._buried:
+            if call.slot not in self._by_slot:
+                call.destroy()
+        self._buried = kept
 
     def second_passed(self) -> None:
         """Once a second: pjsip may write to the log again, and requests that the hub leaves unanswered are refused."""
@@ -177,9 +183,19 @@ class SipServer:
         text = " ".join(str(getattr(error, "reason", "") or error).split())
         log.error("call %d: %s failed: %s", call.number, type(command).__name__, text)
         if isinstance(command, Answer) and not call.confirmed:
-            call.emit_failure(500, f"Answer failed: {text}")
+            self._give_up(call, error, text)
         elif isinstance(command, SendRequest):
             call.request_failed(command.token, text)
+
+    def _give_up(self, call: SipCall, error: Exception, text: str) -> None:
+        """The caller must get a final reply even though pjsip could not make the wanted one (a description that nothing answers)."""
+        code = int(getattr(error, "status", 0)) - _ERRNO_OF_SIP_CODES
+        code = code if 400 <= code < 700 else 500
+        call.emit_failure(code, text)
+        try:
+            call.end(code, "", ())
+        except pj.Error as again:
+            log.error("call %d: no final reply: %s", call.number, again.reason)
 
     def _dial(self, dial: Dial) -> None:
         if dial.next_hop != self._next_hop:

@@ -260,3 +260,52 @@ async def test_tls_without_a_certificate_is_refused_with_its_key() -> None:
     listen = Listen("127.0.0.1", 0, tls_port=free_port(), tls_certificate="/nowhere/cert.pem", tls_key="/nowhere/key.pem")
     sip = await SipProcess.start(listen)
     assert "/nowhere/cert.pem" in sip.of(ListenFailed)[0].reason and await sip.exited() == 1
+
+
+@pytest.mark.parametrize(
+    "bad", ["c=IN IP4 999.1.1.1", "a=fmtp\r\na=rtpmap\r\na=ptime:-20", "m=audio 0 RTP/AVP 0", "c=IN IP6 ::::"]
+)
+async def test_an_offer_that_cannot_be_used_gets_a_final_reply(sip: SipProcess, peer: UdpPeer, bad: str) -> None:
+    """The hub accepts, pjsip cannot build the answer: the caller must not be left waiting."""
+    call = PeerCall(peer, "bad@peer", "test")
+    peer.calls[call.call_id] = call
+    good = description(40000)
+    call.send_request(
+        "INVITE", good.replace("c=IN IP4 127.0.0.1", bad) if bad[0] == "c" else good.rpartition("m=audio")[0] + bad + "\r\n"
+    )
+    assert 400 <= await call.final() < 600
+    if sip.of(CallOffered):
+        assert len(await sip.wait_for(CallEnded)) == 1
+
+
+CYCLES = """
+import gc, os
+from interfaces.sip import call, process
+plain = call.SipCall.__init__
+def with_cycle(self, *arguments):
+    plain(self, *arguments)
+    self.myself = [self, {"again": self}]
+call.SipCall.__init__ = with_cycle
+gc.disable = lambda: gc.set_threshold(20, 2, 2)
+gc.freeze = lambda: None
+os._exit(process.main())
+"""
+
+
+async def test_reference_cycles_and_an_eager_collector_cut_no_call_off() -> None:
+    """pjproject#3856: a call object kept by a cycle, deleted later, must not hang up the call that has its slot by then."""
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, max_calls=4), CYCLES)
+    peer = await UdpPeer.open(sip.port)
+    standing = peer.invite()
+    assert await standing.final() == 200
+    standing.ack()
+    for _ in range(150):
+        call = peer.invite()
+        assert await call.final() == 200
+        call.ack()
+        assert await call.bye() == 200
+    assert await standing.bye() == 200
+    ended = await sip.wait_for(CallEnded, 151)
+    assert {e.by for e in ended} == {"remote"}
+    peer.close()
+    assert await sip.stop() == 0 and "Traceback" not in sip.log

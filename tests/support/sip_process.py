@@ -37,11 +37,15 @@ class SipProcess:
         self._log_file = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
 
     @classmethod
-    async def start(cls, listen: Listen | None = None) -> SipProcess:
-        """Spawn the process, connect, say Hello and Listen; waits for the answer to it."""
+    async def start(cls, listen: Listen | None = None, program: str = "") -> SipProcess:
+        """Spawn the process, connect, say Hello and Listen; waits for the answer to it.
+
+        `program`: Python source to run instead of the process's main module; `sys.argv[2]` is the descriptor.
+        """
         self = cls()
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "interfaces.sip.process", "--fd", str(theirs.fileno())]
+        what = ["-c", program] if program else ["-m", "interfaces.sip.process"]
+        command = [sys.executable, *what, "--fd", str(theirs.fileno())]
         self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT, stderr=self._log_file)  # noqa: ASYNC220
         theirs.close()
         self._link = await RecordLink.open(ours, EVENTS, self._on_record, self.lost.set)
