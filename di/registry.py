@@ -269,13 +269,14 @@ class Registry:
     def invoke(self, module: str, method: str, args: Value, caller: Caller = INTERNAL) -> Value | Awaitable[Value]:
         """Call a DI function. The answer is a value, or an awaitable of one for a function that waits.
 
-        `args` as for `Method.bind`. `_list` works for every interface. Raises NoSuchModule, NotImplementedInDI, OutOfBounds,
-        TypeMismatch, Forbidden, CallFailed, or whatever the function raises: a gateway treats that as SEMS treats std::exception.
+        `args` as for `Method.bind`. `_list` works for every interface that lists something (spec di.md §6). Raises NoSuchModule,
+        NotImplementedInDI, OutOfBounds, TypeMismatch, Forbidden, CallFailed, or whatever the function raises: a gateway treats that
+        as SEMS treats std::exception.
         """
         if not caller.allows(module, method):
             raise Forbidden(f"{module}.{method}")
-        if method == "_list" and module in self._interfaces:
-            return self._interfaces[module].listed()
+        if method == "_list" and module in self._interfaces and (names := self._interfaces[module].listed()):
+            return names
         found = self.find(module, method)
         bound = found.bind(args)
         for observe in self.observers:

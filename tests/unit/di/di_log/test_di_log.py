@@ -12,7 +12,7 @@ import pytest
 
 from di import di_log
 from di.config import ConfigFile
-from di.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
+from di.errors import CallFailed, ConfigError, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.options import load
 from di.services import Services
 from tests.support.bare_hub import bare_services, invoke
@@ -70,7 +70,8 @@ def test_a_traceback_takes_one_line(services: Services) -> None:
 
 def test_help_and_list(services: Services) -> None:
     assert invoke(services, "di_log", "help") == ["dumplog\ndumplogtodisk <path>\n"]
-    assert invoke(services, "di_log", "_list") == []
+    with pytest.raises(NotImplementedInDI):
+        invoke(services, "di_log", "_list")
     with pytest.raises(OutOfBounds):
         invoke(services, "di_log", "dumplogtodisk")
     with pytest.raises(TypeMismatch):
