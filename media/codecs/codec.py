@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a codec is to the engine: one record. A new codec is one file in this folder with a ``CODECS`` tuple."""
+"""What a codec is to the engine: one record. A new codec is one file in this folder with a ``CODECS`` tuple.
+
+There are two kinds. *Array codecs* (G.711, L16) are coded by the kernels, all legs at once; their records say only how. *Library codecs*
+have a ``coder``: the kernels leave their legs' audio as plain samples, and the engine calls the library once a frame and leg.
+"""
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +21,30 @@ Payload = NDArray[np.uint8]
 LAW_MU = 0
 LAW_A = 1
 LINEAR_16 = 2
+NATIVE = 3
+"""How the kernels code a leg's payload: a G.711 law, 16 bits in network order, or 16 bits in this machine's order for a ``coder``."""
+
+
+class Coder(Protocol):
+    """One leg's encoder and decoder in a library codec. Frames are 20 ms of int16 at the codec's rate."""
+
+    def encode(self, samples: Samples) -> bytes:
+        """Return one frame's payload."""
+
+    def decode(self, payload: bytes) -> Samples:
+        """Return a payload's samples; none when it is not of this codec."""
+
+    def conceal(self, count: int) -> Samples:
+        """Return so many samples in place of a lost payload; none when the codec has no way of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
     """One wire format at one rate.
 
-    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels
-    code it
-    themselves · `sample_bytes`: bytes a sample on the wire · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
-    `decode`: the reverse.
+    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels code it ·
+    `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array · `decode`: the
+    reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says.
     """
 
     rtpmap: str
@@ -34,3 +54,26 @@ class Codec:
     sample_bytes: int
     encode: Callable[[Samples], Payload]
     decode: Callable[[Payload], Samples]
+    coder: Callable[[str], Coder] | None = None
+    channels: int = 1
+
+
+def native_codec(rtpmap: str, clock_hz: int, rate_hz: int, coder: Callable[[str], Coder], channels: int = 1) -> Codec:
+    """Return the record of a library codec."""
+    return Codec(rtpmap, clock_hz, rate_hz, NATIVE, 2, _to_bytes, _from_bytes, coder, channels)
+
+
+def load_library(name: str) -> ctypes.CDLL | None:
+    """Load a shared library by its full name; None when this machine has none, its codecs are then not offered."""
+    try:
+        return ctypes.CDLL(name)
+    except OSError:
+        return None
+
+
+def _to_bytes(samples: Samples) -> Payload:
+    return samples.astype(np.int16).view(np.uint8)
+
+
+def _from_bytes(payload: Payload) -> Samples:
+    return payload.view(np.int16)

@@ -21,7 +21,9 @@ def echo(rig: EngineRig, leg: int = 1, remote: tuple[str, int] = SIGNALLED, **mo
     return port
 
 
-def stream(rig: EngineRig, port: int, source: tuple[str, int], count: int = 6, ssrc: int = 1, first: int = 0) -> list[dict[int, bytes]]:
+def stream(
+    rig: EngineRig, port: int, source: tuple[str, int], count: int = 6, ssrc: int = 1, first: int = 0
+) -> list[dict[int, bytes]]:
     """Packets of a source, one a tick; what was sent in those ticks."""
     sent = []
     for step in range(first, first + count):
@@ -61,7 +63,10 @@ def test_signalled_source_takes_a_latched_leg_back() -> None:
     assert rig.destination(1) == STRANGER
     stream(rig, port, SIGNALLED)
     assert rig.destination(1) == SIGNALLED
-    assert not any(loud(p[1]) for p in stream(rig, port, STRANGER, ssrc=66, first=6)[2:]) or rig.counter("packets_dropped_resting") == 6
+    assert (
+        not any(loud(p[1]) for p in stream(rig, port, STRANGER, ssrc=66, first=6)[2:])
+        or rig.counter("packets_dropped_resting") == 6
+    )
 
 
 def test_stranger_is_dropped_once_the_source_is_locked_even_with_its_ssrc() -> None:

@@ -67,7 +67,7 @@ def test_harmless_arrivals_leave_no_gap(name: str, schedule: dict[int, list[int]
 def test_swapped_across_ticks_is_played_in_order_once_the_buffer_has_learnt() -> None:
     schedule = {t: ([t + 1] if t % 2 == 0 else [t - 1]) for t in range(300)}
     heard = play(echo_rig(), schedule, 300)
-    assert tones.heard(heard[-16000:], [500.0], threshold=7000) == {500.0}
+    assert min(tones.level(frame, 500) for frame in heard[-16000:].reshape(-1, 160)) > 7000
     assert tones.silent_ms(heard[-16000:]) == []
 
 
@@ -120,7 +120,7 @@ def test_an_hour_with_unequal_clocks_stays_within_the_buffer(ppm: int) -> None:
             newest = (2**32 - 5000 + 160 * sent) & 0xFFFFFFFF
             held = ((newest - int(row(rig)["play_ts"]) + 2**31) & 0xFFFFFFFF) - 2**31
             bound_low, bound_high = min(bound_low, held), max(bound_high, held)
-    assert -160 <= bound_low and bound_high <= 640
+    assert bound_low >= -160 and bound_high <= 640
     assert row(rig)["resyncs"] == 0
     assert row(rig)["frames_concealed"] <= ticks // 5000
 

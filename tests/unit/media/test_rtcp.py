@@ -35,7 +35,7 @@ def report(leg: np.void, now_ns: int = 5_000_000_000) -> bytes:
 def test_sender_report_counts_loss_and_sent_packets() -> None:
     leg = leg_after([65534, 65535, 0, 1, 3, 4, 5, 7])
     sent = report(leg)
-    version, kind, words, ssrc, ntp_s, ntp_f, ts, packets, octets = struct.unpack(">BBHIIIIII", sent[:28])
+    version, kind, words, ssrc, ntp_s, ntp_f, _ts, packets, octets = struct.unpack(">BBHIIIIII", sent[:28])
     assert (version, kind, words, ssrc) == (0x81, 200, 12, leg["ssrc_out"])
     assert (ntp_s, ntp_f) == (EPOCH_NS // 10**9 + NTP_EPOCH_S, 2**31)
     assert (packets, octets) == (8, 8 * 160)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 
@@ -73,7 +74,9 @@ def test_exact_digits_under_five_percent_loss(ends: int, marker: bool, reinvite:
         steps = [(160 * k, False) for k in range(1, 6)] + [(800, True)] * ends
         for duration, end in steps:
             sequence += 1
-            packet = rtp(sequence, ts, struct.pack(">BBH", key, 10 | (128 if end else 0), duration), kind, 1, marker and duration == 160)
+            packet = rtp(
+                sequence, ts, struct.pack(">BBH", key, 10 | (128 if end else 0), duration), kind, 1, marker and duration == 160
+            )
             if chance.random() > 0.05 or duration == 480:
                 rig.arrive(rig.ports[1], PEER, packet)
             rig.tick()
@@ -119,7 +122,7 @@ def test_sent_press_takes_the_place_of_audio_with_one_timestamp_and_three_ends()
     assert [p[1] >> 7 for p in events] == [1, 0, 0, 0, 0]
     assert len({p[4:8] for p in events}) == 1
     sequences = [int.from_bytes(p[2:4], "big") for p in packets]
-    assert [(b - a) & 0xFFFF for a, b in zip(sequences, sequences[1:], strict=False)] == [1] * 7
+    assert [(b - a) & 0xFFFF for a, b in itertools.pairwise(sequences)] == [1] * 7
 
 
 def test_digit_to_a_peer_without_telephone_event_is_not_sent() -> None:

@@ -59,7 +59,10 @@ def test_missing_tail_takes_defaults_and_surplus_is_ignored() -> None:
 
 def test_unknown_records_do_not_end_the_stream() -> None:
     old, new = Codec([]), Codec(ALL)
-    assert list(old.feed(new.pack(records.CloseLeg(5)) + new.pack(Hello(1, "sip", 9)))) == [Unknown("CloseLeg"), Hello(1, "sip", 9)]
+    assert list(old.feed(new.pack(records.CloseLeg(5)) + new.pack(Hello(1, "sip", 9)))) == [
+        Unknown("CloseLeg"),
+        Hello(1, "sip", 9),
+    ]
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""L16: uncompressed 16-bit samples in network byte order (RFC 3551 §4.5.11), one channel, at the rates in use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from media.codecs.codec import LINEAR_16, Codec, Payload, Samples
+
+RATES_HZ = (8000, 16000, 32000, 44100, 48000)
+
+
+def _encode(samples: Samples) -> Payload:
+    return samples.astype(">i2").view(np.uint8)
+
+
+def _decode(payload: Payload) -> Samples:
+    return payload.view(">i2").astype(np.int16)
+
+
+CODECS = tuple(Codec("L16", rate_hz, rate_hz, LINEAR_16, 2, _encode, _decode) for rate_hz in RATES_HZ)
