@@ -22,6 +22,8 @@ _RELIABLE = {
     "require": "PJSUA_100REL_MANDATORY",
 }  # fmt: skip
 _LEVELS = {0: logging.CRITICAL, 1: logging.WARNING, 2: logging.WARNING}
+_RECEIVE_BUFFER_BYTES = 4 << 20
+"""Room for some thousand INVITEs; the kernel caps it at net.core.rmem_max."""
 SPARE_CALLS = 64
 """Slots above the configured cap: calls that wait for the answer to our BYE still hold one."""
 
@@ -101,8 +103,9 @@ class SipEndpoint:
             config.port = number
             config.boundAddress = listen.ip
             config.publicAddress = listen.public_ip
-            if name != "udp":  # restarting at once: old connections in TIME_WAIT must not keep the port
-                config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1))
+            # a burst waits in the kernel, not in retransmissions; after a restart old connections must not keep the port
+            option = (socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES) if name == "udp" else (socket.SO_REUSEADDR, 1)
+            config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, *option))
             if name == "tls":
                 config.tlsConfig.certFile = listen.tls_certificate
                 config.tlsConfig.privKeyFile = listen.tls_key
