@@ -28,7 +28,8 @@ ELSE_HZ = [520.0, 1000.0, 1200.0]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     find_sipp()
-    with Server(tmp_path_factory.mktemp("server")) as running:
+    mapping = "^sip:announce=>announcement\n^sip:room=>webconference\n^sip:echo=>echo\n^sip:gone=>nothing-of-that-name\n"
+    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": mapping}) as running:
         yield running
 
 
@@ -192,10 +193,27 @@ def test_unknown_codec_is_488(server: Server) -> None:
     assert (result.successful, result.failed) == (1, 0), result.errors
 
 
-def test_unknown_application_is_404(server: Server) -> None:
-    result = run_sipp("refused", server.sip_port, user="nobody-here", replace={"CODE": "404"})
+@pytest.mark.parametrize(("user", "line"), [("nobody", "no application is mapped to it"), ("gone", "no application 'nothing-")])
+def test_unknown_application_is_404(server: Server, user: str, line: str) -> None:
+    result = run_sipp("refused", server.sip_port, user=user, replace={"CODE": "404"})
     assert (result.successful, result.failed) == (1, 0), result.errors
-    wait_until(lambda: "sip:nobody-here@" in server.log and "no application is mapped to it" in server.log, "a line in the log")
+    wait_until(lambda: f"sip:{user}@" in server.log and line in server.log, "a line in the log")
+
+
+def test_the_users_of_the_sample_configuration(tmp_path: Path) -> None:
+    wanted = {
+        "announce": "announcement",
+        "conference7": "webconference",
+        "room7": "webconference",
+        "echo": "echo",
+        "you": "lobby",
+    }
+    with Server(tmp_path) as own:
+        peers = [Sipp("call", own.sip_port, user=user, hold_ms=2500) for user in wanted]
+        wait_until(lambda: own.xml.calls() == len(wanted), "a call each")
+        found = {r["ruri"]: r["app"] for r in (own.xml.get(id)[0] for id in own.xml.listActive())}
+        assert found == {f"sip:{user}@127.0.0.1:{own.sip_port}": app for user, app in wanted.items()}
+        assert all(sipp.wait().successful == 1 for sipp in peers)
 
 
 def test_missing_wav(tmp_path: Path) -> None:

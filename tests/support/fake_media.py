@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A media process in memory: takes the commands of `media.control.records`, gives the events, plays nothing.
 
-Time does not pass by itself: `finish_item` lets the current item of a leg end. `tests/unit/media/test_media_contract.py` holds it and
+Time does not pass by itself: `finish_item` lets the current item of a leg end. `tests/peers/test_media_contract.py` holds it and
 the real process to the same answers.
 """
 

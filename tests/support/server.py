@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = "monitoring;announcement;webconference;conference;echo;di_dial;xmlrpc2di;web"
+PLUGINS = "monitoring;announcement;webconference;conference;echo;di_dial;dsm;xmlrpc2di;web"
 START_S = 60.0
 """How long a start may take on a machine that is busy with other things."""
 
@@ -68,7 +68,7 @@ class Server:
         )
         (self.etc / "sems.conf").write_text(lines)
         (self.etc / "xmlrpc2di.conf").write_text(
-            f"xmlrpc_port={self.xml_port}\nserver_ip=127.0.0.1\ndirect_export=monitoring;webconference\n"
+            f"xmlrpc_port={self.xml_port}\nserver_ip=127.0.0.1\ndirect_export=monitoring;webconference;dsm\n"
         )
         (self.etc / "web.conf").write_text(f"port={self.web_port}\n")
         for name, text in (files or {}).items():
