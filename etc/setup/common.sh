@@ -7,6 +7,7 @@ stamps=$venv/.stamps
 logs=$root/.setup-logs
 python=${PYTHON:-/usr/bin/python3}
 export SETUP_BEGAN=${SETUP_BEGAN:-$(date +%s)} # the scripts call each other: one clock for all
+unset MAKEFLAGS MFLAGS MAKELEVEL               # variables given to our make are not meant for the makefiles of what we build
 
 say() { printf '[setup %3ds] %s\n' $(($(date +%s) - SETUP_BEGAN)) "$*"; }
 
@@ -18,29 +19,53 @@ fail() {
   exit 1
 }
 
-# quiet NAME COMMAND...: run with its output in a log; a dot every ten seconds; the log's end is shown when it fails.
+# What runs in the background has its own process group, so that Ctrl-C ends all of it and leaves no compiler running.
+running=
+interrupted() {
+  trap - INT TERM HUP
+  if [ -n "$running" ]; then kill -TERM -- "-$running" 2> /dev/null || true; fi
+  exit "$1"
+}
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM HUP
+
+# quiet NAME COMMAND...: run with its output in a log; a dot every ten seconds. When it fails: the log's end, and `hint` if it is set.
 quiet() {
-  local name=$1 log=$logs/$1.log pid waited=0
-  shift
-  mkdir -p "$logs"
-  "$@" > "$log" 2>&1 < /dev/null &
-  pid=$!
-  while kill -0 "$pid" 2> /dev/null; do
-    sleep 0.2
-    waited=$((waited + 1))
-    if ((waited % 50 == 0)); then printf '.'; fi
-  done
-  if ((waited >= 50)); then printf '\n'; fi
-  wait "$pid" && return 0
-  tail -25 "$log" >&2
-  fail "$name failed; the whole log is $log"
+  try "$@" && return 0
+  tail -25 "$logs/$1.log" >&2
+  fail "$1 failed; the whole log is $logs/$1.log" ${hint:+"$hint"}
 }
 
-# fresh STAMP FILE...: true when the step was done with exactly these files.
+# try NAME COMMAND...: the same, and a failure is the caller's business.
+try() {
+  local log=$logs/$1.log waited=0 status=0
+  shift
+  mkdir -p "$logs"
+  set -m
+  "$@" > "$log" 2>&1 < /dev/null 9>&- &
+  running=$!
+  set +m
+  while kill -0 "$running" 2> /dev/null; do
+    sleep 0.1
+    waited=$((waited + 1))
+    if ((waited % 100 == 0)); then printf '.'; fi
+  done
+  if ((waited >= 100)); then printf '\n'; fi
+  wait "$running" || status=$?
+  running=
+  return "$status"
+}
+
+# What a stamp is about: the contents of the files, where the checkout is, and which Python the environment uses.
+state() {
+  { echo "$root $(readlink -f "$venv/bin/python" || readlink -f "$python")"; cat "$@"; } | sha256sum
+}
+
+# fresh STAMP FILE...: true when the step was done with exactly these files, here.
 fresh() {
   local stamp=$stamps/$1
   shift
-  [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$(cat "$@" | sha256sum)" ]
+  [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$(state "$@")" ]
 }
 
 # done_with STAMP FILE...: remember it.
@@ -48,9 +73,5 @@ done_with() {
   local stamp=$stamps/$1
   shift
   mkdir -p "$stamps"
-  cat "$@" | sha256sum > "$stamp"
-}
-
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+  state "$@" > "$stamp"
 }

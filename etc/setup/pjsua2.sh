@@ -10,14 +10,22 @@ version() { # of the pjsua2 that this Python imports, or nothing
 good() { [ -n "$1" ] && [ "$(printf '%s\n2.16\n' "$1" | sort -V | head -1)" = 2.16 ]; }
 
 found=$(version "$venv/bin/python")
-if good "$found"; then say "pjsua2 $found is there"; exit 0; fi
+if good "$found"; then say "  pjsua2 $found is there"; exit 0; fi
 found=$(version "$python")
 if good "$found"; then
-  say "using the system's pjsua2 $found"
+  say "  using the system's pjsua2 $found"
   site=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
   "$python" -c 'import pjsua2, _pjsua2; print(pjsua2.__file__); print(_pjsua2.__file__)' | while read -r file; do ln -sf "$file" "$site/"; done
-  exit 0
+  good "$(version "$venv/bin/python")" && exit 0
+  rm -f "$site"/pjsua2.py "$site"/_pjsua2*
+  say "  the private environment's Python cannot load it: building"
 fi
+
+for need in gcc:build-essential g++:build-essential make:build-essential swig:swig tar:tar xz:xz-utils pkg-config:pkg-config; do
+  command -v "${need%:*}" > /dev/null || fail "${need%:*} is missing, the SIP stack cannot be built" "install the package ${need#*:}"
+done
+headers=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
+[ -e "$headers/Python.h" ] || fail "Python's headers are missing ($headers/Python.h)" "install the package python3-dev"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -26,45 +34,51 @@ chmod 755 "$work" # apt drops privileges while it downloads
 fetch() { # the pristine pjproject release that Debian's asterisk source carries, checked against Debian's archive key
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
   [ -e "$keyring" ] || fail "Debian's archive key is missing ($keyring)" "install debian-archive-keyring, or name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
-  mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "Debian" { print $2; exit }')
-  [ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -1)
+  # Labels are known once the lists have been fetched; before that the archive's usual path has to do. A DVD holds no unstable.
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' |
+    awk '$1 !~ /^cdrom:/ && $1 !~ /security/ && ($2 == "Debian" || $1 ~ /\/debian\/?$/) { print $1; exit }')
   [ -n "$mirror" ] || fail "this machine's apt knows no Debian archive" "name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
   echo "deb-src [signed-by=$keyring] $mirror sid main" > "$work/sources.list"
   local options=(-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root
     -o Acquire::Check-Valid-Until=false) # a mirror that lags is good enough, the signature is checked all the same
+  hint="no way to the archive? name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
   quiet pjsip-index apt-get "${options[@]}" update
-  (cd "$work" && quiet pjsip-fetch apt-get "${options[@]}" source --download-only asterisk)
+  quiet pjsip-fetch env -C "$work" apt-get "${options[@]}" source --download-only asterisk
   source=$(echo "$work"/asterisk_*.orig-Xpjproject.tar.*)
   [ -e "$source" ] || fail "Debian's asterisk source carries no pjproject any more" "name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
+  hint=
 }
 
 if [ -n "${PJSIP_SOURCE:-}" ]; then
   [ -e "$PJSIP_SOURCE" ] || fail "PJSIP_SOURCE names nothing: $PJSIP_SOURCE" "give a pjproject tarball or source tree"
   source=$PJSIP_SOURCE
 else
-  say "fetching the SIP stack's source from Debian's archive"
+  say "  fetching its source from Debian's archive"
   fetch
 fi
 mkdir "$work/src"
-if [ -d "$source" ]; then cp -a "$source/." "$work/src"; else tar xf "$source" -C "$work/src" --strip-components=1; fi
+if [ -d "$source" ]; then cp -a "$source/." "$work/src"; else
+  tar xf "$source" -C "$work/src" --strip-components=1 || fail "$source is no tar archive" "give a pjproject tarball or source tree"
+fi
 cd "$work/src"
-[ -e pjlib/include/pj/config.h ] || fail "$source is no pjproject source"
+[ -e pjlib/include/pj/config.h ] || fail "$source is no pjproject source" "give a pjproject tarball or source tree"
 cp "$root/etc/setup/pjsua2-config_site.h" pjlib/include/pj/config_site.h
 touch pjmedia/src/pjmedia-audiodev/bdimad_dev.c # Debian's tarball lacks it and the makefile wants it
 
-say "configuring the SIP stack (step 1 of 3)"
+say "  configuring the SIP stack"
 export CFLAGS="-O2 -fPIC -DNDEBUG" CXXFLAGS="-O2 -fPIC -DNDEBUG"
 quiet pjsip-configure ./configure --enable-epoll --disable-video --disable-sound --disable-libwebrtc --disable-libwebrtc-aec3 \
   --disable-speex-aec --with-external-speex --with-external-gsm --with-external-srtp --disable-ilbc-codec --disable-g7221-codec \
   --disable-libyuv --disable-sdl --disable-ffmpeg --disable-v4l2 --disable-openh264 --disable-vpx --disable-upnp --enable-libsamplerate
-say "building the SIP stack's libraries (step 2 of 3, one to four minutes)"
+say "  building its libraries (one to four minutes)"
 quiet pjsip-dep make dep
 quiet pjsip-make make -j"$(nproc)"
-say "building its Python module (step 3 of 3, one to four minutes)"
+say "  building its Python module (one to four minutes)"
 cd pjsip-apps/src/swig/python
 quiet pjsua2-swig make PYTHON_EXE="$venv/bin/python"
-quiet pjsua2-install "$venv/bin/pip" install --disable-pip-version-check .
+# Without build isolation: setuptools is the locked one, nothing is fetched.
+quiet pjsua2-install "$venv/bin/python" -m pip install --disable-pip-version-check --use-pep517 --no-build-isolation --no-index --no-deps --force-reinstall .
 found=$(version "$venv/bin/python")
 good "$found" || fail "the module was built but does not import" "the logs are in $logs"
-say "pjsua2 $found is built"
+say "  pjsua2 $found is built"

@@ -4,6 +4,14 @@
 . "$(dirname "$0")/common.sh"
 here=$root/etc/setup
 what=${1:-run}
+lock=$here/requirements.txt
+mapfile -d '' -t media < <(find "$root/media" -name '*.py' -print0 | sort -z)
+
+steps=3 number=0 # Python, SIP stack, kernels, and the packages
+if [ -z "${SKIP_PACKAGES:-}" ]; then
+  steps=4
+  if [ "$what" = test ]; then steps=5; fi
+fi
 
 # step STAMP TEXT FILES -- COMMAND...
 step() {
@@ -11,24 +19,29 @@ step() {
   shift 2
   while [ "$1" != -- ]; do files+=("$1"); shift; done
   shift
+  number=$((number + 1))
   fresh "$stamp" "${files[@]}" && return 0
-  say "$text"
+  say "$number/$steps $text"
   "$@"
   done_with "$stamp" "${files[@]}"
 }
 
-lock=$here/requirements.txt
+mkdir -p "$logs"
+exec 9> "$logs/lock" # two set-ups of one checkout take turns
+flock -n 9 || { say "another set-up of this checkout is running: waiting for it"; flock 9; }
+
 if [ -z "${SKIP_PACKAGES:-}" ]; then
-  step packages-run "checking system packages" "$here/packages-run.txt" -- "$here/packages.sh" "$here/packages-run.txt"
+  step packages-run "system packages" "$here/packages-run.txt" -- "$here/packages.sh" "$here/packages-run.txt"
   if [ "$what" = test ]; then
-    step packages-test "checking the tests' system packages" "$here/packages-test.txt" -- "$here/packages.sh" "$here/packages-test.txt"
+    step packages-test "system packages of the tests" "$here/packages-test.txt" -- "$here/packages.sh" "$here/packages-test.txt"
   fi
 fi
 if [ "$what" = test ]; then
-  step python-test "setting up Python for the tests" "$here/requirements-test.txt" "$here/python.sh" -- "$here/python.sh" "$here/requirements-test.txt"
+  step python-test "Python packages, with those of the tests" "$here/requirements-test.txt" "$here/python.sh" -- \
+    "$here/python.sh" "$here/requirements-test.txt"
   done_with python-run "$lock" "$here/python.sh" # the tests' lock holds the server's
 else
-  step python-run "setting up Python" "$lock" "$here/python.sh" -- "$here/python.sh" "$lock"
+  step python-run "Python packages" "$lock" "$here/python.sh" -- "$here/python.sh" "$lock"
 fi
-step pjsua2 "setting up the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
-step kernels "compiling the media kernels" "$lock" $(find "$root/media" -name '*.py' | sort) -- quiet kernels "$venv/bin/python" -m media.engine.warm
+step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
+step kernels "compiling the media kernels" "$lock" "${media[@]}" -- quiet kernels "$venv/bin/python" -m media.engine.warm
