@@ -109,7 +109,7 @@ class CoreOptions:
     tls_key: str = option("", help="File with the certificate's key.")
 
     IGNORED: ClassVar[tuple[str, ...]] = tuple(
-        "plugin_path exclude_plugins load_plugins_rtld_global interfaces sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "
+        "plugin_path exclude_plugins load_plugins_rtld_global sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "
         "force_outbound_proxy next_hop_1st_req next_hop_for_replies proxy_sticky_auth force_outbound_if use_raw_sockets dscp_sip "
         "dscp_rtp sip_nat_handling disable_dns_srv ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag default_bl_ttl "
         "udp_rcvbuf sip_server_threads accept_forked_dialogs max_forwards syslog_facility log_events unhandled_reply_loglevel "

@@ -12,6 +12,7 @@ from typing import Any
 from di import plugin as plugins
 from di.config import ConfigFile
 from di.core import addresses, codecs
+from di.core.headers import is_sip_uri
 from di.core.options import CoreOptions
 from di.core.selection import Selection, parse_mapping
 from di.errors import ConfigError
@@ -49,6 +50,7 @@ class Settings:
 def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
     """Read sems.conf and all that belongs to it. `overrides`: key → value from the command line. Raises ConfigError."""
     conf = ConfigFile.read(file, file.parent)
+    _use_first_interface(conf)
     shadow = {**environ, **{f"CORDBOARD_{key.upper()}": value for key, value in (overrides or {}).items()}}
     core = load(CoreOptions, conf, shadow, "sems")
     if not core.stderr:
@@ -63,6 +65,31 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
 def configuration_folder(file: Path, environ: Mapping[str, str]) -> Path:
     """The folder of the `<module>.conf` files that belong to a sems.conf, for tools that need no more. Raises ConfigError."""
     return _conf_dir(file, load(CoreOptions, ConfigFile.read(file, file.parent), environ, "sems"))
+
+
+_INTERFACE_KEYS = ("sip_ip", "sip_port", "media_ip", "public_ip", "rtp_low_port", "rtp_high_port")
+_INTERFACE_KEYS_WITHOUT_EFFECT = ("sig_sock_opts", "tcp_connect_timeout", "tcp_idle_timeout")
+
+
+def _use_first_interface(conf: ConfigFile) -> None:
+    """SEMS's named interfaces (spec core.md §3.1): the keys of the first one count, of the others a warning tells."""
+    entry = conf.entries.pop("interfaces", None)
+    if entry is None:
+        return
+    names = [name.strip() for name in entry.value.split(",") if name.strip()]
+    if not names:
+        raise ConfigError(entry.file, entry.line, "interfaces", "the list is empty; right are names separated by commas")
+    for name in names:
+        if not any(f"{key}_{name}" in conf.entries for key in ("sip_ip", "media_ip")):
+            hint = f"interface {name} has neither sip_ip_{name} nor media_ip_{name}"
+            raise ConfigError(entry.file, entry.line, "interfaces", hint)
+    for name in names:
+        for key in (*_INTERFACE_KEYS, *_INTERFACE_KEYS_WITHOUT_EFFECT):
+            value = conf.entries.pop(f"{key}_{name}", None)
+            if value is not None and name == names[0]:
+                conf.entries[key] = value
+    if len(names) > 1:
+        conf.warnings.append(f"{entry.file}:{entry.line}: interfaces: only {names[0]} is used; cordboard has one SIP address")
 
 
 def _conf_dir(file: Path, core: CoreOptions) -> Path:
@@ -85,6 +112,9 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
     if core.rtp_high_port < core.rtp_low_port + 1:
         hint = f"{core.rtp_high_port} leaves no port pair above rtp_low_port={core.rtp_low_port}"
         raise ConfigError(*where(core, "rtp_high_port"), "rtp_high_port", hint)
+    if core.outbound_proxy and not is_sip_uri(core.outbound_proxy):
+        hint = f"{core.outbound_proxy!r} is no SIP URI; right is e.g. sip:proxy.example.org;lr"
+        raise ConfigError(*where(core, "outbound_proxy"), "outbound_proxy", hint)
     if core.tls_port and not (core.tls_certificate and core.tls_key):
         raise ConfigError(*where(core, "tls_port"), "tls_port", "TLS needs tls_certificate and tls_key too")
     changed = replace(core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060)

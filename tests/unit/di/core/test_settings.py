@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A whole configuration read from files: plug-ins, order, mapping, interfaces, codecs; the sample configuration is good."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from di.core import settings
+from di.core.settings import Settings
+from di.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def read(folder: Path, text: str, files: dict[str, str] | None = None, **environ: str) -> Settings:
+    (folder / "sems.conf").write_text(text)
+    for name, content in (files or {}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return settings.read(folder / "sems.conf", environ)
+
+
+def wrong(folder: Path, text: str, files: dict[str, str] | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(folder, text, files)
+    return str(caught.value)
+
+
+def names(found: Settings) -> list[str]:
+    return [loaded.plugin.name for loaded in found.plugins]
+
+
+def test_the_sample_configuration_is_good_and_silent(caplog: pytest.LogCaptureFixture) -> None:
+    found = settings.read(ROOT / "etc" / "sems.conf", {})
+    assert caplog.text == ""
+    assert {"monitoring", "announcement", "webconference", "xmlrpc2di", "web"} <= set(names(found))
+    for user, application in (("announce", "announcement"), ("room1", "webconference"), ("echo", "echo"), ("x", "lobby")):
+        assert found.selection.choose(f"sip:{user}@127.0.0.1", ()) == application
+
+
+def test_order_suffixes_and_names_that_need_no_plug_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    found = read(tmp_path, "load_plugins=sipctrl;wav;echo.so;uac_auth;monitoring;echo;session_timer;gsm;opus\n")
+    assert names(found) == ["echo", "monitoring"]
+    assert "echo is named twice" in caplog.text
+
+
+def test_empty_list_loads_what_can_be_loaded(tmp_path: Path) -> None:
+    found = names(read(tmp_path, "exclude_plugins=dsm;echo.so\n"))
+    assert "monitoring" in found
+    assert "echo" not in found
+    assert "webconference" not in found  # it needs its file
+
+
+def test_unknown_plug_in(tmp_path: Path) -> None:
+    assert "sems.conf:1: load_plugins: there is no plug-in 'webconferenc'; did you mean webconference?" in wrong(
+        tmp_path, "load_plugins=webconferenc\n"
+    )
+
+
+def test_module_file_is_required_or_not(tmp_path: Path) -> None:
+    assert "announcement.conf: does not exist" in wrong(tmp_path, "load_plugins=announcement\n")
+    assert names(read(tmp_path, "load_plugins=echo\n")) == ["echo"]
+
+
+def test_plugin_config_path(tmp_path: Path) -> None:
+    found = read(tmp_path, "plugin_config_path=mods\nload_plugins=echo\n", {"mods/echo.conf": "enable_session_timer=yes\n"})
+    assert found.conf_dir == tmp_path / "mods"
+    assert "plugin_config_path: there is no folder" in wrong(tmp_path, "plugin_config_path=nowhere\n")
+
+
+def test_error_in_a_module_file_names_that_file(tmp_path: Path) -> None:
+    files = {"webconference.conf": "room_pin_split=few\n"}
+    assert "webconference.conf:1: room_pin_split: 'few' is not a whole number" in wrong(
+        tmp_path, "load_plugins=webconference\n", files
+    )
+    files = {"webconference.conf": 'direct_room_re="("\n'}
+    assert "webconference.conf:1: direct_room_re:" in wrong(tmp_path, "load_plugins=webconference\n", files)
+    files = {"webconference.conf": "predefined_rooms=abc\n"}
+    assert "webconference.conf:1: predefined_rooms:" in wrong(tmp_path, "load_plugins=webconference\n", files)
+
+
+def test_mapping_file_is_needed_for_mapping_only(tmp_path: Path) -> None:
+    assert "app_mapping.conf: cannot be read" in wrong(tmp_path, "application=$(mapping)\n")
+    assert read(tmp_path, "application=announcement\n").selection.choose("sip:x@y", ()) == "announcement"
+
+
+def test_first_of_sems_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = "interfaces=in,out\nsip_ip_in=127.0.0.2\nsip_port_in=5070\nmedia_ip_in=127.0.0.3\nrtp_low_port_in=30000\nsip_ip_out=192.0.2.1\n"
+    core = read(tmp_path, text + "rtp_high_port=31000\nsig_sock_opts_in=force_via_address\n").core
+    assert (core.sip_ip, core.sip_port, core.media_ip, core.rtp_low_port) == ("127.0.0.2", 5070, "127.0.0.3", 30000)
+    assert "only in is used" in caplog.text
+    assert "unknown key" not in caplog.text
+    assert "interface b has neither" in wrong(tmp_path, "interfaces=a,b\nsip_ip_a=127.0.0.1\n")
+    assert "the list is empty" in wrong(tmp_path, "interfaces=,\n")
+
+
+def test_addresses(tmp_path: Path) -> None:
+    core = read(tmp_path, "sip_ip=lo\nsip_port=0\n").core
+    assert (core.sip_ip, core.media_ip, core.sip_port) == ("127.0.0.1", "127.0.0.1", 5060)
+    assert read(tmp_path, 'sip_ip="[::1]"\n').core.sip_ip == "::1"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("rtp_low_port=2000\nrtp_high_port=2000\n", "sems.conf:2: rtp_high_port"),
+        ("tls_port=5061\n", "sems.conf:1: tls_port: TLS needs tls_certificate and tls_key"),
+        ("outbound_proxy=proxy\n", "sems.conf:1: outbound_proxy: 'proxy' is no SIP URI"),
+        ("codec_order=PCMU,MP5\n", "sems.conf:1: codec_order: 'MP5' is no codec"),
+        ("exclude_payloads=PCMU;PCMA\n", "exclude_payloads: no codec is left"),
+        ("100rel=maybe\n", "sems.conf:1: 100rel: 'maybe' is none of: disabled, off, supported, require"),
+        ("stderr=1\n", "sems.conf:1: stderr: '1' cannot be used: right is yes or no"),
+    ],
+)
+def test_values_that_do_not_fit(tmp_path: Path, text: str, wanted: str) -> None:
+    assert wanted in wrong(tmp_path, text)
+
+
+def test_codec_order(tmp_path: Path) -> None:
+    assert read(tmp_path, "codec_order=iLBC,pcma\n").codecs[0] == "PCMA/8000"
+    assert "PCMU/8000" not in read(tmp_path, "exclude_payloads=PCMU\n").codecs
+
+
+def test_environment(tmp_path: Path) -> None:
+    found = read(tmp_path, "sip_port=5060\nload_plugins=webconference\n", {"webconference.conf": ""}, CORDBOARD_SIP_PORT="5070",
+                 CORDBOARD_WEBCONFERENCE_IGNORE_PIN="yes")  # fmt: skip
+    assert found.core.sip_port == 5070
+    assert found.plugins[0].options.ignore_pin is True
