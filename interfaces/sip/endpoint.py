@@ -22,6 +22,7 @@ _RELIABLE = {
     "require": "PJSUA_100REL_MANDATORY",
 }  # fmt: skip
 _LEVELS = {0: logging.CRITICAL, 1: logging.WARNING, 2: logging.WARNING}
+_LOG_LINES_A_SECOND = 5
 _RECEIVE_BUFFER_BYTES = 4 << 20
 """Room for some thousand INVITEs; the kernel caps it at net.core.rmem_max."""
 SPARE_CALLS = 64
@@ -33,19 +34,26 @@ class ListenError(Exception):
 
 
 class _Log(pj.LogWriter):  # type: ignore[misc]
-    """pjsip's own log lines, one line each, bounded: hostile packets must not fill the log."""
+    """pjsip's own log lines, a few a second and one line each: hostile packets must neither fill nor forge the log."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.budget = 20
+        self._written = self._dropped = 0
 
     @callback
     def write(self, entry: pj.LogEntry) -> None:
-        if self.budget <= 0:
+        self._written += 1
+        if self._written > _LOG_LINES_A_SECOND:
+            self._dropped += 1
             return
-        self.budget -= 1
-        text = " ".join(entry.msg.split())
-        log.log(_LEVELS.get(entry.level, logging.DEBUG), "pjsip: %.300s", text)
+        text = "".join(character if character.isprintable() else " " for character in entry.msg)
+        log.log(_LEVELS.get(entry.level, logging.DEBUG), "pjsip: %.300s", " ".join(text.split()))
+
+    def second_passed(self) -> None:
+        """Count anew; say what was left out."""
+        if self._dropped:
+            log.warning("pjsip: %d further lines in this second", self._dropped)
+        self._written = self._dropped = 0
 
 
 class SipEndpoint:
@@ -78,7 +86,7 @@ class SipEndpoint:
         config.medConfig.jbInit = 0
         config.medConfig.jbMax = 1
         config.logConfig.level = 2
-        config.logConfig.consoleLevel = 0
+        config.logConfig.consoleLevel = 2  # this one governs the writer
         config.logConfig.msgLogging = 0
         config.logConfig.writer = self.log_writer
         try:

@@ -111,7 +111,7 @@ class SipServer:
 
     def second_passed(self) -> None:
         """Once a second: pjsip may write to the log again, and requests that the hub leaves unanswered are refused."""
-        self.endpoint.log_writer.budget = 20
+        self.endpoint.log_writer.second_passed()
         self._second += 1
         for call in self._calls.values():
             for key, waiting in list(call.waiting.items()):
