@@ -35,6 +35,7 @@ class CallMedia:
         self.output = False
         self.bridged = False
         self.channel = False
+        self.channel_queued = False
         self._recording = ""
         self._record_started_ns = 0
 
@@ -93,6 +94,7 @@ class CallMedia:
 
     def flush(self) -> None:
         """Drop everything."""
+        self.channel_queued = False
         if self.session.leg_asked:
             self.session.flush()
 
@@ -199,14 +201,15 @@ class CallMedia:
         speak, listen = mode in ("", "speakonly"), mode in ("", "listenonly")
         self.session.set_audio(muted=not speak, deaf=not listen)
         self.session.join_room(room)
-        self.channel = True
+        self.channel = self.channel_queued = True
 
     def leave(self) -> bool:
-        """Leave the room; what is queued of it is dropped with everything behind it, so that nothing dangles (Q48)."""
+        """Leave the room. A script that did not flush first has its playlist flushed here, so that no room item dangles (Q48)."""
         was, self.channel = self.channel, False
         if was:
             self.session.leave_room()
-            self.session.flush()
+            if self.channel_queued:
+                self.flush()
             self.session.set_audio(muted=False, deaf=False)
         return was
 

@@ -42,6 +42,8 @@ def _targets(diagram: Diagram) -> Iterator[Warning_]:
 
 def _without_hangup(diagram: Diagram) -> Iterator[Warning_]:
     for state in diagram.states:
+        if not state.transitions and _ends(diagram, state):
+            continue
         if not any(test.name == "hangup" for transition in state.transitions for test in transition.tests):
             yield Warning_(state.position, f"state {state.name} has no transition with the condition hangup")
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A graph as DOT, as Mermaid, and as SVG in layers (placed by grandalf)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from di.dsm.graph import Edge, Graph, Node
+
+_CHAR_PX = 7.2
+_HEIGHT_PX = 34.0
+_MARGIN_PX = 40.0
+
+
+def to_dot(graph: Graph) -> str:
+    """Graphviz."""
+    parts = [f"digraph {_quoted(graph.name)} {{", "  rankdir=TB;", '  node [shape=box, style=rounded, fontname="sans-serif"];']
+    for node in graph.nodes:
+        style = "dashed" if node.missing else "rounded,bold" if node.initial else "rounded"
+        outline = ", peripheries=2" if node.final else ""
+        parts.append(f"  {_quoted(node.name)} [style={_quoted(style)}{outline}];")
+    for edge in graph.edges:
+        look = ", style=dashed" if edge.exception else ""
+        parts.append(f"  {_quoted(edge.source)} -> {_quoted(edge.target)} [label={_quoted(edge.label)}{look}];")
+    return "\n".join([*parts, "}", ""])
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def to_mermaid(graph: Graph) -> str:
+    """Mermaid's state diagram; names that it cannot hold get a number as name and a description."""
+    names = {node.name: f"s{index}" for index, node in enumerate(graph.nodes)}
+    parts = ["stateDiagram-v2"]
+    parts += [f"  {names[node.name]} : {_mermaid(node.name)}" for node in graph.nodes]
+    parts += [f"  [*] --> {names[node.name]}" for node in graph.nodes if node.initial]
+    parts += [f"  {names[edge.source]} --> {names[edge.target]} : {_mermaid(edge.label)}" for edge in graph.edges]
+    parts += [f"  {names[node.name]} --> [*]" for node in graph.nodes if node.final]
+    return "\n".join([*parts, ""])
+
+
+def _mermaid(text: str) -> str:
+    return re.sub(r'[#;:<>"{}\n\r`\\]', lambda found: f"#{ord(found.group())};", text) or " "
+
+
+# --------------------------------------------------------------------------------------------------------------------- SVG
+def to_svg(graph: Graph, counts: Mapping[str, int] | None = None) -> str:
+    """A picture; `counts`: how many calls are in each state."""
+    places = _layout(graph)
+    left = min((x - _width(n) / 2 for n, (x, _) in zip(graph.nodes, places.values(), strict=True)), default=0) - _MARGIN_PX
+    top = min((y for _, y in places.values()), default=0) - _HEIGHT_PX - _MARGIN_PX
+    right = max((x + _width(n) / 2 for n, (x, _) in zip(graph.nodes, places.values(), strict=True)), default=0) + 3 * _MARGIN_PX
+    bottom = max((y for _, y in places.values()), default=0) + _HEIGHT_PX + _MARGIN_PX
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}" '
+        'font-family="sans-serif" font-size="12" role="img">',
+        f"<title>{_text(graph.name)}</title>",
+        '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
+        '<path d="M0 0L10 5L0 10z"/></marker></defs>',
+    ]
+    seen: dict[tuple[str, str], int] = {}
+    for edge in graph.edges:
+        number = seen[edge.source, edge.target] = seen.get((edge.source, edge.target), 0) + 1
+        parts.append(_draw_edge(edge, places[edge.source], places[edge.target], number))
+    parts += [_draw_node(node, *places[node.name], (counts or {}).get(node.name)) for node in graph.nodes]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _text(text: str) -> str:
+    """Text that XML can hold."""
+    return escape(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", text))
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "�", text))
+
+
+def _width(node: Node) -> float:
+    return max(60.0, min(len(node.name), MAX_NAME_CHARS) * _CHAR_PX + 24)
+
+
+MAX_NAME_CHARS = 40
+
+
+class _Box:
+    """What grandalf wants to know of a vertex; it fills in `xy`."""
+
+    def __init__(self, width: float) -> None:
+        self.w, self.h = width, _HEIGHT_PX
+        self.xy = (0.0, 0.0)
+
+
+def _layout(graph: Graph) -> dict[str, tuple[float, float]]:
+    """Centre of every node: each connected part in layers, parts beside each other."""
+    from grandalf.graphs import Edge as Line
+    from grandalf.graphs import Graph as Lines
+    from grandalf.graphs import Vertex
+    from grandalf.layouts import SugiyamaLayout
+
+    vertices: dict[str, Any] = {}
+    for node in graph.nodes:
+        vertices[node.name] = Vertex(node.name)
+        vertices[node.name].view = _Box(_width(node))
+    pairs = dict.fromkeys((edge.source, edge.target) for edge in graph.edges if edge.source != edge.target)
+    whole = Lines(list(vertices.values()), [Line(vertices[a], vertices[b]) for a, b in pairs])
+    initial = {node.name for node in graph.nodes if node.initial}
+    places: dict[str, tuple[float, float]] = {}
+    offset = 0.0
+    for part in whole.C:
+        layout = SugiyamaLayout(part)
+        layout.xspace, layout.yspace = 90, 60
+        roots = [vertex for vertex in part.sV if vertex.data in initial] or [next(iter(part.sV))]
+        layout.init_all(roots=roots)
+        layout.draw()
+        found = [(vertex.data, *vertex.view.xy, vertex.view.w) for vertex in part.sV]
+        left = min(x - w / 2 for _, x, _, w in found)
+        for name, x, y, _ in found:
+            places[name] = (x - left + offset, y)
+        offset += max(x + w / 2 for _, x, _, w in found) - left + 2 * _MARGIN_PX
+    return {node.name: places[node.name] for node in graph.nodes}
+
+
+def _draw_node(node: Node, x: float, y: float, count: int | None) -> str:
+    width = _width(node)
+    name = node.name if len(node.name) <= MAX_NAME_CHARS else node.name[: MAX_NAME_CHARS - 1] + "…"
+    dash = ' stroke-dasharray="4 3"' if node.missing else ""
+    tip = "\n".join((*(f"enter: {line}" for line in node.enter), *(f"exit: {line}" for line in node.leave)))
+    shape = (
+        f'<g data-state={_attribute(node.name)}><title>{_text(tip or node.name)}</title><rect x="{x - width / 2:.1f}" '
+        f'y="{y - _HEIGHT_PX / 2:.1f}" width="{width:.1f}" height="{_HEIGHT_PX:.1f}" rx="8" fill="#fff" stroke="#333" '
+        f'stroke-width="{2.5 if node.initial else 1}"{dash}/><text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{_text(name)}</text>'
+    )
+    if count is not None:
+        shape += f'<text x="{x + width / 2 - 4:.1f}" y="{y - 6:.1f}" text-anchor="end" font-size="10">{count}</text>'
+    return shape + "</g>"
+
+
+def _draw_edge(edge: Edge, source: tuple[float, float], target: tuple[float, float], number: int) -> str:
+    (x1, y1), (x2, y2) = source, target
+    half = _HEIGHT_PX / 2
+    dash = ' stroke-dasharray="5 3"' if edge.exception else ""
+    if source == target:
+        reach = 40 + 22 * number
+        path = f"M{x1 + 20:.1f} {y1 - half:.1f}C{x1 + 20 + reach:.1f} {y1 - half - reach:.1f} {x1 + 60 + reach:.1f} {y1 + 10:.1f} {x1 + 30:.1f} {y1 + 6:.1f}"
+        lx, ly = x1 + 40 + reach * 0.6, y1 - half - reach * 0.4
+    else:
+        side = 26.0 * number * (1 if y2 >= y1 else -1)
+        start, end = (y1 + half, y2 - half) if y2 > y1 else (y1 - half, y2 + half) if y2 < y1 else (y1 - half, y2 - half)
+        mx, my = (x1 + x2) / 2 + side, (start + end) / 2 - (30.0 if y1 == y2 else 0.0)
+        path = f"M{x1:.1f} {start:.1f}Q{mx:.1f} {my:.1f} {x2:.1f} {end:.1f}"
+        lx, ly = (x1 + 2 * mx + x2) / 4, (start + 2 * my + end) / 4 + 12 * (number - 1)
+    tip = "\n".join((edge.name, *edge.actions))
+    return (
+        f'<g><title>{_text(tip)}</title><path d="{path}" fill="none" stroke="#557" marker-end="url(#tip)"{dash}/>'
+        f'<text x="{lx:.1f}" y="{ly:.1f}" font-size="10" fill="#335">{_text(edge.label)}</text></g>'
+    )
