@@ -23,6 +23,7 @@ from di.core.rooms import Rooms
 from di.core.selection import Selection
 from di.core.session import CallInfo, Session
 from di.errors import Refused
+from di.events import EventFilter
 from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
 from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply
 from di.value import Value
@@ -52,6 +53,7 @@ class Sessions:
         core = services.core
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, services.clock.now_ns())
         self.rooms = Rooms(self._to_member, self._publish_room)
+        services.events.add_snapshot("rooms", self._rooms_snapshot)
         self.tasks = Tasks()
         self.on_idle: Callable[[], None] | None = None
         self.late_events: dict[int, Callable[[object], None]] = {}
@@ -345,6 +347,11 @@ class Sessions:
         session = self._by_id.get(member)
         if session is not None:
             session.post(change)
+
+    def _rooms_snapshot(self, wanted: EventFilter) -> Value:
+        """Room → its members' ids, for who starts to listen to events."""
+        names = [name for name in self.rooms.names() if not wanted.rooms or name in wanted.rooms]
+        return {name: [*self.rooms.members(name)] for name in names}
 
     def _publish(self, type: str, session: Session, **attributes: Value) -> None:
         self.services.events.publish(type, session.id, session.room, attributes)

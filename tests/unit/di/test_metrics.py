@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from di import health, monitoring
 from di.core.options import CoreOptions, Limit
+from di.events import EventFilter, Snapshot
 from di.metrics import Metrics
 from di.services import Services
 from tests.support.bare_hub import HandClock, bare_services, invoke
@@ -145,3 +146,15 @@ def test_ready_only_when_a_call_would_be_taken() -> None:
     assert health.readyz(services)[1].startswith("cps_limit: ")
     clock.advance(10)
     assert health.readyz(services) == (200, "ready\n")
+
+
+def test_a_snapshot_has_calls_and_rooms(hub: tuple[Services, HandClock]) -> None:
+    services, _ = hub
+    services.monitoring.log("c1", app="webconference")
+    services.sessions.rooms.join("r1", "c1")
+    services.sessions.rooms.join("r2", "c2")
+    snapshot = services.events.subscribe(snapshot=True).take()
+    assert isinstance(snapshot, Snapshot)
+    assert snapshot.state == {"rooms": {"r1": ["c1"], "r2": ["c2"]}, "calls": {"c1": {"app": "webconference"}}}
+    snapshot = services.events.subscribe(EventFilter(rooms=frozenset({"r2"})), snapshot=True).take()
+    assert isinstance(snapshot, Snapshot) and snapshot.state["rooms"] == {"r2": ["c2"]}
