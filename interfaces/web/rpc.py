@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from jsonrpcserver import Error, Success
-from jsonrpcserver.main import dispatch_to_serializable
+from jsonrpcserver.dispatcher import dispatch_to_response_pure
+from jsonrpcserver.response import to_serializable_one
 
 from di.errors import CallFailed
 from di.registry import Caller, Registry
@@ -49,22 +50,24 @@ class _Later:
     error: dict[str, Value] | None = None
 
 
+class _AnyArguments(inspect.Signature):
+    """A signature that everything fits: jsonrpcserver tries the arguments on it, and here they always are the same three."""
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        return None
+
+
 class _Entry:
     """The one callable that jsonrpcserver sees. `params` is always [reason, method, params] here; see `_normalised`."""
 
-    __signature__ = inspect.Signature(
-        [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("context", "reason", "method", "params")]
-    )
+    __signature__ = _AnyArguments()
 
     def __call__(self, context: Context, reason: str, method: str, params: Value, /) -> Any:
         if reason:
             return Error(-32600, "Invalid Request", reason)
         try:
             special = context.specials.get(method)
-            if special is not None:
-                answer = special(params, context)
-            else:
-                answer = execute(context.registry, method, params, context.caller)
+            answer = special(params, context) if special else execute(context.registry, method, params, context.caller)
         except Exception as error:  # noqa: BLE001 - every failure of a call is an error object
             return Error(*_failure(error, method))
         if waits(answer):
@@ -138,8 +141,13 @@ def _deserialize(text: bytes | str) -> Any:
 
 def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
     """Answer a message, at once when nothing in it waits. Empty: there is nothing to answer (notifications)."""
-    answers: Any = dispatch_to_serializable(
-        cast(str, text), methods=_METHODS, context=context, deserializer=_deserialize, validator=_accept
+    answers: Any = dispatch_to_response_pure(
+        deserializer=_deserialize,
+        validator=_accept,
+        methods=_METHODS,
+        context=context,
+        post_process=cast(Any, to_serializable_one),
+        request=cast(str, text),
     )
     if context.waiting:
         return _after(context, answers)

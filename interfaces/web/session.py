@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import TYPE_CHECKING
@@ -47,7 +48,8 @@ class Sessions:
         """`make_watch` gives the monitoring module's factory of standing queries, or None while that module is not loaded."""
         self.gateway, self.events, self.options, self.make_watch = gateway, events, options, make_watch
         self.encoder = Encoder()
-        self._open: set[web.WebSocketResponse] = set()
+        self._open: set[Session] = set()
+        self._sweeper: asyncio.Task[None] | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
@@ -65,25 +67,46 @@ class Sessions:
         if not socket.can_prepare(request).ok:
             raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"}, text="this path takes WebSocket connections\n")
         await socket.prepare(request)
-        self._open.add(socket)
-        session = Session(self, socket, caller, request.remote or "")
+        session = Session(self, socket, caller, request.remote or "", request.transport)
+        self._open.add(session)
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
         try:
             await session.run()
         finally:
-            self._open.discard(socket)
+            self._open.discard(session)
         return socket
+
+    async def _sweep(self) -> None:
+        """Drop clients that take nothing; one look for all costs less than a timer for each message."""
+        while True:
+            await asyncio.sleep(_WRITE_LIMIT_S / 10)
+            late_s = time.monotonic() - _WRITE_LIMIT_S
+            slow = [session for session in self._open if session.sending_since_s and session.sending_since_s < late_s]
+            await asyncio.gather(*(session.drop(f"too slow: nothing was read for {_WRITE_LIMIT_S:g} s") for session in slow))
 
     async def close(self) -> None:
         """Tell every client that the server goes away."""
-        closing = [socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops") for socket in self._open]
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        closing = [session.socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops") for session in self._open]
         await asyncio.gather(*closing, return_exceptions=True)
 
 
 class Session:
     """One connection."""
 
-    def __init__(self, sessions: Sessions, socket: web.WebSocketResponse, caller: Caller | None, source: str) -> None:
-        self.sessions, self.socket, self.caller, self.source = sessions, socket, caller, source
+    def __init__(
+        self,
+        sessions: Sessions,
+        socket: web.WebSocketResponse,
+        caller: Caller | None,
+        source: str,
+        transport: asyncio.Transport | None,
+    ) -> None:
+        self.sessions, self.socket, self.caller, self.source, self.transport = sessions, socket, caller, source, transport
+        self.sending_since_s = 0.0
+        """When the message that is being sent was begun, 0 between two; a slow reader stops the clock here."""
         self._due = asyncio.Event()
         options = sessions.options
         self.feed = Feed(
@@ -141,20 +164,26 @@ class Session:
             await self._send(data)
 
     async def _send(self, data: bytes) -> None:
-        try:
-            await asyncio.wait_for(self.socket.send_str(data.decode()), _WRITE_LIMIT_S)
-        except TimeoutError:
-            await self._end("too slow: nothing was read for 20 s")
+        self.sending_since_s = time.monotonic()
+        await self.socket.send_frame(data, WSMsgType.TEXT)
+        self.sending_since_s = 0.0
 
-    async def _end(self, reason: str) -> None:
+    async def drop(self, reason: str) -> None:
+        """End the connection of a client that is in the way."""
         log.warning("%s: WebSocket client dropped: %s", self.source, reason)
+        self.sending_since_s = 0.0
         await self.socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=reason.encode()[:120], drain=False)
+        if self.transport is not None and self.transport.get_write_buffer_size():
+            self.transport.abort()  # it would be kept until a peer that does not read has read it all
 
     async def _write(self) -> None:
         """Send notifications while there are some; then wait for the next."""
         while not self.socket.closed:
             await self._due.wait()
             self._due.clear()
+            if self.caller is None or not all(self.caller.allows("events", name) for name in self.feed.in_use()):
+                await self.drop("not allowed any more")
+                return
             while texts := self.feed.take():
                 for text in texts:
                     await self._send(text)

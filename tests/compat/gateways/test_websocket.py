@@ -185,7 +185,9 @@ async def test_wishes_that_cannot_be_met() -> None:
     assert gateways.services.events.subscribers == ()
 
 
-async def test_a_client_that_stops_reading_is_dropped_and_nobody_else_notices(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_client_that_stops_reading_is_dropped_and_nobody_else_notices(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(interfaces.web.session, "_WRITE_LIMIT_S", 0.5)
     async with running() as gateways, connected(gateways) as good:
         await good.call("events.subscribe")
@@ -202,6 +204,8 @@ async def test_a_client_that_stops_reading_is_dropped_and_nobody_else_notices(mo
             assert sent < 100_000
         assert gateways.services.events.dropped_count == 1 and seen == sent
         assert await good.call("probe.one", [1]) == 1
+        while "WebSocket client dropped: too slow" not in caplog.text:  # noqa: ASYNC110 - there is nothing to wait for
+            await asyncio.sleep(0.01)
         raw.close()
 
 
