@@ -28,7 +28,9 @@ from media.control.wire import VERSION, Hello
 
 log = logging.getLogger(__name__)
 
-_HELLO_TIMEOUT_S = 20.0
+_HELLO_TIMEOUT_S = 180.0
+"""A media process without compiled kernels (a fresh checkout without `make setup`, a cache that cannot be written) compiles them first."""
+_HELLO_NOTICE_S = 10.0
 _EARLY_S = 10.0
 _MAX_PAUSE_S = 5.0
 
@@ -105,7 +107,11 @@ class Child:
         lost = asyncio.ensure_future(self._lost.wait())
         either: set[asyncio.Future[Any]] = {self._hello, lost}
         try:
-            await asyncio.wait(either, timeout=_HELLO_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            for _ in range(int(_HELLO_TIMEOUT_S / _HELLO_NOTICE_S)):
+                done, _pending = await asyncio.wait(either, timeout=_HELLO_NOTICE_S, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    break
+                log.warning("still waiting for the %s process; `make setup` does beforehand what it may be doing now", self.kind.role)
             if not self._hello.done():
                 raise StartFailed(f"the {self.kind.role} process did not come up: {await self._cause()}")
             hello = self._hello.result()
