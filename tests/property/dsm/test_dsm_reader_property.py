@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Any bytes give a diagram or a DSM error; what the reader says about places is true."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from di.dsm.check import findings
+from di.dsm.draw import to_dot, to_mermaid, to_svg
+from di.dsm.errors import DsmError
+from di.dsm.graph import graph_of
+from di.dsm.values import substitute
+from di.dsm.engine import Machine, Run
+from di.dsm.events import Event, Kind
+from di.dsm.simulated import SimulatedSession
+from di.dsm.sql_template import substitute_sql
+from di.dsm.tokens import tokenise
+from tests.support.dsm_scripts import read
+
+_WORDS = (
+    "initial state A B enter exit { } [ ] ; transition \"x\" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) if else "
+    "for for($i in a) ( ) range(2) function f() f(); repost break stop() import(mod_utils); import(mod_py) py(x) utils.add($a,1) \n # -- #include 'x' \" '"
+).split(" ")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    text = data.decode("utf-8", "surrogateescape")
+    reading = read(text, collect=True)
+    assert reading.diagram is not None or reading.errors
+    try:
+        read(text)
+    except DsmError:
+        return
+    assert not reading.errors
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(_WORDS), max_size=60).map(" ".join))
+def test_any_words(text: str) -> None:
+    reading = read(text, collect=True)
+    lines = text.split("\n")
+    for error in reading.errors:
+        assert 1 <= error.line <= len(lines)
+        assert 1 <= error.column <= len(lines[error.line - 1]) + 1
+    if reading.diagram is not None:
+        findings(reading.diagram)
+        graph = graph_of(reading.diagram)
+        assert to_dot(graph).startswith("digraph") and to_mermaid(graph).startswith("stateDiagram") and "</svg>" in to_svg(graph)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_tokens_lose_nothing_but_quotes_and_blanks(text: str) -> None:
+    last = -1
+    for token in tokenise(text):
+        assert token.offset > last and token.text
+        assert token.text in text
+        last = token.offset
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("$#@()'\"\\ab;,[]: ", max_size=40), st.dictionaries(st.sampled_from(["", "a", "ab", "(a"]), st.text("$#@a'", max_size=4)))
+def test_templates_come_to_an_end(text: str, variables: dict[str, str]) -> None:
+    machine = Machine({}, SimulatedSession())
+    machine.vars.update(variables)
+    run = Run(machine, Event(Kind.EVENT, {"a": "#a"}))
+    substitute(text, run)
+    substitute_sql(text, run)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=20))
+def test_a_value_cannot_leave_its_sql_quotes(value: str) -> None:
+    machine = Machine({}, SimulatedSession())
+    machine.vars["v"] = value
+    sql = substitute_sql("select '$v' end", Run(machine, Event(Kind.EVENT)))
+    inside = sql[len("select '") : -len("' end")]
+    at = 0
+    while at < len(inside):
+        assert inside[at] != "'"
+        at += 2 if inside[at] == "\\" else 1
