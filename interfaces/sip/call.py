@@ -256,6 +256,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def _sent(self, event: pj.TsxStateEvent) -> None:
         """A message of ours left: note our tag, and which transaction carries which SendRequest."""
+        if event.tsx.method == "BYE" and event.tsx.role == pj.PJSIP_ROLE_UAC and not self.ended:
+            # no ACK came, or the session timer ran out: pjsip hangs up of its own accord (RFC 3261 §13.3.1.4, RFC 4028 §10)
+            info = self.getInfo()
+            code = info.lastStatusCode if info.lastStatusCode >= 300 else 408
+            self._finish(CallEnded(self.number, code, info.lastReason or "Request Timeout", "timeout"))
+            return
         if self._sending_token and event.tsx.role == pj.PJSIP_ROLE_UAC:
             self._tokens[int(event.tsx.pjTransaction)] = self._sending_token
             self._sending_token = 0

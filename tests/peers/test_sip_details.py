@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -311,3 +312,16 @@ async def test_reference_cycles_collected_late_cut_no_call_off() -> None:
     assert {e.by for e in ended} == {"remote"}
     peer.close()
     assert await sip.stop() == 0 and "Traceback" not in sip.log
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not os.environ.get("CORDBOARD_LONG"), reason="64·T1 = 32 s: set CORDBOARD_LONG=1")
+async def test_a_caller_that_never_acknowledges(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §13.3.1.4: 200 again and again, then BYE; the hub hears it as a timeout at that moment, once."""
+    call = peer.invite()
+    assert await call.final() == 200
+    await call.next("BYE", patience_s=60)
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(408, "timeout")]
+    assert sum(message.code == 200 for message in call.seen) > 5
+    following = peer.invite()
+    assert await following.final() == 200
