@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The presentation's own scene with real calls: from the lobby into a room by postDSMEvent, who hears whom, found, kicked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import tones
+from tests.support.rtp_peer import PeerGroup
+from tests.support.server import Server, wait_until
+from tests.support.sipp import Sipp, SippResult, find_sipp
+
+pytestmark = pytest.mark.peers
+
+WELCOME_HZ = 784.0
+TONES_HZ = [500.0, 900.0]
+PLUGINS = "monitoring;echo;di_dial;dsm;xmlrpc2di;web"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    find_sipp()
+    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:=>lobby\n"}, plugins=PLUGINS) as running:
+        yield running
+
+
+def test_take_and_kick(server: Server) -> None:
+    results: list[SippResult] = []
+    with PeerGroup() as group:
+        peers = [group.peer(tone_hz=hz) for hz in TONES_HZ]
+        sipps = [Sipp("called_off", server.sip_port, user="lobby", hold_ms=30000, media_port_base=peer.port) for peer in peers]
+        threads = [threading.Thread(target=lambda sipp=sipp: results.append(sipp.wait()), daemon=True) for sipp in sipps]
+        for thread in threads:
+            thread.start()
+        for _ in range(100):
+            group.run_ms(100)
+            for peer in peers:
+                if peer.packets:
+                    peer.remote = peer.packets[0].source
+            if all(peer.remote for peer in peers):
+                break
+        group.run_ms(600)
+        for peer in peers:
+            assert tones.heard(peer.heard(), [WELCOME_HZ, *TONES_HZ]) == {WELCOME_HZ}, "the welcome, and nobody else"
+        ids = wait_until(lambda: server.xml.di("monitoring", "listByFilter", ["position", "lobby"]), "two calls in the lobby")
+        assert len(ids) == 2
+        for id in ids:
+            assert server.xml.postDSMEvent(id, [["action", "take"], ["roomname", "wonderland"]]) == [200, "OK"]
+        assert sorted(server.xml.listByFilter(["position", "wonderland"])) == sorted(ids)
+        assert server.xml.di("monitoring", "get", ids[0])[0]["dsm_state"] == "room"
+        group.run_ms(2500)
+        for peer in peers:
+            peer.forget()
+        group.run_ms(1000)
+        for peer, other in zip(peers, reversed(TONES_HZ), strict=True):
+            assert tones.heard(peer.heard(200), [WELCOME_HZ, *TONES_HZ]) == {other}
+        for id in ids:
+            assert server.xml.postDSMEvent(id, [["action", "kick"]]) == [200, "OK"]
+        for thread in threads:
+            thread.join(60)
+    assert [(result.successful, result.failed) for result in results] == [(1, 0), (1, 0)], [result.errors for result in results]
+    wait_until(lambda: server.xml.calls() == 0, "calls() is 0")
+    assert server.xml.postDSMEvent(ids[0], [["action", "kick"]]) == [404, "Session not found"]
