@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a codec is to the engine: one record. A new codec is one file in this folder with a ``CODECS`` tuple.
 
-There are two kinds. *Array codecs* (G.711, L16) are coded by the kernels, all legs at once; their records say only how. *Library codecs*
-have a ``coder``: the kernels leave their legs' audio as plain samples, and the engine calls the library once a frame and leg.
+There are two kinds. *Array codecs* (G.711, L16) are coded by the kernels, all legs at once; their records say only how.
+*Library codecs* have a ``coder``: the kernels leave their legs' audio as plain samples, and the engine calls the library once a
+frame and leg.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ LAW_MU = 0
 LAW_A = 1
 LINEAR_16 = 2
 NATIVE = 3
-"""How the kernels code a leg's payload: a G.711 law, 16 bits in network order, or 16 bits in this machine's order for a ``coder``."""
+"""How the kernels code a leg's payload: a G.711 law, 16 bits in network order, or 16 bits in this machine's order for a
+``coder``."""
 
 
 class Coder(Protocol):
@@ -42,9 +44,10 @@ class Coder(Protocol):
 class Codec:
     """One wire format at one rate.
 
-    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels code it ·
-    `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array · `decode`: the
-    reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says.
+    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels
+    code it ·
+    `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
+    `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says.
     """
 
     rtpmap: str

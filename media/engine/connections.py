@@ -43,6 +43,7 @@ PLAYOUT_DELAY_MS = {"adaptive": 200, "adaptive_jb": 1000, "simple": 400}
 """Hard bound of each kind of playout buffer (spec core.md §9.3). The ring is twice as long."""
 
 FIXED_DELAY_MS = 60
+LONGEST_ENCODED = 160
 
 
 def remote_of(name: bytes) -> Remote:
@@ -123,7 +124,7 @@ class Connections:
     def connect(self, leg: Leg, command: ConnectLeg, now_ns: int) -> bool:
         """Take over the outcome of offer/answer; False after LegFailed, the leg then stays as it was."""
         codec = codecs.find(command.codec, command.clock_hz)
-        if codec is None or command.channels != 1:
+        if codec is None or command.channels not in (1, codec.channels):
             asked = f"{command.codec}/{command.clock_hz}/{command.channels}"
             self._emit(LegFailed(leg.number, f"codec {asked} is not known here; known: {codecs.names()}"))
             return False
@@ -135,17 +136,21 @@ class Connections:
         silent = command.remote_port == 0 or ipaddress.ip_address(command.remote_ip).is_unspecified
         if not silent and not self._set_signalled(leg, name, name_bytes, command, now_ns):
             return False
-        leg.connection, leg.codec = command, codec
         state = self._legs.rows[leg.row]
         if not state["connected"]:
             state["arrived_ns"] = now_ns
         frame_samples = codec.rate_hz * FRAME_MS // 1000
-        if state["frame_samples"] != frame_samples or state["law"] != codec.law:
-            state["primed"] = 0
-        self._legs.fit(frame_samples, frame_samples * codec.sample_bytes)
+        if leg.codec is not codec:
+            state["primed"], state["started"] = 0, 0
+            leg.coder = codec.coder(command.fmtp) if codec.coder else None
+            leg.coded_sequence = -1
+        leg.connection, leg.codec = command, codec
+        self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, LONGEST_ENCODED))
         state["connected"], state["law"], state["clock_hz"] = 1, codec.law, codec.clock_hz
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
         state["sample_bytes"] = codec.sample_bytes
+        state["frame_ticks"] = codec.clock_hz * FRAME_MS // 1000
+        state["samples_per_tick"] = max(codec.rate_hz // codec.clock_hz, 1)
         state["silence_byte"] = codec.encode(np.zeros(1, np.int16))[0]
         self.apply_playout(leg)
         state["payload_type_send"] = command.payload_type_send & 127

@@ -64,7 +64,7 @@ class Digits:
             packet = leg.press_sender.next_packet()
             if packet is not None:
                 if packet.first:
-                    leg.press_ts = (int(row["ts_out"]) - int(row["frame_samples"])) & 0xFFFFFFFF
+                    leg.press_ts = (int(row["ts_out"]) - int(row["frame_ticks"])) & 0xFFFFFFFF
                 wire = table.packets[leg.row]
                 wire[1] = kind | (0x80 if packet.first else 0)
                 wire[4:8] = np.frombuffer(leg.press_ts.to_bytes(4, "big"), np.uint8)

@@ -21,7 +21,10 @@ import numpy as np
 
 from media.codecs import g711
 from media.control import records
+from media.dsp import resample
 from media.engine import receive, render
+from media.engine.announcements import Announcements
+from media.engine.coded import CodedLegs
 from media.engine.connections import PLAYOUT_DELAY_MS, Connections
 from media.engine.digits import Digits
 from media.engine.leg import Leg
@@ -29,6 +32,7 @@ from media.engine.leg_table import LegTable
 from media.engine.players import Players
 from media.engine.recorders import Recorders
 from media.engine.sources import FileWanted, StoredAudio
+from media.engine.speakers import Speakers
 
 TICK_NS = 20_000_000
 
@@ -60,7 +64,7 @@ class Engine:
         self.canonical_name = np.frombuffer(f"{random.getrandbits(64):016x}".encode(), np.uint8)
         self.legs = LegTable()
         self.counters = np.zeros(len(receive.COUNTERS), np.int64)
-        self.notes, self.note_count = receive.empty_notes()
+        self.notes, self.note_count, self.coded = receive.empty_notes()
         self._events: list[object] = []
         self.by_number: dict[int, Leg] = {}
         self._by_row: dict[int, Leg] = {}
@@ -71,6 +75,11 @@ class Engine:
         self.players.start_record = lambda leg, path, length_ms: self.recorders.start(leg, path, length_ms, 0)
         self.players.stop_record = lambda leg: self.recorders.stop(leg, "asked")
         self._digits = Digits(self._emit)
+        self._coded_legs = CodedLegs(self.legs, self.counters)
+        self._wide = np.zeros((1, 1), np.int16)
+        self._work = np.zeros(1, np.float32)
+        self._announcements = Announcements(self.players.rooms, self.players.want)
+        self._speakers = Speakers(self.legs, self.players.rooms, self._by_row, self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
         self._scratch = np.zeros((2, 1), np.int32)
@@ -84,6 +93,7 @@ class Engine:
             records.SetRtpTimeout: self._set_timeout,
             records.SetDigitDetection: self._set_detection,
             records.SendDigit: self._send_digit,
+            records.RoomPlay: self._room_play,
             records.StartRecording: self._start_recording,
             records.StopRecording: self._stop_recording,
             records.StartRoomRecording: self._start_room_recording,
@@ -129,6 +139,7 @@ class Engine:
         leg = self._known(command.leg)
         if leg is not None and self.connections.connect(leg, command, now_ns):
             self.players.codec_set(leg)
+            self._coded_legs.connected(leg)
 
     def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
         leg = self.by_number.get(command.leg)
@@ -136,6 +147,8 @@ class Engine:
             self.recorders.close(leg)
             self.players.close(leg)
             self._digits.close(leg)
+            self._coded_legs.close(leg)
+            self._speakers.close(leg)
             self.connections.close(leg, now_ns)
             del self.by_number[leg.number], self._by_row[leg.row]
 
@@ -199,6 +212,11 @@ class Engine:
     def _stop_room_recording(self, command: records.StopRoomRecording, now_ns: int) -> None:
         self.recorders.stop_room(command.room, "asked")
 
+    def _room_play(self, command: records.RoomPlay, now_ns: int) -> None:
+        rows = self.players.rooms.rows(command.room)
+        rates = [leg.codec.rate_hz for row in rows if (leg := self._by_row[row]).codec is not None]
+        self._announcements.play(command.room, command.items, max(rates, default=8000))
+
     def _query(self, command: records.QueryStatistics, now_ns: int) -> None:
         if command.leg == 0:
             counters = self.statistics()
@@ -222,27 +240,51 @@ class Engine:
         legs, encode = self.legs, g711.ENCODE
         if len(self._ended) < len(legs.rows):
             self._ended = np.zeros(len(legs.rows), np.int32)
-        if self._scratch.shape[1] < legs.frames.shape[1]:
-            self._scratch = np.zeros((2, legs.frames.shape[1]), np.int32)
+        members, starts, largest = self.players.rooms.arrays()
+        self._fit_scratch(legs.frames.shape[1], largest)
         self._ended_count[0] = 0
         total, own = self._scratch
-        members, starts = self.players.rooms.arrays()
         render.choose_due(legs.rows)
         render.play_out(legs.rows, legs.frames)
         for leg in self.recorders.capture():
             self.players.recording_ended(leg)
-        render.mix_rooms(legs.rows, legs.frames, legs.packets, members, starts, total, own, encode)
-        render.fill_others(legs.rows, legs.frames, legs.packets, own, encode, self._ended, self._ended_count)
+        announced = self._announcements.next_frames(legs.frames.shape[1])
+        render.mix_rooms(
+            legs.rows,
+            legs.frames,
+            legs.packets,
+            members,
+            starts,
+            announced,
+            self._announcements.frames,
+            legs.history,
+            total,
+            own,
+            self._wide,
+            self._work,
+            encode,
+            resample.SINC,
+        )
+        render.fill_others(legs.rows, legs.frames, legs.packets, encode, self._ended, self._ended_count)
         render.finish(legs.rows, legs.packets)
+        self._coded_legs.encode()
         self._digits.replace_audio(legs)
         for row in self._ended[: int(self._ended_count[0])].tolist():
             self.players.item_ended(self._by_row[row])
+
+    def _fit_scratch(self, samples: int, largest: int) -> None:
+        """Make the scratch arrays as wide as the longest frame, and as many as the largest room has members."""
+        if self._scratch.shape[1] < samples:
+            self._scratch = np.zeros((2, samples), np.int32)
+            self._work = np.zeros(resample.HISTORY + samples, np.float32)
+        if self._wide.shape[0] < largest or self._wide.shape[1] < samples:
+            self._wide = np.zeros((max(largest, 16), samples), np.int16)
 
     def settle_arrivals(self, now_ns: int) -> None:
         """Decide about the notes that ``receive_batch`` left."""
         count = int(self.note_count[0])
         self.note_count[0] = 0
-        for note in self.notes[:count]:
+        for place, note in enumerate(self.notes[:count]):
             leg = self._by_row.get(int(note["row"]))
             if leg is None:
                 continue
@@ -250,6 +292,8 @@ class Engine:
             if kind == receive.NOTE_DIGIT:
                 if self.legs.rows[leg.row]["report_digits"]:
                     self._digits.handle(leg, note, now_ns)
+            elif kind == receive.NOTE_CODED:
+                self._coded_legs.decode(leg, note, self.coded[place, : int(note["duration"])].tobytes())
             elif kind == receive.NOTE_LOCKED:
                 self.connections.locked(leg)
             elif kind == receive.NOTE_CANDIDATE:
@@ -259,7 +303,8 @@ class Engine:
         self._digits.poll(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
-        """Report legs without packets for too long, end latch windows. To be called a few times a second."""
+        """Report legs without packets for too long and changes of speakers, end latch windows. To be called a few times a
+        second."""
         rows = self.legs.rows
         silent_ns = now_ns - rows["arrived_ns"]
         over = (rows["timeout_ns"] > 0) & (silent_ns > rows["timeout_ns"]) & (rows["timed_out"] == 0)
@@ -267,6 +312,7 @@ class Engine:
             rows[row]["timed_out"] = 1
             self._emit(records.RtpTimedOut(self._by_row[row].number, int(silent_ns[row]) // 1_000_000))
         self.connections.end_windows(now_ns)
+        self._speakers.check(now_ns)
 
     # --------------------------------------------------------------------------------------------------------- statistics
     def statistics(self) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from media.codecs.codec import Codec
+from media.codecs.codec import Codec, Coder
 from media.control.records import ConnectLeg, SetLegAudio
 from media.engine.playlist import Playlist
 from media.engine.ports import Port, Remote
@@ -61,5 +61,7 @@ class Leg:
     press_sender: PressSender = field(default_factory=PressSender)
     press_ts: int = 0
     candidate: Candidate | None = None
+    coder: Coder | None = None
+    coded_sequence: int = -1  # of the newest payload decoded
     playout: str = "adaptive"
     bridged_to: int = 0  # number of the leg that the current item bridges to

@@ -10,11 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from media.dsp.resample import HISTORY
+
 SOURCE_SILENCE = 0
 SOURCE_STORED = 1
 SOURCE_ROOM = 2
 SOURCE_ECHO = 3
-SOURCE_BRIDGE = 4
 
 MISSING = -32768
 """Sample value that marks "nothing arrived here" in a playout ring; decoders never produce it."""
@@ -50,8 +51,9 @@ LEG = np.dtype(
         ("frame_samples", "i4"),
         ("frame_bytes", "i4"),
         ("sample_bytes", "i4"),
+        ("frame_ticks", "i4"),  # of the RTP clock
+        ("samples_per_tick", "i4"),  # 2 for G.722, whose RTP clock is half its rate
         ("gain_q12", "i4"),
-        ("bridge_row", "i4"),
         # receiving
         ("ssrc_in", "u4"),
         ("play_ts", "u4"),  # timestamp of the next sample to play
@@ -120,8 +122,8 @@ class LegTable:
         self.rows: NDArray[np.void] = np.zeros(FIRST_ROWS, LEG)
         self.frames: NDArray[np.int16] = np.zeros((FIRST_ROWS, frame_samples), np.int16)
         self.packets: NDArray[np.uint8] = np.zeros((FIRST_ROWS, HEADER_BYTES + frame_bytes), np.uint8)
-        self.generation = 0
-        """Counts replacements of the arrays, so that whoever keeps addresses of theirs knows when to renew them."""
+        self.history: NDArray[np.int16] = np.zeros((FIRST_ROWS, HISTORY), np.int16)
+        """Ends of past frames, for resampling in rooms of several rates: int16 (n, dsp.resample.HISTORY)."""
         self._free = list(range(FIRST_ROWS - 1, -1, -1))
         self._rings: dict[int, NDArray[np.int16]] = {}
         self._stored: dict[int, NDArray[np.uint8]] = {}
@@ -136,6 +138,7 @@ class LegTable:
         row = self._free.pop()
         self.rows[row] = np.zeros((), LEG)
         self.rows[row]["used"] = 1
+        self.history[row] = 0
         return row
 
     def release(self, row: int) -> None:
@@ -149,10 +152,8 @@ class LegTable:
         """Widen the matrices for a leg with longer frames than any before."""
         if frame_samples > self.frames.shape[1]:
             self.frames = np.zeros((len(self.rows), frame_samples), np.int16)
-            self.generation += 1
         if HEADER_BYTES + frame_bytes > self.packets.shape[1]:
             self.packets = np.zeros((len(self.rows), HEADER_BYTES + frame_bytes), np.uint8)
-            self.generation += 1
 
     def set_ring(self, row: int, samples: int) -> None:
         """Give a row an empty playout ring of at least so many samples."""
@@ -181,5 +182,5 @@ class LegTable:
         self.rows = np.concatenate([self.rows, np.zeros(old, LEG)])
         self.frames = np.concatenate([self.frames, np.zeros_like(self.frames)])
         self.packets = np.concatenate([self.packets, np.zeros_like(self.packets)])
+        self.history = np.concatenate([self.history, np.zeros_like(self.history)])
         self._free = list(range(2 * old - 1, old - 1, -1))
-        self.generation += 1

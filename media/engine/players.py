@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from media.codecs.codec import Codec
 from media.control.records import ItemFailed, PlayItem, PlaylistEmptied, SeparatorReached
 from media.engine.leg import Leg
 from media.engine.leg_table import (
-    SOURCE_BRIDGE,
     SOURCE_ECHO,
     SOURCE_ROOM,
     SOURCE_SILENCE,
@@ -34,7 +34,7 @@ class Players:
         self._legs = legs_by_number
         self._emit = emit
         self._wanted: list[FileWanted] = []
-        self._waiting: dict[int, tuple[Leg, Entry]] = {}
+        self._waiting: dict[int, Callable[[StoredAudio | None, str], None]] = {}
         self._token = 0
         self.start_record: Callable[[Leg, str, int], None] = lambda leg, path, length_ms: None
         self.stop_record: Callable[[Leg], None] = lambda leg: None
@@ -96,9 +96,21 @@ class Players:
         return wanted
 
     def file_loaded(self, token: int, audio: StoredAudio | None, error: str) -> None:
+        """Bring what ``want`` asked for."""
+        done = self._waiting.pop(token, None)
+        if done is not None:
+            done(audio, error)
+
+    def want(self, path: str, codec: Codec, done: Callable[[StoredAudio | None, str], None]) -> int:
+        """Ask for a file in a codec; return the token of the request."""
+        self._token += 1
+        self._waiting[self._token] = done
+        self._wanted.append(FileWanted(self._token, path, codec))
+        return self._token
+
+    def _entry_loaded(self, leg: Leg, entry: Entry, token: int, audio: StoredAudio | None, error: str) -> None:
         """Give an entry its audio, or drop it with ItemFailed once it is reached."""
-        leg, entry = self._waiting.pop(token, (None, None))
-        if leg is None or entry is None or entry.wanted != token or leg.number not in self._legs:
+        if entry.wanted != token or leg.number not in self._legs:
             return
         entry.wanted = 0
         entry.audio, entry.failure = audio, error
@@ -111,10 +123,10 @@ class Players:
         if entry.audio is not None:  # same place in another codec
             entry.position_ms = entry.position_bytes * 1000 // (entry.audio.codec.sample_bytes * entry.audio.codec.rate_hz)
             entry.resumes, entry.audio = False, None
-        self._token += 1
-        entry.wanted = self._token
-        self._waiting[self._token] = (leg, entry)
-        self._wanted.append(FileWanted(self._token, entry.item.path, leg.codec))
+        token = self._token + 1
+        entry.wanted = self.want(
+            entry.item.path, leg.codec, lambda audio, error: self._entry_loaded(leg, entry, token, audio, error)
+        )
 
     # ----------------------------------------------------------------------------------------------------------- playing
     def item_ended(self, leg: Leg) -> None:
@@ -163,8 +175,8 @@ class Players:
         if entry is not None and leg.codec is not None:
             self._apply_kind(leg, entry)
         room, _ = leg.playlist.room()
-        self.rooms.move(leg.row, room)
         self._bridge(leg, entry.item.peer_leg if entry is not None and entry.item.kind == "bridge" else 0)
+        self.rooms.move(leg.row, self._bridge_room(leg) or room)
         self.apply_audio(leg)
         self.set_listened(leg)
 
@@ -190,31 +202,35 @@ class Players:
         elif item.kind == "record" and not entry.started:
             self.start_record(leg, item.path, item.length_ms)
         elif item.kind == "bridge":
-            row["source"] = SOURCE_BRIDGE
+            row["source"] = SOURCE_ROOM
         if item.kind in ("tone", "silence") and item.length_ms > 0:
             whole = item.length_ms * codec.rate_hz // 1000
             row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
         entry.started = True
 
     def _bridge(self, leg: Leg, peer_number: int) -> None:
-        """Join two legs whose current items name each other; part them when one turns away."""
-        before = self._legs.get(leg.bridged_to)
+        """Join two legs whose current items name each other; part them when one turns away. A bridge is a room of two."""
+        before = self._legs.get(leg.bridged_to) if leg.bridged_to else None
         leg.bridged_to = peer_number
-        if before is not None and before.bridged_to == leg.number:
-            self._table.rows[before.row]["bridge_row"] = -1
+        if before is not None and before.bridged_to == leg.number and before.number != peer_number:
+            self.rooms.move(before.row, "")
             self.set_listened(before)
-        self._table.rows[leg.row]["bridge_row"] = -1
-        peer = self._legs.get(peer_number)
+        peer = self._legs.get(peer_number) if peer_number else None
         if peer is not None and peer.bridged_to == leg.number:
-            self._table.rows[leg.row]["bridge_row"] = peer.row
-            self._table.rows[peer.row]["bridge_row"] = leg.row
+            self.rooms.move(peer.row, self._bridge_room(peer))
             self.set_listened(peer)
+
+    def _bridge_room(self, leg: Leg) -> str:
+        """Name of the room of a leg's bridge, which no room of the hub's can have; "" while the other side is not there."""
+        peer = self._legs.get(leg.bridged_to) if leg.bridged_to else None
+        if peer is None or peer.bridged_to != leg.number:
+            return ""
+        return f"\0bridge {min(leg.number, peer.number)} {max(leg.number, peer.number)}"
 
     def set_listened(self, leg: Leg) -> None:
         """Decide whether anybody needs what the leg says, and give it a playout ring if so."""
         row = self._table.rows[leg.row]
-        bridged = row["source"] == SOURCE_BRIDGE and row["bridge_row"] >= 0
-        listened = bool(self.rooms.room_of(leg.row)) or row["source"] == SOURCE_ECHO or bridged
+        listened = bool(self.rooms.room_of(leg.row)) or row["source"] == SOURCE_ECHO
         listened = listened or self.needed_elsewhere(leg)
         listened = listened and leg.codec is not None
         if listened and leg.codec is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import LAW_A, LAW_MU
+from media.codecs.codec import LAW_A, LAW_MU, NATIVE
 from media.dsp.kernel import inline_kernel, kernel, samples_at
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
 from media.rtp.rtcp import read_compound
@@ -27,6 +27,7 @@ NOTE_DIGIT = 2
 NOTE_LOCKED = 3
 NOTE_RTCP = 4
 NOTE_RETURNED = 5
+NOTE_CODED = 6
 
 NOTE = np.dtype(
     [
@@ -86,6 +87,7 @@ RESYNC_S = 1
 """A timestamp that jumps by more than this restarts the playout clock."""
 
 COMFORT_NOISE = 13
+LONGEST_CODED = 1500
 NO_DIGITS = 255
 
 
@@ -301,6 +303,48 @@ def note_digit(note: Any, packet: Any, first: Any, ts: Any, ssrc: Any) -> None:
 
 
 @inline_kernel
+def keep_coded(
+    leg: Any,
+    row: Any,
+    packet: Any,
+    first: Any,
+    end: Any,
+    sequence: Any,
+    ts: Any,
+    socket: Any,
+    index: Any,
+    counters: Any,
+    notes: Any,
+    note_count: Any,
+    coded: Any,
+) -> None:
+    """Leave a library codec's payload to Python, in the row of `coded` that its note has."""
+    if not leg.listened or end - first > coded.shape[1]:
+        return
+    at = take_note(notes, note_count, counters, NOTE_CODED, row, socket, index)
+    if at >= 0:
+        notes[at].sequence = sequence
+        notes[at].ts = ts
+        notes[at].duration = end - first
+        for i in range(end - first):
+            coded[at, i] = packet[first + i]
+
+
+@kernel
+def put_decoded(legs: Any, row: Any, samples: Any, ts: Any, counters: Any) -> None:
+    """Put a library codec's decoded samples into a leg's ring. `ts`: their timestamp, in samples."""
+    leg = legs[row]
+    count = np.int64(samples.shape[0])
+    if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
+        return
+    margin = adapt_playout(leg, ts, count, counters)
+    size = np.int64(leg.ring_samples)
+    ring = samples_at(leg.ring_address, size)
+    for i in range(max(-margin, 0), count):
+        ring[(np.int64(ts) + i) & (size - 1)] = max(samples[i], np.int16(-32767))
+
+
+@inline_kernel
 def is_from_peer(
     leg: Any,
     row: Any,
@@ -351,6 +395,7 @@ def receive_packet(
     counters: Any,
     notes: Any,
     note_count: Any,
+    coded: Any,
 ) -> None:
     """Take one RTP packet, whose payload is ``packet[first:end]``, for a leg. `found`: its address's entry, -1 a candidate's."""
     kind = packet[1] & 127
@@ -379,6 +424,8 @@ def receive_packet(
                 note_digit(notes[at], packet, first, ts, ssrc)
     elif not leg.receiving:
         counters[NOT_RECEIVING] += 1
+    elif leg.law == NATIVE:
+        keep_coded(leg, row, packet, first, end, sequence, ts, socket, index, counters, notes, note_count, coded)
     else:
         accept_audio(leg, packet, first, end, np.int64(ts), counters)
 
@@ -436,6 +483,7 @@ def receive_batch(
     counters: Any,
     notes: Any,
     note_count: Any,
+    coded: Any,
 ) -> None:
     """Take `count` datagrams that came to one socket into the leg table.
 
@@ -470,9 +518,11 @@ def receive_batch(
             counters[STRANGER] += 1
             continue
         name = names[index]
-        receive_packet(legs[row], row, packet, first, end, table, found, socket, index, name, now_ns, counters, notes, note_count)
+        receive_packet(
+            legs[row], row, packet, first, end, table, found, socket, index, name, now_ns, counters, notes, note_count, coded
+        )
 
 
-def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64]]:
-    """Return a note array and its count."""
-    return np.zeros(MAX_NOTES, NOTE), np.zeros(1, np.int64)
+def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:
+    """Return a note array, its count, and the payloads that notes keep."""
+    return np.zeros(MAX_NOTES, NOTE), np.zeros(1, np.int64), np.zeros((MAX_NOTES, LONGEST_CODED), np.uint8)

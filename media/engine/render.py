@@ -3,7 +3,7 @@
 
     play_out      rings → frames        what each listened leg said, lost parts concealed
     mix_rooms     frames → packets      every member of a room hears the others
-    fill_others   stored audio, echo, bridge, silence → packets
+    fill_others   stored audio, echo, silence → packets
     finish        RTP headers
 
 Audio already stored in the wire codec is only copied: no decoding, no mixing, no encoding.
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from media.codecs.codec import LINEAR_16
+from media.codecs.codec import LINEAR_16, NATIVE
 from media.dsp.kernel import bytes_at, inline_kernel, kernel, samples_at
+from media.dsp.resample import UP_HISTORY, resample_frame
 from media.engine.leg_table import (
     HEADER_BYTES,
     MISSING,
-    SOURCE_BRIDGE,
     SOURCE_ECHO,
     SOURCE_ROOM,
     SOURCE_STORED,
@@ -195,12 +195,13 @@ def play_out(legs: Any, frames: Any) -> None:
 
 @inline_kernel
 def put_samples(packet: Any, samples: Any, count: Any, law: Any, encode: Any) -> None:
-    """Encode int32 samples, clipped to 16 bits, as a packet's payload."""
-    if law == LINEAR_16:
+    """Encode samples, clipped to 16 bits, as a packet's payload."""
+    if law in (LINEAR_16, NATIVE):
+        first = 8 if law == LINEAR_16 else 0
         for i in range(count):
-            clipped = max(min(samples[i], 32767), -32768) & 0xFFFF
-            packet[HEADER_BYTES + 2 * i] = clipped >> 8
-            packet[HEADER_BYTES + 2 * i + 1] = clipped & 255
+            clipped = max(min(np.int32(samples[i]), np.int32(32767)), np.int32(-32768)) & 0xFFFF
+            packet[HEADER_BYTES + 2 * i] = (clipped >> first) & 255
+            packet[HEADER_BYTES + 2 * i + 1] = (clipped >> (8 - first)) & 255
     else:
         table = encode[law]
         for i in range(count):
@@ -214,45 +215,126 @@ def put_silence(leg: Any, packet: Any) -> None:
         packet[HEADER_BYTES + i] = leg.silence_byte
 
 
-@kernel
-def mix_rooms(legs: Any, frames: Any, packets: Any, members: Any, starts: Any, total: Any, own: Any, encode: Any) -> None:
-    """Give each member of a room the sum of the others.
+@inline_kernel
+def mix_even_room(legs: Any, frames: Any, packets: Any, members: Any, total: Any, own: Any, encode: Any) -> None:
+    """Mix a room whose members all have one rate. `total` holds the room's announcement, or silence."""
+    talking = 0
+    quiet = True
+    for i in range(total.shape[0]):
+        quiet = quiet and total[i] == 0
+    for row in members:
+        leg = legs[row]
+        if leg.speaks and leg.heard:
+            talking += 1
+            for i in range(leg.frame_samples):
+                total[i] += frames[row, i]
+    copied_from = np.full(4, -1, np.int64)
+    for row in members:
+        leg = legs[row]
+        if not leg.due or leg.source != SOURCE_ROOM:
+            continue
+        speaking = leg.speaks and leg.heard
+        if not leg.hears or (quiet and talking - speaking == 0):
+            put_silence(leg, packets[row])
+        elif speaking:
+            for i in range(leg.frame_samples):
+                own[i] = total[i] - frames[row, i]
+            put_samples(packets[row], own, leg.frame_samples, leg.law, encode)
+        elif copied_from[leg.law] >= 0:
+            model = packets[copied_from[leg.law]]
+            for i in range(HEADER_BYTES, HEADER_BYTES + leg.frame_bytes):
+                packets[row, i] = model[i]
+        else:
+            put_samples(packets[row], total, leg.frame_samples, leg.law, encode)
+            copied_from[leg.law] = row
 
-    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `total`,
-    `own`: int32
-    (most samples,), scratch · `packets`: uint8 (n, most), payloads written for members that are due and whose source is the room.
+
+@inline_kernel
+def mix_uneven_room(
+    legs: Any,
+    frames: Any,
+    packets: Any,
+    members: Any,
+    room_samples: Any,
+    history: Any,
+    total: Any,
+    own: Any,
+    wide: Any,
+    work: Any,
+    encode: Any,
+    sinc: Any,
+) -> None:
+    """Mix a room at its fastest member's rate: every member is brought to it and hears the sum brought back to his own."""
+    narrow = np.zeros(room_samples, np.int16)
+    for k in range(members.shape[0]):
+        row = members[k]
+        leg = legs[row]
+        count = np.int64(leg.frame_samples)
+        if not (leg.speaks and leg.heard):
+            history[row, :UP_HISTORY] = 0
+            continue
+        if count == room_samples:
+            wide[k, :room_samples] = frames[row, :count]
+        else:
+            resample_frame(frames[row, :count], history[row, :UP_HISTORY], wide[k, :room_samples], work, sinc)
+        for i in range(room_samples):
+            total[i] += wide[k, i]
+    for k in range(members.shape[0]):
+        row = members[k]
+        leg = legs[row]
+        count = np.int64(leg.frame_samples)
+        if not leg.due or leg.source != SOURCE_ROOM:
+            continue
+        speaking = leg.speaks and leg.heard and leg.hears
+        for i in range(room_samples):
+            value = total[i] - (wide[k, i] if speaking else 0)
+            own[i] = max(min(value, 32767), -32768) if leg.hears else 0
+        if count == room_samples:
+            put_samples(packets[row], own, count, leg.law, encode)
+        else:
+            resample_frame(own[:room_samples], history[row, UP_HISTORY:], narrow[:count], work, sinc)
+            put_samples(packets[row], narrow, count, leg.law, encode)
+
+
+@kernel
+def mix_rooms(
+    legs: Any,
+    frames: Any,
+    packets: Any,
+    members: Any,
+    starts: Any,
+    announced: Any,
+    announcements: Any,
+    history: Any,
+    total: Any,
+    own: Any,
+    wide: Any,
+    work: Any,
+    encode: Any,
+    sinc: Any,
+) -> None:
+    """Give each member of a room the sum of the others and of the room's announcement.
+
+    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `announced`:
+    int32 (rooms,), row of each room in `announcements` or -1 · `announcements`: int32 (a, most samples), at the room's rate ·
+    `history`: int16 (n, dsp.resample.HISTORY), written · `total`, `own`: int32 (most samples,), `wide`: int16 (largest room,
+    most samples), `work`: float32 (HISTORY + most samples,): scratch · `packets`: uint8 (n, most), payloads written for members
+    that are due and whose source is the room.
     """
     for room in range(starts.shape[0] - 1):
-        first, end = starts[room], starts[room + 1]
-        total[:] = 0
-        talking = 0
-        for k in range(first, end):
-            row = members[k]
-            leg = legs[row]
-            if leg.speaks and leg.heard:
-                talking += 1
-                for i in range(leg.frame_samples):
-                    total[i] += frames[row, i]
-        copied_from = np.full(3, -1, np.int64)
-        for k in range(first, end):
-            row = members[k]
-            leg = legs[row]
-            if not leg.due or leg.source != SOURCE_ROOM:
-                continue
-            speaking = leg.speaks and leg.heard
-            if not leg.hears or talking - speaking == 0:
-                put_silence(leg, packets[row])
-            elif speaking:
-                for i in range(leg.frame_samples):
-                    own[i] = total[i] - frames[row, i]
-                put_samples(packets[row], own, leg.frame_samples, leg.law, encode)
-            elif copied_from[leg.law] >= 0:
-                model = packets[copied_from[leg.law]]
-                for i in range(HEADER_BYTES, HEADER_BYTES + leg.frame_bytes):
-                    packets[row, i] = model[i]
-            else:
-                put_samples(packets[row], total, leg.frame_samples, leg.law, encode)
-                copied_from[leg.law] = row
+        rows = members[starts[room] : starts[room + 1]]
+        most, least = np.int64(0), np.int64(1 << 30)
+        for row in rows:
+            most = max(most, np.int64(legs[row].frame_samples))
+            least = min(least, np.int64(legs[row].frame_samples))
+        if announced[room] >= 0:
+            total[:] = announcements[announced[room], : total.shape[0]]
+        else:
+            total[:] = 0
+        if least == most:
+            mix_even_room(legs, frames, packets, rows, total[:most], own, encode)
+        else:
+            mix_uneven_room(legs, frames, packets, rows, most, history, total, own, wide, work, encode, sinc)
 
 
 @inline_kernel
@@ -279,19 +361,16 @@ def advance_stored(leg: Any, packet: Any) -> Any:
 
 
 @inline_kernel
-def put_frame(legs: Any, row: Any, frames: Any, packets: Any, spoken_by: Any, own: Any, encode: Any) -> None:
-    """Encode the frame that leg `spoken_by` said for leg `row`; silence when it said nothing or may not be heard."""
-    leg = legs[row]
-    if spoken_by < 0 or not legs[spoken_by].heard or not legs[spoken_by].speaks or not leg.hears:
-        put_silence(leg, packets[row])
-        return
-    for i in range(leg.frame_samples):
-        own[i] = frames[spoken_by, i]
-    put_samples(packets[row], own, leg.frame_samples, leg.law, encode)
+def put_echo(leg: Any, packet: Any, frame: Any, encode: Any) -> None:
+    """Encode what the leg said itself; silence when it said nothing or may not be heard."""
+    if leg.heard and leg.speaks and leg.hears:
+        put_samples(packet, frame, np.int64(leg.frame_samples), leg.law, encode)
+    else:
+        put_silence(leg, packet)
 
 
 @kernel
-def fill_others(legs: Any, frames: Any, packets: Any, own: Any, encode: Any, ended: Any, ended_count: Any) -> None:
+def fill_others(legs: Any, frames: Any, packets: Any, encode: Any, ended: Any, ended_count: Any) -> None:
     """Give every due leg that is not listening to a room its payload, and move playlists on.
 
     `ended`: int32 (n,), rows whose current item has just given its last frame, from `ended_count[0]` on.
@@ -305,9 +384,7 @@ def fill_others(legs: Any, frames: Any, packets: Any, own: Any, encode: Any, end
             over = advance_stored(leg, packets[row])
         elif leg.due:
             if leg.source == SOURCE_ECHO:
-                put_frame(legs, row, frames, packets, row, own, encode)
-            elif leg.source == SOURCE_BRIDGE:
-                put_frame(legs, row, frames, packets, leg.bridge_row, own, encode)
+                put_echo(leg, packets[row], frames[row], encode)
             elif leg.source != SOURCE_ROOM:
                 put_silence(leg, packets[row])
         if leg.remaining_samples >= 0:
@@ -325,7 +402,7 @@ def choose_due(legs: Any) -> None:
         leg = legs[row]
         leg.due = leg.running and leg.sending and leg.name_bytes > 0
         if leg.connected and not leg.due:
-            leg.ts_out += np.uint32(leg.frame_samples)
+            leg.ts_out += np.uint32(leg.frame_ticks)
             leg.marker = 1
 
 
@@ -348,6 +425,6 @@ def finish(legs: Any, packets: Any) -> None:
         leg.packet_bytes = HEADER_BYTES + leg.frame_bytes
         leg.marker = 0
         leg.sequence_out += np.uint16(1)
-        leg.ts_out += np.uint32(leg.frame_samples)
+        leg.ts_out += np.uint32(leg.frame_ticks)
         leg.packets_sent += 1
         leg.bytes_sent += leg.frame_bytes

@@ -15,6 +15,7 @@ class Rooms:
         self._room_of: dict[int, str] = {}
         self._changed = False
         self._members: NDArray[np.int32] = np.zeros(0, np.int32)
+        self._largest = 0
         self._starts: NDArray[np.int64] = np.zeros(1, np.int64)
 
     def __len__(self) -> int:
@@ -43,11 +44,16 @@ class Rooms:
             self._rows.setdefault(room, {})[row] = None
             self._room_of[row] = room
 
-    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Return (members, starts): rows sorted by room, and each room's bounds among them."""
+    def names(self) -> tuple[str, ...]:
+        """Names in the order of ``arrays``."""
+        return tuple(self._rows)
+
+    def arrays(self) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
+        """Return (members, starts, largest): rows sorted by room, each room's bounds among them, most members of one."""
         if self._changed:
             self._changed = False
             counts = [len(members) for members in self._rows.values()]
             self._members = np.fromiter((row for members in self._rows.values() for row in members), np.int32)
+            self._largest = max(counts, default=0)
             self._starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
-        return self._members, self._starts
+        return self._members, self._starts, self._largest

@@ -37,6 +37,7 @@ def warm() -> None:
         engine.counters,
         engine.notes,
         engine.note_count,
+        engine.coded,
     )
     rows, entries = engine.legs.rows, engine.connections.addresses.entries
     buffers = (batches.messages_in, batches.datagrams, batches.lengths, batches.names)

@@ -63,6 +63,7 @@ def drain(
     counters: Any,
     notes: Any,
     note_count: Any,
+    coded: Any,
 ) -> None:
     """Read every socket empty into the leg table. `files`: int32 (≥ sockets,), descriptors by socket index, -1 none. The rest as
     ``receive_batch``; `messages`: MESSAGE (BATCH,) set up over `datagrams` and `names`."""
@@ -78,7 +79,20 @@ def drain(
                 lengths[i] = 0 if message.flags & TRUNCATED else message.length
                 message.name_bytes = NAME_BYTES
             receive_batch(
-                legs, table, waiting, socket, datagrams, lengths, names, count, now_ns, epoch_ns, counters, notes, note_count
+                legs,
+                table,
+                waiting,
+                socket,
+                datagrams,
+                lengths,
+                names,
+                count,
+                now_ns,
+                epoch_ns,
+                counters,
+                notes,
+                note_count,
+                coded,
             )
             if count < BATCH:
                 break

@@ -73,6 +73,7 @@ class Sockets:
             engine.counters,
             engine.notes,
             engine.note_count,
+            engine.coded,
         )
 
     def exchange_reports(self, engine: Engine, now_ns: int, phase: int, phases: int) -> None:

@@ -79,6 +79,7 @@ class EngineRig:
             engine.counters,
             engine.notes,
             engine.note_count,
+            engine.coded,
         )
 
     def tick(self) -> dict[int, bytes]:

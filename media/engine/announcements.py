@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Audio played once to everybody in a room, mixed over the talk (RoomPlay): announcements, join and leave sounds."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.codecs.codec import NATIVE, Codec
+from media.control.records import PlayItem
+from media.dsp import tone
+from media.engine.rooms import Rooms
+from media.engine.sources import StoredAudio
+
+FRAMES_A_SECOND = 50
+LONGEST_MS = 600_000
+Want = Callable[[str, Codec, Callable[[StoredAudio | None, str], None]], object]
+
+
+@lru_cache(maxsize=16)
+def plain_samples(rate_hz: int) -> Codec:
+    """Return the codec that leaves samples as they are, at a rate."""
+    return Codec("SAMPLES", rate_hz, rate_hz, NATIVE, 2, lambda s: s.astype(np.int16).view(np.uint8), lambda p: p.view(np.int16))
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """One item: its samples once they are there; without them and `failed`, it is skipped."""
+
+    rate_hz: int
+    samples: NDArray[np.int16] | None = None
+    failed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class _Queue:
+    pieces: deque[Piece] = field(default_factory=deque)
+    position: int = 0
+
+
+class Announcements:
+    """The announcements of all rooms. `frames`: int32 (most rooms that announce, most samples), this tick's."""
+
+    def __init__(self, rooms: Rooms, want: Want) -> None:
+        self.frames: NDArray[np.int32] = np.zeros((1, 1), np.int32)
+        self._rooms = rooms
+        self._want = want
+        self._queues: dict[str, _Queue] = {}
+        self._nobody: NDArray[np.int32] = np.zeros(0, np.int32)
+
+    def play(self, room: str, items: tuple[PlayItem, ...], rate_hz: int) -> None:
+        """Queue items for a room. Raises ValueError for a kind that cannot be announced."""
+        pieces = [self._piece(item, rate_hz) for item in items]
+        self._queues.setdefault(room, _Queue()).pieces.extend(pieces)
+
+    def _piece(self, item: PlayItem, rate_hz: int) -> Piece:
+        piece = Piece(rate_hz)
+        length = min(item.length_ms or 1000, LONGEST_MS) * rate_hz // 1000
+        if item.kind == "silence":
+            piece.samples = np.zeros(length, np.int16)
+        elif item.kind == "tone":
+            period = tone.cadence(item.frequencies_hz, item.on_ms, item.off_ms, rate_hz)
+            piece.samples = np.resize(period, length)
+        elif item.kind == "file":
+            self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(piece, audio))
+        else:
+            raise ValueError(f"a room cannot be played an item of kind {item.kind!r}: file, tone or silence")
+        return piece
+
+    @staticmethod
+    def _loaded(piece: Piece, audio: StoredAudio | None) -> None:
+        piece.failed = audio is None
+        piece.samples = audio.payload.view(np.int16) if audio is not None else None
+
+    def next_frames(self, samples: int) -> NDArray[np.int32]:
+        """Fill `frames` for this tick; return, for each room in ``Rooms.arrays`` order, its row there or -1: int32 (rooms,)."""
+        if len(self._nobody) != len(self._rooms):
+            self._nobody = np.full(len(self._rooms), -1, np.int32)
+        if self.frames.shape[0] < len(self._queues) or self.frames.shape[1] < samples:
+            self.frames = np.zeros((max(len(self._queues), 1), samples), np.int32)
+        if not self._queues:
+            return self._nobody
+        announced = np.full(len(self._rooms), -1, np.int32)
+        place = {name: i for i, name in enumerate(self._rooms.names())}
+        for row, (room, queue) in enumerate(list(self._queues.items())):
+            frame = self._take(queue)
+            if frame is None or room not in place:
+                if not queue.pieces or room not in place:
+                    del self._queues[room]
+                continue
+            self.frames[row] = 0
+            self.frames[row, : len(frame)] = frame[: self.frames.shape[1]]
+            announced[place[room]] = row
+        return announced
+
+    def _take(self, queue: _Queue) -> NDArray[np.int16] | None:
+        while queue.pieces and queue.pieces[0].failed:
+            queue.pieces.popleft()
+        if not queue.pieces or queue.pieces[0].samples is None:
+            return None
+        piece = queue.pieces[0]
+        assert piece.samples is not None
+        count = piece.rate_hz // FRAMES_A_SECOND
+        frame = piece.samples[queue.position : queue.position + count]
+        queue.position += count
+        if queue.position >= len(piece.samples):
+            queue.pieces.popleft()
+            queue.position = 0
+        return frame
