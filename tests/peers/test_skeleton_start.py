@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import Server, wait_until
+from tests.support.sipp import Sipp
 
 pytestmark = pytest.mark.peers
 
@@ -104,3 +105,39 @@ def test_children_leave_when_the_hub_is_killed(tmp_path: Path) -> None:
     os.kill(server.pid, signal.SIGKILL)
     server.wait_status()
     wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone", 15)
+
+
+def test_a_stop_does_not_wait_for_peers_that_are_gone(tmp_path: Path) -> None:
+    server = Server(tmp_path, settings="max_shutdown_time=1")
+    server.start()
+    children = server.children()
+    with Sipp("call", server.sip_port, calls=3, user="announce", hold_ms=60000) as sipp:
+        wait_until(lambda: server.xml.calls() == 3, "three calls")
+        os.kill(sipp.pid, signal.SIGSTOP)  # it is there and does not answer
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait_status() == 0, server.log
+    assert not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_second_signal_forces_the_stop(tmp_path: Path) -> None:
+    server = Server(tmp_path, settings="max_shutdown_time=0")
+    server.start()
+    children = server.children()
+    with Sipp("call", server.sip_port, user="announce", hold_ms=60000) as sipp:
+        wait_until(lambda: server.xml.calls() == 1, "a call")
+        os.kill(sipp.pid, signal.SIGSTOP)
+        os.kill(server.pid, signal.SIGTERM)
+        wait_until(lambda: "once more forces it" in server.log, "the first signal")
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait_status() == 1, server.log
+    wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone")
+
+
+def test_sighup_ends_calls_and_the_server_goes_on(tmp_path: Path) -> None:
+    with Server(tmp_path) as server:
+        sipp = Sipp("called_off", server.sip_port, calls=2, user="announce")
+        wait_until(lambda: server.xml.calls() == 2, "two calls")
+        os.kill(server.pid, signal.SIGHUP)
+        assert sipp.wait().successful == 2
+        wait_until(lambda: server.xml.calls() == 0, "no calls")
+        assert server.status is None
