@@ -38,3 +38,13 @@ echo "$root" > "$site/cordboard-checkout.pth"
   printf 'exec %q -m di "$@"\n' "$venv/bin/python"
 } > "$venv/bin/cordboard"
 chmod +x "$venv/bin/cordboard"
+
+# SEMS's own programs, by their names.
+for name in sems-list-calls sems-list-active-calls sems-list-finished-calls sems-get-callproperties; do
+  {
+    printf '#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-or-later\n'
+    printf 'export PYTHONSAFEPATH=1\n'
+    printf 'exec %q -m clients.cli.sems %s "$@"\n' "$venv/bin/python" "$name"
+  } > "$venv/bin/$name"
+  chmod +x "$venv/bin/$name"
+done
