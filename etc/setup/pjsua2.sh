@@ -35,7 +35,7 @@ fetch() { # the pristine pjproject release that Debian's asterisk source carries
   local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
   [ -e "$keyring" ] || fail "Debian's archive key is missing ($keyring)" "install debian-archive-keyring, or name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
   # Labels are known once the lists have been fetched; before that the archive's usual path has to do. A DVD holds no unstable.
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' |
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' 2> /dev/null |
     awk '$1 !~ /^cdrom:/ && $1 !~ /security/ && ($2 == "Debian" || $1 ~ /\/debian\/?$/) { print $1; exit }')
   [ -n "$mirror" ] || fail "this machine's apt knows no Debian archive" "name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
   mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
