@@ -201,8 +201,6 @@ class Players:
             row["source"] = SOURCE_ECHO
         elif item.kind == "record" and not entry.started:
             self.start_record(leg, item.path, item.length_ms)
-        elif item.kind == "bridge":
-            row["source"] = SOURCE_ROOM
         if item.kind in ("tone", "silence") and item.length_ms > 0:
             whole = item.length_ms * codec.rate_hz // 1000
             row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
@@ -214,10 +212,12 @@ class Players:
         leg.bridged_to = peer_number
         if before is not None and before.bridged_to == leg.number and before.number != peer_number:
             self.rooms.move(before.row, "")
+            self._table.rows[before.row]["source"] = SOURCE_SILENCE
             self.set_listened(before)
         peer = self._legs.get(peer_number) if peer_number else None
         if peer is not None and peer.bridged_to == leg.number:
             self.rooms.move(peer.row, self._bridge_room(peer))
+            self._table.rows[peer.row]["source"] = self._table.rows[leg.row]["source"] = SOURCE_ROOM
             self.set_listened(peer)
 
     def _bridge_room(self, leg: Leg) -> str:
