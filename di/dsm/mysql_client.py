@@ -12,13 +12,21 @@ from typing import Any
 
 import aiomysql
 import pymysql
+from pymysql.constants import CLIENT, CR
 from pymysql.converters import encoders
 
 CONNECT_TIMEOUT_S = 10
 QUERY_TIMEOUT_S = 60
 """A database that says nothing for so long is taken for dead; its call goes on with an error."""
+RESET_TIMEOUT_S = 5
+"""A connection that cannot be cleaned in this time is closed instead of being kept."""
 MAX_IDLE = 16
 """Connections that are kept for the next calls."""
+_COM_RESET_CONNECTION = 0x1F
+_LOST = (1053, 1927, 2003, 2006, 2013, 2014, 2055)
+"""Server and client error numbers that mean: there is no connection any more."""
+_PREPARE = "SET NAMES utf8mb4, autocommit=1, sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
+"""A known state to begin with; `di.dsm.sql_template` escapes with backslashes, which must not mean themselves."""
 
 _URL = re.compile(r"mysql://(?P<user>[^:@/]*)(?::(?P<password>.*))?@(?P<host>[^@/:]+)(?::(?P<port>[0-9]{1,5}))?/(?P<db>[^/]*)")
 
@@ -48,10 +56,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Result:
-    """What came back: column names, rows of raw values, affected rows, last insert id."""
+    """What came back: column names, rows of raw values (None is NULL), affected rows, last insert id."""
 
     columns: tuple[str, ...] = ()
-    rows: tuple[tuple[bytes, ...], ...] = ()
+    rows: tuple[tuple[bytes | None, ...], ...] = ()
     affected: int = 0
     insert_id: int = 0
 
@@ -59,9 +67,10 @@ class Result:
 def parse_url(text: str) -> Target | None:
     """Read `mysql://user:password@host[:port]/db`; the password may hold `@` and `/`. None: no such URL."""
     found = _URL.fullmatch(text)
-    if found is None:
+    port = int(found["port"] or 3306) if found is not None else 0
+    if found is None or not 0 < port < 65536:
         return None
-    return Target(found["user"], found["password"] or "", found["host"], int(found["port"] or 3306), found["db"])
+    return Target(found["user"], found["password"] or "", found["host"], port, found["db"])
 
 
 def client_version() -> str:
@@ -69,10 +78,8 @@ def client_version() -> str:
     return str(pymysql.__version__)
 
 
-def _bytes(value: object) -> bytes:
-    if value is None:
-        return b""
-    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
+def _bytes(value: object) -> bytes | None:
+    return value if value is None or isinstance(value, bytes) else str(value).encode("utf-8", "surrogateescape")
 
 
 class Lease:
@@ -89,18 +96,24 @@ class Lease:
         try:
             async with asyncio.timeout(QUERY_TIMEOUT_S):
                 return await self._execute(sql)
-        except (TimeoutError, OSError, EOFError, pymysql.err.InterfaceError, asyncio.IncompleteReadError) as error:
+        except (TimeoutError, OSError, EOFError, pymysql.err.InterfaceError) as error:
             self._drop()
             raise DbLost(f"the connection to the database is lost: {error or 'no answer'}") from error
         except pymysql.err.OperationalError as error:
             number, text = _reason(error)
-            if number in (2003, 2006, 2013, 2014, 2055, 1053, 1927):
+            if number in _LOST:
                 self._drop()
                 raise DbLost(text, number) from error
             raise DbError(text, number) from error
-        except (pymysql.err.MySQLError, UnicodeError, ValueError, RuntimeError) as error:
+        except pymysql.err.MySQLError as error:
             number, text = _reason(error)
             raise DbError(text, number) from error
+        except (UnicodeError, ValueError, RuntimeError, LookupError) as error:
+            self._drop()  # what the server sent was not understood: nobody knows where the next answer begins
+            raise DbLost(f"the database sent what cannot be read: {error}") from error
+        except BaseException:
+            self._drop()  # the call ended in the middle of a query; its answer must not reach another call
+            raise
 
     async def _execute(self, sql: str | bytes) -> Result:
         await self._connection.query(sql)
@@ -116,19 +129,28 @@ class Lease:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await self._connection.ping(reconnect=False)
-        except (TimeoutError, OSError, EOFError, pymysql.err.MySQLError, asyncio.IncompleteReadError):
+        except (TimeoutError, OSError, EOFError, ValueError, pymysql.err.MySQLError):
             self._drop()
             return False
+        except BaseException:
+            self._drop()
+            raise
         return True
 
     async def give_back(self) -> None:
-        """Undo what is not committed and put the connection into the pool."""
+        """Undo what is not committed, forget locks, temporary tables and variables, and put the connection into the pool."""
         if self._lost:
             return
         try:
-            await self.execute("ROLLBACK")
-        except DbError:
+            async with asyncio.timeout(RESET_TIMEOUT_S):
+                await self._connection._execute_command(_COM_RESET_CONNECTION, b"")
+                await self._connection._read_packet()
+                await self._connection.query(_PREPARE)
+        except (TimeoutError, OSError, EOFError, ValueError, pymysql.err.MySQLError):
             self._drop()
+        except BaseException:
+            self._drop()
+            raise
         else:
             self._pools.take_back(self._key, self._connection)
             self._lost = True
@@ -158,20 +180,33 @@ class Pools:
             lease = Lease(self, key, idle.pop())
             if await lease.alive():
                 return lease
+            while idle:  # one is dead: the server was restarted, and asking each of the others may cost a timeout
+                idle.pop().close()
         return Lease(self, key, await self._connect(target, certificate))
 
     @staticmethod
     async def _connect(target: Target, certificate: str) -> Any:
-        tls = ssl.create_default_context(cafile=certificate) if certificate else None
-        raw = dict(encoders)
+        where, connection = f"{target.host}:{target.port}", None
         try:
-            return await aiomysql.connect(
+            connection = aiomysql.Connection(
                 host=target.host, port=target.port, user=target.user, password=target.password, db=target.database, charset="utf8mb4",
-                connect_timeout=CONNECT_TIMEOUT_S, autocommit=True, conv=raw, ssl=tls,
+                use_unicode=False, connect_timeout=CONNECT_TIMEOUT_S, conv=dict(encoders), init_command=_PREPARE, autocommit=None,
+                ssl=ssl.create_default_context(cafile=certificate) if certificate else None,
             )  # fmt: skip
-        except (pymysql.err.MySQLError, OSError, TimeoutError, ssl.SSLError, RuntimeError, UnicodeError) as error:
-            number, text = _reason(error)
-            raise DbError(f"cannot connect to {target.host}:{target.port}: {text}", number) from error
+            # The library asks for several statements in one text; a value that ends a statement could then begin another.
+            connection.client_flag &= ~CLIENT.MULTI_STATEMENTS
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await connection._connect()
+        except BaseException as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, TimeoutError):
+                raise DbLost(f"cannot connect to {where}: no answer in {CONNECT_TIMEOUT_S} s", CR.CR_CONN_HOST_ERROR) from error
+            if isinstance(error, (pymysql.err.MySQLError, OSError, EOFError, RuntimeError, ValueError, LookupError)):
+                number, text = _reason(error)
+                raise DbError(f"cannot connect to {where}: {text}", number) from error
+            raise
+        return connection
 
     def take_back(self, key: tuple[Target, str], connection: Any) -> None:
         """A call is done with a connection."""

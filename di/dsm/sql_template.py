@@ -3,6 +3,9 @@
 
 SEMS inserts values as they are and looks at inserted text again, so that a caller's name can end the quote. Here a value inside `'…'` or
 `"…"` is escaped and not looked at again; outside quotes nothing changes, and a value that `mysql.escape` made is not escaped twice.
+
+The 2009 presentation writes `where userid=@user`. To the database that is a user variable, never set. Here a select outside quotes becomes
+a quoted, escaped text, unless the call itself has assigned the user variable of that name.
 """
 
 from __future__ import annotations
@@ -12,11 +15,17 @@ from collections.abc import Callable, Container
 
 from di.dsm.values import Scope
 
-_SIGIL = re.compile(r"[$#]")
+_SIGIL = re.compile(r"[$#@]")
+_SELECT = re.compile(r"(?<![@\w.'\"`])@(local_tag|remote_tag|user|domain|callid|local_uri|remote_uri|local_party|remote_party)(?![\w.$@])")
+_ASSIGNED = re.compile(r"@(\w+)\s*:=|\binto\s+@(\w+)", re.IGNORECASE)
+_SET = re.compile(r"\s*set\s+@", re.IGNORECASE)
+_SET_NAME = re.compile(r"(?:\bset|,)\s*@(\w+)\s*:?=", re.IGNORECASE)
 _END = re.compile(r"[ \t,()$#;'\"]")
 _ESCAPES = {"\0": "\\0", "\n": "\\n", "\r": "\\r", "\x1a": "\\Z", "'": "\\'", '"': '\\"', "\\": "\\\\"}
 MAX_SUBSTITUTIONS = 1000
-"""Inserted text may hold references again; one that refers to itself must come to an end."""
+"""Inserted text may hold references again; one that refers to itself must come to an end …"""
+MAX_CHARS = 4_000_000
+"""… and must not have filled the memory by then."""
 
 
 def escape(text: str) -> str:
@@ -30,25 +39,39 @@ def escape_bytes(data: bytes) -> bytes:
     return b"".join(table.get(byte, bytes((byte,))) for byte in data)
 
 
-def substitute_sql(text: str, scope: Scope, escaped: Container[str] = (), escaper: Callable[[str], str] = escape) -> str:
-    """Fill in a query. `escaped`: values that need no escaping."""
+def assigned_names(text: str) -> set[str]:
+    """User variables that a statement assigns: `SET @a = …`, `@a := …`, `INTO @a`."""
+    names = {name for found in _ASSIGNED.findall(text) for name in found if name}
+    return names | set(_SET_NAME.findall(text)) if _SET.match(text) else names
+
+
+def substitute_sql(
+    text: str, scope: Scope, escaped: Container[str] = (), escaper: Callable[[str], str] = escape, assigned: Container[str] = ()
+) -> str:
+    """Fill in a query. `escaped`: values that need no escaping; `assigned`: user variables of the database that are no selects."""
     at, quote, scanned = 0, "", 0
     for _ in range(MAX_SUBSTITUTIONS):
-        found = _SIGIL.search(text, at)
+        found = _SIGIL.search(text, at) if len(text) < MAX_CHARS else None
         if found is None:
             return text
         at = found.start()
         quote, scanned = _quote_at(text, scanned, at, quote), at
+        if text[at] == "@":
+            select = None if quote else _SELECT.match(text, at)
+            if select is None or select[1] in assigned:
+                at += 1
+                continue
+            value = "'" + escaper(scope.select(select[1])) + "'"
+            text = text[:at] + value + text[select.end() :]
+            at = scanned = at + len(value)
+            continue
         if at and text[at - 1] == "\\":
             at += 1
             continue
         stop = _END.search(text, at + 1)
         end = len(text) if stop is None else stop.start()
         name = text[at + 1 : end]
-        if text[at] == "$":
-            value = scope.vars.setdefault(name, "")
-        else:
-            value = scope.params.get(name, "") if scope.params is not None else ""
+        value = scope.vars.setdefault(name, "") if text[at] == "$" else (scope.params or {}).get(name, "")
         if quote:
             value = value if value in escaped else escaper(value)
             text = text[:at] + value + text[end:]

@@ -7,17 +7,25 @@ Values in quoted SQL texts are escaped (`di.dsm.sql_template`). A connection bel
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Awaitable
+from pathlib import Path
 
 from di.dsm.engine import Run
 from di.dsm.errors import DsmException
 from di.dsm.library import Lit, Res, Var, action, condition, hook
 from di.dsm.mysql_client import DbError, DbLost, Lease, Pools, Result, client_version, parse_url
 from di.dsm.numbers import unsigned
-from di.dsm.sql_template import escape, escape_bytes, substitute_sql
+from di.dsm.sql_template import assigned_names, escape, escape_bytes, substitute_sql
+
+log = logging.getLogger(__name__)
+
+NULL = "NULL"
+"""What a variable gets for a NULL, as SEMS' client library has it."""
 
 
 def _lease(run: Run) -> Lease | None:
@@ -29,8 +37,11 @@ def _lease(run: Run) -> Lease | None:
 
 
 def _fill(run: Run, sql: str) -> str:
-    escaped = run.avars.get("db.escaped")
-    return substitute_sql(sql, run, escaped if isinstance(escaped, set) else ())
+    escaped, assigned = run.avars.get("db.escaped"), run.avars.setdefault("db.assigned", set())
+    assert isinstance(assigned, set)
+    if "@" in sql:
+        assigned |= assigned_names(sql)
+    return substitute_sql(sql, run, escaped if isinstance(escaped, set) else (), assigned=assigned)
 
 
 def _failed(run: Run, error: Exception) -> None:
@@ -62,9 +73,11 @@ async def connect(run: Run, url: Res) -> None:
         return
     await disconnect_quietly(run)
     certificate = run.vars.get("config.mysql_ca_cert", "")
+    if certificate and not os.access(certificate, os.R_OK):
+        log.warning("%s: mysql_ca_cert=%s cannot be read; the database is spoken to without TLS", run.session.id, certificate)
+        certificate = ""
     try:
-        pools = run.session.hub.shared("mod_mysql", Pools)
-        run.avars["db.con"] = await pools.lend(target, certificate if os.path.isfile(certificate) else "")
+        run.avars["db.con"] = await run.session.hub.shared("mod_mysql", Pools).lend(target, certificate)
     except DbError as error:
         run.vars["db.errno"] = str(error.number)
         run.vars["db.ereason"] = str(error)
@@ -118,7 +131,7 @@ def _copy(run: Run, result: Result, row_text: str, column: str = "") -> None:
         return
     for name, value in zip(result.columns, result.rows[row], strict=True):
         if not column or name == column:
-            run.vars[name] = value.decode("utf-8", "surrogateescape")
+            run.vars[name] = NULL if value is None else value.decode("utf-8", "surrogateescape")
     run.ok()
 
 
@@ -187,19 +200,27 @@ async def _first_value(run: Run, sql: str) -> bytes | None:
         return None
     if not result.rows or not result.columns:
         run.fail("result", "the query has no row")
-        return None
-    return result.rows[0][0]
+    elif result.rows[0][0] is None:
+        run.fail("result", "the first column is NULL")
+    else:
+        return result.rows[0][0]
+    return None
+
+
+def _keep(data: bytes, suffix: str) -> str:
+    """Write a temporary file, its name. Raises OSError."""
+    handle, path = tempfile.mkstemp(suffix=suffix if suffix[1:].isalnum() else ".wav", prefix="cordboard_db_")
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+    return path
 
 
 async def _play(run: Run, sql: str, name: str, front: bool, loop: bool) -> None:
     data = await _first_value(run, sql)
     if data is None:
         return
-    suffix = os.path.splitext(name)[1] or ".wav"
     try:
-        handle, path = tempfile.mkstemp(suffix=suffix if suffix[1:].isalnum() else ".wav", prefix="cordboard_db_")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        path = await asyncio.to_thread(_keep, data, Path(name).suffix)
         files = run.avars.setdefault("db.files", [])
         if isinstance(files, list):
             files.append(path)
@@ -235,8 +256,7 @@ async def get_file_from_db(run: Run, sql: Lit, path: Res) -> None:
     if data is None:
         return
     try:
-        with open(path, "wb") as file:
-            file.write(data)
+        await asyncio.to_thread(Path(path).write_bytes, data)
     except (OSError, ValueError) as error:
         run.fail("file", str(error))
         return
@@ -247,8 +267,7 @@ async def get_file_from_db(run: Run, sql: Lit, path: Res) -> None:
 async def put_file_to_db(run: Run, sql: Lit, path: Res) -> None:
     """Run a statement with `__FILE__` replaced by a file's contents."""
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = await asyncio.to_thread(Path(path).read_bytes)
     except (OSError, ValueError) as error:
         run.fail("file", str(error))
         return

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""mod_redis: a Redis server (spec dsm.md §5.10). Only the asking call waits."""
+"""mod_redis: a Redis server (spec dsm.md §5.10). Only the asking call waits.
+
+Commands go over the wire as counted words, so a value can add words to a command (they are split at blanks, as in SEMS) but never a command.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +70,8 @@ async def connect(run: Run, url: Res) -> None:
     try:
         async with asyncio.timeout(timeout_s + 1):
             await connection.connect()  # type: ignore[no-untyped-call]
-    except (RedisError, OSError, TimeoutError) as error:
+    except (RedisError, OSError, TimeoutError, ValueError) as error:
+        await connection.disconnect()
         run.fail("connection", f"cannot connect to {target.host or target.socket}: {error}")
         return
     await _close(run)
@@ -79,10 +84,8 @@ async def _close(run: Run) -> bool:
     found = run.avars.pop("db_redis.con", None)
     if not isinstance(found, Store):
         return False
-    try:
+    with contextlib.suppress(RedisError, OSError):
         await found.connection.disconnect()
-    except (RedisError, OSError):
-        pass
     return True
 
 
@@ -106,7 +109,7 @@ def _store(run: Run) -> Store | None:
 async def _send(run: Run, command: str) -> Store | None:
     """Write a command: words split at blanks, `%%` is `%`."""
     store = _store(run)
-    words = [word.replace("%%", "%") for word in command.split()]
+    words = [word.replace("%%", "%") for word in command.split(" ") if word]
     if store is None:
         return None
     if not words:
@@ -115,22 +118,28 @@ async def _send(run: Run, command: str) -> Store | None:
     try:
         await store.connection.send_command(*[word.encode("utf-8", "surrogateescape") for word in words])
     except (RedisError, OSError, TimeoutError) as error:
+        await _close(run)
         run.fail("write", str(error))
         return None
     return store
 
 
 async def _fetch(run: Run, store: Store, target: str) -> None:
+    complete = False
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
             reply: Any = await store.connection.read_response(disable_decoding=True)
+        complete = True
     except ResponseError as error:
+        complete = True
         run.fail("write", str(error))
         return
-    except (RedisError, OSError, TimeoutError) as error:
-        run.avars.pop("db_redis.con", None)
-        run.fail("read", str(error) or "no answer")
+    except (RedisError, OSError, TimeoutError, ValueError) as error:
+        run.fail("read", str(error) or f"no answer in {READ_TIMEOUT_S} s")
         return
+    finally:
+        if not complete:  # where the next reply begins is not known any more
+            await _close(run)
     _put(run, target, reply, 0)
 
 

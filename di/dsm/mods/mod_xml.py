@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -12,7 +13,18 @@ from di.dsm.engine import Run
 from di.dsm.library import Res, Var, action
 from di.dsm.numbers import unsigned
 
-MAX_CHARS = 4_000_000
+log = logging.getLogger(__name__)
+
+MAX_CHARS = 1_000_000
+"""Parsing does not yield: a document of this size takes some ten milliseconds, in which every call waits."""
+_LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
+
+
+class Settings:
+    """What `xml.setLoglevel` sets, for the whole process."""
+
+    def __init__(self) -> None:
+        self.level = logging.ERROR
 
 
 class Document:
@@ -36,8 +48,18 @@ def _parse(run: Run, text: str, name: str) -> None:
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
         run.avars[name] = Document(etree.fromstring(text.encode("utf-8", "surrogateescape"), parser))
-    except (etree.XMLSyntaxError, ValueError) as error:
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         run.fail("arg", f"no XML: {error}")
+    _report(run, parser.error_log)
+
+
+def _report(run: Run, messages: Any) -> None:
+    """The parser's messages into the log: errors always, warnings from `warn` on."""
+    level = run.session.hub.shared("mod_xml", Settings).level
+    for entry in messages:
+        severity = logging.WARNING if entry.level == etree.ErrorLevels.WARNING else logging.ERROR
+        if severity >= level:
+            log.log(severity, "%s: xml: line %d: %.300s", run.session.id, entry.line, entry.message)
 
 
 @action("xml.parse")
@@ -82,9 +104,11 @@ def eval_xpath(run: Run, expression: Res, name: Res) -> None:
     namespaces = {prefix: href for prefix, equals, href in pairs if prefix and equals}
     try:
         found = document.root.xpath(expression, namespaces=namespaces or None)
-    except (etree.XPathError, etree.XMLSyntaxError, ValueError, TypeError) as error:
+    except (etree.XPathError, etree.XMLSyntaxError, ValueError, TypeError, LookupError) as error:
         run.fail("arg", f"XPath {expression!r}: {error}")
         return
+    if isinstance(found, float) and found.is_integer():
+        found = int(found)
     run.avars[f"{name}.xpath"] = Nodes(list(found) if isinstance(found, list) else [found])
 
 
@@ -156,4 +180,6 @@ def doc_dump(run: Run, target: Var, name: Res) -> None:
 
 @action("xml.setLoglevel")
 def set_loglevel(run: Run, level: Res) -> None:
-    """Parser messages are in `$strerror`; there is no process-wide level to set."""
+    """Which parser messages go into the log: `error`, `warn`, `info`, `debug`. Other words change nothing."""
+    settings = run.session.hub.shared("mod_xml", Settings)
+    settings.level = _LEVELS.get(level, settings.level)
