@@ -27,6 +27,7 @@ from media.engine.announcements import Announcements
 from media.engine.coded import CodedLegs
 from media.engine.connections import PLAYOUT_DELAY_MS, Connections
 from media.engine.digits import Digits
+from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.players import Players
@@ -71,7 +72,8 @@ class Engine:
         self.connections = Connections(options, bind, random, self.legs, self._emit)
         self.players = Players(self.legs, self.by_number, self._emit)
         self.recorders = Recorders(self.legs, self.players.rooms, self._by_row, self._emit)
-        self.players.needed_elsewhere = self.recorders.is_recording
+        self._inband = InbandDigits(self.legs, self._emit)
+        self.players.needed_elsewhere = lambda leg: leg in self._inband or self.recorders.is_recording(leg)
         self.players.start_record = lambda leg, path, length_ms: self.recorders.start(leg, path, length_ms, 0)
         self.players.stop_record = lambda leg: self.recorders.stop(leg, "asked")
         self._digits = Digits(self._emit)
@@ -148,6 +150,7 @@ class Engine:
             self.players.close(leg)
             self._digits.close(leg)
             self._coded_legs.close(leg)
+            self._inband.switch(leg, False)
             self._speakers.close(leg)
             self.connections.close(leg, now_ns)
             del self.by_number[leg.number], self._by_row[leg.row]
@@ -179,8 +182,13 @@ class Engine:
 
     def _set_detection(self, command: records.SetDigitDetection, now_ns: int) -> None:
         leg = self._known(command.leg)
-        if leg is not None and command.telephone_event is not None:
+        if leg is None:
+            return
+        if command.telephone_event is not None:
             self.legs.rows[leg.row]["report_digits"] = command.telephone_event
+        if command.inband is not None:
+            self._inband.switch(leg, command.inband)
+            self.players.set_listened(leg)
 
     def _send_digit(self, command: records.SendDigit, now_ns: int) -> None:
         leg = self._known(command.leg)
@@ -246,6 +254,7 @@ class Engine:
         total, own = self._scratch
         render.choose_due(legs.rows)
         render.play_out(legs.rows, legs.frames)
+        self._inband.listen()
         for leg in self.recorders.capture():
             self.players.recording_ended(leg)
         announced = self._announcements.next_frames(legs.frames.shape[1])
