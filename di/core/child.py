@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from di.errors import ConfigError
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello
 
@@ -150,7 +151,7 @@ class Child:
             try:
                 await self.spawn()
                 await self._greet()
-            except StartFailed as error:
+            except (StartFailed, ConfigError) as error:
                 log.error("%s; next try in %.1f s", error, min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S))
                 await self._cause()
                 self._pause_s = min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S)
