@@ -9,8 +9,8 @@ from collections.abc import Callable
 import pjsua2 as pj
 
 from interfaces.sip.border import callback
-from interfaces.sip.call import Credentials
 from interfaces.sip.message import Message, endpoint_of, parse
+from interfaces.sip.structures import Credentials
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Protocol
 
 import pjsua2 as pj
@@ -17,13 +16,10 @@ import pjsua2 as pj
 from di.sip_records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
 from interfaces.sip import mapping, sdp
 from interfaces.sip.border import callback
-from interfaces.sip.message import Message, endpoint_of, parse, split_header, tag_of
-from interfaces.sip.native import Request
+from interfaces.sip.message import Message, endpoint_of, parse, tag_of
+from interfaces.sip.structures import Credentials, Reply, Waiting, header_vector, parameters, received, reply_record
 
 log = logging.getLogger(__name__)
-
-MAX_WAITING_REQUESTS = 32
-"""Requests inside one call whose reply the hub owes; more are refused with 503, for a peer must not fill our memory."""
 
 
 class Host(Protocol):
@@ -40,30 +36,6 @@ class Host(Protocol):
 
     def identified(self, call: SipCall) -> None:
         """`call_id` and `local_tag` have become known."""
-
-
-Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
-"""Code, reason, headers, content type, body."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A request inside a call whose reply the hub owes, by its CSeq in `SipCall.waiting`. `second`: when it came."""
-
-    token: int
-    request: Request
-    second: int
-
-
-class Credentials:
-    """What a dialled call may answer a challenge with. Never printed."""
-
-    __slots__ = ("answered", "hosts", "password", "realm", "username")
-
-    def __init__(self, realm: str, username: str, password: str, hosts: set[str]) -> None:
-        self.realm, self.username, self.password = realm, username, password
-        self.hosts = hosts
-        self.answered: dict[str, int] = {}
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
@@ -100,12 +72,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     ) -> None:
         """Send the INVITE. Raises pj.Error when an address is none."""
         self.media_address = address
-        parameters = _parameters(headers=headers)
-        parameters.txOption.localUri = from_uri
-        parameters.txOption.targetUri = request_uri
+        operation = parameters(headers=headers)
+        operation.txOption.localUri = from_uri
+        operation.txOption.targetUri = request_uri
         if address is None:
-            parameters.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER
-        self.makeCall(to_uri, parameters)
+            operation.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER
+        self.makeCall(to_uri, operation)
         self.slot = self.getId()
 
     def reply(self, code: int, reason: str, headers: tuple[str, ...], address: tuple[str, int] | None) -> None:
@@ -116,19 +88,19 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             code, reason = 180, reason or "Ringing"  # pjsip puts SDP into every other provisional reply
         if code == 100:
             return  # pjsip has sent it
-        parameters = _parameters(code, reason, fresh)
+        operation = parameters(code, reason, fresh)
         if address is not None and code < 300:
             self.media_address = address
             if self._answer_description and not self._negotiated:
-                parameters.sdp.wholeSdp = sdp.rewrite(self._answer_description, *address)
+                operation.sdp.wholeSdp = sdp.rewrite(self._answer_description, *address)
         if code >= 300:
             self.end_locally(code, reason)
-        self.answer(parameters)
+        self.answer(operation)
 
     def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Hang up in whatever state: final reply, CANCEL or BYE."""
         self.end_locally(200 if self.confirmed else code, reason)
-        self.hangup(_parameters(code, reason, headers))
+        self.hangup(parameters(code, reason, headers))
 
     def end_locally(self, code: int, reason: str) -> None:
         """Report the end as ours, once."""
@@ -146,18 +118,18 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """Send a re-INVITE. Raises pj.Error while another offer is under way."""
         if address is not None:
             self.media_address = address
-        parameters = _parameters()
+        operation = parameters()
         if hold:
-            self.setHold(parameters)
+            self.setHold(operation)
         else:
-            parameters.opt.flag = pj.PJSUA_CALL_UNHOLD
-            self.reinvite(parameters)
+            operation.opt.flag = pj.PJSUA_CALL_UNHOLD
+            self.reinvite(operation)
 
     def request(self, method: str, token: int, headers: tuple[str, ...], content_type: str, body: bytes) -> None:
         """Send a request inside the dialog; its final reply becomes ReplyReceived."""
         parameters = pj.CallSendRequestParam()
         parameters.method = method
-        parameters.txOption.headers = _header_vector(headers)
+        parameters.txOption.headers = header_vector(headers)
         parameters.txOption.contentType = content_type
         parameters.txOption.msgBody = body.decode("utf-8", "surrogateescape")
         self._sending_token = token
@@ -180,7 +152,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self.host.emit(CallConfirmed(self.number, info.lastStatusCode, info.lastReason, headers))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             if not self.ended:
-                message = self._cancel or _received(prm.e)
+                message = self._cancel or received(prm.e)
                 code, reason = int(info.lastStatusCode), info.lastReason
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.bury(self)
@@ -294,7 +266,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if not invite:
             token = self._tokens.pop(int(event.tsx.pjTransaction), 0)
             if token:
-                self.host.emit(_reply_record(self.number, token, event.tsx.statusCode, event.tsx.statusText, message))
+                self.host.emit(reply_record(self.number, token, event.tsx.statusCode, event.tsx.statusText, message))
             return
         if message is None or self.confirmed:
             return
@@ -316,44 +288,3 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             waiting.request.release()
         self.waiting.clear()
         self.host.emit(record)
-
-
-def _reply_record(call: int, token: int, code: int, reason: str, message: Message | None) -> ReplyReceived:
-    if message is None:
-        return ReplyReceived(call, token, code or 408, reason or "Request Timeout")
-    return ReplyReceived(call, token, message.code, message.reason, message.headers, message.body)
-
-
-def _received(event: pj.SipEvent) -> Message | None:
-    """The message that an event is about, if it is about one that came in."""
-    if event.type == pj.PJSIP_EVENT_RX_MSG:
-        text = event.body.rxMsg.rdata.wholeMsg
-    elif event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
-        text = event.body.tsxState.src.rdata.wholeMsg
-    else:
-        return None
-    return parse(text) if text else None
-
-
-def _parameters(code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
-    parameters = pj.CallOpParam(True)
-    parameters.opt.audioCount = 1
-    parameters.opt.videoCount = 0
-    parameters.opt.textCount = 0
-    parameters.statusCode = code
-    parameters.reason = reason
-    parameters.txOption.headers = _header_vector(headers)
-    return parameters
-
-
-def _header_vector(lines: tuple[str, ...]) -> pj.SipHeaderVector:
-    vector = pj.SipHeaderVector()
-    for line in lines:
-        pair = split_header(line)
-        if pair is None:
-            log.error("header line %.80r was left out: it must be 'Name: value' on one line", line)
-            continue
-        header = pj.SipHeader()
-        header.hName, header.hValue = pair
-        vector.append(header)
-    return vector

@@ -8,7 +8,6 @@ says why, or the command was late and a line in the log says so.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 
 import pjsua2 as pj
@@ -22,29 +21,23 @@ from di.sip_records import (
     Listen,
     Listening,
     Reinvite,
-    RequestReceived,
     SendReply,
     SendRequest,
     SetOptionsReply,
 )
 from interfaces.sip import mapping
 from interfaces.sip.account import SipAccount
-from interfaces.sip.call import MAX_WAITING_REQUESTS, Credentials, Reply, SipCall, Waiting
+from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
-from interfaces.sip.message import Message, parse, split_header, tag_of
-from interfaces.sip.native import Native, Request
+from interfaces.sip.message import Message
+from interfaces.sip.native import Native
+from interfaces.sip.requests import Requests
+from interfaces.sip.structures import Credentials
 
 log = logging.getLogger(__name__)
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REFER, NOTIFY"
-RETRY_AFTER_S = 10
-_TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:[^\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
-"""A To header with a tag, without taking the whole message apart."""
 _ERRNO_OF_SIP_CODES = 170000
 """pjsip's error number of a SIP code is this plus the code (PJSIP_ERRNO_START)."""
-_MAX_REMEMBERED_REPLIES = 16
-_PATIENCE_S = 32
-"""The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
 
 
 class SipServer:
@@ -61,24 +54,25 @@ class SipServer:
         self._next_hop = ""
         self._slots = 0
         self._next_number = 1
-        self._next_token = 0
-        self._second = 0
         self._calls: dict[int, SipCall] = {}
         self._by_slot: dict[int, SipCall] = {}
         self._by_dialog: dict[tuple[str, str], SipCall] = {}
         self._credentials: dict[int, Credentials] = {}
         self._buried: list[SipCall] = []
         self._fresh: dict[int, CallOffered] = {}
-        self._options = (200, "OK")
+        self._requests = Requests(emit, lambda call_id, tag: self._by_dialog.get((call_id, tag)), self._closed)
         self.stopping = False
 
     # ----------------------------------------------------------------------------------------------------------- start
     def start(self, listen: Listen) -> Listening:
         """Bind and begin. Raises ListenError."""
         self._listen = listen
-        self._options = (listen.options_code, listen.options_reason)
+        self._requests.options = (listen.options_code, listen.options_reason)
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
-        self._native = Native(self._requested)
+        self._requests.user_agent = listen.user_agent
+        if listen.reliable_provisional in ("supported", "require"):
+            self._requests.supported = "100rel, replaces, timer"
+        self._native = Native(self._requests.arrived)
         self.endpoint.start(listen)
         self._native.start()
         self._slots = self._native.max_calls()
@@ -110,14 +104,9 @@ class SipServer:
         self._buried = kept
 
     def second_passed(self) -> None:
-        """Once a second: pjsip may write to the log again, and requests that the hub leaves unanswered are refused."""
+        """Once a second: pjsip may write to the log again, requests that the hub leaves unanswered are refused."""
         self.endpoint.log_writer.second_passed()
-        self._second += 1
-        for call in self._calls.values():
-            for key, waiting in list(call.waiting.items()):
-                if self._second - waiting.second > _PATIENCE_S:
-                    log.error("call %d: the hub has not answered %s", call.number, key)
-                    self._answer_request(call, key, (500, "", (), "", b""))
+        self._requests.second_passed(self._calls.values())
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: object) -> None:
@@ -150,7 +139,7 @@ class SipServer:
     def handle(self, command: object) -> None:
         """Carry out one command."""
         if isinstance(command, SetOptionsReply):
-            self._options = (command.code, command.reason)
+            self._requests.options = (command.code, command.reason)
         elif isinstance(command, Dial):
             self._dial(command)
         elif isinstance(command, (Answer, Hangup, Reinvite, SendRequest, SendReply)):
@@ -176,7 +165,7 @@ class SipServer:
             case SendRequest():
                 call.request(command.method, command.token, command.headers, command.content_type, command.body)
             case SendReply():
-                self._reply(call, command)
+                self._requests.answer(call, command)
 
     def _failed(self, call: SipCall, command: object, error: Exception) -> None:
         """pjsip refused a command: an unanswered call cannot go on, for the others the call stays as it is."""
@@ -234,6 +223,10 @@ class SipServer:
         """Whether pjsip still holds calls, be it only for the answer to a BYE."""
         return self._native.active_calls() > 0
 
+    def _closed(self) -> bool:
+        """Whether new calls are refused: at the cap, or stopping."""
+        return self.stopping or len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
+
     # --------------------------------------------------------------------------------------------------- what comes in
     def _invited(self, slot: int, message: Message, source: str) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
@@ -242,73 +235,6 @@ class SipServer:
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
         self._fresh[number] = mapping.offered(number, message, source)
-
-    def _requested(self, request: Request) -> bool:
-        """Look at a request before pjsua does; True when it has been dealt with."""
-        method = request.text.partition(" ")[0]
-        if method in ("ACK", "CANCEL", "UPDATE"):
-            return False
-        if method == "INVITE":
-            return self._over_the_cap(request)
-        if method in ("BYE", "PRACK"):
-            tagged = _TO_TAG.search(request.text) or tag_of(parse(request.text).header("To"))
-            return False if tagged else request.reply(481)  # spec core.md §6.4
-        message = parse(request.text)
-        tag = tag_of(message.header("To"))
-        if method == "OPTIONS":
-            return self._answer_options(request)
-        if not tag:
-            return request.reply(488 if method == "REFER" else 501, headers=[("Allow", ALLOW)])
-        call = self._by_dialog.get((message.header("Call-ID"), tag))
-        return call is not None and self._requested_inside(call, method, message, request)
-
-    def _over_the_cap(self, request: Request) -> bool:
-        full = len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
-        if not (full or self.stopping) or tag_of(parse(request.text).header("To")):
-            return False
-        return request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
-
-    def _answer_options(self, request: Request) -> bool:
-        code, reason = self._options
-        timer = ["100rel"] if self._listen.reliable_provisional in ("supported", "require") else []
-        supported = ", ".join([*timer, "replaces", "timer"])
-        headers = [("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", supported)]
-        if self._listen.user_agent:
-            headers.append(("Server", self._listen.user_agent))
-        return request.reply(code, reason, headers)
-
-    def _requested_inside(self, call: SipCall, method: str, message: Message, request: Request) -> bool:
-        key = message.header("CSeq")
-        if key in call.replies:
-            return request.reply(*call.replies[key])
-        if key in call.waiting:
-            return True  # retransmitted while the hub thinks
-        if len(call.waiting) >= MAX_WAITING_REQUESTS or not request.keep():
-            return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
-        self._next_token += 1
-        call.waiting[key] = Waiting(self._next_token, request, self._second)
-        record = RequestReceived(
-            call.number, self._next_token, method, message.headers, message.content_type, message.body, reply_wanted=True
-        )
-        self._emit(record)
-        return True
-
-    def _reply(self, call: SipCall, command: SendReply) -> None:
-        key = next((key for key, waiting in call.waiting.items() if waiting.token == command.token), None)
-        if key is None:
-            log.debug("call %d: no request waits for the reply %d", call.number, command.token)
-            return
-        headers = tuple(pair for line in command.headers if (pair := split_header(line)) is not None)
-        self._answer_request(call, key, (command.code, command.reason, headers, command.content_type, command.body))
-
-    @staticmethod
-    def _answer_request(call: SipCall, key: str, reply: Reply) -> None:
-        request = call.waiting.pop(key).request
-        request.reply(*reply)
-        request.release()
-        call.replies[key] = reply
-        while len(call.replies) > _MAX_REMEMBERED_REPLIES:
-            call.replies.popitem(last=False)
 
 
 def _address(ip: str, port: int) -> tuple[str, int] | None:

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,21 @@ class Sipp:
             self._process = subprocess.Popen(
                 command, cwd=self._path, stdin=subprocess.DEVNULL, stdout=screen, stderr=screen, env=environment
             )
+
+        if not remote_port:
+            self._wait_bound(socket.SOCK_STREAM if transport.startswith("t") else socket.SOCK_DGRAM)
+
+    def _wait_bound(self, kind: int) -> None:
+        """Wait until a callee has its port: over TCP an early INVITE would be refused, over UDP retransmitted."""
+        for _ in range(500):
+            with socket.socket(socket.AF_INET, kind) as probe:
+                try:
+                    probe.bind(("127.0.0.1", self.local_port))
+                except OSError:
+                    return
+            if self._process.poll() is not None:
+                return
+            time.sleep(0.01)
 
     def _scenario(self, scenario: str | Path, replace: Mapping[str, str]) -> Path:
         source = scenario if isinstance(scenario, Path) else SCENARIOS / f"{scenario}.xml"
