@@ -14,17 +14,19 @@ from typing import TYPE_CHECKING, Any, cast
 
 from di.core.application import Application
 from di.core.events import DialogState, EventPosted, RoomChanged
-from di.core.headers import first_header, parse_uri, uri_of
+from di.core.headers import first_header
 from di.core.session import Session
-from di.dsm.arrays import flatten
 from di.dsm.call_b2b import SecondLeg
 from di.dsm.call_dialog import CallDialog, block, nested
 from di.dsm.call_media import CallMedia
+from di.dsm.call_state import packed, restored
+from di.dsm.call_words import DISAPPEARED, SELECTS, SYSTEM_WORDS, dialog_word, posted
 from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Steps, Transition
 from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort
 from di.sip_records import CallProgressed, ReplyReceived, RequestReceived
+from di.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer
@@ -34,11 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Outcome = Awaitable[None] | None
-
-DISAPPEARED = frozenset((404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604))
-"""Replies to a request of ours that mean the peer is gone (spec dsm.md §3.8); 481 as documented."""
-SYSTEM_WORDS = {"shutdown": "ServerShutdown", "user1": "User1", "user2": "User2"}
-
 
 class DsmCall(Application):
     """One call with its machine; it is the machine's `DsmSession` too."""
@@ -54,12 +51,12 @@ class DsmCall(Application):
         self.call_media = CallMedia(self)
         self.call_dialog = CallDialog(self)
         self.second_leg = SecondLeg(self)
-        self.second_leg.headers = []
+        self.second_leg.take_headers()
         self.invited = False
         self.session_begun = False
         self.early_begun = False
-        self.running = False
         self.names: set[str] = set()
+        self.timers_due_ns: dict[int, int] = {}
         self.stop_asked = False
         self.pending: list[Event] = []
 
@@ -95,7 +92,7 @@ class DsmCall(Application):
             return self.session.id
         if not self.invited and self.session.info.direction == "in":
             return ""
-        reader = _SELECTS.get(name)
+        reader = SELECTS.get(name)
         return reader(self.session) if reader is not None else ""
 
     def stop(self, bye_now: bool) -> None:
@@ -108,15 +105,26 @@ class DsmCall(Application):
 
     def set_timer(self, id: int, seconds: int) -> None:
         """A timer event."""
+        self.timers_due_ns[id] = self.session.host.clock.now_ns() + seconds * 1_000_000_000
         self.session.set_timer(id, seconds * 1000)
 
     def remove_timer(self, id: int) -> None:
         """Stop a timer."""
+        self.timers_due_ns.pop(id, None)
         self.session.remove_timer(id)
 
     def remove_timers(self) -> None:
         """Stop all."""
+        self.timers_due_ns.clear()
         self.session.remove_timers()
+
+    def packed(self) -> dict[str, Value]:
+        """The call as plain data, between events (`di.dsm.call_state`)."""
+        return packed(self)
+
+    def restored(self, data: dict[str, Value]) -> None:
+        """Take over packed data. Raises DsmError when the scripts differ."""
+        restored(self, data)
 
     def register_queue(self, name: str) -> bool:
         """Another name for this session."""
@@ -323,6 +331,7 @@ class DsmCall(Application):
         return self._event(Kind.SEPARATOR, {"id": str(number)})
 
     def on_timer(self, id: int) -> Outcome:
+        self.timers_due_ns.pop(id, None)
         return self._event(Kind.TIMER, {"id": str(id)})
 
     def on_room(self, change: RoomChanged) -> Outcome:
@@ -388,42 +397,3 @@ class DsmCall(Application):
             return False
 
         return cast(Outcome, deliver(steps()))
-
-
-def dialog_word(state: DialogState) -> str:
-    """`#dlg_status`."""
-    return state.name.capitalize()
-
-
-def posted(event: EventPosted) -> tuple[Kind | None, dict[str, str]]:
-    """What an event from outside is to a diagram: kind (None: nothing) and parameters."""
-    params = dict(event.params)
-    if event.kind == "jsonrpc":
-        kind = {"JsonRpcRequest": Kind.JSON_RPC_REQUEST, "JsonRpcResponse": Kind.JSON_RPC_RESPONSE}.get(params.get("ev_type", ""))
-        if kind is not None and isinstance(event.data, dict):
-            for name, value in event.data.items():
-                flatten(value, name, params.__setitem__)
-        return kind, params
-    return {"dsm": Kind.EVENT, "b2b": Kind.B2B_EVENT, "subscription": Kind.SUBSCRIPTION}.get(event.kind), params
-
-
-def _party(header: str) -> str:
-    """A From or To value as `[display name ]<uri>` without parameters."""
-    display, bracket, _ = header.partition("<")
-    return f"{display.strip()} <{uri_of(header)}>".strip() if bracket else f"<{uri_of(header)}>"
-
-
-def _inbound(session: Session) -> bool:
-    return session.info.direction == "in"
-
-
-_SELECTS: dict[str, Callable[[Session], str]] = {
-    "remote_tag": lambda s: s.info.remote_tag,
-    "callid": lambda s: s.info.call_id,
-    "user": lambda s: s.info.user,
-    "domain": lambda s: parse_uri(s.info.request_uri).host,
-    "local_uri": lambda s: s.info.request_uri if _inbound(s) else uri_of(s.info.from_header),
-    "local_party": lambda s: s.info.to_header if _inbound(s) else s.info.from_header,
-    "remote_uri": lambda s: (s.info.contact_uri or uri_of(s.info.from_header)) if _inbound(s) else s.info.request_uri,
-    "remote_party": lambda s: _party(s.info.from_header) if _inbound(s) else s.info.to_header,
-}

@@ -30,6 +30,12 @@ log = logging.getLogger(__name__)
 
 LEG_APPLICATION = "dsm_b_leg"
 """Name under which the second legs dial; a call that comes in cannot have it."""
+_OWN_HEADERS = frozenset(
+    "via from to call-id cseq contact max-forwards content-length content-type content-disposition route record-route authorization "
+    "proxy-authorization allow supported require proxy-require session-expires min-se user-agent expires date rack rseq accept allow-events "
+    "v f t i m l c k x e".split()
+)
+"""Headers that belong to one dialog or hop, with their short forms: they are never copied to the second leg."""
 
 
 class SecondLeg:
@@ -64,6 +70,11 @@ class SecondLeg:
         )  # fmt: skip
         if not id:
             call.session.run(lambda: call.from_b_leg(lambda: self.refused(503, "Service Unavailable")))
+
+    def take_headers(self) -> None:
+        """The B leg's INVITE begins with the headers of the A leg's, but for those of a dialog or hop."""
+        if self.call.session.info.direction == "in":
+            self.headers = [f"{name}: {value}" for name, value in self.call.session.info.headers if name.lower() not in _OWN_HEADERS]
 
     def terminate(self) -> None:
         """End the B leg."""

@@ -122,7 +122,7 @@ def block(headers: tuple[tuple[str, str], ...]) -> str:
 def body_part(given_type: str, body: bytes, wanted: str) -> str | None:
     """The body, or a part of a multipart body, when it has the wanted type; None otherwise."""
     wanted = wanted.strip().lower()
-    kind = given_type.split(";")[0].strip().lower()
+    kind = given_type.split(";", maxsplit=1)[0].strip().lower()
     if kind == wanted and body:
         return body.decode("utf-8", "surrogateescape")
     if not kind.startswith("multipart/") or len(body) > 1_000_000:

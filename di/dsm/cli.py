@@ -112,6 +112,10 @@ def _diagrams(options: argparse.Namespace) -> dict[str, Diagram] | None:
     return None if failed else found
 
 
+def _to_json(graph: Graph) -> str:
+    return json.dumps(graph.as_value(), indent=1) + "\n"
+
+
 def _graph(options: argparse.Namespace) -> int:
     diagrams = _diagrams(options)
     if diagrams is None:
@@ -119,7 +123,7 @@ def _graph(options: argparse.Namespace) -> int:
     graph = graph_of(diagrams[_name(options.files[0])])
     suffixes = {".dot": "dot", ".gv": "dot", ".mmd": "mermaid", ".json": "json"}
     form = options.format or suffixes.get(os.path.splitext(options.output or "")[1], "svg")
-    writers: dict[str, Callable[[Graph], str]] = {"svg": to_svg, "dot": to_dot, "mermaid": to_mermaid, "json": lambda g: json.dumps(g.as_value(), indent=1) + "\n"}
+    writers: dict[str, Callable[[Graph], str]] = {"svg": to_svg, "dot": to_dot, "mermaid": to_mermaid, "json": _to_json}
     text = writers[form](graph)
     if options.output is None:
         sys.stdout.write(text)

@@ -145,7 +145,8 @@ def _draw_edge(edge: Edge, source: tuple[float, float], target: tuple[float, flo
     dash = ' stroke-dasharray="5 3"' if edge.exception else ""
     if source == target:
         reach = 40 + 22 * number
-        path = f"M{x1 + 20:.1f} {y1 - half:.1f}C{x1 + 20 + reach:.1f} {y1 - half - reach:.1f} {x1 + 60 + reach:.1f} {y1 + 10:.1f} {x1 + 30:.1f} {y1 + 6:.1f}"
+        bend = f"{x1 + 20 + reach:.1f} {y1 - half - reach:.1f} {x1 + 60 + reach:.1f} {y1 + 10:.1f}"
+        path = f"M{x1 + 20:.1f} {y1 - half:.1f}C{bend} {x1 + 30:.1f} {y1 + 6:.1f}"
         lx, ly = x1 + 40 + reach * 0.6, y1 - half - reach * 0.4
     else:
         side = 26.0 * number * (1 if y2 >= y1 else -1)

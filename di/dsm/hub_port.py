@@ -66,7 +66,7 @@ class ServerHub:
     def room_post(self, room: str, params: dict[str, str]) -> bool:
         """DSM event to everybody in a room."""
         members = self._services.sessions.rooms.members(room)
-        return any([self.post(member, dict(params)) for member in members])
+        return sum(self.post(member, dict(params)) for member in members) > 0
 
     def room_size(self, room: str) -> int:
         """How many are in a room."""

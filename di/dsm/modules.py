@@ -22,7 +22,7 @@ from di.dsm.library import Library
 BUILT_IN = (
     "mod_aws mod_conference mod_curl mod_dlg mod_groups mod_monitoring mod_mysql mod_py mod_redis mod_regex mod_sbc "
     "mod_subscription mod_sys mod_uri mod_utils mod_xml mod_zrtp"
-).split()  # noqa: SIM905
+).split()
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -80,6 +80,6 @@ def load_file(path: Path, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 – whatever a foreign file does at import is its fault, to be shown
+    except Exception as error:
         raise DsmError(f"module {path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module

@@ -37,7 +37,8 @@ def pack(machine: Machine, timers_ms: Mapping[int, int] | None = None) -> dict[s
         "diagram": machine.diagram.name if machine.diagram else "",
         "state": machine.state.name if machine.state else "",
         "stack": [
-            [frame.diagram.name, frame.state.name, frame.rest.number, frame.at, _rest(frame.rest, frame.at)] for frame in machine.stack
+            [frame.diagram.name, frame.state.name, _home(machine, frame), frame.rest.number, frame.at, _rest(frame.rest, frame.at)]
+            for frame in machine.stack
         ],
         "vars": dict(machine.vars),
         "avars": avars,
@@ -71,13 +72,21 @@ def restore(machine: Machine, data: Mapping[str, Value]) -> dict[int, int]:
     return {int(id): int(str(left)) for id, left in timers.items()}
 
 
+def _home(machine: Machine, frame: Frame) -> str:
+    """The diagram that holds a frame's list; a loop that calls twice calls the second time from another diagram than its own."""
+    for name, diagram in machine.diagrams.items():
+        if diagram.lists.get(frame.rest.number) is frame.rest:
+            return name
+    return frame.diagram.name
+
+
 def _frame(machine: Machine, entry: object) -> Frame:
-    if not isinstance(entry, list) or len(entry) != 5:
-        raise DsmError("an entry of the packed stack is [diagram, state, list, at, rest]")
-    diagram_name, state_name, number, at, rest = entry
-    diagram = machine.diagrams.get(str(diagram_name))
+    if not isinstance(entry, list) or len(entry) != 6:
+        raise DsmError("an entry of the packed stack is [diagram, state, diagram of the list, list, at, rest]")
+    diagram_name, state_name, home_name, number, at, rest = entry
+    diagram, home = machine.diagrams.get(str(diagram_name)), machine.diagrams.get(str(home_name))
     state = diagram.by_name.get(str(state_name)) if diagram is not None else None
-    statements = (EMPTY if number == -1 else diagram.lists.get(number)) if diagram is not None else None
+    statements = EMPTY if number == -1 else home.lists.get(number) if home is not None else None
     if diagram is None or state is None or statements is None or _rest(statements, at) != rest:
         raise DsmError(f"{diagram_name}/{state_name} is another script here than the one that the call was packed with")
     return Frame(diagram, state, statements, at)

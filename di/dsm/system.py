@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from di.core.events import EventPosted, SystemEvent
-from di.dsm.call import SYSTEM_WORDS, posted
+from di.dsm.call_words import SYSTEM_WORDS, posted
 from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Call, Steps, Transition

@@ -6,7 +6,7 @@ from __future__ import annotations
 from di.dsm.arrays import selected
 from di.dsm.engine import Run
 from di.dsm.errors import DsmException
-from di.dsm.library import Lit, Res, action
+from di.dsm.library import Res, action
 from di.dsm.numbers import unsigned
 
 

@@ -7,7 +7,7 @@ import logging
 
 from di.dsm.engine import Run
 from di.dsm.errors import DsmException
-from di.dsm.library import Lit, Res, Var, action
+from di.dsm.library import Res, Var, action
 from di.dsm.numbers import signed, unsigned
 
 log = logging.getLogger(__name__)

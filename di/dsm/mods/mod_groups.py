@@ -65,12 +65,10 @@ def get_size(run: Run, target: Var, group: Res) -> None:
 @action("groups.postEvent")
 def post_event(run: Run, group: Res, names: Res = "") -> None:
     """DSM event to all others; undefined variables are sent (and made) empty."""
-    if names == "var":
-        params = dict(run.vars)
-    else:
-        params = {name: run.vars.setdefault(name, "") for name in names.split(";") if name}
+    chosen = list(run.vars) if names == "var" else [name for name in names.split(";") if name]
+    params = {name: run.vars.setdefault(name, "") for name in chosen}
     others = sorted(_groups(run).members.get(group, set()) - {run.session.id})
-    if any([run.session.hub.post(id, dict(params)) for id in others]):
+    if sum(run.session.hub.post(id, dict(params)) for id in others):
         run.ok()
     else:
         run.fail("arg", f"nobody else is in group {group!r}")

@@ -72,51 +72,51 @@ class PySession:
         """`@name`."""
         return self._run.select(name) if name in _SELECTS else ""
 
-    def setError(self, code: object) -> None:  # noqa: N802 – the documented name
+    def setError(self, code: object) -> None:
         """`$errno`."""
         self._run.vars["errno"] = str(code)
 
-    def playPrompt(self, name: str, loop: object = False) -> None:  # noqa: N802
+    def playPrompt(self, name: str, loop: object = False) -> None:
         """Queue a prompt. Raises RuntimeError."""
         self._guard(lambda: self._run.session.media.play_prompt(name, loop=bool(loop)))
 
-    def playFile(self, name: str, loop: object = False, front: object = False) -> None:  # noqa: N802
+    def playFile(self, name: str, loop: object = False, front: object = False) -> None:
         """Queue a file. Raises RuntimeError."""
         self._guard(lambda: self._run.session.media.play_file(name, loop=bool(loop), front=bool(front)))
 
-    def recordFile(self, name: str) -> None:  # noqa: N802
+    def recordFile(self, name: str) -> None:
         """Record. Raises RuntimeError."""
         self._guard(lambda: self._run.session.media.record(name))
 
-    def getRecordLength(self) -> int:  # noqa: N802
+    def getRecordLength(self) -> int:
         """Milliseconds."""
         return self._run.session.media.recorded_ms() or 0
 
-    def getRecordDataSize(self) -> int:  # noqa: N802
+    def getRecordDataSize(self) -> int:
         """Bytes."""
         return self._run.session.media.recorded_bytes() or 0
 
-    def stopRecord(self) -> None:  # noqa: N802
+    def stopRecord(self) -> None:
         """Finish the recording."""
         self._run.session.media.stop_record()
 
-    def flushPlaylist(self) -> None:  # noqa: N802
+    def flushPlaylist(self) -> None:
         """Drop everything queued."""
         self._run.session.media.flush()
 
-    def setPromptSet(self, name: str) -> None:  # noqa: N802
+    def setPromptSet(self, name: str) -> None:
         """Change the prompt set. Raises RuntimeError."""
         self._guard(lambda: self._run.session.media.use_prompts(name))
 
-    def addSeparator(self, name: object, front: object = False) -> None:  # noqa: N802
+    def addSeparator(self, name: object, front: object = False) -> None:
         """Queue a marker."""
         self._run.session.media.add_separator(int(str(name)), front=bool(front))
 
-    def connectMedia(self) -> None:  # noqa: N802
+    def connectMedia(self) -> None:
         """Start media."""
         self._run.session.media.connect()
 
-    def disconnectMedia(self) -> None:  # noqa: N802
+    def disconnectMedia(self) -> None:
         """Stop media."""
         self._run.session.media.disconnect()
 
@@ -128,11 +128,11 @@ class PySession:
         """Resume sending."""
         self._run.session.media.mute(False)
 
-    def B2BconnectCallee(self, party: str, uri: str, relayed: object = False) -> None:  # noqa: N802
+    def B2BconnectCallee(self, party: str, uri: str, relayed: object = False) -> None:
         """Call the B leg."""
         self._run.session.b2b.connect(party, uri, relayed=bool(relayed))
 
-    def B2BterminateOtherLeg(self) -> None:  # noqa: N802
+    def B2BterminateOtherLeg(self) -> None:
         """End the B leg."""
         self._run.session.b2b.terminate()
 
@@ -166,8 +166,8 @@ def _run(run: Run, code: types.CodeType) -> object:
     names = _locals(run)
     space = run.session.hub.shared("mod_py", Namespace).globals
     try:
-        return eval(code, space, names)  # noqa: S307, PGH001 – running the script's code is this module's purpose
-    except Exception as error:  # noqa: BLE001 – Python errors are printed and do not touch the diagram
+        return eval(code, space, names)
+    except Exception as error:
         log.error("%s: py: %s: %s", run.session.id, type(error).__name__, error, exc_info=error)
         return None
     finally:

@@ -67,13 +67,15 @@ def text_of(nodes: list[Node]) -> str:
 def script(spec: Any) -> str:
     *states, edges = spec
     parts = [
-        f"{'initial ' if name == 'A' else ''}state {name} enter {{ append($log, e{name}); {text_of(enter)} }} exit {{ append($log, x{name}); {text_of(leave)} }};"
+        f"{'initial ' if name == 'A' else ''}state {name} enter {{ append($log, e{name}); {text_of(enter)} }} "
+        f"exit {{ append($log, x{name}); {text_of(leave)} }};"
         for name, (enter, leave) in zip(STATES, states, strict=True)
     ]
     for number, (source, target, key, negated, exception, actions) in enumerate(edges):
         test = f"{'not ' if negated else ''}test(#key == {key}); " if key else ""
         parts.append(
-            f"transition t{number} {source} - {test}{'exception' if exception else ''} / {{ append($log, t{number}); {text_of(actions)} }} -> {target};"
+            f"transition t{number} {source} - {test}{'exception' if exception else ''} "
+            f"/ {{ append($log, t{number}); {text_of(actions)} }} -> {target};"
         )
     return "\n".join(parts)
 
@@ -115,10 +117,7 @@ class Reference:
         return [("log", "x" + state), *self.specs[self.diagram][STATES.index(state)][1]]
 
     def list(self, nodes: list[Node]) -> bool:
-        for at, node in enumerate(nodes):
-            if self.one(node, nodes[at + 1 :]):
-                return True
-        return False
+        return any(self.one(node, nodes[at + 1 :]) for at, node in enumerate(nodes))
 
     def one(self, node: Node, rest: list[Node]) -> bool:
         match node:

@@ -8,19 +8,20 @@ from hypothesis import strategies as st
 
 from di.dsm.check import findings
 from di.dsm.draw import to_dot, to_mermaid, to_svg
-from di.dsm.errors import DsmError
-from di.dsm.graph import graph_of
-from di.dsm.values import substitute
 from di.dsm.engine import Machine, Run
+from di.dsm.errors import DsmError
 from di.dsm.events import Event, Kind
+from di.dsm.graph import graph_of
 from di.dsm.simulated import SimulatedSession
 from di.dsm.sql_template import substitute_sql
 from di.dsm.tokens import tokenise
+from di.dsm.values import substitute
 from tests.support.dsm_scripts import read
 
 _WORDS = (
-    "initial state A B enter exit { } [ ] ; transition \"x\" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) if else "
-    "for for($i in a) ( ) range(2) function f() f(); repost break stop() import(mod_utils); import(mod_py) py(x) utils.add($a,1) \n # -- #include 'x' \" '"
+    "initial state A B enter exit { } [ ] ; transition \"x\" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) "
+    "if else for for($i in a) ( ) range(2) function f() f(); repost break stop() "
+    "import(mod_utils); import(mod_py) py(x) utils.add($a,1) \n # -- #include 'x' \" '"
 ).split(" ")
 
 

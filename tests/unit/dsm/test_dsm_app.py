@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from di import sip_records as sip
-from di.dsm import PLUGIN
+from di.dsm import PLUGIN, engine
+from di.dsm.errors import DsmError
 from di.errors import ConfigError, OutOfBounds, TypeMismatch
 from media.control import records
 from tests.support.playbook import Playbook
@@ -75,7 +77,8 @@ def test_order_of_an_incoming_call(folder: Path) -> None:
 
 
 def test_a_refusing_script_and_its_reply_headers(folder: Path) -> None:
-    text = 'import(mod_dlg); initial state A; transition i A - invite / { set($dlg.reply.hdrs="X-A: b\\r\\nX-C: d"); dlg.reply(486, Busy); stop(false) } -> A;'
+    text = 'import(mod_dlg); initial state A; transition i A - invite / { set($dlg.reply.hdrs="X-A: b\\r\\nX-C: d"); '
+    text += "dlg.reply(486, Busy); stop(false) } -> A;"
     book = server(folder, {"t": text})
     call = book.offer("app-t")
     (hangup,) = book.sip.of(sip.Hangup, call)
@@ -190,17 +193,12 @@ def test_a_system_dsm(folder: Path) -> None:
     assert "clerk" not in book.services.queues
 
 
-def test_a_fault_ends_its_own_call_only(folder: Path) -> None:
+def test_a_fault_ends_its_own_call_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = "initial state A; transition e A - event / { for($i in range(2000000000)) { } } -> A;"
     book = server(folder, {"t": text})
     one, two = book.up("app-t"), book.up("app-t")
-    import di.dsm.engine as engine
-
-    was, engine.MAX_STEPS = engine.MAX_STEPS, 1000
-    try:
-        book.invoke("dsm", "postDSMEvent", one.id, [])
-    finally:
-        engine.MAX_STEPS = was
+    monkeypatch.setattr(engine, "MAX_STEPS", 1000)
+    book.invoke("dsm", "postDSMEvent", one.id, [])
     assert one.stopping and not two.stopping
 
 
@@ -209,7 +207,8 @@ def test_outgoing_call_with_variables(folder: Path) -> None:
         "import(mod_dlg); initial state A; transition e A - event / { set($a_caller=x); set($a_callee=y); set($a_domain=d.example);"
         "set($a_app=out); set($a_var.color=red); dlg.dialout(a) } -> A;"
     )
-    out = "initial state S; state R; transition s S - start / set($seen=@remote_uri) -> S; transition r S - ringing(#code==180) -> R; transition f R - failed / set($code=#code) -> R;"
+    out = "initial state S; state R; transition s S - start / set($seen=@remote_uri) -> S; transition r S - ringing(#code==180) -> R;"
+    out += "transition f R - failed / set($code=#code) -> R;"
     book = server(folder, {"t": text, "out": out})
     first: Any = book.up("app-t").app
     book.invoke("dsm", "postDSMEvent", first.session.id, [])
@@ -228,14 +227,38 @@ def test_b2b_bridges_and_its_bye(folder: Path) -> None:
         "transition r A - B2B.otherReply(#code==200) -> C; transition b C - B2B.otherBye / stop(true) -> C;"
     )
     book = server(folder, {"t": text})
-    a = book.up("app-t")
+    a = book.up("app-t", (("X-Tenant", "7"), ("Via", "SIP/2.0/UDP 192.0.2.9"), ("Route", "<sip:192.0.2.8>")))
     b = next(s for s in book.sessions if s is not a)
+    assert b.dial_plan.headers == ["X-Tenant: 7"]
     book.progress(b.call)
     book.confirm(b.call)
     assert a.attributes["dsm_state"] == "C"
     assert played(book, a.leg) == ["bridge"] and played(book, b.leg) == ["bridge"]
     book.bye(b)
     assert a.ended
+
+
+def test_a_packed_call_goes_on_in_another_process(folder: Path) -> None:
+    text = (
+        "initial state A enter { registerEventQueue(desk) }; state B; transition e A - event / { set($x=1); setTimer(4, 10) } -> B;"
+        "transition t B - timer(#id==4) / set($late=1) -> A;"
+    )
+    book = server(folder, {"t": text})
+    one: Any = book.up("app-t").app
+    book.invoke("dsm", "postDSMEvent", one.session.id, [])
+    book.run(4)
+    data = json.loads(json.dumps(one.packed()))
+    assert data["machine"]["timers_ms"] == {"4": 6000} and data["dialog"]["call_id"] and data["queues"] == ["desk"]
+    other = server(folder, {"t": text})
+    two: Any = other.up("app-t").app
+    two.restored(data)
+    assert (two.machine.state.name, two.machine.vars["x"]) == ("B", "1") and "desk" in other.services.queues
+    other.run(5.9)
+    assert "late" not in two.machine.vars
+    other.run(0.2)
+    assert two.machine.vars["late"] == "1"
+    with pytest.raises(DsmError, match="version"):
+        two.restored({})
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ def test_check_shows_all_errors_with_carets(tmp_path: Path, capsys: pytest.Captu
         ("initial state A; state B; transition t A - hangup / stop(false) -> A;", "state B cannot be reached from A"),
         ("initial state A; state B; transition t A - hangup -> B;", "state B has no way out"),
         ("initial state A; transition t A - hangup -> Aa;", "goes to Aa, which is no state; did you mean A?"),
-        ("initial state A enter { set($roomname=x) }; transition t A - test($romname==x) -> A;", "variable $romname is never set; did you mean $roomname?"),
+        (
+            "initial state A enter { set($roomname=x) }; transition t A - test($romname==x) -> A;",
+            "variable $romname is never set; did you mean $roomname?",
+        ),
         ("initial state A; transition t A - test(#type=x) -> A;", "has no operator"),
         ("state A; transition t A - hangup -> A;", "has no initial state"),
         ("initial state A; transition t A - timer -> A;", "no transition with the condition hangup"),
@@ -80,7 +83,8 @@ def test_drawings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_odd_names_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = script(tmp_path, 'initial state "<a&b>"; transition "\x01\x1b]" "<a&b>" - timer(#id=="1") -> "<a&b>"; transition x "<a&b>" -> "no\\where";')
+    text = 'initial state "<a&b>"; transition "\x01\x1b]" "<a&b>" - timer(#id=="1") -> "<a&b>"; transition x "<a&b>" -> "no\\where";'
+    path = script(tmp_path, text)
     assert main(["graph", path]) == 0
     ET.fromstring(capsys.readouterr().out)
 

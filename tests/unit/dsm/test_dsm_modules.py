@@ -93,7 +93,8 @@ async def test_uris() -> None:
 
 async def test_conference_monitoring_groups() -> None:
     _, session = await run(
-        "conference.join(r, listenonly); conference.leave(); conference.leave(); set($e=$errno); monitoring.log(k, $e); monitoring.setGlobal(id, a, b);"
+        "conference.join(r, listenonly); conference.leave(); conference.leave(); set($e=$errno); monitoring.log(k, $e);"
+        "monitoring.setGlobal(id, a, b);"
         "groups.join(g); groups.getSize($n=g); groups.get($ids=g); groups.postEvent(g, n); conference.setPlayoutType(x)"
     )
     assert session.done == ["join r listenonly", "leave r", "leave", "monitor set k script", "monitor set id a b", "set_playout simple"]
@@ -101,7 +102,8 @@ async def test_conference_monitoring_groups() -> None:
 
 async def test_python_inside() -> None:
     found, session = await run(
-        "py(session.setvar('x', 1 + 1)\nkept = 5); py(session.setvar('y', kept)\nsession.playFile('a.wav')); py(1/0); if py(kept == 5) { set($yes=1) } if py(1) { set($one=1) }"
+        "py(session.setvar('x', 1 + 1)\nkept = 5); py(session.setvar('y', kept)\nsession.playFile('a.wav')); py(1/0);"
+        "if py(kept == 5) { set($yes=1) } if py(1) { set($one=1) }"
     )
     assert (found["x"], found["y"], found["yes"], "one" in found, "thrown" in found) == ("2", "5", "1", False, False)
     assert session.done == ["play a.wav"]
@@ -188,13 +190,16 @@ async def test_redis() -> None:
 
 @pytest.mark.parametrize("action", ["zrtp.setEnabled(true)", "sbc.profileSet(To, x)", "subscription.create(s)"])
 def test_what_cannot_work_is_refused_at_load(action: str) -> None:
-    module = action.split(".")[0]
-    with pytest.raises(GrammarError, match="cannot work|no ZRTP"):
+    module = action.split(".", maxsplit=1)[0]
+    with pytest.raises(GrammarError, match=r"cannot work|no ZRTP"):
         load(f"import(mod_{module}); initial state A enter {{ {action} }};")
 
 
 def test_sbc_actions_throw_outside_a_leg() -> None:
-    scene = Scene("import(mod_sbc); initial state A; state B; transition t A - key; not sbc.isALeg / sbc.putOnHold() -> A; transition x A - exception; test(#type==param) -> B;")
+    scene = Scene(
+        "import(mod_sbc); initial state A; state B; transition t A - key; not sbc.isALeg / sbc.putOnHold() -> A;"
+        "transition x A - exception; test(#type==param) -> B;"
+    )
     scene.key(1)
     assert scene.state == "B"
 
