@@ -28,6 +28,8 @@ IDLE_LIMIT_NS = 3_600_000_000_000
 WRITE_LIMIT_NS = 30_000_000_000
 """A peer that does not read its answer is dropped after this."""
 MAX_CONNECTIONS = 4096
+MAX_UNFINISHED_BYTES = 64 << 20
+"""All unfinished requests together."""
 _PAUSE_BYTES = 1 << 16
 
 
@@ -53,9 +55,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
-        self.server.connections.discard(self)
-        if self.waiting is not None:
-            self.waiting.cancel()
+        self.server.connections.discard(self)  # a call that waits runs on: it is not left half done
 
     def data_received(self, data: bytes) -> None:
         reader = self.reader
@@ -218,4 +218,14 @@ class HttpServer:
         now_ns = time.monotonic_ns()
         for connection in list(self.connections):
             connection.check(now_ns)
+        self._make_room()
         self._sweeper = asyncio.get_running_loop().call_later(1.0, self._sweep)
+
+    def _make_room(self) -> None:
+        """Many large requests that never end must not fill the memory: the largest go first."""
+        waiting = sorted((len(connection.reader.buffer), index, connection) for index, connection in enumerate(self.connections))
+        total_bytes = sum(size for size, _, _ in waiting)
+        while total_bytes > MAX_UNFINISHED_BYTES:
+            size, _, connection = waiting.pop()
+            total_bytes -= size
+            connection.refuse(BadRequest(503, "Service Unavailable"))

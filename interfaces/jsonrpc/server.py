@@ -63,9 +63,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         if self.gateway.connections.pop(self.peer.connection_id, None) is not None:
-            self.peer.lost()
-        if self.waiting is not None:
-            self.waiting.cancel()
+            self.peer.lost()  # a call that waits runs on: it is not left half done
 
     def data_received(self, data: bytes) -> None:
         if not self.reader.pending:

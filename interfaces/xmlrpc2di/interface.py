@@ -31,18 +31,18 @@ class XmlRpcClient:
         self.timeout = aiohttp.ClientTimeout(total=timeout_ms / 1000 if timeout_ms else None)
         self._session: aiohttp.ClientSession | None = None
 
-    @di_method("newConnection")
+    @di_method("newConnection", dangerous=True)
     def new_connection(self, app: str, host: str, port: int, uri: str) -> None:
-        """Add a server to an application's pool; nothing is contacted yet."""
+        """Add a server to an application's pool; nothing is contacted yet. It may be any host, so this takes trust."""
         self.pool.add(app, host, port, uri)
 
-    @di_method("sendRequest", changes=False)
+    @di_method("sendRequest")
     async def send_request(self, app: str, method: str, params: list[Value]) -> list[Value]:
         """Call a method of one of an application's servers with the elements of `params`; the whole result stands at index 2."""
         found, result = await self._ask(app, method, params)
         return [0, "OK", result] if found else list(_NO_SERVER)
 
-    @di_method("sendRequestList", changes=False)
+    @di_method("sendRequestList")
     async def send_request_list(self, app: str, method: str, *params: Value) -> list[Value]:
         """Call a method with every further argument as one parameter; an array result is appended element by element.
 

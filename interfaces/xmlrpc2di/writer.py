@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import re
+from typing import cast
 
 from di.value import Kind, Value, kind, sorted_members, to_int32
 
@@ -22,6 +23,7 @@ _SPECIAL = re.compile("[&<>'\"\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"}
 _EMPTY = "<value><string></string></value>"
 _MAX_EXACT_DOUBLE = 1 << 53
+_SHORT = 16
 
 
 def escape(text: str) -> str:
@@ -44,7 +46,7 @@ def write_value(value: Value) -> str:
             return "<value><i4>0</i4></value>"
         case Kind.ARRAY:
             assert isinstance(value, (list, tuple))
-            return f"<value><array><data>{''.join([write_value(v) for v in value])}</data></array></value>"
+            return f"<value><array><data>{_elements(value)}</data></array></value>"
         case Kind.STRUCT:
             assert isinstance(value, dict)
             if not value:
@@ -62,6 +64,15 @@ def write_value(value: Value) -> str:
             return f"<value><base64>{text}</base64></value>"
         case _:
             return ""
+
+
+def _elements(values: list[Value] | tuple[Value, ...]) -> str:
+    """The elements of an array. Long lists of ids, the one big answer there is, are judged and joined as a whole."""
+    if len(values) > _SHORT and set(map(type, values)) == {str}:
+        joined = "</string></value><value><string>".join(cast("list[str]", values))
+        if _SPECIAL.search("".join(cast("list[str]", values))) is None:
+            return f"<value><string>{joined}</string></value>"
+    return "".join([write_value(v) for v in values])
 
 
 def _member(name: str, value: Value) -> str:
