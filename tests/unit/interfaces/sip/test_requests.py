@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Requests outside pjsua2, with a request that only notes its replies. Nothing of pjsua2 runs."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from di.sip_records import RequestReceived, SendReply
+from interfaces.sip.account import challenged_realms
+from interfaces.sip.message import parse
+from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
+
+
+class NotingRequest:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.replies: list[tuple[Any, ...]] = []
+        self.kept = self.released = False
+
+    def keep(self) -> bool:
+        self.kept = True
+        return True
+
+    def release(self) -> None:
+        self.released = True
+
+    def reply(self, *parts: Any, **named: Any) -> bool:
+        self.replies.append((*parts, *named.values()))
+        return True
+
+
+def desk(closed: bool = False) -> tuple[Requests, list[Any], Any]:
+    events: list[Any] = []
+    call: Any = SimpleNamespace(number=1, waiting={}, replies=OrderedDict())
+    known = {("c", "ours"): call}
+    return Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed), events, call
+
+
+def text(method: str, tag: str = "", cseq: int = 1, call_id: str = "c") -> str:
+    to = f"<sip:a@h>;tag={tag}" if tag else "<sip:a@h>"
+    return f"{method} sip:a@h SIP/2.0\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\r\nbody"
+
+
+def ask(requests: Requests, message: str) -> tuple[bool, NotingRequest]:
+    request = NotingRequest(message)
+    return requests.arrived(request), request  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("method", "tag", "handled", "code"),
+    [
+        ("INVITE", "", False, 0), ("ACK", "", False, 0), ("CANCEL", "", False, 0), ("UPDATE", "ours", False, 0), ("BYE", "ours", False, 0),
+        ("BYE", "", True, 481), ("PRACK", "", True, 481), ("REGISTER", "", True, 501), ("REFER", "", True, 488), ("INFO", "", True, 501),
+        ("OPTIONS", "", True, 200), ("OPTIONS", "ours", True, 200), ("INFO", "stranger", False, 0),
+    ],
+)  # fmt: skip
+def test_who_answers_what(method: str, tag: str, handled: bool, code: int) -> None:
+    requests, events, _ = desk()
+    done, request = ask(requests, text(method, tag))
+    assert done is handled and [reply[0] for reply in request.replies] == ([code] if code else []) and events == []
+
+
+def test_a_folded_to_header_still_has_its_tag() -> None:
+    done, request = ask(desk()[0], "BYE sip:a@h SIP/2.0\r\nTo: <sip:a@h>\r\n ;tag=ours\r\n\r\n")
+    assert not done and request.replies == []
+
+
+def test_closed_refuses_new_calls_only() -> None:
+    requests, _, _ = desk(closed=True)
+    done, request = ask(requests, text("INVITE"))
+    assert done and request.replies[0][0] == 503 and request.replies[0][2][0][0] == "Retry-After"
+    assert not ask(requests, text("INVITE", "ours"))[0]
+
+
+def test_inside_a_call_the_hub_answers_and_the_reply_is_remembered() -> None:
+    requests, events, call = desk()
+    done, request = ask(requests, text("INFO", "ours"))
+    record = events[0]
+    assert done and isinstance(record, RequestReceived) and record.body == b"body" and request.kept and not request.replies
+    assert ask(requests, text("INFO", "ours"))[1].replies == [] and len(events) == 1
+    requests.answer(call, SendReply(1, record.token, 415, "No", ("Accept: x", "broken"), "a/b", b"why"))
+    assert request.replies == [(415, "No", (("Accept", "x"),), "a/b", b"why")] and request.released
+    assert ask(requests, text("INFO", "ours"))[1].replies == request.replies and len(events) == 1
+
+
+def test_patience_and_number_are_bounded() -> None:
+    requests, events, call = desk()
+    asked = [ask(requests, text("INFO", "ours", number))[1] for number in range(MAX_WAITING_REQUESTS + 3)]
+    assert len(events) == MAX_WAITING_REQUESTS and [r.replies[0][0] for r in asked[MAX_WAITING_REQUESTS:]] == [503] * 3
+    for _ in range(33):
+        requests.second_passed([call])
+    assert {r.replies[0][0] for r in asked[:MAX_WAITING_REQUESTS]} == {500} and not call.waiting and len(call.replies) <= 16
+
+
+def test_realms_of_a_challenge() -> None:
+    head = 'SIP/2.0 401 U\r\nWWW-Authenticate: Digest realm="a b", nonce="1"\r\nProxy-Authenticate: Digest nonce="2", REALM=c, x\r\n\r\n'
+    assert challenged_realms(parse(head)) == ["a b", "c"]
+    assert challenged_realms(parse("SIP/2.0 401 U\r\nWWW-Authenticate: Basic\r\n\r\n")) == []
+
+
+@given(st.text(max_size=200), st.sampled_from(["", "INFO ", "BYE ", "OPTIONS ", "INVITE ", "\r\n"]))
+def test_any_text_is_answered_or_passed_on(rest: str, start: str) -> None:
+    done, request = ask(desk()[0], start + rest)
+    assert done is bool(request.replies) and len(request.replies) <= 1
