@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import inspect
 import logging
 import os
+import resource
 import signal
 from collections.abc import Awaitable
 from typing import Any
@@ -209,14 +211,24 @@ def _media_kind(settings: Settings) -> ChildKind:
 
 async def serve(settings: Settings, announce: bool = True) -> None:
     """Start, say so, run until told to stop, stop. Raises ConfigError or StartFailed when the start fails."""
+    _raise_file_limit()
     hub = Hub(settings)
     try:
         await hub.start()
+        gc.collect()
+        gc.freeze()  # what stands after the start stays: the collector need not look at it again
         if announce:
             print(banner(hub), flush=True)
         await hub.run()
     finally:
         await hub.stop()
+
+
+def _raise_file_limit() -> None:
+    """Open as many files as the system allows, as SEMS does (spec core.md §13); the children inherit it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def banner(hub: Hub) -> str:

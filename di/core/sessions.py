@@ -56,7 +56,6 @@ class Sessions:
         services.events.add_snapshot("rooms", self._rooms_snapshot)
         self.tasks = Tasks()
         self.on_idle: Callable[[], None] | None = None
-        self.late_events: dict[int, Callable[[object], None]] = {}
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
         self._ids = IdMaker(services.clock.random, pid)
         self._by_id: dict[str, Session] = {}
@@ -149,8 +148,6 @@ class Sessions:
             self._publish_speaker(record, session)
         if session is not None:
             session.post(record)
-        elif leg in self.late_events:
-            self.late_events.pop(leg)(record)
 
     def sip_lost(self, reason: str) -> None:
         """The SIP process is gone: its calls are over (they cannot be told so)."""

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from di import plugin as plugins
-from di.config import ConfigFile
+from di.config import ConfigFile, Entry
 from di.core import addresses, codecs
 from di.core.headers import is_sip_uri
 from di.core.options import CoreOptions
 from di.core.selection import Selection, parse_mapping
 from di.errors import ConfigError
-from di.options import load, where
+from di.options import load, variable, where
 from di.plugin import Plugin
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,10 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     """Read sems.conf and all that belongs to it. `overrides`: key → value from the command line. Raises ConfigError."""
     conf = ConfigFile.read(file, file.parent)
     _use_first_interface(conf)
-    shadow = {**environ, **{f"CORDBOARD_{key.upper()}": value for key, value in (overrides or {}).items()}}
+    given = overrides or {}
+    for key, value in given.items():
+        conf.entries[key] = Entry(value, "command line", 0)
+    shadow = {name: value for name, value in environ.items() if name not in {variable("sems", key) for key in given}}
     core = load(CoreOptions, conf, shadow, "sems")
     if not core.stderr:
         log.debug("stderr is the only place for log lines; let the service manager keep them")
