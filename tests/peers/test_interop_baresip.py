@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Real phones: baresip calls the whole server in every codec that both speak and hears itself in echo, others in a room."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from di.core.codecs import AVAILABLE
+from tests.support import tones
+from tests.support.baresip import G722, GSM, OPUS, PCMA, PCMU, Baresip, PhoneCodec, module_folder
+from tests.support.server import Server, wait_until
+
+pytestmark = pytest.mark.peers
+
+PHONES = tuple(codec for codec in (PCMA, PCMU, GSM, G722, OPUS) if codec.rtpmap in AVAILABLE)
+LOW_HZ, HIGH_HZ = 1000.0, 5000.0
+OTHERS_HZ = [600.0, 1400.0, 2600.0]
+ROOM_HZ = [700.0, 900.0, 1100.0, 1300.0, 1500.0]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    module_folder()
+    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:room=>webconference\n^sip:echo=>echo\n"}) as running:
+        yield running
+
+
+def says(codec: PhoneCodec, *frequencies_hz: float) -> NDArray[np.int16]:
+    """Ten seconds of tones; those above what the codec can carry are left out."""
+    parts = [tones.tone(hz, 10_000, codec.rate_hz, 4000) for hz in frequencies_hz if hz < codec.rate_hz / 2]
+    return np.sum(parts, axis=0, dtype=np.int16)
+
+
+def talk(server: Server, folder: Path, users: list[tuple[PhoneCodec, str, NDArray[np.int16]]], seconds: int) -> list[NDArray[np.int16]]:
+    """Call all at once; return what each heard, without its first second and a half."""
+    with contextlib.ExitStack() as stack:
+        phones = []
+        for number, (codec, user, samples) in enumerate(users):
+            phone = stack.enter_context(Baresip(folder / f"phone{number}", codec, samples))
+            phone.dial(f"sip:{user}@127.0.0.1:{server.sip_port}", seconds)
+            phones.append(phone)
+        heard = [phone.heard()[phone.codec.rate_hz * 3 // 2 :] for phone in phones]
+    wait_until(lambda: server.xml.calls() == 0, "every phone has hung up")
+    return heard
+
+
+def test_each_codec_hears_itself(server: Server, tmp_path: Path) -> None:
+    assert {PCMA, PCMU} <= set(PHONES)
+    users = [(codec, "echo", says(codec, LOW_HZ, HIGH_HZ)) for codec in PHONES]
+    for codec, heard in zip(PHONES, talk(server, tmp_path, users, 5), strict=True):
+        assert len(heard) > codec.rate_hz, f"{codec.name} heard too little"
+        found = tones.heard(heard, [LOW_HZ, *OTHERS_HZ], codec.rate_hz, 1500)
+        assert found == {LOW_HZ}, codec.name
+        if codec.rate_hz > 8000:
+            assert tones.heard(heard, [HIGH_HZ], codec.rate_hz, 1000) == {HIGH_HZ}, f"{codec.name} lost what is above 4 kHz"
+
+
+def test_phones_of_all_codecs_meet_in_a_room(server: Server, tmp_path: Path) -> None:
+    users = [(codec, "room9", says(codec, hz)) for codec, hz in zip(PHONES, ROOM_HZ, strict=False)]
+    spoken = set(ROOM_HZ[: len(users)])
+    for (codec, _, _), own_hz, heard in zip(users, ROOM_HZ, talk(server, tmp_path, users, 9), strict=False):
+        last = heard[-2 * codec.rate_hz : -codec.rate_hz // 2]
+        found = tones.heard(last, ROOM_HZ, codec.rate_hz, 1000)
+        assert found == spoken - {own_hz}, f"{codec.name} in the room"

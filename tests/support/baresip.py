@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""baresip as a phone without a sound card: it says what a wav file holds and keeps what it hears.
+
+    with Baresip(folder, G722, samples) as phone:
+        phone.dial(f"sip:echo@127.0.0.1:{port}", 3)
+        samples = phone.heard()
+
+Speech comes from its `aufile` source. What it hears is written by its `sndfile` filter before it goes to a player that leads
+nowhere. Configuration, accounts and recordings live in a folder of the test. Without baresip a test skips on a desk and fails where
+the environment variable CI is set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.typing import NDArray
+
+from tests.support.sipp import free_port
+
+MODULE_FOLDERS = (Path("/usr/lib/baresip/modules"), Path("/usr/local/lib/baresip/modules"))
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneCodec:
+    """A codec as baresip names it. `rtpmap`: as our configuration names it · `module`: the file that brings it."""
+
+    rtpmap: str
+    name: str
+    module: str
+    rate_hz: int
+    channels: int = 1
+
+
+PCMU = PhoneCodec("PCMU/8000", "PCMU/8000/1", "g711", 8000)
+PCMA = PhoneCodec("PCMA/8000", "PCMA/8000/1", "g711", 8000)
+G722 = PhoneCodec("G722/8000", "G722/16000/1", "g722", 16000)
+GSM = PhoneCodec("GSM/8000", "GSM/8000/1", "gsm", 8000)
+OPUS = PhoneCodec("OPUS/48000", "opus/48000/2", "opus", 48000, 2)
+
+
+def module_folder() -> Path:
+    """Where baresip's modules are; without baresip skips, or fails under CI."""
+    found = next((folder for folder in MODULE_FOLDERS if folder.is_dir()), None)
+    if found is None or shutil.which("baresip") is None:
+        if os.environ.get("CI"):
+            pytest.fail("baresip is missing: install the package baresip-core")
+        pytest.skip("baresip is missing (Debian package baresip-core)")
+    return found
+
+
+def two_free_ports() -> int:
+    """A port that is free together with the next one: baresip takes that for TLS."""
+    for _ in range(50):
+        port = free_port()
+        with socket.socket() as tcp:
+            try:
+                tcp.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise OSError("no two ports in a row are free")
+
+
+class Baresip:
+    """One phone with one codec. `samples`: what it says, once, at the codec's rate."""
+
+    def __init__(self, folder: Path, codec: PhoneCodec, samples: NDArray[np.int16]) -> None:
+        self.folder, self.codec = folder, codec
+        folder.mkdir(parents=True)
+        said = np.stack([samples] * codec.channels, axis=1)
+        soundfile.write(str(folder / "says.wav"), said, codec.rate_hz, subtype="PCM_16")
+        rtp_port = free_port() & ~1
+        modules = (codec.module, "aufile", "sndfile", "aubridge")
+        lines = [
+            "poll_method select",
+            f"sip_listen 127.0.0.1:{two_free_ports()}",
+            "net_interface 127.0.0.1",
+            f"rtp_ports {rtp_port}-{rtp_port + 40}",
+            "jitter_buffer_delay 1-5",
+            f"audio_source aufile,{folder}/says.wav",
+            "audio_player aubridge,nowhere",
+            "audio_alert aubridge,nowhere",
+            f"snd_path {folder}",
+            f"module_path {module_folder()}",
+            *(f"module {name}.so" for name in modules),
+            *(f"module_tmp {name}.so" for name in ("uuid", "account")),
+            "module_app menu.so",
+        ]
+        (folder / "config").write_text("\n".join(lines) + "\n")
+        (folder / "accounts").write_text(f"<sip:phone@127.0.0.1>;regint=0;audio_codecs={codec.name}\n")
+        (folder / "contacts").write_text("")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def dial(self, uri: str, seconds: int) -> None:
+        """Start the phone, let it call and hang up after so long; returns at once."""
+        with (self.folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                ["baresip", "-4", "-f", str(self.folder), "-e", f"/dial {uri}", "-t", str(seconds)],
+                stdin=subprocess.PIPE,  # its end would be taken for a command
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "TERM": "dumb"},
+            )
+
+    def wait(self) -> None:
+        """Wait until it has hung up."""
+        assert self._process is not None
+        try:
+            self._process.wait(40)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise AssertionError(f"baresip did not end:\n{self.log}") from None
+
+    @property
+    def log(self) -> str:
+        """The end of what it printed."""
+        return (self.folder / "log").read_text(errors="replace")[-3000:]
+
+    def heard(self) -> NDArray[np.int16]:
+        """All that it heard, its first channel, at the codec's rate."""
+        self.wait()
+        files = sorted(self.folder.glob("dump-*-dec.wav"))
+        assert files, f"baresip heard nothing:\n{self.log}"
+        samples, rate_hz = soundfile.read(str(files[-1]), dtype="int16", always_2d=True)
+        assert rate_hz == self.codec.rate_hz
+        return np.ascontiguousarray(samples[:, 0])
+
+    def stop(self) -> None:
+        """End it now."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Baresip:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
