@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import logging
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from di import options as typed
@@ -58,6 +59,8 @@ class DsmServer:
         self.applications: list[str] = []
         self.systems: list[SystemDsm] = []
         self.calls: set[DsmCall] = set()
+        self.in_state: Counter[tuple[str, str]] = Counter()
+        self._places: dict[str, tuple[str, str]] = {}
         self.rtp_timeout_ms = services.core.dead_rtp_time * 1000
 
     # -------------------------------------------------------------------------------------------------------------- start
@@ -206,6 +209,7 @@ class DsmServer:
     def call_over(self, call: DsmCall) -> None:
         """A call has gone."""
         self.calls.discard(call)
+        self._count(call.id, None)
 
     @staticmethod
     def starts_at_session(bundle: Bundle) -> bool:
@@ -261,10 +265,22 @@ class DsmServer:
     # --------------------------------------------------------------------------------------------------------- monitoring
     def position_changed(self, session: Session, diagram: str, state: str) -> None:
         """`dsm_diag` and `dsm_state` in the store, dsm.state on the stream."""
+        self._count(session.id, (diagram, state))
         session.log(dsm_diag=diagram, dsm_state=state)
         self.services.events.publish("dsm.state", session.id, session.room, {"diagram": diagram, "state": state})
         if self.options.monitoring_full_stategraph:
             self.services.monitoring.log_add(session.id, "dsm_stategraph", f"{diagram}/{state}")
+
+    def _count(self, id: str, place: tuple[str, str] | None) -> None:
+        """Keep how many calls are in each state. `place` None: the call has gone."""
+        old = self._places.pop(id, None)
+        if old is not None:
+            self.in_state[old] -= 1
+            if not self.in_state[old]:
+                del self.in_state[old]
+        if place is not None:
+            self._places[id] = place
+            self.in_state[place] += 1
 
     def system_position(self, id: str, diagram: str, state: str) -> None:
         """The same for a system DSM."""

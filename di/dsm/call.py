@@ -212,7 +212,7 @@ class DsmCall(Application):
         yield from self.machine.run(Event(Kind.INVITE))
         if self._answer_by_itself():
             self.session.accept()
-            started = self.nested_start(early=False)
+            started = None if self.server.starts_at_session(self.bundle) else self.nested_start(early=False)
             if started is not None:
                 yield from self.machine.run(started.event)
                 self.after_session_start()

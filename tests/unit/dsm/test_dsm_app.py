@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import pytest
 
 from di import sip_records as sip
+from di.core.events import EventPosted
 from di.dsm import PLUGIN, engine
 from di.dsm.errors import DsmError
-from di.errors import ConfigError, OutOfBounds, TypeMismatch
+from di.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
 from media.control import records
 from tests.support.playbook import Playbook
 
@@ -259,6 +261,114 @@ def test_a_packed_call_goes_on_in_another_process(folder: Path) -> None:
     assert two.machine.vars["late"] == "1"
     with pytest.raises(DsmError, match="version"):
         two.restored({})
+
+
+def test_a_relayed_second_leg_answers_for_the_first(folder: Path) -> None:
+    text = (
+        "import(mod_dlg); initial state A; transition i A - invite / dlg.connectCalleeRelayed(\"<sip:b@d.example>\", sip:b@d.example) -> A;"
+        "transition r A - B2B.otherReply / append($codes, #code) -> A;"
+    )
+    book = server(folder, {"t": text})
+    a = book.session(book.offer("app-t"))
+    b = next(s for s in book.sessions if s is not a)
+    assert book.answers(a.call) == []
+    book.progress(b.call)
+    assert book.answers(a.call) == [180]
+    book.confirm(b.call)
+    assert book.answers(a.call) == [180, 200]
+    app: Any = a.app
+    assert app.machine.vars["codes"] == "180200"
+    book.confirm(a.call)
+    book.bye(a)
+    assert b.ended
+
+
+def test_a_refused_second_leg_refuses_a_relayed_call(folder: Path) -> None:
+    text = "initial state A; transition i A - invite / { set($b2b_relayed_invite=true); B2B.connectCallee(sip:b@d.example, sip:b@d.example) } -> A;"
+    book = server(folder, {"t": text})
+    a = book.session(book.offer("app-t"))
+    b = next(s for s in book.sessions if s is not a)
+    book.fail(b.call, 603, "Decline")
+    assert book.answers(a.call) == [603]
+
+
+def test_as_up_to_sems_1_4_the_diagram_starts_with_the_answer(folder: Path) -> None:
+    text = 'initial state A enter { append($l, @user) }; state B; transition s A - sessionStart / append($l, ":s") -> B;'
+    book = server(folder, {"t": text}, "start_at_session=yes")
+    app: Any = book.up("app-t").app
+    assert app.machine.vars["l"] == "app-t:s"
+
+
+def test_the_store_says_which_diagram(folder: Path) -> None:
+    from di.monitoring import PLUGIN as MONITORING
+
+    (folder / "dsm" / "t.dsm").write_text("initial state A;")
+    conf = "diag_path=dsm/\nload_diags=t\ninbound_start_diag=$(mon_select)\n"
+    (folder / "dsm.conf").write_text(conf)
+    book = Playbook(conf_dir=folder, mapping="^sip:=>dsm\n")
+    book.load(MONITORING)
+    book.load(PLUGIN, conf)
+    assert book.answers(book.offer("bob")) == [500]
+    book.invoke("monitoring", "set", "rec", "caller", "c", "callee", "bob", "app", "t", "appParams", {"color": "red"})
+    app: Any = book.up("bob").app
+    assert (app.machine.vars["color"], app.machine.vars["mon_session_record"]) == ("red", "rec")
+
+
+def test_json_rpc_requests_and_other_posts(folder: Path) -> None:
+    text = (
+        "initial state A; transition j A - jsonRpcRequest(#method==m) / { set($a=#params.a[1]); set($n=#params.n) } -> A;"
+        "transition b A - B2Bevent / set($b=#x) -> A;"
+    )
+    book = server(folder, {"t": text})
+    session = book.up("app-t")
+    app: Any = session.app
+    session.post(EventPosted({"ev_type": "JsonRpcRequest", "method": "m"}, "jsonrpc", {"params": {"a": [1, True], "n": None}}))
+    session.post(EventPosted({"ev_type": "JsonRpcConnection"}, "jsonrpc"))
+    session.post(EventPosted({"x": "y"}, "b2b"))
+    book.run()
+    assert (app.machine.vars["a"], app.machine.vars["n"], app.machine.vars["b"]) == ("true", "null", "y")
+
+
+def test_media_root_is_a_jail(folder: Path) -> None:
+    (folder / "in").mkdir()
+    for name in ("in/a.wav", "out.wav"):
+        (folder / name).write_bytes(b"RIFF")
+    os.symlink(folder / "out.wav", folder / "in" / "link.wav")
+    text = "initial state A; transition e A - event / { playFile(#f); append($l, ok) } -> A; transition x A - exception; test(#type==file) / append($l, no) -> A;"
+    book = server(folder, {"t": text}, f"media_root={folder}/in")
+    session = book.up("app-t")
+    app: Any = session.app
+    for path in ("in/a.wav", "in/../in/a.wav", "in/../out.wav", f"{folder}/out.wav", "in/link.wav", "in/a.txt", "in", "", "a\0.wav"):
+        book.invoke("dsm", "postDSMEvent", session.id, [["f", str(folder / path) if path and not path.startswith("/") else path]])
+    assert app.machine.vars["l"] == "okoknononononono" + "no"
+
+
+def test_prompts_and_sets(folder: Path) -> None:
+    for name in ("a", "b"):
+        (folder / f"{name}.wav").write_bytes(b"RIFF")
+    (folder / "p.list").write_text(f"# prompts\nhello={folder}/a.wav\nbye={folder}/a.wav\ngone={folder}/none.wav\n")
+    (folder / "german").write_text(f"hello={folder}/b.wav\n")
+    text = (
+        "initial state A enter { playPrompt(hello); setPrompts(german); playPrompt(hello); set($prompts.default_fallback=yes); playPrompt(bye); playPrompt(gone) };"
+        "state B; transition x A - exception; test(#name==gone) -> B;"
+    )
+    conf = "load_prompts=p.list\nrequired_prompts=hello\nprompts_sets_path=.\nload_prompts_sets=german"
+    book = server(folder, {"t": text}, conf)
+    session = book.up("app-t")
+    assert played(book, session.leg) == ["a.wav", "b.wav", "a.wav"]
+    assert session.attributes["dsm_state"] == "B"
+
+
+def test_the_graph_has_live_counts(folder: Path) -> None:
+    book = server(folder, {"t": "initial state A; state B; transition e A - event -> B;"})
+    calls = [book.up("app-t") for _ in range(3)]
+    book.invoke("dsm", "postDSMEvent", calls[0].id, [])
+    assert [node["calls"] for node in book.invoke("dsm", "diagramGraph", "t")["nodes"]] == [2, 1]
+    for call in calls:
+        book.bye(call)
+    assert [node["calls"] for node in book.invoke("dsm", "diagramGraph", "t")["nodes"]] == [0, 0]
+    with pytest.raises(CallFailed):
+        book.invoke("dsm", "diagramGraph", "nope")
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from di.dsm.errors import DsmError, GrammarError
 from di.dsm.events import Event, Kind
 from di.dsm.modules import BUILT_IN, Modules, core_library
 from di.dsm.mysql_client import parse_url
+from di.dsm.reader import read_diagram
 from di.dsm.simulated import SimulatedSession
 from di.dsm.sql_template import substitute_sql
-from tests.support.dsm_scripts import Scene, load
+from tests.support.dsm_scripts import MemoryFiles, Scene, load
 
 
 async def run(body: str, session: SimulatedSession | None = None, **variables: str) -> tuple[dict[str, str], SimulatedSession]:
@@ -214,3 +215,23 @@ def test_a_module_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mod_bad.py").write_text("1/0\n")
     with pytest.raises(DsmError, match="ZeroDivisionError"):
         Modules().find("mod_bad", str(tmp_path))
+
+
+async def test_the_module_in_the_docs(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "dsm-modules.md").read_text()
+    code = page.split("```python\n")[1].split("```")[0]
+    (tmp_path / "mod_weather.py").write_text(code + "\nasync def ask_somebody(city: str) -> str:\n    return 'rain in ' + city\n")
+    modules = Modules()
+    text = (
+        "import(mod_weather); initial state A enter { set($c=Bergen); weather.get($c, $w); if weather.raining(Bergen) { set($wet=1) }"
+        " if weather.raining(Rome) { set($dry=no) } };"
+    )
+    reading = read_diagram(
+        "t", "t", text, loader=MemoryFiles(), core=core_library(), find_module=lambda name: modules.find(name, str(tmp_path))
+    )
+    assert reading.diagram is not None
+    machine = Machine({"t": reading.diagram}, SimulatedSession())
+    waiting = deliver(machine.start("t", Kind.START))
+    assert waiting is not None
+    await waiting
+    assert (machine.vars["w"], machine.vars["wet"], "dry" in machine.vars) == ("rain in Bergen", "1", False)
