@@ -136,7 +136,7 @@ def _split(line: str, file: str, number: int) -> tuple[str, str]:
 
 
 def _quoted(rest: str, key: str, file: str, number: int) -> str:
-    match = re.match(r'"((?:\\"|[^"])*)"', rest)
+    match = re.match(r'"((?:\\"|[^"\\]|\\(?!"))*)"', rest)
     if match is None:
         raise ConfigError(file, number, key, 'the closing `"` is missing')
     after = rest[match.end() :].lstrip(" \t")

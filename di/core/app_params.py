@@ -27,17 +27,16 @@ def lookup(headers: Iterable[tuple[str, str]], name: str, long_name: str = "") -
 
 def _entries(text: str) -> Iterable[tuple[str, str]]:
     """(key, value) pairs separated by `;`, quotes removed."""
-    at, size = 0, len(text)
-    while at < size:
-        equals, end = text.find("=", at), text.find(";", at)
-        if end != -1 and (equals == -1 or end < equals):
+    at, equals = 0, text.find("=")
+    while equals != -1:
+        end = text.find(";", at, equals)
+        if end != -1:  # a bare word
             at = end + 1
             continue
-        if equals == -1:
-            return
         key = text[at:equals].strip()
         value, at = _value(text, equals + 1)
         yield key, value
+        equals = text.find("=", at)
 
 
 def _value(text: str, at: int) -> tuple[str, int]:

@@ -7,19 +7,16 @@ from collections.abc import Sequence
 
 from di.errors import ConfigError
 
-AVAILABLE = ("PCMU/8000", "PCMA/8000")
-"""Codecs of the media process by rtpmap name and clock, in ascending payload number: the order of the offer."""
+AVAILABLE = ("PCMU/8000", "GSM/8000", "PCMA/8000", "G722/8000", "OPUS/48000")
+"""Codecs that media process and SIP stack both have, by rtpmap name and clock, in ascending payload number: the order of the offer."""
 
 _KNOWN_ELSEWHERE = (
-    "GSM",
     "G721",
     "G726",
-    "G722",
     "ILBC",
     "L16",
     "SPEEX",
     "ISAC",
-    "OPUS",
     "SILK",
     "G729",
     "CODEC2",

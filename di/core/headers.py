@@ -51,7 +51,7 @@ def is_sip_uri(text: str) -> bool:
 
 def uri_of(header: str) -> str:
     """The URI in a From, To, Contact or Route value: what stands in <…>, else the value up to its first parameter."""
-    match = re.search(r'(?:"(?:\\.|[^"\\])*"|[^"<])*<([^>]*)>', header)
+    match = re.match(r'(?:"(?:\\.|[^"\\])*"|[^"<])*<([^>]*)>', header)
     return match.group(1).strip() if match else header.split(";", 1)[0].strip()
 
 

@@ -47,6 +47,7 @@ def parsed(text: str, files: dict[str, str] | None = None) -> ConfigFile:
         ('k="a value" # comment', "a value"),
         (r'k="say \"yes\""', r"say \"yes\""),
         ('k=""', ""),
+        (r'k="a\b"', r"a\b"),
         ("k=a;b;c", "a;b;c"),
         ("k=$(mapping)", "$(mapping)"),
         ("k=^x=>y", "^x=>y"),
@@ -56,7 +57,9 @@ def test_value(line: str, value: str) -> None:
     assert keys(line) == {"k": value}
 
 
-@pytest.mark.parametrize("line", ["novalue", "= v", 'k="open', 'k="a" b', "k=a b", '"k"=v', "@", "@nowhere.conf"])
+@pytest.mark.parametrize(
+    "line", ["novalue", "= v", r'k="a\"', r'k="a\"b', 'k="open', 'k="a" b', "k=a b", '"k"=v', "@", "@nowhere.conf"]
+)
 def test_syntax_error_names_file_and_line(line: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parsed(f"# first\n{line}\n")

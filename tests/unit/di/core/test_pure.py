@@ -118,6 +118,31 @@ def test_any_parameters_can_be_read(text: str, name: str) -> None:
     assert all("=" not in key for key in app_params.session_map(headers))
 
 
+HOSTILE = [
+    ";" * 60000 + "=",
+    '"' * 60000,
+    "<" * 60000,
+    "a" * 60000,
+    "=" * 60000,
+    "'" * 60000,
+    "sip:" + ";" * 60000,
+    '\\"' * 30000,
+    "@" * 60000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_long_hostile_headers_are_read_in_linear_time(text: str) -> None:
+    """Quadratic reading would take minutes here and run into the test's time limit."""
+    app_params.lookup((("P-App-Param", text),), "key")
+    app_params.session_map((("P-App-Param", text),))
+    for _ in range(20):
+        parse_uri(text)
+        uri_of(text)
+        header_lines(text)
+        is_sip_uri(text)
+
+
 @pytest.mark.parametrize(
     ("uri", "user", "host", "port"),
     [
