@@ -17,7 +17,7 @@ SOURCE_STORED = 1
 SOURCE_ROOM = 2
 SOURCE_ECHO = 3
 
-MISSING = -32768
+MISSING = -32768  # a constant of the kernels, as those above
 """Sample value that marks "nothing arrived here" in a playout ring; decoders never produce it."""
 
 LEG = np.dtype(

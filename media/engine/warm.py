@@ -19,7 +19,7 @@ MEDIA = Path(__file__).resolve().parents[1]
 
 def drop_stale() -> None:
     """Remove compiled kernels when any source has changed: numba looks only at a kernel's own file, not at what it calls."""
-    sources = sorted(MEDIA.glob("*/*.py"))
+    sources = [s for s in sorted(MEDIA.glob("*/*.py")) if b"kernel" in s.read_bytes()]
     now = hashlib.sha256(b"".join(str(s).encode() + s.read_bytes() for s in sources)).hexdigest()
     stamp = MEDIA / "__pycache__" / "kernels.stamp"
     with suppress(OSError):

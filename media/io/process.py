@@ -104,14 +104,14 @@ class MediaProcess:
             self._ticks_skipped += skipped
             due_ns += skipped * TICK_NS
             log.warning("%d ticks skipped: the process had no CPU time for %d ms", skipped, late_ns // 1_000_000)
+        begun_ns = time.thread_time_ns()
         self._sockets.read(self._engine, now_ns)
-        read_ns = time.monotonic_ns()
+        read_ns = time.thread_time_ns()
         self._engine.tick(now_ns)
-        ticked_ns = time.monotonic_ns()
+        ticked_ns = time.thread_time_ns()
         self._sockets.write(self._engine)
-        self._phases_ns[0] += read_ns - now_ns
-        self._phases_ns[1] += ticked_ns - read_ns
-        self._phases_ns[2] += time.monotonic_ns() - ticked_ns
+        for phase, spent_ns in enumerate((read_ns - begun_ns, ticked_ns - read_ns, time.thread_time_ns() - ticked_ns)):
+            self._phases_ns[phase] += spent_ns
         self._ticks += 1
         self._sockets.exchange_reports(self._engine, now_ns, self._ticks % REPORT_TICKS, REPORT_TICKS)
         if self._ticks % SLOW_TICKS == 0:
