@@ -109,7 +109,7 @@ def test_addresses(tmp_path: Path) -> None:
         ("tls_port=5061\n", "sems.conf:1: tls_port: TLS needs tls_certificate and tls_key"),
         ("outbound_proxy=proxy\n", "sems.conf:1: outbound_proxy: 'proxy' is no SIP URI"),
         ("codec_order=PCMU,MP5\n", "sems.conf:1: codec_order: 'MP5' is no codec"),
-        ("exclude_payloads=PCMU;PCMA\n", "exclude_payloads: no codec is left"),
+        ("exclude_payloads=PCMU;PCMA;GSM;G722;OPUS\n", "exclude_payloads: no codec is left"),
         ("100rel=maybe\n", "sems.conf:1: 100rel: 'maybe' is none of: disabled, off, supported, require"),
         ("stderr=1\n", "sems.conf:1: stderr: '1' cannot be used: right is yes or no"),
     ],
