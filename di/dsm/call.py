@@ -25,7 +25,7 @@ from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Steps, Transition
 from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort
-from di.sip_records import CallProgressed, ReplyReceived, RequestReceived
+from di.sip_records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
 from di.value import Value
 
 if TYPE_CHECKING:
@@ -276,16 +276,37 @@ class DsmCall(Application):
         return cast(Outcome, deliver(steps()))
 
     def on_ringing(self, progress: CallProgressed) -> Outcome:
-        if progress.code != 180:
+        def steps() -> Steps:
+            yield from self._reply_event(progress.code, progress.reason, progress.headers)
+            if progress.code == 180:
+                has_body = "true" if progress.has_body else "false"
+                yield from self.machine.run(Event(Kind.RINGING, {"code": "180", "reason": progress.reason, "has_body": has_body}))
+            return False
+
+        return cast(Outcome, deliver(steps()))
+
+    def on_connected(self, confirmed: CallConfirmed) -> Outcome:
+        if self.session.info.direction == "in":
             return None
-        has_body = "true" if progress.has_body else "false"
-        return self._event(Kind.RINGING, {"code": "180", "reason": progress.reason, "has_body": has_body})
+        return cast(Outcome, deliver(self._reply_event(confirmed.code, confirmed.reason, confirmed.headers)))
+
+    def _reply_event(self, code: int, reason: str, headers: tuple[tuple[str, str], ...]) -> Steps:
+        """`sipReply`, where the script asked for it; the answer says whether it took care of the reply."""
+        if self.machine.vars.get("enable_reply_events") != "true":
+            return False
+        word = dialog_word(self.session.state)
+        params = {"code": str(code), "reason": reason, "hdrs": block(headers), "cseq": "", "dlg_status": word, "old_dlg_status": word}
+        event = Event(Kind.SIP_REPLY, params)
+        yield from self.machine.run(event)
+        return event.processed
 
     # ---------------------------------------------------------------------------------------------------------------- end
     def on_failure(self, code: int, reason: str) -> Outcome:
         def steps() -> Steps:
             if code in DISAPPEARED:
                 yield from self.machine.run(Event(Kind.REMOTE_DISAPPEARED, self._gone(code, reason)))
+            if (yield from self._reply_event(code, reason, ())):
+                return False
             return (yield from self.machine.run(Event(Kind.FAILED, {"code": str(code), "reason": reason})))
 
         return cast(Outcome, deliver(steps()))
@@ -294,10 +315,21 @@ class DsmCall(Application):
         return {"code": str(code), "reason": reason, "hdrs": "", "cseq": "", "dlg_status": dialog_word(self.session.state)}
 
     def on_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
-        return self._event(Kind.HANGUP, {"headers": block(headers)}, lambda event: self.second_leg.terminate())
+        return cast(Outcome, deliver(self._hang_up("BYE", headers)))
 
     def on_cancel(self) -> Outcome:
-        return self._event(Kind.HANGUP, {"headers": ""}, lambda event: self.second_leg.terminate())
+        return cast(Outcome, deliver(self._hang_up("CANCEL", ())))
+
+    def _hang_up(self, method: str, headers: tuple[tuple[str, str], ...]) -> Steps:
+        """`sipRequest`, where the script asked for it, then `hangup` unless that was told `#processed`; the reply has been sent already."""
+        if self.machine.vars.get("enable_request_events") == "true":
+            event = Event(Kind.SIP_REQUEST, self._request_params(method, headers))
+            yield from self.machine.run(event)
+            if event.processed:
+                return False
+        taken = yield from self.machine.run(Event(Kind.HANGUP, {"headers": block(headers)}))
+        self.second_leg.terminate()
+        return taken
 
     def on_remote_disappeared(self) -> Outcome:
         def steps() -> Steps:
@@ -391,8 +423,7 @@ class DsmCall(Application):
                 yield from self.machine.run(event)
                 if self.session.state is DialogState.CONNECTED:
                     self._stop_unless_processed(event)
-            if self.machine.vars.get("enable_reply_events") == "true":
-                yield from self.machine.run(Event(Kind.SIP_REPLY, {**params, "old_dlg_status": word}))
+            yield from self._reply_event(reply.code, reply.reason, reply.headers)
             self.call_dialog.reply_record = None
             return False
 

@@ -329,12 +329,32 @@ def test_json_rpc_requests_and_other_posts(folder: Path) -> None:
     assert (app.machine.vars["a"], app.machine.vars["n"], app.machine.vars["b"]) == ("true", "null", "y")
 
 
+def test_requests_and_replies_where_the_script_asks_for_them(folder: Path) -> None:
+    text = (
+        "initial state A enter { set($enable_request_events=true); set($enable_reply_events=true) };"
+        "transition b A - sipRequest(#method==BYE) / { append($l, #method); set(#processed=true) } -> A;"
+        "transition q A - sipRequest / { append($l, #method); append($l, ' ') } -> A; transition r A - sipReply / append($l, #code) -> A;"
+        "transition h A - hangup / append($l, never) -> A;"
+    )
+    book = server(folder, {"t": text})
+    session = book.up("app-t")
+    app: Any = session.app
+    book.sessions.on_sip_event(sip.RequestReceived(session.call, 5, "OPTIONS", (), "", b"", True))
+    book.run()
+    assert [reply.code for reply in book.sip.of(sip.SendReply, session.call)] == [501]
+    book.sessions.on_sip_event(sip.ReplyReceived(session.call, 6, 202, "Accepted"))
+    book.run()
+    book.bye(session)
+    assert app.machine.vars["l"] == "INVITE OPTIONS 202BYE"
+
+
 def test_media_root_is_a_jail(folder: Path) -> None:
     (folder / "in").mkdir()
     for name in ("in/a.wav", "out.wav"):
         (folder / name).write_bytes(b"RIFF")
     os.symlink(folder / "out.wav", folder / "in" / "link.wav")
-    text = "initial state A; transition e A - event / { playFile(#f); append($l, ok) } -> A; transition x A - exception; test(#type==file) / append($l, no) -> A;"
+    text = "initial state A; transition e A - event / { playFile(#f); append($l, ok) } -> A;"
+    text += "transition x A - exception; test(#type==file) / append($l, no) -> A;"
     book = server(folder, {"t": text}, f"media_root={folder}/in")
     session = book.up("app-t")
     app: Any = session.app
@@ -349,7 +369,8 @@ def test_prompts_and_sets(folder: Path) -> None:
     (folder / "p.list").write_text(f"# prompts\nhello={folder}/a.wav\nbye={folder}/a.wav\ngone={folder}/none.wav\n")
     (folder / "german").write_text(f"hello={folder}/b.wav\n")
     text = (
-        "initial state A enter { playPrompt(hello); setPrompts(german); playPrompt(hello); set($prompts.default_fallback=yes); playPrompt(bye); playPrompt(gone) };"
+        "initial state A enter { playPrompt(hello); setPrompts(german); playPrompt(hello); set($prompts.default_fallback=yes);"
+        "playPrompt(bye); playPrompt(gone) };"
         "state B; transition x A - exception; test(#name==gone) -> B;"
     )
     conf = "load_prompts=p.list\nrequired_prompts=hello\nprompts_sets_path=.\nload_prompts_sets=german"
