@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""MariaDB and Redis for a test: own folder, free loopback port, stopped by PID. Missing programs skip, or fail under CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+from tests.support.sipp import free_port
+
+START_S = 60
+USER, PASSWORD, DATABASE = "caller", "p@ss/word:1", "calls"
+_INIT = (
+    f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4;\n"
+    f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
+    f"GRANT ALL ON {DATABASE}.* TO '{USER}'@'%';\nFLUSH PRIVILEGES;\n"
+)
+
+
+def program(name: str, package: str) -> str:
+    """Where a program is; without it skips, or fails under CI."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if found is None:
+        text = f"{name} is missing (Debian package {package})"
+        if os.environ.get("CI"):
+            pytest.fail(text)
+        pytest.skip(text)
+    return found
+
+
+class Daemon:
+    """A server in a folder of its own. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="cordboard-db-")
+        self.folder = Path(self._folder.name)
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """What to run."""
+        raise NotImplementedError
+
+    def ready(self) -> bool:
+        """Whether it answers; a TCP connection is enough."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 1) as peer:
+                return self.greeted(peer)
+        except OSError:
+            return False
+
+    def greeted(self, peer: socket.socket) -> bool:
+        """Whether a new connection is served."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        with (self.folder / "out.log").open("ab") as out:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self._wait(self.ready)
+
+    def _wait(self, condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + START_S
+        while not condition():
+            assert self.process is not None
+            text = (self.folder / "out.log").read_text(errors="replace")[-2000:]
+            assert self.process.poll() is None, f"it ended:\n{text}"
+            assert time.monotonic() < end, f"it does not answer:\n{text}"
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, sign: signal.Signals) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(sign)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(5)
+
+    def __enter__(self) -> Daemon:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()
+        self._folder.cleanup()
+
+
+class MariaDb(Daemon):
+    """A MariaDB with one database and one user, whose password has every character that is hard in a URL."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._program = program("mariadbd", "mariadb-server")
+        self._owner = ["--user=root"] if os.geteuid() == 0 else []
+        data = self.folder / "data"
+        (self.folder / "init.sql").write_text(_INIT)
+        subprocess.run(
+            [
+                program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={data}", *self._owner,
+                "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M",
+            ],
+            check=True, capture_output=True, timeout=START_S,
+        )  # fmt: skip
+
+    def command(self) -> list[str]:
+        return [
+            self._program, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 'sock'}", f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--pid-file={self.folder / 'pid'}", f"--init-file={self.folder / 'init.sql'}", *self._owner,
+            "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M", "--skip-name-resolve", "--max-connections=60",
+        ]  # fmt: skip
+
+    def greeted(self, peer: socket.socket) -> bool:
+        return b"MariaDB" in peer.recv(200)
+
+    def url(self, port: int = 0) -> str:
+        """What `mysql.connect` takes; `port` is a proxy's."""
+        return f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port or self.port}/{DATABASE}"
+
+
+class Redis(Daemon):
+    """A Redis without files."""
+
+    def command(self) -> list[str]:
+        return [
+            program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            "--unixsocket", str(self.folder / "sock"), "--dir", str(self.folder),
+        ]  # fmt: skip
+
+    def greeted(self, peer: socket.socket) -> bool:
+        peer.sendall(b"PING\r\n")
+        return peer.recv(100).startswith(b"+PONG")
+
+    def url(self, port: int = 0) -> str:
+        """What `redis.connect` takes."""
+        return f"redis://tcp:127.0.0.1;port={port or self.port};connect_timeout=5000"
