@@ -18,7 +18,7 @@ from tests.support.server import Server, wait_until
 
 pytestmark = pytest.mark.peers
 
-PHONES = tuple(codec for codec in (PCMA, PCMU, GSM, G722, OPUS) if codec.rtpmap in AVAILABLE)
+PHONES = (PCMA, PCMU, GSM, G722, OPUS)
 LOW_HZ, HIGH_HZ = 1000.0, 5000.0
 OTHERS_HZ = [600.0, 1400.0, 2600.0]
 ROOM_HZ = [700.0, 900.0, 1100.0, 1300.0, 1500.0]
@@ -51,7 +51,7 @@ def talk(server: Server, folder: Path, users: list[tuple[PhoneCodec, str, NDArra
 
 
 def test_each_codec_hears_itself(server: Server, tmp_path: Path) -> None:
-    assert {PCMA, PCMU} <= set(PHONES)
+    assert {codec.rtpmap for codec in PHONES} <= set(AVAILABLE)
     users = [(codec, "echo", says(codec, LOW_HZ, HIGH_HZ)) for codec in PHONES]
     for codec, heard in zip(PHONES, talk(server, tmp_path, users, 5), strict=True):
         assert len(heard) > codec.rate_hz, f"{codec.name} heard too little"
