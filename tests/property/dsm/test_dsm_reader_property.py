@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +20,8 @@ from di.dsm.tokens import tokenise
 from di.dsm.values import substitute
 from tests.support.dsm_scripts import read
 
+EXAMPLES = 100_000 if os.environ.get("CORDBOARD_LONG") else 300
+
 _WORDS = (
     "initial state A B enter exit { } [ ] ; transition \"x\" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) "
     "if else for for($i in a) ( ) range(2) function f() f(); repost break stop() "
@@ -25,7 +29,7 @@ _WORDS = (
 ).split(" ")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
@@ -38,9 +42,9 @@ def test_any_bytes(data: bytes) -> None:
     assert not reading.errors
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.sampled_from(_WORDS), max_size=60).map(" ".join))
-def test_any_words(text: str) -> None:
+def test_any_words_hostile(text: str) -> None:
     reading = read(text, collect=True)
     lines = text.split("\n")
     for error in reading.errors:
