@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A graph as DOT, as Mermaid, and as SVG in layers (placed by grandalf)."""
+"""A graph as DOT, as Mermaid, and as SVG in layers."""
 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
-from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from di.dsm.graph import Edge, Graph, Node
@@ -13,6 +13,10 @@ from di.dsm.graph import Edge, Graph, Node
 _CHAR_PX = 7.2
 _HEIGHT_PX = 34.0
 _MARGIN_PX = 40.0
+_GAP_PX = 110.0
+_ROW_PX = 120.0
+_SWEEPS = 6
+"""So often the order within the layers is improved."""
 
 
 def to_dot(graph: Graph) -> str:
@@ -51,9 +55,9 @@ def _mermaid(text: str) -> str:
 def to_svg(graph: Graph, counts: Mapping[str, int] | None = None) -> str:
     """A picture; `counts`: how many calls are in each state."""
     places = _layout(graph)
-    left = min((x - _width(n) / 2 for n, (x, _) in zip(graph.nodes, places.values(), strict=True)), default=0) - _MARGIN_PX
+    left = min((places[n.name][0] - _width(n) / 2 for n in graph.nodes), default=0) - _MARGIN_PX
     top = min((y for _, y in places.values()), default=0) - _HEIGHT_PX - _MARGIN_PX
-    right = max((x + _width(n) / 2 for n, (x, _) in zip(graph.nodes, places.values(), strict=True)), default=0) + 3 * _MARGIN_PX
+    right = max((places[n.name][0] + _width(n) / 2 for n in graph.nodes), default=0) + 3 * _MARGIN_PX
     bottom = max((y for _, y in places.values()), default=0) + _HEIGHT_PX + _MARGIN_PX
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}" '
@@ -86,42 +90,54 @@ def _width(node: Node) -> float:
 MAX_NAME_CHARS = 40
 
 
-class _Box:
-    """What grandalf wants to know of a vertex; it fills in `xy`."""
-
-    def __init__(self, width: float) -> None:
-        self.w, self.h = width, _HEIGHT_PX
-        self.xy = (0.0, 0.0)
+def _layers(graph: Graph) -> list[list[Node]]:
+    """Nodes by their distance from the initial state; what it does not reach begins layers of its own behind."""
+    following: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
+    for edge in graph.edges:
+        following[edge.source].append(edge.target)
+    depth: dict[str, int] = {}
+    for root in sorted(graph.nodes, key=lambda node: not node.initial):
+        if root.name in depth:
+            continue
+        waiting = deque([root.name])
+        depth[root.name] = max(depth.values(), default=-1) + 1
+        while waiting:
+            name = waiting.popleft()
+            for target in following[name]:
+                if target not in depth:
+                    depth[target] = depth[name] + 1
+                    waiting.append(target)
+    layers: list[list[Node]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for node in graph.nodes:
+        layers[depth[node.name]].append(node)
+    return [layer for layer in layers if layer]
 
 
 def _layout(graph: Graph) -> dict[str, tuple[float, float]]:
-    """Centre of every node: each connected part in layers, parts beside each other."""
-    from grandalf.graphs import Edge as Line
-    from grandalf.graphs import Graph as Lines
-    from grandalf.graphs import Vertex
-    from grandalf.layouts import SugiyamaLayout
+    """Centre of every node: layer by layer, within a layer ordered so that few arrows cross."""
+    layers = _layers(graph)
+    neighbours: dict[str, list[str]] = {node.name: [] for node in graph.nodes}
+    for edge in graph.edges:
+        neighbours[edge.source].append(edge.target)
+        neighbours[edge.target].append(edge.source)
+    x: dict[str, float] = {}
+    for layer in layers:
+        _spread(layer, x)
+    for _ in range(_SWEEPS):
+        for layer in layers:
+            mean = {node.name: sum(x[other] for other in neighbours[node.name]) / max(len(neighbours[node.name]), 1) for node in layer}
+            layer.sort(key=lambda node: mean[node.name])
+            _spread(layer, x)
+    return {node.name: (x[node.name], row * _ROW_PX) for row, layer in enumerate(layers) for node in layer}
 
-    vertices: dict[str, Any] = {}
-    for node in graph.nodes:
-        vertices[node.name] = Vertex(node.name)
-        vertices[node.name].view = _Box(_width(node))
-    pairs = dict.fromkeys((edge.source, edge.target) for edge in graph.edges if edge.source != edge.target)
-    whole = Lines(list(vertices.values()), [Line(vertices[a], vertices[b]) for a, b in pairs])
-    initial = {node.name for node in graph.nodes if node.initial}
-    places: dict[str, tuple[float, float]] = {}
-    offset = 0.0
-    for part in whole.C:
-        layout = SugiyamaLayout(part)
-        layout.xspace, layout.yspace = 90, 60
-        roots = [vertex for vertex in part.sV if vertex.data in initial] or [next(iter(part.sV))]
-        layout.init_all(roots=roots)
-        layout.draw()
-        found = [(vertex.data, *vertex.view.xy, vertex.view.w) for vertex in part.sV]
-        left = min(x - w / 2 for _, x, _, w in found)
-        for name, x, y, _ in found:
-            places[name] = (x - left + offset, y)
-        offset += max(x + w / 2 for _, x, _, w in found) - left + 2 * _MARGIN_PX
-    return {node.name: places[node.name] for node in graph.nodes}
+
+def _spread(layer: list[Node], x: dict[str, float]) -> None:
+    """Place a layer's nodes side by side around 0."""
+    at = -sum(_width(node) + _GAP_PX for node in layer) / 2
+    for node in layer:
+        width = _width(node) + _GAP_PX
+        x[node.name] = at + width / 2
+        at += width
 
 
 def _draw_node(node: Node, x: float, y: float, count: int | None) -> str:
