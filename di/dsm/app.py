@@ -147,7 +147,8 @@ class DsmServer:
         library = self.modules.find(name, folder)
         prepare: Any = library.hooks.get("preload")
         if prepare is not None:
-            prepare(self.hub.settings(name), self.hub.shared)
+            # mod_regex reads mod_regex.conf, mod_aws reads aws.conf (spec dsm.md §5.7, §5.11)
+            prepare(self.hub.settings(name) or self.hub.settings(name.removeprefix("mod_")), self.hub.shared)
 
     def load_bundle_file(self, path: str, name: str, kind: Kind) -> None:
         """Read a bundle and bind its applications to it; calls that run keep the old one. Raises DsmError or ConfigError."""

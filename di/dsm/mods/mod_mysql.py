@@ -207,9 +207,9 @@ async def _first_value(run: Run, sql: str) -> bytes | None:
     return None
 
 
-def _keep(data: bytes, suffix: str) -> str:
+def _keep(data: bytes, suffix: str, folder: str | None) -> str:
     """Write a temporary file, its name. Raises OSError."""
-    handle, path = tempfile.mkstemp(suffix=suffix if suffix[1:].isalnum() else ".wav", prefix="cordboard_db_")
+    handle, path = tempfile.mkstemp(suffix=suffix if suffix[1:].isalnum() else ".wav", prefix="cordboard_db_", dir=folder)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
     return path
@@ -219,8 +219,9 @@ async def _play(run: Run, sql: str, name: str, front: bool, loop: bool) -> None:
     data = await _first_value(run, sql)
     if data is None:
         return
+    root = run.session.hub.settings("dsm").get("media_root", "")  # where scripts may play from, when it is restricted
     try:
-        path = await asyncio.to_thread(_keep, data, Path(name).suffix)
+        path = await asyncio.to_thread(_keep, data, Path(name).suffix, root if Path(root).is_absolute() else None)
         files = run.avars.setdefault("db.files", [])
         if isinstance(files, list):
             files.append(path)

@@ -119,8 +119,15 @@ def xpath_result_count(run: Run, target: Var, name: Res) -> None:
     run.vars[target] = str(len(nodes.items)) if nodes is not None else "0"
 
 
+def _is_element(node: Any) -> bool:
+    """Comments, processing instructions and entity references are `_Element`s to the library, but have no children."""
+    return isinstance(node, etree._Element) and isinstance(node.tag, str)
+
+
 def _text(node: Any) -> str:
-    return "".join(node.itertext()) if isinstance(node, etree._Element) else str(node)
+    if _is_element(node):
+        return "".join(node.itertext())
+    return str((node.text if isinstance(node, etree._Element) else node) or "")
 
 
 @action("xml.getXPathResult", separator="=")
@@ -141,7 +148,7 @@ def print_xpath_result(run: Run, target: Var, name: Res) -> None:
     """Add a readable dump to a variable."""
     nodes = _nodes(run, name)
     if nodes is not None:
-        lines = [f"{getattr(node, 'tag', type(node).__name__)}: {_text(node)}" for node in nodes.items]
+        lines = [f"{node.tag if _is_element(node) else type(node).__name__.strip('_')}: {_text(node)}" for node in nodes.items]
         run.vars[target] = run.vars.get(target, "") + "\n".join(lines)
 
 
@@ -158,7 +165,7 @@ def update_xpath_result(run: Run, name: Res, content: Res) -> None:
         return
     for at in [index] if index is not None else range(len(nodes.items)):
         node = nodes.items[at]
-        if isinstance(node, etree._Element):
+        if _is_element(node):
             try:
                 node[:] = []
                 node.text = content
