@@ -42,6 +42,7 @@ def _generate_pointer(typing_context: Any, address: Any) -> Any:
     return types.voidptr(address), generate
 
 
+_null: Any = cgutils.get_null_value
 _pointer: Any = intrinsic(_generate_pointer)
 _carray: Any = numba.carray  # type: ignore[attr-defined]
 _uint8: Any = types.uint8
@@ -58,3 +59,20 @@ def bytes_at(address: Any, count: Any) -> Any:
 def samples_at(address: Any, count: Any) -> Any:
     """View ``count`` 16-bit samples of memory as int16, like ``bytes_at``."""
     return _carray(_pointer(address), count, _int16)
+
+
+def _generate_borrowed(typing_context: Any, array: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        view = context.make_array(signature.return_type)(context, builder, arguments[0])
+        view.meminfo = _null(view.meminfo.type)
+        view.parent = _null(view.parent.type)
+        return view._getvalue()
+
+    return array(array), generate
+
+
+borrowed: Any = intrinsic(_generate_borrowed)
+"""View an array without owning it: for kernels' arguments, which their callers keep alive.
+
+Every view that a loop takes of an owned array counts a reference, atomically, and that costs more than reading a packet's header.
+"""

@@ -39,7 +39,7 @@ SEQUENCE_STEP = 5
 SIGNALLED_ONLY = 1
 """Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""
 
-PLAYOUT_DELAY_MS = {"adaptive": 200, "adaptive_jb": 1000, "simple": 400}
+PLAYOUT_DELAY_MS = {"adaptive": 180, "adaptive_jb": 1000, "simple": 400}
 """Hard bound of each kind of playout buffer (spec core.md §9.3). The ring is twice as long."""
 
 FIXED_DELAY_MS = 60

@@ -19,7 +19,7 @@ from media.engine.playlist import ENDLESS, Entry
 from media.engine.rooms import Rooms
 from media.engine.sources import FileWanted, StoredAudio, tone_audio
 
-RING_OVER_DELAY_MS = 312
+RING_OVER_DELAY_MS = 76
 """How much longer than the longest delay a leg's playout ring is: room for the longest packet and for one that comes early."""
 
 KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge", "record")

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import LAW_A, LAW_MU, NATIVE
-from media.dsp.kernel import inline_kernel, kernel, samples_at
+from media.dsp.kernel import borrowed, inline_kernel, kernel, samples_at
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
 from media.rtp.rtcp import read_compound
 
@@ -493,6 +493,14 @@ def receive_batch(
     from `note_count[0]` on. Any bytes are taken without
     error.
     """
+    legs, table, notes, note_count, counters = (
+        borrowed(legs),
+        borrowed(table),
+        borrowed(notes),
+        borrowed(note_count),
+        borrowed(counters),
+    )
+    datagrams, names, coded = borrowed(datagrams), borrowed(names), borrowed(coded)
     for index in range(count):
         packet = datagrams[index]
         length = np.int64(lengths[index])

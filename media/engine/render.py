@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from media.codecs.codec import LINEAR_16, NATIVE
-from media.dsp.kernel import bytes_at, inline_kernel, kernel, samples_at
+from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel, samples_at
 from media.dsp.resample import UP_HISTORY, resample_frame
 from media.engine.leg_table import (
     HEADER_BYTES,
@@ -172,6 +172,7 @@ def measure(leg: Any, frame: Any) -> None:
 def play_out(legs: Any, frames: Any) -> None:
     """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard`
     set."""
+    legs, frames = borrowed(legs), borrowed(frames)
     for row in range(legs.shape[0]):
         leg = legs[row]
         if not leg.listened:
@@ -321,6 +322,21 @@ def mix_rooms(
     most samples), `work`: float32 (HISTORY + most samples,): scratch · `packets`: uint8 (n, most), payloads written for members
     that are due and whose source is the room.
     """
+    legs, frames, packets, members, starts = (
+        borrowed(legs),
+        borrowed(frames),
+        borrowed(packets),
+        borrowed(members),
+        borrowed(starts),
+    )
+    announced, announcements, history, total, own = (
+        borrowed(announced),
+        borrowed(announcements),
+        borrowed(history),
+        borrowed(total),
+        borrowed(own),
+    )
+    wide, work, encode, sinc = borrowed(wide), borrowed(work), borrowed(encode), borrowed(sinc)
     for room in range(starts.shape[0] - 1):
         rows = members[starts[room] : starts[room + 1]]
         most, least = np.int64(0), np.int64(1 << 30)
@@ -375,6 +391,14 @@ def fill_others(legs: Any, frames: Any, packets: Any, encode: Any, ended: Any, e
 
     `ended`: int32 (n,), rows whose current item has just given its last frame, from `ended_count[0]` on.
     """
+    legs, frames, packets, encode, ended, ended_count = (
+        borrowed(legs),
+        borrowed(frames),
+        borrowed(packets),
+        borrowed(encode),
+        borrowed(ended),
+        borrowed(ended_count),
+    )
     for row in range(legs.shape[0]):
         leg = legs[row]
         if not leg.running:
@@ -409,6 +433,7 @@ def choose_due(legs: Any) -> None:
 @kernel
 def finish(legs: Any, packets: Any) -> None:
     """Write the RTP header of every due leg (RFC 3550 §5.1) and count the packet as sent."""
+    legs, packets = borrowed(legs), borrowed(packets)
     for row in range(legs.shape[0]):
         leg = legs[row]
         if not leg.due:

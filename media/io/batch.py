@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import types
 
-from media.dsp.kernel import kernel
+from media.dsp.kernel import borrowed, kernel
 from media.engine.addresses import NAME_BYTES
 from media.engine.leg_table import LEG
 from media.engine.receive import receive_batch, receive_reports
@@ -168,6 +168,14 @@ def flush(files: Any, sockets: Any, legs: Any, packets: Any, messages: Any, iove
 
     `messages`: MESSAGE (n,), `iovecs`: IOVEC (n,), n rows of `legs` · `bounds`: int64 (≥ sockets + 2,); all three are scratch.
     """
+    files, legs, packets, messages, iovecs, bounds = (
+        borrowed(files),
+        borrowed(legs),
+        borrowed(packets),
+        borrowed(messages),
+        borrowed(iovecs),
+        borrowed(bounds),
+    )
     bounds[:] = 0
     for row in range(legs.shape[0]):
         if legs[row].due:

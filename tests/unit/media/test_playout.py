@@ -92,7 +92,7 @@ def test_jitter_is_absorbed_within_the_bound() -> None:
         schedule.setdefault(step + chance.choice((0, 0, 0, 1, 2, 3)), []).append(step)
     heard = play(rig, schedule, 900)
     assert tones.level(heard[-40000:], 500) > 7000
-    assert row(rig)["max_delay_samples"] == 1600
+    assert row(rig)["max_delay_samples"] == 1440
 
 
 def test_burst_after_a_stall_never_exceeds_the_bound() -> None:
@@ -101,7 +101,7 @@ def test_burst_after_a_stall_never_exceeds_the_bound() -> None:
     schedule |= {t: [] for t in range(50, 75)} | {75: list(range(50, 76))}
     play(rig, schedule, 200)
     newest = (2**32 - 5000 + 160 * 200) & 0xFFFFFFFF
-    assert 0 <= (newest - int(row(rig)["play_ts"])) & 0xFFFFFFFF <= 1600 + 320
+    assert 0 <= (newest - int(row(rig)["play_ts"])) & 0xFFFFFFFF <= 1440 + 320
 
 
 @pytest.mark.parametrize("ppm", [100, -100, 500, -500])
