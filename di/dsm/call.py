@@ -185,14 +185,16 @@ class DsmCall(Application):
         return cast(Outcome, deliver(steps()))
 
     def _hooks(self, name: str, *args: object) -> Steps:
-        """Call a hook of every module that the collection imports."""
+        """Call a hook of every module that the collection imports. False when one of them says False: it vetoes the automatic 200."""
         run = Run(self.machine, Event(Kind.INVITE))
+        agreed = True
         for library in self.server.libraries(self.bundle):
             function = library.hooks.get(name)
-            waiting: Any = function(run, *args) if function is not None else None
-            if waiting is not None and not isinstance(waiting, bool):
-                yield waiting
-        return False
+            answer: Any = function(run, *args) if function is not None else None
+            if answer is not None and not isinstance(answer, bool):
+                answer = yield answer
+            agreed = agreed and answer is not False
+        return agreed
 
     # -------------------------------------------------------------------------------------------------------------- begin
     def on_invite(self, session: Session) -> Outcome:
@@ -208,9 +210,9 @@ class DsmCall(Application):
             yield from self.machine.run(event)
             if event.processed:
                 return False
-        yield from self._hooks("on_invite", self.call_dialog.header_block())
+        agreed = yield from self._hooks("on_invite", self.call_dialog.header_block())
         yield from self.machine.run(Event(Kind.INVITE))
-        if self._answer_by_itself():
+        if agreed and self._answer_by_itself():
             self.session.accept()
             started = None if self.server.starts_at_session(self.bundle) else self.nested_start(early=False)
             if started is not None:

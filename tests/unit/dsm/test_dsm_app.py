@@ -348,6 +348,24 @@ def test_requests_and_replies_where_the_script_asks_for_them(folder: Path) -> No
     assert app.machine.vars["l"] == "INVITE OPTIONS 202BYE"
 
 
+async def test_a_module_of_ones_own_sees_every_call_and_may_keep_it_from_being_answered(folder: Path) -> None:
+    (folder / "mods").mkdir()
+    (folder / "mods" / "mod_gate.py").write_text(
+        "from di.dsm.api import Run, hook\n\n@hook('on_invite')\ndef ask(run: Run, headers: str) -> bool:\n"
+        "    run.vars['seen'] = headers\n    return 'X-Open' in headers\n\n"
+        "@hook('on_destroy')\nasync def over(run: Run) -> None:\n    run.vars['over'] = run.session.id\n"
+    )
+    book = server(folder, {"t": "import(mod_gate); initial state A;"}, "mod_path=mods/")
+    assert book.answers(book.offer("app-t")) == []
+    session = book.up("app-t", (("X-Open", "yes"),))
+    app: Any = session.app
+    assert book.answers(session.call) == [200] and app.machine.vars["seen"] == "X-Open: yes\r\n"
+    book.bye(session)
+    assert len(book.waiting) == 1 and not session.ended, "the end of the call waits for the module"
+    await book.waiting.pop()
+    assert session.ended and app.machine.vars["over"] == session.id
+
+
 def test_media_root_is_a_jail(folder: Path) -> None:
     (folder / "in").mkdir()
     for name in ("in/a.wav", "out.wav"):
