@@ -305,7 +305,7 @@ def _digit(session: Session, event: DigitPressed) -> Outcome:
 
 
 def _press(session: Session, event: int, duration_ms: int, source: str) -> Outcome:
-    if not session.digits.accept(event, source, session.host.clock.now_ns()):
+    if not session.digits.accept(event, source, session.host.clock.now_ns(), duration_ms):
         return None
     session.host.digit_pressed(session, event, duration_ms, source)
     return session.app.on_digit(event, duration_ms)

@@ -4,30 +4,50 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from dataclasses import dataclass
 
 WINDOW_NS = 200_000_000
 """How long after a key another source may repeat it (spec core.md §9.4)."""
 
+END_KNOWN_NS = {"rtp": 240_000_000, "inband": 60_000_000}
+"""Sources that report a press once it is over, and how long after its end that may be: an end that was lost shows by silence."""
+
 _NAMES = {**{str(n): n for n in range(10)}, "*": 10, "#": 11, "A": 12, "B": 13, "C": 14, "D": 15}
 
 
+REMEMBERED = 8
+"""Presses that a late report may still belong to: the end of one may show only when the next has been reported by INFO."""
+
+
+@dataclass(slots=True)
+class _Press:
+    event: int
+    sources: set[str]
+    last_ns: int
+
+
 class DigitMerger:
-    """Passes a press on when its first source reports it; the same key from the other sources within the window is the same press."""
+    """Passes a press on when its first source reports it; the same key from the other sources soon after is the same press."""
 
     def __init__(self) -> None:
-        self._event = -1
-        self._sources: set[str] = set()
-        self._last_ns = 0
+        self._presses: deque[_Press] = deque(maxlen=REMEMBERED)
 
-    def accept(self, event: int, source: str, now_ns: int) -> bool:
-        """Whether this report is a press of its own. `source`: rtp, info or inband."""
-        repeated = event == self._event and now_ns - self._last_ns <= WINDOW_NS and source not in self._sources
-        if repeated:
-            self._sources.add(source)
-        else:
-            self._event, self._sources = event, {source}
-        self._last_ns = now_ns
-        return not repeated
+    def accept(self, event: int, source: str, now_ns: int, duration_ms: int = 0) -> bool:
+        """Whether this report is a press of its own. `source`: rtp, info or inband.
+
+        INFO may come when a press begins, so what reports at the end reaches back by the length of the press.
+        """
+        window_ns = WINDOW_NS
+        if source in END_KNOWN_NS:
+            window_ns += END_KNOWN_NS[source] + duration_ms * 1_000_000
+        for press in self._presses:
+            if press.event == event and source not in press.sources and now_ns - press.last_ns <= window_ns:
+                press.sources.add(source)
+                press.last_ns = now_ns
+                return False
+        self._presses.append(_Press(event, {source}, now_ns))
+        return True
 
 
 def parse_dtmf_relay(body: bytes) -> tuple[int, int] | None:

@@ -201,8 +201,19 @@ def test_a_press_counts_once_whichever_way_it_comes() -> None:
     assert not merger.accept(5, "info", 50_000_000)
     assert not merger.accept(5, "inband", 100_000_000)
     assert merger.accept(5, "rtp", 150_000_000)  # the same way again: pressed again
-    assert merger.accept(6, "info", 160_000_000)
-    assert merger.accept(6, "rtp", 160_000_000 + WINDOW_NS + 1)
+    assert merger.accept(6, "rtp", 160_000_000)
+    assert merger.accept(6, "info", 160_000_000 + WINDOW_NS + 1)
+
+
+def test_a_late_report_of_a_press_finds_it_behind_the_next_one() -> None:
+    merger = DigitMerger()
+    assert merger.accept(5, "info", 0)
+    assert merger.accept(6, "info", 200_000_000)
+    assert not merger.accept(5, "rtp", 220_000_000, 100)
+    assert merger.accept(5, "info", 400_000_000)
+    assert not merger.accept(6, "rtp", 420_000_000, 100)
+    assert not merger.accept(5, "rtp", 700_000_000, 100)
+    assert merger.accept(5, "rtp", 900_000_000, 100)
 
 
 @pytest.mark.parametrize(
