@@ -69,9 +69,10 @@ def write_value(value: Value) -> str:
 def _elements(values: list[Value] | tuple[Value, ...]) -> str:
     """The elements of an array. Long lists of ids, the one big answer there is, are judged and joined as a whole."""
     if len(values) > _SHORT and set(map(type, values)) == {str}:
-        joined = "</string></value><value><string>".join(cast("list[str]", values))
-        if _SPECIAL.search("".join(cast("list[str]", values))) is None:
-            return f"<value><string>{joined}</string></value>"
+        texts = cast("list[str]", values)
+        whole = "".join(texts)
+        if whole.isprintable() and not any(map(whole.__contains__, _ENTITIES)):
+            return f"<value><string>{'</string></value><value><string>'.join(texts)}</string></value>"
     return "".join([write_value(v) for v in values])
 
 

@@ -19,9 +19,10 @@ def self_signed(folder: Path) -> Path:
             pytest.fail("the openssl program is missing")
         pytest.skip("the openssl program is missing")
     key, certificate, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
+    wish = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=127.0.0.1"
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(
-        [program, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        [program, *wish.split(), *files],
         check=True,
         capture_output=True,
     )
