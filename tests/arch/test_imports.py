@@ -42,6 +42,8 @@ def test_arrows_hold() -> None:
         ("di/core/stray.py", "import media.engine", "di reaches media only"),
         ("media/control/stray.py", "import media.rtp", "media.control is a leaf"),
         ("clients/stray.py", "import di.value", "clients speak"),
+        ("di/dsm/stray.py", "import time", "only the named shells"),
+        ("interfaces/jsonrpc/stray.py", "from asyncio import Queue", "only the named shells"),
     ],
 )
 def test_a_stray_import_is_caught(copy: Path, file: str, line: str, contract: str) -> None:
