@@ -9,9 +9,9 @@ from pathlib import Path
 
 from di.conference.options import Options
 from di.core.app_params import HEADER, lookup
+from di.core.call_info import CallInfo
 from di.core.headers import first_header, parse_uri
 from di.core.paths import configured, safe_name
-from di.core.session import CallInfo
 from di.errors import Refused
 
 

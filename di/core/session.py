@@ -14,14 +14,15 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from di.core import call_flow, logs
 from di.core.application import Application
+from di.core.call_info import CallInfo, DialPlan
 from di.core.digits import DigitMerger
 from di.core.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
-from di.ports import Clock, MediaPort, MonitoringHooks, SipPort, TimerHandle
+from di.core.session_host import SessionHost
+from di.ports import TimerHandle
 from di.sip_records import (
     Answer,
     CallEnded,
@@ -48,82 +49,9 @@ from media.control.records import (
 )
 
 if TYPE_CHECKING:
-    from di.core.rooms import Rooms
+    pass
 
 log = logging.getLogger(__name__)
-
-
-class SessionHost(Protocol):
-    """What a session needs from its container (`di.core.sessions.Sessions`)."""
-
-    @property
-    def sip(self) -> SipPort:
-        """The way to the SIP process."""
-
-    @property
-    def media(self) -> MediaPort:
-        """The way to the media process."""
-
-    @property
-    def clock(self) -> Clock:
-        """Time."""
-
-    @property
-    def monitoring(self) -> MonitoringHooks:
-        """The store's hooks."""
-
-    @property
-    def rooms(self) -> Rooms:
-        """Who is in which room."""
-
-    def spawn(self, work: Awaitable[None]) -> None:
-        """Run something that waits; its task is kept until it is done."""
-
-    def forget(self, session: Session, ended: CallEnded) -> None:
-        """The session is over: take it out of every table, its record is finished."""
-
-    def call_answered(self, session: Session) -> None:
-        """The dialog is up."""
-
-    def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
-        """A key was pressed in a call."""
-
-    def next_token(self) -> int:
-        """A number for SendRequest."""
-
-
-@dataclass
-class CallInfo:
-    """What is known of a call's SIP side. Header values are complete, as received or given."""
-
-    direction: str
-    request_uri: str = ""
-    from_header: str = ""
-    to_header: str = ""
-    call_id: str = ""
-    local_tag: str = ""
-    remote_tag: str = ""
-    contact_uri: str = ""
-    source_ip: str = ""
-    source_port: int = 0
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    has_offer: bool = True
-    remote_media_ip: str = ""
-    remote_media_port: int = 0
-    user: str = ""
-    """Called user: of the Request-URI, or what dial-out named."""
-
-
-@dataclass
-class DialPlan:
-    """What an outgoing call will send, once its leg is open."""
-
-    headers: list[str] = field(default_factory=list)
-    next_hop: str = ""
-    realm: str = ""
-    username: str = ""
-    password: str = field(default="", repr=False)
 
 
 class Session:

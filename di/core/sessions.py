@@ -6,22 +6,20 @@ The order of checks for a new call is that of spec core.md §6.1; what is logged
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from di.core.app_params import session_map
-from di.core.applications import Factory
+from di.core.call_info import CallInfo
 from di.core.clock import Tasks
-from di.core.credentials import Credential, find_credential
-from di.core.events import DialogState
-from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
+from di.core.dialling import DialWish, dial
+from di.core.headers import parse_uri
 from di.core.ids import IdMaker
 from di.core.limits import CallLimits
 from di.core.rooms import Rooms
 from di.core.selection import Selection
-from di.core.session import CallInfo, Session
+from di.core.session import Session
 from di.errors import Refused
 from di.events import EventFilter
 from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
@@ -114,6 +112,11 @@ class Sessions:
         if not self._by_id and self.on_idle is not None:
             self.on_idle()
 
+    @property
+    def sip_is_up(self) -> bool:
+        """Whether calls can be placed and answered now."""
+        return not isinstance(self.sip, Nowhere)
+
     # ---------------------------------------------------------------------------------------------------------------- look-up
     def __len__(self) -> int:
         return len(self._by_id)
@@ -191,7 +194,7 @@ class Sessions:
             log.exception("INVITE %s: %s cannot begin", offer.request_uri, name)
             self._refuse(offer, Refused(500, "Server Internal Error"))
             return
-        self._begin(session)
+        self.begin(session)
         session.post(offer)
 
     def _refuse(self, offer: CallOffered, refused: Refused) -> None:
@@ -205,7 +208,8 @@ class Sessions:
         session.symmetric_rtp = core.force_symmetric_rtp
         return session
 
-    def _begin(self, session: Session) -> None:
+    def begin(self, session: Session) -> None:
+        """A call that an application has taken: from here on it is counted, logged and found."""
         info = session.info
         self._by_id[session.id] = self._by_call[session.call] = self._by_leg[session.leg] = session
         self.services.queues.add(session.id, session.post)
@@ -235,61 +239,16 @@ class Sessions:
     ) -> str:
         """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed.
 
-        `user` is what the application sees as the called user (a room, for webconference); `headers` are lines separated by line ends;
-        a Credential in `params` answers a challenge.
+        `user` is what the application sees as the called user (a room, for webconference); `headers` are lines separated
+        by line ends; a Credential in `params` answers a challenge.
         """
-        reason, factory = self._dialout_check(application, id, request_uri, from_header, to_header)
-        if factory is None:
-            log.warning("dial-out to %s for %s: %s", request_uri, application, reason)
-            return ""
+        wish = DialWish(user, application, request_uri, from_header, to_header, id, headers, params, next_hop)
+        return dial(self, wish)
+
+    def open_call(self, info: CallInfo, application: str, id: str) -> Session:
+        """A session for a call out, not yet known to anybody; `begin` follows."""
         self._next_call += 2
-        info = CallInfo("out", request_uri, from_header, to_header, user=user or parse_uri(request_uri).user)
-        session = self._session("out", self._next_call, application, info, id)
-        session.params = params
-        self._plan(session, headers, next_hop, find_credential(params))
-        try:
-            session.app = factory(session)
-        except Refused as refused:
-            log.warning("dial-out to %s: %s refuses with %s", request_uri, application, refused)
-            return ""
-        except Exception:  # an application's fault costs its own call only
-            log.exception("dial-out to %s: %s cannot begin", request_uri, application)
-            return ""
-        session.state = DialogState.TRYING
-        self._begin(session)
-        session.run(lambda: _place(session))
-        return session.id
-
-    def _dialout_check(
-        self, application: str, id: str, request_uri: str, from_header: str, to_header: str
-    ) -> tuple[str, Factory | None]:
-        refusal = self.limits.refusal(self.clock.now_ns())
-        if refusal is not None:
-            return f"refused by a limit: {refusal[0]} {refusal[1]}", None
-        cap = self.services.core.dialout_limit
-        if not cap and not _is_loopback(self.services.core.sip_ip):
-            return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)", None
-        if cap and sum(1 for session in self if session.info.direction == "out") >= cap:
-            return f"dialout_limit={cap} is reached", None
-        if isinstance(self.sip, Nowhere):
-            return "the SIP process is not up", None
-        if id and id in self.services.queues:
-            return f"the id {id} is taken", None
-        for text in (request_uri, uri_of(from_header), uri_of(to_header)):
-            if not is_sip_uri(text):
-                return f"{text!r} is no SIP URI", None
-        if any(ord(c) < 32 for c in from_header + to_header):
-            return "From and To must not hold control characters", None
-        factory = self.services.applications.find(application)
-        return (f"no application {application!r}", None) if factory is None else ("", factory)
-
-    def _plan(self, session: Session, headers: str, next_hop: str, credential: Credential | None) -> None:
-        plan = session.dial_plan
-        plan.headers = header_lines(headers, newline="")
-        core = self.services.core
-        plan.next_hop = next_hop or core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
-        if credential is not None:
-            plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
+        return self._session("out", self._next_call, application, info, id)
 
     # ----------------------------------------------------------------------------------------------------------------- others
     def preload(self, path: str) -> None:
@@ -361,19 +320,6 @@ class Sessions:
         self.services.events.publish("room.speaking", session.id if session else "", record.room, attributes)
 
 
-def _place(session: Session) -> Awaitable[None] | None:
-    waiting = session.app.on_outgoing_invite()
-    if waiting is None:
-        session.open_leg()
-        return None
-
-    async def later() -> None:
-        await waiting
-        session.open_leg()
-
-    return later()
-
-
 def _info(offer: CallOffered) -> CallInfo:
     return CallInfo(
         "in",
@@ -393,16 +339,3 @@ def _info(offer: CallOffered) -> CallInfo:
         offer.remote_media_port,
         parse_uri(offer.request_uri).user,
     )
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
-
-
-def _as_uri(next_hop: str) -> str:
-    """`host[:port][/transport]`, the first of a list, as a URI."""
-    place, _, transport = next_hop.split(",", maxsplit=1)[0].strip().partition("/")
-    return f"sip:{place};transport={transport.lower()};lr" if transport else f"sip:{place};lr"

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls out: may this one be placed, and with what (spec core.md §6.1, §7.5)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from di.core.applications import Factory
+from di.core.call_info import CallInfo
+from di.core.credentials import find_credential
+from di.core.events import DialogState
+from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
+from di.errors import Refused
+from di.value import Value
+
+if TYPE_CHECKING:
+    from di.core.session import Session
+    from di.core.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DialWish:
+    """What `Sessions.dialout` was asked for."""
+
+    user: str
+    application: str
+    request_uri: str
+    from_header: str
+    to_header: str
+    id: str
+    headers: str
+    params: Value
+    next_hop: str
+
+
+def dial(sessions: Sessions, wish: DialWish) -> str:
+    """Place a call. Returns its id, or an empty string, with a warning in the log, when it cannot be placed."""
+    reason, factory = check(sessions, wish)
+    if factory is None:
+        log.warning("dial-out to %s for %s: %s", wish.request_uri, wish.application, reason)
+        return ""
+    user = wish.user or parse_uri(wish.request_uri).user
+    info = CallInfo("out", wish.request_uri, wish.from_header, wish.to_header, user=user)
+    session = sessions.open_call(info, wish.application, wish.id)
+    session.params = wish.params
+    _plan(session, sessions, wish)
+    try:
+        session.app = factory(session)
+    except Refused as refused:
+        log.warning("dial-out to %s: %s refuses with %s", wish.request_uri, wish.application, refused)
+        return ""
+    except Exception:  # an application's fault costs its own call only
+        log.exception("dial-out to %s: %s cannot begin", wish.request_uri, wish.application)
+        return ""
+    session.state = DialogState.TRYING
+    sessions.begin(session)
+    session.run(lambda: _place(session))
+    return session.id
+
+
+def check(sessions: Sessions, wish: DialWish) -> tuple[str, Factory | None]:
+    """The application's factory, or why the call cannot be placed."""
+    refusal = sessions.limits.refusal(sessions.clock.now_ns())
+    if refusal is not None:
+        return f"refused by a limit: {refusal[0]} {refusal[1]}", None
+    core = sessions.services.core
+    cap = core.dialout_limit
+    if not cap and not _is_loopback(core.sip_ip):
+        return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)", None
+    if cap and sum(1 for session in sessions if session.info.direction == "out") >= cap:
+        return f"dialout_limit={cap} is reached", None
+    if not sessions.sip_is_up:
+        return "the SIP process is not up", None
+    if wish.id and wish.id in sessions.services.queues:
+        return f"the id {wish.id} is taken", None
+    for text in (wish.request_uri, uri_of(wish.from_header), uri_of(wish.to_header)):
+        if not is_sip_uri(text):
+            return f"{text!r} is no SIP URI", None
+    if any(ord(c) < 32 for c in wish.from_header + wish.to_header):
+        return "From and To must not hold control characters", None
+    factory = sessions.services.applications.find(wish.application)
+    return (f"no application {wish.application!r}", None) if factory is None else ("", factory)
+
+
+def _plan(session: Session, sessions: Sessions, wish: DialWish) -> None:
+    plan, core = session.dial_plan, sessions.services.core
+    plan.headers = header_lines(wish.headers, newline="")
+    plan.next_hop = wish.next_hop or core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
+    credential = find_credential(wish.params)
+    if credential is not None:
+        plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
+
+
+def _place(session: Session) -> Awaitable[None] | None:
+    waiting = session.app.on_outgoing_invite()
+    if waiting is None:
+        session.open_leg()
+        return None
+
+    async def later() -> None:
+        await waiting
+        session.open_leg()
+
+    return later()
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
+
+
+def _as_uri(next_hop: str) -> str:
+    """`host[:port][/transport]`, the first of a list, as a URI."""
+    place, _, transport = next_hop.split(",", maxsplit=1)[0].strip().partition("/")
+    return f"sip:{place};transport={transport.lower()};lr" if transport else f"sip:{place};lr"

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a session needs from its container, `di.core.sessions.Sessions`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Protocol
+
+from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
+from di.sip_records import CallEnded
+
+if TYPE_CHECKING:
+    from di.core.rooms import Rooms
+    from di.core.session import Session
+
+
+class SessionHost(Protocol):
+    """What a session needs from its container (`di.core.sessions.Sessions`)."""
+
+    @property
+    def sip(self) -> SipPort:
+        """The way to the SIP process."""
+
+    @property
+    def media(self) -> MediaPort:
+        """The way to the media process."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def monitoring(self) -> MonitoringHooks:
+        """The store's hooks."""
+
+    @property
+    def rooms(self) -> Rooms:
+        """Who is in which room."""
+
+    def spawn(self, work: Awaitable[None]) -> None:
+        """Run something that waits; its task is kept until it is done."""
+
+    def forget(self, session: Session, ended: CallEnded) -> None:
+        """The session is over: take it out of every table, its record is finished."""
+
+    def call_answered(self, session: Session) -> None:
+        """The dialog is up."""
+
+    def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
+        """A key was pressed in a call."""
+
+    def next_token(self) -> int:
+        """A number for SendRequest."""
