@@ -23,6 +23,8 @@ import time
 from collections import deque
 from random import SystemRandom
 
+import numpy as np
+
 from media import codecs
 from media.control import records, wire
 from media.engine.engine import TICK_NS, Engine, EngineOptions
@@ -42,6 +44,9 @@ SLOW_TICKS = 10
 
 REPORT_TICKS = 250
 """A leg's RTCP reports are 5 s apart (RFC 3550 §6.2); the legs are spread over the ticks between."""
+
+LATENESS_KEPT = 16384
+"""Ticks (five and a half minutes) whose lateness the percentiles are of."""
 
 COLLECT_TICKS = 500
 LONGEST_FLUSH_S = 5
@@ -69,6 +74,7 @@ class MediaProcess:
         self._ticks_late = 0
         self._ticks_skipped = 0
         self._lateness_max_ns = 0
+        self._lateness_us = np.zeros(LATENESS_KEPT, np.int32)
         self._phases_ns = [0, 0, 0]
         self._stopping = False
 
@@ -98,6 +104,7 @@ class MediaProcess:
     def _tick(self, now_ns: int, due_ns: int) -> int:
         late_ns = now_ns - due_ns
         self._lateness_max_ns = max(self._lateness_max_ns, late_ns)
+        self._lateness_us[self._ticks % len(self._lateness_us)] = late_ns // 1000
         self._ticks_late += late_ns > TICK_NS // 10
         if late_ns > MOST_BEHIND_NS:
             skipped = late_ns // TICK_NS
@@ -189,7 +196,12 @@ class MediaProcess:
             )
 
     def _statistics(self) -> dict[str, float]:
+        kept = self._lateness_us[: max(min(self._ticks, LATENESS_KEPT), 1)]
+        p50, p99, p999 = np.percentile(kept, (50, 99, 99.9)).tolist()
         return {
+            "tick_lateness_p50_us": p50,
+            "tick_lateness_p99_us": p99,
+            "tick_lateness_p999_us": p999,
             "ticks": self._ticks,
             "phase_read_us": self._phases_ns[0] // 1000,
             "phase_render_us": self._phases_ns[1] // 1000,
@@ -284,6 +296,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
     parser.add_argument("--prompt-cache-mb", type=int, default=DEFAULT_CACHE_BYTES >> 20, help="memory for audio files")
     parser.add_argument("--grace-ms", type=int, default=2000, help="how long to go on without a hub")
+    parser.add_argument(
+        "--nice", type=int, default=-10, help="priority: a tick should not wait for the hub; needs the right to it"
+    )
     parser.add_argument("--log-level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
     return parser.parse_args(arguments)
 
@@ -296,6 +311,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.close(options.fd)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with contextlib.suppress(PermissionError):  # without the right to it, it runs as any other process
+        os.setpriority(os.PRIO_PROCESS, 0, options.nice)
     warm()
     process = MediaProcess(
         socket.socket(fileno=low_fd),

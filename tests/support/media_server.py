@@ -50,6 +50,7 @@ class MediaServer:
 
     def send(self, *commands: object) -> None:
         """Send commands."""
+        self.link.settimeout(10)
         self.link.sendall(b"".join(self._codec.pack(command) for command in commands))
 
     def collect(self, seconds: float = 0.0) -> None:
