@@ -87,8 +87,8 @@ async def test_what_callers_say_stays_a_value(calls: Calls, database: MariaDb, e
 async def test_one_text_holds_one_statement(calls: Calls, database: MariaDb) -> None:
     """Outside quotes nothing is escaped (spec dsm.md §2.3); a second statement is refused all the same."""
     found = await sql(
-        calls, database.url(), "mysql.execute(\"DELETE FROM people WHERE id=$id\"); set($e=$errno); mysql.query(SELECT * FROM people)",
-        id="0; DROP TABLE people",
+        calls, database.url(), "mysql.execute(\"DELETE FROM people WHERE id=$number\"); set($e=$errno); mysql.query(SELECT * FROM people)",
+        number="0; DROP TABLE people",
     )  # fmt: skip
     assert (found["e"], found["errno"]) == ("query", "")
 

@@ -65,8 +65,11 @@ async def test_errors(calls: Calls, store: Redis) -> None:
         "redis.disconnect(); set($again=$errno); redis.execCommand($v=GET a); set($gone=$errno)",
     )  # fmt: skip
     assert (found["e"], found["kept"], found["bye"], found["again"], found["gone"]) == ("write", "write", "", "connection", "connection")
-    for url, errno in (("redis://tcp:127.0.0.1;port=1", "connection"), ("redis://tcp:h;port=x", "arg"), ("redis:h", "arg"), ("", "arg"),
-                       (f"redis://unix:{store.folder}/none", "connection"), (f"redis://unix:{store.folder}/sock;connect_timeout=900", "")):  # fmt: skip
+    sock = f"redis://unix:{store.folder}"
+    for url, errno in (
+        ("redis://tcp:127.0.0.1;port=1", "connection"), ("redis://tcp:h;port=x", "arg"), ("redis:h", "arg"), ("", "arg"),
+        (f"{sock}/none", "connection"), (f"{sock}/sock;connect_timeout=900", ""),
+    ):  # fmt: skip
         assert (await calls.run("mod_redis", "redis.connect($u)", u=url))["errno"] == errno, url
 
 

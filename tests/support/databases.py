@@ -109,13 +109,13 @@ class MariaDb(Daemon):
 
     def __init__(self) -> None:
         super().__init__()
-        self._program = program("mariadbd", "mariadb-server")
+        self._program = program("mariadbd", "mariadb-server-core")
         self._owner = ["--user=root"] if os.geteuid() == 0 else []
         data = self.folder / "data"
         (self.folder / "init.sql").write_text(_INIT)
         subprocess.run(
             [
-                program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={data}", *self._owner,
+                program("mariadb-install-db", "mariadb-server-core"), "--no-defaults", f"--datadir={data}", *self._owner,
                 "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M",
             ],
             check=True, capture_output=True, timeout=START_S,

@@ -23,16 +23,16 @@ class Calls:
         self.settings = dict(settings or {})
         self.calls: list[Call] = []
 
-    def call(self, script: str, id: str = "", **variables: str) -> Call:
+    def call(self, script: str, /, **variables: str) -> Call:
         """A call that has not begun."""
-        session = SimulatedSession(id or f"call-{len(self.calls) + 1}")
+        session = SimulatedSession(f"call-{len(self.calls) + 1}")
         session._shared = self.shared
         session.module_settings = self.settings
         call = Call(load(script), session, variables)
         self.calls.append(call)
         return call
 
-    async def run(self, module: str, body: str, **variables: str) -> dict[str, str]:
+    async def run(self, module: str, body: str, /, **variables: str) -> dict[str, str]:
         """Statements of a new call, its variables afterwards. What is thrown is in `thrown` and `cause`; the call ends."""
         call = self.call(
             f"import({module}); initial state A enter {{ {body} }}; state THROWN; "
