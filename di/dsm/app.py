@@ -221,7 +221,7 @@ class DsmServer:
         """Modules that any diagram of a collection imports, each once (spec dsm.md §1.9)."""
         found: dict[str, Library] = {}
         for diagram in bundle.diagrams.values():
-            for library in diagram.hooks:
+            for library in diagram.libraries:
                 if isinstance(library, Library):
                     found.setdefault(library.name, library)
         return list(found.values())

@@ -213,6 +213,7 @@ class DsmCall(Application):
         agreed = yield from self._hooks("on_invite", self.call_dialog.header_block())
         yield from self.machine.run(Event(Kind.INVITE))
         if agreed and self._answer_by_itself():
+            self.call_media.open()
             self.session.accept()
             started = None if self.server.starts_at_session(self.bundle) else self.nested_start(early=False)
             if started is not None:
@@ -229,9 +230,14 @@ class DsmCall(Application):
 
     def on_outgoing_invite(self) -> Outcome:
         self.invited = True
-        if self.server.starts_at_session(self.bundle):
-            return None
-        return cast(Outcome, deliver(self.machine.start(self.start_diagram, Kind.START)))
+
+        def steps() -> Steps:
+            if not self.server.starts_at_session(self.bundle):
+                yield from self.machine.start(self.start_diagram, Kind.START)
+            self.call_media.open()
+            return True
+
+        return cast(Outcome, deliver(steps()))
 
     def nested_start(self, early: bool) -> Nested | None:
         """The event that a reply with SDP brings at once; None when it came already or the offer is still to come with the ACK."""

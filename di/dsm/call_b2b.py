@@ -138,6 +138,7 @@ class SecondLeg:
         """The B leg has answered."""
         self.relay_only = True
         if self.relayed and not self.call.session.answered:
+            self.call.call_media.open()
             self.call.session.accept()
         self.bridge()
         self.call.b2b_event(Kind.B2B_OTHER_REPLY, code="200", reason="OK", hdrs="")

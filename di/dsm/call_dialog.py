@@ -40,6 +40,8 @@ class CallDialog:
         if code >= 300:
             session.reject(code, reason, headers)
             return None
+        if sdp or code >= 200:
+            self.call.call_media.open()
         if code >= 200:
             session.accept(code, reason or "OK", headers)
         elif sdp:

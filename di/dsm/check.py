@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Iterable, Iterator
 
-from di.dsm.errors import Position, Warning_
+from di.dsm.errors import Doubt, Position
 from di.dsm.model import Call, Diagram, For, State, calls, nested_lists, tests
 
 _READ = re.compile(r"\$[(\"']?([A-Za-z_][\w.\[\]]*)")
@@ -18,7 +18,7 @@ _GIVEN = re.compile(
 )
 
 
-def findings(diagram: Diagram, *, full: bool = True, known: Iterable[str] = ()) -> list[Warning_]:
+def findings(diagram: Diagram, *, full: bool = True, known: Iterable[str] = ()) -> list[Doubt]:
     """What is doubtful. Without `full` only what SEMS warns of; `known` names the other diagrams of the collection."""
     found = [*_initial(diagram), *_targets(diagram), *_without_hangup(diagram)]
     if full:
@@ -26,29 +26,29 @@ def findings(diagram: Diagram, *, full: bool = True, known: Iterable[str] = ()) 
     return sorted(found, key=lambda warning: (warning.position.file, warning.position.line, warning.position.column))
 
 
-def _initial(diagram: Diagram) -> Iterator[Warning_]:
+def _initial(diagram: Diagram) -> Iterator[Doubt]:
     if not diagram.initial:
-        yield Warning_(diagram.position, f"diagram {diagram.name} has no initial state; it cannot be started")
+        yield Doubt(diagram.position, f"diagram {diagram.name} has no initial state; it cannot be started")
 
 
-def _targets(diagram: Diagram) -> Iterator[Warning_]:
+def _targets(diagram: Diagram) -> Iterator[Doubt]:
     for transition in diagram.transitions:
         if transition.target not in diagram.by_name:
             near = difflib.get_close_matches(transition.target, diagram.by_name, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             target = transition.target or "(nothing)"
-            yield Warning_(transition.position, f"transition {transition.name!r} goes to {target}, which is no state{hint}")
+            yield Doubt(transition.position, f"transition {transition.name!r} goes to {target}, which is no state{hint}")
 
 
-def _without_hangup(diagram: Diagram) -> Iterator[Warning_]:
+def _without_hangup(diagram: Diagram) -> Iterator[Doubt]:
     for state in diagram.states:
         if not state.transitions and _ends(diagram, state):
             continue
         if not any(test.name == "hangup" for transition in state.transitions for test in transition.tests):
-            yield Warning_(state.position, f"state {state.name} has no transition with the condition hangup")
+            yield Doubt(state.position, f"state {state.name} has no transition with the condition hangup")
 
 
-def _unreachable(diagram: Diagram) -> Iterator[Warning_]:
+def _unreachable(diagram: Diagram) -> Iterator[Doubt]:
     reached: set[str] = set()
     waiting = [diagram.initial]
     while waiting:
@@ -58,13 +58,13 @@ def _unreachable(diagram: Diagram) -> Iterator[Warning_]:
             waiting += [transition.target for transition in state.transitions]
     for state in diagram.states:
         if diagram.initial and state.name not in reached:
-            yield Warning_(state.position, f"state {state.name} cannot be reached from {diagram.initial}")
+            yield Doubt(state.position, f"state {state.name} cannot be reached from {diagram.initial}")
 
 
-def _dead_ends(diagram: Diagram) -> Iterator[Warning_]:
+def _dead_ends(diagram: Diagram) -> Iterator[Doubt]:
     for state in diagram.states:
         if not state.transitions and not _ends(diagram, state):
-            yield Warning_(state.position, f"state {state.name} has no way out, and nothing stops the call before it")
+            yield Doubt(state.position, f"state {state.name} has no way out, and nothing stops the call before it")
 
 
 def _ends(diagram: Diagram, state: State) -> bool:
@@ -84,14 +84,14 @@ def _all_calls(diagram: Diagram) -> Iterator[Call]:
         yield from calls(transition.actions)
 
 
-def _unknown_diagrams(diagram: Diagram, known: set[str]) -> Iterator[Warning_]:
+def _unknown_diagrams(diagram: Diagram, known: set[str]) -> Iterator[Doubt]:
     for call in _all_calls(diagram):
         target = call.parameters.strip(" \t\"'")
         if call.control in ("jumpFSM", "callFSM") and target[:1] not in ("$", "#", "@") and known and target not in known | {diagram.name}:
-            yield Warning_(call.position, f"{call.control}({target}): no diagram of this name is among those given")
+            yield Doubt(call.position, f"{call.control}({target}): no diagram of this name is among those given")
 
 
-def _misspelt(diagram: Diagram) -> Iterator[Warning_]:
+def _misspelt(diagram: Diagram) -> Iterator[Doubt]:
     """Variables that are read and never written while one of nearly the same name is."""
     written: set[str] = set()
 
@@ -119,4 +119,4 @@ def _misspelt(diagram: Diagram) -> Iterator[Warning_]:
             continue
         near = difflib.get_close_matches(name, written, 1, 0.8)
         if near:
-            yield Warning_(position, f"variable ${name} is never set; did you mean ${near[0]}?")
+            yield Doubt(position, f"variable ${name} is never set; did you mean ${near[0]}?")

@@ -37,7 +37,7 @@ class GrammarError(DsmError):
 
 
 @dataclass(frozen=True, slots=True)
-class Warning_:
+class Doubt:
     """A finding that does not stop the script from being loaded."""
 
     position: Position

@@ -133,7 +133,7 @@ class Diagram:
     states: tuple[State, ...]
     initial: str = ""
     imports: tuple[str, ...] = ()
-    hooks: tuple[object, ...] = ()
+    libraries: tuple[object, ...] = ()
     position: Position = NOWHERE
     by_name: dict[str, State] = field(default_factory=dict, compare=False, repr=False)
     lists: dict[int, Statements] = field(default_factory=dict, compare=False, repr=False)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from di.dsm import elements as el
-from di.dsm.errors import DsmError, GrammarError, Warning_
+from di.dsm.errors import Doubt, DsmError, GrammarError
 from di.dsm.library import Library
 from di.dsm.model import EMPTY, Call, Diagram, Statement, Statements, Test, Transition
 from di.dsm.source import Loader, Source, read_source
@@ -35,7 +35,7 @@ class Reading:
     """What came of a script."""
 
     diagram: Diagram | None
-    warnings: list[Warning_] = field(default_factory=list)
+    warnings: list[Doubt] = field(default_factory=list)
     errors: list[GrammarError] = field(default_factory=list)
 
 
@@ -74,7 +74,7 @@ class Reader:
         self.initial = ""
         self.libraries: list[Library] = []
         self.functions: dict[str, Statements] = {}
-        self.warnings: list[Warning_] = []
+        self.warnings: list[Doubt] = []
         self.errors: list[GrammarError] = []
         self.lists = 0
         self.last_sources: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class Reader:
 
     def warn(self, offset: int, text: str) -> None:
         """Report something that the script is loaded in spite of."""
-        self.warnings.append(Warning_(self.source.position(offset), text, self.source.line_at(offset)))
+        self.warnings.append(Doubt(self.source.position(offset), text, self.source.line_at(offset)))
 
     # ---------------------------------------------------------------------------------------------------------------- run
     def read(self) -> Reading:

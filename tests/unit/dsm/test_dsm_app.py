@@ -105,6 +105,19 @@ def test_no_answer_with_connect_session_0(folder: Path) -> None:
     assert book.answers(book.offer("app-t")) == []
 
 
+@pytest.mark.parametrize(("action", "attached"), [("", False), ("connectMedia()", True), ("setInOutPlaylist()", True)])
+def test_with_connect_session_0_the_playlist_stands_still(folder: Path, action: str, attached: bool) -> None:
+    text = (
+        "import(mod_dlg); initial state A enter { set($connect_session=0) }; transition i A - invite / dlg.acceptInvite() -> A;"
+        f"transition e A - event / {{ playFile({ETC}/prompts/beep.wav); {action} }} -> A;"
+    )
+    book = server(folder, {"t": text})
+    session = book.up("app-t")
+    assert book.media.legs[session.leg].audio["attached_output"] is False
+    book.invoke("dsm", "postDSMEvent", session.id, [])
+    assert played(book, session.leg) == ["beep.wav"] and book.media.legs[session.leg].audio["attached_output"] is attached
+
+
 def test_keys_timers_and_empty_playlists(folder: Path) -> None:
     text = (
         "initial state A; transition k A - key(#key==11) / { setTimer(1, 5); append($l, #duration) } -> A;"
