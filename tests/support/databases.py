@@ -139,9 +139,17 @@ class MariaDb(Daemon):
 class Redis(Daemon):
     """A Redis without files."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._program = shutil.which("redis-server")
+        if self._program is None:  # Debian's package of that name starts a service; the same program goes by other names in redis-tools
+            self._program = str(self.folder / "redis-server")
+            Path(self._program).symlink_to(program("redis-check-rdb", "redis-tools"))
+
     def command(self) -> list[str]:
+        assert self._program is not None
         return [
-            program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+            self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
             "--unixsocket", str(self.folder / "sock"), "--dir", str(self.folder),
         ]  # fmt: skip
 
