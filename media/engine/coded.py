@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from media.engine.arrival import put_decoded
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, LegTable
-from media.engine.receive import put_decoded
 
 MOST_CONCEALED = 3
 """Lost payloads in a row that a decoder is asked to make up for."""

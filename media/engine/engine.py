@@ -22,10 +22,11 @@ import numpy as np
 from media.codecs import g711
 from media.control import records
 from media.dsp import resample
-from media.engine import receive, render
+from media.engine import playout, receive, render
 from media.engine.announcements import Announcements
 from media.engine.coded import CodedLegs
 from media.engine.connections import PLAYOUT_DELAY_MS, Connections
+from media.engine.counters import COUNTERS
 from media.engine.digits import Digits
 from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
@@ -64,7 +65,7 @@ class Engine:
         self.epoch_offset_ns = epoch_offset_ns
         self.canonical_name = np.frombuffer(f"{random.getrandbits(64):016x}".encode(), np.uint8)
         self.legs = LegTable()
-        self.counters = np.zeros(len(receive.COUNTERS), np.int64)
+        self.counters = np.zeros(len(COUNTERS), np.int64)
         self.notes, self.note_count, self.coded = receive.empty_notes()
         self._events: list[object] = []
         self.by_number: dict[int, Leg] = {}
@@ -253,7 +254,7 @@ class Engine:
         self._ended_count[0] = 0
         total, own = self._scratch
         render.choose_due(legs.rows)
-        render.play_out(legs.rows, legs.frames)
+        playout.play_out(legs.rows, legs.frames)
         self._inband.listen()
         for leg in self.recorders.capture():
             self.players.recording_ended(leg)
@@ -327,7 +328,7 @@ class Engine:
     def statistics(self) -> dict[str, float]:
         """Return the process's counters by name."""
         rows = self.legs.rows
-        counters: dict[str, float] = {n: int(v) for n, v in zip(receive.COUNTERS, self.counters, strict=True)}
+        counters: dict[str, float] = {n: int(v) for n, v in zip(COUNTERS, self.counters, strict=True)}
         counters["legs"] = len(self.legs)
         counters["rooms"] = len(self.players.rooms)
         counters["ports"] = self.connections.ports

@@ -5,9 +5,8 @@
         │          │                                  └─ digit → note
         └ dropped  └ unknown: candidate for the port's latch slot, or stranger
 
-What needs a decision (candidates, digits, a source just locked, RTCP) leaves the kernel as a note, read by Python after the
-batch.
-The playout ring is addressed by timestamp: packets of any length may come in any order, twice or never.
+What needs a decision (candidates, digits, a source just locked, RTCP, library codecs) leaves the kernel as a note, read by Python
+after the batch. The way into the ring is in ``arrival.py``.
 """
 
 from __future__ import annotations
@@ -17,15 +16,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import LAW_A, LAW_MU, NATIVE
-from media.dsp.kernel import borrowed, inline_kernel, kernel, samples_at
+from media.codecs.codec import NATIVE
+from media.dsp.kernel import borrowed, inline_kernel, kernel
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
+from media.engine.arrival import accept_audio, track_sequence
+from media.engine.counters import (
+    BYTES,
+    CANDIDATE,
+    DUPLICATE,
+    MALFORMED,
+    NOT_RECEIVING,
+    NOTES_LOST,
+    RECEIVED,
+    REPORTS,
+    RESTED,
+    RTCP,
+    STRANGER,
+    WRONG_TYPE,
+)
 from media.rtp.rtcp import read_compound
 
 NOTE_CANDIDATE = 1
 NOTE_DIGIT = 2
 NOTE_LOCKED = 3
-NOTE_RTCP = 4
 NOTE_RETURNED = 5
 NOTE_CODED = 6
 
@@ -49,42 +62,6 @@ NOTE = np.dtype(
 MAX_NOTES = 4096
 """Notes taken a tick; a flood of candidates beyond is dropped and counted as strangers."""
 
-COUNTERS = (
-    "packets_received",
-    "packets_dropped_malformed",
-    "packets_dropped_stranger",
-    "packets_dropped_resting",
-    "packets_dropped_payload_type",
-    "packets_dropped_not_receiving",
-    "packets_late",
-    "packets_duplicate",
-    "rtcp_received",
-    "notes_lost",
-    "bytes_received",
-    "packets_candidate",
-    "rtcp_understood",
-)
-(
-    RECEIVED,
-    MALFORMED,
-    STRANGER,
-    RESTED,
-    WRONG_TYPE,
-    NOT_RECEIVING,
-    LATE,
-    DUPLICATE,
-    RTCP,
-    NOTES_LOST,
-    BYTES,
-    CANDIDATE,
-    REPORTS,
-) = range(len(COUNTERS))
-
-MARGIN_WINDOW = 128
-"""Packets (about 2.5 s) over which the smallest margin decides whether the playout buffer may shrink."""
-
-RESYNC_S = 1
-"""A timestamp that jumps by more than this restarts the playout clock."""
 
 COMFORT_NOISE = 13
 LONGEST_CODED = 1500
@@ -125,161 +102,6 @@ def take_note(notes: Any, note_count: Any, counters: Any, kind: Any, row: Any, s
     note.socket = socket
     note.index = index
     return int(at)
-
-
-@inline_kernel
-def track_sequence(leg: Any, sequence: Any, ts: Any, ssrc: Any, now_ns: Any) -> Any:
-    """Update a leg's reception statistics (RFC 3550 §A.1, §A.8); False for the duplicate of the newest packet.
-
-    A change of SSRC from the locked address starts a new stream (RFC 3550 §8.2).
-    """
-    clock = (now_ns // 1000) * leg.clock_hz // 1000000
-    transit = np.int32(np.uint32(clock & 0xFFFFFFFF) - np.uint32(ts))
-    if not leg.started or leg.ssrc_in != ssrc:
-        leg.started = 1
-        leg.ssrc_in = ssrc
-        leg.sequence_max = sequence
-        leg.sequence_base = sequence
-        leg.sequence_cycles = 0
-        leg.transit = transit
-        leg.primed = 0
-        leg.packets_received = 0
-        return True
-    step = np.uint16(sequence - leg.sequence_max)
-    if step == 0:
-        return False
-    if step < 32768:
-        if sequence < leg.sequence_max:
-            leg.sequence_cycles += 1
-        leg.sequence_max = sequence
-    change = np.int64(transit) - np.int64(leg.transit)
-    leg.transit = transit
-    if change < 0:
-        change = -change
-    if change < leg.clock_hz * RESYNC_S:
-        leg.jitter_q4 += np.int32(change - ((np.int64(leg.jitter_q4) + 8) >> 4))
-    return True
-
-
-@inline_kernel
-def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
-    """Return how many samples before its playing a packet came, after adapting the playout clock; negative: too late.
-
-    The first packet of a stream sets the clock one delay back. A late one moves the clock back by what was missing, up to the
-    bound.
-    When no packet of a window was needed as early as it came, the clock moves on by the surplus.
-    """
-    margin = np.int64(np.int32(np.uint32(ts) - leg.play_ts))
-    limit = np.int64(leg.clock_hz) * RESYNC_S
-    if not leg.primed or margin > limit or margin < -limit or margin + count > leg.ring_samples:
-        leg.resyncs += leg.primed
-        leg.primed = 1
-        leg.play_ts = np.uint32(ts) - np.uint32(leg.delay_samples)
-        leg.margin_count = 0
-        leg.late_in_row = 0
-        return np.int64(leg.delay_samples)
-    if margin > leg.max_delay_samples:  # the hard bound
-        leg.play_ts += np.uint32(margin - leg.max_delay_samples)
-        margin = np.int64(leg.max_delay_samples)
-    if leg.fixed:
-        leg.packets_late += margin < 0
-        counters[LATE] += margin < 0
-        return margin
-    if margin < 0:
-        leg.packets_late += 1
-        counters[LATE] += 1
-        leg.late_in_row += 1
-        step = -margin
-        if leg.late_in_row >= 3:
-            step += np.int64(leg.frame_samples)
-        if leg.delay_samples + step <= leg.max_delay_samples or leg.late_in_row >= 3:
-            leg.delay_samples = min(leg.delay_samples + np.int32(step), leg.max_delay_samples)
-            leg.play_ts -= np.uint32(step)
-            margin += step
-        leg.margin_count = 0
-        return margin
-    leg.late_in_row = 0
-    if leg.margin_count == 0 or margin < leg.margin_min:
-        leg.margin_min = margin
-    leg.margin_count += 1
-    if leg.margin_count >= MARGIN_WINDOW:
-        steer_playout(leg)
-        leg.margin_count = 0
-    return margin
-
-
-@inline_kernel
-def steer_playout(leg: Any) -> None:
-    """At the end of a window: bring the smallest margin back to between a quarter and one and a half frames.
-
-    A small difference (the two clocks are never equal) is worked off a sample a frame; a large one, left over from a burst of
-    jitter,
-    at once.
-    """
-    frame = np.int64(leg.frame_samples)
-    margin = np.int64(leg.margin_min)
-    if margin > 4 * frame:
-        leg.play_ts += np.uint32(margin - frame)
-        leg.adjust_samples = 0
-        leg.delay_samples = frame
-    elif margin > frame + frame // 2:
-        leg.adjust_samples = min(margin - frame, MARGIN_WINDOW // 2)
-        leg.delay_samples = max(frame, np.int64(leg.delay_samples) - np.int64(leg.adjust_samples))
-    elif margin < frame // 4:
-        leg.adjust_samples = -(frame // 4)
-    else:
-        leg.adjust_samples = 0
-
-
-@inline_kernel
-def put_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any) -> None:
-    """Decode a payload into the leg's ring from timestamp `ts` on. Samples before the playout clock are left out by the
-    caller."""
-    size = np.int64(leg.ring_samples)
-    ring = samples_at(leg.ring_address, size)
-    at = np.int64(ts) & (size - 1)
-    count = (end - first) // np.int64(leg.sample_bytes)
-    straight: Any = min(count, size - at)
-    middle = first + straight * np.int64(leg.sample_bytes)
-    decode_run(packet[first:middle], ring[at : at + straight], leg.law)
-    if straight < count:
-        decode_run(packet[middle:end], ring[: count - straight], leg.law)
-
-
-@inline_kernel
-def decode_run(payload: Any, samples: Any, law: Any) -> None:
-    """Decode a payload into as many samples. `payload`: uint8, one or two bytes a sample · `samples`: int16, written."""
-    if law == LAW_MU:  # as media.codecs.g711, in 32 bits and without look-ups: the compiler makes vector instructions of it
-        for i in range(samples.shape[0]):
-            code = np.int32(payload[i]) ^ np.int32(0xFF)
-            step = ((code & np.int32(15)) << np.int32(3)) + np.int32(0x84)
-            magnitude = np.int32((step << ((code >> np.int32(4)) & np.int32(7))) - np.int32(0x84))
-            samples[i] = np.int16(-magnitude if code & np.int32(0x80) else magnitude)
-    elif law == LAW_A:
-        for i in range(samples.shape[0]):
-            code = np.int32(payload[i]) ^ np.int32(0x55)
-            exponent = (code >> np.int32(4)) & np.int32(7)
-            step = ((code & np.int32(15)) << np.int32(4)) + np.int32(8)
-            raised = np.int32((step + np.int32(0x100)) << max(exponent - np.int32(1), np.int32(0)))
-            magnitude = raised if exponent else np.int32(step)
-            samples[i] = np.int16(magnitude if code & np.int32(0x80) else -magnitude)
-    else:  # linear, network byte order
-        for i in range(samples.shape[0]):
-            value = np.int16((np.uint16(payload[2 * i]) << np.uint16(8)) | np.uint16(payload[2 * i + 1]))
-            samples[i] = max(value, np.int16(-32767))
-
-
-@inline_kernel
-def accept_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any, counters: Any) -> None:
-    """Put an audio payload where it will be played, when anybody listens and it came in time."""
-    count = (end - first) // np.int64(leg.sample_bytes)
-    if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
-        leg.primed = 0
-        return
-    margin = adapt_playout(leg, ts, count, counters)
-    skipped = -margin if margin < 0 else 0
-    if skipped < count:
-        put_audio(leg, packet, first + skipped * np.int64(leg.sample_bytes), end, ts + skipped)
 
 
 @inline_kernel
@@ -328,20 +150,6 @@ def keep_coded(
         notes[at].duration = end - first
         for i in range(end - first):
             coded[at, i] = packet[first + i]
-
-
-@kernel
-def put_decoded(legs: Any, row: Any, samples: Any, ts: Any, counters: Any) -> None:
-    """Put a library codec's decoded samples into a leg's ring. `ts`: their timestamp, in samples."""
-    leg = legs[row]
-    count = np.int64(samples.shape[0])
-    if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
-        return
-    margin = adapt_playout(leg, ts, count, counters)
-    size = np.int64(leg.ring_samples)
-    ring = samples_at(leg.ring_address, size)
-    for i in range(max(-margin, 0), count):
-        ring[(np.int64(ts) + i) & (size - 1)] = max(samples[i], np.int16(-32767))
 
 
 @inline_kernel

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a media process counts, by place in one array that kernels add to."""
+
+from __future__ import annotations
+
+COUNTERS = (
+    "packets_received",
+    "packets_dropped_malformed",
+    "packets_dropped_stranger",
+    "packets_dropped_resting",
+    "packets_dropped_payload_type",
+    "packets_dropped_not_receiving",
+    "packets_late",
+    "packets_duplicate",
+    "rtcp_received",
+    "notes_lost",
+    "bytes_received",
+    "packets_candidate",
+    "rtcp_understood",
+)
+(
+    RECEIVED,
+    MALFORMED,
+    STRANGER,
+    RESTED,
+    WRONG_TYPE,
+    NOT_RECEIVING,
+    LATE,
+    DUPLICATE,
+    RTCP,
+    NOTES_LOST,
+    BYTES,
+    CANDIDATE,
+    REPORTS,
+) = range(len(COUNTERS))
