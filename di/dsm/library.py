@@ -64,7 +64,7 @@ class ActionDefinition:
     def bind(self, parameters: str) -> tuple[Performer, str]:
         """Read the parameters once. Returns what the engine calls, and what is wrong with the parameters (empty: nothing).
 
-        Raises DsmError when `prepare` refuses them.
+        Raises DsmError when `prepare` refuses them. For an action with `Raw`, text that `prepare` returns becomes a warning.
         """
         evaluators: list[Callable[[Any], Any]]
         problem = ""
@@ -75,6 +75,7 @@ class ActionDefinition:
             return (lambda run: function(run, prepared)), ""
         if self.kinds == ("raw",):
             parts: tuple[str, ...] = (parameters,)
+            problem = str(self.prepare(parameters) or "") if self.prepare is not None else ""
         elif len(self.kinds) == 1:
             parts = (split_one(parameters),)
         elif len(self.kinds) == 2:

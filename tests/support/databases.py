@@ -51,6 +51,10 @@ class Daemon:
         """What to run."""
         raise NotImplementedError
 
+    def executable(self) -> str:
+        """The program's file."""
+        return self.command()[0]
+
     def ready(self) -> bool:
         """Whether it answers; a TCP connection is enough."""
         try:
@@ -66,7 +70,9 @@ class Daemon:
     def start(self) -> None:
         """Start it and wait until it answers."""
         with (self.folder / "out.log").open("ab") as out:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self.process = subprocess.Popen(
+                self.command(), executable=self.executable(), stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
         self._wait(self.ready)
 
     def _wait(self, condition: Callable[[], bool]) -> None:

@@ -82,7 +82,7 @@ class Call:
         """The call is over: the modules' hooks run."""
         if not self._over:
             self._over = True
-            for library in self.diagram.hooks:
+            for library in self.diagram.libraries:
                 hook: Any = getattr(library, "hooks", {}).get("on_destroy")
                 waiting = hook(Run(self.machine, Event(Kind.BEFORE_DESTROY))) if hook is not None else None
                 if inspect.isawaitable(waiting):

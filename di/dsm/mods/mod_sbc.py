@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """mod_sbc: loads so that scripts for both worlds can be read; there are no SBC legs here (spec dsm.md §9.3).
 
-Event conditions never match, state conditions are false, actions for legs throw `param` – all as SEMS has it outside an SBC leg. The
-actions that SEMS lets through without effect there fail at load, with a message.
+Event conditions never match, state conditions are false, actions for legs throw `param` – all as SEMS has it outside an SBC leg, so that
+`if sbc.isALeg { … }` works in scripts for both; loading such an action warns. The actions that SEMS lets through without effect outside an
+SBC leg fail at load, with a message.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ _LEG_ACTIONS = (
 ).split()
 
 
-@action(*(f"sbc.{name}" for name in _LEG_ACTIONS))
+def _warn(parameters: str) -> object:
+    return "there is no SBC in this server: the action throws `param` whenever it is reached"
+
+
+@action(*(f"sbc.{name}" for name in _LEG_ACTIONS), prepare=_warn)
 def only_in_a_leg(run: Run, raw: Raw) -> None:
     """Outside an SBC leg these throw."""
     raise DsmException("param", cause="this is no SBC call leg")
