@@ -217,22 +217,3 @@ class CallMedia:
         """The playout buffer."""
         self.open()
         self.session.set_playout(kind)
-
-    def tee_join(self, room: str, name: str) -> None:
-        """Not in this server: its media engine gives a leg one room at a time."""
-        raise DsmException("conference", cause=f"a second room ({room}) beside the first is not supported by the media engine")
-
-    def tee_leave(self, name: str) -> bool:
-        """There is none."""
-        return False
-
-    def setup_mix_in(self, level: float, interval_s: int) -> None:
-        """Not in this server: its media engine mixes rooms, not single legs."""
-        raise DsmException("conference", cause="mixing over one call's output is not supported by the media engine")
-
-    def play_mix_in(self, path: str, *, listed: bool = False, loop: bool = False) -> None:
-        """As setup_mix_in."""
-        raise DsmException("conference", cause="conference.setupMixIn was not called")
-
-    def flush_mix_in(self) -> None:
-        """There is no list."""

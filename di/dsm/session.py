@@ -88,21 +88,6 @@ class MediaPort(Protocol):
     def set_playout(self, kind: str) -> None:
         """`adaptive`, `jb` or `simple`."""
 
-    def tee_join(self, room: str, name: str) -> None:
-        """Speak into a room besides. Raises DsmException("conference")."""
-
-    def tee_leave(self, name: str) -> bool:
-        """End `tee_join`. False: there is none."""
-
-    def setup_mix_in(self, level: float, interval_s: int) -> None:
-        """Mix something over the output. Raises DsmException("conference")."""
-
-    def play_mix_in(self, path: str, *, listed: bool = False, loop: bool = False) -> None:
-        """What to mix in. Raises DsmException("conference") or ("file")."""
-
-    def flush_mix_in(self) -> None:
-        """Empty the mix-in list."""
-
 
 class DialogPort(Protocol):
     """The SIP dialog of one call."""

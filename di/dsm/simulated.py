@@ -168,10 +168,6 @@ class _Media(_Noted):
         self.session.note("leave", was)
         return bool(was)
 
-    def tee_leave(self, name: str) -> bool:
-        self.session.note("tee_leave", name)
-        return True
-
 
 class _Dialog(_Noted):
     def reply(self, code: int, reason: str, headers: tuple[str, ...], *, sdp: bool) -> Outcome:

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""mod_conference: rooms, a second voice into a room, and audio mixed over the output (spec dsm.md §5.4)."""
+"""mod_conference: rooms (spec dsm.md §5.4). A second room beside the first and audio mixed over a call are refused at load."""
 
 from __future__ import annotations
 
 import logging
-import re
 
 from di.dsm.engine import Run
-from di.dsm.errors import DsmException
-from di.dsm.library import Res, Var, action
-from di.dsm.numbers import c_float, unsigned
+from di.dsm.errors import DsmError
+from di.dsm.library import Prepared, Res, Var, action
 
 log = logging.getLogger(__name__)
 
-DEFAULT_TEE = "conf.teechan"
+_UNAVAILABLE = ("teejoin", "teeleave", "setupMixIn", "playMixIn", "playMixInList", "flushMixInList")
 
 
 @action("conference.join")
@@ -56,46 +54,13 @@ def set_playout_type(run: Run, kind: Res) -> None:
     run.session.media.set_playout({"adaptive": "adaptive", "jb": "adaptive_jb"}.get(kind, "simple"))
 
 
-@action("conference.teejoin")
-def tee_join(run: Run, room: Res, name: Res = "") -> None:
-    """Speak into a room besides."""
-    run.session.media.tee_join(room, name or DEFAULT_TEE)
+def _refuse(parameters: str) -> object:
+    raise DsmError("the media engine gives a call one room and mixes nothing over it; the action cannot work")
 
 
-@action("conference.teeleave")
-def tee_leave(run: Run, name: Res) -> None:
-    """End it; the playlist becomes input and output."""
-    if run.session.media.tee_leave(name or DEFAULT_TEE):
-        run.ok()
-    else:
-        run.fail("script", "the call speaks into no second room")
-
-
-@action("conference.setupMixIn")
-def setup_mix_in(run: Run, level: Res, seconds: Res = "") -> None:
-    """Put a mixer over the output."""
-    interval_s = unsigned(seconds)
-    if interval_s is None or not re.match(r"\s*[0-9.]", level):
-        raise DsmException("conference", cause=f"mix-in level {level!r} and interval {seconds!r} must be numbers")
-    run.session.media.setup_mix_in(min(max(c_float(level), 0.0), 1.0), interval_s)
-
-
-@action("conference.playMixIn")
-def play_mix_in(run: Run, path: Res) -> None:
-    """Mix a file in."""
-    run.session.media.play_mix_in(path)
-
-
-@action("conference.playMixInList")
-def play_mix_in_list(run: Run, path: Res, loop: Res = "") -> None:
-    """Add a file to those that are mixed in."""
-    run.session.media.play_mix_in(path, listed=True, loop=loop == "true")
-
-
-@action("conference.flushMixInList")
-def flush_mix_in_list(run: Run) -> None:
-    """Empty that list."""
-    run.session.media.flush_mix_in()
+@action(*(f"conference.{name}" for name in _UNAVAILABLE), prepare=_refuse)
+def unavailable(run: Run, nothing: Prepared) -> None:
+    """Never reached: the script is refused when it is loaded."""
 
 
 @action("conference.size")
