@@ -7,3 +7,4 @@
 #define PJSIP_MAX_DIALOG_COUNT (64 * 1024 - 1)
 #define PJMEDIA_HAS_VIDEO 0
 #define PJ_LOG_MAX_LEVEL 4
+#define PJ_HAS_IPV6 1
