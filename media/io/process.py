@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import fcntl
 import gc
 import logging
@@ -226,7 +227,10 @@ class MediaProcess:
             self._lose_link("closed by the hub")
             return
         try:
-            self._pending.extend(self._codec.feed(data))
+            for record in self._codec.feed(data):
+                if not dataclasses.is_dataclass(record):
+                    raise ValueError(f"a bare {type(record).__name__} where a record should be")
+                self._pending.append(record)
         except Exception as error:  # noqa: BLE001 - whatever the bytes were, they are no records
             self._lose_link(f"not understood: {error}")
 

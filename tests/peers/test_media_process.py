@@ -272,7 +272,9 @@ def test_recording_stops_by_itself_and_reports_what_cannot_be_written(
         server.connect(a, peer)
         server.connect(b, group.peer())
         server.connect(c, group.peer(400))
-        server.send(Enqueue(a, (PlayItem("record", path=str(tmp_path / "item.wav"), length_ms=300), PlayItem("separator", number=4))))
+        server.send(
+            Enqueue(a, (PlayItem("record", path=str(tmp_path / "item.wav"), length_ms=300), PlayItem("separator", number=4)))
+        )
         server.send(StartRecording(b, str(tmp_path / "quiet.wav"), silence_ms=200))
         server.send(StartRecording(c, str(tmp_path / "none" / "x.wav")))
         group.run_ms(600)
@@ -293,3 +295,45 @@ def test_sent_digit_is_a_key_press_on_the_wire(server: MediaServer, legs: Iterat
         assert len({p.ts for p in events}) == 1
         assert [p.payload[0] for p in events] == [11] * 7
         assert [p.payload[1] >> 7 for p in events] == [0] * 4 + [1] * 3
+
+
+def test_ipv6_legs_are_served_beside_ipv4() -> None:
+    with MediaServer("--ip6", "::1") as server, PeerGroup() as group:
+        six, four = group.peer(400, bind_ip="::1"), group.peer(600)
+        for leg, peer in ((1, six), (2, four)):
+            server.connect(leg, peer)
+            server.send(Enqueue(leg, (PlayItem("room", room="both"),)))
+        group.run_ms(800)
+        assert (tones.heard(six.heard(300), ALL_HZ), tones.heard(four.heard(300), ALL_HZ)) == ({600}, {400})
+
+
+def test_bytes_that_are_no_records_end_the_process_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    with MediaServer("--grace-ms", "50") as running:
+        running.link.sendall(random.Random(1).randbytes(5000))
+        running.process.wait(10)
+        assert running.process.returncode == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_commands_with_senseless_fields_are_refused_and_the_rest_served(
+    server: MediaServer, legs: Iterator[int], tmp_path: Path
+) -> None:
+    with PeerGroup() as group:
+        peer, leg = group.peer(400), next(legs)
+        server.connect(leg, peer)
+        server.send(
+            Enqueue(
+                leg, (PlayItem("nonsense"), PlayItem("tone", frequencies_hz=(-5, 10**9), on_ms=-1, off_ms=10**9, length_ms=40))
+            ),
+            SendDigit(leg, 99, -1),
+            SetRtpTimeout(leg, -5),
+            SetLegAudio(leg, gain_db=1e300),
+            CloseLeg(2**40),
+            Enqueue(2**40, (PlayItem("echo"),)),
+            StartRoomRecording("r", str(tmp_path / "r.wav"), "sideways"),
+            LoadPrompt(3, "a\0b"),
+        )
+        assert "nonsense" in server.wait_for(ItemFailed, leg=leg).reason
+        assert server.wait_for(PromptLoaded, request=3).error
+        server.wait_for(PlaylistEmptied, leg=leg)
+        assert server.statistics(leg)["packets_sent"] >= 1
