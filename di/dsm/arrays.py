@@ -21,26 +21,35 @@ def with_prefix(variables: Variables, prefix: str) -> list[str]:
     return byte_order(name for name in variables if name.startswith(prefix))
 
 
-def array_size(variables: Variables, name: str) -> int:
-    """How many consecutive indexes exist from 0, as `a[i]` or as `a[i].member`."""
-    present: set[int] = set()
+def _elements(variables: Variables, name: str) -> dict[int, list[str]]:
+    """Names by index, in one pass: `a[i]` and `a[i].member`, as far as the index is written plainly."""
+    found: dict[int, list[str]] = {}
     start = len(name) + 1
     for variable in variables:
         if variable.startswith(name + "["):
             digits = variable[start : variable.find("]", start)]
-            if digits.isdecimal() and str(int(digits)) == digits:
-                present.add(int(digits))
+            if digits.isdecimal() and len(digits) < 10 and str(int(digits)) == digits:
+                found.setdefault(int(digits), []).append(variable)
+    return found
+
+
+def array_size(variables: Variables, name: str) -> int:
+    """How many consecutive indexes exist from 0, as `a[i]` or as `a[i].member`."""
+    elements = _elements(variables, name)
     size = 0
-    while size in present:
+    while size in elements:
         size += 1
     return size
 
 
 def array_values(variables: Variables, name: str) -> list[str]:
     """The values that `for (v in a)` visits: element by element, members of an element too."""
+    elements = _elements(variables, name)
     values: list[str] = []
-    for index in range(array_size(variables, name)):
-        values.extend(variables[found] for found in with_prefix(variables, f"{name}[{index}]"))
+    for index in range(len(elements)):
+        if index not in elements:
+            break
+        values.extend(variables[found] for found in byte_order(elements[index]))
     return values
 
 
