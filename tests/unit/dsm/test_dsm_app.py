@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from di import sip_records as sip
-from di.core.events import EventPosted
+from di.core.events import EventPosted, SystemEvent
 from di.dsm import PLUGIN, engine
 from di.dsm.errors import DsmError
 from di.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
@@ -359,6 +359,23 @@ def test_requests_and_replies_where_the_script_asks_for_them(folder: Path) -> No
     book.run()
     book.bye(session)
     assert app.machine.vars["l"] == "INVITE OPTIONS 202BYE"
+
+
+def test_the_end_of_the_server_reaches_calls_and_system_dsms(folder: Path) -> None:
+    text = (
+        "initial state S; transition e S - system(#type==ServerShutdown); test(@remote_uri == \"\") / stop() -> S;"
+        "transition k S - system(#type==User1) / set($u=1) -> S;"
+    )
+    book = server(folder, {"t": text}, "run_system_dsms=t")
+    session = book.up("app-t")
+    systems = [name for name in book.services.queues._queues if name.startswith("SystemDSM_")]
+    assert len(systems) == 1
+    for kind in ("user1", "shutdown"):
+        book.services.queues.broadcast(SystemEvent(kind))
+        book.run()
+    app: Any = session.app
+    assert session.ended and app.machine.vars["u"] == "1"
+    assert not [name for name in book.services.queues._queues if name.startswith("SystemDSM_")]
 
 
 async def test_a_module_of_ones_own_sees_every_call_and_may_keep_it_from_being_answered(folder: Path) -> None:
