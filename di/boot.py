@@ -205,7 +205,8 @@ def _sip_kind() -> ChildKind:
 
 def _media_kind(settings: Settings) -> ChildKind:
     core = settings.core
-    arguments = ("--ip", core.media_ip, "--port-low", str(core.rtp_low_port), "--port-high", str(core.rtp_high_port))
+    family = "--ip6" if ":" in core.media_ip else "--ip"
+    arguments = (family, core.media_ip, "--port-low", str(core.rtp_low_port), "--port-high", str(core.rtp_high_port))
     return ChildKind("media", "media.io.process", arguments, records.EVENTS)
 
 
@@ -233,7 +234,7 @@ def _raise_file_limit() -> None:
 
 def banner(hub: Hub) -> str:
     """Six lines: where to call, where RPC is, what to try."""
-    transports = sorted({f"{ip}:{port}" for _, ip, port in hub.transports})
+    transports = sorted({f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for _, ip, port in hub.transports})
     place = transports[0] if transports else "?"
     loaded = hub.services.loaded
     applications = len(list(hub.services.applications.names()))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A whole call over IPv6: signalling and audio."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from media.codecs import g711
+from tests.support import tones
+from tests.support.server import Server
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path, {"app_mapping.conf": "^sip:announce=>announcement\n"}, "sip_ip=::1\nmedia_ip=::1") as running:
+        yield running
+
+
+def bound() -> socket.socket:
+    sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    sock.bind(("::1", 0))
+    sock.settimeout(10)
+    return sock
+
+
+def message(method: str, server: Server, port: int, to_tag: str, cseq: str, body: str) -> bytes:
+    place = f"[::1]:{server.sip_port}"
+    kind = "Content-Type: application/sdp\r\n" if body else ""
+    return (
+        f"{method} sip:announce@{place} SIP/2.0\r\nVia: SIP/2.0/UDP [::1]:{port};branch=z9hG4bK-{method}-{port}\r\n"
+        f"From: <sip:six@[::1]>;tag=six\r\nTo: <sip:announce@{place}>{to_tag}\r\nCall-ID: six-{port}@cordboard\r\nCSeq: {cseq}\r\n"
+        f"Contact: <sip:six@[::1]:{port}>\r\nMax-Forwards: 70\r\n{kind}Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def test_a_call_over_ipv6_is_heard(server: Server) -> None:
+    with bound() as sip, bound() as rtp:
+        sip.connect(("::1", server.sip_port))
+        port = sip.getsockname()[1]
+        sdp = f"v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP6 ::1\r\nt=0 0\r\nm=audio {rtp.getsockname()[1]} RTP/AVP 0\r\n"
+        sip.send(message("INVITE", server, port, "", "1 INVITE", sdp))
+        answer = ""
+        while not answer.startswith("SIP/2.0 2"):
+            answer = sip.recv(8192).decode()
+            assert int(answer.split()[1]) < 300, answer
+        tag = re.search(r"^To:.*?(;tag=\S+)", answer, re.M | re.I)
+        media = re.search(r"^m=audio (\d+) ", answer, re.M)
+        assert tag is not None and media is not None and "c=IN IP6 ::1" in answer
+        sip.send(message("ACK", server, port, tag[1], "1 ACK", ""))
+        packets = [rtp.recvfrom(2048) for _ in range(75)]
+        sip.send(message("BYE", server, port, tag[1], "2 BYE", ""))
+        while "CSeq: 2 BYE" not in answer:
+            answer = sip.recv(8192).decode()
+        assert answer.startswith("SIP/2.0 200")
+    assert {source[1] for _, source in packets} == {int(media[1])}
+    payload = np.frombuffer(b"".join(data[12:] for data, _ in packets), np.uint8)
+    assert tones.heard(g711.DECODE[0][payload], [440.0, 660.0, 880.0, 520.0, 1000.0]) == {440.0, 660.0, 880.0}
