@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """CPU of the media process per channel and second beside the kernel's floor of the same run.
 
-usage: python -m tests.benches.bench_media [CALLS …] [--seconds S] [--what announce|rooms|both] [--rtpload SOURCE.c]
+usage: python tests/benches/bench_media.py [CALLS …] [--seconds S] [--what announce|rooms|both]
 
-Every call has a peer with a socket of its own that sends and receives PCMU (tools/rtpload.c, which is compiled here). The floor is what
+Every call has a phone with a socket of its own that sends and receives PCMU (rtp_load.c, which is compiled here). The floor is what
 a server costs that does nothing but the system calls for the same load: 16 sockets, sendmmsg and recvmmsg in batches.
 """
 
@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayItem
 from tests.support import tones
@@ -45,7 +49,7 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
     log.touch()
     empty_kib = resident_kib(server.process.pid)
     out = open(folder / "load.out", "w")  # noqa: SIM115
-    peers = subprocess.Popen([load, str(log), "-s", "-b", str(FIRST_PEER_PORT), "-n", str(calls), "-t", "600"], stdout=out)
+    peers = subprocess.Popen([load, str(log), str(FIRST_PEER_PORT), str(calls)], stdout=out)
     try:
         with log.open("w") as lines:
             for first in range(0, calls, 100):
@@ -53,9 +57,13 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
                 server.send(*(OpenLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg) for leg in legs))
                 for leg in legs:
                     port = server.wait_for(LegOpened, leg=leg).port
-                    item = PlayItem("file", path=wav, loop=True) if what == "announce" else PlayItem("room", room=f"room{leg // 10}")
-                    server.send(ConnectLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg, "PCMU", 8000, 0, 0), Enqueue(leg, (item,)))
-                    lines.write(f"CALL {FIRST_PEER_PORT - 2 + 2 * leg} {port}\n")
+                    item = (
+                        PlayItem("file", path=wav, loop=True) if what == "announce" else PlayItem("room", room=f"room{leg // 10}")
+                    )
+                    server.send(
+                        ConnectLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg, "PCMU", 8000, 0, 0), Enqueue(leg, (item,))
+                    )
+                    lines.write(f"{leg - 1} {port}\n")
                 lines.flush()
                 time.sleep(0.1)
         time.sleep(3)
@@ -86,10 +94,8 @@ def floor(binary: str, load: str, calls: int, folder: Path) -> float:
     assert server.stdout is not None
     ports = server.stdout.readline().split()
     log = folder / f"floor-{calls}"
-    log.write_text("".join(f"CALL {FIRST_PEER_PORT + 2 * i} {ports[i % len(ports)]}\n" for i in range(calls)))
-    peers = subprocess.Popen(
-        [load, str(log), "-s", "-b", str(FIRST_PEER_PORT), "-n", str(calls), "-t", "60"], stdout=subprocess.DEVNULL
-    )
+    log.write_text("".join(f"{i} {ports[i % len(ports)]}\n" for i in range(calls)))
+    peers = subprocess.Popen([load, str(log), str(FIRST_PEER_PORT), str(calls)], stdout=subprocess.DEVNULL)
     try:
         return float(server.stdout.read())
     finally:
@@ -103,18 +109,19 @@ def main() -> None:
     parser.add_argument("calls", type=int, nargs="*", default=[1000])
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--what", choices=("announce", "rooms", "both"), default="both")
-    parser.add_argument("--rtpload", default=os.environ.get("RTPLOAD", ""), help="source of rtpload.c")
     options = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(["cc", "-O2", "-o", folder / "floor", HERE / "udp_floor.c"], check=True)
-        subprocess.run(["cc", "-O2", "-o", folder / "rtpload", options.rtpload], check=True)
+        subprocess.run(["cc", "-O2", "-o", folder / "load", HERE / "rtp_load.c"], check=True)
         for calls in options.calls:
-            bottom = floor(str(folder / "floor"), str(folder / "rtpload"), calls, folder)
+            bottom = floor(str(folder / "floor"), str(folder / "load"), calls, folder)
             print(f"kernel    {calls:5} calls  {bottom:6.1f} us/channel/s: the floor", flush=True)
             for what in ("announce", "rooms") if options.what == "both" else (options.what,):
                 with MediaServer(low=10000, ports=10000) as server:
-                    print(measure(server, str(folder / "rtpload"), calls, what, options.seconds, folder), flush=True)
+                    print(measure(server, str(folder / "load"), calls, what, options.seconds, folder), flush=True)
 
 
 if __name__ == "__main__":

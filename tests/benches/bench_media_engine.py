@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""CPU of the engine alone, without sockets: what a codec, key detection, a large room cost, in us per leg and second (50 ticks).
+
+usage: python tests/benches/bench_media_engine.py
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+import media.io  # isort: skip  # sets the number of BLAS threads before numpy is imported
+
+import numpy as np
+
+from media import codecs
+from media.codecs.codec import Codec
+from media.control.records import ConnectLeg, Enqueue, OpenLeg, PlayItem, SetDigitDetection
+from media.engine.addresses import NAME_BYTES, sockaddr
+from media.engine.engine import TICK_NS, Engine, EngineOptions
+from media.engine.receive import receive_batch
+from media.engine.warm import warm
+
+TICKS = 60
+WARM_UP = 10
+
+
+class Load:
+    """So many legs of one codec on an engine; each says noise-like sound, packet by packet."""
+
+    def __init__(self, legs: int, codec: Codec, silent_after: int = 1 << 30) -> None:
+        self.engine = Engine(EngineOptions(port_high=60000), lambda ipv6, port: (port - 10000) // 2, Random(1))
+        self.codec, self.now_ns, self.silent_after = codec, 10**9, silent_after
+        self.legs = range(1, legs + 1)
+        names = []
+        for leg in self.legs:
+            peer = (f"10.0.{leg >> 8}.{leg & 255}", 4000)
+            self.engine.handle(OpenLeg(leg, *peer), 0)
+            connect = ConnectLeg(leg, *peer, codec.rtpmap, codec.clock_hz, 96, 96, channels=codec.channels)
+            self.engine.handle(connect, 0)
+            names.append(np.frombuffer(sockaddr(*peer)[0], np.uint8))
+        self.names = np.array(names).reshape(legs, NAME_BYTES)
+        wave = np.random.default_rng(1).normal(0, 3000, codec.rate_hz // 50).astype(np.int16)
+        self.payload = codec.coder("").encode(wave) if codec.coder else codec.encode(wave).tobytes()
+
+    def do(self, item: PlayItem) -> None:
+        """Give every leg an item."""
+        for leg in self.legs:
+            self.engine.handle(Enqueue(leg, (item,)), 0)
+
+    def arrive(self, step: int) -> None:
+        """One packet of each leg that speaks."""
+        engine = self.engine
+        packet = bytes([0x80, 96]) + step.to_bytes(2, "big") + (step * self.codec.clock_hz // 50).to_bytes(4, "big") + bytes(4)
+        packet += self.payload
+        row = np.zeros((1, 2112), np.uint8)
+        row[0, : len(packet)] = np.frombuffer(packet, np.uint8)
+        for leg in self.legs[: self.silent_after]:
+            socket = int(engine.legs.rows[engine.by_number[leg].row]["socket"])
+            receive_batch(
+                engine.legs.rows,
+                engine.connections.addresses.entries,
+                engine.connections.waiting,
+                socket,
+                row,
+                np.full(1, len(packet), np.int32),
+                self.names[leg - 1 : leg],
+                1,
+                self.now_ns,
+                self.now_ns,
+                engine.counters,
+                engine.notes,
+                engine.note_count,
+                engine.coded,
+            )
+
+    def measure(self) -> float:
+        """Return the tick's CPU, us per leg and second; decoding of library codecs is part of it."""
+        spent = 0.0
+        for step in range(TICKS):
+            self.arrive(step)
+            self.now_ns += TICK_NS
+            begun = time.process_time()
+            self.engine.tick(self.now_ns)
+            if step >= WARM_UP:
+                spent += time.process_time() - begun
+        return spent / (TICKS - WARM_UP) / len(self.legs) * 50 * 1e6
+
+
+def main() -> None:
+    assert media.io
+    warm()
+    plain = codecs.ALL[0]
+    for codec in codecs.ALL:
+        load = Load(20, codec)
+        load.do(PlayItem("echo"))
+        print(f"echo, {codec.rtpmap:8}/{codec.clock_hz:<6} {load.measure():9.1f} us/leg/s: decoding and encoding", flush=True)
+    for name in ("rooms of ten", "with key detection"):
+        load = Load(1000, plain)
+        for leg in load.legs:
+            load.engine.handle(Enqueue(leg, (PlayItem("room", room=str(leg // 10)),)), 0)
+            load.engine.handle(SetDigitDetection(leg, inband=name != "rooms of ten"), 0)
+        print(f"1000 legs, {name:20} {load.measure():9.1f} us/leg/s", flush=True)
+    load = Load(1001, plain, silent_after=1)
+    load.do(PlayItem("room", room="hall"))
+    print(f"one speaker, 1000 listeners     {load.measure():9.1f} us/leg/s", flush=True)
+    load = Load(1000, plain)
+    load.do(PlayItem("room", room="hall"))
+    print(f"a room of 1000, all speaking    {load.measure():9.1f} us/leg/s", flush=True)
+    mixed = Load(20, codecs.find("L16", 16000) or plain)
+    mixed.do(PlayItem("room", room="mixed"))
+    even = mixed.measure()
+    engine = mixed.engine
+    engine.handle(ConnectLeg(1, "10.0.0.1", 4000, "L16", 48000, 96, 96), 0)
+    print(f"a room of 20 at 16 kHz          {even:9.1f} us/leg/s; with one member at 48 kHz {mixed.measure():.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
