@@ -36,6 +36,14 @@ SINC: NDArray[np.float32] = _windowed_sinc()
 
 
 @inline_kernel
+def greatest_divisor(a: Any, b: Any) -> Any:
+    """Return the greatest common divisor."""
+    while b:
+        a, b = b, a % b
+    return a
+
+
+@inline_kernel
 def resample_frame(frame: Any, history: Any, out: Any, work: Any, sinc: Any) -> None:
     """Resample one frame and keep its end as history.
 
@@ -47,17 +55,26 @@ def resample_frame(frame: Any, history: Any, out: Any, work: Any, sinc: Any) -> 
         work[i] = history[i]
     for i in range(count):
         work[kept + i] = frame[i]
+    common = greatest_divisor(count, wanted)
+    stride, phases = count // common, wanted // common
     stretch = max(count / wanted, 1.0)
     reach = int(HALF_TAPS * stretch)
-    for t in range(wanted):
-        place = kept + t * count / wanted - reach  # of this output sample in `work`
-        centre = int(place)
-        total = np.float32(0)
-        for j in range(max(centre - reach + 1, 0), min(centre + reach + 1, kept + count)):
-            distance = abs(place - j) / stretch
+    totals = np.empty(common, np.float32)
+    for phase in range(phases):  # outputs `phases` apart lie alike between the inputs: they share their weights
+        place = kept + phase * count / wanted - reach
+        first = int(place) - reach + 1
+        totals[:] = 0
+        for tap in range(2 * reach):
+            distance = abs(place - (first + tap)) / stretch
             if distance < HALF_TAPS:
-                total += work[j] * sinc[int(distance * STEPS + 0.5)]
-        value = total / stretch
-        out[t] = np.int16(max(min(value, 32767.0), -32767.0))
+                weight = np.float32(sinc[int(distance * STEPS + 0.5)] / stretch)
+                if stride == 1:
+                    for k in range(common):
+                        totals[k] += work[first + tap + k] * weight
+                else:
+                    for k in range(common):
+                        totals[k] += work[first + tap + k * stride] * weight
+        for k in range(common):
+            out[phase + k * phases] = np.int16(max(min(totals[k], np.float32(32767)), np.float32(-32767)))
     for i in range(kept):
         history[i] = np.int16(work[count + i])
