@@ -34,11 +34,12 @@ bench: setup-test ## Measure; write what is worth keeping into docs/performance.
 fuzz: setup-test ## The border tests at full size (100 000 messages and more a gateway)
 	@CORDBOARD_LONG=1 $(BIN)/python -m pytest tests/property tests/unit -m "long or not long" -k "fuzz or hostile or any_bytes" --timeout=1800 $(ARGS)
 
-LOCK := $(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \
-	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra build
-lock: setup-test ## Lock the Python packages anew, with hashes, after a change of pyproject.toml (UPGRADE=1 for newer versions of all)
-	@$(LOCK) $(if $(UPGRADE),--upgrade) -o etc/setup/requirements.txt pyproject.toml
-	@$(LOCK) $(if $(UPGRADE),--upgrade) --extra dev -c etc/setup/requirements.txt -o etc/setup/requirements-test.txt pyproject.toml
+LOCK = $(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host $(if $(UPGRADE),--upgrade)
+lock: setup-test ## Lock the Python packages anew, with hashes, after a change of pyproject.toml (UPGRADE=1: newer versions of all)
+	@$(LOCK) -o etc/setup/requirements-build.txt etc/setup/requirements-build.in
+	@$(LOCK) -c etc/setup/requirements-build.txt -o etc/setup/requirements.txt pyproject.toml
+	@$(LOCK) -c etc/setup/requirements-build.txt -c etc/setup/requirements.txt --extra dev -o etc/setup/requirements-test.txt pyproject.toml
 
 clean: ## Remove the private environment and everything generated
 	rm -rf $(VENV) .setup-logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

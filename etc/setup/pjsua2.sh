@@ -9,8 +9,11 @@ version() { # of the pjsua2 that this Python imports, or nothing
 }
 good() { [ -n "$1" ] && [ "$(printf '%s\n2.16\n' "$1" | sort -V | head -1)" = 2.16 ]; }
 
+# A build of ours is for certain limits and flags; what somebody else put there is taken as it is.
+built=$stamps/pjsua2-built
+recipe=$(cat "$root/etc/setup/pjsua2-config_site.h" "${BASH_SOURCE[0]}" | grep -E '^ *(#define|export|quiet pjsip-configure|--)' | sha256sum)
 found=$(version "$venv/bin/python")
-if good "$found"; then say "  pjsua2 $found is there"; exit 0; fi
+if good "$found" && { [ ! -e "$built" ] || [ "$(cat "$built")" = "$recipe" ]; }; then say "  pjsua2 $found is there"; exit 0; fi
 found=$(version "$python")
 if good "$found"; then
   say "  using the system's pjsua2 $found"
@@ -81,4 +84,6 @@ quiet pjsua2-swig make PYTHON_EXE="$venv/bin/python"
 quiet pjsua2-install "$venv/bin/python" -m pip install --disable-pip-version-check --use-pep517 --no-build-isolation --no-index --no-deps --force-reinstall .
 found=$(version "$venv/bin/python")
 good "$found" || fail "the module was built but does not import" "the logs are in $logs"
+mkdir -p "$stamps"
+echo "$recipe" > "$built"
 say "  pjsua2 $found is built"

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# python.sh LOCKFILE: the private environment with exactly the locked packages, and the cordboard command in it.
+# python.sh LOCKFILE...: the private environment with exactly the locked packages, and the cordboard command in it.
 #   PYTHON  the Python to make it with, 3.11 or newer; /usr/bin/python3 if not given
 . "$(dirname "$0")/common.sh"
-lock=$1
 
 if [ -n "${PYTHON:-}" ]; then
   python=$(command -v "$PYTHON") || fail "PYTHON names no program: $PYTHON" "give the path of Python 3.11 or newer"
@@ -26,9 +25,13 @@ elif [ "$(cat "$site/cordboard-checkout.pth" 2> /dev/null || echo "$root")" != "
   quiet venv "$python" -m venv "$venv"
   options=(--force-reinstall)
 fi
-say "  installing $(grep -c '==' "$lock") locked Python packages"
 hint="is the package index reachable? pip's own settings (pip config, PIP_INDEX_URL, HTTPS_PROXY) are used"
-quiet pip-install "$venv/bin/python" -m pip install --disable-pip-version-check "${options[@]}" --require-hashes -r "$lock"
+# One file after the other, without build isolation: what comes as source is built with locked tools, which come first.
+for lock in "$@"; do
+  say "  installing $(grep -c '==' "$lock") locked Python packages ($(basename "$lock"))"
+  quiet "pip-$(basename "$lock" .txt)" "$venv/bin/python" -m pip install --disable-pip-version-check "${options[@]}" \
+    --use-pep517 --no-build-isolation --require-hashes -r "$lock"
+done
 
 # The checkout's packages have generic names (di, media …): they are reachable inside this environment only.
 echo "$root" > "$site/cordboard-checkout.pth"

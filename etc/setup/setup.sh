@@ -4,7 +4,7 @@
 . "$(dirname "$0")/common.sh"
 here=$root/etc/setup
 what=${1:-run}
-lock=$here/requirements.txt
+locks=("$here/requirements-build.txt" "$here/requirements.txt") # the tests have one more
 mapfile -d '' -t media < <(find "$root/media" -name '*.py' -print0 | sort -z)
 
 steps=3 number=0 # Python, SIP stack, kernels, and the packages
@@ -43,11 +43,11 @@ if [ -z "${SKIP_PACKAGES:-}" ]; then
   fi
 fi
 if [ "$what" = test ]; then
-  step python-test "Python packages, with those of the tests" "$here/requirements-test.txt" "$here/python.sh" -- \
-    "$here/python.sh" "$here/requirements-test.txt"
-  done_with python-run "$lock" "$here/python.sh" # the tests' lock holds the server's
+  all=("${locks[@]}" "$here/requirements-test.txt")
+  step python-test "Python packages, with those of the tests" "${all[@]}" "$here/python.sh" -- "$here/python.sh" "${all[@]}"
+  done_with python-run "${locks[@]}" "$here/python.sh"
 else
-  step python-run "Python packages" "$lock" "$here/python.sh" -- "$here/python.sh" "$lock"
+  step python-run "Python packages" "${locks[@]}" "$here/python.sh" -- "$here/python.sh" "${locks[@]}"
 fi
 step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
-step kernels "compiling the media kernels" "$lock" "${media[@]}" -- kernels || [ "$what" = test ]
+step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]
