@@ -85,12 +85,14 @@ class MediaProcess:
         next_ns = time.monotonic_ns() + TICK_NS
         while not self._stopping:
             now_ns = time.monotonic_ns()
-            if now_ns >= next_ns:
+            due = now_ns >= next_ns
+            if due:
                 next_ns = self._tick(now_ns, next_ns)
-            elif self._pending:
+            if self._pending:  # also when ticks are behind: an overloaded process can still be steered
                 self._handle(self._pending.popleft(), now_ns)
-            else:
-                self._wait((next_ns - now_ns) / 1e9)
+            if due or not self._pending:
+                left_ns = 0 if self._pending else next_ns - time.monotonic_ns()
+                self._wait(max(left_ns, 0) / 1e9)
             self._send_events()
             if self._ends_ns and now_ns >= self._ends_ns:
                 log.error("the hub is gone: ending")
