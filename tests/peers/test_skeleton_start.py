@@ -112,7 +112,7 @@ def test_a_stop_does_not_wait_for_peers_that_are_gone(tmp_path: Path) -> None:
     server.start()
     children = server.children()
     with Sipp("call", server.sip_port, calls=3, user="announce", hold_ms=60000) as sipp:
-        wait_until(lambda: server.xml.calls() == 3, "three calls")
+        wait_until(lambda: sipp.answered == 3, "three calls")
         os.kill(sipp.pid, signal.SIGSTOP)  # it is there and does not answer
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait_status() == 0, server.log
@@ -124,7 +124,7 @@ def test_a_second_signal_forces_the_stop(tmp_path: Path) -> None:
     server.start()
     children = server.children()
     with Sipp("call", server.sip_port, user="announce", hold_ms=60000) as sipp:
-        wait_until(lambda: server.xml.calls() == 1, "a call")
+        wait_until(lambda: sipp.answered == 1, "a call")
         os.kill(sipp.pid, signal.SIGSTOP)
         os.kill(server.pid, signal.SIGTERM)
         wait_until(lambda: "once more forces it" in server.log, "the first signal")
@@ -136,7 +136,7 @@ def test_a_second_signal_forces_the_stop(tmp_path: Path) -> None:
 def test_sighup_ends_calls_and_the_server_goes_on(tmp_path: Path) -> None:
     with Server(tmp_path) as server:
         sipp = Sipp("called_off", server.sip_port, calls=2, user="announce")
-        wait_until(lambda: server.xml.calls() == 2, "two calls")
+        wait_until(lambda: sipp.answered == 2, "two calls")
         os.kill(server.pid, signal.SIGHUP)
         assert sipp.wait().successful == 2
         wait_until(lambda: server.xml.calls() == 0, "no calls")

@@ -145,6 +145,11 @@ class Sipp:
         """Process id."""
         return self._process.pid
 
+    @property
+    def answered(self) -> int:
+        """How many calls of a scenario that logs CALL have been answered so far."""
+        return len(re.findall(r"^CALL ", self._text("calls.log"), re.M))
+
     def wait(self) -> SippResult:
         """Wait for the end and read the counters."""
         try:
