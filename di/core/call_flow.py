@@ -233,6 +233,8 @@ def finished(session: Session, event: CallEnded) -> Outcome:
     if session.ended:
         return None
     session.leave_room()
+    for name in list(session.tees):
+        session.untee_room(name)
     if session.leg_asked:
         session.host.media.send(CloseLeg(session.leg))
     session.finish()
@@ -317,7 +319,7 @@ def _rtp_timeout(session: Session, event: RtpTimedOut) -> Outcome:
 
 
 def _room(session: Session, event: RoomChanged) -> Outcome:
-    return session.app.on_room(event) if event.room == session.room else None
+    return session.app.on_room(event) if event.room in (session.room, *session.tees.values()) else None
 
 
 _HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {

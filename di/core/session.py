@@ -36,7 +36,9 @@ from di.sip_records import (
 from di.value import Value
 from media.control.records import (
     Enqueue,
+    FlushMixIn,
     FlushPlaylist,
+    MixIn,
     OpenLeg,
     PlayItem,
     SendDigit,
@@ -44,8 +46,10 @@ from media.control.records import (
     SetLegAudio,
     SetPlayout,
     SetRtpTimeout,
+    SetupMixIn,
     StartRecording,
     StopRecording,
+    TeeRoom,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +76,7 @@ class Session:
         self.state = DialogState.DISCONNECTED
         self.media: MediaNegotiated | None = None
         self.room = ""
+        self.tees: dict[str, str] = {}
         self.answered = False
         self.ended = False
         self.stopping = False
@@ -260,6 +265,18 @@ class Session:
         """Finish the recording."""
         self.host.media.send(StopRecording(self.leg))
 
+    def set_up_mix_in(self, level: float, interval_ms: int) -> None:
+        """Put a mixer over what the peer hears (media.control SetupMixIn)."""
+        self.host.media.send(SetupMixIn(self.leg, level, interval_ms))
+
+    def mix_in(self, *items: PlayItem, replace: bool = False) -> None:
+        """Give the mixer something to play, after what it has or instead of it."""
+        self.host.media.send(MixIn(self.leg, items, replace))
+
+    def flush_mix_in(self) -> None:
+        """Drop what `mix_in` appended."""
+        self.host.media.send(FlushMixIn(self.leg))
+
     def watch_rtp(self, timeout_ms: int) -> None:
         """Report silence of the peer's RTP after so long; 0 switches it off."""
         self.rtp_timeout_ms = timeout_ms
@@ -281,6 +298,25 @@ class Session:
         """Leave the room; what is in the playlist stays (flush it to stop hearing the room)."""
         if self.room:
             room, self.room = self.room, ""
+            self._give_back(room)
+
+    def tee_room(self, name: str, room: str) -> None:
+        """Let the peer be heard in a room too, as a channel of this name; it hears nothing of that room. It gives up a room before."""
+        self.untee_room(name)
+        self.tees[name] = room
+        self.host.rooms.join(room, self.id)
+        self.host.media.send(TeeRoom(self.leg, room))
+
+    def untee_room(self, name: str) -> None:
+        """Give a channel of `tee_room` back."""
+        room = self.tees.pop(name, "")
+        if room and room not in self.tees.values():
+            self.host.media.send(TeeRoom(self.leg, room, False))
+            self._give_back(room)
+
+    def _give_back(self, room: str) -> None:
+        """Leave a room as soon as no channel is held there."""
+        if room != self.room and room not in self.tees.values():
             self.host.rooms.leave(room, self.id)
 
     # ------------------------------------------------------------------------------------------------------ timers, records

@@ -36,6 +36,7 @@ class CallMedia:
         self.bridged = False
         self.channel = False
         self.channel_queued = False
+        self.mixing = False
         self._recording = ""
         self._record_started_ns = 0
 
@@ -212,6 +213,50 @@ class CallMedia:
                 self.flush()
             self.session.set_audio(muted=False, deaf=False)
         return was
+
+    def tee_join(self, room: str, name: str) -> None:
+        """Be heard in a room too. What is not the call's input cannot be passed on."""
+        if not room:
+            raise DsmException("conference", cause="a room needs a name")
+        if not self.input:
+            raise DsmException("conference", cause="the call has no input: setInOutPlaylist() or connectMedia() first")
+        self.open()
+        self.session.tee_room(name, room)
+
+    def tee_leave(self, name: str) -> bool:
+        """Give the channel back."""
+        if name not in self.session.tees:
+            return False
+        self.session.untee_room(name)
+        if not self.bridged:
+            self.wire(input=True, output=True)
+        return True
+
+    # ------------------------------------------------------------------------------------------------------------- mix-in
+    def set_up_mix_in(self, level: float, interval_ms: int) -> None:
+        """Put a mixer over the output; one that is there is replaced."""
+        self.open()
+        self.mixing = True
+        self.session.set_up_mix_in(level, interval_ms)
+
+    def play_mix_in(self, path: str) -> None:
+        """Mix in a file, instead of what is mixed in now."""
+        self._need_mixer()
+        self.session.mix_in(PlayItem("file", path=self._readable(path)), replace=True)
+
+    def queue_mix_in(self, path: str, *, loop: bool = False) -> None:
+        """Mix in a file after those that were queued so."""
+        self._need_mixer()
+        self.session.mix_in(PlayItem("file", path=self._readable(path), loop=loop))
+
+    def flush_mix_in(self) -> None:
+        """Drop what is queued."""
+        if self.mixing:
+            self.session.flush_mix_in()
+
+    def _need_mixer(self) -> None:
+        if not self.mixing:
+            raise DsmException("conference", cause="there is no mixer: conference.setupMixIn() first")
 
     def set_playout(self, kind: str) -> None:
         """The playout buffer."""

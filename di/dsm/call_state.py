@@ -26,7 +26,8 @@ def packed(call: DsmCall) -> dict[str, Value]:
         },
         "media": {
             "input": media.input, "output": media.output, "receiving": media.receiving, "keys": media.keys,
-            "prompt_set": media.prompt_set, "room": call.session.room,
+            "prompt_set": media.prompt_set, "room": call.session.room, "tees": dict(call.session.tees),
+            "mixing": media.mixing,
         },
         "queues": sorted(call.names), "begun": call.session_begun, "early_begun": call.early_begun, "invited": call.invited,
     }  # fmt: skip

@@ -85,6 +85,24 @@ class MediaPort(Protocol):
     def leave(self) -> bool:
         """Give the channel back. False: there is none."""
 
+    def tee_join(self, room: str, name: str) -> None:
+        """Be heard in a room too, by a channel of that name. Raises DsmException("conference"): no room, no input."""
+
+    def tee_leave(self, name: str) -> bool:
+        """Give such a channel back; the playlist becomes input and output. False: there is none."""
+
+    def set_up_mix_in(self, level: float, interval_ms: int) -> None:
+        """Put a mixer over the output."""
+
+    def play_mix_in(self, path: str) -> None:
+        """Mix in a file. Raises DsmException("conference") without a mixer, ("file") when it cannot be played."""
+
+    def queue_mix_in(self, path: str, *, loop: bool = False) -> None:
+        """Append a file to the list that is mixed in. Raises as `play_mix_in` does."""
+
+    def flush_mix_in(self) -> None:
+        """Empty that list."""
+
     def set_playout(self, kind: str) -> None:
         """`adaptive`, `jb` or `simple`."""
 

@@ -30,6 +30,8 @@ class SimulatedSession:
         self.dialog_state = "early"
         self.recording = ""
         self.room = ""
+        self.tees: dict[str, str] = {}
+        self.mixing = False
         self.missing_files: set[str] = set()
         self.prompts: set[str] | None = None
         self.sessions: set[str] = {id}
@@ -167,6 +169,31 @@ class _Media(_Noted):
         was, self.session.room = self.session.room, ""
         self.session.note("leave", was)
         return bool(was)
+
+    def tee_join(self, room: str, name: str) -> None:
+        self.session.tees[name] = room
+        self.session.note("tee_join", room, name)
+
+    def tee_leave(self, name: str) -> bool:
+        self.session.note("tee_leave", name)
+        return bool(self.session.tees.pop(name, ""))
+
+    def set_up_mix_in(self, level: float, interval_ms: int) -> None:
+        self.session.mixing = True
+        self.session.note("set_up_mix_in", level, interval_ms)
+
+    def play_mix_in(self, path: str) -> None:
+        self._mix_in("play_mix_in", path)
+
+    def queue_mix_in(self, path: str, *, loop: bool = False) -> None:
+        self._mix_in("queue_mix_in", path, "loop" if loop else "")
+
+    def _mix_in(self, operation: str, path: str, *words: str) -> None:
+        if not self.session.mixing:
+            raise DsmException("conference", cause="no mixer")
+        if path in self.session.missing_files:
+            raise DsmException("file", path=path)
+        self.session.note(operation, path, *words)
 
 
 class _Dialog(_Noted):

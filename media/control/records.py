@@ -219,6 +219,51 @@ class Shutdown:
     """Close everything and exit."""
 
 
+@dataclass(frozen=True, slots=True)
+class TeeRoom:
+    """Let what a leg says be heard in one more room, or no longer (`on` False). The leg stays where it is and hears nothing of it.
+
+    Follows `attached_input`; `muted` concerns the leg's own room only. In the room that it is in itself a leg is heard once.
+    """
+
+    leg: int
+    room: str
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetupMixIn:
+    """Put a mixer over what a leg is sent (spec core.md §9.5); one that is there gives way, with what it played.
+
+    `level`: share of the mixed-in audio, 0 to 1; below 0.01 the leg hears nothing else while it plays · `interval_ms`: it plays at
+    every so many ms, first after as many; 0: at once, and once.
+    """
+
+    leg: int
+    level: float
+    interval_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MixIn:
+    """Give a leg's mixer something to play: file, tone or silence (a tone or silence of no length lasts a second).
+
+    `replace`: only these from now on, the whole again at every interval; otherwise they are appended and play once.
+    Without SetupMixIn there is no effect.
+    """
+
+    leg: int
+    items: tuple[PlayItem, ...]
+    replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FlushMixIn:
+    """Drop what MixIn appended."""
+
+    leg: int
+
+
 # ------------------------------------------------------------------------------------------------------------------ events
 @dataclass(frozen=True, slots=True)
 class LegOpened:
@@ -340,6 +385,7 @@ class Statistics:
 COMMANDS: tuple[type, ...] = (
     OpenLeg, ConnectLeg, CloseLeg, PlayItem, Enqueue, FlushPlaylist, SetLegAudio, SetPlayout, SetDigitDetection, SendDigit,
     SetRtpTimeout, StartRecording, StopRecording, RoomPlay, StartRoomRecording, StopRoomRecording, LoadPrompt, QueryStatistics, Shutdown,
+    TeeRoom, SetupMixIn, MixIn, FlushMixIn,
 )  # fmt: skip
 EVENTS: tuple[type, ...] = (
     LegOpened, LegFailed, LegDropped, PlaylistEmptied, SeparatorReached, ItemFailed, DigitPressed, RtpTimedOut, RecordingStopped,

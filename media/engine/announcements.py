@@ -28,6 +28,16 @@ def plain_samples(rate_hz: int) -> Codec:
     return Codec("SAMPLES", rate_hz, rate_hz, NATIVE, 2, lambda s: s.astype(np.int16).view(np.uint8), lambda p: p.view(np.int16))
 
 
+def made_samples(item: PlayItem, rate_hz: int) -> NDArray[np.int16] | None:
+    """Return the samples of a tone or of silence, of a second unless the item says how long; None for other kinds."""
+    length = min(max(item.length_ms, 0) or 1000, LONGEST_MS) * rate_hz // 1000
+    if item.kind == "silence":
+        return np.zeros(length, np.int16)
+    if item.kind == "tone":
+        return np.resize(tone.cadence(item.frequencies_hz, item.on_ms, item.off_ms, rate_hz), length)
+    return None
+
+
 @dataclass(slots=True, eq=False)
 class Piece:
     """One item: its samples once they are there; without them and `failed`, it is skipped."""
@@ -59,14 +69,10 @@ class Announcements:
         self._queues.setdefault(room, _Queue()).pieces.extend(pieces)
 
     def _piece(self, item: PlayItem, rate_hz: int) -> Piece:
-        piece = Piece(rate_hz)
-        length = min(item.length_ms or 1000, LONGEST_MS) * rate_hz // 1000
-        if item.kind == "silence":
-            piece.samples = np.zeros(length, np.int16)
-        elif item.kind == "tone":
-            period = tone.cadence(item.frequencies_hz, item.on_ms, item.off_ms, rate_hz)
-            piece.samples = np.resize(period, length)
-        elif item.kind == "file":
+        piece = Piece(rate_hz, made_samples(item, rate_hz))
+        if piece.samples is not None:
+            return piece
+        if item.kind == "file":
             self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(piece, audio))
         else:
             raise ValueError(f"a room cannot be played an item of kind {item.kind!r}: file, tone or silence")

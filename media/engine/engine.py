@@ -31,6 +31,7 @@ from media.engine.digits import Digits
 from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
+from media.engine.mix_ins import MixIns
 from media.engine.players import Players
 from media.engine.recorders import Recorders
 from media.engine.sources import FileWanted, StoredAudio
@@ -82,6 +83,7 @@ class Engine:
         self._wide = np.zeros((1, 1), np.int16)
         self._work = np.zeros(1, np.float32)
         self._announcements = Announcements(self.players.rooms, self.players.want)
+        self._mix_ins = MixIns(self.legs, self.players.want, self._emit)
         self._speakers = Speakers(self.legs, self.players.rooms, self._by_row, self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
@@ -103,6 +105,10 @@ class Engine:
             records.StopRoomRecording: self._stop_room_recording,
             records.SetPlayout: self._set_playout,
             records.QueryStatistics: self._query,
+            records.TeeRoom: self._tee_room,
+            records.SetupMixIn: self._setup_mix_in,
+            records.MixIn: self._mix_in,
+            records.FlushMixIn: self._flush_mix_in,
         }
 
     # ------------------------------------------------------------------------------------------------------- hub to engine
@@ -143,6 +149,7 @@ class Engine:
         if leg is not None and self.connections.connect(leg, command, now_ns):
             self.players.codec_set(leg)
             self._coded_legs.connected(leg)
+            self._mix_ins.codec_set(leg)
 
     def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
         leg = self.by_number.get(command.leg)
@@ -151,6 +158,7 @@ class Engine:
             self.players.close(leg)
             self._digits.close(leg)
             self._coded_legs.close(leg)
+            self._mix_ins.close(leg)
             self._inband.switch(leg, False)
             self._speakers.close(leg)
             self.connections.close(leg, now_ns)
@@ -221,6 +229,26 @@ class Engine:
     def _stop_room_recording(self, command: records.StopRoomRecording, now_ns: int) -> None:
         self.recorders.stop_room(command.room, "asked")
 
+    def _tee_room(self, command: records.TeeRoom, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self.players.tee(leg, command.room, command.on)
+
+    def _setup_mix_in(self, command: records.SetupMixIn, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self._mix_ins.setup(leg, command.level, command.interval_ms)
+
+    def _mix_in(self, command: records.MixIn, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self._mix_ins.play(leg, command.items, command.replace)
+
+    def _flush_mix_in(self, command: records.FlushMixIn, now_ns: int) -> None:
+        leg = self._known(command.leg)
+        if leg is not None:
+            self._mix_ins.flush(leg)
+
     def _room_play(self, command: records.RoomPlay, now_ns: int) -> None:
         rows = self.players.rooms.rows(command.room)
         rates = [leg.codec.rate_hz for row in rows if (leg := self._by_row[row]).codec is not None]
@@ -249,8 +277,8 @@ class Engine:
         legs, encode = self.legs, g711.ENCODE
         if len(self._ended) < len(legs.rows):
             self._ended = np.zeros(len(legs.rows), np.int32)
-        members, starts, largest = self.players.rooms.arrays()
-        self._fit_scratch(legs.frames.shape[1], largest)
+        rooms = self.players.rooms.arrays()
+        self._fit_scratch(legs.frames.shape[1], rooms.largest)
         self._ended_count[0] = 0
         total, own = self._scratch
         render.choose_due(legs.rows)
@@ -263,8 +291,11 @@ class Engine:
             legs.rows,
             legs.frames,
             legs.packets,
-            members,
-            starts,
+            rooms.members,
+            rooms.starts,
+            rooms.feeders,
+            rooms.feed_starts,
+            self.players.rooms.feed_history,
             announced,
             self._announcements.frames,
             legs.history,
@@ -276,6 +307,7 @@ class Engine:
             resample.SINC,
         )
         render.fill_others(legs.rows, legs.frames, legs.packets, encode, self._ended, self._ended_count)
+        self._mix_ins.mix(own)
         render.finish(legs.rows, legs.packets)
         self._coded_legs.encode()
         self._digits.replace_audio(legs)

@@ -35,6 +35,7 @@ LEG = np.dtype(
         ("payload_type_digits", "u1"),  # 255: none negotiated
         ("source", "u1"),  # SOURCE_*
         ("speaks", "u1"),  # its frame goes into its room
+        ("feeds", "u1"),  # its frame goes into the rooms that it is teed into
         ("hears", "u1"),  # 0: deaf
         ("loops", "u1"),
         ("marker", "u1"),  # next packet starts a talk spurt

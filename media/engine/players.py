@@ -81,13 +81,24 @@ class Players:
         """Set what a leg's row derives from its SetLegAudio settings."""
         row, audio = self._table.rows[leg.row], leg.audio
         row["speaks"] = audio.attached_input and not audio.muted
+        row["feeds"] = audio.attached_input
         row["hears"] = not audio.deaf
         row["gain_q12"] = round(4096 * 10 ** (min(max(audio.gain_db, -100.0), 40.0) / 20))
 
     def close(self, leg: Leg) -> None:
         """Take a leg out of its room and its bridge."""
         leg.playlist.flush()
+        self.rooms.untee(leg.row)
         self._apply(leg, None)
+
+    def tee(self, leg: Leg, room: str, on: bool) -> None:
+        """Let a leg be heard in one more room, or no longer."""
+        if on:
+            self.rooms.tee(leg.row, room)
+        else:
+            self.rooms.untee(leg.row, room)
+        self.apply_audio(leg)
+        self.set_listened(leg)
 
     # -------------------------------------------------------------------------------------------------------------- files
     def take_wanted(self) -> list[FileWanted]:
@@ -230,7 +241,7 @@ class Players:
     def set_listened(self, leg: Leg) -> None:
         """Decide whether anybody needs what the leg says, and give it a playout ring if so."""
         row = self._table.rows[leg.row]
-        listened = bool(self.rooms.room_of(leg.row)) or row["source"] == SOURCE_ECHO
+        listened = bool(self.rooms.room_of(leg.row)) or self.rooms.is_teed(leg.row) or row["source"] == SOURCE_ECHO
         listened = listened or self.needed_elsewhere(leg)
         listened = listened and leg.codec is not None
         if listened and leg.codec is not None:

@@ -235,7 +235,7 @@ class Recorders:
             take.stopped = "silence"
 
     def _capture_room(self, take: RoomTake) -> None:
-        rows = self._rooms.rows(take.room)
+        rows = self._rooms.heard_rows(take.room)
         now = {self._by_row[row].number: row for row in rows}
         for number in [n for n in take.present if n not in now]:
             self._tell(take, "left", number)
@@ -243,7 +243,7 @@ class Recorders:
         total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
         for number, row in now.items():
             state = self._table.rows[row]
-            audible = bool(state["speaks"])
+            audible = bool(state["speaks"] if self._rooms.room_of(row) == take.room else state["feeds"])
             if number not in take.present:
                 self._tell(take, "joined", number)
             if take.present.get(number, True) != audible:

@@ -2,7 +2,7 @@
 """One tick's outgoing packets from the leg table, for every leg at once.
 
     choose_due    which legs send       (what they said is in the frames: ``playout.py``)
-    mix_rooms     frames → packets      every member of a room hears the others
+    mix_rooms     frames → packets      every member of a room hears the others, and who is teed into it
     fill_others   stored audio, echo, silence → packets
     finish        RTP headers
 
@@ -49,8 +49,10 @@ def put_silence(leg: Any, packet: Any) -> None:
 
 
 @inline_kernel
-def mix_even_room(legs: Any, frames: Any, packets: Any, members: Any, total: Any, own: Any, encode: Any) -> None:
-    """Mix a room whose members all have one rate. `total` holds the room's announcement, or silence."""
+def mix_even_room(
+    legs: Any, frames: Any, packets: Any, members: Any, feeders: Any, total: Any, own: Any, encode: Any
+) -> None:
+    """Mix a room whose members and feeders all have one rate. `total` holds the room's announcement, or silence."""
     talking = 0
     quiet = True
     for i in range(total.shape[0]):
@@ -61,6 +63,12 @@ def mix_even_room(legs: Any, frames: Any, packets: Any, members: Any, total: Any
             talking += 1
             for i in range(leg.frame_samples):
                 total[i] += frames[row, i]
+    for k in range(feeders.shape[0]):
+        leg = legs[feeders[k, 0]]
+        if leg.feeds and leg.heard:
+            talking += 1
+            for i in range(leg.frame_samples):
+                total[i] += frames[feeders[k, 0], i]
     copied_from = np.full(4, -1, np.int64)
     for row in members:
         leg = legs[row]
@@ -88,6 +96,8 @@ def mix_uneven_room(
     frames: Any,
     packets: Any,
     members: Any,
+    feeders: Any,
+    feed_history: Any,
     room_samples: Any,
     history: Any,
     total: Any,
@@ -112,6 +122,19 @@ def mix_uneven_room(
             resample_frame(frames[row, :count], history[row, :UP_HISTORY], wide[k, :room_samples], work, sinc)
         for i in range(room_samples):
             total[i] += wide[k, i]
+    for k in range(feeders.shape[0]):
+        row, place = feeders[k, 0], feeders[k, 1]
+        leg = legs[row]
+        count = np.int64(leg.frame_samples)
+        if not (leg.feeds and leg.heard):
+            feed_history[place] = 0
+            continue
+        if count == room_samples:
+            narrow[:] = frames[row, :count]
+        else:
+            resample_frame(frames[row, :count], feed_history[place], narrow, work, sinc)
+        for i in range(room_samples):
+            total[i] += narrow[i]
     for k in range(members.shape[0]):
         row = members[k]
         leg = legs[row]
@@ -136,6 +159,9 @@ def mix_rooms(
     packets: Any,
     members: Any,
     starts: Any,
+    feeders: Any,
+    feed_starts: Any,
+    feed_history: Any,
     announced: Any,
     announcements: Any,
     history: Any,
@@ -148,9 +174,10 @@ def mix_rooms(
 ) -> None:
     """Give each member of a room the sum of the others and of the room's announcement.
 
-    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `announced`:
-    int32 (rooms,), row of each room in `announcements` or -1 · `announcements`: int32 (a, most samples), at the room's rate ·
-    `history`: int16 (n, dsp.resample.HISTORY), written · `total`, `own`: int32 (most samples,), `wide`: int16 (largest room,
+    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `feeders`,
+    `feed_starts`, `feed_history`: likewise, of the legs that only feed a room (``rooms.RoomArrays``) ·
+    `announced`: int32 (rooms,), row of each room in `announcements` or -1 · `announcements`: int32 (a, most samples), at the room's
+    rate · `history`: int16 (n, dsp.resample.HISTORY), written · `total`, `own`: int32 (most samples,), `wide`: int16 (largest room,
     most samples), `work`: float32 (HISTORY + most samples,): scratch · `packets`: uint8 (n, most), payloads written for members
     that are due and whose source is the room.
     """
@@ -169,20 +196,28 @@ def mix_rooms(
         borrowed(own),
     )
     wide, work, encode, sinc = borrowed(wide), borrowed(work), borrowed(encode), borrowed(sinc)
+    feeders, feed_starts, feed_history = borrowed(feeders), borrowed(feed_starts), borrowed(feed_history)
     for room in range(starts.shape[0] - 1):
         rows = members[starts[room] : starts[room + 1]]
         most, least = np.int64(0), np.int64(1 << 30)
         for row in rows:
             most = max(most, np.int64(legs[row].frame_samples))
             least = min(least, np.int64(legs[row].frame_samples))
+        feeding = feeders[feed_starts[room] : feed_starts[room + 1]]
+        for k in range(feeding.shape[0]):
+            samples = np.int64(legs[feeding[k, 0]].frame_samples)
+            if samples > 0:
+                most, least = max(most, samples), min(least, samples)
         if announced[room] >= 0:
             total[:] = announcements[announced[room], : total.shape[0]]
         else:
             total[:] = 0
         if least == most:
-            mix_even_room(legs, frames, packets, rows, total[:most], own, encode)
+            mix_even_room(legs, frames, packets, rows, feeding, total[:most], own, encode)
         else:
-            mix_uneven_room(legs, frames, packets, rows, most, history, total, own, wide, work, encode, sinc)
+            mix_uneven_room(
+                legs, frames, packets, rows, feeding, feed_history, most, history, total, own, wide, work, encode, sinc
+            )
 
 
 @inline_kernel

@@ -34,7 +34,7 @@ class Speakers:
 
     def check(self, now_ns: int) -> None:
         """Report changes. To be called a few times a second."""
-        members, _, _ = self._rooms.arrays()
+        members = self._rooms.arrays().members
         rows = self._table.rows
         energy = np.where(rows["speaks"] == 1, rows["energy"], 0.0)
         loud = set(members[energy[members] > 10 ** (START_DB / 10)].tolist())

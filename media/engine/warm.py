@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, OpenLeg, PlayItem
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg, PlayItem, SetupMixIn
 from media.engine.engine import Engine, EngineOptions
 from media.io import batch
 
@@ -39,6 +39,8 @@ def warm() -> None:
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)
         engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0), 0)
         engine.handle(Enqueue(leg, (PlayItem("room", room="warm"),)), 0)
+    engine.handle(SetupMixIn(1, 0.5), 0)
+    engine.handle(MixIn(1, (PlayItem("silence", length_ms=20),)), 0)
     files, batches = np.full(64, -1, np.int32), batch.Batches()
     batches.fit(len(engine.legs.rows), 1)
     files[0] = 1 << 20  # no such descriptor: the calls fail, the code around them is compiled

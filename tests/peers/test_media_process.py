@@ -20,6 +20,7 @@ from media.control.records import (
     LegFailed,
     LegOpened,
     LoadPrompt,
+    MixIn,
     OpenLeg,
     PlayItem,
     PlaylistEmptied,
@@ -31,10 +32,12 @@ from media.control.records import (
     SeparatorReached,
     SetLegAudio,
     SetRtpTimeout,
+    SetupMixIn,
     StartRecording,
     StartRoomRecording,
     StopRecording,
     StopRoomRecording,
+    TeeRoom,
 )
 from media.files.audio_file import read_audio
 from tests.support import tones
@@ -96,6 +99,43 @@ def test_mute_and_deaf_change_who_hears_whom(server: MediaServer, legs: Iterator
         server.send(SetLegAudio(numbers[0], muted=True), SetLegAudio(numbers[1], deaf=True))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600, 800}, set(), {600}]
+
+
+def test_teed_leg_is_heard_in_two_rooms_and_hears_its_own(server: MediaServer, legs: Iterator[int]) -> None:
+    with PeerGroup() as group:
+        peers, numbers = [group.peer(400), group.peer(600, PCMA), group.peer(800)], [next(legs) for _ in range(3)]
+        for peer, leg, room in zip(peers, numbers, ("own", "own", "teed"), strict=True):
+            server.connect(leg, peer)
+            server.send(Enqueue(leg, (PlayItem("room", room=room),)))
+        server.send(TeeRoom(numbers[0], "teed"))
+        group.run_ms(1000)
+        assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, {400}]
+        server.send(TeeRoom(numbers[0], "teed", False))
+        group.run_ms(300)
+        before = len(peers[2].heard())
+        group.run_ms(400)
+        assert tones.heard(peers[2].heard()[before:], ALL_HZ) == set()
+        assert tones.heard(peers[1].heard()[before:], ALL_HZ) == {400}
+
+
+def test_mixed_in_file_has_its_share_and_ends(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
+    path = str(tones.write_wav(tmp_path / "over.wav", tones.tone(700, 700, amplitude=8000)))
+    with PeerGroup() as group:
+        peer, other, leg, far = group.peer(), group.peer(600), next(legs), next(legs)
+        server.connect(leg, peer)
+        server.connect(far, other)
+        server.send(*(Enqueue(number, (PlayItem("room", room="mixed"),)) for number in (leg, far)))
+        group.run_ms(600)
+        alone = tones.level(peer.heard()[-1600:], 600)
+        server.send(SetupMixIn(leg, 0.25), MixIn(leg, (PlayItem("file", path=path),), replace=True))
+        group.run_ms(550)
+        both = peer.heard()[-2400:]
+        group.run_ms(600)
+        after = peer.heard()[-1600:]
+        assert tones.heard(other.heard(), ALL_HZ) == set()
+    assert tones.level(both, 600) / alone == pytest.approx(0.75, abs=0.03)
+    assert tones.level(both, 700) / 8000 == pytest.approx(0.25, abs=0.01)
+    assert tones.heard(after, ALL_HZ) == {600}
 
 
 def test_echo_gives_back_the_own_voice(server: MediaServer, legs: Iterator[int]) -> None:

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""mod_conference: rooms (spec dsm.md §5.4). A second room beside the first and audio mixed over a call are refused at load."""
+"""mod_conference: rooms, a second room beside the first, audio mixed over a call (spec dsm.md §5.4)."""
 
 from __future__ import annotations
 
 import logging
 
 from di.dsm.engine import Run
-from di.dsm.errors import DsmError
-from di.dsm.library import Prepared, Res, Var, action
+from di.dsm.errors import DsmException
+from di.dsm.library import Res, Var, action
+from di.dsm.numbers import c_float, unsigned
 
 log = logging.getLogger(__name__)
 
-_UNAVAILABLE = ("teejoin", "teeleave", "setupMixIn", "playMixIn", "playMixInList", "flushMixInList")
+TEE_CHANNEL = "conf.teechan"
 
 
 @action("conference.join")
@@ -54,13 +55,46 @@ def set_playout_type(run: Run, kind: Res) -> None:
     run.session.media.set_playout({"adaptive": "adaptive", "jb": "adaptive_jb"}.get(kind, "simple"))
 
 
-def _refuse(parameters: str) -> object:
-    raise DsmError("the media engine gives a call one room and mixes nothing over it; the action cannot work")
+@action("conference.teejoin")
+def tee_join(run: Run, room: Res, name: Res = "") -> None:
+    """Feed own audio into a room too."""
+    run.session.media.tee_join(room, name or TEE_CHANNEL)
 
 
-@action(*(f"conference.{name}" for name in _UNAVAILABLE), prepare=_refuse)
-def unavailable(run: Run, nothing: Prepared) -> None:
-    """Never reached: the script is refused when it is loaded."""
+@action("conference.teeleave")
+def tee_leave(run: Run, name: Res = "") -> None:
+    """Give that channel back."""
+    if run.session.media.tee_leave(name or TEE_CHANNEL):
+        run.ok()
+    else:
+        run.fail("script", f"there is no channel {name or TEE_CHANNEL!r}")
+
+
+@action("conference.setupMixIn")
+def set_up_mix_in(run: Run, level: Res, seconds: Res = "") -> None:
+    """Put a mixer over the output."""
+    interval_s = unsigned(seconds)
+    if interval_s is None:
+        raise DsmException("conference", cause=f"{seconds!r} is no number of seconds")
+    run.session.media.set_up_mix_in(max(0.0, min(c_float(level), 1.0)), interval_s * 1000)
+
+
+@action("conference.playMixIn")
+def play_mix_in(run: Run, path: Res) -> None:
+    """Mix in a file."""
+    run.session.media.play_mix_in(path)
+
+
+@action("conference.playMixInList")
+def play_mix_in_list(run: Run, path: Res, loop: Res = "") -> None:
+    """Append a file to what is mixed in."""
+    run.session.media.queue_mix_in(path, loop=loop == "true")
+
+
+@action("conference.flushMixInList")
+def flush_mix_in_list(run: Run) -> None:
+    """Empty that list."""
+    run.session.media.flush_mix_in()
 
 
 @action("conference.size")

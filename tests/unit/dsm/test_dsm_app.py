@@ -44,6 +44,41 @@ def played(book: Playbook, leg: int) -> list[str]:
     return [Path(item.path).name or item.kind for item in book.media.legs[leg].playlist]
 
 
+TEE = """import(mod_conference);
+initial state A;
+transition go A - event(#do == go) / { conference.join(own, listenonly); conference.teejoin(other); conference.teejoin(other, again);
+ conference.setupMixIn(0.5, 2); conference.playMixInList(over.wav, true); conference.size(other, $n); } -> A;
+transition leave A - event(#do == leave) / { conference.teeleave(); set($first=$errno); conference.teeleave(again); } -> A;
+transition early A - event(#do == early) / { disconnectMedia(); conference.teejoin(x); } -> A;
+transition bad A - event(#do == bad) / { conference.playMixIn(/none.wav); } -> A;
+transition x A - exception / { set($thrown=#type); set($cause=#cause); } -> A;
+"""
+
+
+def test_tee_and_mix_in(folder: Path) -> None:
+    (folder / "over.wav").write_bytes(b"RIFF")
+    book = server(folder, {"tee": TEE.replace("over.wav", str(folder / "over.wav"))})
+    call, leg_of = book.up("app-tee"), lambda: [c for c in book.media.commands if type(c).__name__ in ("TeeRoom", "SetupMixIn", "MixIn")]
+    book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
+    assert leg_of() == [
+        records.TeeRoom(call.leg, "other"), records.TeeRoom(call.leg, "other"), records.SetupMixIn(call.leg, 0.5, 2000),
+        records.MixIn(call.leg, (records.PlayItem("file", path=str(folder / "over.wav"), loop=True),)),
+    ]  # fmt: skip
+    rooms = book.sessions.rooms
+    assert (call.app.machine.vars["n"], rooms.members("own"), rooms.members("other")) == ("1", [call.id], [call.id])
+    book.media.commands.clear()
+    book.invoke("dsm", "postDSMEvent", call.id, [["do", "leave"]])
+    assert (leg_of(), rooms.members("other")) == ([records.TeeRoom(call.leg, "other", False)], [])
+    assert book.media.legs[call.leg].audio["attached_input"] is True
+    book.invoke("dsm", "postDSMEvent", call.id, [["do", "bad"]])
+    assert call.app.machine.vars["thrown"] == "file"
+    book.invoke("dsm", "postDSMEvent", call.id, [["do", "early"]])
+    assert call.app.machine.vars["thrown"] == "conference" and "no input" in call.app.machine.vars["cause"]
+    book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
+    book.bye(call)
+    assert call.ended and rooms.names() == []
+
+
 def test_the_lobby(folder: Path) -> None:
     shutil.copytree(ETC / "prompts", folder / "prompts")
     book = server(folder, {"lobby": (ETC / "dsm" / "lobby.dsm").read_text()}, "prompt_path=prompts/")

@@ -23,7 +23,8 @@ async def run(body: str, session: SimulatedSession | None = None, **variables: s
     """Run statements in an enter list; returns variables and session."""
     imports = "".join(f"import({name});" for name in BUILT_IN if name not in ("mod_zrtp",))
     session = session or SimulatedSession()
-    machine = Machine({"t": load(f"{imports} initial state A enter {{ {body} }}; transition x A - exception / set($thrown=#type) -> A;")}, session)
+    caught = "transition x A - exception / set($thrown=#type) -> B; state B;"
+    machine = Machine({"t": load(f"{imports} initial state A enter {{ {body} }}; {caught}")}, session)
     machine.vars.update(variables)
     waiting = deliver(machine.start("t", Kind.EVENT))
     if waiting is not None:
@@ -99,6 +100,28 @@ async def test_conference_monitoring_groups() -> None:
         "groups.join(g); groups.getSize($n=g); groups.get($ids=g); groups.postEvent(g, n); conference.setPlayoutType(x)"
     )
     assert session.done == ["join r listenonly", "leave r", "leave", "monitor set k script", "monitor set id a b", "set_playout simple"]
+
+
+async def test_tee_and_mix_in() -> None:
+    session = SimulatedSession()
+    session.missing_files.add("none.wav")
+    found, _ = await run(
+        "conference.teeleave(); set($e0=$errno); conference.teejoin(r); conference.teejoin(s, mine); conference.teeleave(mine); set($e1=$errno);"
+        "conference.setupMixIn(0.25, 7); conference.playMixIn(a.wav); conference.playMixInList(b.wav); conference.playMixInList(c.wav, true);"
+        "conference.flushMixInList(); conference.setupMixIn(7); conference.setupMixIn(-1); conference.playMixIn(none.wav)", session
+    )  # fmt: skip
+    assert session.done == [
+        "tee_leave conf.teechan", "tee_join r conf.teechan", "tee_join s mine", "tee_leave mine", "set_up_mix_in 0.25 7000",
+        "play_mix_in a.wav", "queue_mix_in b.wav", "queue_mix_in c.wav loop", "flush_mix_in", "set_up_mix_in 1.0 0", "set_up_mix_in 0.0 0",
+    ]  # fmt: skip
+    assert (found["e0"], found["e1"], found["thrown"]) == ("script", "", "file")
+    assert session.tees == {"conf.teechan": "r"}
+
+
+@pytest.mark.parametrize("action", ["conference.setupMixIn(0.5, soon)", "conference.playMixIn(a.wav)", "conference.playMixInList(a.wav)"])
+async def test_mix_in_throws(action: str) -> None:
+    found, session = await run(action)
+    assert (found["thrown"], session.done) == ("conference", [])
 
 
 async def test_python_inside() -> None:
@@ -189,7 +212,7 @@ async def test_redis() -> None:
     assert found["errno"] == "connection"
 
 
-@pytest.mark.parametrize("action", ["conference.teejoin(x)", "zrtp.setEnabled(true)", "sbc.profileSet(To, x)", "subscription.create(s)"])
+@pytest.mark.parametrize("action", ["zrtp.setEnabled(true)", "sbc.profileSet(To, x)", "subscription.create(s)"])
 def test_what_cannot_work_is_refused_at_load(action: str) -> None:
     module = action.split(".", maxsplit=1)[0]
     with pytest.raises(GrammarError, match=r"cannot work|no ZRTP"):
