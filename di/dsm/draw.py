@@ -13,8 +13,12 @@ from di.dsm.graph import Edge, Graph, Node
 _CHAR_PX = 7.2
 _HEIGHT_PX = 34.0
 _MARGIN_PX = 40.0
-_GAP_PX = 110.0
-_ROW_PX = 120.0
+_GAP_PX = 200.0
+_ROW_PX = 170.0
+_LABEL_CHAR_PX = 5.6
+_LABEL_LINE_PX = 13.0
+_LABEL_CHARS = 44
+"""A longer label is cut; the tip over the arrow has all of it."""
 _SWEEPS = 6
 """So often the order within the layers is improved."""
 
@@ -55,10 +59,16 @@ def _mermaid(text: str) -> str:
 def to_svg(graph: Graph, counts: Mapping[str, int] | None = None) -> str:
     """A picture; `counts`: how many calls are in each state."""
     places = _layout(graph)
-    left = min((places[n.name][0] - _width(n) / 2 for n in graph.nodes), default=0) - _MARGIN_PX
-    top = min((y for _, y in places.values()), default=0) - _HEIGHT_PX - _MARGIN_PX
-    right = max((places[n.name][0] + _width(n) / 2 for n in graph.nodes), default=0) + 3 * _MARGIN_PX
-    bottom = max((y for _, y in places.values()), default=0) + _HEIGHT_PX + _MARGIN_PX
+    taken = [(x - _width(n) / 2, y - _HEIGHT_PX / 2, x + _width(n) / 2, y + _HEIGHT_PX / 2) for n in graph.nodes for x, y in [places[n.name]]]
+    seen: dict[tuple[str, str], int] = {}
+    edges: list[str] = []
+    for edge in graph.edges:
+        number = seen[edge.source, edge.target] = seen.get((edge.source, edge.target), 0) + 1
+        edges.append(_draw_edge(edge, places[edge.source], places[edge.target], number, taken))
+    left = min((box[0] for box in taken), default=0) - _MARGIN_PX
+    top = min((box[1] for box in taken), default=0) - _MARGIN_PX
+    right = max((box[2] for box in taken), default=0) + _MARGIN_PX
+    bottom = max((box[3] for box in taken), default=0) + _MARGIN_PX
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}" '
         'font-family="sans-serif" font-size="12" role="img">',
@@ -66,10 +76,7 @@ def to_svg(graph: Graph, counts: Mapping[str, int] | None = None) -> str:
         '<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L10 5L0 10z"/></marker></defs>',
     ]
-    seen: dict[tuple[str, str], int] = {}
-    for edge in graph.edges:
-        number = seen[edge.source, edge.target] = seen.get((edge.source, edge.target), 0) + 1
-        parts.append(_draw_edge(edge, places[edge.source], places[edge.target], number))
+    parts += edges
     parts += [_draw_node(node, *places[node.name], (counts or {}).get(node.name)) for node in graph.nodes]
     return "\n".join([*parts, "</svg>", ""])
 
@@ -155,7 +162,22 @@ def _draw_node(node: Node, x: float, y: float, count: int | None) -> str:
     return shape + "</g>"
 
 
-def _draw_edge(edge: Edge, source: tuple[float, float], target: tuple[float, float], number: int) -> str:
+Box = tuple[float, float, float, float]
+
+
+def _free_place(x: float, y: float, text: str, taken: list[Box]) -> tuple[float, float]:
+    """The place nearest above or below (x, y) where a centred label touches no other and no node; it is taken then."""
+    half = len(text) * _LABEL_CHAR_PX / 2
+    for step in range(2 * len(taken) + 1):
+        at = y + (step + 1) // 2 * _LABEL_LINE_PX * (-1 if step % 2 else 1)
+        box = (x - half, at - _LABEL_LINE_PX + 3, x + half, at + 3)
+        if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
+            break
+    taken.append(box)
+    return x, at
+
+
+def _draw_edge(edge: Edge, source: tuple[float, float], target: tuple[float, float], number: int, taken: list[Box]) -> str:
     (x1, y1), (x2, y2) = source, target
     half = _HEIGHT_PX / 2
     dash = ' stroke-dasharray="5 3"' if edge.exception else ""
@@ -163,15 +185,18 @@ def _draw_edge(edge: Edge, source: tuple[float, float], target: tuple[float, flo
         reach = 40 + 22 * number
         bend = f"{x1 + 20 + reach:.1f} {y1 - half - reach:.1f} {x1 + 60 + reach:.1f} {y1 + 10:.1f}"
         path = f"M{x1 + 20:.1f} {y1 - half:.1f}C{bend} {x1 + 30:.1f} {y1 + 6:.1f}"
-        lx, ly = x1 + 40 + reach * 0.6, y1 - half - reach * 0.4
+        lx, ly = x1 + 60 + reach, y1 - half - reach * 0.4
     else:
-        side = 26.0 * number * (1 if y2 >= y1 else -1)
+        side = 34.0 * number * (1 if y2 >= y1 else -1)
         start, end = (y1 + half, y2 - half) if y2 > y1 else (y1 - half, y2 + half) if y2 < y1 else (y1 - half, y2 - half)
         mx, my = (x1 + x2) / 2 + side, (start + end) / 2 - (30.0 if y1 == y2 else 0.0)
         path = f"M{x1:.1f} {start:.1f}Q{mx:.1f} {my:.1f} {x2:.1f} {end:.1f}"
-        lx, ly = (x1 + 2 * mx + x2) / 4, (start + 2 * my + end) / 4 + 12 * (number - 1)
-    tip = "\n".join((edge.name, *edge.actions))
+        lx, ly = (x1 + 2 * mx + x2) / 4, (start + 2 * my + end) / 4
+    label = edge.label if len(edge.label) <= _LABEL_CHARS else edge.label[: _LABEL_CHARS - 1] + "…"
+    lx, ly = _free_place(lx, ly, label, taken)
+    tip = "\n".join((edge.name, edge.label, *edge.actions))
     return (
         f'<g><title>{_text(tip)}</title><path d="{path}" fill="none" stroke="#557" marker-end="url(#tip)"{dash}/>'
-        f'<text x="{lx:.1f}" y="{ly:.1f}" font-size="10" fill="#335">{_text(edge.label)}</text></g>'
+        f'<text x="{lx:.1f}" y="{ly:.1f}" text-anchor="middle" font-size="10" fill="#335" stroke="#fff" stroke-width="3" '
+        f'paint-order="stroke">{_text(label)}</text></g>'
     )

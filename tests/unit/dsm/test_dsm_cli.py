@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from di.dsm import draw
 from di.dsm.cli import main
 
 ETC = Path(__file__).parents[3] / "etc" / "dsm"
@@ -119,3 +120,12 @@ def test_wrong_lines_are_named(tmp_path: Path, line: str, capsys: pytest.Capture
     scene = script(tmp_path, line + "\n", "w.sim")
     assert main(["run", LOBBY, "--script", scene]) == 1
     assert f"{scene}:1:" in capsys.readouterr().err
+
+
+def test_labels_of_a_drawing_do_not_cover_each_other() -> None:
+    taken: list[draw.Box] = [(-50.0, -17.0, 50.0, 17.0)]
+    for _ in range(30):
+        draw._free_place(0.0, 0.0, "the same words", taken)
+    for index, a in enumerate(taken):
+        for b in taken[:index]:
+            assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1], (a, b)
