@@ -168,7 +168,7 @@ Box = tuple[float, float, float, float]
 def _free_place(x: float, y: float, text: str, taken: list[Box]) -> tuple[float, float]:
     """The place nearest above or below (x, y) where a centred label touches no other and no node; it is taken then."""
     half = len(text) * _LABEL_CHAR_PX / 2
-    for step in range(2 * len(taken) + 1):
+    for step in range(12 * len(taken) + 1):  # a node blocks five lines, a label two
         at = y + (step + 1) // 2 * _LABEL_LINE_PX * (-1 if step % 2 else 1)
         box = (x - half, at - _LABEL_LINE_PX + 3, x + half, at + 3)
         if not any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in taken):
