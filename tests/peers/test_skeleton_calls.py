@@ -279,7 +279,7 @@ def test_sigterm_says_bye(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.start()
     sipp = Sipp("called_off", server.sip_port, calls=5, user="announce")
-    wait_until(lambda: server.xml.calls() == 5, "five calls")
+    wait_until(lambda: sipp.answered == 5, "five calls")
     os.kill(server.pid, signal.SIGTERM)
     result = sipp.wait()
     assert (result.successful, result.failed) == (5, 0), result.errors
