@@ -18,6 +18,7 @@ from di.access_rules import Unauthenticated
 from di.errors import ConfigError
 from di.registry import INTERNAL, Caller
 from di.value import LongLong, Value
+from interfaces.http1 import BadRequest, Request
 from interfaces.http_server import plain_answer
 
 log = logging.getLogger(__name__)
@@ -111,6 +112,52 @@ def origin_check(bind_ip: str, allowed: Iterable[str]) -> Callable[[str], bool]:
             return False
 
     return allows
+
+
+class ForeignOrigin(Exception):
+    """A browser sends this for a page that is not listed in `allowed_origins`."""
+
+
+class Door:
+    """Who comes in by HTTP: the page a browser acts for is judged first, then the credentials.
+
+    Every HTTP way in asks here, so that no gateway is laxer than another.
+    """
+
+    def __init__(self, access: Access, origin_allowed: Callable[[str], bool]) -> None:
+        self.access, self.origin_allowed = access, origin_allowed
+
+    def admit(self, transport: str, origin: str, source: str, authorization: str) -> Caller | Awaitable[Caller]:
+        """Say who calls. `origin`: the header, "" without one. Raises ForeignOrigin, Unauthenticated (the awaitable too)."""
+        if origin and not self.origin_allowed(origin):
+            raise ForeignOrigin(origin)
+        return self.access.authenticate(transport, source, authorization)
+
+    def answer(
+        self, transport: str, request: Request, run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
+    ) -> bytes | Awaitable[bytes]:
+        """The answer to one request: `run` on its body once its sender is known, at once when nothing waits.
+
+        A sender without valid credentials gets the refusal. Raises BadRequest for a page of a foreign origin.
+        """
+        try:
+            caller = self.admit(transport, request.header(b"origin"), request.source, request.header(b"authorization"))
+        except ForeignOrigin:
+            raise BadRequest(403, "Forbidden") from None
+        except Unauthenticated as error:
+            return refused(error)
+        if isinstance(caller, Caller):
+            return run(request.body, caller)
+        return _after_login(request.body, caller, run)
+
+
+async def _after_login(body: bytes, login: Awaitable[Caller], run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]) -> bytes:
+    try:
+        caller = await login
+    except Unauthenticated as error:
+        return refused(error)
+    answer = run(body, caller)
+    return answer if isinstance(answer, bytes) else await answer
 
 
 def refused(error: Unauthenticated) -> bytes:

@@ -20,8 +20,8 @@ from di.access_rules import Unauthenticated
 from di.registry import Caller, Registry
 from di.value import Value
 from interfaces import introspect
-from interfaces.gateway import Access, refused
-from interfaces.http1 import BadRequest, Request
+from interfaces.gateway import Access, Door, ForeignOrigin
+from interfaces.http1 import Request
 from interfaces.jsonrpc.strict import dumps
 from interfaces.web.pages import Page
 from interfaces.web.rpc import Context, Special, handle
@@ -38,6 +38,7 @@ _PAGE = """<!doctype html><meta charset="utf-8"><title>cordboard</title>
 <li><a href="metrics">metrics</a>, <a href="healthz">healthz</a>, <a href="readyz">readyz</a>
 </ul><p>Loaded modules: {modules}. How to use them is described in <code>docs/rpc.md</code>.</p>
 """
+
 
 class _NoTracebacks(logging.Filter):
     """A peer's broken request is a line in the log, not a traceback; an error of ours keeps its traceback."""
@@ -66,32 +67,20 @@ class WebGateway:
     max_body_bytes: int = 1 << 20
     pages: dict[str, Page] = field(default_factory=dict)
     specials: dict[str, Special] = field(default_factory=dict)
+    door: Door = field(init=False)
 
     def __post_init__(self) -> None:
+        self.door = Door(self.access, self.origin_allowed)
         self.specials["rpc.discover"] = self._discover
 
     # ------------------------------------------------------------------------------------------------------ front door
     def post(self, request: Request) -> bytes | Awaitable[bytes]:
         """Answer one JSON-RPC post. Raises BadRequest for a page of a foreign origin."""
-        headers = request.headers
-        if b"origin" in headers and not self.origin_allowed(request.header(b"origin")):
-            raise BadRequest(403, "Forbidden")
-        try:
-            caller = self.access.authenticate("http", request.source, request.header(b"authorization"))
-        except Unauthenticated as error:
-            return refused(error)
-        if not isinstance(caller, Caller):
-            return self._after_login(request.body, caller)
-        answer = self.run(request.body, caller)
-        return http_answer(answer) if isinstance(answer, bytes) else _later(answer)
+        return self.door.answer("http", request, self._run_http)
 
-    async def _after_login(self, body: bytes, login: Awaitable[Caller]) -> bytes:
-        try:
-            caller = await login
-        except Unauthenticated as error:
-            return refused(error)
+    def _run_http(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
         answer = self.run(body, caller)
-        return http_answer(answer if isinstance(answer, bytes) else await answer)
+        return http_answer(answer) if isinstance(answer, bytes) else _later(answer)
 
     def run(self, text: bytes | str, caller: Caller, specials: dict[str, Special] | None = None) -> bytes | Awaitable[bytes]:
         """Run a JSON-RPC message for a known caller."""
@@ -119,11 +108,12 @@ class WebGateway:
 
     async def login(self, request: web.Request, transport: str) -> Caller:
         """Say who sent an aiohttp request. Raises the HTTP refusal."""
-        if not self.origin_allowed(request.headers.get("Origin", "")):
-            raise web.HTTPForbidden(text="this origin is not in allowed_origins\n")
+        headers = request.headers
         try:
-            found = self.access.authenticate(transport, request.remote or "", request.headers.get("Authorization", ""))
+            found = self.door.admit(transport, headers.get("Origin", ""), request.remote or "", headers.get("Authorization", ""))
             return found if isinstance(found, Caller) else await found
+        except ForeignOrigin:
+            raise web.HTTPForbidden(text="this origin is not in allowed_origins\n") from None
         except Unauthenticated as error:
             if error.retry_after_s:
                 raise web.HTTPTooManyRequests(headers={"Retry-After": str(error.retry_after_s)}) from None

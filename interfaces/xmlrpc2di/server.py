@@ -7,11 +7,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from di.access_rules import Unauthenticated
 from di.registry import Caller
 from di.value import Value, to_text
-from interfaces.gateway import Access, refused, waits
-from interfaces.http1 import BadRequest, Request
+from interfaces.gateway import Access, Door, waits
+from interfaces.http1 import Request
 from interfaces.xmlrpc2di.codec import UnsupportedType, XmlError, read_call
 from interfaces.xmlrpc2di.methods import FaultError, Methods, fault_of
 from interfaces.xmlrpc2di.writer import http_answer, write_fault, write_response
@@ -31,31 +30,13 @@ class XmlRpcGateway:
         log_result: bool = False,
     ) -> None:
         self.methods = methods
-        self.access = access
-        self.origin_allowed = origin_allowed
+        self._door = Door(access, origin_allowed)
         self.log_params = log_params
         self.log_result = log_result
 
     def handle(self, request: Request) -> bytes | Awaitable[bytes]:
         """Answer one request, at once when nothing in it waits. Raises BadRequest for a page of a foreign origin."""
-        headers = request.headers
-        if b"origin" in headers and not self.origin_allowed(request.header(b"origin")):
-            raise BadRequest(403, "Forbidden")
-        try:
-            caller = self.access.authenticate("xmlrpc", request.source, request.header(b"authorization"))
-        except Unauthenticated as error:
-            return refused(error)
-        if isinstance(caller, Caller):
-            return self.run(request.body, caller)
-        return self._after_login(request.body, caller)
-
-    async def _after_login(self, body: bytes, login: Awaitable[Caller]) -> bytes:
-        try:
-            caller = await login
-        except Unauthenticated as error:
-            return refused(error)
-        answer = self.run(body, caller)
-        return answer if isinstance(answer, bytes) else await answer
+        return self._door.answer("xmlrpc", request, self.run)
 
     def run(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
         """Decode, call, encode."""
