@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""For all tests: Hypothesis asserts no times, because a busy machine is not a fault of the code."""
+"""For all tests: Hypothesis asserts no times, because a busy machine is not a fault of the code; at full size it tries more."""
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.support.sizes import size
+
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=size(100, 20_000))
 settings.load_profile("patient")

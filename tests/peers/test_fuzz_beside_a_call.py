@@ -16,11 +16,12 @@ from tests.property.interfaces.test_fuzz_gateways import netstring_message, send
 from tests.support.rtp_peer import PeerGroup
 from tests.support.server import Server, free_port
 from tests.support.sipp import Sipp, find_sipp
+from tests.support.sizes import size
 
 pytestmark = pytest.mark.peers
 
 PLUGINS = "monitoring;announcement;webconference;xmlrpc2di;jsonrpc;web"
-SECONDS = 5
+SECONDS = size(5, 60)
 
 
 def test_garbage_on_every_gateway_disturbs_no_call(tmp_path: Path) -> None:

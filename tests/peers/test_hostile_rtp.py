@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import struct
 from collections.abc import Iterator
@@ -18,13 +17,13 @@ from tests.support import tones
 from tests.support.media_server import MediaServer
 from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.server import wait_until
+from tests.support.sizes import size
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(600)]
 
-LONG = bool(os.environ.get("CORDBOARD_LONG"))
-SPRAY_MS = 60_000 if LONG else 3000
-MUTATED = 100_000 if LONG else 5000
-CHURN = 1000 if LONG else 400
+SPRAY_MS = size(3000, 60_000)
+MUTATED = size(5000)
+CHURN = size(400, 1000)
 PORTS = 400
 OWN_HZ, FOREIGN_HZ = 600.0, 900.0
 LOUD = bytes([0x80] * 160)

@@ -15,6 +15,7 @@ from di.dsm.events import Event, Kind
 from di.dsm.pack import pack, restore
 from di.dsm.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
+from tests.support.sizes import size
 
 STATES, DIAGRAMS, KEYS, BUDGET = "ABC", ("t", "u"), (1, 2), 6
 Node = tuple[Any, ...]
@@ -191,7 +192,7 @@ class Reference:
         self.run("")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=size(400, 20_000), deadline=None)
 @given(diagrams, st.lists(st.sampled_from(KEYS), max_size=4))
 def test_engine_agrees_with_the_reference(specs: dict[str, Any], keys: list[int]) -> None:
     reference = Reference(specs)
@@ -209,7 +210,7 @@ def test_engine_agrees_with_the_reference(specs: dict[str, Any], keys: list[int]
         assert got == (reference.diagram, reference.state, reference.log, len(reference.stack))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=size(200, 10_000), deadline=None)
 @given(diagrams, st.lists(st.sampled_from(KEYS), max_size=3), st.lists(st.sampled_from(KEYS), max_size=3))
 def test_a_packed_call_goes_on_as_if_nothing_had_happened(specs: dict[str, Any], before: list[int], after: list[int]) -> None:
     texts = {name: script(spec) for name, spec in specs.items()}

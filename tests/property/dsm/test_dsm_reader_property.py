@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,33 +20,67 @@ from di.dsm.sql_template import substitute_sql
 from di.dsm.tokens import tokenise
 from di.dsm.values import substitute
 from tests.support.dsm_scripts import read
+from tests.support.sizes import size
 
-EXAMPLES = 100_000 if os.environ.get("CORDBOARD_LONG") else 300
+EXAMPLES = size(300)
 
 _WORDS = (
     "initial state A B enter exit { } [ ] ; transition \"x\" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) "
     "if else for for($i in a) ( ) range(2) function f() f(); repost break stop() "
     "import(mod_utils); import(mod_py) py(x) utils.add($a,1) \n # -- #include 'x' \" '"
 ).split(" ")
+ROOT = Path(__file__).parents[3]
+SCRIPTS = [path.read_bytes() for folder in ("etc/dsm", "tests/vectors/dsm") for path in sorted((ROOT / folder).glob("*.dsm"))]
+
+
+def mutated(random: Random, script: bytes) -> bytes:
+    """A real script with bytes flipped, pieces cut, moved and doubled, words of the language put in."""
+    data = bytearray(script)
+    for _ in range(random.randint(1, 8)):
+        at = random.randrange(len(data) + 1)
+        match random.randrange(5):
+            case 0 if data:
+                data[at % len(data)] = random.randrange(256)
+            case 1:
+                del data[at : at + random.randint(1, 30)]
+            case 2:
+                data[at:at] = random.choice(_WORDS).encode()
+            case 3:
+                source = random.randrange(len(data) + 1)
+                data[at:at] = data[source : source + random.randint(1, 80)]
+            case _ if random.random() < 0.1:
+                del data[at:]
+    return bytes(data)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes(data: bytes) -> None:
-    text = data.decode("utf-8", "surrogateescape")
-    reading = read(text, collect=True)
-    assert reading.diagram is not None or reading.errors
-    try:
-        read(text)
-    except DsmError:
-        return
-    assert not reading.errors
+    check(data.decode("utf-8", "surrogateescape"))
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.lists(st.sampled_from(_WORDS), max_size=60).map(" ".join))
 def test_any_words_hostile(text: str) -> None:
+    check(text)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.sampled_from(SCRIPTS), st.integers(0, 1 << 32))
+def test_any_mutation_of_a_real_script_hostile(script: bytes, seed: int) -> None:
+    check(mutated(Random(seed), script).decode("utf-8", "surrogateescape"))
+
+
+def check(text: str) -> None:
+    """It is a diagram, which can be checked and drawn, or its faults have true places; reading strictly says the same."""
     reading = read(text, collect=True)
+    assert reading.diagram is not None or reading.errors
+    try:
+        read(text)
+    except DsmError:
+        assert reading.errors
+    else:
+        assert not reading.errors
     lines = text.split("\n")
     for error in reading.errors:
         assert 1 <= error.line <= len(lines)
