@@ -98,12 +98,15 @@ class DsmServer:
         found = str(configured(text, self.services.conf_dir))
         return found + "/" if text.endswith("/") else found
 
-    def media_path(self, text: str) -> str | None:
-        """The file that a script means: below the current folder, else the configuration's. None: outside media_root, or no path."""
+    def media_path(self, text: str, to_read: bool = False) -> str | None:
+        """The file that a script means: below the current folder, else the configuration's. None: outside media_root, or no path.
+
+        `to_read`: the file itself decides which of the two is meant, not only its folder.
+        """
         if not text or "\0" in text:
             return None
         found = os.path.abspath(text)
-        if not text.startswith("/") and not os.path.exists(os.path.dirname(found)):
+        if not text.startswith("/") and not os.path.exists(found if to_read else os.path.dirname(found)):
             found = os.path.abspath(self.services.conf_dir / text)
         root = self.path(self.options.media_root)
         if root and not os.path.realpath(found).startswith(os.path.realpath(root) + os.sep):

@@ -71,8 +71,10 @@ class CallMedia:
         self._play(PlayItem("file", path=self._readable(path), loop=loop), front)
 
     def _readable(self, path: str) -> str:
-        found = self.call.server.media_path(path)
-        if found is None or not path.lower().endswith(FORMATS) or not os.path.isfile(found):
+        """The audio file that a script means; a name without suffix is a WAV file's. Raises DsmException `file`."""
+        name = path if path.lower().endswith(FORMATS) or os.path.splitext(path)[1] else f"{path}.wav"
+        found = self.call.server.media_path(name, to_read=True)
+        if found is None or not name.lower().endswith(FORMATS) or not os.path.isfile(found):
             raise DsmException("file", path=path)
         return found
 

@@ -21,9 +21,9 @@ from tests.support.sipp import free_port
 START_S = 60
 USER, PASSWORD, DATABASE = "caller", "p@ss/word:1", "calls"
 _INIT = (
-    f"CREATE DATABASE IF NOT EXISTS {DATABASE} CHARACTER SET utf8mb4;\n"
-    f"CREATE USER IF NOT EXISTS '{USER}'@'%' IDENTIFIED BY '{PASSWORD}';\n"
-    f"GRANT ALL ON {DATABASE}.* TO '{USER}'@'%';\nFLUSH PRIVILEGES;\n"
+    "CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4;\n"
+    "CREATE USER IF NOT EXISTS '{user}'@'%' IDENTIFIED BY '{password}';\n"
+    "GRANT ALL ON {database}.* TO '{user}'@'%';\nFLUSH PRIVILEGES;\n"
 )
 
 
@@ -44,7 +44,7 @@ class Daemon:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="cordboard-db-")
         self.folder = Path(self._folder.name)
-        self.port = free_port()
+        self.ip, self.port = "127.0.0.1", free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -58,7 +58,7 @@ class Daemon:
     def ready(self) -> bool:
         """Whether it answers; a TCP connection is enough."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as peer:
+            with socket.create_connection((self.ip, self.port), 1) as peer:
                 return self.greeted(peer)
         except OSError:
             return False
@@ -111,14 +111,21 @@ class Daemon:
 
 
 class MariaDb(Daemon):
-    """A MariaDB with one database and one user, whose password has every character that is hard in a URL."""
+    """A MariaDB with one database and one user, whose password has every character that is hard in a URL.
 
-    def __init__(self) -> None:
+    `ip` and `port`: where it listens; other than its defaults only where a test's text names the place.
+    """
+
+    def __init__(
+        self, ip: str = "127.0.0.1", port: int = 0, *, user: str = USER, password: str = PASSWORD, database: str = DATABASE
+    ) -> None:
         super().__init__()
+        self.ip, self.port = ip, port or self.port
+        self.user, self.password, self.database = user, password, database
         self._program = program("mariadbd", "mariadb-server-core")
         self._owner = ["--user=root"] if os.geteuid() == 0 else []
         data = self.folder / "data"
-        (self.folder / "init.sql").write_text(_INIT)
+        (self.folder / "init.sql").write_text(_INIT.format(user=user, password=password, database=database))
         subprocess.run(
             [
                 program("mariadb-install-db", "mariadb-server-core"), "--no-defaults", f"--datadir={data}", *self._owner,
@@ -130,7 +137,7 @@ class MariaDb(Daemon):
     def command(self) -> list[str]:
         return [
             self._program, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 'sock'}", f"--port={self.port}",
-            "--bind-address=127.0.0.1", f"--pid-file={self.folder / 'pid'}", f"--init-file={self.folder / 'init.sql'}", *self._owner,
+            f"--bind-address={self.ip}", f"--pid-file={self.folder / 'pid'}", f"--init-file={self.folder / 'init.sql'}", *self._owner,
             "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M", "--skip-name-resolve", "--max-connections=60",
         ]  # fmt: skip
 
@@ -139,7 +146,14 @@ class MariaDb(Daemon):
 
     def url(self, port: int = 0) -> str:
         """What `mysql.connect` takes; `port` is a proxy's."""
-        return f"mysql://{USER}:{PASSWORD}@127.0.0.1:{port or self.port}/{DATABASE}"
+        return f"mysql://{self.user}:{self.password}@{self.ip}:{port or self.port}/{self.database}"
+
+    def execute(self, *statements: str) -> None:
+        """Run statements as the administrator."""
+        subprocess.run(
+            [program("mariadb", "mariadb-client-core"), "--no-defaults", f"--socket={self.folder / 'sock'}", "-uroot", self.database],
+            input=";\n".join(statements), text=True, check=True, capture_output=True, timeout=START_S,
+        )  # fmt: skip
 
 
 class Redis(Daemon):

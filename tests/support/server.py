@@ -55,9 +55,22 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -
 
 
 class Server:
-    """`python -m di serve` in a copy of etc/. `files` replaces or adds files there; `settings` are lines put behind sems.conf."""
+    """`python -m di serve` in a copy of etc/. `files` replaces or adds files there; `settings` are lines put behind sems.conf.
 
-    def __init__(self, folder: Path, files: Mapping[str, str] | None = None, settings: str = "", plugins: str = PLUGINS) -> None:
+    `environment` is added to the server's own; without `start` the test puts more files there and starts it itself.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        files: Mapping[str, str] | None = None,
+        settings: str = "",
+        plugins: str = PLUGINS,
+        environment: Mapping[str, str] | None = None,
+        start: bool = True,
+    ) -> None:
+        self._start = start
+        self.environment = dict(environment or {})
         self.etc = folder / "etc"
         shutil.copytree(ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets"))
         self.sip_port, self.xml_port, self.web_port = free_port(), free_port(), free_port()
@@ -78,7 +91,8 @@ class Server:
 
     # ---------------------------------------------------------------------------------------------------------------- running
     def __enter__(self) -> Server:
-        self.start()
+        if self._start:
+            self.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +104,7 @@ class Server:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "di", "serve", "-f", str(self.etc / "sems.conf")],
             cwd=ROOT,
-            env=environment,
+            env={**environment, **self.environment},
             text=True,
             errors="replace",
             stdout=subprocess.PIPE,

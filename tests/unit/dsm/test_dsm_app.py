@@ -431,6 +431,24 @@ async def test_a_module_of_ones_own_sees_every_call_and_may_keep_it_from_being_a
     assert session.ended and app.machine.vars["over"] == session.id
 
 
+def test_names_of_audio_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working directory first, then the configuration's folder; without suffix a WAV file, nothing else."""
+    here = folder / "working"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for path in (folder / "both.wav", here / "both.wav", folder / "conf.wav", folder / "plain", folder / "voice.flac"):
+        path.write_bytes(b"RIFF")
+    text = "initial state A; transition e A - event / { playFile(#f); append($l, y) } -> A; transition x A - exception / append($l, n) -> A;"
+    book = server(folder, {"t": text})
+    call = book.up("app-t")
+    app: Any = call.app
+    for name in ("both.wav", "both", "conf", "plain", "voice", "none", "voice.flac", "both.wave"):
+        book.invoke("dsm", "postDSMEvent", call.id, [["f", name]])
+    paths = [Path(item.path).relative_to(folder) for item in book.media.legs[call.leg].playlist]
+    assert [str(path) for path in paths] == ["working/both.wav", "working/both.wav", "conf.wav", "voice.flac"]
+    assert app.machine.vars["l"] == "yyynnnyn"
+
+
 def test_media_root_is_a_jail(folder: Path) -> None:
     (folder / "in").mkdir()
     for name in ("in/a.wav", "out.wav"):
