@@ -67,7 +67,10 @@ class Codec:
         Raises ValueError when the bytes are no msgpack or a message is over 16 MiB: the connection is then useless.
         """
         self._unpacker.feed(data)
-        yield from self._unpacker
+        try:
+            yield from self._unpacker
+        except TypeError as error:  # msgpack's word for a map whose key is a map
+            raise ValueError(f"no record: {error}") from None
 
     def _encode(self, record: object) -> msgpack.ExtType:
         kind = type(record)
