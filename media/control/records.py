@@ -19,13 +19,16 @@ class OpenLeg:
     """Reserve an RTP port for a leg; answered by LegOpened or LegFailed.
 
     `remote_ip`/`remote_port`: where the offer says the peer receives, if known (0: not yet); it only helps to choose a port that no
-    other unlatched leg shares. `ipv6` asks for an address of that family.
+    other unlatched leg shares. `ipv6` asks for an address of that family. `room` it will probably be in and leg `near` it will
+    probably be bridged to: hints for which of several media processes gets it (``di.core.media_router``).
     """
 
     leg: int
     remote_ip: str = ""
     remote_port: int = 0
     ipv6: bool = False
+    room: str = ""
+    near: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,18 +187,38 @@ class RoomPlay:
 
 @dataclass(frozen=True, slots=True)
 class StartRoomRecording:
-    """Record a room: `mix` into one file, `tracks` one file a participant on a common clock with a sidecar, or `both`."""
+    """Record a room: `mix` into one file, `tracks` one file a participant on a common clock with a sidecar, or `both`.
+
+    `clock_ns`: monotonic time that is 0 ms of the recording; 0: when it begins. `part`: another process has the mix and the sidecar of
+    this room; here its members' tracks only.
+    """
 
     room: str
     path: str
     mode: str = "mix"
+    clock_ns: int = 0
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StopRoomRecording:
-    """Finish a room's recording."""
+    """Finish a room's recording. `parts`: what other processes recorded of it (RoomRecordingStopped.part), for the sidecar."""
 
     room: str
+    parts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SpanRoom:
+    """A room has members in these other media processes too, or no longer (none): exchange sums of what is said in it with them.
+
+    `number` names the room in the exchanged sums and is never used for another. What comes of it is no event: the members hear each
+    other, one tick later than those of one process.
+    """
+
+    room: str
+    number: int
+    peers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,12 +368,13 @@ class RecordingStopped:
 
 @dataclass(frozen=True, slots=True)
 class RoomRecordingStopped:
-    """A room's recording is complete: the files written."""
+    """A room's recording is complete: the files written. `part`: tracks and events of a `part`, as JSON, for the room's sidecar."""
 
     room: str
     paths: tuple[str, ...]
     length_ms: int
     reason: str
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +409,7 @@ class Statistics:
 COMMANDS: tuple[type, ...] = (
     OpenLeg, ConnectLeg, CloseLeg, PlayItem, Enqueue, FlushPlaylist, SetLegAudio, SetPlayout, SetDigitDetection, SendDigit,
     SetRtpTimeout, StartRecording, StopRecording, RoomPlay, StartRoomRecording, StopRoomRecording, LoadPrompt, QueryStatistics, Shutdown,
-    TeeRoom, SetupMixIn, MixIn, FlushMixIn,
+    TeeRoom, SetupMixIn, MixIn, FlushMixIn, SpanRoom,
 )  # fmt: skip
 EVENTS: tuple[type, ...] = (
     LegOpened, LegFailed, LegDropped, PlaylistEmptied, SeparatorReached, ItemFailed, DigitPressed, RtpTimedOut, RecordingStopped,

@@ -35,6 +35,8 @@ from media.engine.mix_ins import MixIns
 from media.engine.players import Players
 from media.engine.recorders import Recorders
 from media.engine.sources import FileWanted, StoredAudio
+from media.engine.span_sums import Words
+from media.engine.spans import Spans
 from media.engine.speakers import Speakers
 
 TICK_NS = 20_000_000
@@ -84,6 +86,11 @@ class Engine:
         self._work = np.zeros(1, np.float32)
         self._announcements = Announcements(self.players.rooms, self.players.want)
         self._mix_ins = MixIns(self.legs, self.players.want, self._emit)
+        self.spans = Spans(self.legs, self.players.rooms, random.getrandbits(31))
+        self.spans.recorded = self.recorders.mixed_rooms
+        self.recorders.remote_frame = self.spans.recorded_frame
+        self.span_datagrams: list[tuple[int, Words]] = []
+        """What the last tick has for other media processes, and which."""
         self._speakers = Speakers(self.legs, self.players.rooms, self._by_row, self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
@@ -109,6 +116,7 @@ class Engine:
             records.SetupMixIn: self._setup_mix_in,
             records.MixIn: self._mix_in,
             records.FlushMixIn: self._flush_mix_in,
+            records.SpanRoom: self._span_room,
         }
 
     # ------------------------------------------------------------------------------------------------------- hub to engine
@@ -224,10 +232,10 @@ class Engine:
             self.players.set_listened(leg)
 
     def _start_room_recording(self, command: records.StartRoomRecording, now_ns: int) -> None:
-        self.recorders.start_room(command.room, command.path, command.mode)
+        self.recorders.start_room(command)
 
     def _stop_room_recording(self, command: records.StopRoomRecording, now_ns: int) -> None:
-        self.recorders.stop_room(command.room, "asked")
+        self.recorders.stop_room(command.room, "asked", command.parts)
 
     def _tee_room(self, command: records.TeeRoom, now_ns: int) -> None:
         leg = self._known(command.leg)
@@ -248,6 +256,9 @@ class Engine:
         leg = self._known(command.leg)
         if leg is not None:
             self._mix_ins.flush(leg)
+
+    def _span_room(self, command: records.SpanRoom, now_ns: int) -> None:
+        self.spans.set(command)
 
     def _room_play(self, command: records.RoomPlay, now_ns: int) -> None:
         rows = self.players.rooms.rows(command.room)
@@ -271,8 +282,12 @@ class Engine:
         self.recorders.close_all()
 
     # -------------------------------------------------------------------------------------------------------------- ticks
-    def tick(self, now_ns: int) -> None:
-        """Settle what arrived since the last tick, then make this tick's packets. See the module's text for where they are."""
+    def tick(self, now_ns: int, number: int = -1) -> None:
+        """Settle what arrived since the last tick, then make this tick's packets. See the module's text for where they are.
+
+        `number`: which tick of the machine's clock it is, one that is late included; by default the one of `now_ns`.
+        """
+        number = now_ns // TICK_NS if number < 0 else number
         self.settle_arrivals(now_ns)
         legs, encode = self.legs, g711.ENCODE
         if len(self._ended) < len(legs.rows):
@@ -284,7 +299,8 @@ class Engine:
         render.choose_due(legs.rows)
         playout.play_out(legs.rows, legs.frames)
         self._inband.listen()
-        for leg in self.recorders.capture():
+        spans = self.spans.begin(number, rooms)
+        for leg in self.recorders.capture(number * TICK_NS):
             self.players.recording_ended(leg)
         announced = self._announcements.next_frames(legs.frames.shape[1])
         render.mix_rooms(
@@ -298,6 +314,10 @@ class Engine:
             self.players.rooms.feed_history,
             announced,
             self._announcements.frames,
+            spans.spanned,
+            spans.remote,
+            spans.partials,
+            spans.samples,
             legs.history,
             total,
             own,
@@ -306,6 +326,7 @@ class Engine:
             encode,
             resample.SINC,
         )
+        self.span_datagrams = self.spans.finish(number)
         render.fill_others(legs.rows, legs.frames, legs.packets, encode, self._ended, self._ended_count)
         self._mix_ins.mix(own)
         render.finish(legs.rows, legs.packets)
@@ -365,6 +386,7 @@ class Engine:
         counters["rooms"] = len(self.players.rooms)
         counters["ports"] = self.connections.ports
         counters["packets_sent"] = self.connections.packets_sent_closed + int(rows["packets_sent"].sum())
+        counters |= self.spans.statistics()
         counters["frames_concealed"] = int(rows["frames_concealed"].sum())
         return counters
 

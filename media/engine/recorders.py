@@ -5,7 +5,9 @@
 
 A room's recording has one clock: each participant's track is padded with silence to it, so that tracks laid side by side are in
 step. Its
-sidecar (JSON) says who joined, left, was muted, and when.
+sidecar (JSON) says who joined, left, was muted, and when. Of a room that spans processes, one records the mix, what is said
+elsewhere included; every other one is a *part*: it writes its own members' tracks by the same clock, and its tracks and events come
+by way of the hub into the one sidecar.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from media.control.records import RecordingStopped, RoomRecordingStopped
+from media.control.records import RecordingStopped, RoomRecordingStopped, StartRoomRecording
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
@@ -94,6 +97,8 @@ class RoomTake:
     room: str
     path: str
     mode: str
+    clock_ns: int = 0
+    is_part: bool = False
     mix: Take | None = None
     tracks: dict[int, Take] = field(default_factory=dict)
     present: dict[int, bool] = field(default_factory=dict)  # leg number → is heard
@@ -102,6 +107,8 @@ class RoomTake:
     open_tokens: set[int] = field(default_factory=set)
     paths: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    begun: bool = False
+    part: str = ""
 
 
 Work = FileOpened | Block | Padding | FileClosed
@@ -120,6 +127,8 @@ class Recorders:
         self._room_takes: dict[str, RoomTake] = {}
         self._closing: dict[int, tuple[int, Take]] = {}
         self._closing_rooms: dict[int, RoomTake] = {}
+        self.remote_frame: Callable[[str], NDArray[np.int32] | None] = lambda room: None
+        """What is said in a room's other processes, 20 ms at ROOM_RATE_HZ."""
         self.work: list[Work] = []
 
     # ---------------------------------------------------------------------------------------------------------------- legs
@@ -144,20 +153,26 @@ class Recorders:
         return self._rooms.room_of(leg.row) in self._room_takes
 
     # --------------------------------------------------------------------------------------------------------------- rooms
-    def start_room(self, room: str, path: str, mode: str) -> None:
+    def start_room(self, command: StartRoomRecording) -> None:
         """Record a room: `mix`, `tracks` or `both`. Raises ValueError for another mode."""
+        room, mode = command.room, command.mode
         if mode not in ("mix", "tracks", "both"):
             raise ValueError(f"mode {mode!r} of a room's recording: mix, tracks or both")
         self.stop_room(room, "asked")
-        take = self._room_takes[room] = RoomTake(room, path, mode)
-        if mode in ("mix", "both"):
-            take.mix = self._open(path, ROOM_RATE_HZ)
+        take = self._room_takes[room] = RoomTake(room, command.path, mode, command.clock_ns, command.part)
+        if mode in ("mix", "both") and not command.part:
+            take.mix = self._open(command.path, ROOM_RATE_HZ)
 
-    def stop_room(self, room: str, reason: str) -> None:
-        """Finish a room's recording, if there is one."""
+    def mixed_rooms(self) -> list[str]:
+        """Rooms whose mix is being recorded."""
+        return [room for room, take in self._room_takes.items() if take.mix is not None]
+
+    def stop_room(self, room: str, reason: str, parts: tuple[str, ...] = ()) -> None:
+        """Finish a room's recording, if there is one; `parts` of it, recorded elsewhere, go into its sidecar."""
         take = self._room_takes.pop(room, None)
         if take is None:
             return
+        self._begin(take, take.clock_ns)
         for number in list(take.present):
             self._tell(take, "left", number)
         for part in (*take.tracks.values(), *([take.mix] if take.mix else [])):
@@ -165,16 +180,20 @@ class Recorders:
             self._close(part)
             take.open_tokens.add(part.token)
             take.paths.append(part.path)
-        if take.mode != "mix":
+        if take.is_part:
+            take.part = self._part(take)
+        elif take.mode != "mix":
             self._token += 1
             side = str(PurePath(take.path).with_suffix(".json"))
-            self.work.append(FileClosed(self._token, side, self._sidecar(take)))
+            self.work.append(FileClosed(self._token, side, self._sidecar(take, parts)))
             take.open_tokens.add(self._token)
             take.paths.append(side)
         for token in take.open_tokens:
             self._closing_rooms[token] = take
         if reason != "asked":
             take.errors.append(reason)
+        if not take.open_tokens:  # a part of which nobody was a member
+            self._emit(self._stopped(take))
 
     def close(self, leg: Leg) -> None:
         """A leg is closed: its recording is complete."""
@@ -200,18 +219,20 @@ class Recorders:
             if error:
                 room.errors.append(error)
             if not room.open_tokens:
-                length_ms = room.ticks * FRAME_MS
-                self._emit(
-                    RoomRecordingStopped(room.room, tuple(room.paths), length_ms, room.errors[0] if room.errors else "asked")
-                )
+                self._emit(self._stopped(room))
             return
         if error:
             for leg, take in list(self._legs.values()):
                 if take.token == token:
                     self.stop(leg, error)
 
+    @staticmethod
+    def _stopped(take: RoomTake) -> RoomRecordingStopped:
+        reason = take.errors[0] if take.errors else "asked"
+        return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * FRAME_MS, reason, take.part)
+
     # --------------------------------------------------------------------------------------------------------------- tick
-    def capture(self) -> list[Leg]:
+    def capture(self, now_ns: int) -> list[Leg]:
         """Take this tick's frames; return the legs whose recording has just reached a limit."""
         over = []
         for leg, take in list(self._legs.values()):
@@ -221,8 +242,17 @@ class Recorders:
                     self.stop(leg, take.stopped)
                     over.append(leg)
         for room in self._room_takes.values():
+            self._begin(room, now_ns)
             self._capture_room(room)
         return over
+
+    @staticmethod
+    def _begin(take: RoomTake, now_ns: int) -> None:
+        """Set where a recording's clock stands at its first tick."""
+        if not take.begun:
+            take.begun = True
+            late_ns = now_ns - take.clock_ns if take.clock_ns else 0
+            take.ticks = max(late_ns, 0) // (FRAME_MS * 1_000_000)
 
     def _capture_leg(self, leg: Leg, take: Take) -> None:
         row = self._table.rows[leg.row]
@@ -262,6 +292,10 @@ class Recorders:
                 self._pad(track, take.ticks)
                 self._add(track, frame)
         if take.mix is not None:
+            remote = self.remote_frame(take.room)
+            if remote is not None:
+                total += remote
+            self._pad(take.mix, take.ticks)
             self._add(take.mix, np.clip(total, -32768, 32767).astype(np.int16))
         take.ticks += 1
 
@@ -305,8 +339,23 @@ class Recorders:
     def _tell(self, take: RoomTake, what: str, number: int) -> None:
         take.story.append({"at_ms": take.ticks * FRAME_MS, "event": what, "leg": number})
 
-    def _sidecar(self, take: RoomTake) -> str:
-        tracks = {str(number): PurePath(track.path).name for number, track in take.tracks.items()}
+    @staticmethod
+    def _tracks(take: RoomTake) -> dict[str, str]:
+        return {str(number): PurePath(track.path).name for number, track in take.tracks.items()}
+
+    def _part(self, take: RoomTake) -> str:
+        return json.dumps({"tracks": self._tracks(take), "events": take.story})
+
+    def _sidecar(self, take: RoomTake, parts: tuple[str, ...]) -> str:
+        tracks, events = self._tracks(take), [*take.story]
+        for part in map(json.loads, parts):
+            tracks |= part["tracks"]
+            events += part["events"]
+        events.sort(key=_at_ms)
         mix = PurePath(take.mix.path).name if take.mix else ""
-        about = {"room": take.room, "length_ms": take.ticks * FRAME_MS, "mix": mix, "tracks": tracks, "events": take.story}
+        about = {"room": take.room, "length_ms": take.ticks * FRAME_MS, "mix": mix, "tracks": tracks, "events": events}
         return json.dumps(about, indent=1) + "\n"
+
+
+def _at_ms(event: dict[str, Any]) -> int:
+    return int(event["at_ms"])

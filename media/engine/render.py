@@ -164,6 +164,10 @@ def mix_rooms(
     feed_history: Any,
     announced: Any,
     announcements: Any,
+    spanned: Any,
+    remote: Any,
+    partials: Any,
+    partial_samples: Any,
     history: Any,
     total: Any,
     own: Any,
@@ -172,12 +176,13 @@ def mix_rooms(
     encode: Any,
     sinc: Any,
 ) -> None:
-    """Give each member of a room the sum of the others and of the room's announcement.
+    """Give each member of a room the sum of the others, of those in other processes and of the room's announcement.
 
     `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `feeders`,
     `feed_starts`, `feed_history`: likewise, of the legs that only feed a room (``rooms.RoomArrays``) ·
     `announced`: int32 (rooms,), row of each room in `announcements` or -1 · `announcements`: int32 (a, most samples), at the room's
-    rate · `history`: int16 (n, dsp.resample.HISTORY), written · `total`, `own`: int32 (most samples,), `wide`: int16 (largest room,
+    rate · `spanned`, `remote`, `partials`, `partial_samples`: the rooms that span processes (``spans.SpanArrays``), the last two
+    written · `history`: int16 (n, dsp.resample.HISTORY), written · `total`, `own`: int32 (most samples,), `wide`: int16 (largest room,
     most samples), `work`: float32 (HISTORY + most samples,): scratch · `packets`: uint8 (n, most), payloads written for members
     that are due and whose source is the room.
     """
@@ -197,6 +202,7 @@ def mix_rooms(
     )
     wide, work, encode, sinc = borrowed(wide), borrowed(work), borrowed(encode), borrowed(sinc)
     feeders, feed_starts, feed_history = borrowed(feeders), borrowed(feed_starts), borrowed(feed_history)
+    spanned, remote, partials, partial_samples = borrowed(spanned), borrowed(remote), borrowed(partials), borrowed(partial_samples)
     for room in range(starts.shape[0] - 1):
         rows = members[starts[room] : starts[room + 1]]
         most, least = np.int64(0), np.int64(1 << 30)
@@ -212,12 +218,21 @@ def mix_rooms(
             total[:] = announcements[announced[room], : total.shape[0]]
         else:
             total[:] = 0
+        slot = spanned[room]
+        if slot >= 0:
+            for i in range(most):
+                total[i] += remote[slot, i]
+                partials[slot, i] = -total[i]
         if least == most:
             mix_even_room(legs, frames, packets, rows, feeding, total[:most], own, encode)
         else:
             mix_uneven_room(
                 legs, frames, packets, rows, feeding, feed_history, most, history, total, own, wide, work, encode, sinc
             )
+        if slot >= 0:
+            partial_samples[slot] = most
+            for i in range(most):
+                partials[slot, i] += total[i]
 
 
 @inline_kernel

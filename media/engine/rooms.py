@@ -37,11 +37,13 @@ class Rooms:
         self._free: list[int] = []
         self.feed_history: NDArray[np.int16] = np.zeros((1, UP_HISTORY), np.int16)
         """Ends of feeders' past frames, for rooms of several rates; int16 (most tees, dsp.resample.UP_HISTORY)."""
+        self._spanned: frozenset[str] = frozenset()
         self._changed = True
         self._arrays = _arrays([], [])
+        self._names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.names())
 
     def room_of(self, row: int) -> str:
         """Name of the room that a leg is in, or ""."""
@@ -100,17 +102,28 @@ class Rooms:
         if not rooms:
             self._tees.pop(row, None)
 
+    def set_spanned(self, rooms: frozenset[str]) -> None:
+        """Name the rooms that others may be in elsewhere: they are mixed also when nobody here does more than feed them."""
+        self._spanned = rooms
+        self._changed = True
+
     def names(self) -> tuple[str, ...]:
         """Names in the order of ``arrays``."""
-        return tuple(self._rows)
+        self.arrays()
+        return self._names
 
     def arrays(self) -> RoomArrays:
-        """Return the rooms that somebody is in; who is in a room that he also feeds is a member only."""
+        """Return the rooms that somebody is in, and the spanning ones that are fed; who is in a room that he also feeds is a member
+        only.
+        """
         if self._changed:
             self._changed = False
-            members = [list(rows) for rows in self._rows.values()]
+            fed_only = (room for room in self._feeders if room in self._spanned and room not in self._rows)
+            self._names = (*self._rows, *fed_only)
+            members = [list(self._rows.get(room, ())) for room in self._names]
             feeders = [
-                [pair for pair in self._feeders.get(room, {}).items() if pair[0] not in rows] for room, rows in self._rows.items()
+                [pair for pair in self._feeders.get(room, {}).items() if pair[0] not in self._rows.get(room, ())]
+                for room in self._names
             ]
             self._arrays = _arrays(members, feeders)
         return self._arrays

@@ -22,6 +22,7 @@ import socket
 import sys
 import time
 from collections import deque
+from collections.abc import Mapping
 from random import SystemRandom
 
 import numpy as np
@@ -33,6 +34,7 @@ from media.engine.sources import StoredAudio
 from media.engine.warm import warm
 from media.io.loader import DEFAULT_CACHE_BYTES, FileLoader
 from media.io.sockets import Sockets
+from media.io.span_links import SpanLinks, parse_link
 from media.io.writer import RecordingWriter
 
 log = logging.getLogger("media")
@@ -58,7 +60,14 @@ MOST_BACKLOG_BYTES = 64 << 20
 class MediaProcess:
     """Engine, sockets, loader and hub link, driven by ``run``."""
 
-    def __init__(self, link: socket.socket, options: EngineOptions, cache_bytes: int, grace_ms: int) -> None:
+    def __init__(
+        self,
+        link: socket.socket,
+        options: EngineOptions,
+        cache_bytes: int,
+        grace_ms: int,
+        span_descriptors: Mapping[int, int] | None = None,
+    ) -> None:
         link.setblocking(False)
         self._link: socket.socket | None = link
         self._codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
@@ -69,6 +78,7 @@ class MediaProcess:
         self._writer = RecordingWriter(self._wake)
         self._sockets = Sockets(options.ip, options.ip6)
         self._engine = Engine(options, self._sockets.bind, SystemRandom(), time.time_ns() - time.monotonic_ns())
+        self._span_links = SpanLinks(span_descriptors or {})
         self._grace_ns = grace_ms * 1_000_000
         self._ends_ns = 0
         self._ticks = 0
@@ -82,7 +92,7 @@ class MediaProcess:
     def run(self) -> int:
         """Serve until Shutdown, or until the hub has been gone for the grace time. Returns the exit status."""
         self._send(wire.Hello(wire.VERSION, "media", os.getpid()))
-        next_ns = time.monotonic_ns() + TICK_NS
+        next_ns = (time.monotonic_ns() // TICK_NS + 1) * TICK_NS  # all processes' ticks begin together: see media.engine.spans
         while not self._stopping:
             now_ns = time.monotonic_ns()
             due = now_ns >= next_ns
@@ -116,9 +126,11 @@ class MediaProcess:
             log.warning("%d ticks skipped: the process had no CPU time for %d ms", skipped, late_ns // 1_000_000)
         begun_ns = time.thread_time_ns()
         self._sockets.read(self._engine, now_ns)
+        self._span_links.read(self._engine.spans)
         read_ns = time.thread_time_ns()
-        self._engine.tick(now_ns)
+        self._engine.tick(now_ns, due_ns // TICK_NS)
         ticked_ns = time.thread_time_ns()
+        self._span_links.write(self._engine.span_datagrams)
         self._sockets.write(self._engine)
         for phase, spent_ns in enumerate((read_ns - begun_ns, ticked_ns - read_ns, time.thread_time_ns() - ticked_ns)):
             self._phases_ns[phase] += spent_ns
@@ -213,6 +225,8 @@ class MediaProcess:
             "ticks_skipped": self._ticks_skipped,
             "tick_lateness_max_us": self._lateness_max_ns // 1000,
             "packets_send_refused": self._sockets.send_refused,
+            "span_unsent": self._span_links.unsent,
+            "busy_us": sum(self._phases_ns) // 1000,
             "rtcp_sent": self._sockets.reports_sent,
         }
 
@@ -275,6 +289,7 @@ class MediaProcess:
     def _close(self) -> None:
         self._loader.close()
         self._sockets.close()
+        self._span_links.close()
         self._engine.end_recordings()
         self._writer.add(self._engine.recorders.work)
         self._writer.close(LONGEST_FLUSH_S)
@@ -305,6 +320,14 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--nice", type=int, default=-10, help="priority: a tick should not wait for the hub; needs the right to it"
     )
+    parser.add_argument(
+        "--span-link",
+        type=parse_link,
+        action="append",
+        default=[],
+        metavar="PROCESS:FD",
+        help="connected Unix datagram socket to another media process, for rooms that span both; may be repeated",
+    )
     parser.add_argument("--log-level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
     return parser.parse_args(arguments)
 
@@ -333,6 +356,7 @@ def main(arguments: list[str] | None = None) -> int:
         ),
         options.prompt_cache_mb << 20,
         options.grace_ms,
+        dict(options.span_link),
     )
     signal.signal(signal.SIGTERM, lambda *_: process.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the hub ends us

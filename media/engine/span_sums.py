@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Sums of rooms as media processes exchange them: the datagram, and the kernels that write and read it.
+
+    words: MAGIC · epoch · tick (low, high) · last · entries │ number · samples · sum … │ number · samples · sum … │ …
+
+All int32 in the machine's order: both ends are this machine's. A datagram holds what one process's legs said in one tick, a room an
+entry, for one other process; rooms in which nobody spoke are left out, and a tick without any entry is sent too, so that silence
+differs from lateness. A tick with much to say takes several datagrams, the last of which says so. Sums are exact, not clipped: what
+comes of adding them to one's own is what one process would have added up.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.dsp.kernel import borrowed, inline_kernel, kernel
+from media.dsp.resample import DOWN_HISTORY, MOST_RATIO, resample_frame
+
+Words = NDArray[np.int32]
+
+MAGIC = 0x53504E31
+HEADER_WORDS = 6
+ENTRY_WORDS = 2
+MOST_SAMPLES = 960
+MOST_WORDS = 32768
+"""128 KiB a datagram: a Unix socket's buffer takes it, whatever the system's defaults."""
+
+WORK_SAMPLES = DOWN_HISTORY + MOST_SAMPLES
+
+
+def read_header(words: Words) -> tuple[int, int, bool] | None:
+    """Return (epoch, tick, last) of a datagram; None when it is none of ours."""
+    if len(words) < HEADER_WORDS or int(words[0]) != MAGIC:
+        return None
+    tick = (int(words[3]) << 32) | (int(words[2]) & 0xFFFFFFFF)
+    return int(words[1]), tick, bool(words[4])
+
+
+def write_header(words: Words, epoch: int, tick: int, last: bool, entries: int) -> None:
+    """Write the first words of a datagram."""
+    low = tick & 0xFFFFFFFF
+    words[:HEADER_WORDS] = (MAGIC, epoch, low - ((low & 0x80000000) << 1), tick >> 32, last, entries)
+
+
+@inline_kernel
+def find_slot(numbers: Any, slots: Any, number: Any) -> Any:
+    """Return the slot of a room's number, -1 when it is not known. `numbers`: int32 (n,), ascending · `slots`: int32 (n,)."""
+    low, high = 0, numbers.shape[0]
+    while low < high:
+        middle = (low + high) // 2
+        if numbers[middle] < number:
+            low = middle + 1
+        else:
+            high = middle
+    return slots[low] if low < numbers.shape[0] and numbers[low] == number else -1
+
+
+@inline_kernel
+def add_converted(entry: Any, history: Any, sums: Any, work: Any, sinc: Any) -> None:
+    """Add a sum of another rate. It is clipped to 16 bits before, as what a listener of a room of several rates hears is."""
+    frame = np.empty(entry.shape[0], np.int16)
+    for i in range(entry.shape[0]):
+        frame[i] = max(min(entry[i], 32767), -32767)
+    out = np.empty(sums.shape[0], np.int16)
+    resample_frame(frame, history, out, work, sinc)
+    for i in range(sums.shape[0]):
+        sums[i] += out[i]
+
+
+@kernel
+def add_sums(
+    words: Any, numbers: Any, slots: Any, wanted: Any, sums: Any, history: Any, fed: Any, tick: Any, work: Any, sinc: Any
+) -> Any:
+    """Add one datagram's entries to the rooms they belong to; return how many were added, -1 when the datagram breaks off.
+
+    `wanted`: int32 (s,), samples a frame of each slot's room here; 0: nobody wants it · `sums`: int32 (s, most samples), added to ·
+    `history`, `fed`: int16 (s, DOWN_HISTORY) and int64 (s, 2), this sender's, written: ends of past frames; tick and samples of the
+    last one · `work`: float32 (WORK_SAMPLES,), scratch.
+    """
+    words, numbers, slots, wanted, sums = borrowed(words), borrowed(numbers), borrowed(slots), borrowed(wanted), borrowed(sums)
+    history, fed, work, sinc = borrowed(history), borrowed(fed), borrowed(work), borrowed(sinc)
+    place, added = np.int64(HEADER_WORDS), 0
+    for _ in range(words[5]):
+        if place + ENTRY_WORDS > words.shape[0]:
+            return -1
+        number, count = words[place], np.int64(words[place + 1])
+        place += ENTRY_WORDS
+        if count <= 0 or count > MOST_SAMPLES or place + count > words.shape[0]:
+            return -1
+        slot = find_slot(numbers, slots, number)
+        samples = np.int64(wanted[slot]) if slot >= 0 else np.int64(0)
+        if samples == count:
+            for i in range(count):
+                sums[slot, i] += words[place + i]
+            added += 1
+        elif samples > 0 and count <= samples * MOST_RATIO and samples <= count * MOST_RATIO:
+            if fed[slot, 0] != tick - 1 or fed[slot, 1] != count:
+                history[slot] = 0
+            fed[slot, 0], fed[slot, 1] = tick, count
+            add_converted(words[place : place + count], history[slot], sums[slot, :samples], work, sinc)
+            added += 1
+        place += count
+    return added
+
+
+@kernel
+def pack_sums(partials: Any, samples: Any, numbers: Any, sent: Any, first: Any, words: Any, bounds: Any) -> None:
+    """Write entries from slot `first` on, for one receiver, as many as one datagram holds; silent rooms are left out.
+
+    `partials`: int32 (s, most samples) · `samples`: int32 (s,), 0: not mixed in this tick · `numbers`: int32 (s,) · `sent`: uint8
+    (s,), whether this receiver gets the slot · `words`: int32 (MOST_WORDS,), written after the header · `bounds`: int64 (3,),
+    written: slot to go on from, words used, entries.
+    """
+    partials, samples, numbers, sent = borrowed(partials), borrowed(samples), borrowed(numbers), borrowed(sent)
+    words, bounds = borrowed(words), borrowed(bounds)
+    place, entries, slot = np.int64(HEADER_WORDS), 0, np.int64(first)
+    while slot < samples.shape[0]:
+        count = np.int64(samples[slot]) if sent[slot] else np.int64(0)
+        quiet = True
+        for i in range(count):
+            if partials[slot, i] != 0:
+                quiet = False
+                break
+        if not quiet:
+            if place + ENTRY_WORDS + count > words.shape[0]:
+                break
+            words[place], words[place + 1] = numbers[slot], count
+            place += ENTRY_WORDS
+            for i in range(count):
+                words[place + i] = partials[slot, i]
+            place += count
+            entries += 1
+        slot += 1
+    bounds[0], bounds[1], bounds[2] = slot, place, entries
+
+
+@kernel
+def room_samples(legs: Any, members: Any, starts: Any, feeders: Any, feed_starts: Any, spanned: Any, wanted: Any) -> None:
+    """Say how many samples a frame of each room that spans has here: that of its fastest leg, as ``render.mix_rooms`` takes it.
+
+    `spanned`: int32 (rooms,), slot or -1 · `wanted`: int32 (s,), written for the slots found. The others as ``rooms.RoomArrays``.
+    """
+    legs, members, starts = borrowed(legs), borrowed(members), borrowed(starts)
+    feeders, feed_starts, spanned, wanted = borrowed(feeders), borrowed(feed_starts), borrowed(spanned), borrowed(wanted)
+    for room in range(spanned.shape[0]):
+        if spanned[room] < 0:
+            continue
+        most = np.int32(0)
+        for k in range(starts[room], starts[room + 1]):
+            most = max(most, legs[members[k]].frame_samples)
+        for k in range(feed_starts[room], feed_starts[room + 1]):
+            most = max(most, legs[feeders[k, 0]].frame_samples)
+        wanted[spanned[room]] = most

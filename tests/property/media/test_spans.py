@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A room over several engines is the room of one engine, but for the tick that the others' voices take to come over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media import codecs
+from media.control.records import CloseLeg, Enqueue, FlushPlaylist, PlayItem, SetLegAudio, SpanRoom, TeeRoom
+from media.engine.span_sums import MAGIC
+from media.engine.spans import Spans
+from tests.support.engine_rig import EngineRig, rtp
+
+TICKS = 24
+CODECS = {"PCMU": (8000, 0, 1), "L16/16": (16000, 96, 2)}
+
+
+@dataclass
+class Member:
+    """One leg, where it lives and what it does when: (tick, command)."""
+
+    number: int
+    home: int
+    codec: str
+    seed: int
+    plan: dict[int, list[Any]] = field(default_factory=dict)
+
+    @property
+    def source(self) -> tuple[str, int]:
+        return ("10.0.0.1", 5000 + 2 * self.number)
+
+    def connect(self, rig: EngineRig) -> None:
+        rate_hz, kind, _ = CODECS[self.codec]
+        rig.connect(self.number, self.source, self.codec.partition("/")[0], rate_hz, kind)
+
+    def frame(self, tick: int) -> bytes:
+        rate_hz, kind, _ = CODECS[self.codec]
+        codec = codecs.find(self.codec.partition("/")[0], rate_hz)
+        assert codec is not None
+        random = np.random.default_rng((self.seed, tick))
+        samples = random.integers(-20000, 20000, rate_hz // 50).astype(np.int16)
+        payload = codec.encode(samples).tobytes()
+        return rtp(tick, tick * rate_hz // 50, payload, kind, ssrc=self.number)
+
+
+class Run:
+    """Engines in step. `late`: members whose commands and voices come a tick later, as those of other processes are heard."""
+
+    def __init__(self, members: list[Member], late: set[int]) -> None:
+        self.rig = EngineRig()
+        self.members = members
+        self.late = late
+        for member in members:
+            member.connect(self.rig)
+
+    def step(self, tick: int) -> dict[int, bytes]:
+        for member in self.members:
+            at = tick - (member.number in self.late)
+            if at < 0:
+                continue
+            self.rig.do(*member.plan.get(at, ()))
+            if member.number in self.rig.engine.by_number:
+                self.rig.arrive(self.rig.ports[member.number], member.source, member.frame(at))
+        return self.rig.tick()
+
+
+def exchange(runs: list[Run]) -> None:
+    """Carry the sums over, as the sockets do."""
+    for place, run in enumerate(runs):
+        for peer, words in run.rig.engine.span_datagrams:
+            runs[peer].rig.engine.spans.put(place, np.frombuffer(words.tobytes(), np.int32))
+
+
+@st.composite
+def meetings(draw: st.DrawFn) -> tuple[int, list[Member]]:
+    """Two or three processes, members with plans; every process's room has the same rate from the first tick on."""
+    processes = draw(st.integers(2, 3))
+    wide = draw(st.booleans())
+    members = []
+    for number in range(1, draw(st.integers(2, 7)) + 1):
+        codec = draw(st.sampled_from(sorted(CODECS))) if wide else "PCMU"
+        member = Member(number, draw(st.integers(0, processes - 1)), codec, draw(st.integers(0, 1000)))
+        for tick in draw(st.lists(st.integers(1, TICKS - 2), max_size=4, unique=True)):
+            member.plan[tick] = [draw(st.sampled_from(_moves(number)))]
+        if draw(st.booleans()):
+            member.plan.setdefault(0, []).append(Enqueue(number, (PlayItem("room", room="r"),)))
+        members.append(member)
+    for place in range(processes):  # somebody who stays, so that the rate of the room stays too
+        number = 20 + place
+        anchor = Member(number, place, "L16/16" if wide else "PCMU", 7 + place)
+        anchor.plan[0] = [Enqueue(number, (PlayItem("room", room="r"),))]
+        members.append(anchor)
+    return processes, members
+
+
+def _moves(leg: int) -> list[Any]:
+    return [
+        Enqueue(leg, (PlayItem("room", room="r"),)),
+        Enqueue(leg, (PlayItem("silence", length_ms=60), PlayItem("room", room="r")), front=True),
+        FlushPlaylist(leg),
+        SetLegAudio(leg, muted=True),
+        SetLegAudio(leg, muted=False),
+        SetLegAudio(leg, deaf=True),
+        TeeRoom(leg, "r"),
+        TeeRoom(leg, "r", False),
+        CloseLeg(leg),
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(meetings())
+def test_engines_that_exchange_sums_are_one_room(meeting: tuple[int, list[Member]]) -> None:
+    processes, members = meeting
+    homes = [[m for m in members if m.home == place] for place in range(processes)]
+    runs = [Run(home, set()) for home in homes]
+    for place, run in enumerate(runs):
+        run.rig.do(SpanRoom("r", 9, tuple(p for p in range(processes) if p != place)))
+    whole = [Run(members, {m.number for m in members if m.home != place}) for place in range(processes)]
+    for tick in range(TICKS):
+        for place, run in enumerate(runs):
+            packets, expected = run.step(tick), whole[place].step(tick)
+            for member in homes[place]:
+                ours, theirs = packets.get(member.number), expected.get(member.number)
+                assert (ours is None) == (theirs is None)
+                assert ours is None or ours[12:] == theirs[12:], (tick, member.number)  # type: ignore[index]
+        exchange(runs)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.binary(max_size=400), max_size=8), st.lists(st.integers(-(2**31), 2**31 - 1), max_size=60))
+def test_any_words_are_sums_or_dropped(datagrams: list[bytes], words: list[int]) -> None:
+    rig = EngineRig()
+    rig.connect(1, ("10.0.0.1", 5000))
+    rig.do(Enqueue(1, (PlayItem("room", room="r"),)), SpanRoom("r", 9, (1,)))
+    spans: Spans = rig.engine.spans
+    for data in datagrams:
+        spans.put(1, np.frombuffer(data[: len(data) & ~3], np.int32))
+    rig.tick()
+    tick = rig.now_ns // 20_000_000
+    spans.put(1, np.array([MAGIC, 5, tick, 0, 1, 3, *words], np.int32))
+    spans.put(1, np.array([MAGIC, 5, tick, 0, 1, 3, 9, 160, *words], np.int32))
+    assert 1 in rig.tick()
