@@ -92,7 +92,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if address is not None and code < 300:
             self.media_address = address
             if self._answer_description and not self._negotiated:
-                operation.sdp.wholeSdp = sdp.rewrite(self._answer_description, *address)
+                wished_ms = sdp.wished_ptime_ms(self._remote_description)
+                operation.sdp.wholeSdp = sdp.rewrite(self._answer_description, *address, ptime_ms=wished_ms)
         if code >= 300:
             self.end_locally(code, reason)
         self.answer(operation)
@@ -174,7 +175,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             if not self.outgoing and not self._negotiated:
                 self._answer_description = prm.sdp.wholeSdp  # the media address comes with the hub's answer
         if self.media_address is not None:
-            prm.sdp.wholeSdp = sdp.rewrite(prm.sdp.wholeSdp, *self.media_address)
+            prm.sdp.wholeSdp = sdp.rewrite(
+                prm.sdp.wholeSdp, *self.media_address, ptime_ms=sdp.wished_ptime_ms(prm.remSdp.wholeSdp)
+            )
 
     @callback
     def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:

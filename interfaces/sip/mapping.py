@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from di.sip_records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
-from interfaces.sip.sdp import audio_address, fmtp_of
+from interfaces.sip.sdp import audio_address, fmtp_of, wished_ptime_ms
 
 ENCODING = 1
 """pjmedia's direction bit "we send"."""
@@ -68,7 +68,7 @@ def negotiated(call: int, stream: Stream, remote_description: str) -> MediaNegot
         channels=stream.channels,
         payload_type_send=stream.payload_type_send,
         payload_type_receive=stream.payload_type_receive,
-        ptime_ms=(stream.frame_ms * max(stream.frames_per_packet, 1)) or 20,
+        ptime_ms=wished_ptime_ms(remote_description, stream.frame_ms * max(stream.frames_per_packet, 1)),
         dtmf_send=stream.dtmf_send,
         dtmf_receive=stream.dtmf_receive,
         send=bool(stream.direction & ENCODING),

@@ -6,17 +6,24 @@ pjsip does offer/answer (RFC 3264); the addresses that it writes belong to no so
 
 from __future__ import annotations
 
+STANDARD_PTIME_MS = 20
+SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 120
+"""What the media process can send."""
 
-def rewrite(description: str, ip: str, port: int, user: str = "sems") -> str:
+
+def rewrite(description: str, ip: str, port: int, user: str = "sems", ptime_ms: int = STANDARD_PTIME_MS) -> str:
     """Point the audio stream at `ip:port`: its m= port, every c= line and the origin; a=rtcp is left out (RTP's port plus one).
 
-    A stream that is refused (port 0) stays so. `user` becomes origin user and session name (spec core.md §7.3).
+    A stream that is refused (port 0) stays so. `user` becomes origin user and session name (spec core.md §7.3). `ptime_ms`: wished
+    for in the audio stream when it is not the 20 ms that need no word.
     """
     family = "IP6" if ":" in ip else "IP4"
     out: list[str] = []
+    ends: list[int] = []
     for line in _lines(description):
         kind = line[:2]
         if kind == "m=":
+            ends.append(len(out))
             out.append(_moved(line, port))
         elif kind == "c=":
             out.append(f"c=IN {family} {ip}")
@@ -25,8 +32,10 @@ def rewrite(description: str, ip: str, port: int, user: str = "sems") -> str:
             out.append(f"o={user} {words[1]} {words[2]} IN {family} {ip}" if len(words) == 6 else line)
         elif kind == "s=":
             out.append(f"s={user}")
-        elif not line.startswith(("a=rtcp:", "a=ssrc:")):
+        elif not line.startswith(("a=rtcp:", "a=ssrc:", "a=ptime:")):
             out.append(line)
+    if ptime_ms != STANDARD_PTIME_MS and ends and out[ends[0]].startswith("m=audio "):
+        out.insert(ends[1] if len(ends) > 1 else len(out), f"a=ptime:{ptime_ms}")
     return "".join(line + "\r\n" for line in out)
 
 
@@ -59,6 +68,25 @@ def audio_address(description: str) -> tuple[str, int]:
             elif not session_ip:
                 session_ip = address
     return (ip or session_ip, port) if inside else ("", 0)
+
+
+def wished_ptime_ms(description: str, ptime_ms: int = 0) -> int:
+    """How long the first audio stream wants its packets (RFC 4566 §6): its ptime, at most its maxptime, within what can be sent.
+
+    `ptime_ms`: taken for its ptime when not 0. Attributes that are no numbers are passed over.
+    """
+    inside = False
+    found = {"ptime": ptime_ms or STANDARD_PTIME_MS, "maxptime": LONGEST_PTIME_MS}
+    for line in _lines(description):
+        if line.startswith("m="):
+            if inside:
+                break
+            inside = line.startswith("m=audio ")
+        name, _, value = line[2:].strip().partition(":")
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < 6 else 0
+        if inside and line.startswith("a=") and number and (name == "maxptime" or (name == "ptime" and not ptime_ms)):
+            found[name] = number
+    return min(max(min(found["ptime"], found["maxptime"]), SHORTEST_PTIME_MS), LONGEST_PTIME_MS)
 
 
 def fmtp_of(description: str, payload_type: int) -> str:

@@ -28,10 +28,10 @@ NATIVE = 3
 
 
 class Coder(Protocol):
-    """One leg's encoder and decoder in a library codec. Frames are 20 ms of int16 at the codec's rate."""
+    """One leg's encoder and decoder in a library codec; samples are int16 at the codec's rate."""
 
     def encode(self, samples: Samples) -> bytes:
-        """Return one frame's payload."""
+        """Return the payload of a packet of whole frames (``Codec.frame_ms``), at most LONGEST_PACKET_MS long."""
 
     def decode(self, payload: bytes) -> Samples:
         """Return a payload's samples; none when it is not of this codec."""
@@ -47,7 +47,8 @@ class Codec:
     `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels
     code it ·
     `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
-    `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says.
+    `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says · `frame_ms`: a
+    packet's length is a multiple of it.
     """
 
     rtpmap: str
@@ -59,11 +60,29 @@ class Codec:
     decode: Callable[[Payload], Samples]
     coder: Callable[[str], Coder] | None = None
     channels: int = 1
+    frame_ms: int = 10
 
 
-def native_codec(rtpmap: str, clock_hz: int, rate_hz: int, coder: Callable[[str], Coder], channels: int = 1) -> Codec:
+def native_codec(
+    rtpmap: str, clock_hz: int, rate_hz: int, coder: Callable[[str], Coder], channels: int = 1, frame_ms: int = 20
+) -> Codec:
     """Return the record of a library codec."""
-    return Codec(rtpmap, clock_hz, rate_hz, NATIVE, 2, _to_bytes, _from_bytes, coder, channels)
+    return Codec(rtpmap, clock_hz, rate_hz, NATIVE, 2, _to_bytes, _from_bytes, coder, channels, frame_ms)
+
+
+TICK_MS = 20
+LONGEST_PACKET_BYTES = 1400
+"""Longer ones are cut into fragments on most networks; only frames of a tick that are longer by themselves are sent so."""
+
+LONGEST_PACKET_MS = 120
+
+
+def packet_ms(codec: Codec, ptime_ms: int) -> int:
+    """Return how long packets to a peer are that asks for `ptime_ms`: whole frames, not more than asked for, never over the
+    limits above (RFC 4566 §6: ptime is a wish; RFC 3551 §4.2: any whole number of frames)."""
+    fitting = LONGEST_PACKET_BYTES * 1000 // (codec.sample_bytes * codec.rate_hz) if codec.coder is None else LONGEST_PACKET_MS
+    longest = max(min(fitting, LONGEST_PACKET_MS), min(TICK_MS, max(ptime_ms, 1)))
+    return max(min(ptime_ms, longest) // codec.frame_ms, 1) * codec.frame_ms
 
 
 def load_library(name: str) -> ctypes.CDLL | None:

@@ -68,8 +68,8 @@ def _g726(bit_rate: int, fmtp: str) -> _SpandspCoder:
 
 
 def _all() -> tuple[Codec, ...]:
-    g726 = (native_codec(name, 8000, 8000, partial(_g726, bit_rate)) for name, bit_rate in G726_BIT_RATES.items())
-    return (native_codec("G722", 8000, 16000, _g722), *g726)
+    g726 = (native_codec(name, 8000, 8000, partial(_g726, bit_rate), frame_ms=10) for name, bit_rate in G726_BIT_RATES.items())
+    return (native_codec("G722", 8000, 16000, _g722, frame_ms=10), *g726)
 
 
 CODECS: tuple[Codec, ...] = _all() if _library is not None else ()

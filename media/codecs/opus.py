@@ -46,7 +46,7 @@ class OpusCoder:
             _library.opus_decoder_destroy(self._decoder)
 
     def encode(self, samples: Samples) -> bytes:
-        """Encode 20 ms."""
+        """Encode 20, 40, 60, 80, 100 or 120 ms as one frame or several, as the library chooses."""
         assert _library is not None
         pointer = ctypes.c_void_p(samples.ctypes.data)
         count = _library.opus_encode(self._encoder, pointer, len(samples), self._out, LONGEST_PAYLOAD)

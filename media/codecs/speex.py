@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Speex by libspeex (RFC 5574) at 8, 16 and 32 kHz, one 20 ms frame a packet."""
+"""Speex by libspeex (RFC 5574) at 8, 16 and 32 kHz, whole 20 ms frames a packet."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ MODES = {8000: 0, 16000: 1, 32000: 2}
 BITS_BYTES = 64
 """Room for a SpeexBits structure (48 bytes on 64-bit machines)."""
 
-LONGEST_PAYLOAD = 512
+LONGEST_PAYLOAD = 1024
+MOST_FRAMES = 6
+LEAST_BITS = 5
+"""Fewer left over are padding: a frame begins with a bit and a mode of four."""
+
 SET_QUALITY = 4
 QUALITY = 8
 
@@ -48,19 +52,25 @@ class SpeexCoder:
             _library.speex_bits_destroy(self._bits)
 
     def encode(self, samples: Samples) -> bytes:
-        """Encode one frame."""
+        """Encode whole frames; they follow each other bit by bit (RFC 5574 §3.3)."""
         assert _library is not None
         _library.speex_bits_reset(self._bits)
-        frame = samples.copy()  # the encoder may write to it
-        _library.speex_encode_int(self._encoder, ctypes.c_void_p(frame.ctypes.data), self._bits)
+        frames = samples.copy()  # the encoder may write to it
+        for first in range(0, len(frames) - self._frame_samples + 1, self._frame_samples):
+            _library.speex_encode_int(self._encoder, ctypes.c_void_p(frames[first:].ctypes.data), self._bits)
         count = _library.speex_bits_write(self._bits, self._out, LONGEST_PAYLOAD)
         return self._out.raw[:count]
 
     def decode(self, payload: bytes) -> Samples:
-        """Decode one frame; a payload that is none gives no samples."""
+        """Decode the frames of a payload; one that holds none gives no samples."""
         assert _library is not None
         _library.speex_bits_read_from(self._bits, payload, len(payload))
-        return self._decode(self._bits)
+        frames: list[Samples] = []
+        while len(frames) < MOST_FRAMES and (not frames or _library.speex_bits_remaining(self._bits) >= LEAST_BITS):
+            frames.append(self._decode(self._bits))
+            if not len(frames[-1]):
+                break
+        return np.concatenate(frames)
 
     def conceal(self, count: int) -> Samples:
         """Let the decoder make up for a lost frame."""

@@ -57,11 +57,12 @@ class CodedLegs:
             row = self._table.rows[leg.row]
             if row["due"] and leg.coder is not None:
                 packet = self._table.packets[leg.row]
-                count = int(row["frame_samples"])
-                samples = packet[HEADER_BYTES : HEADER_BYTES + 2 * count].copy().view(np.int16)
+                count = int(row["send_bytes"])
+                samples = packet[HEADER_BYTES : HEADER_BYTES + count].copy().view(np.int16)
                 payload = leg.coder.encode(samples)
                 packet[HEADER_BYTES : HEADER_BYTES + len(payload)] = np.frombuffer(payload, np.uint8)
                 row["packet_bytes"] = HEADER_BYTES + len(payload)
+                row["bytes_sent"] += len(payload) - count
                 row["due"] = len(payload) > 0
 
     def _put(self, leg: Leg, samples: NDArray[np.int16], ts: int) -> None:

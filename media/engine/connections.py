@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import codecs
+from media.codecs.codec import packet_ms
 from media.control.records import ConnectLeg, LegFailed, LegOpened, OpenLeg
 from media.engine.addresses import FAMILY_IPV6, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
@@ -145,11 +146,14 @@ class Connections:
             leg.coder = codec.coder(command.fmtp) if codec.coder else None
             leg.coded_sequence = -1
         leg.connection, leg.codec = command, codec
-        self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, LONGEST_ENCODED))
+        send_ms = packet_ms(codec, command.ptime_ms if command.ptime_ms > 0 else FRAME_MS)
+        send_bytes = codec.rate_hz * send_ms // 1000 * codec.sample_bytes
+        self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED))
         state["connected"], state["law"], state["clock_hz"] = 1, codec.law, codec.clock_hz
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
         state["sample_bytes"] = codec.sample_bytes
         state["frame_ticks"] = codec.clock_hz * FRAME_MS // 1000
+        state["send_bytes"], state["send_ticks"] = send_bytes, codec.clock_hz * send_ms // 1000
         state["samples_per_tick"] = max(codec.rate_hz // codec.clock_hz, 1)
         state["silence_byte"] = codec.encode(np.zeros(1, np.int16))[0]
         self.apply_playout(leg)

@@ -32,6 +32,7 @@ from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.mix_ins import MixIns
+from media.engine.packing import Packing
 from media.engine.players import Players
 from media.engine.recorders import Recorders
 from media.engine.sources import FileWanted, StoredAudio
@@ -91,6 +92,7 @@ class Engine:
         self.recorders.remote_frame = self.spans.recorded_frame
         self.span_datagrams: list[tuple[int, Words]] = []
         """What the last tick has for other media processes, and which."""
+        self._packing = Packing(self.legs)
         self._speakers = Speakers(self.legs, self.players.rooms, self._by_row, self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
@@ -154,9 +156,19 @@ class Engine:
 
     def _connect_leg(self, command: records.ConnectLeg, now_ns: int) -> None:
         leg = self._known(command.leg)
-        if leg is not None and self.connections.connect(leg, command, now_ns):
+        if leg is None:
+            return
+        before = leg.connection
+        if before is not None and (before.codec, before.clock_hz, before.ptime_ms) != (
+            command.codec,
+            command.clock_hz,
+            command.ptime_ms,
+        ):
+            self._packing.drop(leg)
+        if self.connections.connect(leg, command, now_ns):
             self.players.codec_set(leg)
             self._coded_legs.connected(leg)
+            self._packing.connected(leg)
             self._mix_ins.codec_set(leg)
 
     def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
@@ -167,6 +179,7 @@ class Engine:
             self._digits.close(leg)
             self._coded_legs.close(leg)
             self._mix_ins.close(leg)
+            self._packing.close(leg)
             self._inband.switch(leg, False)
             self._speakers.close(leg)
             self.connections.close(leg, now_ns)
@@ -329,11 +342,32 @@ class Engine:
         self.span_datagrams = self.spans.finish(number)
         render.fill_others(legs.rows, legs.frames, legs.packets, encode, self._ended, self._ended_count)
         self._mix_ins.mix(own)
-        render.finish(legs.rows, legs.packets)
-        self._coded_legs.encode()
-        self._digits.replace_audio(legs)
+        self._packing.pack()
+        self._finish_packets()
         for row in self._ended[: int(self._ended_count[0])].tolist():
             self.players.item_ended(self._by_row[row])
+
+    @property
+    def has_more(self) -> bool:
+        """Packets are left for ``tick_more``."""
+        return self._packing.more > 0
+
+    def tick_more(self) -> bool:
+        """Make the packets that a tick had no room for (packets shorter than a tick); False when there are none.
+
+        They are due half a tick after the others, and like them in ``legs``.
+        """
+        if not self._packing.more:
+            return False
+        self._packing.pack_more()
+        self._finish_packets()
+        return True
+
+    def _finish_packets(self) -> None:
+        """Headers, library codecs, key presses: what makes payloads packets."""
+        render.finish(self.legs.rows, self.legs.packets)
+        self._coded_legs.encode()
+        self._digits.replace_audio(self.legs)
 
     def _fit_scratch(self, samples: int, largest: int) -> None:
         """Make the scratch arrays as wide as the longest frame, and as many as the largest room has members."""

@@ -53,6 +53,8 @@ LEG = np.dtype(
         ("frame_bytes", "i4"),
         ("sample_bytes", "i4"),
         ("frame_ticks", "i4"),  # of the RTP clock
+        ("send_bytes", "i4"),  # payload of a packet, before a library codec; frame_bytes unless its packets are not of 20 ms
+        ("send_ticks", "i4"),
         ("samples_per_tick", "i4"),  # 2 for G.722, whose RTP clock is half its rate
         ("gain_q12", "i4"),
         # receiving

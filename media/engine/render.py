@@ -329,9 +329,9 @@ def finish(legs: Any, packets: Any) -> None:
             shift = 24 - 8 * i
             packet[4 + i] = (leg.ts_out >> shift) & 255
             packet[8 + i] = (leg.ssrc_out >> shift) & 255
-        leg.packet_bytes = HEADER_BYTES + leg.frame_bytes
+        leg.packet_bytes = HEADER_BYTES + leg.send_bytes
         leg.marker = 0
         leg.sequence_out += np.uint16(1)
-        leg.ts_out += np.uint32(leg.frame_ticks)
+        leg.ts_out += np.uint32(leg.send_ticks)
         leg.packets_sent += 1
-        leg.bytes_sent += leg.frame_bytes
+        leg.bytes_sent += leg.send_bytes

@@ -35,9 +35,9 @@ def warm() -> None:
     """Run each kernel once on a small engine of its own; no socket is opened."""
     drop_stale()
     engine = Engine(EngineOptions(), lambda ipv6, port: 0, Random(0))
-    for leg in (1, 2):
+    for leg, ptime_ms in ((1, 20), (2, 10)):
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)
-        engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0), 0)
+        engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0, ptime_ms), 0)
         engine.handle(Enqueue(leg, (PlayItem("room", room="warm"),)), 0)
     engine.handle(SetupMixIn(1, 0.5), 0)
     engine.handle(MixIn(1, (PlayItem("silence", length_ms=20),)), 0)
@@ -71,6 +71,7 @@ def warm() -> None:
         for _, words in engine.span_datagrams:
             engine.spans.put(1, words)
         engine.tick(20_000_000 * number)
+    engine.tick_more()
     batch.flush(files, 1, engine.legs.rows, engine.legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds)
     engine.connections.addresses.grow(0)
     engine.handle(CloseLeg(1), 0)

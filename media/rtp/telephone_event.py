@@ -87,8 +87,7 @@ class EventPacket:
 class PressSender:
     """Key presses waiting to be sent, one packet a call."""
 
-    def __init__(self, clock_hz: int = 8000, packet_ms: int = 20) -> None:
-        self._packet_ticks = clock_hz * packet_ms // 1000
+    def __init__(self, clock_hz: int = 8000) -> None:
         self._clock_hz = clock_hz
         self._queue: deque[tuple[int, int]] = deque()
         self._event = -1
@@ -98,19 +97,22 @@ class PressSender:
         self._pause = 0
 
     def press(self, event: int, duration_ms: int) -> None:
-        """Queue a press of at least one packet. Raises ValueError for an event that is no key."""
+        """Queue a press. Raises ValueError for an event that is no key."""
         if not 0 <= event <= LAST_EVENT:
             raise ValueError(f"event {event} is no key: 0 to {LAST_EVENT}")
         ticks = min(max(duration_ms, 1), LONGEST_MS) * self._clock_hz // 1000
-        self._queue.append((event, -(-ticks // self._packet_ticks) * self._packet_ticks))
+        self._queue.append((event, ticks))
 
     @property
     def idle(self) -> bool:
         """Nothing is queued or under way."""
         return self._event < 0 and not self._queue and not self._pause
 
-    def next_packet(self) -> EventPacket | None:
-        """Return what to send instead of this packet's audio, None for audio (a pause between presses)."""
+    def next_packet(self, packet_ticks: int = 160) -> EventPacket | None:
+        """Return what to send instead of this packet's audio, None for audio (a pause between presses).
+
+        `packet_ticks`: length of a packet of this leg; a press lasts a whole number of them, at least two.
+        """
         if self._pause:
             self._pause -= 1
             return None
@@ -118,8 +120,9 @@ class PressSender:
         if first:
             if not self._queue:
                 return None
-            (self._event, self._total_ticks), self._ticks, self._ends = self._queue.popleft(), 0, 0
-        self._ticks = min(self._ticks + self._packet_ticks, self._total_ticks)
+            (self._event, ticks), self._ticks, self._ends = self._queue.popleft(), 0, 0
+            self._total_ticks = -(-ticks // packet_ticks) * packet_ticks
+        self._ticks = min(self._ticks + packet_ticks, self._total_ticks)
         end = self._ends > 0 or (self._ticks == self._total_ticks and not first)
         payload = struct.pack(">BBH", self._event, SEND_VOLUME_DBM0 | (0x80 if end else 0), self._ticks)
         if end:

@@ -87,6 +87,17 @@ class EngineRig:
         self.now_ns += TICK_NS
         self.engine.tick(self.now_ns)
         self.events += self.engine.take_events()
+        return self._due()
+
+    def tick_all(self) -> dict[int, list[bytes]]:
+        """One tick; return all packets of each leg, of those with packets shorter than a tick too."""
+        packets = {leg: [packet] for leg, packet in self.tick().items()}
+        while self.engine.tick_more():
+            for leg, packet in self._due().items():
+                packets.setdefault(leg, []).append(packet)
+        return packets
+
+    def _due(self) -> dict[int, bytes]:
         table = self.engine.legs
         return {
             leg.number: table.packets[leg.row, : int(table.rows[leg.row]["packet_bytes"])].tobytes()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.sdp import audio_address, audio_codecs, fmtp_of, rewrite
+from interfaces.sip.sdp import audio_address, audio_codecs, fmtp_of, rewrite, wished_ptime_ms
 
 OURS = (
     "v=0\r\no=- 11 12 IN IP4 127.0.0.1\r\ns=pjmedia\r\nb=AS:84\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -71,3 +71,25 @@ def test_any_text_can_be_rewritten_and_read(text: str, port: int) -> None:
 @given(st.integers(1, 65535), st.ip_addresses(v=4).map(str))
 def test_what_is_written_is_read_back(port: int, ip: str) -> None:
     assert audio_address(rewrite(OURS, ip, port)) == (ip, port)
+
+
+@pytest.mark.parametrize(
+    ("lines", "known_ms", "wished_ms"),
+    [("", 0, 20), ("a=ptime:30", 0, 30), ("a=ptime:60\na=maxptime:40", 0, 40), ("a=maxptime:10", 0, 10), ("a=ptime:500", 0, 120),
+     ("a=ptime:1", 0, 10), ("a=ptime:0\na=maxptime:0", 0, 20), ("a=ptime:-20\na=ptime:x\na=ptime:\na=ptime", 0, 20),
+     ("a=ptime:60", 40, 40), ("a=maxptime:20", 40, 20), ("m=video 9 RTP/AVP 31\na=ptime:60", 0, 20), ("a=ptime:²", 0, 20)],
+)  # fmt: skip
+def test_wished_length_of_packets(lines: str, known_ms: int, wished_ms: int) -> None:
+    assert wished_ptime_ms(f"v=0\nm=audio 4000 RTP/AVP 0\n{lines}\n", known_ms) == wished_ms
+
+
+@given(st.text())
+def test_any_text_wishes_for_something_that_can_be_sent(text: str) -> None:
+    assert 10 <= wished_ptime_ms(f"m=audio 4000 RTP/AVP 0\n{text}") <= 120
+
+
+def test_a_wish_stands_in_the_audio_stream_unless_it_is_20_ms() -> None:
+    assert "a=ptime" not in rewrite(OURS, "192.0.2.1", 20000)
+    lines = rewrite(OURS, "192.0.2.1", 20000, ptime_ms=40).split("\r\n")
+    assert lines.index("a=ptime:40") < lines.index("m=video 0 RTP/AVP 31")
+    assert rewrite("\r\n".join(lines), "192.0.2.1", 20000) == rewrite(OURS, "192.0.2.1", 20000)

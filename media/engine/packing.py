@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packets of other lengths than a tick's 20 ms: frames of such legs are gathered, and cut where the peer wants packets to end.
+
+    frames (20 ms) ─► buffer of the leg ─► packet of 10, 30, 40, 60 … ms in this tick, in a later one, or half a tick later
+
+Runs between the payloads and their headers (``render.finish``), on samples in the case of library codecs, which then code a whole
+packet at once. Legs with packets of 20 ms are not looked at. What is in the buffer when a leg stops sending is dropped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.codecs.codec import LONGEST_PACKET_MS, TICK_MS
+from media.dsp.kernel import borrowed, inline_kernel, kernel
+from media.engine.leg import Leg
+from media.engine.leg_table import HEADER_BYTES, LegTable
+
+PACKER = np.dtype([("row", "i4"), ("filled", "i4")], align=True)
+
+
+@inline_kernel
+def take_packet(packer: Any, leg: Any, buffer: Any, packet: Any) -> Any:
+    """Move one packet's payload out of a leg's buffer; return whether there was one, the leg is due if so."""
+    count = np.int64(leg.send_bytes)
+    leg.due = packer.filled >= count
+    if not leg.due:
+        return False
+    for i in range(count):
+        packet[HEADER_BYTES + i] = buffer[i]
+    for i in range(count, packer.filled):
+        buffer[i - count] = buffer[i]
+    packer.filled -= count
+    return True
+
+
+@kernel
+def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
+    """Gather this tick's frames, leave in `packets` the first packet that is full; return how many more are full.
+
+    `packers`: PACKER (m,), written · `buffers`: uint8 (m, longest packet and a frame), written · `legs`: LEG (n,), `due` cleared
+    of legs without a full packet · `packets`: uint8 (n, most), payloads replaced.
+    """
+    packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
+    more: Any = np.int64(0)
+    for place in range(packers.shape[0]):
+        packer = packers[place]
+        row = np.int64(packer.row)
+        leg = legs[row]
+        if not leg.due:  # `ts_out` is that of the first sample gathered
+            leg.ts_out += np.uint32(packer.filled // leg.sample_bytes // leg.samples_per_tick)
+            packer.filled = 0
+            continue
+        for i in range(leg.frame_bytes):
+            buffers[place, packer.filled + i] = packets[row, HEADER_BYTES + i]
+        packer.filled += leg.frame_bytes
+        if take_packet(packer, leg, buffers[place], packets[row]):
+            more += packer.filled >= leg.send_bytes
+    return more
+
+
+@kernel
+def pack_more(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
+    """Leave the next full packets and make nobody else due; return how many more are full. Arguments as ``pack``."""
+    packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
+    for row in range(legs.shape[0]):
+        legs[row].due = 0
+    more: Any = np.int64(0)
+    for place in range(packers.shape[0]):
+        at = np.int64(packers[place].row)
+        if take_packet(packers[place], legs[at], buffers[place], packets[at]):
+            more += packers[place].filled >= legs[at].send_bytes
+    return more
+
+
+class Packing:
+    """The legs whose packets are not of 20 ms, dense. `more`: packets that are full and wait for ``pack_more``."""
+
+    def __init__(self, table: LegTable) -> None:
+        self.more = 0
+        self._table = table
+        self._legs: list[int] = []
+        self._places: dict[int, int] = {}  # leg number → place
+        self._packers: NDArray[np.void] = np.zeros(4, PACKER)
+        self._buffers: NDArray[np.uint8] = np.zeros((4, 1), np.uint8)
+
+    def connected(self, leg: Leg) -> None:
+        """The leg's row says how long its packets are, perhaps anew; what has been gathered stays where nothing changed."""
+        row = self._table.rows[leg.row]
+        if row["send_bytes"] == row["frame_bytes"]:
+            self.close(leg)
+            return
+        needed = int(row["frame_bytes"]) * (LONGEST_PACKET_MS + TICK_MS) // TICK_MS
+        if self._buffers.shape[1] < needed:
+            wider = np.zeros((len(self._buffers), needed), np.uint8)
+            wider[:, : self._buffers.shape[1]] = self._buffers
+            self._buffers = wider
+        place = self._places.get(leg.number)
+        if place is None:
+            place = self._places[leg.number] = len(self._legs)
+            self._legs.append(leg.number)
+            if place == len(self._packers):
+                self._packers = np.concatenate([self._packers, np.zeros_like(self._packers)])
+                self._buffers = np.concatenate([self._buffers, np.zeros_like(self._buffers)])
+            self._packers[place] = (leg.row, 0)
+
+    def drop(self, leg: Leg) -> None:
+        """Leave out what has been gathered of a leg: its codec or the length of its packets is about to change."""
+        place = self._places.get(leg.number)
+        if place is not None:
+            row, packer = self._table.rows[leg.row], self._packers[place]
+            ticks = int(packer["filled"]) // int(row["sample_bytes"]) // int(row["samples_per_tick"])
+            row["ts_out"] += np.uint32(ticks)
+            packer["filled"] = 0
+
+    def close(self, leg: Leg) -> None:
+        """Take a leg out; the last one moves to its place."""
+        self.drop(leg)
+        place = self._places.pop(leg.number, None)
+        if place is None:
+            return
+        last = self._legs.pop()
+        if place < len(self._legs):
+            self._legs[place], self._places[last] = last, place
+            self._packers[place], self._buffers[place] = self._packers[len(self._legs)], self._buffers[len(self._legs)]
+
+    def pack(self) -> None:
+        """Replace this tick's frames by packets."""
+        if self._legs:
+            self.more = int(pack(self._packers[: len(self._legs)], self._buffers, self._table.rows, self._table.packets))
+
+    def pack_more(self) -> None:
+        """Bring the packets that are left."""
+        self.more = int(pack_more(self._packers[: len(self._legs)], self._buffers, self._table.rows, self._table.packets))

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A phone for tests of the whole server: SIP over UDP without an event loop, its audio a ``rtp_peer.Peer``.
+
+phone = Phone(server.sip_port, group.peer(440))
+phone.call("echo", ("a=ptime:40",))      # answered: phone.answer is the server's SDP, the peer knows where to send
+phone.invite(("a=sendonly",))            # re-INVITE, sent only: let RTP run meanwhile, then phone.answered()
+phone.bye()
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import time
+from types import TracebackType
+
+from interfaces.sip.message import Message, parse, uri_of
+from interfaces.sip.sdp import audio_address
+from tests.support.rtp_peer import NAMES, Peer
+
+_NUMBERS = itertools.count(1)
+
+
+class Phone:
+    """One dialog. Raises AssertionError when the server does not answer as expected."""
+
+    def __init__(self, server_port: int, peer: Peer, formats: str = "", rtpmaps: tuple[str, ...] = ()) -> None:
+        self.peer = peer
+        self.server_port = server_port
+        self.answer = ""
+        self.code = 0
+        self.messages: list[Message] = []
+        self._formats = formats or f"{peer.payload_type} 101"
+        self._rtpmaps = rtpmaps or (f"{peer.payload_type} {NAMES[peer.payload_type]}/8000", "101 telephone-event/8000")
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._port = int(self._socket.getsockname()[1])
+        self._call_id = f"phone{next(_NUMBERS)}-{self._port}@test"
+        self._local = f"<sip:phone@127.0.0.1>;tag=t{self._port}"
+        self._remote = self._target = ""
+        self._cseq = 0
+        self._version = 0
+
+    def __enter__(self) -> Phone:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._socket.close()
+
+    def call(self, user: str, lines: tuple[str, ...] = (), seconds: float = 10.0) -> Phone:
+        """Place a call and wait for the final reply; a call that is accepted is acknowledged."""
+        self._target = f"sip:{user}@127.0.0.1:{self.server_port}"
+        self._remote = f"<sip:{user}@127.0.0.1>"
+        self.invite(lines)
+        self.answered(seconds)
+        return self
+
+    def invite(self, lines: tuple[str, ...] = ()) -> None:
+        """Send an INVITE, the first or a later one; `lines`: further ones of the audio stream."""
+        self._cseq += 1
+        self._version += 1
+        maps = "".join(f"a=rtpmap:{line}\r\n" for line in self._rtpmaps)
+        body = (
+            f"v=0\r\no=phone 1 {self._version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"m=audio {self.peer.port} RTP/AVP {self._formats}\r\n{maps}" + "".join(f"{line}\r\n" for line in lines)
+        )
+        self._send("INVITE", body, self._cseq)
+
+    def answered(self, seconds: float = 10.0) -> int:
+        """Wait for the final reply to the last INVITE; its code."""
+        reply = self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._cseq} INVITE", seconds)
+        self.code, self._remote = reply.code, reply.header("To")
+        if reply.code < 300:
+            self._target = uri_of(reply.header("Contact")) or self._target
+            self.answer = reply.body.decode()
+            self.peer.remote = audio_address(self.answer)
+        self._send("ACK", "", self._cseq)
+        return self.code
+
+    def bye(self) -> None:
+        """Hang up."""
+        self._cseq += 1
+        self._send("BYE", "", self._cseq)
+        self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._cseq} BYE")
+
+    def hung_up(self, seconds: float = 10.0) -> Message:
+        """Wait for the server's BYE and confirm it."""
+        request = self.wait(lambda m: m.method == "BYE", seconds)
+        vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
+        head = "".join(f"{name}: {request.header(name)}\r\n" for name in ("From", "To", "Call-ID", "CSeq"))
+        self._socket.sendto(f"SIP/2.0 200 OK\r\n{vias}{head}Content-Length: 0\r\n\r\n".encode(), self._server)
+        return request
+
+    def wait(self, wanted: object, seconds: float = 10.0) -> Message:
+        """Return the first message, taken out, for which `wanted(message)` holds."""
+        assert callable(wanted)
+        until = time.monotonic() + seconds
+        while True:
+            for place, message in enumerate(self.messages):
+                if wanted(message):
+                    return self.messages.pop(place)
+            left = until - time.monotonic()
+            assert left > 0, f"no such message in {seconds:.0f} s; there were {[(m.method, m.code) for m in self.messages]}"
+            self._socket.settimeout(left)
+            try:
+                self.messages.append(parse(self._socket.recv(65536).decode("utf-8", "replace")))
+            except TimeoutError:
+                continue
+
+    @property
+    def _server(self) -> tuple[str, int]:
+        return ("127.0.0.1", self.server_port)
+
+    def _send(self, method: str, body: str, cseq: int) -> None:
+        head = (
+            f"{method} {self._target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self._port};branch=z9hG4bKp{next(_NUMBERS)}\r\n"
+            f"From: {self._local}\r\nTo: {self._remote}\r\nCall-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
+            f"Max-Forwards: 70\r\nContact: <sip:phone@127.0.0.1:{self._port}>\r\n"
+        )
+        kind = "Content-Type: application/sdp\r\n" if body else ""
+        self._socket.sendto((head + kind + f"Content-Length: {len(body)}\r\n\r\n{body}").encode(), self._server)
