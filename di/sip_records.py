@@ -6,6 +6,8 @@ a SIP process's life. The SIP process decides nothing: it asks for no policy, kn
 
 Incoming: CallOffered → (OpenLeg in the media process) → Answer → CallIdentified, MediaNegotiated, CallConfirmed → … → CallEnded.
 Outgoing: Dial → CallIdentified → CallProgressed… → MediaNegotiated, CallConfirmed or CallEnded. CallEnded comes exactly once a call.
+Subscriptions outside calls: Subscribe → SubscriptionChanged… → SubscriptionChanged with `final`, exactly once. Their numbers are the
+hub's, apart from those of calls.
 """
 
 from __future__ import annotations
@@ -122,6 +124,43 @@ class SendReply:
     headers: tuple[str, ...] = ()
     content_type: str = ""
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """Begin a subscription outside any call (RFC 6665). It is refreshed until Unsubscribe.
+
+    `from_uri`/`to_uri`: complete header values without tags, `event`: value of Event (`reg;id=7`), `expires_s` above 0, `next_hop` as
+    in Dial. Credentials answer challenges for `realm` (empty: any).
+    """
+
+    subscription: int
+    request_uri: str
+    from_uri: str
+    to_uri: str
+    event: str
+    expires_s: int
+    accept: str = ""
+    headers: tuple[str, ...] = ()
+    next_hop: str = ""
+    realm: str = ""
+    username: str = ""
+    password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshSubscription:
+    """Refresh now, for so many seconds; 0: as many as before."""
+
+    subscription: int
+    expires_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """End a subscription. SubscriptionChanged `terminated` follows, when the notifier has said so or after a while."""
+
+    subscription: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +300,30 @@ class ReplyReceived:
     body: bytes = b""
 
 
-COMMANDS: tuple[type, ...] = (Listen, SetOptionsReply, Answer, Hangup, Dial, Reinvite, SendRequest, SendReply, Stop)
+@dataclass(frozen=True, slots=True)
+class SubscriptionChanged:
+    """A NOTIFY came, or a subscription ended. With `final` it is over: `terminated`, `failed` or `timeout`.
+
+    `state`: active, pending, unknown (an extension of the notifier's), terminated; failed (a SUBSCRIBE was refused, `code` and
+    `reason` are the reply's); timeout (408: no NOTIFY, or not refreshed in time). `reason` of a NOTIFY: that of its Subscription-State.
+    `expires_s`: what is left; `retry_after_s`: the notifier's wish, 0 without one.
+    """
+
+    subscription: int
+    state: str
+    code: int = 0
+    reason: str = ""
+    expires_s: int = 0
+    retry_after_s: int = 0
+    content_type: str = ""
+    body: bytes = b""
+    final: bool = False
+
+
+COMMANDS: tuple[type, ...] = (
+    Listen, SetOptionsReply, Answer, Hangup, Dial, Reinvite, SendRequest, SendReply, Subscribe, RefreshSubscription, Unsubscribe, Stop,
+)  # fmt: skip
 EVENTS: tuple[type, ...] = (
     Listening, ListenFailed, CallOffered, CallIdentified, CallProgressed, MediaNegotiated, CallConfirmed, CallEnded, RequestReceived,
-    ReplyReceived,
+    ReplyReceived, SubscriptionChanged,
 )  # fmt: skip

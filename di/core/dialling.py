@@ -18,6 +18,7 @@ from di.errors import Refused
 from di.value import Value
 
 if TYPE_CHECKING:
+    from di.core.options import CoreOptions
     from di.core.session import Session
     from di.core.sessions import Sessions
 
@@ -91,10 +92,15 @@ def check(sessions: Sessions, wish: DialWish) -> tuple[str, Factory | None]:
 def _plan(session: Session, sessions: Sessions, wish: DialWish) -> None:
     plan, core = session.dial_plan, sessions.services.core
     plan.headers = header_lines(wish.headers, newline="")
-    plan.next_hop = wish.next_hop or core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
+    plan.next_hop = wish.next_hop or default_hop(core)
     credential = find_credential(wish.params)
     if credential is not None:
         plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
+
+
+def default_hop(core: CoreOptions) -> str:
+    """Where requests go that name no other way: a URI, empty for the address in the request."""
+    return core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
 
 
 def _place(session: Session) -> Awaitable[None] | None:

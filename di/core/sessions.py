@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 from di.core.app_params import session_map
 from di.core.call_info import CallInfo
 from di.core.clock import Tasks
-from di.core.dialling import DialWish, dial
+from di.core.dialling import DialWish, default_hop, dial
 from di.core.headers import parse_uri
 from di.core.ids import IdMaker
 from di.core.limits import CallLimits
 from di.core.rooms import Rooms
 from di.core.selection import Selection
 from di.core.session import Session
+from di.core.subscriptions import Subscriptions
 from di.errors import Refused
 from di.events import EventFilter
 from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
-from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply
+from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
 from di.value import Value
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
@@ -52,6 +53,7 @@ class Sessions:
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, services.clock.now_ns())
         self.rooms = Rooms(self._to_member, self._publish_room)
         services.events.add_snapshot("rooms", self._rooms_snapshot)
+        self.subscriptions = Subscriptions(self, services.queues.post, lambda: default_hop(core))
         self.tasks = Tasks()
         self.on_idle: Callable[[], None] | None = None
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
@@ -134,6 +136,9 @@ class Sessions:
         if isinstance(record, CallOffered):
             self._offered(record)
             return
+        if isinstance(record, SubscriptionChanged):
+            self.subscriptions.on_changed(record)
+            return
         session = self._by_call.get(getattr(record, "call", -1))
         if session is not None:
             session.post(record)
@@ -153,11 +158,12 @@ class Sessions:
             session.post(record)
 
     def sip_lost(self, reason: str) -> None:
-        """The SIP process is gone: its calls are over (they cannot be told so)."""
+        """The SIP process is gone: its calls and subscriptions are over (the peers cannot be told so)."""
         self.sip = Nowhere()
         self._by_call.clear()
         for session in self:
             session.post(CallEnded(session.call, 500, reason, "error"))
+        self.subscriptions.sip_lost(reason)
 
     def media_lost(self, reason: str) -> None:
         """The media process is gone: calls that had media get a BYE."""

@@ -20,7 +20,7 @@ from di.dsm.call_b2b import SecondLeg
 from di.dsm.call_dialog import CallDialog, block, nested
 from di.dsm.call_media import CallMedia
 from di.dsm.call_state import packed, restored
-from di.dsm.call_words import DISAPPEARED, SELECTS, SYSTEM_WORDS, dialog_word, posted
+from di.dsm.call_words import DISAPPEARED, SELECTS, SYSTEM_WORDS, dialog_word, drop_objects, event_objects, posted
 from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Steps, Transition
@@ -381,7 +381,11 @@ class DsmCall(Application):
 
     def on_event(self, event: EventPosted) -> Outcome:
         kind, params = posted(event)
-        return None if kind is None else self._event(kind, params)
+        if kind is None:
+            return None
+        objects = event_objects(event)
+        self.machine.avars.update(objects)
+        return self._event(kind, params, lambda done: drop_objects(self.machine.avars, objects))
 
     def on_system(self, kind: str) -> Outcome:
         return self._event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(kind, "Unknown")}, lambda event: self._after_system(kind, event))

@@ -33,6 +33,18 @@ def posted(event: EventPosted) -> tuple[Kind | None, dict[str, str]]:
     return {"dsm": Kind.EVENT, "b2b": Kind.B2B_EVENT, "subscription": Kind.SUBSCRIPTION}.get(event.kind), params
 
 
+def event_objects(event: EventPosted) -> dict[str, object]:
+    """Objects that a diagram has during an event from outside (spec dsm.md §2.9)."""
+    return {"SipSubscriptionBody": event.data} if event.kind == "subscription" and event.data is not None else {}
+
+
+def drop_objects(avars: dict[str, object], objects: dict[str, object]) -> None:
+    """The event is over: take its objects away, unless the script has put others there."""
+    for name, value in objects.items():
+        if avars.get(name) is value:
+            del avars[name]
+
+
 def _party(header: str) -> str:
     """A From or To value as `[display name ]<uri>` without parameters."""
     display, bracket, _ = header.partition("<")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from di.config import ConfigFile
 from di.core.events import EventPosted
+from di.core.subscriptions import SubscriptionWish
 from di.errors import ConfigError, DIError
 from di.value import Value
 
@@ -71,6 +72,22 @@ class ServerHub:
     def room_size(self, room: str) -> int:
         """How many are in a room."""
         return self._services.sessions.rooms.count(room)
+
+    def subscribe(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
+        """A subscription for a call or system DSM."""
+        return self._services.sessions.subscriptions.create(wish, owner)
+
+    def refresh_subscription(self, handle: str, expires_s: int) -> bool:
+        """Refresh it."""
+        return self._services.sessions.subscriptions.refresh(handle, expires_s)
+
+    def unsubscribe(self, handle: str) -> bool:
+        """End it."""
+        return self._services.sessions.subscriptions.remove(handle)
+
+    def unsubscribe_all(self, owner: str) -> None:
+        """End those of a call or system DSM."""
+        self._services.sessions.subscriptions.remove_all(owner)
 
     def new_id(self) -> str:
         """A token in the shape of a session's id."""

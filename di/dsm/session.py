@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from di.core.subscriptions import SubscriptionWish
 from di.dsm.errors import DsmException
 from di.dsm.model import Nested, Outcome
 from di.value import Value
@@ -192,6 +193,18 @@ class HubPort(Protocol):
 
     def room_size(self, room: str) -> int:
         """How many are in a room."""
+
+    def subscribe(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
+        """A subscription whose news goes to a queue: its handle and "", or "" and why not."""
+
+    def refresh_subscription(self, handle: str, expires_s: int) -> bool:
+        """Refresh it now; 0: for as long as before. False: there is none."""
+
+    def unsubscribe(self, handle: str) -> bool:
+        """End it. False: there is none."""
+
+    def unsubscribe_all(self, owner: str) -> None:
+        """End those of a queue."""
 
     def new_id(self) -> str:
         """A token that was never given before."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
+from di.core.subscriptions import SubscriptionWish
 from di.dsm.arrays import byte_order
 from di.dsm.errors import DsmException
 from di.dsm.events import Event, Kind
@@ -36,6 +37,7 @@ class SimulatedSession:
         self.prompts: set[str] | None = None
         self.sessions: set[str] = {id}
         self.queues: set[str] = set()
+        self.subscriptions: set[str] = set()
         self.functions: dict[tuple[str, str], Callable[..., Value | Awaitable[Value]]] = {}
         self.module_settings: dict[str, dict[str, str]] = {}
         self.request_bodies: dict[str, str] | None = None
@@ -272,6 +274,25 @@ class _Hub(_Noted):
 
     def room_size(self, room: str) -> int:
         return int(self.session.room == room)
+
+    def subscribe(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
+        self.session.note("subscribe", wish.event, f"{wish.user}@{wish.domain}", wish.expires_s or "")
+        if not (wish.user and wish.domain and wish.from_user and wish.event):
+            return "", "user, domain, from_user, event must be given"
+        handle = self.new_id()
+        self.session.subscriptions.add(handle)
+        return handle, ""
+
+    def refresh_subscription(self, handle: str, expires_s: int) -> bool:
+        self.session.note("refresh_subscription", handle, expires_s or "")
+        return handle in self.session.subscriptions
+
+    def unsubscribe(self, handle: str) -> bool:
+        self.session.note("unsubscribe", handle)
+        return handle in self.session.subscriptions
+
+    def unsubscribe_all(self, owner: str) -> None:
+        self.session.subscriptions.clear()
 
     def new_id(self) -> str:
         self.session._ids += 1

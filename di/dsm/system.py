@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from di.core.events import EventPosted, SystemEvent
-from di.dsm.call_words import SYSTEM_WORDS, posted
+from di.dsm.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Call, Steps, Transition
@@ -58,13 +58,19 @@ class SystemDsm:
         if isinstance(event, EventPosted):
             kind, params = posted(event)
             if kind is not None:
-                self.deliver(Event(kind, params))
+                self._add(lambda: self._with_objects(Event(kind, params), event_objects(event)))
         elif isinstance(event, SystemEvent):
             self.deliver(Event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(event.kind, "Unknown")}))
 
     def deliver(self, event: Event) -> None:
         """Queue an event of the diagram."""
         self._add(lambda: self.machine.run(event))
+
+    def _with_objects(self, event: Event, objects: dict[str, object]) -> Steps:
+        self.machine.avars.update(objects)
+        taken = yield from self.machine.run(event)
+        drop_objects(self.machine.avars, objects)
+        return taken
 
     def _add(self, work: Callable[[], Steps]) -> None:
         self._queue.append(work)

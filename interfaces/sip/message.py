@@ -132,6 +132,35 @@ def _outside_quotes(value: str, wanted: str) -> int:
     return -1
 
 
+def header_values(message: Message, name: str) -> tuple[str, ...]:
+    """Every value under a name, lists taken apart at the commas outside quotes and brackets (RFC 3261 §7.3.1), in order."""
+    wanted = name.lower()
+    found: list[str] = []
+    for known, value in message.headers:
+        if known.lower() == wanted:
+            found += _listed(value)
+    return tuple(found)
+
+
+def _listed(value: str) -> list[str]:
+    parts, start = [], 0
+    quoted = escaped = bracketed = False
+    for at, character in enumerate(value):
+        if escaped:
+            escaped = False
+        elif quoted and character == "\\":
+            escaped = True
+        elif character == '"' and not bracketed:
+            quoted = not quoted
+        elif not quoted and character in "<>":
+            bracketed = character == "<"
+        elif character == "," and not quoted and not bracketed:
+            parts.append(value[start:at])
+            start = at + 1
+    parts.append(value[start:])
+    return [part.strip() for part in parts if part.strip()]
+
+
 def host_of(uri: str) -> str:
     """The host of a SIP URI, brackets of IPv6 removed, lower case; empty if it has none."""
     rest = uri.partition(":")[2] if uri.lower().startswith(("sip:", "sips:")) else uri

@@ -5,8 +5,8 @@ pjsua2 has no way to look at a request before pjsua answers it, so replies to OP
 dialog, requests inside one whose reply the hub decides, and 503 with Retry-After need one pjsip module. It stands between
 transaction and dialog layer, sees each request that matches no transaction, and answers it statelessly or lets it pass.
 
-Everything here runs in pjsip's one thread. The layout of `pjsip_rx_data` is that of pjproject 2.16 and 2.17 with the default
-PJSIP_MAX_PKT_LEN; each request's layout is checked before it is used, and one that does not fit goes to pjsua untouched.
+Everything here runs in pjsip's one thread. What is read of pjsip's structures stands in `layout`; each request's layout is checked
+before it is used, and one that does not fit goes to pjsua untouched. Requests of our own go out through `exchanges`.
 """
 
 from __future__ import annotations
@@ -15,26 +15,16 @@ import ctypes
 import importlib.util
 import logging
 from collections.abc import Callable, Iterable
-from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_long, c_void_p
+from ctypes import CFUNCTYPE, POINTER, byref, c_int, c_void_p
+
+from interfaces.sip.exchange import Exchanges
+from interfaces.sip.layout import RX_DATA, Text
 
 log = logging.getLogger(__name__)
 
 _BETWEEN_TRANSACTION_AND_DIALOG = 20  # pjsip: transaction layer 16, user agent layer 32
-_PACKET, _SOURCE_NAME, _SOURCE_PORT, _TEXT, _LENGTH = 320, 4368, 4416, 4424, 4432  # offsets in pjsip_rx_data
-_SOURCE_NAME_BYTES = 46
 
 _ON_MESSAGE = CFUNCTYPE(c_int, c_void_p)
-
-
-class _Text(ctypes.Structure):
-    """pj_str_t."""
-
-    _fields_ = [("pointer", c_char_p), ("length", c_long)]
-
-    @classmethod
-    def of(cls, text: str) -> _Text:
-        data = text.encode("utf-8", "surrogateescape")
-        return cls(data, len(data))
 
 
 class _Header(ctypes.Structure):
@@ -49,7 +39,7 @@ class _Module(ctypes.Structure):
     _fields_ = [
         ("previous", c_void_p),
         ("next", c_void_p),
-        ("name", _Text),
+        ("name", Text),
         ("id", c_int),
         ("priority", c_int),
         ("load", c_void_p),
@@ -111,15 +101,16 @@ def quiet() -> None:
 
 
 class Native:
-    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request."""
+    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request; `account` is for requests of ours."""
 
-    def __init__(self, on_request: Callable[[Request], bool]) -> None:
+    def __init__(self, on_request: Callable[[Request], bool], account: Callable[[], int]) -> None:
         self.library = _library()
         self._declare()
+        self.exchanges = Exchanges(self.library, RX_DATA.read, account)
         self._on_request = on_request
         self._endpoint: int = 0
         self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
-        self._module = _Module(name=_Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
+        self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
         self._mismatch_told = False
 
@@ -129,11 +120,11 @@ class Native:
         library.pjsip_endpt_register_module.argtypes = [c_void_p, POINTER(_Module)]
         library.pjsip_rx_data_clone.argtypes = [c_void_p, ctypes.c_uint, POINTER(c_void_p)]
         library.pjsip_rx_data_free_cloned.argtypes = [c_void_p]
-        library.pjsip_endpt_respond_stateless.argtypes = [c_void_p, c_void_p, c_int, POINTER(_Text), c_void_p, c_void_p]
-        library.pjsip_generic_string_hdr_create.argtypes = [c_void_p, POINTER(_Text), POINTER(_Text)]
+        library.pjsip_endpt_respond_stateless.argtypes = [c_void_p, c_void_p, c_int, POINTER(Text), c_void_p, c_void_p]
+        library.pjsip_generic_string_hdr_create.argtypes = [c_void_p, POINTER(Text), POINTER(Text)]
         library.pjsip_generic_string_hdr_create.restype = c_void_p
         library.pj_list_insert_before.argtypes = [c_void_p, c_void_p]
-        library.pjsip_msg_body_create.argtypes = [c_void_p, POINTER(_Text), POINTER(_Text), POINTER(_Text)]
+        library.pjsip_msg_body_create.argtypes = [c_void_p, POINTER(Text), POINTER(Text), POINTER(Text)]
         library.pjsip_msg_body_create.restype = c_void_p
 
     def start(self) -> None:
@@ -142,6 +133,7 @@ class Native:
         status = self.library.pjsip_endpt_register_module(self._endpoint, byref(self._module))
         if status != 0:
             raise OSError(f"pjsip refused our module (status {status})")
+        self.exchanges.start(self._endpoint)
 
     def max_calls(self) -> int:
         """How many calls this build of pjsua can hold at most as configured."""
@@ -160,36 +152,32 @@ class Native:
             return 0
 
     def _look_at(self, pointer: int) -> Request | None:
-        text = c_void_p.from_address(pointer + _TEXT).value or 0
-        length = c_int.from_address(pointer + _LENGTH).value
-        packet = pointer + _PACKET
-        if not packet <= text < packet + 4000 or not 0 < length <= packet + 4000 - text:
+        found = RX_DATA.read(pointer)
+        if found is None:
             if not self._mismatch_told:
                 self._mismatch_told = True
                 log.error("this pjproject lays out its packets differently: OPTIONS and in-dialog requests are pjsua's own")
             return None
-        name = ctypes.string_at(pointer + _SOURCE_NAME, _SOURCE_NAME_BYTES).split(b"\0", 1)[0].decode("ascii", "replace")
-        port = c_int.from_address(pointer + _SOURCE_PORT).value
-        return Request(self, pointer, ctypes.string_at(text, length).decode("utf-8", "surrogateescape"), name, port)
+        return Request(self, pointer, *found)
 
     def respond(
         self, pointer: int, code: int, reason: str, headers: Iterable[tuple[str, str]], content_type: str, body: bytes
     ) -> bool:
         """Send a stateless reply to the request at `pointer`."""
-        pool = c_void_p.from_address(pointer).value
+        pool = RX_DATA.pool(pointer)
         head = _Header()
         address = ctypes.addressof(head)
         head.previous = head.next = address
         for name, value in headers:
-            name_text, value_text = _Text.of(name), _Text.of(value)
+            name_text, value_text = Text.of(name), Text.of(value)
             header = self.library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
             self.library.pj_list_insert_before(address, header)
         content = None
         if body:
             kind, _, subkind = content_type.partition("/")
-            parts = _Text.of(kind.strip()), _Text.of(subkind.strip()), _Text(body, len(body))
+            parts = Text.of(kind.strip()), Text.of(subkind.strip()), Text.around(body)
             content = self.library.pjsip_msg_body_create(pool, *(byref(part) for part in parts))
-        text = byref(_Text.of(reason)) if reason else None
+        text = byref(Text.of(reason)) if reason else None
         status = self.library.pjsip_endpt_respond_stateless(self._endpoint, pointer, code, text, address, content)
         return int(status) == 0
 

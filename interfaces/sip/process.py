@@ -84,7 +84,7 @@ class Process:
         if self._server is not None:
             log.warning("a second Listen is not carried out: restart the SIP process instead")
             return
-        server = SipServer(self._out.append)
+        server = SipServer(self._out.append, self._now_ns)
         try:
             listening = server.start(listen)
         except (ListenError, OSError) as error:
@@ -101,6 +101,9 @@ class Process:
         gc.freeze()
         gc.disable()  # a cycle that holds a pjsua2 object must not be collected inside a callback: `_tick` collects
         self._tick()
+
+    def _now_ns(self) -> int:
+        return int(self._loop.time() * 1e9)
 
     def _pump(self) -> None:
         """Let pjsip work; what it reported goes to the hub in one write."""

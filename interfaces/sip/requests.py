@@ -15,6 +15,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, parse, split_header, tag_of
 from interfaces.sip.native import Request
 from interfaces.sip.structures import Reply, Waiting
+from interfaces.sip.subscription import Reply as NotifyReply
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,21 @@ _TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:[^\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
 
 
 class Requests:
-    """`call_of` finds a call by Call-ID and our tag, `closed` says whether new calls are refused."""
+    """`call_of` finds a call by Call-ID and our tag, `notified` answers a NOTIFY of a subscription found in the same way.
+
+    `closed` says whether new calls are refused.
+    """
 
     def __init__(
-        self, emit: Callable[[object], None], call_of: Callable[[str, str], SipCall | None], closed: Callable[[], bool]
+        self,
+        emit: Callable[[object], None],
+        call_of: Callable[[str, str], SipCall | None],
+        closed: Callable[[], bool],
+        notified: Callable[[str, str, Message], NotifyReply | None],
     ) -> None:
         self._emit = emit
         self._call_of = call_of
+        self._notified = notified
         self._closed = closed
         self._token = 0
         self._second = 0
@@ -58,10 +67,17 @@ class Requests:
         tag = tag_of(message.header("To"))
         if method == "OPTIONS":
             return self._answer_options(request)
-        if not tag:
+        if not tag and method != "NOTIFY":
             return request.reply(488 if method == "REFER" else 501, headers=[("Allow", ALLOW)])
         call = self._call_of(message.header("Call-ID"), tag)
-        return call is not None and self._inside(call, method, message, request)
+        if call is not None:
+            return self._inside(call, method, message, request)
+        return method == "NOTIFY" and self._of_subscription(message, tag, request)
+
+    def _of_subscription(self, message: Message, tag: str, request: Request) -> bool:
+        """A NOTIFY outside calls: for one of our subscriptions, or for none (RFC 6665 §4.1.3)."""
+        answer = self._notified(message.header("Call-ID"), tag, message)
+        return request.reply(*(answer or (481, "Subscription does not exist", ())))
 
     def _over_the_cap(self, request: Request) -> bool:
         if not self._closed() or tag_of(parse(request.text).header("To")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 import pjsua2 as pj
 
@@ -20,19 +21,24 @@ from di.sip_records import (
     Hangup,
     Listen,
     Listening,
+    RefreshSubscription,
     Reinvite,
     SendReply,
     SendRequest,
     SetOptionsReply,
+    Subscribe,
+    Unsubscribe,
 )
 from interfaces.sip import mapping
 from interfaces.sip.account import SipAccount
 from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
+from interfaces.sip.exchange import Done, OutRequest
 from interfaces.sip.message import Message
 from interfaces.sip.native import Native
 from interfaces.sip.requests import Requests
 from interfaces.sip.structures import Credentials
+from interfaces.sip.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +47,9 @@ _ERRNO_OF_SIP_CODES = 170000
 
 
 class SipServer:
-    """Everything of the SIP process but its socket to the hub and its clock."""
+    """Everything of the SIP process but its socket to the hub and its clock: `now_ns` is monotonic."""
 
-    def __init__(self, emit: Callable[[object], None]) -> None:
+    def __init__(self, emit: Callable[[object], None], now_ns: Callable[[], int]) -> None:
         self._emit = emit
         self.endpoint = SipEndpoint()
         self._native: Native
@@ -60,7 +66,10 @@ class SipServer:
         self._credentials: dict[int, Credentials] = {}
         self._buried: list[SipCall] = []
         self._fresh: dict[int, CallOffered] = {}
-        self._requests = Requests(emit, lambda call_id, tag: self._by_dialog.get((call_id, tag)), self._closed)
+        self._subscriptions = Subscriptions(emit, self._send, now_ns)
+        self._requests = Requests(
+            emit, lambda call_id, tag: self._by_dialog.get((call_id, tag)), self._closed, self._subscriptions.notified
+        )
         self.stopping = False
 
     # ----------------------------------------------------------------------------------------------------------- start
@@ -72,7 +81,7 @@ class SipServer:
         self._requests.user_agent = listen.user_agent
         if listen.reliable_provisional in ("supported", "require"):
             self._requests.supported = "100rel, replaces, timer"
-        self._native = Native(self._requests.arrived)
+        self._native = Native(self._requests.arrived, lambda: int(self._outbound.getId()))
         self.endpoint.start(listen)
         self._native.start()
         self._slots = self._native.max_calls()
@@ -82,6 +91,11 @@ class SipServer:
         self._inbound.create(self.endpoint.account_config(listen), True)
         self._outbound.create(self.endpoint.account_config(listen))
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
+
+    def _send(self, request: OutRequest, done: Done) -> None:
+        if self._listen.user_agent:
+            request = replace(request, headers=(*request.headers, ("User-Agent", self._listen.user_agent)))
+        self._native.exchanges.send(request, done)
 
     def poll(self) -> None:
         """Let pjsip work until it has nothing left, then let go of calls that are over."""
@@ -104,9 +118,10 @@ class SipServer:
         self._buried = kept
 
     def second_passed(self) -> None:
-        """Once a second: pjsip may write to the log again, requests that the hub leaves unanswered are refused."""
+        """Once a second: pjsip may write to the log again, unanswered requests are refused, subscriptions refreshed."""
         self.endpoint.log_writer.second_passed()
         self._requests.second_passed(self._calls.values())
+        self._subscriptions.second_passed()
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: object) -> None:
@@ -142,6 +157,8 @@ class SipServer:
             self._requests.options = (command.code, command.reason)
         elif isinstance(command, Dial):
             self._dial(command)
+        elif isinstance(command, (Subscribe, RefreshSubscription, Unsubscribe)):
+            self._subscriptions.handle(command)
         elif isinstance(command, (Answer, Hangup, Reinvite, SendRequest, SendReply)):
             call = self._calls.get(command.call)
             if call is None or call.ended:
@@ -213,15 +230,16 @@ class SipServer:
             self._credentials[call.slot] = call.credentials
 
     def hang_up_all(self) -> None:
-        """BYE, CANCEL or 503 to every call."""
+        """BYE, CANCEL or 503 to every call, Expires 0 to every notifier."""
         self.stopping = True
+        self._subscriptions.end_all()
         for call in list(self._calls.values()):
             if not call.ended:
                 self.handle(Hangup(call.number, 503, "Service Unavailable"))
 
     def busy(self) -> bool:
-        """Whether pjsip still holds calls, be it only for the answer to a BYE."""
-        return self._native.active_calls() > 0
+        """Whether pjsip still holds calls, be it only for the answer to a BYE, or subscriptions wait for a reply."""
+        return self._native.active_calls() > 0 or self._subscriptions.busy()
 
     def _closed(self) -> bool:
         """Whether new calls are refused: at the cap, or stopping."""

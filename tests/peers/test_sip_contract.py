@@ -22,12 +22,16 @@ from di.sip_records import (
     Listen,
     Listening,
     MediaNegotiated,
+    RefreshSubscription,
     Reinvite,
     ReplyReceived,
     RequestReceived,
     SendReply,
     SendRequest,
     Stop,
+    Subscribe,
+    SubscriptionChanged,
+    Unsubscribe,
 )
 from tests.support.fake_sip import FakeSip
 from tests.support.sip_peer import UdpPeer, description
@@ -264,3 +268,118 @@ async def test_stop_ends_every_call(sip: Side) -> None:
     await first.taken_off()
     assert await second.final() == 503
     assert {(e.call, e.by) for e in await sip.wait_for(CallEnded, 2)} == {(1, "local"), (3, "local")}
+
+
+# --------------------------------------------------------------------------------------------------------- subscriptions
+async def subscribed(sip: Side, number: int = 1, expires_s: int = 600) -> Any:
+    """A subscription whose first SUBSCRIBE has come to the notifier."""
+    target = f"sip:300@127.0.0.1:{sip.port}"
+    sip.send(Subscribe(number, target, "<sip:200@127.0.0.1>", f"<{target}>", "reg;id=7", expires_s, "application/reginfo+xml"))
+    notifier = await sip.peer.take_subscribe()
+    assert (notifier.event, notifier.expires_s) == ("reg;id=7", expires_s)
+    return notifier
+
+
+def changes(sip: Side) -> list[tuple[Any, ...]]:
+    found = [event for event in sip.events if isinstance(event, SubscriptionChanged)]
+    return [(e.state, e.code, e.reason, e.expires_s, e.final) for e in found]
+
+
+async def test_subscription_goes_its_way(sip: Side) -> None:
+    notifier = await subscribed(sip)
+    notifier.answer(200)
+    assert await notifier.notify("pending;expires=500") == 200
+    assert await notifier.notify("active;expires=400", "application/reginfo+xml", "<reginfo/>") == 200
+    sip.send(RefreshSubscription(1, 900))
+    assert await notifier.next_subscribe() == 900
+    notifier.answer(200)
+    assert await notifier.notify("active;expires=900") == 200
+    sip.send(Unsubscribe(1))
+    assert await notifier.next_subscribe() == 0
+    notifier.answer(200)
+    assert await notifier.notify("terminated;reason=timeout") == 200
+    await sip.wait_for(SubscriptionChanged, 4)
+    assert changes(sip) == [
+        ("pending", 0, "", 500, False), ("active", 0, "", 400, False), ("active", 0, "", 900, False), ("terminated", 0, "timeout", 0, True),
+    ]  # fmt: skip
+    bodies = [(e.content_type, e.body) for e in sip.events if isinstance(e, SubscriptionChanged)]
+    assert bodies[1] == ("application/reginfo+xml", b"<reginfo/>") and bodies[0] == bodies[2] == ("", b"")
+    assert await notifier.notify("active") == 481
+
+
+async def test_subscription_notified_before_the_reply(sip: Side) -> None:
+    notifier = await subscribed(sip)
+    assert await notifier.notify("active;expires=600") == 200
+    notifier.answer(202)
+    sip.send(RefreshSubscription(1))
+    assert await notifier.next_subscribe() == 600
+    await sip.wait_for(SubscriptionChanged)
+    assert changes(sip) == [("active", 0, "", 600, False)]
+
+
+@pytest.mark.parametrize("code", [403, 404, 481, 489, 500])
+async def test_subscription_refused(sip: Side, code: int) -> None:
+    (await subscribed(sip)).answer(code)
+    await sip.wait_for(SubscriptionChanged)
+    assert changes(sip) == [("failed", code, "Reply", 0, True)]
+
+
+async def test_subscription_too_brief(sip: Side) -> None:
+    notifier = await subscribed(sip, expires_s=60)
+    notifier.answer(423, "Min-Expires: 3600\r\n")
+    assert await notifier.next_subscribe() == 3600
+    notifier.answer(200)
+    assert await notifier.notify("active;expires=3600") == 200
+    await sip.wait_for(SubscriptionChanged)
+    assert changes(sip) == [("active", 0, "", 3600, False)]
+
+
+async def test_subscription_ended_by_the_notifier(sip: Side) -> None:
+    notifier = await subscribed(sip)
+    notifier.answer(200)
+    assert await notifier.notify("terminated;reason=probation;retry-after=30") == 200
+    (ended,) = await sip.wait_for(SubscriptionChanged)
+    assert (ended.state, ended.reason, ended.retry_after_s, ended.final) == ("terminated", "probation", 30, True)
+
+
+async def test_subscription_refuses_another_event(sip: Side) -> None:
+    notifier = await subscribed(sip)
+    notifier.answer(200)
+    assert await notifier.notify("active;expires=600", event="presence") == 489
+    assert await notifier.notify("active;expires=600") == 200
+    await sip.wait_for(SubscriptionChanged)
+    assert changes(sip) == [("active", 0, "", 600, False)]
+
+
+async def test_subscription_lost_by_the_notifier(sip: Side) -> None:
+    notifier = await subscribed(sip)
+    notifier.answer(200)
+    assert await notifier.notify("active;expires=600") == 200
+    sip.send(RefreshSubscription(1))
+    assert await notifier.next_subscribe() == 600
+    notifier.answer(481)
+    await sip.wait_for(SubscriptionChanged, 2)
+    assert changes(sip)[-1] == ("failed", 481, "Reply", 0, True)
+
+
+async def test_subscription_taken_back_before_it_is_there(sip: Side) -> None:
+    notifier = await subscribed(sip)
+    sip.send(Unsubscribe(1))
+    assert await notifier.notify("active;expires=600") == 200
+    notifier.answer(200)
+    assert await notifier.next_subscribe() == 0
+    notifier.answer(481)
+    await sip.wait_for(SubscriptionChanged)
+    assert changes(sip)[-1] == ("terminated", 481, "Reply", 0, True)  # the NOTIFY may have been quicker than Unsubscribe
+
+
+async def test_commands_for_subscriptions_that_are_over_do_nothing(sip: Side) -> None:
+    (await subscribed(sip)).answer(404)
+    await sip.wait_for(SubscriptionChanged)
+    for command in (RefreshSubscription(1), Unsubscribe(1), Unsubscribe(99)):
+        sip.send(command)
+    again = await subscribed(sip, 2)
+    again.answer(200)
+    assert await again.notify("active;expires=600") == 200
+    await sip.wait_for(SubscriptionChanged, 2)
+    assert [state for state, *_ in changes(sip)] == ["failed", "active"]

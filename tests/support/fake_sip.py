@@ -23,6 +23,7 @@ from di.sip_records import (
     Listen,
     Listening,
     MediaNegotiated,
+    RefreshSubscription,
     Reinvite,
     ReplyReceived,
     RequestReceived,
@@ -30,6 +31,9 @@ from di.sip_records import (
     SendRequest,
     SetOptionsReply,
     Stop,
+    Subscribe,
+    SubscriptionChanged,
+    Unsubscribe,
 )
 
 DIRECTIONS = {"sendrecv": (True, True), "sendonly": (False, True), "recvonly": (True, False), "inactive": (False, False)}
@@ -164,12 +168,76 @@ class FakeCall:
         self.sip.emit(ReplyReceived(self.number, request.token, code, "Reply"))
 
 
+class FakeSubscription:
+    """Both ends of a subscription: what the hub has done to it, and the steps of a notifier."""
+
+    def __init__(self, sip: FakeSip, wish: Subscribe) -> None:
+        self.sip, self.wish, self.event = sip, wish, wish.event
+        self.expires_s = self.asked_s = wish.expires_s
+        self.subscribes: asyncio.Queue[int] = asyncio.Queue()
+        self.ending = self.over = self.active = False
+
+    def take(self, command: RefreshSubscription | Unsubscribe) -> None:
+        """A further SUBSCRIBE leaves."""
+        if self.over or self.ending:
+            return
+        self.ending = isinstance(command, Unsubscribe)
+        if isinstance(command, RefreshSubscription):
+            self.expires_s = command.expires_s or self.expires_s
+        if self.active:
+            self.asked_s = 0 if self.ending else self.expires_s
+            self.subscribes.put_nowait(self.asked_s)
+
+    def tell(self, state: str, final: bool = False, **fields: object) -> None:
+        self.over = final
+        if final:
+            self.sip.subscriptions.pop(self.wish.subscription, None)
+        self.sip.emit(SubscriptionChanged(self.wish.subscription, state, final=final, **fields))  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------------------------------------------- a notifier's steps
+    def answer(self, code: int, headers: str = "") -> None:
+        """Answer the last SUBSCRIBE."""
+        if code == 423:
+            self.asked_s = int(headers.split(":")[1])
+            self.subscribes.put_nowait(self.asked_s)
+        elif code >= 300 and not self.over:
+            self.tell("terminated" if self.ending else "failed", True, code=code, reason="Reply")
+
+    async def next_subscribe(self) -> int:
+        """Wait for a further SUBSCRIBE; how long it wants."""
+        async with asyncio.timeout(5):
+            return await self.subscribes.get()
+
+    async def notify(self, state: str, kind: str = "text/plain", body: str = "", event: str = "", cseq: int = 0) -> int:
+        """Send a NOTIFY, the code of its answer."""
+        if self.over:
+            return 481
+        if event and event != self.event:
+            return 489
+        word, *rest = state.split(";")
+        parameters = dict(part.partition("=")[::2] for part in rest)
+        told = {
+            "reason": parameters.get("reason", ""), "retry_after_s": int(parameters.get("retry-after", 0)),
+            "content_type": kind if body else "", "body": body.encode(),
+        }  # fmt: skip
+        if word == "terminated":
+            self.tell(word, True, **told)
+        elif self.ending:
+            if not self.active:
+                self.subscribes.put_nowait(0)
+        else:
+            self.tell(word, expires_s=int(parameters.get("expires", self.expires_s)), **told)
+        self.active = True
+        return 200
+
+
 class FakePeer:
     """The phones."""
 
     def __init__(self, sip: FakeSip) -> None:
         self._sip = sip
         self.incoming: asyncio.Queue[FakeCall] = asyncio.Queue()
+        self.subscribed: asyncio.Queue[FakeSubscription] = asyncio.Queue()
 
     def invite(self, user: str = "test", offer: bool = True, headers: tuple[tuple[str, str], ...] = ()) -> FakeCall:
         """Place a call."""
@@ -179,6 +247,11 @@ class FakePeer:
         """The next call that the hub dials."""
         async with asyncio.timeout(5):
             return await self.incoming.get()
+
+    async def take_subscribe(self) -> FakeSubscription:
+        """The next subscription that the hub begins."""
+        async with asyncio.timeout(5):
+            return await self.subscribed.get()
 
     def close(self) -> None:
         """Nothing to close."""
@@ -191,6 +264,7 @@ class FakeSip:
         self.emit = on_event
         self.commands: list[object] = []
         self.calls: dict[int, FakeCall] = {}
+        self.subscriptions: dict[int, FakeSubscription] = {}
         self.peer = FakePeer(self)
         self.options = SetOptionsReply(200, "OK")
         self._number = -1
@@ -228,6 +302,12 @@ class FakeSip:
             call.dialled = command
             call.identify("")
             self.peer.incoming.put_nowait(call)
+        elif isinstance(command, Subscribe):
+            subscription = self.subscriptions[command.subscription] = FakeSubscription(self, command)
+            self.peer.subscribed.put_nowait(subscription)
+        elif isinstance(command, (RefreshSubscription, Unsubscribe)):
+            if command.subscription in self.subscriptions:
+                self.subscriptions[command.subscription].take(command)
         elif isinstance(command, Stop):
             for call in list(self.calls.values()):
                 self._hang_up(call, Hangup(call.number, 503, "Service Unavailable"))

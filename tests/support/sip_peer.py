@@ -73,14 +73,14 @@ class PeerCall:
         )
         self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}")
 
-    def reply(self, request: Message, code: int, body: str = "") -> None:
-        """Answer a request of the other side."""
+    def reply(self, request: Message, code: int, body: str = "", headers: str = "") -> None:
+        """Answer a request of the other side. `headers`: further lines, each with its line end."""
         to = request.header("To")
         to = to if tag_of(to) else f"{to};{self.local.partition(';')[2]}"
         vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
         head = (
             f"SIP/2.0 {code} Reply\r\n{vias}From: {request.header('From')}\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n"
+            f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n{headers}"
         )
         self.peer.send(
             head + ("Content-Type: application/sdp\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -145,6 +145,37 @@ class PeerCall:
         self.reply(await self.next(method), code)
 
 
+class PeerSubscription(PeerCall):
+    """A notifier: the server's SUBSCRIBE came (`take_subscribe`), and perhaps others after it."""
+
+    def __init__(self, peer: UdpPeer, message: Message) -> None:
+        super().__init__(peer, message.header("Call-ID"), "server")
+        self.remote, self.target = message.header("From"), uri_of(message.header("Contact"))
+        self.event, self.request_message = message.header("Event"), message
+
+    @property
+    def expires_s(self) -> int:
+        """How long the last SUBSCRIBE wants it."""
+        return int(self.request_message.header("Expires"))
+
+    def answer(self, code: int, headers: str = "") -> None:
+        """Answer the last SUBSCRIBE; 2xx with its own Expires."""
+        if code < 300 and "Expires:" not in headers:
+            headers += f"Expires: {self.expires_s}\r\n"
+        self.reply(self.request_message, code, headers=headers)
+
+    async def next_subscribe(self) -> int:
+        """Wait for a further SUBSCRIBE; how long it wants."""
+        self.request_message = await self.next("SUBSCRIBE")
+        return self.expires_s
+
+    async def notify(self, state: str, kind: str = "text/plain", body: str = "", event: str = "", cseq: int = 0) -> int:
+        """Send a NOTIFY, the code of its answer. `state`: value of Subscription-State."""
+        headers = f"Event: {event or self.event}\r\nSubscription-State: {state}\r\n"
+        self.send_request("NOTIFY", body, kind, cseq, headers=headers)
+        return await self.final()
+
+
 class UdpPeer(asyncio.DatagramProtocol):
     """A phone's socket: sorts messages by Call-ID."""
 
@@ -152,6 +183,7 @@ class UdpPeer(asyncio.DatagramProtocol):
         self.server_port = 0
         self.calls: dict[str, PeerCall] = {}
         self.incoming: asyncio.Queue[PeerCall] = asyncio.Queue()
+        self.subscribed: asyncio.Queue[PeerSubscription] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport
 
     @classmethod
@@ -175,6 +207,10 @@ class UdpPeer(asyncio.DatagramProtocol):
         call_id = message.header("Call-ID")
         call = self.calls.get(call_id)
         if call is None:
+            if message.method == "SUBSCRIBE":
+                subscription = self.calls[call_id] = PeerSubscription(self, message)
+                self.subscribed.put_nowait(subscription)
+                return
             if message.method != "INVITE":
                 return
             call = self.calls[call_id] = PeerCall(self, call_id, "server")
@@ -199,6 +235,11 @@ class UdpPeer(asyncio.DatagramProtocol):
         """The next call that the server places."""
         async with asyncio.timeout(10):
             return await self.incoming.get()
+
+    async def take_subscribe(self) -> PeerSubscription:
+        """The next subscription that the server begins."""
+        async with asyncio.timeout(10):
+            return await self.subscribed.get()
 
     def close(self) -> None:
         """Close the socket."""

@@ -1,20 +1,52 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""mod_subscription: SUBSCRIBE out of a dialog (spec dsm.md §5.14).
+"""mod_subscription: subscriptions to other servers' events, outside the call (spec dsm.md §5.14).
 
-The SIP process offers requests within calls only, so none of these can work: a script that uses one is refused when it is loaded.
+Their news comes as `subscription` events; a NOTIFY's body is the object SipSubscriptionBody during the event. They end with their call.
 """
 
 from __future__ import annotations
 
+from di.core.subscriptions import SubscriptionWish
 from di.dsm.engine import Run
-from di.dsm.errors import DsmError
-from di.dsm.library import Prepared, action
+from di.dsm.library import NameRes, Res, action, hook
+from di.dsm.numbers import unsigned
 
 
-def _refuse(parameters: str) -> object:
-    raise DsmError("this server sends no SUBSCRIBE; the action cannot work")
+@action("subscription.create")
+def create(run: Run, name: NameRes) -> None:
+    """Subscribe as `$s.user`, `.domain`, `.from_user`, `.event` … say; `$s.handle` is empty when that cannot be."""
+
+    def field(key: str) -> str:
+        return run.vars.get(f"{name}.{key}", "")
+
+    wish = SubscriptionWish(
+        field("user"), field("domain"), field("from_user"), field("event"), field("pwd"), field("proxy"), field("accept"),
+        field("id"), unsigned(field("expires")) or 0,
+    )  # fmt: skip
+    handle, reason = run.session.hub.subscribe(wish, run.session.id)
+    run.vars[f"{name}.handle"] = handle
+    if handle:
+        run.ok()
+    else:
+        run.fail("arg", f"could not subscribe: {reason}")
 
 
-@action("subscription.create", "subscription.refresh", "subscription.remove", prepare=_refuse)
-def unavailable(run: Run, nothing: Prepared) -> None:
-    """Never reached: the script is refused when it is loaded."""
+@action("subscription.refresh")
+def refresh(run: Run, handle: Res, expires: Res = "") -> None:
+    """Refresh now."""
+    if run.session.hub.refresh_subscription(handle, unsigned(expires) or 0):
+        run.ok()
+    else:
+        run.fail("general", f"there is no subscription {handle!r}")
+
+
+@action("subscription.remove")
+def remove(run: Run, handle: Res) -> None:
+    """Unsubscribe."""
+    run.session.hub.unsubscribe(handle)
+
+
+@hook("on_destroy")
+def on_destroy(run: Run) -> None:
+    """The call is over."""
+    run.session.hub.unsubscribe_all(run.session.id)

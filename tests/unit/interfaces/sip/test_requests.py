@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from di.sip_records import RequestReceived, SendReply
 from interfaces.sip.account import challenged_realms
-from interfaces.sip.message import parse
+from interfaces.sip.message import Message, parse
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
 
 
@@ -39,7 +39,11 @@ def desk(closed: bool = False) -> tuple[Requests, list[Any], Any]:
     events: list[Any] = []
     call: Any = SimpleNamespace(number=1, waiting={}, replies=OrderedDict())
     known = {("c", "ours"): call}
-    return Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed), events, call
+
+    def notified(call_id: str, tag: str, message: Message) -> Any:
+        return (200, "OK", (("X-Said", message.method),)) if (call_id, tag) == ("c", "subscribed") else None
+
+    return Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed, notified), events, call
 
 
 def text(method: str, tag: str = "", cseq: int = 1, call_id: str = "c") -> str:
@@ -58,6 +62,7 @@ def ask(requests: Requests, message: str) -> tuple[bool, NotingRequest]:
         ("INVITE", "", False, 0), ("ACK", "", False, 0), ("CANCEL", "", False, 0), ("UPDATE", "ours", False, 0), ("BYE", "ours", False, 0),
         ("BYE", "", True, 481), ("PRACK", "", True, 481), ("REGISTER", "", True, 501), ("REFER", "", True, 488), ("INFO", "", True, 501),
         ("OPTIONS", "", True, 200), ("OPTIONS", "ours", True, 200), ("INFO", "stranger", False, 0),
+        ("NOTIFY", "", True, 481), ("NOTIFY", "stranger", True, 481), ("NOTIFY", "subscribed", True, 200), ("SUBSCRIBE", "", True, 501),
     ],
 )  # fmt: skip
 def test_who_answers_what(method: str, tag: str, handled: bool, code: int) -> None:

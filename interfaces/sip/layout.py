@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where pjsip keeps what we read of its structures, and the checks that it is so before anything is read through a pointer.
+
+Offsets are those of pjproject 2.17 and of 2.16's headers on 64-bit machines, with the default PJSIP_MAX_PKT_LEN and PJ_MAX_OBJ_NAME.
+Each check asks whether a pointer leads into memory that the structure itself owns, or whether what we put there stands there; what
+might lead nowhere is read through `Memory`, which says so instead of ending the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+from ctypes import c_char_p, c_int, c_long, c_void_p
+
+
+class Text(ctypes.Structure):
+    """pj_str_t. The bytes of one made here live as long as it and its copies do."""
+
+    _fields_ = [("pointer", c_char_p), ("length", c_long)]
+
+    @classmethod
+    def of(cls, text: str) -> Text:
+        """A text as UTF-8; undecodable bytes of messages come back as they were."""
+        return cls.around(text.encode("utf-8", "surrogateescape"))
+
+    @classmethod
+    def around(cls, data: bytes) -> Text:
+        """Bytes as they are."""
+        return cls(data, len(data))
+
+    def data(self) -> bytes:
+        """What it points to, up to its length: pjsip ends its texts with no NUL."""
+        address = c_void_p.from_address(ctypes.addressof(self)).value
+        return ctypes.string_at(address, self.length) if address and self.length > 0 else b""
+
+    def text(self) -> str:
+        """What it points to, as text."""
+        return self.data().decode("utf-8", "surrogateescape")
+
+
+class RxData:
+    """pjsip_rx_data: a received message."""
+
+    packet, source_name, source_port, text, length = 320, 4368, 4416, 4424, 4432
+    packet_bytes = 4000
+    source_name_bytes = 46
+
+    def read(self, pointer: int) -> tuple[str, str, int] | None:
+        """Text, source address and port; None when the structure is laid out differently."""
+        text = c_void_p.from_address(pointer + self.text).value or 0
+        length = c_int.from_address(pointer + self.length).value
+        packet = pointer + self.packet
+        end = packet + self.packet_bytes
+        if not packet <= text < end or not 0 < length <= end - text:
+            return None
+        name = ctypes.string_at(pointer + self.source_name, self.source_name_bytes).split(b"\0", 1)[0].decode("ascii", "replace")
+        port = c_int.from_address(pointer + self.source_port).value
+        return ctypes.string_at(text, length).decode("utf-8", "surrogateescape"), name, port
+
+    def pool(self, pointer: int) -> int:
+        """Its memory pool."""
+        return c_void_p.from_address(pointer).value or 0
+
+
+class MessageLayout:
+    """pjsip_msg."""
+
+    method, headers = 16, 40
+    is_request = 0
+
+
+class Memory:
+    """This process's memory, read by the kernel: an address that leads nowhere is an OSError."""
+
+    def __init__(self) -> None:
+        self._file = os.open("/proc/self/mem", os.O_RDONLY)
+
+    def data(self, address: int, length: int) -> bytes:
+        """So many bytes. Raises OSError."""
+        if not 0 < address < 1 << 47:
+            raise OSError(errno.EFAULT, "no address")
+        found = os.pread(self._file, length, address)
+        if len(found) != length:
+            raise OSError(errno.EFAULT, "no such memory")
+        return found
+
+    def word(self, address: int) -> int:
+        """A pointer. Raises OSError."""
+        return int.from_bytes(self.data(address, 8), sys.byteorder)
+
+    def number(self, address: int) -> int:
+        """An int. Raises OSError."""
+        return int.from_bytes(self.data(address, 4), sys.byteorder, signed=True)
+
+
+class TxData:
+    """pjsip_tx_data: a message to be sent."""
+
+    pool_at, message_at = 16, 392
+
+    def __init__(self) -> None:
+        self._memory: Memory | None = None
+
+    def pool(self, pointer: int) -> int:
+        """Its memory pool."""
+        return c_void_p.from_address(pointer + self.pool_at).value or 0
+
+    def message(self, pointer: int, method: str) -> int | None:
+        """Its request, which must be of that method and have a list of headers; None when the structure is laid out differently."""
+        try:
+            self._memory = self._memory or Memory()
+            return self._found(self._memory, pointer, method.encode())
+        except OSError:
+            return None
+
+    def _found(self, memory: Memory, pointer: int, method: bytes) -> int | None:
+        message = memory.word(pointer + self.message_at)
+        name, length = memory.word(message + MESSAGE.method), memory.word(message + MESSAGE.method + 8)
+        if memory.number(message) != MESSAGE.is_request or length != len(method) or memory.data(name, length) != method:
+            return None
+        head = message + MESSAGE.headers
+        previous, following = memory.word(head), memory.word(head + 8)
+        return message if memory.word(following) == head and memory.word(previous + 8) == head else None
+
+
+class EventLayout:
+    """pjsip_event of the kind "transaction state": what caused it, and the message or error."""
+
+    kind_at, source_at, cause_at = 16, 24, 44
+    timer, received, transport_failed, state_changed = 1, 3, 4, 5
+
+    def read(self, pointer: int) -> tuple[int, int]:
+        """Cause and source. A pointer to something else counts as a timer."""
+        if not pointer or c_int.from_address(pointer + self.kind_at).value != self.state_changed:
+            return self.timer, 0
+        cause = c_int.from_address(pointer + self.cause_at).value
+        return cause, c_void_p.from_address(pointer + self.source_at).value or 0
+
+
+RX_DATA, TX_DATA, MESSAGE, EVENT = RxData(), TxData(), MessageLayout(), EventLayout()
