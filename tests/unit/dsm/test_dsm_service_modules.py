@@ -10,7 +10,7 @@ import pytest
 
 from di.dsm import PLUGIN
 from di.dsm.errors import GrammarError
-from di.dsm.mods import mod_sbc, mod_subscription, mod_zrtp
+from di.dsm.mods import mod_sbc, mod_zrtp
 from di.dsm.modules import Modules
 from di.dsm.sql_template import assigned_names
 from di.errors import ConfigError
@@ -28,7 +28,7 @@ def test_keys_for_aws_are_asked_for_at_start(tmp_path: Path) -> None:
 
 
 def test_every_action_that_cannot_work_is_refused_or_warned_about() -> None:
-    for module in (mod_sbc, mod_subscription, mod_zrtp):
+    for module in (mod_sbc, mod_zrtp):
         name = module.__name__.rpartition(".")[2]
         for action in Modules().find(name).actions:
             text = f"import({name}); initial state A enter {{ {action}(a, b) }};"
