@@ -11,6 +11,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
+import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -43,6 +45,7 @@ def _generate_pointer(typing_context: Any, address: Any) -> Any:
 
 
 _null: Any = cgutils.get_null_value
+_declared: Any = cgutils.get_or_insert_function
 _pointer: Any = intrinsic(_generate_pointer)
 _carray: Any = numba.carray  # type: ignore[attr-defined]
 _uint8: Any = types.uint8
@@ -59,6 +62,35 @@ def bytes_at(address: Any, count: Any) -> Any:
 def samples_at(address: Any, count: Any) -> Any:
     """View ``count`` 16-bit samples of memory as int16, like ``bytes_at``."""
     return _carray(_pointer(address), count, _int16)
+
+
+def _generate_prefetch(typing_context: Any, address: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, number = cgutils.voidptr_t, ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        function = _declared(builder.module, shape, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(arguments[0], pointer), number(_FOR_WRITING), number(_KEEP), number(_DATA)])
+        return context.get_dummy_value()
+
+    return types.void(types.uintp), generate
+
+
+_FOR_WRITING, _KEEP, _DATA = 1, 3, 1
+_prefetch: Any = intrinsic(_generate_prefetch)
+CACHE_LINE_BYTES = 64
+
+
+@inline_kernel
+def fetch_ahead(address: Any, size_bytes: Any) -> None:
+    """Ask for the cache lines from an address on that will soon be read and written; any address may be given, none is touched.
+
+    A loop over thousands of legs meets each leg's state and ring cold: fetched a few legs ahead, they come while the loop works.
+    """
+    at = np.uint64(address)
+    end = at + np.uint64(size_bytes)
+    while at < end:
+        _prefetch(at)
+        at += np.uint64(CACHE_LINE_BYTES)
 
 
 def _generate_borrowed(typing_context: Any, array: Any) -> Any:

@@ -20,6 +20,7 @@ SOURCE_ECHO = 3
 MISSING = -32768  # a constant of the kernels, as those above
 """Sample value that marks "nothing arrived here" in a playout ring; decoders never produce it."""
 
+# What a packet's arrival touches stands first: a row is several cache lines, and receive.py fetches RECEIVING_BYTES of it.
 LEG = np.dtype(
     [
         ("used", "u1"),
@@ -42,6 +43,7 @@ LEG = np.dtype(
         ("primed", "u1"),  # playout clock is set
         ("heard", "u1"),  # this tick's frame holds audio
         ("started", "u1"),  # a first packet has arrived
+        ("timed_out", "u1"),
         ("late_in_row", "u1"),
         ("silence_byte", "u1"),
         ("due", "u1"),  # this tick has a packet for it
@@ -90,7 +92,6 @@ LEG = np.dtype(
         ("packets_sent", "i8"),
         ("bytes_sent", "i8"),
         ("timeout_ns", "i8"),
-        ("timed_out", "u1"),
         ("packet_bytes", "i4"),  # of this tick's packet
         ("adjust_samples", "i4"),  # samples still to be left out (> 0) or put in (< 0), one a frame
         ("energy", "f4"),  # mean square of what the leg says, smoothed; full scale 1
@@ -112,6 +113,32 @@ LEG = np.dtype(
 FIRST_ROWS = 64
 HEADER_BYTES = 12
 
+RING_BLOCK_BYTES = 4 << 20
+"""From this size on numpy asks the system for large pages."""
+
+
+class RingPool:
+    """Playout rings, many side by side in blocks that are large enough for the system's large pages.
+
+    A ring alone would have memory pages of its own, and a tick over a thousand legs spends more on finding a thousand pages than on
+    their samples.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[int, list[NDArray[np.int16]]] = {}
+
+    def take(self, samples: int) -> NDArray[np.int16]:
+        """Return a ring of so many samples, with anything in it."""
+        free = self._free.setdefault(samples, [])
+        if not free:
+            block = np.empty((max(RING_BLOCK_BYTES // (2 * samples), 1), samples), np.int16)
+            free.extend(block[::-1])
+        return free.pop()
+
+    def give_back(self, ring: NDArray[np.int16]) -> None:
+        """Take a ring that nobody reads or writes any more."""
+        self._free[len(ring)].append(ring)
+
 
 class LegTable:
     """Rows of ``LEG`` with the frame and packet matrices beside them, and what the rows' addresses point to.
@@ -129,6 +156,7 @@ class LegTable:
         """Ends of past frames, for resampling in rooms of several rates: int16 (n, dsp.resample.HISTORY)."""
         self._free = list(range(FIRST_ROWS - 1, -1, -1))
         self._rings: dict[int, NDArray[np.int16]] = {}
+        self._ring_pool = RingPool()
         self._stored: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
@@ -147,7 +175,7 @@ class LegTable:
     def release(self, row: int) -> None:
         """Give a row back; what its addresses pointed to may go."""
         self.rows[row] = np.zeros((), LEG)
-        self._rings.pop(row, None)
+        self._drop_ring(row)
         self._stored.pop(row, None)
         self._free.append(row)
 
@@ -163,10 +191,16 @@ class LegTable:
         size = 1 << (samples - 1).bit_length()
         ring = self._rings.get(row)
         if ring is None or len(ring) != size:
-            ring = self._rings[row] = np.empty(size, np.int16)
+            self._drop_ring(row)
+            ring = self._rings[row] = self._ring_pool.take(size)
         ring[:] = MISSING
         self.rows[row]["ring_address"] = ring.ctypes.data
         self.rows[row]["ring_samples"] = size
+
+    def _drop_ring(self, row: int) -> None:
+        ring = self._rings.pop(row, None)
+        if ring is not None:
+            self._ring_pool.give_back(ring)
 
     def set_stored(self, row: int, payload: NDArray[np.uint8] | None, position_bytes: int = 0) -> None:
         """Let a row send encoded audio from an array, which is kept and not copied; None: from nothing."""

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from media.dsp.kernel import borrowed, inline_kernel, kernel, samples_at
+from media.dsp.kernel import borrowed, fetch_ahead, inline_kernel, kernel, samples_at
 from media.engine.leg_table import MISSING
 
 CONCEALED_FRAMES = 3
 """Frames that are concealed by repeating the last one, each 6 dB quieter, before a gap is silence."""
 
 UNITY_Q12 = 4096
+
+FETCH_AHEAD = 3
+"""So many legs before its turn a leg's ring is fetched: about as long as memory takes."""
 
 
 @inline_kernel
@@ -152,12 +155,22 @@ def measure(leg: Any, frame: Any) -> None:
     leg.energy += (mean - leg.energy) * np.float32(0.2)
 
 
+@inline_kernel
+def fetch_frame(leg: Any) -> None:
+    """Have the part of a leg's ring fetched that will be played next."""
+    if leg.listened and leg.primed:
+        at = np.int64(leg.play_ts) & (np.int64(leg.ring_samples) - 1)
+        fetch_ahead(leg.ring_address + np.uint64(2 * at), 2 * leg.frame_samples)
+
+
 @kernel
 def play_out(legs: Any, frames: Any) -> None:
     """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard`
     set."""
     legs, frames = borrowed(legs), borrowed(frames)
     for row in range(legs.shape[0]):
+        if row + FETCH_AHEAD < legs.shape[0]:
+            fetch_frame(legs[row + FETCH_AHEAD])
         leg = legs[row]
         if not leg.listened:
             continue

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 
 MAX_PLACES_TRIED = 16
 """How many ports with a free slot are looked at for one without an equal remote address, before a further port is opened."""
@@ -146,11 +147,10 @@ class PortBook:
             self._free[number] = port
 
     def _find(self, remote: Remote | None, now_ns: int) -> Port | None:
-        for _ in range(min(MAX_PLACES_TRIED, len(self._free))):
-            number, port = next(iter(self._free.items()))
+        """Newest first: few ports then carry all legs, and each port with a packet to send costs a tick a system call."""
+        for port in islice(reversed(self._free.values()), MAX_PLACES_TRIED):
             if self._suits(port, remote, now_ns):
                 return port
-            self._free.move_to_end(number)
         return None
 
     def _suits(self, port: Port, remote: Remote | None, now_ns: int) -> bool:

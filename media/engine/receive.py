@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import NATIVE
-from media.dsp.kernel import borrowed, inline_kernel, kernel
+from media.dsp.kernel import borrowed, fetch_ahead, inline_kernel, kernel
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
 from media.engine.arrival import accept_audio, track_sequence
 from media.engine.counters import (
@@ -34,6 +34,7 @@ from media.engine.counters import (
     STRANGER,
     WRONG_TYPE,
 )
+from media.engine.leg_table import LEG
 from media.rtp.rtcp import read_compound
 
 NOTE_CANDIDATE = 1
@@ -62,6 +63,13 @@ NOTE = np.dtype(
 MAX_NOTES = 4096
 """Notes taken a tick; a flood of candidates beyond is dropped and counted as strangers."""
 
+
+FETCH_AHEAD = 4
+"""So many datagrams before its turn a leg's ring is fetched: about as long as memory takes."""
+
+_LEG_BYTES = LEG.itemsize
+RECEIVING_BYTES = 192
+"""The first part of a row, which holds what receiving needs."""
 
 COMFORT_NOISE = 13
 LONGEST_CODED = 1500
@@ -276,6 +284,24 @@ def receive_reports(
         accept_report(legs, table, found, datagrams[index], length, now_ns, epoch_ns, counters)
 
 
+@inline_kernel
+def find_sender(legs: Any, table: Any, waiting: Any, socket: Any, name: Any) -> Any:
+    """Return the entry of a datagram's address, -1 for an unknown one; the state of its leg is on its way to the cache."""
+    high, low, tail = name_key(name, socket)
+    found = find(table, high, low, tail)
+    if found >= 0 and table[found].row >= 0:
+        fetch_ahead(legs.ctypes.data + table[found].row * _LEG_BYTES, RECEIVING_BYTES)
+    return found
+
+
+@inline_kernel
+def fetch_ring(leg: Any, packet: Any) -> None:
+    """Have the part of a leg's ring fetched where a packet's audio will go."""
+    if leg.listened and leg.ring_address != 0:
+        at = np.int64(big_endian(packet, 4, 4)) & (np.int64(leg.ring_samples) - 1)
+        fetch_ahead(leg.ring_address + np.uint64(2 * at), 2 * leg.frame_samples)
+
+
 @kernel
 def receive_batch(
     legs: Any,
@@ -309,34 +335,36 @@ def receive_batch(
         borrowed(counters),
     )
     datagrams, names, coded = borrowed(datagrams), borrowed(names), borrowed(coded)
+    found = np.empty(count, np.int64)
     for index in range(count):
+        found[index] = find_sender(legs, table, waiting, socket, names[index])
+    for index in range(count):
+        ahead = index + FETCH_AHEAD
+        if ahead < count and found[ahead] >= 0 and table[found[ahead]].row >= 0:
+            fetch_ring(legs[table[found[ahead]].row], datagrams[ahead])
         packet = datagrams[index]
         length = np.int64(lengths[index])
         counters[RECEIVED] += 1
         counters[BYTES] += length
+        at = found[index]
         if is_rtcp(packet, length):
-            high, low, tail = name_key(names[index], socket)
-            accept_report(legs, table, find(table, high, low, tail), packet, length, now_ns, epoch_ns, counters)
+            accept_report(legs, table, at, packet, length, now_ns, epoch_ns, counters)
             continue
         first, end = payload_bounds(packet, length)
         if end == 0:
             counters[MALFORMED] += 1
             continue
-        high, low, tail = name_key(names[index], socket)
-        found = find(table, high, low, tail)
-        if found >= 0 and table[found].row == RESTING:
-            if table[found].expires_ns > now_ns:
+        if at >= 0 and table[at].row == RESTING:
+            if table[at].expires_ns > now_ns:
                 counters[RESTED] += 1
                 continue
-            found = -1
-        row = np.int64(table[found].row) if found >= 0 else np.int64(waiting[socket])
+            at = -1
+        row = np.int64(table[at].row) if at >= 0 else np.int64(waiting[socket])
         if row < 0:
             counters[STRANGER] += 1
             continue
         name = names[index]
-        receive_packet(
-            legs[row], row, packet, first, end, table, found, socket, index, name, now_ns, counters, notes, note_count, coded
-        )
+        receive_packet(legs[row], row, packet, first, end, table, at, socket, index, name, now_ns, counters, notes, note_count, coded)
 
 
 def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:

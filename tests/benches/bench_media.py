@@ -27,6 +27,10 @@ from tests.support.media_server import MediaServer
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PHASES = ("read", "render", "write")
 FIRST_PEER_PORT = 22000
+CALLS_A_SECOND = 200
+AT_ONCE = 20
+"""Calls come so many at a time: each holds a port for itself until its phone's first packet has come (media/engine/ports.py)."""
+
 HERE = Path(__file__).parent
 
 
@@ -52,8 +56,8 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
     peers = subprocess.Popen([load, str(log), str(FIRST_PEER_PORT), str(calls)], stdout=out)
     try:
         with log.open("w") as lines:
-            for first in range(0, calls, 100):
-                legs = range(first + 1, min(first + 100, calls) + 1)
+            for first in range(0, calls, AT_ONCE):
+                legs = range(first + 1, min(first + AT_ONCE, calls) + 1)
                 server.send(*(OpenLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg) for leg in legs))
                 for leg in legs:
                     port = server.wait_for(LegOpened, leg=leg).port
@@ -65,7 +69,7 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
                     )
                     lines.write(f"{leg - 1} {port}\n")
                 lines.flush()
-                time.sleep(0.1)
+                time.sleep(AT_ONCE / CALLS_A_SECOND)
         time.sleep(3)
         before, cpu, begun = server.statistics(), cpu_s(server.process.pid), time.monotonic()
         time.sleep(seconds)

@@ -115,6 +115,22 @@ def test_two_unlatched_legs_never_share_a_port_and_latched_ones_do() -> None:
     assert echo(rig, 3, ("10.0.0.3", 4000)) == first
 
 
+def test_calls_one_after_the_other_fill_few_ports_whatever_a_burst_opened() -> None:
+    """Every port with a packet to send costs a tick a system call."""
+    rig = EngineRig()
+    burst = [echo(rig, leg, ("10.0.0.1", 4000 + leg)) for leg in range(1, 11)]
+    for leg, port in enumerate(burst, 1):
+        rig.arrive(port, ("10.0.0.1", 4000 + leg), rtp(0, 0, LOUD))
+        rig.tick()
+    assert len(set(burst)) == 10
+    later = []
+    for leg in range(11, 61):
+        later.append(echo(rig, leg, ("10.0.0.1", 4000 + leg)))
+        rig.arrive(later[-1], ("10.0.0.1", 4000 + leg), rtp(0, 0, LOUD))
+        rig.tick()
+    assert len(set(later)) == 1
+
+
 def test_legs_on_one_port_hear_only_their_own_peer() -> None:
     rig = EngineRig()
     a = echo(rig, 1, ("10.0.0.1", 4000))

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rows and rings of the leg table: cleared when taken, never shared, used again when given back."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from media.engine.leg_table import FIRST_ROWS, LEG, MISSING, LegTable
+from media.engine.receive import RECEIVING_BYTES
+
+
+def ring_of(table: LegTable, row: int) -> tuple[int, int]:
+    """First and last address of a row's ring."""
+    first, samples = int(table.rows[row]["ring_address"]), int(table.rows[row]["ring_samples"])
+    return first, first + 2 * samples
+
+
+def test_rings_are_apart_whatever_their_sizes() -> None:
+    table = LegTable()
+    rows = [table.take() for _ in range(3 * FIRST_ROWS)]
+    for row in rows:
+        table.set_ring(row, (100, 2048, 5000)[row % 3])
+    bounds = sorted(ring_of(table, row) for row in rows)
+    assert all(end <= first for (_, end), (first, _) in itertools.pairwise(bounds))
+    assert {int(table.rows[row]["ring_samples"]) for row in rows} == {128, 2048, 8192}
+
+
+def test_ring_given_back_is_used_again_and_comes_empty() -> None:
+    table = LegTable()
+    row = table.take()
+    table.set_ring(row, 2048)
+    before = ring_of(table, row)
+    table._rings[row][:] = 7
+    table.release(row)
+    again = table.take()
+    table.set_ring(again, 2048)
+    assert ring_of(table, again) == before
+    assert (table._rings[again] == MISSING).all()
+
+
+def test_ring_of_another_size_takes_the_old_ones_place() -> None:
+    table = LegTable()
+    first, second = table.take(), table.take()
+    table.set_ring(first, 2048)
+    small = ring_of(table, first)
+    table.set_ring(first, 4096)
+    table.set_ring(second, 2048)
+    assert ring_of(table, second) == small
+
+
+def test_what_arrival_touches_is_in_the_part_of_a_row_that_is_fetched() -> None:
+    fields = LEG.fields or {}
+    touched = ("locked", "timed_out", "play_ts", "ring_address", "arrived_ns", "packets_received", "bytes_received", "resyncs")
+    assert all(fields[name][1] + np.dtype(fields[name][0]).itemsize <= RECEIVING_BYTES for name in touched)
