@@ -10,6 +10,7 @@ Only `ConfigFile.read` touches a disk; `parse` is the pure part. What a key mean
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -90,15 +91,21 @@ def parse(text: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path],
             old = conf.entries[key]
             conf.warnings.append(f"{file}:{number}: {key} is set again (before: {old.file}:{old.line}); the last one counts")
         if key == "plugin_config_path":
-            value = value if value.endswith("/") else value + "/"
-            include_dir = _relative_to(Path(value), Path(conf.name).parent)
+            value = value if not value or value.endswith("/") else value + "/"
+            include_dir = module_folder(Path(value), Path(conf.name)) if value else Path(conf.name).parent
         conf.entries[key] = Entry(value, file, number)
     return include_dir
 
 
-def _relative_to(path: Path, folder: Path) -> Path:
-    """A relative `plugin_config_path` is taken from the configuration file's folder when it does not exist here."""
-    return path if path.is_absolute() or path.is_dir() else folder / path
+def module_folder(path: Path, file: Path) -> Path:
+    """Where a `plugin_config_path` in `file` leads. What is configured does not depend on where one stands: a relative path is
+    taken from the file's folder, then from the one above it (`etc/` in etc/sems.conf is that folder itself), then from here.
+    """
+    folder = file.absolute().parent
+    for found in (folder / path, folder.parent / path, path):
+        if os.path.isdir(found):  # unlike Path.is_dir it says no to a name that is too long
+            return path if os.path.isdir(path) and path.samefile(found) else found  # the shorter name in messages
+    return folder / path
 
 
 def _include(

@@ -70,7 +70,9 @@ class CoreOptions:
     rtp_low_port: int = option(10000, help="First RTP port.", minimum=1, maximum=65535)
     rtp_high_port: int = option(19999, help="Last RTP port.", minimum=1, maximum=65535)
     load_plugins: str = option("", help="Plug-ins to load, in order, separated by `;`.")
-    plugin_config_path: str = option("", help="Folder of the `<module>.conf` files; empty: etc/ beside this file's folder.")
+    plugin_config_path: str = option(
+        "", help="Folder of the `<module>.conf` files, below this file's folder or the one above; empty: this file's folder."
+    )
     application: str = option("", help="Application for a call: a name, or $(mapping), $(apphdr), $(ruri.user), $(ruri.param).")
     loglevel: int = option(2, help="0 error, 1 warning, 2 info, 3 debug (or the names).", parse=parse_level)
     stderr: bool = option(False, help="Log to stderr.", parse=_strict_yes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from di import plugin as plugins
-from di.config import ConfigFile, Entry
+from di.config import ConfigFile, Entry, module_folder
 from di.core import addresses, codecs
 from di.core.headers import is_sip_uri
 from di.core.options import CoreOptions
@@ -96,16 +96,14 @@ def _use_first_interface(conf: ConfigFile) -> None:
 
 
 def _conf_dir(file: Path, core: CoreOptions) -> Path:
-    """Where `<module>.conf` files are; a relative path is taken from the current folder, then from sems.conf's."""
+    """Where `<module>.conf` files are."""
     if not core.plugin_config_path:
         return file.parent
-    path = Path(core.plugin_config_path)
+    path = module_folder(Path(core.plugin_config_path), file)
     if path.is_dir():
         return path
-    beside = file.parent / path
-    if beside.is_dir():
-        return beside
-    raise ConfigError(*where(core, "plugin_config_path"), "plugin_config_path", f"there is no folder {path} (nor {beside})")
+    hint = f"there is no folder {core.plugin_config_path}, neither below {file.absolute().parent} nor the folder above nor the current one"
+    raise ConfigError(*where(core, "plugin_config_path"), "plugin_config_path", hint)
 
 
 def _with_addresses(core: CoreOptions) -> CoreOptions:

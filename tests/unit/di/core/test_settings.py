@@ -70,6 +70,23 @@ def test_plugin_config_path(tmp_path: Path) -> None:
     assert "plugin_config_path: there is no folder" in wrong(tmp_path, "plugin_config_path=nowhere\n")
 
 
+@pytest.mark.parametrize("value", ["etc/", "", "./"])
+def test_where_one_stands_does_not_matter(tmp_path: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another `etc/` in the current folder is another server's."""
+    for folder, application in (("here/etc", "wrong"), ("server/etc", "right")):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "app_mapping.conf").write_text(f".=>{application}\n")
+        (tmp_path / folder / "more.conf").write_text(f"signature={application}\n")
+    monkeypatch.chdir(tmp_path / "here")
+    file = tmp_path / "server/etc/sems.conf"
+    file.write_text(f"plugin_config_path={value}\n@more.conf\napplication=$(mapping)\nload_plugins=echo\n")
+    for name in (file, Path("../server/etc/sems.conf")):
+        found = settings.read(name, {})
+        assert (found.selection.choose("sip:x@y", ()), found.core.signature) == ("right", "right")
+    monkeypatch.chdir(tmp_path / "server")
+    assert settings.read(Path("etc/sems.conf"), {}).selection.choose("sip:x@y", ()) == "right"
+
+
 def test_error_in_a_module_file_names_that_file(tmp_path: Path) -> None:
     files = {"webconference.conf": "room_pin_split=few\n"}
     assert "webconference.conf:1: room_pin_split: 'few' is not a whole number" in wrong(
