@@ -211,9 +211,9 @@ class Monitoring:
         return self._samples.rates(self._now_us())
 
     @di_method("list", changes=False)
-    def list_all(self) -> list[str]:
+    def list_all(self) -> list[str] | Awaitable[list[str]]:
         """The ids of all records."""
-        return self._store.ids()
+        return scan.ids(self._store)
 
     @di_method("listByFilter", changes=False)
     def list_by_filter(self, filters: RawArgs) -> list[str]:
@@ -246,14 +246,18 @@ class Monitoring:
         return scan.by_text(self._store, attr, matches)
 
     @di_method("listFinished", changes=False)
-    def list_finished(self) -> list[str]:
+    def list_finished(self) -> list[str] | Awaitable[list[str]]:
         """The ids of the finished records."""
-        return self._store.finished_ids(self._now_s())
+        now_s = self._now_s()
+        if self._store.finished_count(now_s) <= scan.IDS:
+            return self._store.finished_ids(now_s)
+        return scan.ids(self._store, lambda id: self._store.is_finished(id, now_s))
 
     @di_method("listActive", changes=False)
-    def list_active(self) -> list[str]:
+    def list_active(self) -> list[str] | Awaitable[list[str]]:
         """The ids of the records that are not finished."""
-        return self._store.active_ids(self._now_s())
+        now_s = self._now_s()
+        return scan.ids(self._store, lambda id: not self._store.is_finished(id, now_s))
 
 
 def _pair(id: str, attributes: dict[str, Value] | None, name: str) -> list[Value]:

@@ -50,6 +50,35 @@ def copy_value(value: Value) -> Value:
     return value
 
 
+class _Order:
+    """The order of one bucket's ids, made when it is asked for: new ones are merged into what was sorted before."""
+
+    __slots__ = ("_ascii", "_fresh", "_sorted", "erased")
+
+    def __init__(self) -> None:
+        self._sorted: list[str] = []
+        self._fresh: list[str] = []
+        self._ascii = True
+        self.erased = False
+
+    def created(self, id: str) -> None:
+        """There is a new id."""
+        self._fresh.append(id)
+        self._ascii = self._ascii and id.isascii()
+
+    def of(self, bucket: dict[str, Attributes | None]) -> list[str]:
+        """The ids of `bucket`, which is this one's."""
+        if self.erased:
+            fresh = {id for id in self._fresh if id in bucket}
+            self._sorted = [id for id in self._sorted if id in bucket and id not in fresh]  # erased and made again: once
+            self._fresh, self.erased = list(fresh), False
+        if self._fresh:
+            self._sorted = self._sorted + self._fresh
+            self._sorted.sort(key=None if self._ascii else order_of)  # one long run and some more: little more than its length
+            self._fresh = []
+        return self._sorted
+
+
 class Store:
     """All records. A record's attributes are None until the first is written (AmArg Undef)."""
 
@@ -57,7 +86,7 @@ class Store:
         self.on_change = on_change
         self.index = AttributeIndex()
         self._buckets: list[dict[str, Attributes | None]] = [{} for _ in range(BUCKETS)]
-        self._sorted: list[list[str] | None] = [[] for _ in range(BUCKETS)]
+        self._orders = [_Order() for _ in range(BUCKETS)]
         self._finished: dict[str, int] = {}
         self._timed: set[str] = set()
         """Ids whose time was set by `set_expiration`, and may be still to come."""
@@ -116,7 +145,7 @@ class Store:
         return record
 
     def _created(self, id: str, number: int) -> None:
-        self._sorted[number] = None
+        self._orders[number].created(id)
         if self._watches:
             self._watches.created(id)
 
@@ -166,7 +195,7 @@ class Store:
         if id not in bucket:
             return False
         attributes = bucket.pop(id)
-        self._sorted[number] = None
+        self._orders[number].erased = True
         self._finished.pop(id, None)
         self._timed.discard(id)
         for name, value in (attributes or {}).items():
@@ -188,7 +217,7 @@ class Store:
         """Remove all records."""
         for number, bucket in enumerate(self._buckets):
             bucket.clear()
-            self._sorted[number] = None
+            self._orders[number] = _Order()
         self._finished.clear()
         self._timed.clear()
         self.index.clear()
@@ -206,25 +235,18 @@ class Store:
         """All ids in order, as a new list."""
         everything: list[str] = []
         for number in range(BUCKETS):
-            everything += self._in_order(number)
+            everything += self.bucket_ids(number)
         return everything
 
-    def _in_order(self, number: int) -> list[str]:
-        order = self._sorted[number]
-        if order is None:
-            bucket = self._buckets[number]
-            order = sorted(bucket, key=None if all(map(str.isascii, bucket)) else order_of)
-            # Kept in that order, the next sort finds one long run and costs little more than its length.
-            self._buckets[number] = {id: bucket[id] for id in order}
-            self._sorted[number] = order
-        return order
+    def bucket_ids(self, number: int) -> list[str]:
+        """The ids of one bucket in order. The list is never changed, so that it can be read on later; do not change it."""
+        return self._orders[number].of(self._buckets[number])
 
     def items(self) -> Iterator[tuple[str, Attributes | None]]:
         """Id and attributes of all records in order."""
         for number in range(BUCKETS):
-            order = self._in_order(number)
             bucket = self._buckets[number]
-            for id in order:
+            for id in self.bucket_ids(number):
                 yield id, bucket[id]
 
     def is_finished(self, id: str, now_s: int) -> bool:
