@@ -30,7 +30,7 @@ _TOOLS = {
     "rpc": ("clients.cli.rpc", "call a function of a running server"),
     "top": ("clients.cli.top", "watch a running server"),
     "prompts": ("di.prompts", "make the sample prompts"),
-    "token": ("di.access_cli", "make and withdraw access tokens"),
+    "token": ("di.access.cli", "make and withdraw access tokens"),
 }
 
 

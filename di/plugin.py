@@ -30,7 +30,7 @@ BUILT_IN = frozenset(
 """SEMS plug-in names that need no plug-in here, or name a codec that the media process has or has not; accepted so that old files load."""
 
 _ROOTS = ("di", "interfaces")
-_NOT_PLUGINS = frozenset({"core", "sip"})
+_NOT_PLUGINS = frozenset({"access", "core", "sip"})
 
 
 @dataclass(frozen=True)

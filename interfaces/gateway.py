@@ -14,7 +14,7 @@ from inspect import isawaitable
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
-from di.access_rules import Unauthenticated
+from di.access.rules import Unauthenticated
 from di.errors import ConfigError
 from di.registry import INTERNAL, Caller
 from di.value import LongLong, Value

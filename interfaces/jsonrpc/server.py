@@ -11,7 +11,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
-from di.access_rules import Unauthenticated
+from di.access.rules import Unauthenticated
 from di.registry import Caller, Registry
 from di.value import Value
 from interfaces import connections

@@ -9,7 +9,7 @@ from collections.abc import Awaitable
 from inspect import isawaitable
 
 from di.access import Access
-from di.access_rules import Unauthenticated
+from di.access.rules import Unauthenticated
 from di.registry import Caller
 from interfaces.stats.commands import Commands, reply_bytes, request_line
 

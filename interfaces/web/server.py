@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from di.access_rules import Unauthenticated
+from di.access.rules import Unauthenticated
 from di.registry import Caller, Registry
 from di.value import Value
 from interfaces import introspect

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from di.access_rules import Unauthenticated
+from di.access.rules import Unauthenticated
 from di.errors import Forbidden
 from di.registry import Caller
 from di.value import Value

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from di.access import Access
-from di.access_file import new_token, rewrite
+from di.access.file import new_token, rewrite
 from tests.support.gateways import running
 
 

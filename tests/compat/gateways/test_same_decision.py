@@ -15,10 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from di import access_file
 from di.access import Access
-from di.access_options import AccessOptions
-from di.access_rules import AccessRules
+from di.access import file as access_file
+from di.access.options import AccessOptions
+from di.access.rules import AccessRules
 from interfaces.xmlrpc2di.codec import Fault, read_response
 from interfaces.xmlrpc2di.methods import BUILTINS
 from interfaces.xmlrpc2di.writer import write_call

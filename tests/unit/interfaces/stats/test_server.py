@@ -13,7 +13,7 @@ import pytest
 
 from di import monitoring
 from di.access import Access
-from di.access_file import rewrite
+from di.access.file import rewrite
 from di.config import ConfigFile
 from di.errors import ConfigError
 from di.options import load

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who may call what. Pure: roles, credentials, lock-out and rate limit are values; `di.access` adds file, thread and
-log.
+"""Who may call what. Pure: roles, credentials, lock-out and rate limit are values; `access` adds file, thread and log.
 
 A role is a set of patterns over `module.method`:
 
-    monitoring.get   webconference.*   *     everything but dangerous methods (files, code, shutdown, dial-out secrets
-    …) read:core.*      read:*                  only methods that change nothing dangerous:dsm.*  dangerous:*
-    dangerous methods too, which no other wildcard includes dsm.loadConfig                           a method's full
-    name, which may be a dangerous one
+    monitoring.get     webconference.*     *     everything but dangerous methods (files, code, shutdown, dial-out secrets …)
+    read:core.*        read:*                    only methods that change nothing
+    dangerous:dsm.*    dangerous:*               dangerous methods too, which no other wildcard includes
+    dsm.loadConfig                               a method's full name, which may be a dangerous one
 
 The decision is asked by the dispatcher (`Registry.invoke`), so every transport, multicall and batch decide alike.
 """

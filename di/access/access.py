@@ -25,9 +25,10 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from di import access_file, access_log
-from di.access_options import AccessOptions, read_options
-from di.access_rules import AccessRules, SourceGuard, Unauthenticated, parse_authorization
+from di.access import file as access_file
+from di.access import log as access_log
+from di.access.options import AccessOptions, read_options
+from di.access.rules import AccessRules, SourceGuard, Unauthenticated, parse_authorization
 from di.errors import ConfigError, NoSuchModule, NotImplementedInDI
 from di.registry import Caller, Method, Registry
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from di import access_file
-from di.access_cli import main
+from di.access import file as access_file
+from di.access.cli import main
 
 
 @pytest.fixture

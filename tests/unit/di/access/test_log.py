@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.access_log import audit, show_value
+from di.access.log import audit, show_value
 from di.registry import Caller, RawArgs, Registry, di_method
 from di.value import LongLong, Value
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from di import access_file
 from di.access import Access, is_loopback
-from di.access_file import hash_secret, new_token, rewrite
-from di.access_options import AccessOptions
-from di.access_rules import Unauthenticated
+from di.access import file as access_file
+from di.access.file import hash_secret, new_token, rewrite
+from di.access.options import AccessOptions
+from di.access.rules import Unauthenticated
 from di.errors import ConfigError, Forbidden
 from di.registry import Caller, Registry, di_method
 

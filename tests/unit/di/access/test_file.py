@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di import access_file
-from di.access_file import hash_secret, new_token, parse, parse_hash, read, rewrite, verify_secret
+from di.access import file as access_file
+from di.access.file import hash_secret, new_token, parse, parse_hash, read, rewrite, verify_secret
 from di.errors import ConfigError
 
 HASH = hash_secret("correct horse")

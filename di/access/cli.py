@@ -16,9 +16,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from di import access_file
-from di.access_options import read_options
-from di.access_rules import NAME
+from di.access import file as access_file
+from di.access.options import read_options
+from di.access.rules import NAME
 from di.core import settings
 from di.errors import ConfigError
 

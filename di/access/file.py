@@ -20,7 +20,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from di.access_rules import BUILT_IN_ROLES, NAME, AccessRules, Credential, Role
+from di.access.rules import BUILT_IN_ROLES, NAME, AccessRules, Credential, Role
 from di.errors import ConfigError
 
 _LOG2_N, _R, _P = 15, 8, 1

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.access_rules import BUILT_IN_ROLES, AccessRules, Role, SourceGuard, Unauthenticated, parse_authorization
+from di.access.rules import BUILT_IN_ROLES, AccessRules, Role, SourceGuard, Unauthenticated, parse_authorization
 
 S = 10**9
 
