@@ -5,5 +5,5 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.sizes import size
 
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=size(100, 20_000))
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=size(100, 5_000))
 settings.load_profile("patient")

@@ -210,7 +210,7 @@ def test_engine_agrees_with_the_reference(specs: dict[str, Any], keys: list[int]
         assert got == (reference.diagram, reference.state, reference.log, len(reference.stack))
 
 
-@settings(max_examples=size(200, 10_000), deadline=None)
+@settings(max_examples=size(200, 5_000), deadline=None)
 @given(diagrams, st.lists(st.sampled_from(KEYS), max_size=3), st.lists(st.sampled_from(KEYS), max_size=3))
 def test_a_packed_call_goes_on_as_if_nothing_had_happened(specs: dict[str, Any], before: list[int], after: list[int]) -> None:
     texts = {name: script(spec) for name, spec in specs.items()}

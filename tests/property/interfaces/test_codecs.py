@@ -42,7 +42,7 @@ XML_PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=size(100))
+@settings(max_examples=size(100, 20_000))
 @given(st.binary(max_size=300) | st.lists(XML_PIECES, max_size=40).map(lambda parts: "".join(parts).encode()))
 def test_any_bytes_are_a_call_or_an_xml_error(data: bytes) -> None:
     for read in (codec.read_call, codec.read_response):
@@ -95,7 +95,7 @@ def test_bombs_are_refused(bomb: bytes) -> None:
         codec.read_call(bomb)
 
 
-@settings(max_examples=size(100))
+@settings(max_examples=size(100, 20_000))
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_or_the_error(data: bytes) -> None:
     with contextlib.suppress(strict.JsonError):
@@ -155,7 +155,7 @@ def test_frames_are_read_back_in_any_pieces(payloads: list[bytes], size: int) ->
     assert read == payloads and not reader.pending
 
 
-@settings(max_examples=size(100))
+@settings(max_examples=size(100, 20_000))
 @given(st.binary(max_size=100) | st.from_regex(rb"[0-9]{1,12}:[a-c]{0,5},?", fullmatch=True))
 def test_any_bytes_are_frames_or_a_framing_error(data: bytes) -> None:
     reader = netstring.FrameReader(1000)
@@ -176,7 +176,7 @@ WHOLE_REQUESTS = st.lists(HEAD_LINES, max_size=8).map(lambda lines: b"\r\n".join
 
 
 @given(st.binary(max_size=200) | WHOLE_REQUESTS, st.integers(1, 30))
-@settings(max_examples=size(300))
+@settings(max_examples=size(300, 20_000))
 def test_any_bytes_are_requests_or_a_refusal_and_pieces_do_not_matter(data: bytes, size: int) -> None:
     def outcome(pieces: list[bytes]) -> list[object]:
         reader, seen = http1.RequestReader(1000), []
