@@ -84,6 +84,7 @@ class Sipp:
         replace: Mapping[str, str] | None = None,
         remote_ip: str = "127.0.0.1",
         local_port: int = 0,
+        local_ip: str = "127.0.0.1",
         transport: str = "u1",
         arguments: Sequence[str] = (),
         trace: bool = True,
@@ -94,7 +95,7 @@ class Sipp:
         self._timeout_s = timeout_s
         self.local_port = local_port or free_port()
         command = [find_sipp(), "-sf", str(self._scenario(scenario, replace or {})), "-m", str(calls), "-r", str(rate)]
-        command += ["-l", str(calls), "-d", str(hold_ms), "-i", "127.0.0.1", "-p", str(self.local_port), "-t", transport]
+        command += ["-l", str(calls), "-d", str(hold_ms), "-i", local_ip, "-p", str(self.local_port), "-t", transport]
         command += ["-inf", str(self._callers(calls, user, media_port_base)), "-nostdin", "-trace_stat", "-fd", "1"]
         command += ["-stf", "stat.csv", "-trace_logs", "-log_file", "calls.log", "-trace_err", "-error_file", "errors.log"]
         command += ["-trace_msg", "-message_file", "messages.log"] if trace else []
