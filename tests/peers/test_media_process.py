@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -377,3 +378,11 @@ def test_commands_with_senseless_fields_are_refused_and_the_rest_served(
         assert server.wait_for(PromptLoaded, request=3).error
         server.wait_for(PlaylistEmptied, leg=leg)
         assert server.statistics(leg)["packets_sent"] >= 1
+
+
+def test_priority_counts_against_other_sessions_too(server: MediaServer) -> None:
+    group, pid = Path(f"/proc/{server.process.pid}/autogroup"), server.process.pid
+    if os.geteuid() != 0:
+        pytest.skip("only root may ask for priority")
+    assert os.getpriority(os.PRIO_PROCESS, pid) == -10
+    assert not group.exists() or group.read_text().endswith("nice -10\n")

@@ -26,7 +26,7 @@ class MediaServer:
         low = low or free_port_range()
         command = [sys.executable, "-m", "media.io.process", "--fd", str(theirs.fileno()), "--port-low", str(low)]
         command += ["--port-high", str(low + ports - 1), *options]
-        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT)
+        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT, start_new_session=True)
         theirs.close()
         self.link = ours
         self.link.settimeout(10)
