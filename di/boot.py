@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Joins the parts: reads the configuration, starts SIP and media process, loads plug-ins in order, runs, stops.
+"""Joins the parts: reads the configuration, starts SIP and media processes, loads plug-ins in order, runs, stops.
 
     settings → processes spawned → plug-ins → media up → SIP listens → plug-ins that open doors → banner → …
-    stop: no new calls → every call ends → plug-ins closed, last first → SIP and media process leave → exit
+    stop: no new calls → every call ends → plug-ins closed, last first → SIP and media processes leave → exit
 
 Nothing below imports this module, and nothing here is global: `Hub` owns it all.
 """
@@ -29,6 +29,7 @@ from di.core.clock import LoopClock
 from di.core.event_queues import EventQueues
 from di.core.events import SystemEvent
 from di.core.interface import CoreInterface
+from di.core.media_processes import MediaProcesses
 from di.core.sessions import Nowhere, Sessions
 from di.core.settings import LoadedPlugin, Settings
 from di.errors import ConfigError
@@ -73,7 +74,7 @@ class Hub:
         self._stop = asyncio.Event()
         self._signals = 0
         self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
-        self.media = Child(_media_kind(settings), self.sessions.on_media_event, self._media_up, self.sessions.media_lost)
+        self.media = MediaProcesses(settings.core, self.sessions)
 
     # ------------------------------------------------------------------------------------------------------------------ start
     async def start(self) -> None:
@@ -97,9 +98,6 @@ class Hub:
         self._closers.append((name, closer))
         self.services.loaded.append(name)
         log.info("plug-in %s is loaded", name)
-
-    async def _media_up(self, link: RecordLink) -> None:
-        self.sessions.media_up(link)
 
     async def _sip_up(self, link: RecordLink) -> None:
         core = self.settings.core
@@ -201,13 +199,6 @@ class Hub:
 def _sip_kind() -> ChildKind:
     """The SIP process lives above `di`, so it is named here and never imported."""
     return ChildKind("sip", "interfaces.sip.process", (), sip_records.EVENTS)
-
-
-def _media_kind(settings: Settings) -> ChildKind:
-    core = settings.core
-    family = "--ip6" if ":" in core.media_ip else "--ip"
-    arguments = (family, core.media_ip, "--port-low", str(core.rtp_low_port), "--port-high", str(core.rtp_high_port))
-    return ChildKind("media", "media.io.process", arguments, records.EVENTS)
 
 
 async def serve(settings: Settings, announce: bool = True) -> None:

@@ -101,6 +101,7 @@ class Participant(Member):
     def __init__(self, session: Session, module: Module, settings: CallerSettings) -> None:
         super().__init__(session, module)
         self._settings = settings
+        session.expected_room = settings.room
         self._state = State.NORMAL
         self._number = ""
         self._callee_id = ""
@@ -223,6 +224,7 @@ class DialledLeg(Member):
     def __init__(self, session: Session, module: Module, callee: Callee) -> None:
         super().__init__(session, module)
         self._callee = callee
+        session.expected_room = callee.room
 
     def on_early_session_start(self) -> None:
         """What the network says before the answer is heard by the caller."""

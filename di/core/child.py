@@ -42,12 +42,13 @@ class StartFailed(Exception):
 
 @dataclass(frozen=True)
 class ChildKind:
-    """What to start: `role` as in its Hello, the module, its arguments, and the records it sends."""
+    """What to start: `role` as in its Hello, the module, its arguments, the records it sends, further descriptors that it inherits."""
 
     role: str
     module: str
     arguments: tuple[str, ...]
     events: Sequence[type]
+    descriptors: tuple[int, ...] = ()
 
 
 class Child:
@@ -85,7 +86,7 @@ class Child:
             self._hello = asyncio.get_running_loop().create_future()
             self._process = await asyncio.create_subprocess_exec(
                 *_command(self.kind, theirs.fileno()),
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), *self.kind.descriptors),
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
                 env=_environment(),

@@ -105,6 +105,10 @@ class CoreOptions:
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
     )
     dialout_limit: int = option(0, help="Most calls out at once; 0: no limit on loopback, no calls out at all otherwise.")
+    media_processor_threads: int = option(1, help="Media processes; each has a part of the RTP ports.", minimum=1, maximum=64)
+    media_process_legs: int = option(
+        0, help="A room fills its media process up to so many legs, further ones span; 0: as many as its CPU carries.", minimum=0
+    )
     max_calls: int = option(4096, help="How many calls the SIP process is made for.", minimum=1, maximum=65000)
     tls_port: int = option(0, help="Port of SIP over TLS; 0: none.", maximum=65535)
     tls_certificate: str = option("", help="File with the certificate chain for SIP over TLS.")
@@ -115,7 +119,7 @@ class CoreOptions:
         "force_outbound_proxy next_hop_1st_req next_hop_for_replies proxy_sticky_auth force_outbound_if use_raw_sockets dscp_sip "
         "dscp_rtp sip_nat_handling disable_dns_srv ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag default_bl_ttl "
         "udp_rcvbuf sip_server_threads accept_forked_dialogs max_forwards syslog_facility log_events unhandled_reply_loglevel "
-        "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads media_processor_threads "
+        "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads "
         "rtp_receiver_threads single_codec_in_ok ignore_rtpxheaders dtmf_detector enable_zrtp* resampling_library "
         "dump_conference_streams dump_conference_path transcoder_*_stats_hdr options_transcoder_* rtp_mux_*".split()
     )

@@ -76,6 +76,10 @@ class Session:
         self.state = DialogState.DISCONNECTED
         self.media: MediaNegotiated | None = None
         self.room = ""
+        self.expected_room = ""
+        """A room that the application will probably join, if it knows before the leg is opened: its legs are best placed together."""
+        self.near_leg = 0
+        """A leg that this one will probably be bridged to: likewise."""
         self.tees: dict[str, str] = {}
         self.answered = False
         self.ended = False
@@ -214,7 +218,8 @@ class Session:
         if not self.leg_asked:
             self.leg_asked = True
             info = self.info
-            self.host.media.send(OpenLeg(self.leg, info.remote_media_ip, info.remote_media_port, ":" in info.remote_media_ip))
+            ip, port = info.remote_media_ip, info.remote_media_port
+            self.host.media.send(OpenLeg(self.leg, ip, port, ":" in ip, self.room or self.expected_room, self.near_leg))
 
     # --------------------------------------------------------------------------------------------------------------- media
     def play(self, *items: PlayItem, front: bool = False) -> None:

@@ -7,7 +7,7 @@ The order of checks for a new call is that of spec core.md §6.1; what is logged
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from di.core.app_params import session_map
@@ -56,6 +56,8 @@ class Sessions:
         self.subscriptions = Subscriptions(self, services.queues.post, lambda: default_hop(core))
         self.tasks = Tasks()
         self.on_idle: Callable[[], None] | None = None
+        self.media_figures: Callable[[], Mapping[int, Mapping[str, float]]] = dict
+        """What each media process last said of itself, by its number, for the metrics."""
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
         self._ids = IdMaker(services.clock.random, pid)
         self._by_id: dict[str, Session] = {}
@@ -165,12 +167,13 @@ class Sessions:
             session.post(CallEnded(session.call, 500, reason, "error"))
         self.subscriptions.sip_lost(reason)
 
-    def media_lost(self, reason: str) -> None:
-        """The media process is gone: calls that had media get a BYE."""
-        self.media = Nowhere()
-        self.answers.clear()
+    def media_lost(self, reason: str, legs: Collection[int] | None = None) -> None:
+        """A media process is gone: calls that had their media there get a BYE. `legs`: theirs; None: all, it was the only one."""
+        if legs is None:
+            self.media = Nowhere()
+            self.answers.clear()
         for session in self:
-            if session.leg_asked:
+            if session.leg_asked and (legs is None or session.leg in legs):
                 session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls

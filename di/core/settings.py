@@ -14,6 +14,7 @@ from di.config import ConfigFile, Entry, module_folder
 from di.core import addresses, codecs
 from di.core.headers import is_sip_uri
 from di.core.options import CoreOptions
+from di.core.port_ranges import port_ranges
 from di.core.selection import Selection, parse_mapping
 from di.errors import ConfigError
 from di.options import load, variable, where
@@ -113,6 +114,11 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
     if core.rtp_high_port < core.rtp_low_port + 1:
         hint = f"{core.rtp_high_port} leaves no port pair above rtp_low_port={core.rtp_low_port}"
         raise ConfigError(*where(core, "rtp_high_port"), "rtp_high_port", hint)
+    try:
+        port_ranges(core.rtp_low_port, core.rtp_high_port, core.media_processor_threads)
+    except ValueError as error:
+        where_to = where(core, "media_processor_threads")
+        raise ConfigError(*where_to, "media_processor_threads", f"{error}: widen rtp_low_port to rtp_high_port") from error
     if core.outbound_proxy and not is_sip_uri(core.outbound_proxy):
         hint = f"{core.outbound_proxy!r} is no SIP URI; right is e.g. sip:proxy.example.org;lr"
         raise ConfigError(*where(core, "outbound_proxy"), "outbound_proxy", hint)

@@ -177,6 +177,7 @@ class BLeg(Application):
     def __init__(self, session: Session, other: SecondLeg) -> None:
         super().__init__(session)
         self.other: SecondLeg | None = other
+        session.near_leg = other.call.session.leg
         other.leg = self
 
     def _tell(self, what: str, *args: object) -> None:

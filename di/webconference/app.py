@@ -53,6 +53,7 @@ class WebconferenceCall(Application):
         self._counted_as: str | None = None
         if session.info.direction == "out":
             self._room = session.info.user
+        session.expected_room = self._room or self._direct_room() or ""
 
     # -------------------------------------------------------------------------------------------------------------- arriving
     def on_session_start(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The fake media process and the real one give the same answers to the same commands."""
+"""The fake media process, the real one and two of each behind a router give the same answers to the same commands."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from di.core.media_router import MediaRouter
 from media.control import records
 from media.control.records import PlayItem
 from tests.support import tones
 from tests.support.fake_media import FakeMedia
+from tests.support.media_cluster import MediaCluster
 from tests.support.media_server import MediaServer
 
 pytestmark = pytest.mark.peers
@@ -49,10 +51,42 @@ class RealSide(MediaServer):
         """Nothing to do."""
 
 
-@pytest.fixture(params=["fake", "real"])
+class FakePair(FakeSide):
+    """Two fakes behind a router."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = MediaRouter(2, self.events.append)
+        self.both = [FakeMedia(lambda event, place=place: self.router.on_event(place, event)) for place in (0, 1)]  # type: ignore[misc]
+        for place, media in enumerate(self.both):
+            self.router.up(place, media)
+
+    def send(self, *commands: object) -> None:
+        for command in commands:
+            self.router.send(command)
+
+    def let_end(self, leg: int) -> None:
+        next(media for media in self.both if leg in media.legs).finish_item(leg)
+
+
+class RealPair(MediaCluster):
+    """Two real processes behind a router; items end by themselves."""
+
+    def let_end(self, leg: int) -> None:
+        """Nothing to do."""
+
+
+@pytest.fixture(params=["fake", "real", "two fakes", "two real"])
 def side(request: pytest.FixtureRequest) -> Iterator[Any]:
     if request.param == "fake":
         yield FakeSide()
+        return
+    if request.param == "two fakes":
+        yield FakePair()
+        return
+    if request.param == "two real":
+        with RealPair() as pair:
+            yield pair
         return
     with RealSide() as real:
         yield real

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,18 +21,27 @@ T = TypeVar("T")
 class MediaServer:
     """``with MediaServer() as server``: starts the process, says Hello; ends it by Shutdown, and by its PID if that fails."""
 
-    def __init__(self, *options: str, low: int = 0, ports: int = 400) -> None:
+    def __init__(self, *options: str, low: int = 0, ports: int = 400, links: Mapping[int, socket.socket] | None = None) -> None:
+        """`links`: sockets to other media processes, by their number."""
         ours, theirs = socket.socketpair()
+        spans = {peer: link.fileno() for peer, link in (links or {}).items()}
+        options += tuple(word for peer, fd in spans.items() for word in ("--span-link", f"{peer}:{fd}"))
         low = low or free_port_range()
         command = [sys.executable, "-m", "media.io.process", "--fd", str(theirs.fileno()), "--port-low", str(low)]
         command += ["--port-high", str(low + ports - 1), *options]
-        self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], cwd=ROOT, start_new_session=True)
+        fds = [theirs.fileno(), *spans.values()]
+        self.process = subprocess.Popen(command, pass_fds=fds, cwd=ROOT, start_new_session=True)
         theirs.close()
         self.link = ours
         self.link.settimeout(10)
         self.events: list[Any] = []
         self._codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
-        self.hello = self.wait(lambda e: isinstance(e, wire.Hello), 30)
+        try:
+            self.hello = self.wait(lambda e: isinstance(e, wire.Hello), 30)
+        except AssertionError:
+            self.process.kill()
+            self.process.wait()
+            raise
         self.send(wire.Hello(wire.VERSION, "hub", 0))
         self._request = 0
 

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The media processes of a hub: started together, each with its part of the RTP ports and a socket to every other one.
+
+A process that dies ends its own legs only and is started again. The hub keeps both ends of each socket between processes, so that a
+process that comes again finds the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from di.core.child import Child, ChildKind
+from di.core.media_router import MediaRouter
+from di.core.port_ranges import port_ranges
+from di.core.sessions import Sessions
+from media.control import records
+from media.control.link import RecordLink
+
+if TYPE_CHECKING:
+    from di.core.options import CoreOptions
+    from di.ports import TimerHandle
+
+log = logging.getLogger(__name__)
+
+_REPORT_NS = 5 * 10**9
+"""So often the processes tell what they have to do."""
+
+
+class MediaProcesses:
+    """As many as `media_processor_threads` says. `sessions.media` is their router while one of them is up."""
+
+    def __init__(self, core: CoreOptions, sessions: Sessions) -> None:
+        count = core.media_processor_threads
+        self.router = MediaRouter(count, sessions.on_media_event, sessions.clock.now_ns, core.media_process_legs)
+        self._sessions = sessions
+        self._pairs = list(_pairs(count))
+        ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
+        self.children = [self._child(place, core.media_ip, *ports[place]) for place in range(count)]
+        self._timer: TimerHandle | None = None
+        sessions.media_figures = self.figures
+
+    def _child(self, place: int, ip: str, low: int, high: int) -> Child:
+        links = {}
+        for first, second, ours, theirs in self._pairs:
+            if place in (first, second):
+                links[second if place == first else first] = (ours if place == first else theirs).fileno()
+        arguments = ["--ip6" if ":" in ip else "--ip", ip, "--port-low", str(low), "--port-high", str(high)]
+        for peer, descriptor in links.items():
+            arguments += ["--span-link", f"{peer}:{descriptor}"]
+        kind = ChildKind("media", "media.io.process", tuple(arguments), records.EVENTS, tuple(links.values()))
+
+        async def on_up(link: RecordLink) -> None:
+            self.router.up(place, link)
+            self._sessions.media_up(self.router)
+
+        return Child(kind, lambda event: self.router.on_event(place, event), on_up, lambda reason: self._lost(place, reason))
+
+    def _lost(self, place: int, reason: str) -> None:
+        legs = self.router.lost(place)
+        log.warning("%d calls had their media in process %d; %d are left", len(legs), place, len(self.router))
+        self._sessions.media_lost(reason, set(legs) if len(self.router) else None)
+
+    # ------------------------------------------------------------------------------------------------------ start and stop
+    async def spawn(self) -> None:
+        """Start all without waiting for them. Raises StartFailed."""
+        for child in self.children:
+            await child.spawn()
+
+    async def ready(self) -> None:
+        """Wait until all are in service, then keep them running. Raises StartFailed."""
+        await asyncio.gather(*(child.ready() for child in self.children))
+        self._report()
+
+    def _report(self) -> None:
+        self.router.ask_load()
+        self._timer = self._sessions.clock.call_later(_REPORT_NS, self._report)
+
+    async def stop(self, farewell: object, grace_s: float) -> None:
+        """End all of them for good."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.gather(*(child.stop(farewell, grace_s) for child in self.children))
+        for _, _, ours, theirs in self._pairs:
+            ours.close()
+            theirs.close()
+
+    def kill(self) -> None:
+        """End all of them at once (forced stop)."""
+        for child in self.children:
+            child.kill()
+
+    # ------------------------------------------------------------------------------------------------------------- figures
+    def figures(self) -> dict[int, Mapping[str, float]]:
+        """What each process reported last, with its `legs` now, the share of a `cpu` that it uses, and `restarts`."""
+        load = self.router.load
+        return {
+            place: {
+                **load.processes[place].counters,
+                "legs": load.processes[place].legs,
+                "cpu": load.share(place),
+                "restarts": child.restarts,
+            }
+            for place, child in enumerate(self.children)
+        }
+
+
+def _pairs(count: int) -> Iterator[tuple[int, int, socket.socket, socket.socket]]:
+    """A connected pair of datagram sockets for each two processes: (first, second, first's end, second's end)."""
+    for second in range(count):
+        for first in range(second):
+            yield first, second, *socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Several media processes as one: `di.ports.MediaPort` for all above, which knows legs and rooms but no processes.
+
+    send(command) ─┬─ of a leg ──────────► its process
+                   ├─ OpenLeg ───────────► process of its room or neighbour, else the one with least to do
+                   ├─ of a room ─────────► each process that has legs of it
+                   └─ LoadPrompt, … ─────► all; their answers become one
+    on_event(place, event) ──► emit(event)
+
+Rooms that get legs in several processes are made to span them (SpanRoom). A bridge of legs in two processes becomes a room that only
+they are in. A process is named by its place: 0, 1, ….
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from di.core.media_answers import MediaAnswers
+from di.core.media_load import MediaLoad
+from di.core.media_recordings import MediaRecordings
+from di.core.media_rooms import MediaRooms
+from di.ports import MediaPort
+from media.control.records import (
+    CloseLeg,
+    Enqueue,
+    FlushPlaylist,
+    LegDropped,
+    LegFailed,
+    LegOpened,
+    LoadPrompt,
+    OpenLeg,
+    PlayItem,
+    PromptLoaded,
+    QueryStatistics,
+    RoomPlay,
+    RoomRecordingStopped,
+    Shutdown,
+    StartRoomRecording,
+    Statistics,
+    StopRoomRecording,
+    TeeRoom,
+)
+
+_OWN_REQUEST = -1
+"""Number of the router's own QueryStatistics; the hub's are positive."""
+
+
+class MediaRouter:
+    """Pure. `emit` gets the events of all processes, each once; `up` and `lost` say which of them are there."""
+
+    def __init__(
+        self, count: int, emit: Callable[[object], None], now_ns: Callable[[], int] = lambda: 0, most_legs: int = 0
+    ) -> None:
+        self.load = MediaLoad(count, most_legs)
+        self._ports: dict[int, MediaPort] = {}
+        self._emit = emit
+        self._now_ns = now_ns
+        self._places: dict[int, int] = {}  # leg → place
+        self._hints: dict[int, str] = {}  # leg → room it was opened for
+        self._hinted: dict[str, dict[int, int]] = {}  # room → place → legs
+        self._opening: dict[int, list[object]] = {}  # leg → commands since OpenLeg, until it is open
+        self._tried: dict[int, set[int]] = {}
+        self._rooms = MediaRooms()
+        self._answers = MediaAnswers()
+        self._recordings = MediaRecordings(self._rooms, self._tell, emit, self._recorder_of)
+        self._commands: dict[type, Callable[..., None]] = {
+            OpenLeg: self._open,
+            CloseLeg: self._close,
+            Enqueue: self._enqueue,
+            FlushPlaylist: self._flush,
+            TeeRoom: self._tee,
+            RoomPlay: self._room_play,
+            StartRoomRecording: self._start_recording,
+            StopRoomRecording: lambda command: self._recordings.stop(command.room),
+            LoadPrompt: self._ask_all,
+            QueryStatistics: self._query,
+            Shutdown: self._tell_all,
+        }
+        self._events: dict[type, Callable[..., None]] = {
+            LegOpened: self._opened,
+            LegFailed: self._failed,
+            LegDropped: self._dropped,
+            PromptLoaded: self._answered,
+            Statistics: self._answered,
+            RoomRecordingStopped: self._recording_stopped,
+        }
+
+    # ---------------------------------------------------------------------------------------------------------- processes
+    def __len__(self) -> int:
+        """How many processes are up."""
+        return len(self._ports)
+
+    def up(self, place: int, port: MediaPort) -> None:
+        """A process is in service, without legs."""
+        self._ports[place] = port
+
+    def lost(self, place: int) -> list[int]:
+        """A process is gone: return the legs that went with it."""
+        self._ports.pop(place, None)
+        legs = [leg for leg, at in self._places.items() if at == place]
+        for leg in legs:
+            self._forget(leg)
+        self.load.reset(place)
+        self._recordings.lost(place)
+        self._tell_spans()
+        for answer in self._answers.lost(place):
+            self._emit(answer)
+        return legs
+
+    def ask_load(self) -> None:
+        """Let each process report its figures to `load`; to be called every few seconds."""
+        self._tell_all(QueryStatistics(_OWN_REQUEST))
+
+    # ----------------------------------------------------------------------------------------------------------- commands
+    def send(self, command: object) -> None:
+        """Hand a command to the process or processes that it concerns."""
+        handler = self._commands.get(type(command))
+        if handler is None:
+            self._to_leg(command)
+        else:
+            handler(command)
+
+    def _to_leg(self, command: object) -> None:
+        leg: int = getattr(command, "leg", 0)
+        place = self._places.get(leg)
+        if place is not None:
+            self._tell(place, command)
+            if leg in self._opening:
+                self._opening[leg].append(command)
+
+    def _tell(self, place: int, command: object) -> None:
+        port = self._ports.get(place)
+        if port is not None:
+            port.send(command)
+
+    def _tell_all(self, command: object) -> None:
+        for port in list(self._ports.values()):
+            port.send(command)
+
+    def _tell_spans(self) -> None:
+        for place, span in self._rooms.changes():
+            self._tell(place, span)
+
+    def _open(self, command: OpenLeg) -> None:
+        if command.leg in self._places:
+            self._emit(LegFailed(command.leg, f"leg {command.leg} exists already"))
+            return
+        tried = self._tried.setdefault(command.leg, set())
+        left = self._ports.keys() - tried
+        if not left:
+            self._tried.pop(command.leg, None)
+            self._emit(LegFailed(command.leg, "no media process is up"))
+            return
+        place = self.load.choose(left, self._preferred(command))
+        tried.add(place)
+        self._places[command.leg] = place
+        self.load.add(place, 1)
+        if command.room:
+            self._hints[command.leg] = command.room
+            hinted = self._hinted.setdefault(command.room, {})
+            hinted[place] = hinted.get(place, 0) + 1
+        self._opening[command.leg] = [command]
+        self._tell(place, command)
+
+    def _preferred(self, command: OpenLeg) -> list[int]:
+        near = self._places.get(command.near)
+        neighbour = [] if near is None else [near]
+        hinted = self._hinted.get(command.room, {}) if command.room else {}
+        expected = sorted(hinted, key=lambda place: (-hinted[place], place))
+        return list(dict.fromkeys((*neighbour, *expected, *(self._rooms.places(command.room) if command.room else ()))))
+
+    def _close(self, command: CloseLeg) -> None:
+        place = self._places.get(command.leg)
+        if place is not None:
+            self._tell(place, command)
+            self._forget(command.leg)
+            self._tell_spans()
+
+    def _forget(self, leg: int) -> None:
+        place = self._places.pop(leg)
+        self.load.add(place, -1)
+        self._opening.pop(leg, None)
+        self._tried.pop(leg, None)
+        room = self._hints.pop(leg, "")
+        hinted = self._hinted.get(room)
+        if hinted is not None:
+            hinted[place] -= 1
+            if not hinted[place]:
+                del hinted[place]
+            if not hinted:
+                del self._hinted[room]
+        self._rooms.forget(leg)
+
+    def _enqueue(self, command: Enqueue) -> None:
+        place = self._places.get(command.leg)
+        if place is None:
+            return
+        if any(item.kind == "bridge" for item in command.items):
+            items = tuple(self._within_reach(command.leg, place, item) for item in command.items)
+            command = replace(command, items=items)
+        for item in command.items:
+            if item.kind == "room":
+                self._rooms.enter(command.leg, place, item.room)
+                self._recordings.entered(item.room, place)
+        self._tell_spans()
+        self._to_leg(command)
+
+    def _within_reach(self, leg: int, place: int, item: PlayItem) -> PlayItem:
+        """A bridge to a leg of another process is a room of two, by the name that a process gives it."""
+        peer = self._places.get(item.peer_leg) if item.kind == "bridge" else None
+        if peer is None or peer == place:
+            return item
+        return replace(item, kind="room", room=f"\0bridge {min(leg, item.peer_leg)} {max(leg, item.peer_leg)}")
+
+    def _flush(self, command: FlushPlaylist) -> None:
+        self._rooms.flush(command.leg)
+        self._to_leg(command)
+        self._tell_spans()
+
+    def _tee(self, command: TeeRoom) -> None:
+        place = self._places.get(command.leg)
+        if place is not None:
+            self._rooms.tee(command.leg, place, command.room, command.on)
+            if command.on:
+                self._recordings.entered(command.room, place)
+            self._tell_spans()
+            self._to_leg(command)
+
+    def _room_play(self, command: RoomPlay) -> None:
+        for place in self._rooms.places(command.room):
+            self._tell(place, command)
+
+    def _start_recording(self, command: StartRoomRecording) -> None:
+        self._recordings.start(command if command.clock_ns else replace(command, clock_ns=self._now_ns()))
+        self._tell_spans()
+
+    def _recorder_of(self, room: str) -> int | None:
+        places = self._rooms.places(room)
+        if places:
+            return places[0]
+        return self.load.choose(self._ports.keys()) if self._ports else None
+
+    def _query(self, command: QueryStatistics) -> None:
+        if command.leg == 0:
+            self._ask_all(command)
+        elif command.leg in self._places:
+            self._to_leg(command)
+        else:
+            self._emit(Statistics(command.request, command.leg))
+
+    def _ask_all(self, command: LoadPrompt | QueryStatistics) -> None:
+        self._answers.ask(command.request, self._ports)
+        self._tell_all(command)
+
+    # ------------------------------------------------------------------------------------------------------------- events
+    def on_event(self, place: int, event: object) -> None:
+        """Take an event of a process."""
+        handler = self._events.get(type(event))
+        if handler is None:
+            self._emit(event)
+        else:
+            handler(place, event)
+
+    def _opened(self, place: int, event: LegOpened) -> None:
+        self._opening.pop(event.leg, None)
+        self._tried.pop(event.leg, None)
+        self._emit(event)
+
+    def _failed(self, place: int, event: LegFailed) -> None:
+        """A leg that one process has no port for is tried in the others, with all that it was told since."""
+        commands = self._opening.get(event.leg)
+        tried = self._tried.get(event.leg, set())
+        if commands is None or not self._ports.keys() - tried:
+            self._emit(event)
+            return
+        self._forget(event.leg)
+        self._tell_spans()
+        self._tried[event.leg] = tried
+        for command in commands:
+            self.send(command)
+
+    def _dropped(self, place: int, event: LegDropped) -> None:
+        if event.leg in self._places:
+            self._forget(event.leg)
+            self._tell_spans()
+        self._emit(event)
+
+    def _answered(self, place: int, event: PromptLoaded | Statistics) -> None:
+        if event.request == _OWN_REQUEST and isinstance(event, Statistics):
+            self.load.report(place, event.counters, self._now_ns())
+        elif isinstance(event, Statistics) and event.leg:
+            self._emit(event)
+        else:
+            answer = self._answers.take(place, event)
+            if answer is not None:
+                self._emit(answer)
+
+    def _recording_stopped(self, place: int, event: RoomRecordingStopped) -> None:
+        self._recordings.stopped(place, event)
+        self._tell_spans()
