@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ ENTRY = np.dtype([("high", "u8"), ("low", "u8"), ("tail", "u8"), ("row", "i4"), 
 Name = NDArray[np.uint8]
 
 
+@lru_cache(4096)  # a leg's peer is asked for several times while its call is set up
 def sockaddr(ip: str, port: int) -> tuple[bytes, int]:
     """Return (28 bytes of struct sockaddr, bytes of it in use) on Linux. Raises ValueError when `ip` is no IP address."""
     address = ipaddress.ip_address(ip)

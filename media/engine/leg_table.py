@@ -110,6 +110,8 @@ LEG = np.dtype(
     align=True,
 )
 
+_CLEARED = np.zeros((), LEG)
+
 FIRST_ROWS = 64
 HEADER_BYTES = 12
 
@@ -167,14 +169,14 @@ class LegTable:
         if not self._free:
             self._grow_rows()
         row = self._free.pop()
-        self.rows[row] = np.zeros((), LEG)
+        self.rows[row] = _CLEARED
         self.rows[row]["used"] = 1
         self.history[row] = 0
         return row
 
     def release(self, row: int) -> None:
         """Give a row back; what its addresses pointed to may go."""
-        self.rows[row] = np.zeros((), LEG)
+        self.rows[row] = _CLEARED
         self._drop_ring(row)
         self._stored.pop(row, None)
         self._free.append(row)

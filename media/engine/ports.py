@@ -46,7 +46,7 @@ class Port:
     rows: int = 0
     unknown_rows: int = 0
     remotes: dict[Remote, int] = field(default_factory=dict)
-    resting: dict[Remote, int] = field(default_factory=dict)  # addresses of closed legs, and until when
+    resting: dict[Remote, int] = field(default_factory=dict)  # addresses of closed legs, and until when; oldest first
 
 
 class PortBook:
@@ -118,8 +118,11 @@ class PortBook:
     def leave(self, port: Port, row: int, remote: Remote | None, sources: tuple[Remote, ...], now_ns: int) -> None:
         """Take a closed leg off its port; no leg of the same `sources` is placed there until they have rested."""
         port.rows -= 1
-        port.resting = {r: until for r, until in port.resting.items() if until > now_ns}
+        for old, until_ns in list(islice(port.resting.items(), 2)):  # oldest first; two leave for each one or two that come
+            if until_ns <= now_ns:
+                del port.resting[old]
         for source in sources:
+            port.resting.pop(source, None)
             port.resting[source] = now_ns + self._rest_ns
         if remote is None:
             port.unknown_rows -= 1
