@@ -259,6 +259,13 @@ class CallConfirmed:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionTimedOut:
+    """The peer was to refresh the call and has not (RFC 4028 §10). The call goes on until the hub ends it; once an interval."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """A call is over, once a call. `by`: local, remote, cancel, timeout or error; `code`/`reason`: final reply or cause.
 
@@ -325,5 +332,5 @@ COMMANDS: tuple[type, ...] = (
 )  # fmt: skip
 EVENTS: tuple[type, ...] = (
     Listening, ListenFailed, CallOffered, CallIdentified, CallProgressed, MediaNegotiated, CallConfirmed, CallEnded, RequestReceived,
-    ReplyReceived, SubscriptionChanged,
+    ReplyReceived, SessionTimedOut, SubscriptionChanged,
 )  # fmt: skip

@@ -68,7 +68,7 @@ class Application:
         """The peer gave up before the call was answered."""
 
     def on_remote_disappeared(self) -> Outcome:
-        """The dialog was lost: no ACK, session timer, 408 or 481, or the SIP process died."""
+        """The dialog was lost: no ACK, 408 or 481, or the SIP process died."""
 
     def on_timer(self, id: int) -> Outcome:
         """A timer of this session ran out."""
@@ -93,6 +93,11 @@ class Application:
 
     def on_rtp_timeout(self) -> Outcome:
         """No RTP for `dead_rtp_time`. The default ends the call."""
+        self.session.stop()
+        return None
+
+    def on_session_timeout(self) -> Outcome:
+        """The peer was to refresh the call and has not (RFC 4028). The default ends the call."""
         self.session.stop()
         return None
 

@@ -27,6 +27,7 @@ from di.sip_records import (
     MediaNegotiated,
     ReplyReceived,
     RequestReceived,
+    SessionTimedOut,
 )
 from media.control.records import (
     CloseLeg,
@@ -318,6 +319,13 @@ def _rtp_timeout(session: Session, event: RtpTimedOut) -> Outcome:
     return session.app.on_rtp_timeout()
 
 
+def _session_timeout(session: Session, event: SessionTimedOut) -> Outcome:
+    if session.stopping:
+        return None
+    log.warning("call %s: the peer has not refreshed the session", session.id)
+    return session.app.on_session_timeout()
+
+
 def _room(session: Session, event: RoomChanged) -> Outcome:
     return session.app.on_room(event) if event.room in (session.room, *session.tees.values()) else None
 
@@ -331,6 +339,7 @@ _HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {
     CallEnded: _ended,
     RequestReceived: _request,
     ReplyReceived: _reply,
+    SessionTimedOut: _session_timeout,
     LegOpened: _leg_opened,
     LegFailed: _leg_failed,
     LegDropped: _leg_dropped,

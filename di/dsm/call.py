@@ -50,7 +50,7 @@ class DsmCall(Application):
         self.machine.vars.update(variables)
         self.call_media = CallMedia(self)
         self.call_dialog = CallDialog(self)
-        self.second_leg = SecondLeg(self)
+        self.second_leg: SecondLeg = SecondLeg(self)
         self.second_leg.take_headers()
         self.invited = False
         self.session_begun = False
@@ -398,6 +398,9 @@ class DsmCall(Application):
     def on_rtp_timeout(self) -> Outcome:
         seconds = str(self.session.rtp_timeout_ms // 1000)
         return self._event(Kind.RTP_TIMEOUT, {"type": "rtp_timeout", "timeout_value": seconds}, self._stop_unless_processed)
+
+    def on_session_timeout(self) -> Outcome:
+        return self._event(Kind.SESSION_TIMEOUT, {}, self._stop_unless_processed)
 
     def _stop_unless_processed(self, event: Event) -> None:
         if not event.processed:

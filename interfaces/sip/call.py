@@ -14,7 +14,7 @@ from typing import Protocol
 import pjsua2 as pj
 
 from di.sip_records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
-from interfaces.sip import mapping, sdp
+from interfaces.sip import mapping, sdp, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.message import Message, endpoint_of, parse, tag_of
 from interfaces.sip.structures import Credentials, Reply, Waiting, header_vector, parameters, received, reply_record
@@ -36,6 +36,9 @@ class Host(Protocol):
 
     def identified(self, call: SipCall) -> None:
         """`call_id` and `local_tag` have become known."""
+
+    def refreshed(self, call: SipCall, interval_s: int) -> None:
+        """A 2xx set the interval in which the peer has to refresh; 0: it has not to."""
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
@@ -63,7 +66,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._sent_headers: set[str] = set()
         self._sending_token = 0
         self._tokens: dict[int, int] = {}
-        self._last_message: Message | None = None
+        self._answer: Message | None = None
         self._cancel: Message | None = None
 
     # -------------------------------------------------------------------------------------------------------- commands
@@ -147,9 +150,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         info = self.getInfo()
-        if info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
+        if info.state == pj.PJSIP_INV_STATE_CONNECTING and self.outgoing:
+            self._answer = received(prm.e)
+            if self._answer is not None:
+                self._learn_remote_tag(self._answer)
+        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
             self.confirmed = True
-            headers = self._last_message.headers if self.outgoing and self._last_message else ()
+            headers = self._answer.headers if self._answer is not None else ()
             self.host.emit(CallConfirmed(self.number, info.lastStatusCode, info.lastReason, headers))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             if not self.ended:
@@ -161,6 +168,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
         event = prm.e.body.tsxState
+        if 200 <= event.tsx.statusCode < 300 and event.tsx.method in session_timer.METHODS:
+            self._session_interval(event)
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self._sent(event)
         elif event.tsx.role == pj.PJSIP_ROLE_UAC:
@@ -232,7 +241,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def _sent(self, event: pj.TsxStateEvent) -> None:
         """A message of ours left: note our tag, and which transaction carries which SendRequest."""
         if event.tsx.method == "BYE" and event.tsx.role == pj.PJSIP_ROLE_UAC and not self.ended:
-            # no ACK came, or the session timer ran out: pjsip hangs up of its own accord (RFC 3261 §13.3.1.4, RFC 4028 §10)
+            # no ACK came, or no answer to our session refresh: pjsip hangs up of its own accord (RFC 3261 §13.3.1.4, RFC 4028 §10)
             info = self.getInfo()
             code = info.lastStatusCode if info.lastStatusCode >= 300 else 408
             self._finish(CallEnded(self.number, code, info.lastReason or "Request Timeout", "timeout"))
@@ -250,6 +259,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         tag = tag_of(message.header(ours))
         if tag:
             self._identify(message.header("Call-ID"), tag, tag_of(message.header(theirs)))
+
+    def _session_interval(self, event: pj.TsxStateEvent) -> None:
+        """A 2xx to INVITE or UPDATE went or came: it says who refreshes the call, and how often."""
+        asked = event.tsx.role == pj.PJSIP_ROLE_UAC
+        if event.type == (pj.PJSIP_EVENT_RX_MSG if asked else pj.PJSIP_EVENT_TX_MSG):
+            text = event.src.rdata.wholeMsg if asked else event.src.tdata.wholeMsg
+            self.host.refreshed(self, session_timer.interval_of_peer_s(text, asked))
 
     def _identify(self, call_id: str, local_tag: str, remote_tag: str) -> None:
         self.call_id, self.local_tag, self.remote_tag = call_id, local_tag, remote_tag
@@ -273,14 +289,18 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return
         if message is None or self.confirmed:
             return
-        self._last_message = message
         if message.has_sdp:
             self._remote_description = message.body.decode("utf-8", "replace")
-        tag = tag_of(message.header("To"))
-        if tag and tag != self.remote_tag and message.code < 300:
-            self._identify(self.call_id, self.local_tag, tag)
+        if message.code < 300:
+            self._learn_remote_tag(message)
         if 100 < message.code < 200:
             self.host.emit(CallProgressed(self.number, message.code, message.reason, message.headers, message.has_sdp))
+
+    def _learn_remote_tag(self, reply: Message) -> None:
+        """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""
+        tag = tag_of(reply.header("To"))
+        if tag and tag != self.remote_tag:
+            self._identify(self.call_id, self.local_tag, tag)
 
     def _finish(self, record: CallEnded) -> None:
         if self.ended:

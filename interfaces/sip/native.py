@@ -124,6 +124,11 @@ class Native:
         library.pjsip_generic_string_hdr_create.argtypes = [c_void_p, POINTER(Text), POINTER(Text)]
         library.pjsip_generic_string_hdr_create.restype = c_void_p
         library.pj_list_insert_before.argtypes = [c_void_p, c_void_p]
+        library.pjsip_ua_find_dialog.argtypes = [POINTER(Text), POINTER(Text), POINTER(Text), c_int]
+        library.pjsip_ua_find_dialog.restype = c_void_p
+        library.pjsip_dlg_get_inv_session.argtypes = [c_void_p]
+        library.pjsip_dlg_get_inv_session.restype = c_void_p
+        library.pjsip_timer_end_session.argtypes = [c_void_p]
         library.pjsip_msg_body_create.argtypes = [c_void_p, POINTER(Text), POINTER(Text), POINTER(Text)]
         library.pjsip_msg_body_create.restype = c_void_p
 
@@ -142,6 +147,13 @@ class Native:
     def active_calls(self) -> int:
         """Calls that pjsua still holds, those waiting for the answer to our BYE included."""
         return int(self.library.pjsua_call_get_count())
+
+    def stop_session_timer(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
+        """Keep pjsip from ending a call whose peer does not refresh it, until the next refresh. False: there is no such dialog."""
+        parts = [Text.of(text) for text in (call_id, local_tag, remote_tag)]
+        dialog = self.library.pjsip_ua_find_dialog(*(byref(part) for part in parts), 0)
+        invite = self.library.pjsip_dlg_get_inv_session(dialog) if dialog else None
+        return bool(invite) and int(self.library.pjsip_timer_end_session(invite)) == 0
 
     def _received(self, pointer: int) -> int:
         try:

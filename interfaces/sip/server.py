@@ -25,6 +25,7 @@ from di.sip_records import (
     Reinvite,
     SendReply,
     SendRequest,
+    SessionTimedOut,
     SetOptionsReply,
     Subscribe,
     Unsubscribe,
@@ -37,6 +38,7 @@ from interfaces.sip.exchange import Done, OutRequest
 from interfaces.sip.message import Message
 from interfaces.sip.native import Native
 from interfaces.sip.requests import Requests
+from interfaces.sip.session_timer import SessionTimers
 from interfaces.sip.structures import Credentials
 from interfaces.sip.subscriptions import Subscriptions
 
@@ -66,6 +68,8 @@ class SipServer:
         self._credentials: dict[int, Credentials] = {}
         self._buried: list[SipCall] = []
         self._fresh: dict[int, CallOffered] = {}
+        self._now_ns = now_ns
+        self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
         self._requests = Requests(
             emit, lambda call_id, tag: self._by_dialog.get((call_id, tag)), self._closed, self._subscriptions.notified
@@ -122,6 +126,14 @@ class SipServer:
         self.endpoint.log_writer.second_passed()
         self._requests.second_passed(self._calls.values())
         self._subscriptions.second_passed()
+        self._look_at_session_timers()
+
+    def _look_at_session_timers(self) -> None:
+        for number in self._timers.fresh():
+            call = self._calls[number]
+            self._timers.take_over(number, self._native.stop_session_timer(call.call_id, call.local_tag, call.remote_tag))
+        for number in self._timers.expired(self._now_ns()):
+            self._emit(SessionTimedOut(number))
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: object) -> None:
@@ -144,11 +156,17 @@ class SipServer:
         if self._by_slot.get(call.slot) is call:
             del self._by_slot[call.slot]
         self._by_dialog.pop((call.call_id, call.local_tag), None)
+        self._timers.forget(call.number)
         self._buried.append(call)
 
     def identified(self, call: SipCall) -> None:
         """Requests inside its dialog can now be told apart."""
         self._by_dialog[(call.call_id, call.local_tag)] = call
+
+    def refreshed(self, call: SipCall, interval_s: int) -> None:
+        """A 2xx says how long the call lives without a refresh of the peer's."""
+        if call.number in self._calls:
+            self._timers.refreshed(call.number, interval_s, self._now_ns())
 
     # -------------------------------------------------------------------------------------------------------- commands
     def handle(self, command: object) -> None:

@@ -28,6 +28,7 @@ from di.sip_records import (
     RequestReceived,
     SendReply,
     SendRequest,
+    SessionTimedOut,
     Stop,
     Subscribe,
     SubscriptionChanged,
@@ -35,7 +36,7 @@ from di.sip_records import (
 )
 from tests.support.fake_sip import FakeSip
 from tests.support.sip_peer import UdpPeer, description
-from tests.support.sip_process import SipProcess
+from tests.support.sip_process import FAST_CLOCK, SipProcess
 
 
 class Side(Protocol):
@@ -86,7 +87,7 @@ async def sip(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
     if request.param == "fake":
         yield FakeSide()
         return
-    process = await SipProcess.start()
+    process = await SipProcess.start(program=FAST_CLOCK if request.node.get_closest_marker("fast_clock") else "")
     process.on_offer = lambda offer: None
     process.reply_code = 0
     peer = await UdpPeer.open(process.port)
@@ -268,6 +269,20 @@ async def test_stop_ends_every_call(sip: Side) -> None:
     await first.taken_off()
     assert await second.final() == 503
     assert {(e.call, e.by) for e in await sip.wait_for(CallEnded, 2)} == {(1, "local"), (3, "local")}
+
+
+@pytest.mark.fast_clock
+async def test_peer_that_does_not_refresh(sip: Side) -> None:
+    """The hub is told once and the call goes on; ending it is the hub's business (RFC 4028 §10)."""
+    call = sip.peer.invite(interval_s=90)
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    call.expire()
+    assert await sip.wait_for(SessionTimedOut) == [SessionTimedOut(1)]
+    assert "CallEnded" not in kinds(sip)
+    sip.send(Hangup(1))
+    await call.taken_off()
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(200, "local")]
 
 
 # --------------------------------------------------------------------------------------------------------- subscriptions

@@ -20,7 +20,9 @@ from di.sip_records import (
     Answer,
     CallConfirmed,
     CallEnded,
+    CallIdentified,
     CallOffered,
+    Dial,
     Hangup,
     Listen,
     ListenFailed,
@@ -29,10 +31,11 @@ from di.sip_records import (
     RequestReceived,
     SendReply,
     SendRequest,
+    SessionTimedOut,
 )
 from interfaces.sip.message import parse
 from tests.support.sip_peer import PeerCall, UdpPeer, description
-from tests.support.sip_process import SipProcess
+from tests.support.sip_process import FAST_CLOCK, SipProcess
 from tests.support.sipp import free_port
 
 pytestmark = pytest.mark.peers
@@ -50,6 +53,16 @@ async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
     opened = await UdpPeer.open(sip.port)
     yield opened
     opened.close()
+
+
+@pytest_asyncio.fixture
+async def peer_of_fast() -> AsyncIterator[tuple[SipProcess, UdpPeer]]:
+    """A SIP process whose long timers run fast, and its peer."""
+    process = await SipProcess.start(program=FAST_CLOCK)
+    opened = await UdpPeer.open(process.port)
+    yield process, opened
+    opened.close()
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
 
 
 async def test_reliable_provisional_reply(sip: SipProcess, peer: UdpPeer) -> None:
@@ -72,6 +85,55 @@ async def test_session_timer_is_accepted(sip: SipProcess, peer: UdpPeer) -> None
     call = peer.invite(headers="Supported: timer\r\nSession-Expires: 120;refresher=uac\r\n")
     final = await call.next(200)
     assert final.header("Session-Expires").replace(" ", "").lower().startswith("120;refresher=uac")
+
+
+async def test_answered_without_ringing(sip: SipProcess, peer: UdpPeer) -> None:
+    """The 2xx is the first and only reply: its tag and its headers are known with CallConfirmed."""
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await peer.take_invite()
+    assert call.invite_message is not None
+    call.reply(call.invite_message, 200, description(40000), "X-Said: at once\r\n")
+    await call.next("ACK")
+    (confirmed,) = await sip.wait_for(CallConfirmed)
+    assert dict(confirmed.headers)["X-Said"] == "at once"
+    known = sip.of(CallIdentified)[-1]
+    assert f"tag={known.remote_tag}" in call.local and sip.events.index(known) < sip.events.index(confirmed)
+    assert await call.bye() == 200
+
+
+async def test_session_timer_of_a_callee(peer_of_fast: tuple[SipProcess, UdpPeer]) -> None:
+    """A callee that promises to refresh (refresher=uas): each UPDATE of its begins the interval anew, its silence is told."""
+    sip, peer = peer_of_fast
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await peer.take_invite()
+    assert call.invite_message is not None and "timer" in call.invite_message.header("Supported")
+    call.reply(call.invite_message, 200, description(40000), "Require: timer\r\nSession-Expires: 900;refresher=uas\r\n")
+    await call.next("ACK")
+    await sip.wait_for(CallConfirmed)
+    call.send_request("UPDATE", headers="Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n")
+    final = await call.next(200)
+    assert final.header("Session-Expires").replace(" ", "").lower() == "90;refresher=uac"
+    assert await sip.wait_for(SessionTimedOut) == [SessionTimedOut(2)]
+    call.send_request("UPDATE", headers="Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n")
+    await call.next(200)
+    await sip.wait_for(SessionTimedOut, 2)
+    assert not sip.of(CallEnded)
+    assert await call.bye() == 200
+
+
+async def test_session_that_we_refresh_is_not_given_up(peer_of_fast: tuple[SipProcess, UdpPeer]) -> None:
+    sip, peer = peer_of_fast
+    ours = peer.invite(headers="Supported: timer\r\nSession-Expires: 90;refresher=uas\r\n")
+    theirs = peer.invite(interval_s=90)
+    for call in (ours, theirs):
+        assert await call.final() == 200
+        call.ack()
+    await sip.wait_for(SessionTimedOut)
+    assert sip.of(SessionTimedOut) == [SessionTimedOut(3)]
+    await theirs.bye()
+    await ours.bye()
 
 
 async def test_session_interval_too_small(sip: SipProcess, peer: UdpPeer) -> None:

@@ -29,6 +29,7 @@ from di.sip_records import (
     RequestReceived,
     SendReply,
     SendRequest,
+    SessionTimedOut,
     SetOptionsReply,
     Stop,
     Subscribe,
@@ -127,6 +128,11 @@ class FakeCall:
         """re-INVITE with a direction."""
         self.negotiate(*DIRECTIONS[direction])
         return 200
+
+    def expire(self) -> None:
+        """The session interval passes without a refresh of the phone's."""
+        if self.confirmed and not self.ended:
+            self.sip.emit(SessionTimedOut(self.number))
 
     async def taken_off(self) -> None:
         """Wait for the hub's hanging up."""
@@ -239,8 +245,10 @@ class FakePeer:
         self.incoming: asyncio.Queue[FakeCall] = asyncio.Queue()
         self.subscribed: asyncio.Queue[FakeSubscription] = asyncio.Queue()
 
-    def invite(self, user: str = "test", offer: bool = True, headers: tuple[tuple[str, str], ...] = ()) -> FakeCall:
-        """Place a call."""
+    def invite(
+        self, user: str = "test", offer: bool = True, headers: tuple[tuple[str, str], ...] = (), interval_s: int = 0
+    ) -> FakeCall:
+        """Place a call; with `interval_s` one that we promise to refresh."""
         return self._sip.offer(user, offer, headers)
 
     async def take_invite(self) -> FakeCall:

@@ -112,6 +112,9 @@ class PeerCall:
             self.ack()
         return code
 
+    def expire(self) -> None:
+        """The session interval passes without a refresh of ours: nothing is to be done for it."""
+
     async def taken_off(self) -> None:
         """Wait for the other side's BYE and confirm it."""
         self.reply(await self.next("BYE"), 200)
@@ -224,8 +227,10 @@ class UdpPeer(asyncio.DatagramProtocol):
         """Send a message to the server."""
         self._transport.sendto(text.encode("utf-8", "surrogateescape"), ("127.0.0.1", self.server_port))
 
-    def invite(self, user: str = "test", offer: bool = True, headers: str = "") -> PeerCall:
-        """Place a call."""
+    def invite(self, user: str = "test", offer: bool = True, headers: str = "", interval_s: int = 0) -> PeerCall:
+        """Place a call; with `interval_s` one that we promise to refresh (RFC 4028)."""
+        if interval_s:
+            headers += f"Supported: timer\r\nSession-Expires: {interval_s};refresher=uac\r\n"
         call = PeerCall(self, f"call{next(_NUMBERS)}@peer", user)
         self.calls[call.call_id] = call
         call.send_request("INVITE", description(40000) if offer else "", headers=headers)

@@ -22,6 +22,14 @@ R = TypeVar("R")
 ROOT = Path(__file__).parents[2]
 
 
+FAST_CLOCK = """
+from interfaces.sip import process
+process.Process._now_ns = lambda self: int(self._loop.time() * 30e9)
+raise SystemExit(process.main())
+"""
+"""A program for `SipProcess.start` whose long timers (subscriptions, session intervals) run thirty times as fast."""
+
+
 class SipProcess:
     """Start with `await SipProcess.start(...)`. Keeps every event; `on_offer` answers calls, `reply_code` requests."""
 

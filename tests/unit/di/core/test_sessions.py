@@ -404,6 +404,13 @@ def test_timers(book: Playbook) -> None:
     assert ids == [-1, 2, -2]
 
 
+def test_session_timeout_ends_the_call(book: Playbook) -> None:
+    session = book.up("app-diary")
+    book.sessions.on_sip_event(sip.SessionTimedOut(session.call))
+    book.run()
+    assert session.ended and len(book.sip.of(sip.Hangup, session.call)) == 1
+
+
 def test_rtp_timeout_ends_the_call(book: Playbook) -> None:
     session = book.up("app-diary")
     assert book.media.legs[session.leg].rtp_timeout_ms == 300_000

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who refreshes a call, how long it is waited for, and whose timer counts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.sip.session_timer import SessionTimers, interval_of_peer_s, patience_s
+
+S = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("header", "we_asked", "interval_s"),
+    [
+        ("Session-Expires: 90;refresher=uac", False, 90), ("Session-Expires: 90;refresher=uac", True, 0), ("x:90;refresher=uas", True, 90),
+        ("X : 90 ; Refresher = UAS", False, 0), ("Session-Expires: 90", False, 90), ("Session-Expires: 90", True, 0),
+        ("Session-Expires: 1800 ;a=b;refresher=uas", True, 1800), ("Session-Expires: soon", False, 0), ("Subject: none", False, 0),
+        ("Session-Expires: 0;refresher=uac", False, 0), ("X-Session-Expires: 90;refresher=uac", False, 0),
+    ],
+)  # fmt: skip
+def test_interval_that_the_peer_keeps(header: str, we_asked: bool, interval_s: int) -> None:
+    text = f"SIP/2.0 200 OK\r\nVia: v\r\n{header}\r\nCSeq: 1 INVITE\r\n\r\nSession-Expires: 7\r\n"
+    assert interval_of_peer_s(text, we_asked) == interval_s
+
+
+@given(st.text(max_size=300), st.booleans())
+def test_any_text_gives_an_interval(text: str, we_asked: bool) -> None:
+    """Never raises, never negative."""
+    assert interval_of_peer_s(text, we_asked) >= 0
+
+
+def test_patience() -> None:
+    """RFC 4028 §10."""
+    assert [patience_s(seconds) for seconds in (90, 96, 100, 1800)] == [60, 64, 68, 1768]
+
+
+def test_only_what_was_taken_over_expires_and_once() -> None:
+    timers = SessionTimers()
+    for call in (1, 3, 5):
+        timers.refreshed(call, 90, 0)
+    assert timers.fresh() == [1, 3, 5] and timers.expired(100 * S) == []
+    timers.take_over(1, True)
+    timers.take_over(3, False)
+    timers.take_over(5, True)
+    timers.forget(5)
+    assert timers.fresh() == [] and timers.expired(60 * S - 1) == []
+    assert timers.expired(60 * S) == [1] and timers.expired(900 * S) == []
+
+
+def test_refresh_begins_anew_and_may_end_it() -> None:
+    timers = SessionTimers()
+    timers.refreshed(1, 90, 0)
+    timers.take_over(1, True)
+    timers.refreshed(1, 90, 50 * S)
+    timers.take_over(1, True)
+    assert timers.expired(109 * S) == [] and timers.expired(110 * S) == [1]
+    timers.refreshed(1, 90, 0)
+    timers.take_over(1, True)
+    timers.refreshed(1, 0, 10 * S)
+    assert timers.fresh() == [] and timers.expired(900 * S) == []
