@@ -21,7 +21,8 @@ from di.dsm.actions.calls import header_lines
 from di.dsm.arrays import flatten
 from di.dsm.bundles import Bundle, bundle_files, load_bundle
 from di.dsm.call import DsmCall
-from di.dsm.call_b2b import LEG_APPLICATION, make_leg
+from di.dsm.call_b2b import LEG_APPLICATION
+from di.dsm.call_steered import make_leg
 from di.dsm.errors import DsmError, DsmException
 from di.dsm.events import Kind
 from di.dsm.hub_port import ServerHub

@@ -2,13 +2,13 @@
 """`B2BPort` of a call: a second leg that the diagram of the first one steers (spec dsm.md §9.1).
 
 Where SEMS re-INVITEs so that media flows end to end, both legs keep their media here and the media process bridges them: callers see the
-same, and no SDP of one party reaches the other.
+same, and no SDP of one party reaches the other. A second leg is bare, unless `$b2b_diag` names a diagram for it (`di.dsm.call_steered`).
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from di.core.application import Application
 from di.core.credentials import Credential
@@ -18,7 +18,6 @@ from di.dsm.actions.calls import header_lines
 from di.dsm.call_dialog import block
 from di.dsm.errors import DsmException
 from di.dsm.events import Kind
-from di.errors import Refused
 from di.sip_records import CallConfirmed, CallProgressed
 from di.value import Value
 from media.control.records import PlayItem
@@ -38,12 +37,22 @@ _OWN_HEADERS = frozenset(
 """Headers that belong to one dialog or hop, with their short forms: they are never copied to the second leg."""
 
 
+class Leg(Protocol):
+    """A B leg as its A leg sees it."""
+
+    session: Session
+
+    def detach(self) -> None:
+        """The A leg has let go of it: it has nothing to tell any more."""
+
+
 class SecondLeg:
     """What the A leg knows of its B leg."""
 
     def __init__(self, call: DsmCall) -> None:
         self.call = call
-        self.leg: BLeg | None = None
+        self.leg: Leg | None = None
+        self.diagram = ""
         self.headers: list[str] = []
         self.relayed = False
         self.early_relay = False
@@ -56,9 +65,12 @@ class SecondLeg:
         return self.leg.session.id if self.leg is not None else ""
 
     def connect(self, party: str, uri: str, *, relayed: bool) -> None:
-        """Call the B leg, ending one that is there."""
+        """Call the B leg, ending one that is there. Raises DsmException when `$b2b_diag` is no diagram."""
         self.terminate()
         call, variables = self.call, self.call.machine.vars
+        self.diagram = variables.get("b2b_diag", "")
+        if self.diagram and self.diagram not in call.bundle.diagrams:
+            raise DsmException("script", cause=f"$b2b_diag: there is no diagram {self.diagram!r}")
         self.known, self.relayed, self.relay_only = True, relayed, relayed
         params: list[Value] = [self]
         if variables.get("b2b_auth_user") and variables.get("b2b_auth_pwd"):
@@ -80,7 +92,7 @@ class SecondLeg:
         """End the B leg."""
         leg, self.leg = self.leg, None
         if leg is not None:
-            leg.other = None
+            leg.detach()
             leg.session.stop(487)
         self.unbridge()
 
@@ -111,9 +123,11 @@ class SecondLeg:
         self.headers = [line for line in self.headers if line.partition(":")[0].strip().lower() != name.strip().lower()]
 
     def relay_event(self, params: dict[str, str]) -> None:
-        """Application event to the other leg; a B leg runs no diagram, so nothing there takes it."""
+        """Application event to the B leg, whose diagram (if it has one) sees it as `B2Bevent`. Without a B leg it is lost."""
         if not self.known:
             raise DsmException("script", cause="this is no B2B call")
+        if self.leg is not None:
+            self.leg.session.post_event(params, "b2b")
 
     def set_relay_only(self, on: bool) -> None:
         """Whether requests in the dialog go through."""
@@ -122,6 +136,10 @@ class SecondLeg:
         self.relay_only = on
 
     # ------------------------------------------------------------------------------------------------- news from the B leg
+    def tell(self, what: str, *args: object) -> None:
+        """Something happened to the B leg: run the method of that name as an event of the A leg."""
+        self.call.session.post(Run(lambda: self.call.from_b_leg(lambda: getattr(self, what)(*args))))
+
     def progressed(self, code: int, reason: str) -> None:
         """A provisional reply."""
         session = self.call.session
@@ -180,10 +198,13 @@ class BLeg(Application):
         session.near_leg = other.call.session.leg
         other.leg = self
 
+    def detach(self) -> None:
+        """The A leg goes on without this one."""
+        self.other = None
+
     def _tell(self, what: str, *args: object) -> None:
-        other = self.other
-        if other is not None:
-            other.call.session.post(Run(lambda: other.call.from_b_leg(lambda: getattr(other, what)(*args))))
+        if self.other is not None:
+            self.other.tell(what, *args)
 
     def on_ringing(self, progress: CallProgressed) -> None:
         self._tell("progressed", progress.code, progress.reason)
@@ -205,14 +226,9 @@ class BLeg(Application):
     def on_remote_disappeared(self) -> None:
         self.on_bye(())
 
+    def on_session_timeout(self) -> None:
+        self.session.stop()
+        self.on_bye(())
+
     def on_event(self, event: EventPosted) -> None:
-        """Nothing is addressed to a B leg."""
-
-
-def make_leg(session: Session) -> Application:
-    """Factory of LEG_APPLICATION."""
-    params = session.params
-    other = next((item for item in params if isinstance(item, SecondLeg)), None) if isinstance(params, list) else None
-    if other is None or session.info.direction == "in":
-        raise Refused(404, "Not Found")
-    return BLeg(session, other)
+        """A bare leg has no diagram that an event could be for."""
