@@ -294,7 +294,8 @@ STEERED = {
     "transition r A - B2B.otherReply(#code==200) -> C; transition f A - B2B.otherReply / set($code=#code) -> C;"
     "transition e (A, C) - B2Bevent / { set($got=#answer); set($p.z=9); B2B.relayEvent(x;p.) } -> C;"
     "transition b C - B2B.otherBye / { set($bye=1); set(#processed=$keep) } -> C;",
-    "b": "import(mod_dlg); initial state A; transition s A - sessionStart / { set($answer=hello); dlg.getOtherId($other); B2B.relayEvent(answer) } -> A;"
+    "b": "import(mod_dlg); initial state A;"
+    "transition s A - sessionStart / { set($answer=hello); dlg.getOtherId($other); B2B.relayEvent(answer) } -> A;"
     "transition e A - B2Bevent / { append($seen, #x); append($seen, #p.z) } -> A; transition t A - event(#do==end) / B2B.terminateOtherLeg() -> A;"
     "transition c A - event(#do==call) / B2B.connectCallee(sip:c@d.example, sip:c@d.example) -> A;"
     "transition x A - exception / set($thrown=#type) -> A; transition h A - hangup / { set($hung=1); stop(false) } -> A;",
