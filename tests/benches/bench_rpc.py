@@ -26,9 +26,9 @@ XML = b"<?xml version='1.0'?>\n<methodCall>\n<methodName>calls</methodName>\n<pa
 JSON = b'{"jsonrpc": "2.0", "method": "core.calls", "params": [], "id": 1}'
 
 
-def post(path: str, body: bytes) -> bytes:
+def post(path: str, body: bytes, headers: str = "") -> bytes:
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:8090\r\nUser-Agent: bench\r\nContent-Type: text/xml\r\n"
-    head += f"Content-Length: {len(body)}\r\n\r\n"
+    head += f"{headers}Content-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -39,7 +39,9 @@ class Server:
         command = [sys.executable, "-m", "tests.benches.rpc_server", *arguments]
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.ports = [int(port) for port in self.process.stdout.readline().split()]
+        words = self.process.stdout.readline().split()
+        self.ports = [int(word) for word in words[:3]]
+        self.token = words[3] if len(words) > 3 else ""
 
     def cpu_s(self) -> float:
         # run time in ns; the tick counts of /proc/PID/stat miss work that is shorter than a tick
@@ -53,9 +55,18 @@ class Server:
         self.process.wait()
 
 
-def exchange(server: Server, port: int, request: bytes, reply_bytes: int, count: int) -> tuple[float, float]:
+def connect(port: int, login: bytes = b"") -> socket.socket:
+    """A connection, after the message that says who one is where there is one."""
+    one = socket.create_connection(("127.0.0.1", port))
+    if login:
+        one.sendall(login)
+        assert b"true" in one.recv(4096)
+    return one
+
+
+def exchange(server: Server, port: int, request: bytes, reply_bytes: int, count: int, login: bytes = b"") -> tuple[float, float]:
     """CPU microseconds of the server per request, and the 99th percentile of the answer's time in ms; one request at a time."""
-    sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
+    sockets = [connect(port, login) for _ in range(CONNECTIONS)]
     times = []
     for one in sockets:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -81,11 +92,13 @@ def quiet(slices: list[float]) -> float:
     return sorted(slices)[len(slices) // 4]
 
 
-def reply_size(port: int, request: bytes) -> int:
-    with socket.create_connection(("127.0.0.1", port)) as one:
+def reply_size(port: int, request: bytes, login: bytes = b"") -> int:
+    with connect(port, login) as one:
         one.sendall(request)
-        time.sleep(0.3)
-        return len(one.recv(1 << 20))
+        time.sleep(1.0 if login else 0.3)
+        answer = one.recv(1 << 20)
+        assert b"401" not in answer[:20] and b"error" not in answer and b"fault" not in answer, answer
+        return len(answer)
 
 
 def websocket_frame(text: bytes) -> bytes:
@@ -93,11 +106,11 @@ def websocket_frame(text: bytes) -> bytes:
     return b"\x81" + length + b"\0\0\0\0" + text
 
 
-def websocket(server: Server, port: int, count: int) -> float:
+def websocket(server: Server, port: int, count: int, headers: str = "") -> float:
     """As `exchange`, for requests on one WebSocket."""
     with socket.create_connection(("127.0.0.1", port)) as one:
         head = "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        one.sendall((head + "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
+        one.sendall((head + headers + "Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n").encode())
         while b"\r\n\r\n" not in one.recv(4096):
             pass
         frame, slices = websocket_frame(JSON), []
@@ -115,26 +128,32 @@ def show(name: str, us: float, floor_us: float, more: str = "", budget: bool = T
     print(f"{name:<34} {us:7.1f} us   floor {floor_us:5.1f} us   x{us / floor_us if floor_us else 0:4.1f}   {judged:<18} {more}")
 
 
-def calls() -> None:
-    """The table of trivial calls."""
+def netstring(text: bytes) -> bytes:
+    return b"%d:%s," % (len(text), text)
+
+
+def calls(*rules: str) -> None:
+    """The table of trivial calls; with `rules` each is made with a token."""
     batch = b"[" + b",".join([JSON] * 100) + b"]"
-    with Server("gateways", "0") as server:
+    with Server("gateways", "0", *rules) as server:
         xml_port, web_port, netstring_port = server.ports
+        shown = f"Authorization: Bearer {server.token}\r\n" if rules else ""
+        login = b'{"jsonrpc": "2.0", "method": "rpc.authenticate", "params": ["Bearer %s"], "id": 1}' % server.token.encode()
         rows = [
-            ("XML-RPC calls", xml_port, post("/RPC2", XML), 1),
-            ("JSON-RPC over HTTP", web_port, post("/jsonrpc", JSON), 1),
-            ("JSON-RPC over HTTP, batch of 100", web_port, post("/jsonrpc", batch), 100),
-            ("JSON-RPC over HTTP, framework", web_port, post("/jsonrpc?x", JSON), 1),
-            ("JSON-RPC over netstring", netstring_port, b"%d:%s," % (len(JSON), JSON), 1),
+            ("XML-RPC calls", xml_port, post("/RPC2", XML, shown), 1, b""),
+            ("JSON-RPC over HTTP", web_port, post("/jsonrpc", JSON, shown), 1, b""),
+            ("JSON-RPC over HTTP, batch of 100", web_port, post("/jsonrpc", batch, shown), 100, b""),
+            ("JSON-RPC over HTTP, framework", web_port, post("/jsonrpc?x", JSON, shown), 1, b""),
+            ("JSON-RPC over netstring", netstring_port, netstring(JSON), 1, netstring(login) if rules else b""),
         ]
-        for name, port, request, share in rows:
-            size = reply_size(port, request)
-            exchange(server, port, request, size, 200)
-            us, p99_ms = exchange(server, port, request, size, max(REQUESTS // share, 20 * SLICES))
+        for name, port, request, share, first in rows:
+            size = reply_size(port, request, first)
+            exchange(server, port, request, size, 200, first)
+            us, p99_ms = exchange(server, port, request, size, max(REQUESTS // share, 20 * SLICES), first)
             with Server("echo", str(size)) as floor:
                 floor_us, _ = exchange(floor, floor.ports[0], request, size, max(REQUESTS // share, 20 * SLICES))
             show(name, us / share, floor_us / share, f"p99 {p99_ms:.2f} ms")
-        show("JSON-RPC over WebSocket", websocket(server, web_port, REQUESTS), floor_us)
+        show("JSON-RPC over WebSocket", websocket(server, web_port, REQUESTS, shown), floor_us)
 
 
 async def fan_out() -> None:
@@ -173,4 +192,6 @@ async def fan_out() -> None:
 if __name__ == "__main__":
     print("hub CPU per call (one request at a time on 4 kept connections)")
     calls()
+    print("the same with access rules on, each request with a token (netstring: each connection)")
+    calls("rules")
     asyncio.run(fan_out())
