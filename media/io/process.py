@@ -364,8 +364,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.close(options.fd)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    warm()  # may have to compile: not ahead of everything else
     raise_priority(options.nice)
-    warm()
     process = MediaProcess(
         socket.socket(fileno=low_fd),
         EngineOptions(
