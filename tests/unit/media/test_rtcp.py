@@ -9,12 +9,26 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media.control import records
 from media.engine.leg_table import LEG
 from media.rtp.rtcp import NTP_EPOCH_S, REPORT_BYTES, read_compound, write_report
 from tests.support.engine_rig import EngineRig, rtp
 
 EPOCH_NS = 1_700_000_000_500_000_000
 NAME = np.frombuffer(b"0123456789abcdef", np.uint8)
+
+
+def test_loss_is_counted_over_the_legs_of_now() -> None:
+    rig = EngineRig()
+    assert (rig.counter("packets_expected"), rig.counter("packets_lost")) == (0, 0)
+    for leg, sequences in ((1, [65534, 65535, 1, 2, 5]), (2, [7, 8, 9])):
+        rig.connect(leg, ("10.0.0.1", 4000 + 2 * leg))
+        for sequence in sequences:
+            rig.arrive(rig.ports[leg], ("10.0.0.1", 4000 + 2 * leg), rtp(sequence, 160 * sequence, bytes(160), ssrc=77 + leg))
+            rig.tick()
+    assert (rig.counter("packets_expected"), rig.counter("packets_lost")) == (8 + 3, 3)
+    rig.do(records.CloseLeg(1))
+    assert (rig.counter("packets_expected"), rig.counter("packets_lost")) == (3, 0)
 
 
 def leg_after(sequences: list[int]) -> np.void:
