@@ -30,8 +30,10 @@ from di.core.event_queues import EventQueues
 from di.core.events import SystemEvent
 from di.core.interface import CoreInterface
 from di.core.media_processes import MediaProcesses
+from di.core.rooms_interface import RoomsInterface
 from di.core.sessions import Nowhere, Sessions
 from di.core.settings import LoadedPlugin, Settings
+from di.core.status import ProcessState, StatusInterface
 from di.errors import ConfigError
 from di.events import EventLog
 from di.plugin import Closer
@@ -66,7 +68,10 @@ class Hub:
             environ=settings.environ,
         )
         self.sessions = self.services.sessions = Sessions(self.services, settings.selection, os.getpid())
+        self._began_ns = clock.now_ns()
         self.services.registry.register("core", CoreInterface(self.sessions))
+        self.services.registry.register("rooms", RoomsInterface(self.sessions))
+        self.services.registry.register("status", StatusInterface(self.services, self.processes))
         self._closers: list[tuple[str, Closer]] = []
         self._listening: asyncio.Future[object] | None = None
         self.transports: tuple[tuple[str, str, int], ...] = ()
@@ -75,6 +80,16 @@ class Hub:
         self._signals = 0
         self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
         self.media = MediaProcesses(settings.core, self.sessions)
+
+    def processes(self) -> list[ProcessState]:
+        """The hub and its children, as `status.processes` shows them."""
+        uptime_s = (self.services.clock.now_ns() - self._began_ns) / 1e9
+        media = self.media.children
+        children = [("sip", self.sip), *((f"media {place}" if len(media) > 1 else "media", child) for place, child in enumerate(media))]
+        return [
+            ProcessState("hub", os.getpid(), uptime_s),
+            *(ProcessState(role, child.pid, child.uptime_s, child.restarts) for role, child in children),
+        ]
 
     # ------------------------------------------------------------------------------------------------------------------ start
     async def start(self) -> None:
@@ -224,7 +239,7 @@ def _raise_file_limit() -> None:
 
 
 def banner(hub: Hub) -> str:
-    """Six lines: where to call, where RPC is, what to try."""
+    """Seven lines: where to call, where the panel and RPC are, what to try."""
     transports = sorted({f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for _, ip, port in hub.transports})
     place = transports[0] if transports else "?"
     loaded = hub.services.loaded
@@ -236,6 +251,7 @@ def banner(hub: Hub) -> str:
         (
             f"cordboard is up: {len(loaded)} plug-ins, {applications} applications. Ctrl-C stops it.",
             f"  call      sip:announce@{place} · sip:room1@{place} · sip:echo@{place}",
+            *((f"  panel     http://127.0.0.1:{web}/",) if web and getattr(doors["web"], "panel", False) else ()),
             f"  XML-RPC   http://127.0.0.1:{xml}/" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
             f"  JSON-RPC  http://127.0.0.1:{web}/jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
             f"  try       python3 -c \"import xmlrpc.client as x; print(x.ServerProxy('http://127.0.0.1:{xml}').calls())\"",

@@ -26,7 +26,7 @@ from di.value import Value
 log = logging.getLogger(__name__)
 
 TYPES = (
-    *("call.started", "call.answered", "call.ended", "dtmf", "room.joined", "room.left", "room.speaking"),
+    *("call.started", "call.answered", "call.muted", "call.ended", "dtmf", "room.joined", "room.left", "room.speaking"),
     *("dsm.state", "monitoring.changed"),
 )
 

@@ -11,7 +11,7 @@ While they talk privately, caller and callee are in a room named by the caller's
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -119,6 +119,16 @@ class Participant(Member):
             self.session.play_file(str(self._settings.lonely_file), front=True)
         else:
             super().on_room(change)
+
+    def move_refusal(self, room: str) -> str:
+        """A room that is full takes nobody."""
+        return f"room {room!r} is full (max_participants)" if self._module.is_full(room) else ""
+
+    def on_move(self, room: str) -> None:
+        """From now on this is the room that the caller comes back to."""
+        self._settings = replace(self._settings, room=room)
+        self._state = State.NORMAL
+        self.enter(room)
 
     # --------------------------------------------------------------------------------------------------------------- keypad
     def on_digit(self, event: int, duration_ms: int) -> None:

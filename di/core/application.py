@@ -104,5 +104,26 @@ class Application:
     def on_media_event(self, record: object) -> Outcome:
         """Other news from the media process: RecordingStopped, ItemFailed, SpeakerChanged, …"""
 
+    # What an operator does to a member of a room (DI `rooms`). These run as events of the session, like the callbacks.
+    def on_kick(self) -> Outcome:
+        """The call is to leave. The default ends it."""
+        self.session.stop()
+        return None
+
+    def on_mute(self, muted: bool) -> Outcome:
+        """The others in the room are to hear this call no more, or again."""
+        self.session.set_audio(muted=muted)
+        return None
+
+    def move_refusal(self, room: str) -> str:
+        """Why the call cannot go from its room to that one now; empty when it can. Asked before `on_move`, from outside the session."""
+        return ""
+
+    def on_move(self, room: str) -> Outcome:
+        """The call is to go from its room to another."""
+        self.session.flush()
+        self.session.join_room(room)
+        return None
+
     def on_destroy(self) -> Outcome:
         """The call is over and the session goes away; called once, last."""

@@ -64,6 +64,7 @@ class Child:
         """`on_up` brings a fresh process into service (and may raise StartFailed); `on_lost` gets the cause of its death."""
         self.kind = kind
         self.restarts = 0
+        self._up_since_s: float | None = None
         self._on_record, self._on_up, self._on_lost = on_record, on_up, on_lost
         self._process: asyncio.subprocess.Process | None = None
         self._link: RecordLink | None = None
@@ -77,6 +78,13 @@ class Child:
     def pid(self) -> int:
         """Process id, 0 while it is down."""
         return self._process.pid if self._process is not None and self._process.returncode is None else 0
+
+    @property
+    def uptime_s(self) -> float:
+        """How long the process has been in service, 0 while it is not."""
+        if self._up_since_s is None or not self.pid:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._up_since_s
 
     async def spawn(self) -> None:
         """Start the process without waiting for it."""
@@ -122,6 +130,7 @@ class Child:
                     f"the {self.kind.role} process speaks version {hello.version}, the hub {VERSION}: run make setup"
                 )
             await self._on_up(self._link)
+            self._up_since_s = asyncio.get_running_loop().time()
         finally:
             lost.cancel()
 
@@ -142,6 +151,7 @@ class Child:
                 return
             pid, cause = self.pid, await self._cause()
             log.error("the %s process is lost (%s): its calls end, it is started again", self.kind.role, cause or f"pid {pid}")
+            self._up_since_s = None
             self._on_lost(f"{self.kind.role} process lost")
             self._pause_s = 0.0 if loop.time() - began > _EARLY_S else min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S)
             await self._again()

@@ -123,7 +123,7 @@ class CoreInterface:
             raise CallFailed("the call could not be placed; the log says why")
         return id
 
-    @di_method("hangup", dangerous=True)
+    @di_method("hangup")
     def hangup(self, call: str) -> list[Value]:
         """End a call: BYE if it is up, CANCEL or a final reply if not."""
         session = self._sessions.find(call)

@@ -81,6 +81,12 @@ class Session:
         self.near_leg = 0
         """A leg that this one will probably be bridged to: likewise."""
         self.tees: dict[str, str] = {}
+        self.started_s = 0.0
+        self.answered_s = 0.0
+        """Wall-clock times of the call's beginning and of its answer; 0 while there is none."""
+        self.muted = False
+        self.speaking = False
+        """Whether the media process found this member of a room to be one of its speakers."""
         self.answered = False
         self.ended = False
         self.stopping = False
@@ -246,6 +252,9 @@ class Session:
         gain_db: float | None = None,
     ) -> None:
         """Change what passes between the leg and its playlist (media.control SetLegAudio)."""
+        if muted is not None and muted != self.muted:
+            self.muted = muted
+            self.host.call_muted(self)
         self.host.media.send(
             SetLegAudio(self.leg, muted, deaf, send_muted, receive_off, attached_input, attached_output, gain_db)
         )
@@ -302,7 +311,7 @@ class Session:
     def leave_room(self) -> None:
         """Leave the room; what is in the playlist stays (flush it to stop hearing the room)."""
         if self.room:
-            room, self.room = self.room, ""
+            room, self.room, self.speaking = self.room, "", False
             self._give_back(room)
 
     def tee_room(self, name: str, room: str) -> None:

@@ -46,6 +46,9 @@ class SessionHost(Protocol):
     def call_answered(self, session: Session) -> None:
         """The dialog is up."""
 
+    def call_muted(self, session: Session) -> None:
+        """`session.muted` has changed."""
+
     def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
         """A key was pressed in a call."""
 

@@ -53,6 +53,7 @@ class Sessions:
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, services.clock.now_ns())
         self.rooms = Rooms(self._to_member, self._publish_room)
         services.events.add_snapshot("rooms", self._rooms_snapshot)
+        services.events.add_snapshot("sessions", self._sessions_snapshot)
         self.subscriptions = Subscriptions(self, services.queues.post, lambda: default_hop(core))
         self.tasks = Tasks()
         self.on_idle: Callable[[], None] | None = None
@@ -93,7 +94,12 @@ class Sessions:
 
     def call_answered(self, session: Session) -> None:
         """The dialog is up."""
+        session.answered_s = self.clock.epoch_s()
         self._publish("call.answered", session)
+
+    def call_muted(self, session: Session) -> None:
+        """Whether the others hear a call has changed."""
+        self._publish("call.muted", session, muted=session.muted)
 
     def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
         """A key was pressed."""
@@ -220,6 +226,7 @@ class Sessions:
     def begin(self, session: Session) -> None:
         """A call that an application has taken: from here on it is counted, logged and found."""
         info = session.info
+        session.started_s = self.clock.epoch_s()
         self._by_id[session.id] = self._by_call[session.call] = self._by_leg[session.leg] = session
         self.services.queues.add(session.id, session.post)
         self.limits.begin(self.clock.now_ns())
@@ -318,6 +325,22 @@ class Sessions:
         names = [name for name in self.rooms.names() if not wanted.rooms or name in wanted.rooms]
         return {name: [*self.rooms.members(name)] for name in names}
 
+    def _sessions_snapshot(self, wanted: EventFilter) -> Value:
+        """Call → what the monitoring store does not have of it, for who starts to listen to events."""
+        found = [self._by_id[id] for id in wanted.calls if id in self._by_id] if wanted.calls else self._by_id.values()
+        return {
+            session.id: {
+                "application": session.application,
+                "direction": session.info.direction,
+                "started": session.started_s,
+                "answered": session.answered_s,
+                "room": session.room,
+                "muted": session.muted,
+                "speaking": session.speaking,
+            }
+            for session in found
+        }
+
     def _publish(self, type: str, session: Session, **attributes: Value) -> None:
         self.services.events.publish(type, session.id, session.room, attributes)
 
@@ -325,6 +348,8 @@ class Sessions:
         self.services.events.publish(type, member, room, {"participants": self.rooms.count(room)})
 
     def _publish_speaker(self, record: SpeakerChanged, session: Session | None) -> None:
+        if session is not None:
+            session.speaking = record.speaking
         attributes: dict[str, Value] = {"speaking": record.speaking, "level_db": record.level_db}
         self.services.events.publish("room.speaking", session.id if session else "", record.room, attributes)
 

@@ -190,9 +190,42 @@ class WebconferenceCall(Application):
         self._status(Status.DISCONNECTING, reason)
         self.session.stop()
 
-    def set_muted(self, muted: bool) -> None:
-        """Whether the others hear this caller."""
+    def on_mute(self, muted: bool) -> None:
+        """Whether the others hear this caller; roomInfo tells."""
         self.session.set_audio(muted=muted)
+        participant = self._conference.table.participant(self._room, self.session.id)
+        if participant is not None:
+            participant.muted = muted
+
+    def on_kick(self) -> None:
+        """As `kickout` does it."""
+        self.leave("disconnect")
+
+    def move_refusal(self, room: str) -> str:
+        """In private mode a room must be open."""
+        conference = self._conference
+        if self._state is not State.IN_CONFERENCE:
+            return "the caller is not in the room yet; try again in a moment"
+        if not conference.table.may_enter(room, self._participant_id, False, conference.now_s()):
+            return f"room {room!r} is not open (private_rooms is on); create it first"
+        return ""
+
+    def on_move(self, room: str) -> None:
+        """Leave the line in the old room as finished, enter the new one."""
+        conference = self._conference
+        participant = Participant(self.session.id, self._number(), self._participant_id, muted=self.session.muted)
+        if room == self._room or not conference.table.enter(room, participant, conference.now_s()):
+            return
+        self._status(Status.FINISHED, f"moved to {room}")
+        self._room = room
+        self._status(Status.CONNECTED, "moved here")
+        self.session.remove_timer(_LONELY_TIMER)
+        self.session.flush()
+        self.session.join_room(room)
+
+    def _number(self) -> str:
+        info = self.session.info
+        return info.to_header.strip("<>") if info.direction == "out" else info.from_header
 
     # ------------------------------------------------------------------------------------------------------------- dial-out
     def on_ringing(self, progress: CallProgressed) -> None:

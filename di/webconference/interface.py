@@ -59,6 +59,14 @@ class Webconference:
         listed: list[Value] = [p.listed() for p in self._table.participants(found, self._conference.now_s())]
         return self._reply(0, "OK", listed)
 
+    @di_method("openRooms", listed=False, changes=False)
+    def open_rooms(self) -> dict[str, Value]:
+        """Return the open rooms, empty ones too: how many are in each, and when its timeout ends it (0: never); not in SEMS."""
+        return {
+            name: {"participants": len(room.present()), "expires": int(room.expires_s)}
+            for name, room in self._table.rooms.items()
+        }
+
     @di_method("roomDelete")
     def room_delete(self, room: str, pin: str) -> list[Value]:
         """End all calls in a room and remove it; a wrong pin is an out-of-bounds fault, as in SEMS."""

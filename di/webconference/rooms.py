@@ -139,6 +139,8 @@ class RoomTable:
         if room is None:
             return False
         room.access_s = participant.changed_s = now_s
+        if participant.tag:  # a call that was moved away and comes back has one line
+            room.participants = [known for known in room.participants if known.tag != participant.tag]
         if participant.participant_id:
             for index, known in enumerate(room.participants):
                 if not known.tag and known.participant_id == participant.participant_id:
@@ -155,14 +157,18 @@ class RoomTable:
 
     def update(self, name: str, tag: str, status: Status, reason: str | None, now_s: float) -> None:
         """Change a participant's status; reason None keeps the last one."""
-        room = self.rooms.get(name)
-        participant = room.find(tag) if room is not None else None
+        room, participant = self.rooms.get(name), self.participant(name, tag)
         if room is None or participant is None:
             return
         participant.status, participant.changed_s = status, now_s
         if reason is not None:
             participant.reason = reason
         room.access_s = now_s
+
+    def participant(self, name: str, tag: str) -> Participant | None:
+        """A call's line in a room."""
+        room = self.rooms.get(name)
+        return room.find(tag) if room is not None else None
 
     def participants(self, room: Room, now_s: float) -> list[Participant]:
         """Those to be listed: finished ones leave the list after a while."""

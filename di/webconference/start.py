@@ -104,7 +104,7 @@ class Conference:
         if session is None or not isinstance(session.app, WebconferenceCall):
             return False
         app = session.app
-        session.run(lambda: app.set_muted(muted))
+        session.run(lambda: app.on_mute(muted))
         return True
 
     def watch_timeouts(self) -> None:

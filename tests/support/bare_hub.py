@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -14,8 +15,10 @@ from di.core.applications import Applications
 from di.core.event_queues import EventQueues
 from di.core.interface import CoreInterface
 from di.core.options import CoreOptions
+from di.core.rooms_interface import RoomsInterface
 from di.core.selection import Selection
 from di.core.sessions import Sessions
+from di.core.status import ProcessState, StatusInterface
 from di.events import EventLog
 from di.registry import INTERNAL, Caller, Registry
 from di.services import Services
@@ -65,7 +68,7 @@ class HandClock:
 
 
 def bare_services(access: Access | None = None, core: CoreOptions | None = None) -> tuple[Services, HandClock]:
-    """Services with an empty registry but for `core`, and their clock."""
+    """Services with an empty registry but for what the hub itself registers, and their clock."""
     clock, registry = HandClock(), Registry()
     services = Services(  # type: ignore[call-arg]
         registry=registry,
@@ -79,6 +82,8 @@ def bare_services(access: Access | None = None, core: CoreOptions | None = None)
     )
     services.sessions = Sessions(services, Selection(""), 1)
     registry.register("core", CoreInterface(services.sessions))
+    registry.register("rooms", RoomsInterface(services.sessions))
+    registry.register("status", StatusInterface(services, lambda: [ProcessState("hub", os.getpid(), 1.0)]))
     return services, clock
 
 

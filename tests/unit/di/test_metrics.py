@@ -155,6 +155,6 @@ def test_a_snapshot_has_calls_and_rooms(hub: tuple[Services, HandClock]) -> None
     services.sessions.rooms.join("r2", "c2")
     snapshot = services.events.subscribe(snapshot=True).take()
     assert isinstance(snapshot, Snapshot)
-    assert snapshot.state == {"rooms": {"r1": ["c1"], "r2": ["c2"]}, "calls": {"c1": {"app": "webconference"}}}
+    assert snapshot.state == {"rooms": {"r1": ["c1"], "r2": ["c2"]}, "calls": {"c1": {"app": "webconference"}}, "sessions": {}}
     snapshot = services.events.subscribe(EventFilter(rooms=frozenset({"r2"})), snapshot=True).take()
     assert isinstance(snapshot, Snapshot) and snapshot.state["rooms"] == {"r2": ["c2"]}

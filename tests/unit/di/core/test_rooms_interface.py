@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What an operator does to members of rooms, whatever application brought them there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from di.conference import PLUGIN as CONFERENCE
+from di.dsm import PLUGIN as DSM
+from di.events import EventFilter, Snapshot
+from di.prompts import MELODIES, write
+from di.webconference import PLUGIN as WEBCONFERENCE
+from media.control import records
+from tests.support.playbook import Playbook
+
+JOINS = "import(mod_conference); initial state A enter { connectMedia(); conference.join(hall); }; state B; transition t A - event -> B;"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("etc")
+    for name in MELODIES:
+        write(path / "prompts" / f"{name}.wav", ((1000, 20),))
+    (path / "joins.dsm").write_text(JOINS)
+    return path
+
+
+def hub(folder: Path, text: str = "", conference: str = "") -> Playbook:
+    book = Playbook(conf_dir=folder).with_monitoring()
+    book.load(WEBCONFERENCE, f'direct_room_re="^room"\n{text}')
+    book.load(CONFERENCE, f"audio_path=prompts/\ndefault_announce=first_participant.wav\n{conference}")
+    book.load(DSM, "diag_path=./\nload_diags=joins\nregister_apps=joins\n")
+    return book
+
+
+def played_rooms(book: Playbook, leg: int) -> list[str]:
+    return [item.room for item in book.media.legs[leg].playlist if item.kind == "room"]
+
+
+def test_members_are_listed_in_order(folder: Path) -> None:
+    book = hub(folder)
+    assert book.invoke("rooms", "list") == {}
+    one, two = book.up("room1"), book.up("room1")
+    listed = book.invoke("rooms", "list")
+    assert [member["call"] for member in listed["room1"]] == [one.id, two.id]
+    assert listed["room1"][0] == {
+        "call": one.id, "application": "webconference", "name": one.info.from_header, "muted": False, "speaking": False,
+    }  # fmt: skip
+    book.sessions.on_media_event(records.SpeakerChanged("room1", two.leg, True, -20.0))
+    assert [member["speaking"] for member in book.invoke("rooms", "list")["room1"]] == [False, True]
+
+
+@pytest.mark.parametrize(("user", "room"), [("room1", "room1"), ("conf1", "conf1"), ("app-joins", "hall")])
+def test_muted_moved_and_kicked_in_every_application(folder: Path, user: str, room: str) -> None:
+    book = hub(folder)
+    member, other = book.up(user), book.up(user)
+    assert book.sessions.rooms.members(room) == [member.id, other.id]
+    watching = book.services.events.subscribe(EventFilter(types=frozenset(["call.muted", "room.*"])))
+
+    assert book.invoke("rooms", "mute", member.id) == [200, "OK"]
+    assert member.muted and book.media.legs[member.leg].audio["muted"] is True
+    assert book.invoke("rooms", "move", member.id, "elsewhere") == [200, "OK"]
+    assert (book.sessions.rooms.members(room), book.sessions.rooms.members("elsewhere")) == ([other.id], [member.id])
+    assert played_rooms(book, member.leg) == ["elsewhere"]
+    assert book.services.monitoring.store.get(member.id)["conf_id"] == "elsewhere"  # type: ignore[attr-defined]
+    assert book.media.legs[member.leg].audio["muted"] is True, "a move does not unmute"
+    assert book.invoke("rooms", "unmute", member.id) == [200, "OK"]
+    assert book.media.legs[member.leg].audio["muted"] is False
+    told = [(event.type, event.room) for event in iter(watching.take, None)]  # type: ignore[union-attr]
+    assert told == [("call.muted", room), ("room.left", room), ("room.joined", "elsewhere"), ("call.muted", "elsewhere")]
+
+    assert book.invoke("rooms", "move", member.id, room) == [200, "OK"]
+    assert book.sessions.rooms.members(room) == [other.id, member.id]
+    assert book.invoke("rooms", "kick", member.id) == [200, "OK"]
+    assert book.sessions.find(member.id) is None and book.sessions.rooms.members(room) == [other.id]
+
+
+def test_room_info_follows(folder: Path) -> None:
+    book = hub(folder)
+    member, other = book.up("room1"), book.up("room1")
+    book.invoke("rooms", "mute", member.id)
+    book.invoke("rooms", "move", member.id, "room2")
+
+    def lines(room: str) -> list[Any]:
+        return [(line[0], line[2], line[3], line[4]) for line in book.invoke("webconference", "roomInfo", room, "1")[2]]
+
+    assert lines("room1") == [(member.id, 5, "moved to room2", 1), (other.id, 3, "direct access: entered", 0)]
+    assert lines("room2") == [(member.id, 3, "moved here", 1)]
+    assert book.invoke("webconference", "unmute", "room2", "1", member.id)[:2] == [0, "OK"] and not member.muted
+    book.invoke("rooms", "move", member.id, "room1")
+    assert lines("room1") == [(other.id, 3, "direct access: entered", 0), (member.id, 3, "moved here", 0)]
+    assert book.invoke("webconference", "openRooms") == {
+        "room1": {"participants": 2, "expires": 0}, "room2": {"participants": 0, "expires": 0},
+    }  # fmt: skip
+    book.invoke("rooms", "kick", member.id)
+    assert lines("room1")[1][1:3] == (5, "disconnect")
+
+
+def test_refusals_say_what_to_do(folder: Path) -> None:
+    book = hub(folder, "private_rooms=yes\npredefined_rooms=room1:1\n", "max_participants=1\n")
+    member, talker, waiting = book.up("room1"), book.up("conf1"), book.up("conf2")
+    for method in ("kick", "mute", "unmute"):
+        assert book.invoke("rooms", method, "nobody")[0] == 404
+    assert book.invoke("rooms", "move", "nobody", "x")[0] == 404
+    for room, code, text in (("", 400, "1 to 200"), ("x" * 201, 400, "1 to 200"), ("room1", 409, "already"), ("room9", 409, "create it first")):
+        answer = book.invoke("rooms", "move", member.id, room)
+        assert answer[0] == code and text in answer[1], room
+    assert "full" in book.invoke("rooms", "move", talker.id, "conf2")[1]
+    waiting.leave_room()
+    assert book.invoke("rooms", "mute", waiting.id)[0] == 409 and not waiting.muted
+
+
+def test_who_begins_to_listen_gets_times_and_places(folder: Path) -> None:
+    book = hub(folder)
+    member = book.up("room1")
+    ringing = book.session(book.offer("app-joins"))
+    book.invoke("rooms", "mute", member.id)
+    snapshot = book.services.events.subscribe(EventFilter(calls=frozenset([member.id])), snapshot=True).take()
+    assert isinstance(snapshot, Snapshot)
+    now_s = book.clock.epoch_s()
+    assert snapshot.state["sessions"] == {
+        member.id: {
+            "application": "webconference", "direction": "in", "started": now_s, "answered": now_s, "room": "room1", "muted": True,
+            "speaking": False,
+        }
+    }  # fmt: skip
+    everybody = book.services.events.subscribe(snapshot=True).take()
+    assert isinstance(everybody, Snapshot) and set(everybody.state["sessions"]) == {member.id, ringing.id}  # type: ignore[call-overload, arg-type]
