@@ -30,6 +30,7 @@ from di.dsm.interface import DsmInterface
 from di.dsm.library import Library
 from di.dsm.modules import Modules
 from di.dsm.options import BundleOptions, DsmOptions
+from di.dsm.pictures import Pictures
 from di.dsm.prompts import Prompts
 from di.dsm.select_diagram import MON_SELECT, choose_diagram
 from di.dsm.system import SystemDsm
@@ -53,6 +54,7 @@ class DsmServer:
         self.options = options
         self.modules = Modules()
         self.prompts = Prompts()
+        self.pictures = Pictures()
         self.hub = ServerHub(self)
         self.main = Bundle(MAIN, options)
         self.bundles: dict[str, Bundle] = {}

@@ -19,6 +19,8 @@ _LABEL_CHAR_PX = 5.6
 _LABEL_LINE_PX = 13.0
 _LABEL_CHARS = 44
 """A longer label is cut; the tip over the arrow has all of it."""
+_BADGE_PX = 36.0
+"""Wide enough for five digits."""
 _SWEEPS = 6
 """So often the order within the layers is improved."""
 
@@ -158,8 +160,17 @@ def _draw_node(node: Node, x: float, y: float, count: int | None) -> str:
         f'stroke-width="{2.5 if node.initial else 1}"{dash}/><text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle">{_text(name)}</text>'
     )
     if count is not None:
-        shape += f'<text x="{x + width / 2 - 4:.1f}" y="{y - 6:.1f}" text-anchor="end" font-size="10">{count}</text>'
+        shape += _draw_count(x + width / 2, y - _HEIGHT_PX / 2, count)
     return shape + "</g>"
+
+
+def _draw_count(x: float, y: float, count: int) -> str:
+    """A badge on a node's corner. One for 0 is there and not seen, for a page that fills it in later."""
+    hidden = "" if count else ' visibility="hidden"'
+    return (
+        f'<g class="count"{hidden}><rect x="{x - _BADGE_PX / 2:.1f}" y="{y - 9:.1f}" width="{_BADGE_PX:.1f}" height="18" rx="9" fill="#0b6168"/>'
+        f'<text x="{x:.1f}" y="{y + 4:.1f}" text-anchor="middle" font-size="11" font-weight="bold" fill="#fff">{count}</text></g>'
+    )
 
 
 Box = tuple[float, float, float, float]

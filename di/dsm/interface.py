@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from di.core.events import EventPosted
@@ -19,6 +20,7 @@ from di.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer
+    from di.dsm.model import Diagram
 
 log = logging.getLogger(__name__)
 
@@ -132,15 +134,48 @@ class DsmInterface:
     @di_method("diagramGraph", listed=False, changes=False)
     def diagram_graph(self, name: str, application: str = "") -> dict[str, Value]:
         """A diagram as nodes and edges for drawing, each node with the number of calls in that state now; not in SEMS."""
-        bundle = self._bundle(application)
-        diagram = bundle.diagrams.get(name) if bundle is not None else None
-        if diagram is None:
-            raise CallFailed(f"there is no diagram {name!r}")
-        graph = graph_of(diagram).as_value()
+        graph = graph_of(self._diagram(name, application)).as_value()
         nodes = graph["nodes"]
         for node in nodes if isinstance(nodes, list) else ():
             node["calls"] = self._server.in_state.get((name, node["name"]), 0)
         return graph
+
+    @di_method("diagramSvg", listed=False, changes=False)
+    async def diagram_svg(self, name: str, application: str = "") -> dict[str, Value]:
+        """Draw a diagram as `cordboard dsm graph` does; returns {svg, calls}, the number of calls by state now; not in SEMS.
+
+        In the picture each state is a group with the attribute data-state, and its count the text of class `count` therein.
+        """
+        diagram = self._diagram(name, application)
+        svg = await self._server.pictures.svg(application, diagram)
+        return {"svg": svg, "calls": self._calls_in(name)}
+
+    def _diagram(self, name: str, application: str) -> Diagram:
+        bundle = self._bundle(application)
+        diagram = bundle.diagrams.get(name) if bundle is not None else None
+        if diagram is None:
+            raise CallFailed(f"there is no diagram {name!r}")
+        return diagram
+
+    def _calls_in(self, name: str) -> dict[str, Value]:
+        return {state: count for (diagram, state), count in self._server.in_state.items() if diagram == name}
+
+    @di_method("diagrams", listed=False, changes=False)
+    def diagrams(self) -> list[Value]:
+        """Return every loaded diagram: {name, application (empty: the main set), states, calls}; not in SEMS."""
+        server = self._server
+        bundles = [("", server.main)]
+        for application, bundle in server.bound.items():
+            if all(bundle is not known for _, known in bundles):
+                bundles.append((application, bundle))
+        totals: Counter[str] = Counter()
+        for (diagram, _), count in server.in_state.items():
+            totals[diagram] += count
+        return [
+            {"name": name, "application": application, "states": len(diagram.by_name), "calls": totals[name]}
+            for application, bundle in bundles
+            for name, diagram in sorted(bundle.diagrams.items())
+        ]
 
     @di_method("registerApplication")
     def register_application(self, name: str, application: str = "") -> Reply:
