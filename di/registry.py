@@ -37,12 +37,16 @@ _ANY = (object, Any)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Caller:
-    """On whose behalf a call runs. `allows(module, method)` is the whole access decision; in-process callers may do everything."""
+    """On whose behalf a call runs. `allows(module, method)` is the whole access decision; in-process callers may do everything.
+
+    `would_allow` decides alike, for who only wants to know beforehand: no line in the log says that somebody was denied.
+    """
 
     name: str = "core"
     transport: str = "internal"
     source: str = ""
     allows: Callable[[str, str], bool] = lambda module, method: True
+    would_allow: Callable[[str, str], bool] = lambda module, method: True
 
 
 INTERNAL = Caller()

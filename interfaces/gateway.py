@@ -31,6 +31,10 @@ _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict,
 class Access(Protocol):
     """The part of `di.access` that a gateway needs."""
 
+    @property
+    def restricted(self) -> bool:
+        """Whether callers have to show who they are."""
+
     def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller | Awaitable[Caller]:
         """Say who calls. Raises Unauthenticated when the credentials are wrong, or missing and needed."""
 
@@ -127,9 +131,13 @@ class Door:
     def __init__(self, access: Access, origin_allowed: Callable[[str], bool]) -> None:
         self.access, self.origin_allowed = access, origin_allowed
 
-    def admit(self, transport: str, origin: str, source: str, authorization: str) -> Caller | Awaitable[Caller]:
-        """Say who calls. `origin`: the header, "" without one. Raises ForeignOrigin, Unauthenticated (the awaitable too)."""
-        if origin and not self.origin_allowed(origin):
+    def admit(self, transport: str, origin: str, host: str, source: str, authorization: str) -> Caller | Awaitable[Caller]:
+        """Say who calls. `origin`, `host`: the headers, "" without one. Raises ForeignOrigin, Unauthenticated (the awaitable too).
+
+        Our own page may call by whatever name it was reached if callers have to log in; else a foreign page that has its name
+        resolved to this address could do everything.
+        """
+        if origin and not self.origin_allowed(origin) and not (self.access.restricted and same_origin(origin, host)):
             raise ForeignOrigin(origin)
         return self.access.authenticate(transport, source, authorization)
 
@@ -141,7 +149,8 @@ class Door:
         A sender without valid credentials gets the refusal. Raises BadRequest for a page of a foreign origin.
         """
         try:
-            caller = self.admit(transport, request.header(b"origin"), request.source, request.header(b"authorization"))
+            header = request.header
+            caller = self.admit(transport, header(b"origin"), header(b"host"), request.source, header(b"authorization"))
         except ForeignOrigin:
             raise BadRequest(403, "Forbidden") from None
         except Unauthenticated as error:
@@ -160,6 +169,12 @@ async def _after_login(body: bytes, login: Awaitable[Caller], run: Callable[[byt
     return answer if isinstance(answer, bytes) else await answer
 
 
+def same_origin(origin: str, host: str) -> bool:
+    """Whether a browser's Origin names the very server that its Host header does, port included."""
+    scheme, separator, place = origin.lower().partition("://")
+    return bool(separator) and scheme in ("http", "https") and bool(place) and place == host.strip().lower()
+
+
 def refused(error: Unauthenticated) -> bytes:
     """The HTTP answer to a caller without valid credentials: 429 while he is locked out, else 401."""
     if error.retry_after_s:
@@ -172,6 +187,8 @@ CHALLENGE = 'WWW-Authenticate: Basic realm="cordboard", charset="UTF-8"\r\n'
 
 class OpenAccess:
     """Access without any rule, as SEMS has it; only for loopback."""
+
+    restricted = False
 
     def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller:
         """Everybody may do everything."""

@@ -53,6 +53,12 @@ GATEWAY_METHODS: list[dict[str, Value]] = [
         "params": [],
         "result": {"name": "document", "schema": {"type": "object"}},
     },
+    {
+        "name": "rpc.permissions",
+        "summary": "Say who this caller is and which functions he may call: {name, methods}.",
+        "params": [],
+        "result": {"name": "permissions", "schema": {"type": "object"}},
+    },
 ]
 """Methods of the JSON-RPC gateways themselves; `interfaces.web` adds the WebSocket's."""
 

@@ -186,7 +186,11 @@ class Access:
             log.warning("denied caller=%s transport=%s source=%s call=%.200r", name, transport, source, f"{module}.{method}")
             return False
 
-        return Caller(name, transport, source, allows)
+        def would_allow(module: str, method: str) -> bool:
+            self._keep_up(self._now_ns())
+            return self._allows(name, transport, module, method)
+
+        return Caller(name, transport, source, allows, would_allow)
 
     def _allows(self, name: str, transport: str, module: str, method: str) -> bool:
         """Whether a function may be called. One that does not exist counts as a changing one; calling it fails in its own way."""

@@ -4,7 +4,8 @@ registry.
 
     socket ── front ──┬── post /jsonrpc ── rpc ── registry
                       └── aiohttp ── /ws ── session ── rpc, events
-                                   └ /openrpc.json /metrics /healthz /readyz /
+                                   ├ /openrpc.json /metrics /healthz /readyz
+                                   └ / /panel/… ── files (clients/panel)
 
 What a page shows that others make (metrics, health) comes as a function; this package knows no module.
 """
@@ -19,6 +20,7 @@ from di.errors import ConfigError
 from di.options import where
 from di.plugin import Closer, Plugin
 from interfaces.gateway import origin_check, tls_context
+from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
 from interfaces.web.interface import EventsInterface, SystemInterface
 from interfaces.web.options import Options
@@ -42,6 +44,7 @@ async def start(services: Services, options: Options) -> Closer:
         origin_check(options.server_ip, options.allowed_origins),
         options.max_body_bytes,
         pages(services),
+        files=read_files(PANEL) if options.panel else StaticFiles(),
     )
     sessions = Sessions(gateway, services.events, options, lambda: watches(services))
     app = gateway.application(sessions.handle)

@@ -17,6 +17,7 @@ class Options:
     server_ip: str = option("127.0.0.1", help="Address or interface name to listen on; empty is loopback.", parse=bind_address)
     tls_certificate: str = option("", help="PEM file with the certificate chain; with it the port speaks HTTPS and WSS only.")
     tls_key: str = option("", help="PEM file with the certificate's key, if it is not in the same file.")
+    panel: bool = option(True, help="Serve the control panel at /.")
     allowed_origins: tuple[str, ...] = option((), help="Web origins, `;` between them, whose pages may call.", parse=names)
     max_body_bytes: int = option(1048576, help="Longest request.", unit="bytes", minimum=1024, maximum=67108864)
     max_websockets: int = option(1000, help="WebSocket connections at once.", minimum=1, maximum=100000)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, a
-start page.
+"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, the
+panel.
 
 Every way in asks `access` who calls; what he may do is the registry's decision.
 """
@@ -8,9 +8,8 @@ Every way in asks `access` who calls; what he may do is the registry's decision.
 from __future__ import annotations
 
 import asyncio
-import html
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -23,6 +22,7 @@ from interfaces import introspect
 from interfaces.gateway import Access, Door, ForeignOrigin
 from interfaces.http1 import Request
 from interfaces.jsonrpc.strict import dumps
+from interfaces.web.files import StaticFiles
 from interfaces.web.pages import Page
 from interfaces.web.rpc import Context, Special, handle
 
@@ -31,13 +31,6 @@ log = logging.getLogger(__name__)
 VERSION = "1"
 _BODY_LIMIT_S = 10.0
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
-_PAGE = """<!doctype html><meta charset="utf-8"><title>cordboard</title>
-<h1>cordboard</h1><p>This is a SIP media server's RPC port.</p><ul>
-<li><code>POST /jsonrpc</code>: JSON-RPC 2.0; every function: <a href="openrpc.json">openrpc.json</a>
-<li><code>/ws</code>: the same and events on one WebSocket
-<li><a href="metrics">metrics</a>, <a href="healthz">healthz</a>, <a href="readyz">readyz</a>
-</ul><p>Loaded modules: {modules}. How to use them is described in <code>docs/rpc.md</code>.</p>
-"""
 
 
 class _NoTracebacks(logging.Filter):
@@ -67,11 +60,13 @@ class WebGateway:
     max_body_bytes: int = 1 << 20
     pages: dict[str, Page] = field(default_factory=dict)
     specials: dict[str, Special] = field(default_factory=dict)
+    files: StaticFiles = field(default_factory=StaticFiles)
     door: Door = field(init=False)
 
     def __post_init__(self) -> None:
         self.door = Door(self.access, self.origin_allowed)
         self.specials["rpc.discover"] = self._discover
+        self.specials["rpc.permissions"] = permissions
 
     # ------------------------------------------------------------------------------------------------------ front door
     def post(self, request: Request) -> bytes | Awaitable[bytes]:
@@ -100,7 +95,8 @@ class WebGateway:
         app.router.add_post("/jsonrpc", self._post_aiohttp)
         app.router.add_get("/ws", websocket)
         app.router.add_get("/openrpc.json", self._openrpc_aiohttp)
-        app.router.add_get("/", self._start_page)
+        for path in self.files.paths():
+            app.router.add_get(path, self._file_aiohttp)
         for path, page in self.pages.items():
             app.router.add_get(path, self._page_handler(page))
         app.on_response_prepare.append(_name_server)
@@ -110,7 +106,8 @@ class WebGateway:
         """Say who sent an aiohttp request. Raises the HTTP refusal."""
         headers = request.headers
         try:
-            found = self.door.admit(transport, headers.get("Origin", ""), request.remote or "", headers.get("Authorization", ""))
+            origin, host = headers.get("Origin", ""), headers.get("Host", "")
+            found = self.door.admit(transport, origin, host, request.remote or "", headers.get("Authorization", ""))
             return found if isinstance(found, Caller) else await found
         except ForeignOrigin:
             raise web.HTTPForbidden(text="this origin is not in allowed_origins\n") from None
@@ -136,9 +133,10 @@ class WebGateway:
         await self.login(request, "http")
         return web.Response(body=dumps(self.openrpc()), content_type="application/json")
 
-    async def _start_page(self, request: web.Request) -> web.StreamResponse:
-        names = ", ".join(html.escape(interface.name) for interface in self.registry.interfaces())
-        return web.Response(text=_PAGE.format(modules=names), content_type="text/html", headers=SECURITY_HEADERS)
+    async def _file_aiohttp(self, request: web.Request) -> web.StreamResponse:
+        headers = request.headers
+        answer = self.files.answer(request.path, headers.get("If-None-Match", ""), headers.get("Accept-Encoding", ""))
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
     def _page_handler(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def show(request: web.Request) -> web.StreamResponse:
@@ -150,12 +148,16 @@ class WebGateway:
         return show
 
 
-SECURITY_HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": "default-src 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
+def permissions(params: Value, context: Context) -> Value:
+    """rpc.permissions: who the caller is, and which functions his roles include."""
+    caller = context.caller
+    methods: list[Value] = [
+        method.full_name
+        for interface in context.registry.interfaces()
+        for method in interface.methods.values()
+        if caller.would_allow(method.module, method.name)
+    ]
+    return {"name": "" if caller.name.startswith("*") else caller.name, "methods": methods}
 
 
 def http_answer(text: bytes) -> bytes:

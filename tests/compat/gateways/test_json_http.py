@@ -177,7 +177,7 @@ async def test_the_openrpc_document_is_valid_and_names_every_function() -> None:
     jsonschema.validate(document, schema)
     assert document == same
     names = [method["name"] for method in document["methods"]]
-    assert set(names) == registered | {"rpc.discover"} and len(names) == len(set(names))
+    assert set(names) == registered | {"rpc.discover", "rpc.permissions"} and len(names) == len(set(names))
     typed = next(method for method in document["methods"] if method["name"] == "probe.typed")
     assert [(p["name"], p["required"], p["schema"]) for p in typed["params"]] == [
         ("number", True, {"type": "integer"}),
@@ -221,7 +221,7 @@ async def test_what_the_front_door_does_not_take_goes_to_the_framework_on_the_sa
 async def test_pages() -> None:
     async with running() as gateways:
         for path, status, text in (
-            ("/", b"200", b"/jsonrpc"),
+            ("/", b"200", b"/panel/app.js"),
             ("/healthz", b"200", b"ok"),
             ("/readyz", b"503", b"sip: "),
             ("/metrics", b"200", b"sems_active_calls 0.0"),

@@ -53,6 +53,7 @@ class Asked:
     def __init__(self, outcome: Caller | Unauthenticated, later: bool) -> None:
         self.outcome, self.later = outcome, later
         self.asked: list[tuple[str, str, str]] = []
+        self.restricted = False
 
     def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller | Awaitable[Caller]:
         self.asked.append((transport, source_ip, authorization))
@@ -100,7 +101,7 @@ async def test_a_foreign_page_is_turned_away_before_its_credentials_are_looked_a
     with pytest.raises(BadRequest, match="403"):
         await through(door, posted(origin=b"http://evil.example", authorization=b"Bearer x.y"))
     with pytest.raises(ForeignOrigin):
-        door.admit("ws", "http://evil.example", "192.0.2.1", "Bearer x.y")
+        door.admit("ws", "http://evil.example", "here.example", "192.0.2.1", "Bearer x.y")
     assert access.asked == []
     assert await through(door, posted(origin=b"http://localhost:3000")) == b"body of ann"
 
