@@ -118,6 +118,10 @@ class Server:
         wait_until(lambda: "cordboard is up" in self.log or self.status is not None, "the banner", START_S)
         assert self.status is None, f"the server did not start:\n{self.log}"
 
+    def forget_log(self) -> None:
+        """Before another start."""
+        self._lines.clear()
+
     def _read(self) -> None:
         assert self.process is not None and self.process.stdout is not None
         for line in self.process.stdout:

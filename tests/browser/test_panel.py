@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The panel in a real browser, over a real server with real calls: what it shows is what is, what is clicked happens, and is heard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from di.access import file as access_file
+from tests.support.browser import Callers, chromium, find_chromium
+from tests.support.server import Server, wait_until
+from tests.support.sipp import find_sipp
+
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
+
+expect.set_options(timeout=20_000)
+
+ADA_HZ, GRACE_HZ, EVIL_HZ = TONES = [500.0, 900.0, 1300.0]
+EVIL = "<img src=x onerror=\"document.title='owned'\"><b>&amp;"
+SECRET = "a-secret-of-the-test"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    find_sipp()
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page in a context of its own; whatever the browser complains about fails the test."""
+    with browser.new_context(viewport={"width": 1300, "height": 900}) as context:
+        opened = context.new_page()
+        complaints: list[str] = []
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        opened.set_default_timeout(20_000)
+        yield opened
+        wanted = [text for text in complaints if "WebSocket connection" not in text and "ERR_CONNECTION" not in text]
+        assert not wanted, "the browser complained"
+
+
+@dataclass
+class Desk:
+    """A page of a server."""
+
+    page: Page
+    server: Server
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server.web_port}/"
+
+    def go(self, hash: str = "#/calls") -> Page:
+        self.page.goto(self.address + hash)
+        return self.page
+
+    def row(self, name: str) -> Locator:
+        return self.page.locator("table.calls tbody tr").filter(has=self.page.get_by_role("button", name=name, exact=True))
+
+    def member(self, room: str, name: str) -> Locator:
+        return self.page.locator(f'[data-room="{room}"] li').filter(has=self.page.get_by_role("button", name=name, exact=True))
+
+
+def calls(server: Server, *pair: str) -> list[str]:
+    found: list[str] = server.json("monitoring.listByFilter", list(pair))
+    return found
+
+
+def test_an_evening_at_the_panel(page: Page, tmp_path: Path) -> None:
+    """One long story, because each start of server and phones costs more than what it shows."""
+    with Server(tmp_path) as server, Callers(server.sip_port) as callers:
+        desk = Desk(page, server)
+        desk.go()
+        expect(page.get_by_text("No calls now.")).to_be_visible()
+
+        # calls appear by themselves; a hostile name is text
+        ada, grace = callers.call("Ada", "room1", ADA_HZ), callers.call("Grace", "room1", GRACE_HZ)
+        evil = callers.call(EVIL, "lobby", EVIL_HZ)
+        expect(page.locator("table.calls tbody tr")).to_have_count(3)
+        expect(desk.row(EVIL)).to_have_count(1)
+        assert page.locator("main img, main b").count() == 0 and page.title() == "Calls – cordboard"
+        expect(desk.row(EVIL).locator(".c-state")).to_have_text("lobby/waiting")
+        expect(desk.row("Ada").locator(".c-place")).to_contain_text("room1")
+        page.get_by_label("Filter").fill("room1")
+        expect(page.locator("table.calls tbody tr")).to_have_count(2)
+        expect(page.locator(".found").first).to_have_text("2 of 3 calls")
+        page.get_by_label("Filter").fill("")
+
+        # who speaks, and who hears whom before anything is done
+        wait_until(lambda: callers.hears(ada, TONES) == {GRACE_HZ}, "Ada hears Grace, and nobody else")
+        page.goto(desk.address + "#/rooms")
+        expect(desk.member("room1", "Ada")).to_contain_text("speaking")
+
+        # an event posted in the page takes the call from the lobby into a room; the diagram's numbers move while it is open elsewhere
+        other = page.context.new_page()
+        other.goto(desk.address + "#/diagrams")
+        badge = {state: other.locator(f'g[data-state="{state}"] .count text') for state in ("waiting", "room")}
+        expect(badge["waiting"]).to_have_text("1")
+        expect(badge["room"]).to_have_text("0")
+        page.goto(desk.address + "#/calls")
+        desk.row(EVIL).get_by_role("button").click()
+        window = page.get_by_role("dialog")
+        expect(window.locator('g[data-state="waiting"]')).to_have_attribute("aria-current", "true")
+        window.get_by_role("button", name="take", exact=True).click()
+        assert window.get_by_label("value of action").input_value() == "take"
+        window.get_by_label("value of roomname").fill("wonderland")
+        window.get_by_role("button", name="Post event").click()
+        expect(badge["room"]).to_have_text("1")
+        expect(badge["waiting"]).to_have_text("0")
+        expect(window.locator('g[data-state="room"]')).to_have_attribute("aria-current", "true")
+        assert len(calls(server, "position", "wonderland")) == 1
+        other.locator('g[data-state="room"]').focus()
+        other.keyboard.press("Enter")
+        expect(other.get_by_role("heading", name="room: 1 call")).to_be_visible()
+        expect(other.locator(".in-state")).to_contain_text(EVIL)
+        other.close()
+        page.keyboard.press("Escape")
+        expect(window).to_have_count(0)
+
+        # moved, muted and heard again
+        page.goto(desk.address + "#/rooms")
+        desk.member("room1", "Ada").get_by_role("button", name="Move").click()
+        page.get_by_label("To the room").fill("wonderland")
+        page.get_by_role("dialog").get_by_role("button", name="Move", exact=True).click()
+        expect(desk.member("wonderland", "Ada")).to_have_count(1)
+        wait_until(lambda: callers.hears(evil, TONES) == {ADA_HZ}, "who was in wonderland hears Ada")
+        assert callers.hears(ada, TONES) == {EVIL_HZ}
+        assert callers.hears(grace, TONES) == set()
+        desk.member("wonderland", "Ada").get_by_role("button", name="Mute").click()
+        expect(desk.member("wonderland", "Ada")).to_contain_text("muted")
+        wait_until(lambda: callers.hears(evil, TONES) == set(), "Ada is not heard")
+        assert callers.hears(ada, TONES) == {EVIL_HZ}, "and hears"
+        desk.member("wonderland", "Ada").get_by_role("button", name="Unmute").click()
+        wait_until(lambda: callers.hears(evil, TONES) == {ADA_HZ}, "Ada is heard again")
+
+        # a room is opened; what the server refuses is told
+        page.get_by_role("button", name="Open a room").click()
+        page.get_by_label("Name").fill("room7")
+        page.get_by_role("button", name="Open", exact=True).click()
+        expect(page.locator(".toast", has_text="admin pin is")).to_be_visible()
+        expect(page.locator('[data-room="room7"]')).to_contain_text("open, empty")
+        page.get_by_role("button", name="Open a room").click()
+        page.get_by_label("Name").fill("room7")
+        page.get_by_role("button", name="Open", exact=True).click()
+        expect(page.locator(".toast.error", has_text="room already opened")).to_be_visible()
+        page.get_by_role("button", name="Cancel").click()
+
+        # kicked, after being asked
+        kick = desk.member("room1", "Grace").locator("button.danger")
+        kick.click()
+        assert server.json("core.statistics")["calls"] == 3
+        expect(kick).to_have_text("Really?")
+        kick.click()
+        expect(desk.member("room1", "Grace")).to_have_count(0)
+        wait_until(lambda: server.json("core.statistics")["calls"] == 2, "Grace's call has ended")
+
+        # hung up from the call's window
+        page.goto(desk.address + "#/calls")
+        desk.row("Ada").get_by_role("button").click()
+        for text in ("Hang up", "Really hang up?"):
+            window.get_by_role("button", name=text, exact=True).click()
+        expect(window.get_by_text("This call has ended.")).to_be_visible()
+        expect(page.locator("table.calls tbody tr")).to_have_count(1)
+        page.keyboard.press("Escape")
+
+        # figures
+        page.goto(desk.address + "#/status")
+        expect(page.locator(".tiles div", has_text="Calls now")).to_contain_text("1")
+        expect(page.locator(".processes tbody tr")).to_have_count(len(server.json("status.processes")))
+        assert {str(pid) for pid in (server.pid, *server.children().values())} <= set(page.locator(".processes td:nth-child(2)").all_text_contents())
+        expect(page.locator(".plot canvas")).to_have_count(3)
+
+        # the server goes and comes again: said, then shown afresh
+        page.goto(desk.address + "#/calls")
+        expect(page.locator("#count-calls")).to_have_text("1")
+        server.end()
+        expect(page.locator("#banner")).to_contain_text("lost")
+        server.forget_log()
+        server.start()
+        expect(page.locator("#banner")).to_be_hidden(timeout=40_000)
+        expect(page.locator("#count-calls")).to_have_text("0")
+        callers.call("Hedy", "echo")
+        expect(desk.row("Hedy")).to_have_count(1)
+
+
+def test_log_in_and_what_a_role_may(page: Page, tmp_path: Path) -> None:
+    hashed = access_file.hash_secret(SECRET)
+    secrets = "".join(f"token {role} {role} {hashed}\n" for role in ("reader", "operator"))
+    server = Server(tmp_path, {"access.secrets": secrets})
+    (server.etc / "access.secrets").chmod(0o600)
+    with server, Callers(server.sip_port) as callers:
+        desk = Desk(page, server)
+        callers.call("Ada", "room1")
+        desk.go("#/rooms")
+        page.get_by_label("Name, or token").fill("reader.wrong")
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_contain_text("wrong credentials")
+        page.get_by_label("Name, or token").fill(f"reader.{SECRET}")
+        page.get_by_role("button", name="Log in").click()
+
+        # who may only read sees, and is told why nothing else works
+        expect(page.locator("#who")).to_have_text("reader")
+        kick = desk.member("room1", "Ada").locator("button.danger")
+        expect(kick).to_have_attribute("aria-disabled", "true")
+        kick.click(force=True)
+        expect(page.locator(".toast.error", has_text="reader may not do this: rooms.kick")).to_be_visible()
+        page.reload()
+        expect(page.locator("#who")).to_have_text("reader")
+        assert SECRET not in page.url and SECRET not in server.log
+
+        # another one may act
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_label("Name, or token").fill("operator")
+        page.get_by_label("Password").fill(SECRET)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("#who")).to_have_text("operator")
+        for _ in range(2):
+            desk.member("room1", "Ada").locator("button.danger").click()
+        expect(desk.member("room1", "Ada")).to_have_count(0)
+        page.goto(desk.address + "#/diagrams")
+        expect(page.locator("g[data-state]").first).to_be_visible()
+
+
+def test_a_phone_shows_every_page_without_scrolling_sideways(browser: Browser, tmp_path: Path) -> None:
+    with (
+        Server(tmp_path) as server,
+        Callers(server.sip_port) as callers,
+        browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True) as context,
+    ):
+        callers.call("Ada with a name that is longer than the screen of a phone is wide", "room-with-a-long-name-of-its-own-1", ADA_HZ)
+        page = context.new_page()
+        for name, shown in (("calls", "table.calls tbody tr"), ("rooms", ".members li"), ("diagrams", "g[data-state]"), ("status", ".plot canvas")):
+            page.goto(f"http://127.0.0.1:{server.web_port}/#/{name}")
+            expect(page.locator(shown).first).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= 360, name
+        page.goto(f"http://127.0.0.1:{server.web_port}/#/calls")
+        page.locator("table.calls tbody tr").first.tap()
+        expect(page.get_by_role("dialog")).to_contain_text("All attributes")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_chromium_is_there_where_it_must_be() -> None:
+    assert Path(find_chromium()).is_file()
