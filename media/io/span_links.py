@@ -31,6 +31,7 @@ class SpanLinks:
     def __init__(self, descriptors: Mapping[int, int]) -> None:
         """`descriptors`: process → connected datagram socket, which is then owned here. Drops what waits there for a predecessor."""
         self.unsent = 0
+        self._buffer = np.empty(MOST_WORDS, np.int32)
         self._sockets: dict[int, socket.socket] = {}
         for peer, descriptor in descriptors.items():
             link = socket.socket(fileno=descriptor)
@@ -48,14 +49,14 @@ class SpanLinks:
     def _read(self, peer: int, spans: Spans | None) -> None:
         for _ in range(MOST_READ):
             try:
-                data = self._sockets[peer].recv(4 * MOST_WORDS)
+                size = self._sockets[peer].recv_into(self._buffer.data)
             except BlockingIOError:
                 return
             except OSError as error:
                 log.debug("media process %d: %s", peer, error)
                 return
             if spans is not None:
-                spans.put(peer, np.frombuffer(data[: len(data) & ~3], np.int32))
+                spans.put(peer, self._buffer[: size // 4].copy())
 
     def write(self, datagrams: Iterable[tuple[int, Words]]) -> None:
         """Send what the engine's tick has for others."""
