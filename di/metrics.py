@@ -59,6 +59,7 @@ class Metrics(Collector):
         yield from self._core()
         yield from self._store()
         yield from self._events()
+        yield from self._media()
         yield _gauge("cordboard_ready", "1 when a new call would be taken now.", not health.problems(self._services))
         yield _counter("cordboard_login_failures", "Wrong credentials at the RPC gateways.", self._services.access.failures)
 
@@ -109,6 +110,15 @@ class Metrics(Collector):
         yield rates
         yield _gauge("cordboard_monitoring_subscriptions", "Standing queries on the store.", store.watch_count)
 
+    def _media(self) -> Iterator[Metric]:
+        figures = self._services.sessions.media_figures()
+        for name, family, text in _MEDIA:
+            metric = family(f"cordboard_media_{name}", text, labels=["process"])
+            for place, values in sorted(figures.items()):
+                metric.add_metric([str(place)], values.get(name, 0.0))
+            if figures:
+                yield metric
+
     def _events(self) -> Iterator[Metric]:
         events = self._services.events
         yield _counter("cordboard_events", "Events published.", events.last_sequence)
@@ -118,6 +128,18 @@ class Metrics(Collector):
         yield _counter(
             "cordboard_event_subscribers_dropped", "Subscribers dropped because they were too slow.", events.dropped_count
         )
+
+
+_MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], str], ...] = (
+    ("legs", GaugeMetricFamily, "Legs that a media process has now."),
+    ("cpu", GaugeMetricFamily, "Share of a CPU that its ticks use."),
+    ("ticks_late", CounterMetricFamily, "Ticks that began over 2 ms late."),
+    ("tick_lateness_p999_us", GaugeMetricFamily, "Lateness of a tick, 99.9th percentile, microseconds."),
+    ("restarts", CounterMetricFamily, "How often it was started again."),
+    ("span_rooms", GaugeMetricFamily, "Its rooms that span other media processes."),
+    ("span_missed", CounterMetricFamily, "Ticks in which another process's voices were not there in time."),
+)
+"""What is shown of each media process: name of the figure and metric, its kind, its meaning."""
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

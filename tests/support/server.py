@@ -175,6 +175,17 @@ class Server:
                     found[match[1] or match[2]] = int(pid)
         return found
 
+    def media_processes(self) -> dict[int, range]:
+        """Process ids of the media processes with the RTP ports of each."""
+        found: dict[int, range] = {}
+        for task in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            for pid in task.read_text().split():
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+                match = re.search(r"media\.io\.process.* --port-low (\d+) --port-high (\d+)", command)
+                if match:
+                    found[int(pid)] = range(int(match[1]), int(match[2]) + 1)
+        return found
+
     # -------------------------------------------------------------------------------------------------------------------- RPC
     @property
     def xml(self) -> Any:
