@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The Unix datagram sockets between media processes, made by the hub and inherited: one to each other process.
 
-Neither end ever waits. A process that does not read for ten ticks or so fills its socket: what comes then is left out and counted.
+Neither end ever waits. A process that does not read fills its socket: what comes then is left out and counted.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from media.engine.spans import Spans
 
 log = logging.getLogger(__name__)
 
-MOST_READ = 64
-"""Datagrams of one process that are read in one tick."""
+MOST_READ = 256
+"""Datagrams of one process that are read in one tick: what a process that was stopped for long finds is read within a second."""
 
-BUFFER_BYTES = 4 << 20
-"""Asked for per socket; the system's limit may be lower and is enough for all but hundreds of rooms that span."""
+BUFFER_BYTES = 1 << 20
+"""Asked for per socket: a few ticks of hundreds of rooms that span. The system's limit may be lower."""
 
 
 class SpanLinks:
