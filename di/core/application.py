@@ -91,6 +91,9 @@ class Application:
     def on_reply(self, reply: ReplyReceived) -> Outcome:
         """The final reply to a request that this session sent."""
 
+    def on_media_lost(self) -> Outcome:
+        """The media process has given this call's audio up; the call ends when this is done."""
+
     def on_rtp_timeout(self) -> Outcome:
         """No RTP for `dead_rtp_time`. The default ends the call."""
         self.session.stop()

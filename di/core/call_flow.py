@@ -298,9 +298,10 @@ def _leg_failed(session: Session, event: LegFailed) -> None:
     session.stop(503, "Service Unavailable")
 
 
-def _leg_dropped(session: Session, event: LegDropped) -> None:
+def _leg_dropped(session: Session, event: LegDropped) -> Outcome:
     log.error("call %s: its media was dropped: %s", session.id, event.reason)
-    session.stop(500, "Server Internal Error")
+    session.run(lambda: session.stop(500, "Server Internal Error"))
+    return session.app.on_media_lost()
 
 
 def _digit(session: Session, event: DigitPressed) -> Outcome:

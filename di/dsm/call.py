@@ -367,6 +367,9 @@ class DsmCall(Application):
     def on_playlist_empty(self) -> Outcome:
         return self._event(Kind.NO_AUDIO, {"type": "noAudio"})
 
+    def on_media_lost(self) -> Outcome:
+        return self._event(Kind.NO_AUDIO, {"type": "cleared"})
+
     def on_separator(self, number: int) -> Outcome:
         return self._event(Kind.SEPARATOR, {"id": str(number)})
 

@@ -35,7 +35,16 @@ def posted(event: EventPosted) -> tuple[Kind | None, dict[str, str]]:
 
 def event_objects(event: EventPosted) -> dict[str, object]:
     """Objects that a diagram has during an event from outside (spec dsm.md §2.9)."""
-    return {"SipSubscriptionBody": event.data} if event.kind == "subscription" and event.data is not None else {}
+    if event.data is None:
+        return {}
+    if event.kind == "subscription":
+        return {"SipSubscriptionBody": event.data}
+    if event.kind != "jsonrpc" or not isinstance(event.data, dict):
+        return {}
+    if event.params.get("ev_type") == "JsonRpcRequest":
+        return {"JsonRpcRequestParameters": event.data.get("params")}
+    outcome = event.data.get("result", event.data.get("error"))
+    return {"JsonRpcResponseParameters": outcome, "JsonRpcResponseUData": event.data.get("udata")}
 
 
 def drop_objects(avars: dict[str, object], objects: dict[str, object]) -> None:
