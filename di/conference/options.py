@@ -6,13 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from di.core.room_options import drop_sound, join_sound, playout_type
 from di.core.session_timer import KEYS
 from di.options import option
-
-
-def playout(text: str) -> str:
-    """The playout buffer: anything but `simple` and `adaptive_jb` is adaptive (spec applications.md, head)."""
-    return text if text in ("simple", "adaptive_jb") else "adaptive"
 
 
 @dataclass(frozen=True)
@@ -21,10 +17,10 @@ class Options:
 
     audio_path: str = option("prompts/", help="Folder that the file names below are taken from.")
     default_announce: str = option("default.wav", help="Played to the only participant; must exist.")
-    join_sound: str = option("", help="Played to all when somebody comes; empty: nothing.")
-    drop_sound: str = option("", help="Played to all when somebody leaves; empty: nothing.")
+    join_sound: str = join_sound("")
+    drop_sound: str = drop_sound("")
     dialout_suffix: str = option("", help="Put behind a dialled number to make its address; empty: no dial-out.")
-    playout_type: str = option("adaptive", help="Playout buffer: adaptive, adaptive_jb or simple.", parse=playout)
+    playout_type: str = playout_type()
     max_participants: int = option(0, help="So many may be in a room; 0: no limit.")
     use_rfc4240_rooms: bool = option(False, help="The called user is `conf=<room>`; other users are refused with 404.")
 

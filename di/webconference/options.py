@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from di.core.posix_regex import Search, compile_extended
+from di.core.room_options import drop_sound, join_sound, playout_type
 from di.core.session_timer import KEYS
 from di.options import option
 
@@ -29,24 +30,19 @@ def parse_regex(text: str) -> Search | None:
     return compile_extended(text) if text else None
 
 
-def playout(text: str) -> str:
-    """The playout buffer: anything but `simple` and `adaptive_jb` is adaptive (spec applications.md, head)."""
-    return text if text in ("simple", "adaptive_jb") else "adaptive"
-
-
 @dataclass(frozen=True)
 class Options:
     """The conference's configuration."""
 
     first_participant: str = option("prompts/first_participant.wav", help="Played to the only one in a room.")
-    join_sound: str = option("prompts/beep.wav", help="Played to all when somebody comes.")
-    drop_sound: str = option("prompts/beep.wav", help="Played to all when somebody leaves.")
+    join_sound: str = join_sound("prompts/beep.wav")
+    drop_sound: str = drop_sound("prompts/beep.wav")
     enter_pin: str = option("prompts/enter_pin.wav", help="Asks for the room's number.")
     wrong_pin: str = option("prompts/wrong_pin.wav", help="Said when there is no such room.")
     wrong_pin_bye: str = option("prompts/wrong_pin_bye.wav", help="Said before a caller without a room is hung up.")
     entering_conference: str = option("prompts/entering_conference.wav", help="Said before the caller enters.")
     digits_dir: str = option("", help="Folder of 0.wav … 9.wav, to say the room's number; empty: not said.")
-    playout_type: str = option("adaptive", help="Playout buffer: adaptive, adaptive_jb or simple.", parse=playout)
+    playout_type: str = playout_type()
     direct_room_re: Search | None = option(
         None, help="POSIX extended expression on the called user; a match goes to that room directly.", parse=parse_regex
     )

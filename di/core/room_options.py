@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Options that every application with rooms has: one wording, one reading; only the defaults are each application's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from di.options import option
+
+
+def playout(text: str) -> str:
+    """The playout buffer: anything but `simple` and `adaptive_jb` is adaptive (spec applications.md, head)."""
+    return text if text in ("simple", "adaptive_jb") else "adaptive"
+
+
+def playout_type() -> Any:
+    """`playout_type`."""
+    return option("adaptive", help="Playout buffer: adaptive, adaptive_jb or simple.", parse=playout)
+
+
+def join_sound(default: str) -> Any:
+    """`join_sound`."""
+    return option(default, help="Played to all when somebody comes; empty: nothing.")
+
+
+def drop_sound(default: str) -> Any:
+    """`drop_sound`."""
+    return option(default, help="Played to all when somebody leaves; empty: nothing.")
