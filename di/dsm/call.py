@@ -8,193 +8,31 @@ Each callback is a generator over the machine, driven by `deliver`: it waits onl
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
-from di.core.application import Application
 from di.core.events import DialogState, EventPosted, RoomChanged
 from di.core.headers import first_header
 from di.core.session import Session
-from di.dsm.call_b2b import SecondLeg
 from di.dsm.call_dialog import CallDialog, block, nested
-from di.dsm.call_media import CallMedia
-from di.dsm.call_state import packed, restored
-from di.dsm.call_words import DISAPPEARED, SELECTS, SYSTEM_WORDS, dialog_word, drop_objects, event_objects, posted
-from di.dsm.engine import Machine, Run, deliver
+from di.dsm.call_machine import MachineCall, Outcome
+from di.dsm.call_words import DISAPPEARED, SYSTEM_WORDS, dialog_word, drop_objects, event_objects, posted
+from di.dsm.engine import deliver
 from di.dsm.events import Event, Kind
-from di.dsm.model import Nested, Steps, Transition
-from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort
+from di.dsm.model import Nested, Steps
 from di.sip_records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
-from di.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer
     from di.dsm.bundles import Bundle
-    from di.dsm.model import Call
 
-log = logging.getLogger(__name__)
 
-Outcome = Awaitable[None] | None
-
-class DsmCall(Application):
-    """One call with its machine; it is the machine's `DsmSession` too."""
+class DsmCall(MachineCall):
+    """The callbacks of a call."""
 
     def __init__(self, session: Session, server: DsmServer, bundle: Bundle, diagram: str, variables: dict[str, str]) -> None:
-        super().__init__(session)
-        self.server = server
-        self.bundle = bundle
+        super().__init__(session, server, bundle, variables)
         self.start_diagram = diagram
-        self.machine = Machine(bundle.diagrams, self, self)
-        self.machine.vars.update(bundle.variables)
-        self.machine.vars.update(variables)
-        self.call_media = CallMedia(self)
         self.call_dialog = CallDialog(self)
-        self.second_leg: SecondLeg = SecondLeg(self)
-        self.second_leg.take_headers()
-        self.invited = False
-        self.session_begun = False
-        self.early_begun = False
-        self.names: set[str] = set()
-        self.timers_due_ns: dict[int, int] = {}
-        self.stop_asked = False
-        self.pending: list[Event] = []
-
-    # --------------------------------------------------------------------------------------------------------- DsmSession
-    @property
-    def id(self) -> str:
-        """The session's id."""
-        return self.session.id
-
-    @property
-    def media(self) -> MediaPort:
-        """Playlist and media."""
-        return self.call_media
-
-    @property
-    def dialog(self) -> DialogPort:
-        """SIP."""
-        return self.call_dialog
-
-    @property
-    def b2b(self) -> B2BPort:
-        """The second leg."""
-        return self.second_leg
-
-    @property
-    def hub(self) -> HubPort:
-        """The rest of the server."""
-        return self.server.hub
-
-    def select(self, name: str) -> str:
-        """`@name` (spec dsm.md §2.5); before the INVITE is taken into the dialog only local_tag is known."""
-        if name == "local_tag":
-            return self.session.id
-        if not self.invited and self.session.info.direction == "in":
-            return ""
-        reader = SELECTS.get(name)
-        return reader(self.session) if reader is not None else ""
-
-    def stop(self, bye_now: bool) -> None:
-        """End the call, at once or after the events that are queued."""
-        if bye_now:
-            self.session.stop(487)
-        if not self.stop_asked:
-            self.stop_asked = True
-            self.session.run(lambda: self.session.stop(487))
-
-    def set_timer(self, id: int, seconds: int) -> None:
-        """A timer event."""
-        self.timers_due_ns[id] = self.session.host.clock.now_ns() + seconds * 1_000_000_000
-        self.session.set_timer(id, seconds * 1000)
-
-    def remove_timer(self, id: int) -> None:
-        """Stop a timer."""
-        self.timers_due_ns.pop(id, None)
-        self.session.remove_timer(id)
-
-    def remove_timers(self) -> None:
-        """Stop all."""
-        self.timers_due_ns.clear()
-        self.session.remove_timers()
-
-    def packed(self) -> dict[str, Value]:
-        """The call as plain data, between events (`di.dsm.call_state`)."""
-        return packed(self)
-
-    def restored(self, data: dict[str, Value]) -> None:
-        """Take over packed data. Raises DsmError when the scripts differ."""
-        restored(self, data)
-
-    def register_queue(self, name: str) -> bool:
-        """Another name for this session."""
-        if not self.server.services.queues.add(name, self.session.post):
-            return False
-        self.names.add(name)
-        return True
-
-    def unregister_queue(self, name: str) -> None:
-        """Give it back; only a name of its own."""
-        if name in self.names:
-            self.names.discard(name)
-            self.server.services.queues.remove(name)
-
-    # ------------------------------------------------------------------------------------------------------------ Watcher
-    def position_changed(self, diagram: str, state: str) -> None:
-        """Tell the store and the stream."""
-        self.server.position_changed(self.session, diagram, state)
-
-    def transition_taken(self, transition: Transition) -> None:
-        """For dsm_stategraph."""
-        self.server.transition_taken(self.session.id, transition.name)
-
-    def action_called(self, call: Call) -> None:
-        """Not traced in the server."""
-
-    # --------------------------------------------------------------------------------------------------------------- runs
-    def _event(self, kind: Kind, params: dict[str, str], after: Callable[[Event], None] | None = None) -> Outcome:
-        """Run an event, then its default handling."""
-        event = Event(kind, params)
-
-        def steps() -> Steps:
-            taken = yield from self.machine.run(event)
-            if after is not None:
-                after(event)
-            return taken
-
-        return cast(Outcome, deliver(steps()))
-
-    def b2b_event(self, kind: Kind, **params: str) -> None:
-        """The B leg has news; `from_b_leg` runs it."""
-        self.pending.append(Event(kind, params))
-
-    def from_b_leg(self, news: Callable[[], None]) -> Outcome:
-        """Take news of the B leg, then run what events came of it."""
-        news()
-
-        def steps() -> Steps:
-            while self.pending:
-                event = self.pending.pop(0)
-                yield from self.machine.run(event)
-                if event.kind is Kind.B2B_OTHER_BYE:
-                    self.second_leg.unbridge()
-                    if not event.processed:
-                        self.session.stop(487)
-            return False
-
-        return cast(Outcome, deliver(steps()))
-
-    def _hooks(self, name: str, *args: object) -> Steps:
-        """Call a hook of every module that the collection imports. False when one of them says False: it vetoes the automatic 200."""
-        run = Run(self.machine, Event(Kind.INVITE))
-        agreed = True
-        for library in self.server.libraries(self.bundle):
-            function = library.hooks.get(name)
-            answer: Any = function(run, *args) if function is not None else None
-            if answer is not None and not isinstance(answer, bool):
-                answer = yield answer
-            agreed = agreed and answer is not False
-        return agreed
 
     # -------------------------------------------------------------------------------------------------------------- begin
     def on_invite(self, session: Session) -> Outcome:
@@ -210,7 +48,7 @@ class DsmCall(Application):
             yield from self.machine.run(event)
             if event.processed:
                 return False
-        agreed = yield from self._hooks("on_invite", self.call_dialog.header_block())
+        agreed = yield from self.hooks("on_invite", self.call_dialog.header_block())
         yield from self.machine.run(Event(Kind.INVITE))
         if agreed and self._answer_by_itself():
             self.call_media.open()
@@ -267,14 +105,14 @@ class DsmCall(Application):
     def on_early_session_start(self) -> Outcome:
         if self.early_begun or self.session_begun:
             return None
-        return self._event(self._begin(True), {}, lambda event: self.after_early_start())
+        return self.run_event(self._begin(True), {}, lambda event: self.after_early_start())
 
     def on_session_start(self) -> Outcome:
         if self.session_begun or (self.early_begun and self.session.info.direction == "in"):
             return None
         kind = self._begin(False)
         if not self.server.starts_at_session(self.bundle):
-            return self._event(kind, {}, lambda event: self.after_session_start())
+            return self.run_event(kind, {}, lambda event: self.after_session_start())
 
         def steps() -> Steps:
             yield from self.machine.start(self.start_diagram, kind)
@@ -352,7 +190,7 @@ class DsmCall(Application):
             self.second_leg.terminate()
             for name in list(self.names):
                 self.unregister_queue(name)
-            yield from self._hooks("on_destroy")
+            yield from self.hooks("on_destroy")
             self.server.call_over(self)
             return False
 
@@ -362,25 +200,25 @@ class DsmCall(Application):
     def on_digit(self, event: int, duration_ms: int) -> Outcome:
         if not self.call_media.keys:
             return None
-        return self._event(Kind.KEY, {"key": str(event), "duration": str(duration_ms)})
+        return self.run_event(Kind.KEY, {"key": str(event), "duration": str(duration_ms)})
 
     def on_playlist_empty(self) -> Outcome:
-        return self._event(Kind.NO_AUDIO, {"type": "noAudio"})
+        return self.run_event(Kind.NO_AUDIO, {"type": "noAudio"})
 
     def on_media_lost(self) -> Outcome:
-        return self._event(Kind.NO_AUDIO, {"type": "cleared"})
+        return self.run_event(Kind.NO_AUDIO, {"type": "cleared"})
 
     def on_separator(self, number: int) -> Outcome:
-        return self._event(Kind.SEPARATOR, {"id": str(number)})
+        return self.run_event(Kind.SEPARATOR, {"id": str(number)})
 
     def on_timer(self, id: int) -> Outcome:
         self.timers_due_ns.pop(id, None)
-        return self._event(Kind.TIMER, {"id": str(id)})
+        return self.run_event(Kind.TIMER, {"id": str(id)})
 
     def on_room(self, change: RoomChanged) -> Outcome:
         if change.kind == "joined" and change.tag == self.session.id:
             return None
-        return self._event(Kind.EVENT, {"type": "conference_event", "id": "2" if change.kind == "left" else "1"})
+        return self.run_event(Kind.EVENT, {"type": "conference_event", "id": "2" if change.kind == "left" else "1"})
 
     def on_event(self, event: EventPosted) -> Outcome:
         kind, params = posted(event)
@@ -388,10 +226,10 @@ class DsmCall(Application):
             return None
         objects = event_objects(event)
         self.machine.avars.update(objects)
-        return self._event(kind, params, lambda done: drop_objects(self.machine.avars, objects))
+        return self.run_event(kind, params, lambda done: drop_objects(self.machine.avars, objects))
 
     def on_system(self, kind: str) -> Outcome:
-        return self._event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(kind, "Unknown")}, lambda event: self._after_system(kind, event))
+        return self.run_event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(kind, "Unknown")}, lambda event: self._after_system(kind, event))
 
     def _after_system(self, kind: str, event: Event) -> None:
         if kind == "shutdown" and not event.processed:
@@ -400,10 +238,10 @@ class DsmCall(Application):
 
     def on_rtp_timeout(self) -> Outcome:
         seconds = str(self.session.rtp_timeout_ms // 1000)
-        return self._event(Kind.RTP_TIMEOUT, {"type": "rtp_timeout", "timeout_value": seconds}, self._stop_unless_processed)
+        return self.run_event(Kind.RTP_TIMEOUT, {"type": "rtp_timeout", "timeout_value": seconds}, self._stop_unless_processed)
 
     def on_session_timeout(self) -> Outcome:
-        return self._event(Kind.SESSION_TIMEOUT, {}, self._stop_unless_processed)
+        return self.run_event(Kind.SESSION_TIMEOUT, {}, self._stop_unless_processed)
 
     def _stop_unless_processed(self, event: Event) -> None:
         if not event.processed:
@@ -421,7 +259,7 @@ class DsmCall(Application):
                 super(DsmCall, self).on_request(request)
 
         params = self._request_params(request.method, request.headers)
-        return self._event(Kind.SIP_REQUEST, params, default)
+        return self.run_event(Kind.SIP_REQUEST, params, default)
 
     def _request_params(self, method: str, headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
         info = self.session.info

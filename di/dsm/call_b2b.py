@@ -23,7 +23,7 @@ from di.value import Value
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:
-    from di.dsm.call import DsmCall
+    from di.dsm.call_machine import MachineCall
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Leg(Protocol):
 class SecondLeg:
     """What the A leg knows of its B leg."""
 
-    def __init__(self, call: DsmCall) -> None:
+    def __init__(self, call: MachineCall) -> None:
         self.call = call
         self.leg: Leg | None = None
         self.diagram = ""

@@ -11,7 +11,7 @@ from di.dsm.errors import DsmException
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:
-    from di.dsm.call import DsmCall
+    from di.dsm.call_machine import MachineCall
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ BYTES_PER_MS = 16
 class CallMedia:
     """The playlist stands still until it is attached (`sessionStart`, `connectMedia`)."""
 
-    def __init__(self, call: DsmCall) -> None:
+    def __init__(self, call: MachineCall) -> None:
         self.call = call
         self.session = call.session
         self.prompt_set = ""

@@ -9,10 +9,10 @@ from di.dsm.pack import pack, restore
 from di.value import Value
 
 if TYPE_CHECKING:
-    from di.dsm.call import DsmCall
+    from di.dsm.call_machine import MachineCall
 
 
-def packed(call: DsmCall) -> dict[str, Value]:
+def packed(call: MachineCall) -> dict[str, Value]:
     """The call as plain data, between events: diagram, variables, stack, timers, dialog identifiers, what the playlist is used for."""
     now_ns, info, media = call.session.host.clock.now_ns(), call.session.info, call.call_media
     left = {id: max(due - now_ns, 0) // 1_000_000 for id, due in call.timers_due_ns.items()}
@@ -33,7 +33,7 @@ def packed(call: DsmCall) -> dict[str, Value]:
     }  # fmt: skip
 
 
-def restored(call: DsmCall, data: dict[str, Value]) -> None:
+def restored(call: MachineCall, data: dict[str, Value]) -> None:
     """Take over the diagram's part of `packed` data: position, variables, stack, timers, flags. Raises DsmError when scripts differ."""
     machine = data.get("machine")
     left = restore(call.machine, machine if isinstance(machine, dict) else {})

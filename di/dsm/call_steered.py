@@ -12,6 +12,7 @@ from di.core.application import Application
 from di.core.session import Session
 from di.dsm.call import DsmCall
 from di.dsm.call_b2b import BLeg, SecondLeg
+from di.dsm.call_machine import MachineCall
 from di.dsm.errors import DsmException
 from di.errors import Refused
 from di.sip_records import CallConfirmed, CallProgressed
@@ -25,7 +26,7 @@ _VARIABLES = "b2b_var."
 class FirstLeg(SecondLeg):
     """What a B leg with a diagram knows of its A leg."""
 
-    def __init__(self, call: DsmCall, other: SecondLeg) -> None:
+    def __init__(self, call: MachineCall, other: SecondLeg) -> None:
         super().__init__(call)
         self.other: SecondLeg | None = other
         self.known = True
