@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# cordboard's commands. Each target sets up what it needs first; variables: PYTHON, PJSIP_SOURCE, CONF, SKIP_PACKAGES (see etc/setup).
+# cordboard's commands. Each target sets up what it needs first; variables: PYTHON, PJSIP_SOURCE, ILBC_SOURCE, CONF, SKIP_PACKAGES (see etc/setup).
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CONF ?= etc/sems.conf
-export PYTHON PJSIP_SOURCE SKIP_PACKAGES
+export PYTHON PJSIP_SOURCE ILBC_SOURCE SKIP_PACKAGES
 
 .PHONY: help run setup setup-test test check bench fuzz lock clean
 

@@ -75,3 +75,25 @@ done_with() {
   mkdir -p "$stamps"
   state "$@" > "$stamp"
 }
+
+# fetch_source DIR SUITE PACKAGE [OPTION...]: the source files of a Debian package into DIR, which others may read, checked against
+# Debian's archive key. When it fails: false, and `reason` says why.
+fetch_source() {
+  local dir=$1 suite=$2 package=$3 keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
+  shift 3
+  reason="Debian's archive key is missing ($keyring): install debian-archive-keyring"
+  [ -e "$keyring" ] || return 1
+  # Labels are known once the lists have been fetched; before that the archive's usual path has to do. A DVD holds no sources.
+  mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' 2> /dev/null |
+    awk '$1 !~ /^cdrom:/ && $1 !~ /security/ && ($2 == "Debian" || $1 ~ /\/debian\/?$/) { print $1; exit }')
+  reason="this machine's apt knows no Debian archive"
+  [ -n "$mirror" ] || return 1
+  mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+  echo "deb-src [signed-by=$keyring] $mirror $suite main" > "$dir/sources.list"
+  local options=(-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root
+    -o Acquire::Check-Valid-Until=false) # a mirror that lags is good enough, the signature is checked all the same
+  reason="no way to the archive ($logs/$package-index.log)"
+  try "$package-index" apt-get "${options[@]}" update || return 1
+  reason="the archive does not give the source of $package ($logs/$package-fetch.log)"
+  try "$package-fetch" env -C "$dir" apt-get "${options[@]}" source --download-only "$@" "$package"
+}

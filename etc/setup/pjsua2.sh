@@ -34,31 +34,16 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work" # apt drops privileges while it downloads
 
-fetch() { # the pristine pjproject release that Debian's asterisk source carries, checked against Debian's archive key
-  local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
-  [ -e "$keyring" ] || fail "Debian's archive key is missing ($keyring)" "install debian-archive-keyring, or name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
-  # Labels are known once the lists have been fetched; before that the archive's usual path has to do. A DVD holds no unstable.
-  mirror=$(apt-get indextargets --format '$(REPO_URI) $(LABEL)' 'Created-By: Packages' 2> /dev/null |
-    awk '$1 !~ /^cdrom:/ && $1 !~ /security/ && ($2 == "Debian" || $1 ~ /\/debian\/?$/) { print $1; exit }')
-  [ -n "$mirror" ] || fail "this machine's apt knows no Debian archive" "name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
-  mkdir -p "$work/lists/partial" "$work/cache/archives/partial"
-  echo "deb-src [signed-by=$keyring] $mirror sid main" > "$work/sources.list"
-  local options=(-o Dir::Etc::SourceList="$work/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$work/lists" -o Dir::Cache="$work/cache" -o APT::Sandbox::User=root
-    -o Acquire::Check-Valid-Until=false) # a mirror that lags is good enough, the signature is checked all the same
-  hint="no way to the archive? name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
-  quiet pjsip-index apt-get "${options[@]}" update
-  quiet pjsip-fetch env -C "$work" apt-get "${options[@]}" source --download-only asterisk
-  source=$(echo "$work"/asterisk_*.orig-Xpjproject.tar.*)
-  [ -e "$source" ] || fail "Debian's asterisk source carries no pjproject any more" "name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
-  hint=
-}
-
+local_source="or name a local source: make setup PJSIP_SOURCE=/path/to/pjproject.tar.gz"
 if [ -n "${PJSIP_SOURCE:-}" ]; then
   [ -e "$PJSIP_SOURCE" ] || fail "PJSIP_SOURCE names nothing: $PJSIP_SOURCE" "give a pjproject tarball or source tree"
   source=$PJSIP_SOURCE
 else
   say "  fetching its source from Debian's archive"
-  fetch
+  # the pristine pjproject release that Debian's asterisk source carries
+  fetch_source "$work" sid asterisk || fail "$reason" "mend that, $local_source"
+  source=$(echo "$work"/asterisk_*.orig-Xpjproject.tar.*)
+  [ -e "$source" ] || fail "Debian's asterisk source carries no pjproject any more" "$local_source"
 fi
 mkdir "$work/src"
 if [ -d "$source" ]; then cp -a "$source/." "$work/src"; else

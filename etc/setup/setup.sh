@@ -7,10 +7,10 @@ what=${1:-run}
 locks=("$here/requirements-build.txt" "$here/requirements.txt") # the tests have one more
 mapfile -d '' -t media < <(find "$root/media" -name '*.py' -print0 | sort -z)
 
-steps=3 number=0 # Python, SIP stack, kernels, and the packages
+steps=4 number=0 # Python, SIP stack, iLBC, kernels, and the packages
 if [ -z "${SKIP_PACKAGES:-}" ]; then
-  steps=4
-  if [ "$what" = test ]; then steps=5; fi
+  steps=5
+  if [ "$what" = test ]; then steps=6; fi
 fi
 
 # step STAMP TEXT FILES -- COMMAND...
@@ -50,4 +50,5 @@ else
   step python-run "Python packages" "${locks[@]}" "$here/python.sh" -- "$here/python.sh" "${locks[@]}"
 fi
 step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
+step ilbc "the iLBC codec" "$here/ilbc.sh" -- "$here/ilbc.sh" || say "  iLBC is left out; the next set-up tries again"
 step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -41,6 +41,24 @@ class Coder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What session descriptions say of a codec.
+
+    `name`: usual spelling of its rtpmap name, empty for upper case · `payload_type`: static number (RFC 3551 §6), -1 for none ·
+    `fmtp`: our own parameters · `bit_rate`: most bits a second that we send.
+    """
+
+    name: str = ""
+    payload_type: int = -1
+    fmtp: str = ""
+    bit_rate: int = 64000
+
+
+def _any_parameters(fmtp: str) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
 class Codec:
     """One wire format at one rate.
 
@@ -48,7 +66,8 @@ class Codec:
     code it ·
     `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
     `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says · `frame_ms`: a
-    packet's length is a multiple of it.
+    packet's length is a multiple of it · `said`: what session descriptions say of it · `takes`: whether it is the one for such
+    fmtp parameters of the peer's.
     """
 
     rtpmap: str
@@ -61,13 +80,40 @@ class Codec:
     coder: Callable[[str], Coder] | None = None
     channels: int = 1
     frame_ms: int = 10
+    said: Said = field(default_factory=Said)
+    takes: Callable[[str], bool] = _any_parameters
 
 
 def native_codec(
-    rtpmap: str, clock_hz: int, rate_hz: int, coder: Callable[[str], Coder], channels: int = 1, frame_ms: int = 20
+    rtpmap: str,
+    clock_hz: int,
+    rate_hz: int,
+    coder: Callable[[str], Coder],
+    channels: int = 1,
+    frame_ms: int = 20,
+    said: Said | None = None,
+    takes: Callable[[str], bool] = _any_parameters,
 ) -> Codec:
     """Return the record of a library codec."""
-    return Codec(rtpmap, clock_hz, rate_hz, NATIVE, 2, _to_bytes, _from_bytes, coder, channels, frame_ms)
+    return Codec(
+        rtpmap, clock_hz, rate_hz, NATIVE, 2, _to_bytes, _from_bytes, coder, channels, frame_ms, said or Said(), takes
+    )
+
+
+def parameters(fmtp: str) -> dict[str, str]:
+    """Return fmtp parameters (`a=b; c=d`) by name in lower case; of those without a value it is empty, the first of a name counts."""
+    found: dict[str, str] = {}
+    for part in fmtp.split(";"):
+        name, _, value = part.partition("=")
+        if name.strip():
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
+
+
+def number(fmtp: dict[str, str], name: str, low: int, high: int) -> int | None:
+    """Return a whole number among `parameters`, brought into limits; None without it, or when it is none."""
+    text = fmtp.get(name, "")
+    return min(max(int(text[:9]), low), high) if text.isascii() and text.isdigit() else None
 
 
 TICK_MS = 20

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import LAW_A, LAW_MU, Codec, Payload, Samples
+from media.codecs.codec import LAW_A, LAW_MU, Codec, Payload, Said, Samples
 
 PCMU_SILENCE = 0xFF
 PCMA_SILENCE = 0xD5
@@ -56,7 +56,7 @@ ENCODE: NDArray[np.uint8] = np.stack([_nearest_codes(DECODE[0], PCMU_SILENCE), _
 """uint8 (2, 65536): code of each sample, indexed by the sample's bits as uint16; rows as in DECODE."""
 
 
-def _codec(rtpmap: str, law: int) -> Codec:
+def _codec(rtpmap: str, law: int, payload_type: int) -> Codec:
     def encode(samples: Samples) -> Payload:
         codes: Payload = ENCODE[law][samples.view(np.uint16)]
         return codes
@@ -65,7 +65,7 @@ def _codec(rtpmap: str, law: int) -> Codec:
         samples: Samples = DECODE[law][payload]
         return samples
 
-    return Codec(rtpmap, 8000, 8000, law, 1, encode, decode)
+    return Codec(rtpmap, 8000, 8000, law, 1, encode, decode, said=Said(payload_type=payload_type))
 
 
-CODECS = (_codec("PCMU", LAW_MU), _codec("PCMA", LAW_A))
+CODECS = (_codec("PCMU", LAW_MU, 0), _codec("PCMA", LAW_A, 8))

@@ -7,10 +7,11 @@ import ctypes
 
 import numpy as np
 
-from media.codecs.codec import Codec, Samples, load_library, native_codec
+from media.codecs.codec import Codec, Said, Samples, load_library, native_codec
 
 FRAME_BYTES = 33
 FRAME_SAMPLES = 160
+SAID = Said(payload_type=3, bit_rate=13200)
 
 _library = load_library("libgsm.so.1")
 if _library is not None:
@@ -56,4 +57,4 @@ class GsmCoder:
         return np.zeros(0, np.int16)
 
 
-CODECS: tuple[Codec, ...] = (native_codec("GSM", 8000, 8000, GsmCoder),) if _library is not None else ()
+CODECS: tuple[Codec, ...] = (native_codec("GSM", 8000, 8000, GsmCoder, said=SAID),) if _library is not None else ()

@@ -8,14 +8,17 @@ from functools import partial
 
 import numpy as np
 
-from media.codecs.codec import Codec, Samples, load_library, native_codec
+from media.codecs.codec import Codec, Said, Samples, load_library, native_codec
 
 G722_BIT_RATE = 64000
 G726_LINEAR = 0
 G726_FIRST_IN_LOW_BITS = 2
 """Packing of RFC 3551: the first code word in the least significant bits."""
 
-G726_BIT_RATES = {"G726-16": 16000, "G726-24": 24000, "G726-32": 32000, "G726-40": 40000, "G721": 32000}
+G726_BIT_RATES = {"G726-32": 32000, "G726-40": 40000, "G726-24": 24000, "G726-16": 16000, "G721": 32000}
+G721_PAYLOAD_TYPE = 2
+"""Reserved by RFC 3551 §4.5.4 because of its past, and still what many phones call G.726 at 32 kbit/s."""
+
 LONGEST_SAMPLES = 16000 * 120 // 1000
 
 _library = load_library("libspandsp.so.2")
@@ -68,8 +71,13 @@ def _g726(bit_rate: int, fmtp: str) -> _SpandspCoder:
 
 
 def _all() -> tuple[Codec, ...]:
-    g726 = (native_codec(name, 8000, 8000, partial(_g726, bit_rate), frame_ms=10) for name, bit_rate in G726_BIT_RATES.items())
-    return (native_codec("G722", 8000, 16000, _g722, frame_ms=10), *g726)
+    g722 = native_codec("G722", 8000, 16000, _g722, frame_ms=10, said=Said(payload_type=9))
+    return (g722, *(_g726_codec(name, bit_rate) for name, bit_rate in G726_BIT_RATES.items()))
+
+
+def _g726_codec(name: str, bit_rate: int) -> Codec:
+    said = Said(payload_type=G721_PAYLOAD_TYPE if name == "G721" else -1, bit_rate=bit_rate)
+    return native_codec(name, 8000, 8000, partial(_g726, bit_rate), frame_ms=10, said=said)
 
 
 CODECS: tuple[Codec, ...] = _all() if _library is not None else ()

@@ -10,14 +10,18 @@ import ctypes
 
 import numpy as np
 
-from media.codecs.codec import Codec, Samples, load_library, native_codec
+from media.codecs.codec import Codec, Said, Samples, load_library, native_codec, number, parameters
 
 RATE_HZ = 48000
 LONGEST_SAMPLES = RATE_HZ * 120 // 1000
 LONGEST_PAYLOAD = 1275
 APPLICATION_VOIP = 2048
-SET_BITRATE, SET_COMPLEXITY, SET_FEC, SET_LOSS = 4002, 4010, 4012, 4014
+SET_BITRATE, SET_BANDWIDTH, SET_VBR, SET_COMPLEXITY, SET_FEC, SET_LOSS, SET_DTX = 4002, 4004, 4006, 4010, 4012, 4014, 4016
+BANDWIDTHS = ((8000, 1101), (12000, 1102), (16000, 1103), (24000, 1104), (48000, 1105))
+"""Playback rate up to which each of the library's bandwidths is enough."""
+
 COMPLEXITY = 10
+MOST_BITS = 64000
 EXPECTED_LOSS_PERCENT = 5
 
 _library = load_library("libopus.so.0")
@@ -36,7 +40,8 @@ class OpusCoder:
         self._encoder = ctypes.c_void_p(_library.opus_encoder_create(RATE_HZ, 1, APPLICATION_VOIP, ctypes.byref(error)))
         self._decoder = ctypes.c_void_p(_library.opus_decoder_create(RATE_HZ, 1, ctypes.byref(error)))
         for request, value in ((SET_COMPLEXITY, COMPLEXITY), (SET_FEC, 1), (SET_LOSS, EXPECTED_LOSS_PERCENT)):
-            _library.opus_encoder_ctl(self._encoder, request, ctypes.c_int(value))
+            self._set(request, value)
+        self._follow(parameters(fmtp))
         self._out = ctypes.create_string_buffer(LONGEST_PAYLOAD)
         self._samples = np.zeros(LONGEST_SAMPLES, np.int16)
 
@@ -44,6 +49,22 @@ class OpusCoder:
         if _library is not None:
             _library.opus_encoder_destroy(self._encoder)
             _library.opus_decoder_destroy(self._decoder)
+
+    def _follow(self, wanted: dict[str, str]) -> None:
+        """Send what the peer asks for (RFC 7587 §6.1): no more bits and bandwidth, constant rate, silence left out, correction."""
+        most_bits = number(wanted, "maxaveragebitrate", 6000, 510000)
+        playback_hz = number(wanted, "maxplaybackrate", 8000, RATE_HZ)
+        if most_bits is not None:
+            self._set(SET_BITRATE, most_bits)
+        if playback_hz is not None:
+            self._set(SET_BANDWIDTH, next(bandwidth for rate_hz, bandwidth in BANDWIDTHS if playback_hz <= rate_hz))
+        for name, value, request, setting in (("cbr", "1", SET_VBR, 0), ("usedtx", "1", SET_DTX, 1), ("useinbandfec", "0", SET_FEC, 0)):
+            if wanted.get(name) == value:
+                self._set(request, setting)
+
+    def _set(self, request: int, value: int) -> None:
+        assert _library is not None
+        _library.opus_encoder_ctl(self._encoder, request, ctypes.c_int(value))
 
     def encode(self, samples: Samples) -> bytes:
         """Encode 20, 40, 60, 80, 100 or 120 ms as one frame or several, as the library chooses."""
@@ -66,4 +87,7 @@ class OpusCoder:
         return self._samples[: max(count, 0)].copy()
 
 
-CODECS: tuple[Codec, ...] = (native_codec("OPUS", RATE_HZ, RATE_HZ, OpusCoder, channels=2),) if _library is not None else ()
+SAID = Said("opus", fmtp="useinbandfec=1", bit_rate=MOST_BITS)
+CODECS: tuple[Codec, ...] = (
+    (native_codec("OPUS", RATE_HZ, RATE_HZ, OpusCoder, channels=2, said=SAID),) if _library is not None else ()
+)

@@ -13,6 +13,28 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 
+@dataclass(frozen=True, slots=True)
+class AudioFormat:
+    """A codec as session descriptions know it.
+
+    `name`: as its rtpmap spells it · `clock_hz`: RTP clock · `channels`: as its rtpmap says · `payload_type`: static number, -1 when
+    it has none · `rate_hz`: samples a second · `bit_rate`: most bits a second that we send · `fmtp`: our own parameters.
+    """
+
+    name: str
+    clock_hz: int
+    channels: int = 1
+    payload_type: int = -1
+    rate_hz: int = 8000
+    bit_rate: int = 64000
+    fmtp: str = ""
+
+    @property
+    def codec(self) -> str:
+        """Name in upper case and clock: what the hub calls it."""
+        return f"{self.name.upper()}/{self.clock_hz}"
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
@@ -406,6 +428,13 @@ class Statistics:
     counters: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class CodecsAvailable:
+    """What this process can code and decode, most wanted first: its second record, right after Hello."""
+
+    formats: tuple[AudioFormat, ...]
+
+
 COMMANDS: tuple[type, ...] = (
     OpenLeg, ConnectLeg, CloseLeg, PlayItem, Enqueue, FlushPlaylist, SetLegAudio, SetPlayout, SetDigitDetection, SendDigit,
     SetRtpTimeout, StartRecording, StopRecording, RoomPlay, StartRoomRecording, StopRoomRecording, LoadPrompt, QueryStatistics, Shutdown,
@@ -414,4 +443,5 @@ COMMANDS: tuple[type, ...] = (
 EVENTS: tuple[type, ...] = (
     LegOpened, LegFailed, LegDropped, PlaylistEmptied, SeparatorReached, ItemFailed, DigitPressed, RtpTimedOut, RecordingStopped,
     RoomRecordingStopped, SpeakerChanged, PromptLoaded, Statistics,
+    AudioFormat, CodecsAvailable,
 )  # fmt: skip

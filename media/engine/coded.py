@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from media.codecs.codec import LONGEST_PACKET_MS, TICK_MS
 from media.engine.arrival import put_decoded
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, LegTable
@@ -45,10 +46,11 @@ class CodedLegs:
             return
         leg.coded_sequence = sequence
         ts = (int(note["ts"]) * int(self._table.rows[leg.row]["samples_per_tick"])) & 0xFFFFFFFF
-        frame = int(self._table.rows[leg.row]["frame_samples"])
         if 1 < step <= MOST_CONCEALED + 1:
+            lost = self._packet_samples(leg, (ts - leg.coded_ts) & 0xFFFFFFFF, step)
             for back in range(step - 1, 0, -1):
-                self._put(leg, leg.coder.conceal(frame), (ts - back * frame) & 0xFFFFFFFF)
+                self._put(leg, leg.coder.conceal(lost), (ts - back * lost) & 0xFFFFFFFF)
+        leg.coded_ts = ts
         self._put(leg, leg.coder.decode(payload), ts)
 
     def encode(self) -> None:
@@ -64,6 +66,12 @@ class CodedLegs:
                 row["packet_bytes"] = HEADER_BYTES + len(payload)
                 row["bytes_sent"] += len(payload) - count
                 row["due"] = len(payload) > 0
+
+    def _packet_samples(self, leg: Leg, passed_samples: int, packets: int) -> int:
+        """How long the peer's packets are, by how far its clock went in so many; a frame's length where that says nothing."""
+        samples, rest = divmod(passed_samples, packets)
+        longest = int(self._table.rows[leg.row]["frame_samples"]) * LONGEST_PACKET_MS // TICK_MS
+        return int(self._table.rows[leg.row]["frame_samples"]) if rest or not 0 < samples <= longest else samples
 
     def _put(self, leg: Leg, samples: NDArray[np.int16], ts: int) -> None:
         if len(samples):

@@ -124,7 +124,7 @@ class Connections:
 
     def connect(self, leg: Leg, command: ConnectLeg, now_ns: int) -> bool:
         """Take over the outcome of offer/answer; False after LegFailed, the leg then stays as it was."""
-        codec = codecs.find(command.codec, command.clock_hz)
+        codec = codecs.find(command.codec, command.clock_hz, command.fmtp)
         if codec is None or command.channels not in (1, codec.channels):
             asked = f"{command.codec}/{command.clock_hz}/{command.channels}"
             self._emit(LegFailed(leg.number, f"codec {asked} is not known here; known: {codecs.names()}"))
@@ -143,6 +143,7 @@ class Connections:
         frame_samples = codec.rate_hz * FRAME_MS // 1000
         if leg.codec is not codec:
             state["primed"], state["started"] = 0, 0
+        if leg.codec is not codec or leg.connection is None or leg.connection.fmtp != command.fmtp:
             leg.coder = codec.coder(command.fmtp) if codec.coder else None
             leg.coded_sequence = -1
         leg.connection, leg.codec = command, codec

@@ -63,5 +63,6 @@ class Leg:
     candidate: Candidate | None = None
     coder: Coder | None = None
     coded_sequence: int = -1  # of the newest payload decoded
+    coded_ts: int = 0  # and its timestamp, in samples
     playout: str = "adaptive"
     bridged_to: int = 0  # number of the leg that the current item bridges to

@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg, PlayItem, SetupMixIn, SpanRoom
+from media.engine.arrival import put_decoded
 from media.engine.engine import Engine, EngineOptions
 from media.io import batch
 
@@ -39,6 +40,7 @@ def warm() -> None:
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)
         engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0, ptime_ms), 0)
         engine.handle(Enqueue(leg, (PlayItem("room", room="warm"),)), 0)
+    put_decoded(engine.legs.rows, 0, np.zeros(160, np.int16), 0, engine.counters)  # what library codecs need
     engine.handle(SetupMixIn(1, 0.5), 0)
     engine.handle(MixIn(1, (PlayItem("silence", length_ms=20),)), 0)
     files, batches = np.full(64, -1, np.int32), batch.Batches()

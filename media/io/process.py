@@ -94,6 +94,7 @@ class MediaProcess:
     def run(self) -> int:
         """Serve until Shutdown, or until the hub has been gone for the grace time. Returns the exit status."""
         self._send(wire.Hello(wire.VERSION, "media", os.getpid()))
+        self._send(records.CodecsAvailable(codecs.formats()))
         next_ns = (time.monotonic_ns() // TICK_NS + 1) * TICK_NS  # all processes' ticks begin together: see media.engine.spans
         while not self._stopping:
             now_ns = time.monotonic_ns()
