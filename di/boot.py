@@ -23,6 +23,7 @@ from typing import Any
 
 from di import sip_records
 from di.access import Access
+from di.core import codecs
 from di.core.applications import Applications
 from di.core.child import Child, ChildKind, StartFailed
 from di.core.clock import LoopClock
@@ -116,19 +117,24 @@ class Hub:
 
     async def _sip_up(self, link: RecordLink) -> None:
         core = self.settings.core
+        formats = await self.media.formats()
+        where = self.settings.source("exclude_payloads")
+        choice = codecs.choose(formats, core.codec_order, core.exclude_payloads, *where)
         self._listening = asyncio.get_running_loop().create_future()
         link.send(
             sip_records.Listen(
                 ip=core.sip_ip,
                 port=core.sip_port,
                 public_ip=core.public_ip,
-                codecs=self.settings.codecs,
+                codecs=tuple(known.codec for known in choice.accepted),
                 user_agent=SIGNATURE if core.use_default_signature or not core.signature else core.signature,
                 tls_port=core.tls_port,
                 tls_certificate=core.tls_certificate,
                 tls_key=core.tls_key,
                 max_calls=core.max_calls,
                 reliable_provisional="disabled" if core.reliable_provisional == "off" else core.reliable_provisional,
+                formats=choice.accepted,
+                offered=tuple(known.codec for known in choice.offered),
             )
         )
         try:

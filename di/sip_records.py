@@ -14,14 +14,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from media.control.records import AudioFormat
+
 
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class Listen:
     """First command: bind transports. Answered by Listening, or ListenFailed and the process's end.
 
-    `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are offered or accepted. `options_headers`: header
-    lines of the default OPTIONS answer.
+    `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are accepted. `formats`: what they are; empty: the
+    SIP stack's own ones. `offered`: those of them that our own offers name, empty for all. `options_headers`: header lines of the
+    default OPTIONS answer.
     """
 
     ip: str
@@ -36,6 +39,8 @@ class Listen:
     reliable_provisional: str = "supported"
     options_code: int = 200
     options_reason: str = "OK"
+    formats: tuple[AudioFormat, ...] = ()
+    offered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +334,7 @@ class SubscriptionChanged:
 
 COMMANDS: tuple[type, ...] = (
     Listen, SetOptionsReply, Answer, Hangup, Dial, Reinvite, SendRequest, SendReply, Subscribe, RefreshSubscription, Unsubscribe, Stop,
+    AudioFormat,
 )  # fmt: skip
 EVENTS: tuple[type, ...] = (
     Listening, ListenFailed, CallOffered, CallIdentified, CallProgressed, MediaNegotiated, CallConfirmed, CallEnded, RequestReceived,

@@ -1,44 +1,62 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which codecs are offered and accepted, in which order (spec core.md §8)."""
+"""Which codecs are accepted and which of them are offered, in which order (spec core.md §8).
+
+    what the media process has ─► less exclude_payloads ─► codec_order first ─► accepted; those of everyday use among them: offered
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from di.errors import ConfigError
+from media.control.records import AudioFormat
 
-AVAILABLE = ("PCMU/8000", "GSM/8000", "PCMA/8000", "G722/8000", "OPUS/48000")
-"""Codecs that media process and SIP stack both have, by rtpmap name and clock, in ascending payload number: the order of the offer."""
+NAMES = "PCMU PCMA GSM G722 G721 G726-16 G726-24 G726-32 G726-40 G729 OPUS SPEEX ILBC L16".split()
+"""Payload names that a media process may have."""
 
-_KNOWN_ELSEWHERE = (
-    "G721",
-    "G726",
-    "ILBC",
-    "L16",
-    "SPEEX",
-    "ISAC",
-    "SILK",
-    "G729",
-    "CODEC2",
-    "TELEPHONE-EVENT",
-)
+ELSEWHERE = "ISAC SILK CODEC2_3200 CODEC2_2400 CODEC2_1600 CODEC2_1400 TELEPHONE-EVENT".split()
+"""Payload names of SEMS that a configuration may hold, to no effect."""
+
+EVERYDAY = ("PCMU/8000", "GSM/8000", "PCMA/8000", "G722/8000", "G729/8000", "OPUS/48000", "ILBC/8000", "SPEEX/8000")
+"""Offered without being named in `codec_order`. The rest would make an INVITE too long for one UDP packet (RFC 3261 §18.1.1)."""
 
 
-def offer(order: Sequence[str], excluded: Sequence[str], file: str, line: int) -> tuple[str, ...]:
-    """Codecs to offer: those of `codec_order` first, then the rest, less `exclude_payloads`.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`accepted`: every codec that may be used, most wanted first · `offered`: those of them in our own offers."""
 
-    Names of SEMS's other codecs are passed over. Raises ConfigError for an unknown name, or when nothing is left.
+    accepted: tuple[AudioFormat, ...]
+    offered: tuple[AudioFormat, ...]
+
+
+def check(order: Sequence[str], excluded: Sequence[str], file: str, line: int) -> None:
+    """Judge the configuration before it is known what the media process has. Raises ConfigError as `choose` does, and for a name in
+    `codec_order` that is none; `exclude_payloads` may hold any.
     """
-    names = {codec.partition("/")[0].upper(): codec for codec in AVAILABLE}
-    wanted: list[str] = []
     for name in order:
-        codec = names.get(name.partition("/")[0].upper())
-        if codec is not None:
-            wanted.append(codec)
-        elif not name.upper().startswith(_KNOWN_ELSEWHERE):
-            raise ConfigError(file, line, "codec_order", f"{name!r} is no codec; there are: {', '.join(names)}")
-    wanted += [codec for codec in AVAILABLE if codec not in wanted]
-    left = tuple(codec for codec in wanted if codec.partition("/")[0] not in excluded)
-    if not left:
-        raise ConfigError(file, line, "exclude_payloads", f"no codec is left; there are: {', '.join(names)}")
-    return left
+        if name.partition("/")[0].upper() not in (*NAMES, *ELSEWHERE):
+            raise ConfigError(file, line, "codec_order", f"{name!r} is no codec; there are: {', '.join(NAMES)}")
+    choose([AudioFormat(name, 8000) for name in NAMES], (), excluded, file, line)
+
+
+def choose(
+    formats: Sequence[AudioFormat], order: Sequence[str], excluded: Sequence[str], file: str = "", line: int = 0
+) -> Choice:
+    """Choose among what the media process has. A name (`speex`) means all its rates, with a clock (`speex/16000`) one.
+
+    Order: as in `codec_order`, then by static payload number, then as the media process lists them. Raises ConfigError when
+    nothing is left.
+    """
+    unnamed = sorted(formats, key=lambda known: known.payload_type if known.payload_type >= 0 else 128)
+    named = [known for name in order for known in unnamed if _means(name, known)]
+    accepted = [known for known in dict.fromkeys(named + unnamed) if not any(_means(name, known) for name in excluded)]
+    if not accepted:
+        here = ", ".join(known.codec for known in unnamed) or "none"
+        raise ConfigError(file, line, "exclude_payloads", f"no codec is left; there are: {here}")
+    offered = [known for known in accepted if known in named or known.codec in EVERYDAY]
+    return Choice(tuple(accepted), tuple(offered or accepted[:1]))
+
+
+def _means(name: str, known: AudioFormat) -> bool:
+    return name.upper() in (known.codec, known.name.upper())

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from di.core.child import Child, ChildKind
+from di.core.child import Child, ChildKind, StartFailed
 from di.core.media_router import MediaRouter
 from di.core.port_ranges import port_ranges
 from di.core.sessions import Sessions
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _REPORT_NS = 5 * 10**9
 """So often the processes tell what they have to do."""
 
+_FORMATS_TIMEOUT_S = 20.0
+
 
 class MediaProcesses:
     """As many as `media_processor_threads` says. `sessions.media` is their router while one of them is up."""
@@ -38,6 +40,7 @@ class MediaProcesses:
         self.router = MediaRouter(count, sessions.on_media_event, sessions.clock.now_ns, core.media_process_legs)
         self._sessions = sessions
         self._pairs = list(_pairs(count))
+        self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
         self.children = [self._child(place, core.media_ip, *ports[place]) for place in range(count)]
         self._timer: TimerHandle | None = None
@@ -57,7 +60,21 @@ class MediaProcesses:
             self.router.up(place, link)
             self._sessions.media_up(self.router)
 
-        return Child(kind, lambda event: self.router.on_event(place, event), on_up, lambda reason: self._lost(place, reason))
+        return Child(kind, lambda event: self._on_record(place, event), on_up, lambda reason: self._lost(place, reason))
+
+    def _on_record(self, place: int, record: object) -> None:
+        if isinstance(record, records.CodecsAvailable):
+            if not self._formats.done():
+                self._formats.set_result(record.formats)
+            return
+        self.router.on_event(place, record)
+
+    async def formats(self) -> tuple[records.AudioFormat, ...]:
+        """The codecs that the processes have; all have the same, being one installation. Raises StartFailed."""
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._formats), _FORMATS_TIMEOUT_S)
+        except TimeoutError:
+            raise StartFailed("no media process has said which codecs it has: run make setup") from None
 
     def _lost(self, place: int, reason: str) -> None:
         legs = self.router.lost(place)

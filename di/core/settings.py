@@ -39,7 +39,6 @@ class Settings:
     conf_dir: Path
     core: CoreOptions
     selection: Selection
-    codecs: tuple[str, ...]
     plugins: tuple[LoadedPlugin, ...]
     environ: Mapping[str, str]
 
@@ -61,9 +60,9 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
         log.debug("stderr is the only place for log lines; let the service manager keep them")
     conf_dir = _conf_dir(file, core)
     core = _with_addresses(core)
-    chosen = codecs.offer(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
+    codecs.check(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
     selection = _selection(core, conf_dir)
-    return Settings(file, conf_dir, core, selection, chosen, _plugins(conf, core, conf_dir, environ), environ)
+    return Settings(file, conf_dir, core, selection, _plugins(conf, core, conf_dir, environ), environ)
 
 
 def configuration_folder(file: Path, environ: Mapping[str, str]) -> Path:

@@ -17,7 +17,7 @@ from di.sip_records import CallConfirmed, CallEnded, CallIdentified, CallProgres
 from interfaces.sip import mapping, sdp, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.message import Message, endpoint_of, parse, tag_of
-from interfaces.sip.structures import Credentials, Reply, Waiting, header_vector, parameters, received, reply_record
+from interfaces.sip.structures import Credentials, Reply, Waiting, description, header_vector, parameters, received, reply_record
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ class Host(Protocol):
 
     codecs: frozenset[str]
     """Upper-case `NAME/clock` of what may be negotiated."""
+
+    offered: frozenset[str]
+    """Those of them that our own offers name."""
 
     def emit(self, record: object) -> None:
         """Send a record to the hub."""
@@ -59,6 +62,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.waiting: dict[str, Waiting] = {}
         self.replies: OrderedDict[str, Reply] = OrderedDict()
         self.ended = self.confirmed = False
+        self.offer_received = ""  # the peer's, until it has been answered
         self._answer_description = self._remote_description = ""
         self._negotiated = False
         self._held_media: MediaNegotiated | None = None
@@ -122,6 +126,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """Send a re-INVITE. Raises pj.Error while another offer is under way."""
         if address is not None:
             self.media_address = address
+        self.offer_received = ""
         operation = parameters()
         if hold:
             self.setHold(operation)
@@ -179,25 +184,32 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     @callback
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
-        if prm.remSdp.wholeSdp:
-            self._remote_description = prm.remSdp.wholeSdp
+        # without an offer of theirs pjsua2 leaves remSdp uninitialised, so the text of a long one is that of the message it came in
+        ours, theirs = description(prm.sdp), prm.remSdp.wholeSdp or self.offer_received
+        if theirs:
+            self._remote_description = theirs
+            ours = sdp.agree_on_mode(ours, theirs)
             if not self.outgoing and not self._negotiated:
-                self._answer_description = prm.sdp.wholeSdp  # the media address comes with the hub's answer
+                self._answer_description = ours  # the media address comes with the hub's answer
+        else:
+            now = self._last_media
+            ours = sdp.keep_codecs(ours, self.host.offered | ({f"{now.codec}/{now.clock_hz}"} if now else set()))
         if self.media_address is not None:
-            prm.sdp.wholeSdp = sdp.rewrite(
-                prm.sdp.wholeSdp, *self.media_address, ptime_ms=sdp.wished_ptime_ms(prm.remSdp.wholeSdp)
-            )
+            ours = sdp.rewrite(ours, *self.media_address, ptime_ms=sdp.wished_ptime_ms(theirs))
+        prm.sdp.wholeSdp = ours
 
     @callback
     def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:
         """A later offer with nothing that we speak is refused with 488; pjsua alone would say 500 (RFC 3261 §14.2)."""
-        offered = sdp.audio_codecs(prm.offer.wholeSdp)
+        self.offer_received = description(prm.offer)
+        offered = sdp.audio_codecs(self.offer_received)
         if offered and not any(name in self.host.codecs for name in offered):
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
 
     @callback
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
         self._negotiated = True
+        self.offer_received = ""
         stream = self._stream()
         if stream is not None:
             record = mapping.negotiated(self.number, stream, self._remote_description)
@@ -235,6 +247,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
                 frame_ms=parameters.info.frameLen,
                 frames_per_packet=parameters.setting.frmPerPkt,
                 remote_address=info.remoteRtpAddress,
+                fmtp=";".join(f"{one.name}={one.val}" if one.name else one.val for one in parameters.setting.encFmtp),
             )
         return None
 

@@ -12,8 +12,9 @@ import pjsua2 as pj
 
 from di.sip_records import Listen
 from interfaces.sip.border import callback
+from interfaces.sip.codec_factory import FormatFactory, LayoutError
 from interfaces.sip.mapping import codec_id
-from interfaces.sip.native import quiet
+from interfaces.sip.native import pjsip_library, quiet
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,7 @@ class SipEndpoint:
         self.library.libCreate()
         self.log_writer = _Log()
         self.transports: list[tuple[str, str, int]] = []
+        self.formats: FormatFactory | None = None
 
     def start(self, listen: Listen) -> None:
         """Initialise and bind. Raises ListenError."""
@@ -92,6 +94,7 @@ class SipEndpoint:
         try:
             self.library.libInit(config)
             self._bind(listen)
+            self._own_codecs(listen)
             self._codecs(listen.codecs)
             self.library.libStart()
             self.library.audDevManager().setNoDev()
@@ -122,6 +125,16 @@ class SipEndpoint:
             except pj.Error as error:
                 raise ListenError(f"SIP {name} {listen.ip}:{number} cannot be bound: {error.reason}") from None
             self.transports.append((name, listen.ip, number))
+
+    def _own_codecs(self, listen: Listen) -> None:
+        """Put the media process's codecs in the place of pjmedia's; where that does not work, those that both have can be used."""
+        if not listen.formats:
+            return
+        self.formats = FormatFactory(pjsip_library(), listen.formats)  # pjmedia points into it
+        try:
+            self.formats.take_over()
+        except (LayoutError, OSError) as error:
+            log.error("this pjproject takes no codecs of ours (%s): only those that it has itself are offered and accepted", error)
 
     def _codecs(self, wanted: tuple[str, ...]) -> None:
         known = [info.codecId for info in self.library.codecEnum2()]

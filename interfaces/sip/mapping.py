@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from di.sip_records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
-from interfaces.sip.sdp import audio_address, fmtp_of, wished_ptime_ms
+from interfaces.sip.sdp import audio_address, wished_ptime_ms
 
 ENCODING = 1
 """pjmedia's direction bit "we send"."""
@@ -30,6 +30,7 @@ class Stream:
     frame_ms: int
     frames_per_packet: int
     remote_address: str
+    fmtp: str = ""  # of the peer, for the payload type that we send
 
 
 def offered(call: int, message: Message, source: str) -> CallOffered:
@@ -55,17 +56,31 @@ def offered(call: int, message: Message, source: str) -> CallOffered:
     )
 
 
+def rtp_clock(stream: Stream) -> tuple[int, int]:
+    """RTP clock and channels of a stream, which pjmedia tells otherwise for two codecs.
+
+    G.722's clock is 8000 Hz though it samples at 16000 (RFC 3551 §4.5.2); Opus's is always 48000 and its channels two, while pjmedia
+    tells what the peer's maxplaybackrate and stereo make of them (RFC 7587 §7).
+    """
+    name = stream.codec.upper()
+    if name == "OPUS":
+        return 48000, 2
+    if name == "G722":
+        return 8000, stream.channels
+    return stream.clock_hz, stream.channels
+
+
 def negotiated(call: int, stream: Stream, remote_description: str) -> MediaNegotiated:
-    """An active stream as a record. G.722's RTP clock is 8000 Hz though it samples at 16000 (RFC 3551 §4.5.2)."""
+    """An active stream as a record. `remote_description`: the peer's, for its maxptime."""
     ip, port = endpoint_of(stream.remote_address)
-    clock_hz = 8000 if stream.codec.upper() == "G722" else stream.clock_hz
+    clock_hz, channels = rtp_clock(stream)
     return MediaNegotiated(
         call=call,
         remote_ip=ip,
         remote_port=port,
         codec=stream.codec.upper(),
         clock_hz=clock_hz,
-        channels=stream.channels,
+        channels=channels,
         payload_type_send=stream.payload_type_send,
         payload_type_receive=stream.payload_type_receive,
         ptime_ms=wished_ptime_ms(remote_description, stream.frame_ms * max(stream.frames_per_packet, 1)),
@@ -73,7 +88,7 @@ def negotiated(call: int, stream: Stream, remote_description: str) -> MediaNegot
         dtmf_receive=stream.dtmf_receive,
         send=bool(stream.direction & ENCODING),
         receive=bool(stream.direction & DECODING),
-        fmtp=fmtp_of(remote_description, stream.payload_type_send),
+        fmtp=stream.fmtp,
     )
 
 

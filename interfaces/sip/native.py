@@ -15,7 +15,7 @@ import ctypes
 import importlib.util
 import logging
 from collections.abc import Callable, Iterable
-from ctypes import CFUNCTYPE, POINTER, byref, c_int, c_void_p
+from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
 from interfaces.sip.exchange import Exchanges
 from interfaces.sip.layout import RX_DATA, Text
@@ -88,7 +88,8 @@ class Request:
             self._kept, self._pointer = False, 0
 
 
-def _library() -> ctypes.CDLL:
+def pjsip_library() -> ctypes.CDLL:
+    """The shared object that holds pjsip. Raises OSError without pjsua2."""
     found = importlib.util.find_spec("_pjsua2")
     if found is None or found.origin is None:
         raise OSError("the compiled part of pjsua2 was not found")
@@ -97,14 +98,28 @@ def _library() -> ctypes.CDLL:
 
 def quiet() -> None:
     """Keep pjlib from writing to standard output before its log has a writer."""
-    _library().pj_log_set_level(1)
+    pjsip_library().pj_log_set_level(1)
+
+
+_LONGEST_DESCRIPTION = 16384
+
+
+def description_text(session: int, known: str = "") -> str:
+    """The text of a pjmedia_sdp_session; `known`: pjsua2's own, empty for one of over 1024 bytes. `session`: its address, valid."""
+    if known or not session:
+        return known
+    print_sdp = pjsip_library().pjmedia_sdp_print
+    print_sdp.argtypes = [c_void_p, c_char_p, ctypes.c_size_t]
+    room = ctypes.create_string_buffer(_LONGEST_DESCRIPTION)
+    length = int(print_sdp(session, room, _LONGEST_DESCRIPTION))
+    return room.raw[: max(length, 0)].decode("utf-8", "surrogateescape")
 
 
 class Native:
     """The module in pjsip's stack. `on_request` returns True when it has dealt with a request; `account` is for requests of ours."""
 
     def __init__(self, on_request: Callable[[Request], bool], account: Callable[[], int]) -> None:
-        self.library = _library()
+        self.library = pjsip_library()
         self._declare()
         self.exchanges = Exchanges(self.library, RX_DATA.read, account)
         self._on_request = on_request

@@ -6,6 +6,8 @@ pjsip does offer/answer (RFC 3264); the addresses that it writes belong to no so
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 STANDARD_PTIME_MS = 20
 SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 120
 """What the media process can send."""
@@ -14,8 +16,9 @@ SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 120
 def rewrite(description: str, ip: str, port: int, user: str = "sems", ptime_ms: int = STANDARD_PTIME_MS) -> str:
     """Point the audio stream at `ip:port`: its m= port, every c= line and the origin; a=rtcp is left out (RTP's port plus one).
 
-    A stream that is refused (port 0) stays so. `user` becomes origin user and session name (spec core.md §7.3). `ptime_ms`: wished
-    for in the audio stream when it is not the 20 ms that need no word.
+    So are bandwidths: pjsip's are those of the widest codec that it knows, whichever is spoken. A stream that is refused (port 0)
+    stays so. `user` becomes origin user and session name (spec core.md §7.3). `ptime_ms`: wished for in the audio stream when it is
+    not the 20 ms that need no word.
     """
     family = "IP6" if ":" in ip else "IP4"
     out: list[str] = []
@@ -32,7 +35,7 @@ def rewrite(description: str, ip: str, port: int, user: str = "sems", ptime_ms: 
             out.append(f"o={user} {words[1]} {words[2]} IN {family} {ip}" if len(words) == 6 else line)
         elif kind == "s=":
             out.append(f"s={user}")
-        elif not line.startswith(("a=rtcp:", "a=ssrc:", "a=ptime:")):
+        elif not line.startswith(("a=rtcp:", "a=ssrc:", "a=ptime:", "b=AS:", "b=TIAS:")):
             out.append(line)
     if ptime_ms != STANDARD_PTIME_MS and ends and out[ends[0]].startswith("m=audio "):
         out.insert(ends[1] if len(ends) > 1 else len(out), f"a=ptime:{ptime_ms}")
@@ -103,24 +106,89 @@ def fmtp_of(description: str, payload_type: int) -> str:
     return ""
 
 
-_STATIC = {"0": "PCMU/8000", "3": "GSM/8000", "8": "PCMA/8000", "9": "G722/8000", "15": "G728/8000", "18": "G729/8000"}
+def keep_codecs(description: str, wanted: Collection[str]) -> str:
+    """Leave only codecs of these upper-case `NAME/clock` in the audio streams, and telephone-event at their clocks.
+
+    Where none would be left a stream stays as it is.
+    """
+    blocks: list[list[str]] = [[]]
+    for line in _lines(description):
+        if line.startswith("m="):
+            blocks.append([])
+        blocks[-1].append(line)
+    kept = [line for block in blocks for line in (_thinned(block, wanted) if block and block[0].startswith("m=audio ") else block)]
+    return "".join(line + "\r\n" for line in kept)
+
+
+def _thinned(block: list[str], wanted: Collection[str]) -> list[str]:
+    words = block[0].split()
+    names = _format_names(block)
+    kept = {kind for kind in words[3:] if names.get(kind, "") in wanted}
+    clocks = {names[kind].rpartition("/")[2] for kind in kept}
+    kept |= {kind for kind in words[3:] if names.get(kind, "").startswith(_EVENT) and names[kind].rpartition("/")[2] in clocks}
+    if not clocks:
+        return block
+    head = " ".join([*words[:3], *(kind for kind in words[3:] if kind in kept)])
+    return [head, *(line for line in block[1:] if not _about(line) or _about(line) in kept)]
+
+
+def _about(line: str) -> str:
+    """The payload type that an rtpmap or fmtp line is about; empty for other lines."""
+    return line.partition(":")[2].split(" ", 1)[0] if line.startswith(("a=rtpmap:", "a=fmtp:")) else ""
+
+
+def agree_on_mode(description: str, offer: str) -> str:
+    """Make our answer's iLBC frame length the offer's: 30 ms unless that says 20 (RFC 3952 §5). `description`: with all that we take."""
+    theirs = {kind: name for kind, name in _format_names(_audio_lines(offer)).items() if name == "ILBC/8000"}
+    asked = {int(kind): fmtp_of(offer, int(kind)) for kind in theirs if kind.isascii() and kind.isdigit()}
+    if any("mode=20" in fmtp.replace(" ", "").split(";") for fmtp in asked.values()):
+        return description
+    ours = {kind for kind, name in _format_names(_audio_lines(description)).items() if name == "ILBC/8000"}
+    lines = (f"a=fmtp:{_about(line)} mode=30" if _about(line) in ours and line.startswith("a=fmtp:") else line for line in _lines(description))
+    return "".join(line + "\r\n" for line in lines)
+
+
+_EVENT = "TELEPHONE-EVENT/"
+_STATIC = {
+    "0": "PCMU/8000", "2": "G721/8000", "3": "GSM/8000", "8": "PCMA/8000", "9": "G722/8000", "10": "L16/44100/2", "11": "L16/44100",
+    "15": "G728/8000", "18": "G729/8000",
+}  # fmt: skip
 """Payload types that need no rtpmap (RFC 3551 §6)."""
 
 
 def audio_codecs(description: str) -> list[str]:
-    """What the first audio stream that is not refused offers, as upper-case `NAME/clock`, in order; telephone-event left out."""
-    formats: list[str] = []
-    names: dict[str, str] = {}
-    inside = False
+    """What the first audio stream that is not refused offers, as upper-case `NAME/clock`, in order; telephone-event left out.
+
+    Several channels are part of the name, but Opus's, which every one has.
+    """
+    block = _audio_lines(description)
+    names = _format_names(block)
+    found = [names.get(kind, "") for kind in (block[0].split()[3:] if block else [])]
+    return [name for name in found if name and not name.startswith(_EVENT)]
+
+
+def _audio_lines(description: str) -> list[str]:
+    """The lines of the first audio stream that is not refused."""
+    block: list[str] = []
     for line in _lines(description):
         if line.startswith("m="):
-            if inside:
+            if block:
                 break
             words = line[2:].split()
             if len(words) > 3 and words[0] == "audio" and words[1] != "0":
-                inside, formats = True, words[3:]
-        elif inside and line.startswith("a=rtpmap:"):
-            payload_type, _, name = line[9:].partition(" ")
-            names[payload_type] = "/".join(name.strip().upper().split("/")[:2])
-    found = [names.get(payload_type) or _STATIC.get(payload_type, "") for payload_type in formats]
-    return [name for name in found if name and not name.startswith("TELEPHONE-EVENT/")]
+                block.append(line)
+        elif block:
+            block.append(line)
+    return block
+
+
+def _format_names(block: list[str]) -> dict[str, str]:
+    """Name of each payload type in a stream's lines."""
+    names = {kind: _STATIC.get(kind, "") for kind in (block[0].split()[3:] if block else [])}
+    for line in block:
+        if line.startswith("a=rtpmap:"):
+            kind, _, name = line[9:].partition(" ")
+            name, _, rest = name.strip().upper().partition("/")
+            clock, _, channels = rest.partition("/")
+            names[kind] = f"{name}/{clock}" + (f"/{channels}" if channels not in ("", "1") and name != "OPUS" else "")
+    return names

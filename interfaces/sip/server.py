@@ -59,6 +59,7 @@ class SipServer:
         self._outbound: SipAccount
         self._listen = Listen("", 0)
         self.codecs: frozenset[str] = frozenset()
+        self.offered: frozenset[str] = frozenset()
         self._next_hop = ""
         self._slots = 0
         self._next_number = 1
@@ -82,6 +83,7 @@ class SipServer:
         self._listen = listen
         self._requests.options = (listen.options_code, listen.options_reason)
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
+        self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
         self._requests.user_agent = listen.user_agent
         if listen.reliable_provisional in ("supported", "require"):
             self._requests.supported = "100rel, replaces, timer"
@@ -268,6 +270,7 @@ class SipServer:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._inbound, number, slot)
         call.call_id = message.header("Call-ID")
+        call.offer_received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
         self._fresh[number] = mapping.offered(number, message, source)

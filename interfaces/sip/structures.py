@@ -10,7 +10,7 @@ import pjsua2 as pj
 
 from di.sip_records import ReplyReceived
 from interfaces.sip.message import Message, parse, split_header
-from interfaces.sip.native import Request
+from interfaces.sip.native import Request, description_text
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,11 @@ def received(event: pj.SipEvent) -> Message | None:
     else:
         return None
     return parse(text) if text else None
+
+
+def description(session: pj.SdpSession) -> str:
+    """The text of a session description that pjsip has made or received, however long."""
+    return description_text(int(session.pjSdpSession or 0), session.wholeSdp)
 
 
 def parameters(code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:

@@ -36,7 +36,7 @@ def test_directions(direction: int, send: bool, receive: bool) -> None:
 
 
 def test_a_stream_becomes_a_record() -> None:
-    record = negotiated(1, replace(STREAM, frames_per_packet=2), "m=audio 1 RTP/AVP 0\r\na=fmtp:0 x=1\r\n")
+    record = negotiated(1, replace(STREAM, frames_per_packet=2, fmtp="x=1"), "")
     assert (record.codec, record.clock_hz, record.ptime_ms, record.fmtp) == ("PCMU", 8000, 40, "x=1")
     assert (record.remote_ip, record.remote_port, record.dtmf_send, record.dtmf_receive) == ("5.6.7.8", 4000, 101, 96)
     quiet = paused(record)
@@ -46,6 +46,12 @@ def test_a_stream_becomes_a_record() -> None:
 def test_g722_runs_on_the_clock_of_its_rtp() -> None:
     assert codec_id("G722/8000") == "G722/16000" and codec_id("PCMA/8000") == "PCMA/8000"
     assert negotiated(1, replace(STREAM, codec="G722", clock_hz=16000), "").clock_hz == 8000
+
+
+def test_opus_is_always_what_its_rtpmap_says() -> None:
+    """pjmedia tells the rate that the peer's maxplaybackrate asks for."""
+    record = negotiated(1, replace(STREAM, codec="opus", clock_hz=16000, channels=1, fmtp="maxplaybackrate=16000"), "")
+    assert (record.codec, record.clock_hz, record.channels, record.fmtp) == ("OPUS", 48000, 2, "maxplaybackrate=16000")
 
 
 @pytest.mark.parametrize(

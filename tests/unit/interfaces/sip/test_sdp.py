@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.sdp import audio_address, audio_codecs, fmtp_of, rewrite, wished_ptime_ms
+from interfaces.sip.sdp import agree_on_mode, audio_address, audio_codecs, fmtp_of, keep_codecs, rewrite, wished_ptime_ms
 
 OURS = (
     "v=0\r\no=- 11 12 IN IP4 127.0.0.1\r\ns=pjmedia\r\nb=AS:84\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -20,7 +20,7 @@ def test_the_audio_stream_is_moved() -> None:
     lines = moved.split("\r\n")
     assert lines[1] == "o=sems 11 12 IN IP4 192.0.2.1" and lines[2] == "s=sems"
     assert "m=audio 20000 RTP/AVP 0 101" in lines and "m=video 0 RTP/AVP 31" in lines and "a=sendrecv" in lines
-    assert "127.0.0.1" not in moved and "a=rtcp" not in moved and "a=ssrc" not in moved
+    assert "127.0.0.1" not in moved and "b=AS" not in moved and "a=rtcp" not in moved and "a=ssrc" not in moved
 
 
 def test_a_refused_stream_stays_refused_and_ipv6_is_named() -> None:
@@ -53,6 +53,8 @@ def test_parameters_of_a_payload_type() -> None:
         ("m=audio 0 RTP/AVP 0\nm=audio 5 RTP/AVP 8", ["PCMA/8000"]),
         ("m=video 5 RTP/AVP 31", []),
         ("m=audio 5 RTP/AVP 97 x", []),
+        ("m=audio 5 RTP/AVP 2 10 11 98\na=rtpmap:98 L16/16000/2", ["G721/8000", "L16/44100/2", "L16/44100", "L16/16000/2"]),
+        ("m=audio 5 RTP/AVP 2 98\na=rtpmap:2 G726-32/8000/1\na=rtpmap:98 speex/16000", ["G726-32/8000", "SPEEX/16000"]),
     ],
 )
 def test_offered_codecs(text: str, codecs: list[str]) -> None:
@@ -66,6 +68,41 @@ def test_any_text_can_be_rewritten_and_read(text: str, port: int) -> None:
     audio_address(text)
     fmtp_of(text, 0)
     audio_codecs(text)
+    for name in (*audio_codecs(text), "PCMU/8000"):
+        assert set(audio_codecs(keep_codecs(moved, {name}))) <= {name} or keep_codecs(moved, {name}) == moved
+    agree_on_mode(text, text)
+
+
+OFFER = (
+    "v=0\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 0 96 97 98 120 121 122\r\na=rtpmap:0 PCMU/8000\r\n"
+    "a=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\na=rtpmap:97 iLBC/8000\r\na=fmtp:97 mode=20\r\na=rtpmap:98 L16/16000\r\n"
+    "a=rtpmap:120 telephone-event/8000\r\na=fmtp:120 0-16\r\na=rtpmap:121 telephone-event/48000\r\na=fmtp:121 0-16\r\n"
+    "a=rtpmap:122 telephone-event/16000\r\na=sendrecv\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+)
+
+
+def test_only_some_codecs_are_offered() -> None:
+    lines = keep_codecs(OFFER, {"ILBC/8000", "PCMU/8000"}).split("\r\n")
+    assert "m=audio 4000 RTP/AVP 0 97 120" in lines and "a=fmtp:97 mode=20" in lines and "a=fmtp:120 0-16" in lines
+    assert not [line for line in lines if "opus" in line or "48000" in line or "16000" in line or line.startswith("a=fmtp:121")]
+    assert "a=sendrecv" in lines and "m=video 0 RTP/AVP 96" in lines and "a=rtpmap:96 H264/90000" in lines
+    assert keep_codecs(OFFER, {"GSM/8000"}) == OFFER and keep_codecs("", {"GSM/8000"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("offer", "mode"),
+    [
+        ("m=audio 5 RTP/AVP 98\na=rtpmap:98 ilbc/8000\na=fmtp:98 mode=20", "mode=20"),
+        ("m=audio 5 RTP/AVP 98\na=rtpmap:98 iLBC/8000\na=fmtp:98 x=1; mode=20", "mode=20"),
+        ("m=audio 5 RTP/AVP 98\na=rtpmap:98 iLBC/8000\na=fmtp:98 mode=30", "mode=30"),
+        ("m=audio 5 RTP/AVP 98\na=rtpmap:98 iLBC/8000", "mode=30"),
+        ("m=audio 5 RTP/AVP 0 98\na=fmtp:98 mode=20", "mode=30"),
+        ("", "mode=30"),
+    ],
+)
+def test_ilbc_is_answered_with_the_offers_frames(offer: str, mode: str) -> None:
+    assert fmtp_of(agree_on_mode(OFFER, offer), 97) == mode
+    assert agree_on_mode(OFFER, offer).replace("mode=30", "mode=20") == OFFER
 
 
 @given(st.integers(1, 65535), st.ip_addresses(v=4).map(str))
