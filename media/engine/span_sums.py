@@ -138,13 +138,18 @@ def pack_sums(partials: Any, samples: Any, numbers: Any, sent: Any, first: Any, 
 
 
 @kernel
-def room_samples(legs: Any, members: Any, starts: Any, feeders: Any, feed_starts: Any, spanned: Any, wanted: Any) -> None:
-    """Say how many samples a frame of each room that spans has here: that of its fastest leg, as ``render.mix_rooms`` takes it.
+def begin_sums(
+    legs: Any, members: Any, starts: Any, feeders: Any, feed_starts: Any, spanned: Any, wanted: Any, sums: Any
+) -> None:
+    """Say how many samples a frame of each room that spans has here, that of its fastest leg as ``render.mix_rooms`` takes it, and
+    begin its sum.
 
-    `spanned`: int32 (rooms,), slot or -1 · `wanted`: int32 (s,), written for the slots found. The others as ``rooms.RoomArrays``.
+    `spanned`: int32 (rooms,), slot or -1 · `wanted`: int32 (s,), `sums`: int32 (s, most samples), written for the slots found. The
+    others as ``rooms.RoomArrays``.
     """
     legs, members, starts = borrowed(legs), borrowed(members), borrowed(starts)
-    feeders, feed_starts, spanned, wanted = borrowed(feeders), borrowed(feed_starts), borrowed(spanned), borrowed(wanted)
+    feeders, feed_starts, spanned = borrowed(feeders), borrowed(feed_starts), borrowed(spanned)
+    wanted, sums = borrowed(wanted), borrowed(sums)
     for room in range(spanned.shape[0]):
         if spanned[room] < 0:
             continue
@@ -154,3 +159,4 @@ def room_samples(legs: Any, members: Any, starts: Any, feeders: Any, feed_starts
         for k in range(feed_starts[room], feed_starts[room + 1]):
             most = max(most, legs[feeders[k, 0]].frame_samples)
         wanted[spanned[room]] = most
+        sums[spanned[room], :most] = 0

@@ -29,8 +29,8 @@ from media.engine.span_sums import (
     WORK_SAMPLES,
     Words,
     add_sums,
+    begin_sums,
     pack_sums,
-    room_samples,
     write_header,
 )
 
@@ -60,13 +60,12 @@ class _Sink:
         self._past: dict[int, tuple[NDArray[np.int16], NDArray[np.int64]]] = {}
 
     def clear(self, slots: int, samples: int) -> None:
-        """Begin a tick."""
+        """Begin a tick, in which nobody wants anything yet; the sum of a slot is to be begun by who wants it."""
         if self.sums.shape != (slots, samples):
             self.sums = np.zeros((slots, samples), np.int32)
         if len(self.wanted) != slots:
             self.wanted = np.zeros(slots, np.int32)
             self._past.clear()
-        self.sums[:] = 0
         self.wanted[:] = 0
 
     def past(self, peer: int) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
@@ -160,10 +159,12 @@ class Spans:
         if self._partials.shape != (slots, samples):
             self._partials = np.zeros((slots, samples), np.int32)
         sink.clear(slots, samples)
-        room_samples(legs, rooms.members, rooms.starts, rooms.feeders, rooms.feed_starts, spanned, sink.wanted)
+        begin_sums(legs, rooms.members, rooms.starts, rooms.feeders, rooms.feed_starts, spanned, sink.wanted, sink.sums)
         self._record_sink.clear(slots, RECORDED_SAMPLES)
         recorded = [self._slots[room] for room in self.recorded() if room in self._slots]
-        self._record_sink.wanted[recorded] = RECORDED_SAMPLES
+        if recorded:
+            self._record_sink.wanted[recorded] = RECORDED_SAMPLES
+            self._record_sink.sums[recorded] = 0
         for peer, arrivals in self.arrivals.items():
             for words in arrivals.take(tick):
                 self._add(sink, peer, words, tick)

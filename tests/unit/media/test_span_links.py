@@ -40,7 +40,7 @@ def spanning_rig(peer: int) -> EngineRig:
 
 def test_sums_come_over_and_the_kernels_are_compiled_beforehand(links: Pair) -> None:
     warm()
-    kernels = (span_sums.add_sums, span_sums.pack_sums, span_sums.room_samples)
+    kernels = (span_sums.add_sums, span_sums.pack_sums, span_sums.begin_sums)
     compiled = [len(kernel.signatures) for kernel in kernels]
     rigs = [spanning_rig(1), spanning_rig(0)]
     for _ in range(5):
