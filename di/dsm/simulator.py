@@ -34,6 +34,7 @@ class Simulator:
         self.write = write
         self.ended = False
         self.did: list[str] = []
+        self._shown: dict[str, str] = {}
 
     # ------------------------------------------------------------------------------------------------------------- Watcher
     def position_changed(self, diagram: str, state: str) -> None:
@@ -71,6 +72,7 @@ class Simulator:
         elif name in ("set", "select"):
             table = self.machine.vars if name == "set" else self.session.selects
             table.update(_pairs(rest))
+            self._shown = dict(self.machine.vars)
         elif name == "time":
             await self._advance(int(rest[0]) if rest and rest[0].isdecimal() else 0)
         elif name == "expect":
@@ -132,6 +134,17 @@ class Simulator:
         self.did = done if done else self.did
         for line in done:
             self.write(f"  → {line}")
+        self._show_changes()
+
+    def _show_changes(self) -> None:
+        """Variables that the event has changed."""
+        now = self.machine.vars
+        for name in sorted(self._shown.keys() | now.keys()):
+            if name not in now:
+                self.write(f"  ${name} is gone")
+            elif self._shown.get(name) != now[name]:
+                self.write(f"  ${name} = {now[name]!r}")
+        self._shown = dict(now)
 
     def _expect(self, words: list[str]) -> None:
         what = words[0] if words else ""

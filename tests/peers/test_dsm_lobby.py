@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The presentation's own scene with real calls: from the lobby into a room by postDSMEvent, who hears whom, found, kicked."""
+"""The presentation's own scene with real calls: from the lobby into a room by postDSMEvent, who hears whom, found, kicked.
+
+Once with our edition of the diagram, once with the slide's text as it stands.
+"""
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 
@@ -10,7 +14,7 @@ import pytest
 
 from tests.support import tones
 from tests.support.rtp_peer import PeerGroup
-from tests.support.server import Server, wait_until
+from tests.support.server import ROOT, Server, wait_until
 from tests.support.sipp import Sipp, SippResult, find_sipp
 
 pytestmark = pytest.mark.peers
@@ -20,10 +24,26 @@ TONES_HZ = [500.0, 900.0]
 PLUGINS = "monitoring;echo;di_dial;dsm;xmlrpc2di;web"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+SLIDE = "presentation_2009_lobby"
+
+
+def of_the_slide(running: Server) -> None:
+    """dsm.conf for the slide's diagram, whose prompts are in wav/; it was written for a diagram that starts when the call is answered."""
+    settings = f"diag_path={ROOT}/tests/vectors/dsm/\nload_diags={SLIDE}\nregister_apps={SLIDE}\nstart_at_session=yes\n"
+    (running.etc / "dsm.conf").write_text(settings)
+    (running.etc / "app_mapping.conf").write_text(f"^sip:=>{SLIDE}\n")
+    (running.etc / "wav").mkdir()
+    for name in ("welcome", "taken", "change"):
+        shutil.copy(ROOT / "etc/prompts" / f"{name}.wav", running.etc / "wav")
+
+
+@pytest.fixture(scope="module", params=["ours", "as on the slide"])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     find_sipp()
-    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:=>lobby\n"}, plugins=PLUGINS) as running:
+    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:=>lobby\n"}, plugins=PLUGINS, start=False) as running:
+        if request.param != "ours":
+            of_the_slide(running)
+        running.start()
         yield running
 
 
@@ -47,6 +67,7 @@ def test_take_and_kick(server: Server) -> None:
             assert tones.heard(peer.heard(), [WELCOME_HZ, *TONES_HZ]) == {WELCOME_HZ}, "the welcome, and nobody else"
         ids = wait_until(lambda: server.xml.di("monitoring", "listByFilter", ["position", "lobby"]), "two calls in the lobby")
         assert len(ids) == 2
+        assert [server.xml.di("monitoring", "getSingle", id, "username") for id in ids] == [["lobby"], ["lobby"]]
         for id in ids:
             assert server.xml.postDSMEvent(id, [["action", "take"], ["roomname", "wonderland"]]) == [200, "OK"]
         assert sorted(server.xml.listByFilter(["position", "wonderland"])) == sorted(ids)

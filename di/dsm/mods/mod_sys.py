@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import shutil
+import signal
 import tempfile
 
 from di.dsm.engine import Run
 from di.dsm.errors import DsmException
 from di.dsm.library import Res, Var, action, condition
+from di.dsm.model import Outcome
 from di.dsm.numbers import c_long, unsigned
 
 log = logging.getLogger(__name__)
+
+MAX_OUTPUT_BYTES = 10_000_000
+"""What a variable may hold of a command's output; a command that never stops writing must not fill the memory of all calls."""
 
 
 def _done(run: Run, error: OSError | ValueError | None) -> None:
@@ -50,13 +56,38 @@ def mkdir_recursive(run: Run, path: Res) -> None:
 
 
 @action("sys.rename")
-def rename(run: Run, source: Res, target: Res) -> None:
-    """Rename, across file systems too."""
+def rename(run: Run, source: Res, target: Res) -> Outcome:
+    """Rename, across file systems too; only the call waits while a file is copied to another one."""
     try:
-        shutil.move(source, target)
+        os.rename(source, target)
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", 0) == errno.EXDEV:
+            return _move(run, source, target)
+        _done(run, error)
+    else:
+        _done(run, None)
+    return None
+
+
+async def _move(run: Run, source: str, target: str) -> None:
+    try:
+        await asyncio.to_thread(_copy_and_delete, source, target)
+    except OSError as error:
         return _done(run, error)
     return _done(run, None)
+
+
+def _copy_and_delete(source: str, target: str) -> None:
+    """Whoever looks at `target` sees the old file or the whole new one, as after a rename."""
+    unfinished = f"{target}.{os.urandom(8).hex()}.part"
+    try:
+        shutil.copy2(source, unfinished)
+        os.rename(unfinished, target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(unfinished)
+        raise
+    os.unlink(source)
 
 
 @action("sys.unlink")
@@ -101,15 +132,32 @@ def tmpnam(run: Run, target: Res) -> None:
 
 @action("sys.popen", separator="=")
 async def popen(run: Run, target: Var, command: Res) -> None:
-    """Run a shell command, its output into the variable, its wait status into `.status`."""
+    """Run a shell command, its output into the variable, its wait status into `.status`. Without its call it does not go on."""
     try:
-        process = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL)
+        process = await asyncio.create_subprocess_shell(
+            command, stdout=asyncio.subprocess.PIPE, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
+        )
     except (OSError, ValueError) as error:
         raise DsmException("popen", cause=str(error)) from error
-    output, _ = await process.communicate()
-    code = process.returncode or 0
+    try:
+        output = await _output(process)
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # what the shell has started too
     run.vars[target] = output.decode("utf-8", "surrogateescape")
     run.vars[f"{target}.status"] = str(code * 256 if code >= 0 else -code)
+
+
+async def _output(process: asyncio.subprocess.Process) -> bytes:
+    assert process.stdout is not None
+    output = bytearray()
+    while piece := await process.stdout.read(1 << 16):
+        output += piece
+        if len(output) > MAX_OUTPUT_BYTES:
+            raise DsmException("popen", cause=f"the command writes more than {MAX_OUTPUT_BYTES} bytes; it was ended")
+    return bytes(output)
 
 
 @action("sys.getTimestamp")

@@ -115,6 +115,20 @@ def test_timers_in_the_simulator(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main(["run", path, "--script", scene]) == 0, capsys.readouterr().err
 
 
+def test_the_simulator_shows_what_an_event_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = script(
+        tmp_path,
+        "initial state A enter { set($here=A); }; state B; transition t A - key / { set($here=B); set($k=#key); clear($old) } -> B;"
+        "transition u B - key -> B;",
+    )
+    scene = script(tmp_path, "set old=1\nkey *\nexpect $k=10\nkey 2\n", "c.sim")
+    assert main(["run", path, "--script", scene]) == 0, capsys.readouterr().err
+    begun, first, second = capsys.readouterr().out.split("> key ")
+    assert "  $here = 'A'\n" in begun
+    assert first.endswith("  $here = 'B'\n  $k = '10'\n  $old is gone\n> expect $k=10\n")
+    assert "$" not in second
+
+
 @pytest.mark.parametrize("line", ["nosuchthing", "expect", "set x", "key 'open", "expect state"])
 def test_wrong_lines_are_named(tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     scene = script(tmp_path, line + "\n", "w.sim")

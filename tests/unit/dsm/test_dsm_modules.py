@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,6 +51,48 @@ async def test_files_and_commands(tmp_path: Path) -> None:
     )
     assert (found["there"], found["t"], "f" in found, found["out"], found["out.status"]) == ("1", "1", False, "hi\n", "768")
     assert (found["e1"], found["errno"]) == ("", "file")
+
+
+async def test_a_file_goes_to_another_file_system_while_others_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.rename
+    threads: list[int] = []
+
+    def rename(source: str, target: str) -> None:
+        if not str(source).endswith(".part"):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        threads.append(threading.get_ident())
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    (tmp_path / "a").write_text("sound")
+    found, _ = await run(f"sys.rename({tmp_path}/a, {tmp_path}/b); set($e1=$errno); sys.rename({tmp_path}/none, {tmp_path}/c)")
+    assert (found["e1"], found["errno"]) == ("", "file")
+    assert os.listdir(tmp_path) == ["b"] and (tmp_path / "b").read_text() == "sound"
+    assert threads and threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize("command", ["yes", "(yes & yes)", "yes | cat"])
+async def test_a_command_that_never_stops_writing_is_ended(tmp_path: Path, command: str) -> None:
+    found, _ = await run(f"sys.popen($v=echo $$ > {tmp_path}/pid; {command})")
+    assert (found["thrown"], "v" in found) == ("popen", False)
+    pid = int((tmp_path / "pid").read_text())
+    for _ in range(200):
+        if not any(line.split()[4] == str(pid) for line in stats()):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("something of it still runs")
+
+
+def stats() -> list[str]:
+    """/proc/PID/stat of all processes that are no zombies; the fifth field is the process group."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            text = path.read_text()
+            line = f"{path.parent.name} x {text.rpartition(')')[2]}"
+            if line.split()[2] != "Z":
+                found.append(line)
+    return found
 
 
 async def test_timestamps() -> None:
