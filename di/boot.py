@@ -253,13 +253,14 @@ def banner(hub: Hub) -> str:
     doors = {loaded.plugin.name: loaded.options for loaded in hub.settings.plugins if loaded.plugin.listens_last}
     xml = getattr(doors.get("xmlrpc2di"), "xmlrpc_port", 0)
     web = getattr(doors.get("web"), "port", 0)
+    scheme = "https" if getattr(doors.get("web"), "tls_certificate", "") else "http"
     return "\n".join(
         (
             f"cordboard is up: {len(loaded)} plug-ins, {applications} applications. Ctrl-C stops it.",
             f"  call      sip:announce@{place} · sip:room1@{place} · sip:echo@{place}",
-            *((f"  panel     http://127.0.0.1:{web}/",) if web and getattr(doors["web"], "panel", False) else ()),
+            *((f"  panel     {scheme}://127.0.0.1:{web}/",) if web and getattr(doors["web"], "panel", False) else ()),
             f"  XML-RPC   http://127.0.0.1:{xml}/" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
-            f"  JSON-RPC  http://127.0.0.1:{web}/jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
+            f"  JSON-RPC  {scheme}://127.0.0.1:{web}/jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
             f"  try       python3 -c \"import xmlrpc.client as x; print(x.ServerProxy('http://127.0.0.1:{xml}').calls())\"",
             "  read      README.md, docs/",
         )

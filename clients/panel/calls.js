@@ -4,7 +4,7 @@
 import { duration, h, keyed, many, setAttribute, setText } from "./dom.js";
 import { fits, party, row, words } from "./model.js";
 
-const FIRST_ROWS = 200;
+const FIRST_ROWS = 100;
 const COLUMNS = [
   { id: "from", title: "From", key: (call, shown) => shown.from.name.toLowerCase() },
   { id: "to", title: "To", key: (call, shown) => shown.to.name.toLowerCase() },

@@ -46,7 +46,7 @@ class RoomsInterface:
         session = self._sessions.find(call)
         if session is None:
             return _GONE
-        return session if session.room else _NOWHERE
+        return session if session.room or session.tees else _NOWHERE
 
     @di_method("kick")
     def kick(self, call: str) -> Reply:
@@ -82,6 +82,8 @@ class RoomsInterface:
             return [*found]
         if not room or len(room) > MAX_ROOM_CHARS:
             return [400, f"a room's name has 1 to {MAX_ROOM_CHARS} characters"]
+        if not found.room:
+            return [409, "this call is only heard in the room, beside what its script does; post an event to the script"]
         if room == found.room:
             return [409, f"the call is in room {room!r} already"]
         refusal = found.app.move_refusal(room)

@@ -76,6 +76,7 @@ def test_an_evening_at_the_panel(page: Page, tmp_path: Path) -> None:
     """One long story, because each start of server and phones costs more than what it shows."""
     with Server(tmp_path) as server, Callers(server.sip_port) as callers:
         desk = Desk(page, server)
+        assert f"panel     {desk.address}\n" in server.log, "the banner names it"
         desk.go()
         expect(page.get_by_text("No calls now.")).to_be_visible()
 

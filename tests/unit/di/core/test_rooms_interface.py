@@ -110,6 +110,10 @@ def test_refusals_say_what_to_do(folder: Path) -> None:
         assert answer[0] == code and text in answer[1], room
     assert "full" in book.invoke("rooms", "move", talker.id, "conf2")[1]
     waiting.leave_room()
+    waiting.tee_room("tap", "conf2")
+    assert "only heard" in book.invoke("rooms", "move", waiting.id, "conf3")[1]
+    assert book.invoke("rooms", "mute", waiting.id) == [200, "OK"] == book.invoke("rooms", "unmute", waiting.id)
+    waiting.untee_room("tap")
     assert book.invoke("rooms", "mute", waiting.id)[0] == 409 and not waiting.muted
 
 

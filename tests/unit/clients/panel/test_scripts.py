@@ -27,8 +27,9 @@ def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run([node(), *arguments], input=text, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_the_model() -> None:
-    result = run("--test", str(HERE / "model.test.mjs"))
+@pytest.mark.parametrize("name", ["model", "live"])
+def test_in_node(name: str) -> None:
+    result = run("--test", str(HERE / f"{name}.test.mjs"))
     assert result.returncode == 0, result.stdout + result.stderr
     assert "# fail 0" in result.stdout and "# tests 0" not in result.stdout
 
