@@ -171,6 +171,20 @@ class SipEndpoint:
             config.sipConfig.proxies.append(f"<{route}{'' if ';lr' in route else ';lr'}>")
         return config
 
+    def send_to_ourselves(self, datagram: bytes) -> tuple[str, int]:
+        """Send to our own UDP port. Returns the address that it comes from. Raises OSError."""
+        _, ip, port = self.transports[0]
+        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
+        with socket.socket(socket.AF_INET6 if ":" in here else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((here, 0))
+            sock.sendto(datagram, (here, port))
+            source_ip, source_port = sock.getsockname()[:2]
+        return str(source_ip), int(source_port)
+
+    def wait(self) -> None:
+        """Let pjsip handle what is due, or what comes within ten milliseconds."""
+        self.library.libHandleEvents(10)
+
     def poll(self) -> int:
         """Let pjsip handle what is due without waiting. Returns how much it handled."""
         return int(self.library.libHandleEvents(0))

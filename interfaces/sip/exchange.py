@@ -62,6 +62,7 @@ class Exchanges:
         self._read = read
         self._account = account
         self._endpoint = 0
+        self.usable = False
         self._waiting: dict[int, Done] = {}
         self._token = 0
         self._callback = _ON_ANSWER(self._answered)  # must outlive every transaction
@@ -71,11 +72,23 @@ class Exchanges:
         """The endpoint runs."""
         self._endpoint = endpoint
 
+    def try_out(self, received_as_known: bool) -> bool:
+        """Whether this pjproject's messages are laid out as known: those received, and one that is made and thrown away."""
+        trial = OutRequest("TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1, (("X-Trial", "1"),))
+        try:
+            self._library.pjsip_tx_data_dec_ref(self._make(trial))
+            self.usable = received_as_known
+        except CannotSend:
+            self.usable = False
+        return self.usable
+
     def __len__(self) -> int:
         return len(self._waiting)
 
     def send(self, request: OutRequest, done: Done) -> None:
         """Send; the final reply, or the lack of one (408, 503), goes to `done`. Raises CannotSend."""
+        if not self.usable:
+            raise CannotSend("this pjproject lays out its messages differently: no request can be sent outside a call")
         data = self._make(request)
         self._token += 1
         token = self._token

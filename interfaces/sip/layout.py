@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where pjsip keeps what we read of its structures, and the checks that it is so before anything is read through a pointer.
 
-Offsets are those of pjproject 2.17 and of 2.16's headers on 64-bit machines, with the default PJSIP_MAX_PKT_LEN and PJ_MAX_OBJ_NAME.
+Offsets are those of pjproject 2.17 on 64-bit machines with the default PJSIP_MAX_PKT_LEN and PJ_MAX_OBJ_NAME; other versions and builds
+may have the same. `native` tries them out at the start: on a request that we send to ourselves and on one that is made and thrown away.
 Each check asks whether a pointer leads into memory that the structure itself owns, or whether what we put there stands there; what
 might lead nowhere is read through `Memory`, which says so instead of ending the process.
 """
@@ -40,37 +41,6 @@ class Text(ctypes.Structure):
         return self.data().decode("utf-8", "surrogateescape")
 
 
-class RxData:
-    """pjsip_rx_data: a received message."""
-
-    packet, source_name, source_port, text, length = 320, 4368, 4416, 4424, 4432
-    packet_bytes = 4000
-    source_name_bytes = 46
-
-    def read(self, pointer: int) -> tuple[str, str, int] | None:
-        """Text, source address and port; None when the structure is laid out differently."""
-        text = c_void_p.from_address(pointer + self.text).value or 0
-        length = c_int.from_address(pointer + self.length).value
-        packet = pointer + self.packet
-        end = packet + self.packet_bytes
-        if not packet <= text < end or not 0 < length <= end - text:
-            return None
-        name = ctypes.string_at(pointer + self.source_name, self.source_name_bytes).split(b"\0", 1)[0].decode("ascii", "replace")
-        port = c_int.from_address(pointer + self.source_port).value
-        return ctypes.string_at(text, length).decode("utf-8", "surrogateescape"), name, port
-
-    def pool(self, pointer: int) -> int:
-        """Its memory pool."""
-        return c_void_p.from_address(pointer).value or 0
-
-
-class MessageLayout:
-    """pjsip_msg."""
-
-    method, headers = 16, 40
-    is_request = 0
-
-
 class Memory:
     """This process's memory, read by the kernel: an address that leads nowhere is an OSError."""
 
@@ -93,6 +63,54 @@ class Memory:
     def number(self, address: int) -> int:
         """An int. Raises OSError."""
         return int.from_bytes(self.data(address, 4), sys.byteorder, signed=True)
+
+    def close(self) -> None:
+        """Done."""
+        os.close(self._file)
+
+
+class RxData:
+    """pjsip_rx_data: a received message."""
+
+    packet, source_name, source_port, text, length = 320, 4368, 4416, 4424, 4432
+    packet_bytes = 4000
+    source_name_bytes = 46
+
+    def read(self, pointer: int) -> tuple[str, str, int] | None:
+        """Text, source address and port; None when the structure is laid out differently."""
+        text = c_void_p.from_address(pointer + self.text).value or 0
+        length = c_int.from_address(pointer + self.length).value
+        packet = pointer + self.packet
+        end = packet + self.packet_bytes
+        if not packet <= text < end or not 0 < length <= end - text:
+            return None
+        name = ctypes.string_at(pointer + self.source_name, self.source_name_bytes).split(b"\0", 1)[0].decode("ascii", "replace")
+        port = c_int.from_address(pointer + self.source_port).value
+        return ctypes.string_at(text, length).decode("utf-8", "surrogateescape"), name, port
+
+    def holds(self, memory: Memory, pointer: int, text: bytes, source: tuple[str, int]) -> bool:
+        """Whether the structure at `pointer`, which is that of a message sent to ourselves, says what we know of it."""
+        try:
+            length = memory.number(pointer + self.length)
+            name = memory.data(pointer + self.source_name, self.source_name_bytes).split(b"\0", 1)[0].decode("ascii", "replace")
+            port = memory.number(pointer + self.source_port)
+            return (
+                length == len(text) and memory.data(memory.word(pointer + self.text), length) == text
+                and (name, port) == source and self.read(pointer) is not None
+            )  # fmt: skip
+        except OSError:
+            return False
+
+    def pool(self, pointer: int) -> int:
+        """Its memory pool."""
+        return c_void_p.from_address(pointer).value or 0
+
+
+class MessageLayout:
+    """pjsip_msg."""
+
+    method, headers = 16, 40
+    is_request = 0
 
 
 class TxData:

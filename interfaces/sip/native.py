@@ -5,8 +5,8 @@ pjsua2 has no way to look at a request before pjsua answers it, so replies to OP
 dialog, requests inside one whose reply the hub decides, and 503 with Retry-After need one pjsip module. It stands between
 transaction and dialog layer, sees each request that matches no transaction, and answers it statelessly or lets it pass.
 
-Everything here runs in pjsip's one thread. What is read of pjsip's structures stands in `layout`; each request's layout is checked
-before it is used, and one that does not fit goes to pjsua untouched. Requests of our own go out through `exchanges`.
+Everything here runs in pjsip's one thread. What is read of pjsip's structures stands in `layout` and is tried out at the start; where it
+does not fit, requests go to pjsua untouched and the log says what that means. Requests of our own go out through `exchanges`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,20 @@ from collections.abc import Callable, Iterable
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
 from interfaces.sip.exchange import Exchanges
-from interfaces.sip.layout import RX_DATA, Text
+from interfaces.sip.layout import RX_DATA, Memory, Text
 
 log = logging.getLogger(__name__)
 
 _BETWEEN_TRANSACTION_AND_DIALOG = 20  # pjsip: transaction layer 16, user agent layer 32
+
+KNOWN_VERSIONS = ("2.17",)
+_TRIAL_CALL_ID = b"cordboard-trial"
+_TRIAL = (
+    "OPTIONS sip:trial@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKcordboard\r\nFrom: <sip:trial@127.0.0.1>;tag=1\r\n"
+    f"To: <sip:trial@127.0.0.1>\r\nCall-ID: {_TRIAL_CALL_ID.decode()}\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 0\r\nContent-Length: 0\r\n\r\n"
+)
+_TRIAL_PATIENCE = 200
+"""Rounds of `pump`."""
 
 _ON_MESSAGE = CFUNCTYPE(c_int, c_void_p)
 
@@ -127,7 +136,8 @@ class Native:
         self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
-        self._mismatch_told = False
+        self._as_known = False
+        self._trial: tuple[bytes, tuple[str, int]] | None = None
 
     def _declare(self) -> None:
         library = self.library
@@ -155,6 +165,34 @@ class Native:
             raise OSError(f"pjsip refused our module (status {status})")
         self.exchanges.start(self._endpoint)
 
+    def try_out(self, send: Callable[[bytes], tuple[str, int]], pump: Callable[[], None]) -> bool:
+        """Compare what we read of pjsip's structures with a request that `send` sends to our own port, from the address it returns.
+
+        `pump` lets pjsip work for some milliseconds. False: nothing is read from then on, pjsua answers requests in its own way.
+        """
+        text = _TRIAL.encode()
+        self._trial = (text, send(text))
+        for _ in range(_TRIAL_PATIENCE):
+            if self._trial is None:
+                break
+            pump()
+        came, self._trial = self._trial is None, None
+        if self.exchanges.try_out(self._as_known):
+            return True
+        why = "its structures are laid out differently" if came else "a request to ourselves did not come"
+        log.error(
+            "pjproject %s: %s, so nothing is read from it: OPTIONS, requests inside calls and NOTIFY are left to pjsua, applications do not "
+            "see them, and subscriptions fail; calls work. Known to fit: %s with default limits",
+            self.library_version(), why, ", ".join(KNOWN_VERSIONS),
+        )  # fmt: skip
+        self._as_known = False
+        return False
+
+    def library_version(self) -> str:
+        """Of pjproject."""
+        self.library.pj_get_version.restype = ctypes.c_char_p
+        return str(self.library.pj_get_version().decode("ascii", "replace"))
+
     def max_calls(self) -> int:
         """How many calls this build of pjsua can hold at most as configured."""
         return int(self.library.pjsua_call_get_max_count())
@@ -172,20 +210,32 @@ class Native:
 
     def _received(self, pointer: int) -> int:
         try:
-            request = self._look_at(pointer)
+            if self._trial is not None:
+                return self._compare(pointer)
+            request = self._look_at(pointer) if self._as_known else None
             return 0 if request is None else int(self._on_request(request))
         except Exception:
             log.exception("looking at a request failed")
             return 0
 
+    def _compare(self, pointer: int) -> int:
+        """The trial request has come, or another one before it, which comes again when nobody answers."""
+        assert self._trial is not None
+        memory = Memory()
+        try:
+            self._as_known = RX_DATA.holds(memory, pointer, *self._trial)
+            ours = _TRIAL_CALL_ID in memory.data(pointer, RX_DATA.length + 4)
+        except OSError:
+            ours = False
+        finally:
+            memory.close()
+        if self._as_known or ours:
+            self._trial = None
+        return 1
+
     def _look_at(self, pointer: int) -> Request | None:
         found = RX_DATA.read(pointer)
-        if found is None:
-            if not self._mismatch_told:
-                self._mismatch_told = True
-                log.error("this pjproject lays out its packets differently: OPTIONS and in-dialog requests are pjsua's own")
-            return None
-        return Request(self, pointer, *found)
+        return None if found is None else Request(self, pointer, *found)
 
     def respond(
         self, pointer: int, code: int, reason: str, headers: Iterable[tuple[str, str]], content_type: str, body: bytes

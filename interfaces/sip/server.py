@@ -96,6 +96,7 @@ class SipServer:
         self._inbound, self._outbound = (SipAccount(self._invited, self._credentials.get) for _ in range(2))
         self._inbound.create(self.endpoint.account_config(listen), True)
         self._outbound.create(self.endpoint.account_config(listen))
+        self._native.try_out(self.endpoint.send_to_ourselves, self.endpoint.wait)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
 
     def _send(self, request: OutRequest, done: Done) -> None:

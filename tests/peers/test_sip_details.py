@@ -32,6 +32,8 @@ from di.sip_records import (
     SendReply,
     SendRequest,
     SessionTimedOut,
+    Subscribe,
+    SubscriptionChanged,
 )
 from interfaces.sip.message import parse
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -158,6 +160,47 @@ async def test_slots_are_used_again_at_once(sip: SipProcess, peer: UdpPeer) -> N
         assert await following.bye() == 200, number
     ended = await sip.wait_for(CallEnded, 60)
     assert {e.by for e in ended} == {"remote"} and len(ended) == 60
+
+
+@pytest.mark.parametrize(
+    "wrong", ["RX_DATA.text = 4432", "RX_DATA.source_port = 4420", "RX_DATA.length = 4440", "TX_DATA.message_at = 400", "MESSAGE.headers = 8"]
+)
+async def test_stack_that_is_laid_out_differently(wrong: str) -> None:
+    """Nothing is read from it, the log says what that means, and calls work."""
+    program = f"from interfaces.sip import layout, process\nlayout.{wrong}\nraise SystemExit(process.main())"
+    sip = await SipProcess.start(program=program)
+    peer = await UdpPeer.open(sip.port)
+    assert "laid out differently" in sip.log and "calls work" in sip.log
+    target = f"sip:a@127.0.0.1:{peer.port}"
+    sip.send(Subscribe(1, target, "<sip:b@127.0.0.1>", f"<{target}>", "reg", 60))
+    (failed,) = await sip.wait_for(SubscriptionChanged)
+    assert (failed.state, failed.code, failed.final) == ("failed", 500, True)
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    assert await call.request("INFO", "application/dtmf-relay", "Signal=5\r\nDuration=100\r\n") >= 200
+    assert await call.bye() == 200 and not sip.of(RequestReceived)
+    peer.close()
+    assert await sip.stop() == 0 and "Traceback" not in sip.log, sip.log
+
+
+async def test_requests_that_come_before_the_trial_is_over() -> None:
+    """Whoever knocks while the process still looks at its stack is heard when he knocks again."""
+    port = free_port()
+    starting = asyncio.create_task(SipProcess.start(Listen("127.0.0.1", port)))
+    peer = await UdpPeer.open(port)
+    call = peer.invite()
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        call.send_request("INVITE", description(40000), cseq=1, branch=call.branch)
+        if not call.messages.empty():
+            break
+    sip = await starting
+    assert await call.final() == 200 and "laid out" not in sip.log
+    call.ack()
+    assert await call.bye() == 200
+    peer.close()
+    assert await sip.stop() == 0
 
 
 async def test_one_slot_only() -> None:
