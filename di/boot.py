@@ -135,6 +135,7 @@ class Hub:
                 reliable_provisional="disabled" if core.reliable_provisional == "off" else core.reliable_provisional,
                 formats=choice.accepted,
                 offered=tuple(known.codec for known in choice.offered),
+                also=core.further_sip,
             )
         )
         try:

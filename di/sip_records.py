@@ -24,7 +24,7 @@ class Listen:
 
     `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are accepted. `formats`: what they are; empty: the
     SIP stack's own ones. `offered`: those of them that our own offers name, empty for all. `options_headers`: header lines of the
-    default OPTIONS answer.
+    default OPTIONS answer. `also`: further addresses as (ip, port, public ip), for UDP and TCP.
     """
 
     ip: str
@@ -41,6 +41,7 @@ class Listen:
     options_reason: str = "OK"
     formats: tuple[AudioFormat, ...] = ()
     offered: tuple[str, ...] = ()
+    also: tuple[tuple[str, int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def check(sessions: Sessions, wish: DialWish) -> tuple[str, Factory | None]:
         return f"refused by a limit: {refusal[0]} {refusal[1]}", None
     core = sessions.services.core
     cap = core.dialout_limit
-    if not cap and not _is_loopback(core.sip_ip):
+    if not cap and not all(_is_loopback(ip) for ip in (core.sip_ip, *(place[0] for place in core.further_sip))):
         return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)", None
     if cap and sum(1 for session in sessions if session.info.direction == "out") >= cap:
         return f"dialout_limit={cap} is reached", None

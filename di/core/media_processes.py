@@ -42,16 +42,18 @@ class MediaProcesses:
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
-        self.children = [self._child(place, core.media_ip, *ports[place]) for place in range(count)]
+        self.children = [self._child(place, (core.media_ip, core.further_media_ip), *ports[place]) for place in range(count)]
         self._timer: TimerHandle | None = None
         sessions.media_figures = self.figures
 
-    def _child(self, place: int, ip: str, low: int, high: int) -> Child:
+    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child:
         links = {}
         for first, second, ours, theirs in self._pairs:
             if place in (first, second):
                 links[second if place == first else first] = (ours if place == first else theirs).fileno()
-        arguments = ["--ip6" if ":" in ip else "--ip", ip, "--port-low", str(low), "--port-high", str(high)]
+        arguments = ["--port-low", str(low), "--port-high", str(high)]
+        for ip in filter(None, ips):
+            arguments += ["--ip6" if ":" in ip else "--ip", ip]
         for peer, descriptor in links.items():
             arguments += ["--span-link", f"{peer}:{descriptor}"]
         kind = ChildKind("media", "media.io.process", tuple(arguments), records.EVENTS, tuple(links.values()))

@@ -46,6 +46,17 @@ def parse_reply(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
+def parse_places(text: str) -> tuple[tuple[str, int, str], ...]:
+    """Read `ip[:port][/public ip]`, several separated by commas; an IPv6 address stands in brackets, port 0 or none is 5060."""
+    found = []
+    for part in (part.strip() for part in text.split(",")):
+        match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?(?:/(\S+))?", part)
+        if match is None or int(match[2] or 0) > 65535:
+            raise ValueError(f"{part!r}: right is ip, ip:port or ip:port/public_ip, an IPv6 address in brackets")
+        found.append((match[1].strip("[]"), int(match[2] or 0) or 5060, (match[3] or "").strip("[]")))
+    return tuple(found)
+
+
 def _strict_yes(text: str) -> bool:
     if text not in ("yes", "no"):
         raise ValueError("right is yes or no")
@@ -67,6 +78,14 @@ class CoreOptions:
     sip_port: int = option(5060, help="UDP and TCP port of SIP; 0 is 5060.", minimum=0, maximum=65535)
     media_ip: str = option("", help="Address (or device) for RTP; empty: the one of SIP.")
     public_ip: str = option("", help="Address that stands in Contact and SDP instead of the local one.")
+    further_sip: tuple[tuple[str, int, str], ...] = option(
+        (),
+        help="Further addresses for SIP: ip:port or ip:port/public_ip, separated by commas. `interfaces` sets it.",
+        parse=parse_places,
+    )
+    further_media_ip: str = option(
+        "", help="Address (or device) for RTP of the other family, IPv6 beside IPv4 or the reverse. `interfaces` sets it."
+    )
     rtp_low_port: int = option(10000, help="First RTP port.", minimum=1, maximum=65535)
     rtp_high_port: int = option(19999, help="Last RTP port.", minimum=1, maximum=65535)
     load_plugins: str = option("", help="Plug-ins to load, in order, separated by `;`.")

@@ -50,7 +50,7 @@ class Settings:
 def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
     """Read sems.conf and all that belongs to it. `overrides`: key → value from the command line. Raises ConfigError."""
     conf = ConfigFile.read(file, file.parent)
-    _use_first_interface(conf)
+    _use_interfaces(conf)
     given = overrides or {}
     for key, value in given.items():
         conf.entries[key] = Entry(value, "command line", 0)
@@ -74,25 +74,46 @@ _INTERFACE_KEYS = ("sip_ip", "sip_port", "media_ip", "public_ip", "rtp_low_port"
 _INTERFACE_KEYS_WITHOUT_EFFECT = ("sig_sock_opts", "tcp_connect_timeout", "tcp_idle_timeout")
 
 
-def _use_first_interface(conf: ConfigFile) -> None:
-    """SEMS's named interfaces (spec core.md §3.1): the keys of the first one count, of the others a warning tells."""
+def _use_interfaces(conf: ConfigFile) -> None:
+    """SEMS's named interfaces (spec core.md §3.1): the first one's keys stand for themselves, the others add SIP addresses."""
     entry = conf.entries.pop("interfaces", None)
     if entry is None:
         return
     names = [name.strip() for name in entry.value.split(",") if name.strip()]
     if not names:
         raise ConfigError(entry.file, entry.line, "interfaces", "the list is empty; right are names separated by commas")
-    for name in names:
-        if not any(f"{key}_{name}" in conf.entries for key in ("sip_ip", "media_ip")):
+    named = {name: _keys_of(conf, name) for name in names}
+    for name, keys in named.items():
+        if "sip_ip" not in keys and "media_ip" not in keys:
             hint = f"interface {name} has neither sip_ip_{name} nor media_ip_{name}"
             raise ConfigError(entry.file, entry.line, "interfaces", hint)
-    for name in names:
-        for key in (*_INTERFACE_KEYS, *_INTERFACE_KEYS_WITHOUT_EFFECT):
-            value = conf.entries.pop(f"{key}_{name}", None)
-            if value is not None and name == names[0]:
-                conf.entries[key] = value
-    if len(names) > 1:
-        conf.warnings.append(f"{entry.file}:{entry.line}: interfaces: only {names[0]} is used; cordboard has one SIP address")
+    conf.entries.update({key: value for key, value in named[names[0]].items() if key in _INTERFACE_KEYS})
+    further = [_further(named[name]) for name in names[1:] if "sip_ip" in named[name]]
+    if further:
+        conf.entries["further_sip"] = Entry(",".join(further), entry.file, entry.line)
+    others = [keys["media_ip"] for keys in (named[name] for name in names[1:]) if "media_ip" in keys]
+    first = named[names[0]].get("media_ip") or named[names[0]].get("sip_ip")
+    other_family = [media for media in others if first is not None and (":" in media.value) is not (":" in first.value)]
+    if other_family:
+        conf.entries["further_media_ip"] = other_family[0]
+    for media in others:
+        if media not in other_family[:1]:
+            conf.warnings.append(f"{media.file}:{media.line}: media_ip {media.value}: RTP has one address a family, that of the first interface")
+
+
+def _keys_of(conf: ConfigFile, name: str) -> dict[str, Entry]:
+    """The keys that carry an interface's name, taken out of the file."""
+    known = (*_INTERFACE_KEYS, *_INTERFACE_KEYS_WITHOUT_EFFECT)
+    found = {key: conf.entries.pop(f"{key}_{name}", None) for key in known}
+    return {key: entry for key, entry in found.items() if entry is not None}
+
+
+def _further(keys: dict[str, Entry]) -> str:
+    """One SIP address as `further_sip` has it."""
+    ip = keys["sip_ip"].value.strip("[]")
+    port = keys["sip_port"].value if "sip_port" in keys else "5060"
+    public = f"/{keys['public_ip'].value}" if "public_ip" in keys else ""
+    return f"{f'[{ip}]' if ':' in ip else ip}:{port}{public}"
 
 
 def _conf_dir(file: Path, core: CoreOptions) -> Path:
@@ -123,7 +144,16 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
         raise ConfigError(*where(core, "outbound_proxy"), "outbound_proxy", hint)
     if core.tls_port and not (core.tls_certificate and core.tls_key):
         raise ConfigError(*where(core, "tls_port"), "tls_port", "TLS needs tls_certificate and tls_key too")
-    changed = replace(core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060)
+    further = tuple((addresses.resolve(ip, "further_sip", *where(core, "further_sip")), port, public) for ip, port, public in core.further_sip)
+    other = core.further_media_ip
+    if other:
+        other = addresses.resolve(other, "further_media_ip", *where(core, "further_media_ip"))
+        if (":" in other) is (":" in media_ip):
+            hint = f"{other} is of the same family as media_ip {media_ip}; right is one IPv4 and one IPv6 address"
+            raise ConfigError(*where(core, "further_media_ip"), "further_media_ip", hint)
+    changed = replace(
+        core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060, further_sip=further, further_media_ip=other
+    )
     object.__setattr__(changed, "_sources", getattr(core, "_sources", {}))
     return changed
 

@@ -7,6 +7,8 @@ import errno
 import logging
 import socket
 import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pjsua2 as pj
 
@@ -57,16 +59,45 @@ class _Log(pj.LogWriter):  # type: ignore[misc]
         self._written = self._dropped = 0
 
 
-class SipEndpoint:
-    """Owns the library. `poll` lets it work; `transports` says what is bound."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An address that we listen on. `udp`: pjsua's number of its UDP transport, the first of the place's."""
+
+    ip: str
+    port: int
+    public_ip: str
+    udp: int
+
+
+class _ManyAddresses(pj.Endpoint):  # type: ignore[misc]
+    """Asks which account a request belongs to; with one address pjsua need not ask."""
 
     def __init__(self) -> None:
+        super().__init__()
+        self.select: Callable[[int], int | None] = lambda rx_data: None
+
+    @callback
+    def onSelectAccount(self, prm: pj.OnSelectAccountParam) -> None:
+        account = self.select(int(prm.rdata.pjRxData))
+        if account is not None:
+            prm.accountIndex = account
+
+
+class SipEndpoint:
+    """Owns the library. `poll` lets it work; `transports` says what is bound, `places` where."""
+
+    def __init__(self, many: bool = False) -> None:
         quiet()
-        self.library = pj.Endpoint()
+        self.library = _ManyAddresses() if many else pj.Endpoint()
         self.library.libCreate()
         self.log_writer = _Log()
         self.transports: list[tuple[str, str, int]] = []
         self.formats: FormatFactory | None = None
+        self.places: list[Place] = []
+
+    def select_accounts(self, select: Callable[[int], int | None]) -> None:
+        """`select` gives the account of a received request by its pjsip_rx_data, None for pjsua's own choice. Only with `many`."""
+        self.library.select = select
 
     def start(self, listen: Listen) -> None:
         """Initialise and bind. Raises ListenError."""
@@ -102,29 +133,33 @@ class SipEndpoint:
             raise ListenError(f"pjsip cannot start: {error.info()}") from None
 
     def _bind(self, listen: Listen) -> None:
-        port = free_port(listen.ip, listen.port)
-        v6 = "6" if ":" in listen.ip else ""
-        kinds = [(name, getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{v6}"), port) for name in ("udp", "tcp")]
+        for ip, wanted, public_ip in ((listen.ip, listen.port, listen.public_ip), *listen.also):
+            port = free_port(ip, wanted)
+            udp = self._open("udp", ip, port, public_ip)
+            self._open("tcp", ip, port, public_ip)
+            self.places.append(Place(ip, port, public_ip, udp))
         if listen.tls_port:
             check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
             check_certificate(listen.tls_certificate, listen.tls_key)
-            kinds.append(("tls", getattr(pj, f"PJSIP_TRANSPORT_TLS{v6}"), listen.tls_port))
-        for name, kind, number in kinds:
-            config = pj.TransportConfig()
-            config.port = number
-            config.boundAddress = listen.ip
-            config.publicAddress = listen.public_ip
-            # a burst waits in the kernel, not in retransmissions; after a restart old connections must not keep the port
-            option = (socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES) if name == "udp" else (socket.SO_REUSEADDR, 1)
-            config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, *option))
-            if name == "tls":
-                config.tlsConfig.certFile = listen.tls_certificate
-                config.tlsConfig.privKeyFile = listen.tls_key
-            try:
-                self.library.transportCreate(kind, config)
-            except pj.Error as error:
-                raise ListenError(f"SIP {name} {listen.ip}:{number} cannot be bound: {error.reason}") from None
-            self.transports.append((name, listen.ip, number))
+            self._open("tls", listen.ip, listen.tls_port, listen.public_ip, (listen.tls_certificate, listen.tls_key))
+
+    def _open(self, name: str, ip: str, port: int, public_ip: str, tls: tuple[str, str] = ("", "")) -> int:
+        """Make a transport; pjsua's number of it. Raises ListenError."""
+        config = pj.TransportConfig()
+        config.port = port
+        config.boundAddress = ip
+        config.publicAddress = public_ip
+        # a burst waits in the kernel, not in retransmissions; after a restart old connections must not keep the port
+        option = (socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES) if name == "udp" else (socket.SO_REUSEADDR, 1)
+        config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, *option))
+        config.tlsConfig.certFile, config.tlsConfig.privKeyFile = tls
+        kind = getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{'6' if ':' in ip else ''}")
+        try:
+            number = int(self.library.transportCreate(kind, config))
+        except pj.Error as error:
+            raise ListenError(f"SIP {name} {ip}:{port} cannot be bound: {error.reason}") from None
+        self.transports.append((name, ip, port))
+        return number
 
     def _own_codecs(self, listen: Listen) -> None:
         """Put the media process's codecs in the place of pjmedia's; where that does not work, those that both have can be used."""
@@ -152,10 +187,13 @@ class SipEndpoint:
         if not offered:
             raise ListenError(f"none of the codecs {', '.join(wanted) or '(none)'} is known to pjsip; it has {', '.join(known)}")
 
-    def account_config(self, listen: Listen, next_hop: str = "") -> pj.AccountConfig:
-        """An account that registers nowhere, has no credentials and leaves media to others."""
+    def account_config(self, listen: Listen, next_hop: str = "", place: Place | None = None) -> pj.AccountConfig:
+        """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP."""
         config = pj.AccountConfig()
         host = listen.public_ip or listen.ip
+        if place is not None:
+            host = place.public_ip or place.ip
+            config.sipConfig.transportId = place.udp
         if host in ("0.0.0.0", "::"):
             host = "127.0.0.1"
         config.idUri = f"sip:[{host}]" if ":" in host else f"sip:{host}"
@@ -171,9 +209,21 @@ class SipEndpoint:
             config.sipConfig.proxies.append(f"<{route}{'' if ';lr' in route else ';lr'}>")
         return config
 
-    def send_to_ourselves(self, datagram: bytes) -> tuple[str, int]:
+    def place_towards(self, uri_host: str) -> Place | None:
+        """The place that the machine's routes lead from to an address; None for a name, and where no place of ours lies there."""
+        family = socket.AF_INET6 if ":" in uri_host else socket.AF_INET
+        try:
+            socket.inet_pton(family, uri_host)
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                sock.connect((uri_host, 9))  # sends nothing
+                ours = str(sock.getsockname()[0])
+        except OSError:
+            return None
+        return next((place for place in self.places if place.ip == ours), None)
+
+    def send_to_ourselves(self, place: Place, datagram: bytes) -> tuple[str, int]:
         """Send to our own UDP port. Returns the address that it comes from. Raises OSError."""
-        _, ip, port = self.transports[0]
+        ip, port = place.ip, place.port
         here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
         with socket.socket(socket.AF_INET6 if ":" in here else socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind((here, 0))

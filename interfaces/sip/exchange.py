@@ -35,6 +35,12 @@ class _Method(ctypes.Structure):
     _fields_ = [("id", c_int), ("name", Text)]
 
 
+class _Selector(ctypes.Structure):
+    """pjsip_tpselector, with room to spare; filled and read by pjsip only."""
+
+    _fields_ = [("room", c_void_p * 8)]
+
+
 @dataclass(frozen=True, slots=True)
 class OutRequest:
     """A request to send. `from_value` and `to_value` are complete header values with their tags; Contact is added."""
@@ -53,10 +59,10 @@ class CannotSend(Exception):
 
 
 class Exchanges:
-    """`read(rx_data)` gives text, source ip and port of a received message, `account()` the pjsua account whose address is used."""
+    """`read(rx_data)` gives text, source ip and port of a received message, `account(uri)` the pjsua account to reach a URI by."""
 
     def __init__(
-        self, library: ctypes.CDLL, read: Callable[[int], tuple[str, str, int] | None], account: Callable[[], int]
+        self, library: ctypes.CDLL, read: Callable[[int], tuple[str, str, int] | None], account: Callable[[str], int]
     ) -> None:
         self._library = library
         self._read = read
@@ -104,7 +110,9 @@ class Exchanges:
         pool = library.pjsua_pool_create(b"cordboard", _POOL_BYTES, _POOL_BYTES)
         try:
             routes = [value for name, value in request.headers if name.lower() == "route"]
-            contact = self._contact(pool, routes[0] if routes else request.target)
+            way = (routes[0] if routes else request.target).strip("<>").split(">")[0]
+            account = self._account(way)
+            contact = self._contact(pool, way, account)
             parts = [
                 self._uri(pool, request.target),
                 self._header(pool, "From", request.from_value),
@@ -123,6 +131,9 @@ class Exchanges:
         finally:
             library.pj_pool_release(pool)
         try:
+            selector = _Selector()
+            library.pjsua_init_tpselector(account, byref(selector))
+            library.pjsip_tx_data_set_transport(data, byref(selector))
             self._add(data.value, request)
         except CannotSend:
             library.pjsip_tx_data_dec_ref(data)
@@ -142,10 +153,10 @@ class Exchanges:
                 header = self._library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
             self._library.pj_list_insert_before(message + MESSAGE.headers, header)
 
-    def _contact(self, pool: int, way: str) -> str:
+    def _contact(self, pool: int, way: str, account: int) -> str:
         """The address that the peer reaches us at when requests go that way."""
-        uri, contact = Text.of(way.strip("<>").split(">")[0]), Text()
-        if self._library.pjsua_acc_create_uac_contact(pool, byref(contact), self._account(), byref(uri)) != 0:
+        uri, contact = Text.of(way), Text()
+        if self._library.pjsua_acc_create_uac_contact(pool, byref(contact), account, byref(uri)) != 0:
             raise CannotSend(f"{way!r} leads nowhere from here: no transport of that kind is open")
         return contact.text()
 
@@ -211,6 +222,8 @@ def _declare(library: ctypes.CDLL) -> None:
         "pjsip_endpt_create_request_from_hdr": (
             c_int, [c_void_p, POINTER(_Method), *[c_void_p] * 5, c_int, c_void_p, POINTER(c_void_p)],
         ),
+        "pjsua_init_tpselector": (None, [c_int, POINTER(_Selector)]),
+        "pjsip_tx_data_set_transport": (c_int, [c_void_p, POINTER(_Selector)]),
         "pjsip_tx_data_dec_ref": (c_int, [c_void_p]),
         "pjsip_endpt_send_request": (c_int, [c_void_p, c_void_p, ctypes.c_int32, c_void_p, _ON_ANSWER]),
     }  # fmt: skip

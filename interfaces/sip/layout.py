@@ -105,6 +105,10 @@ class RxData:
         """Its memory pool."""
         return c_void_p.from_address(pointer).value or 0
 
+    def transport(self, pointer: int) -> int:
+        """The transport that it came by."""
+        return c_void_p.from_address(pointer + 8).value or 0
+
 
 class MessageLayout:
     """pjsip_msg."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
 from interfaces.sip.exchange import Exchanges
@@ -127,7 +127,7 @@ def description_text(session: int, known: str = "") -> str:
 class Native:
     """The module in pjsip's stack. `on_request` returns True when it has dealt with a request; `account` is for requests of ours."""
 
-    def __init__(self, on_request: Callable[[Request], bool], account: Callable[[], int]) -> None:
+    def __init__(self, on_request: Callable[[Request], bool], account: Callable[[str], int]) -> None:
         self.library = pjsip_library()
         self._declare()
         self.exchanges = Exchanges(self.library, RX_DATA.read, account)
@@ -137,6 +137,7 @@ class Native:
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
         self._as_known = False
+        self.transports: list[int] = []
         self._trial: tuple[bytes, tuple[str, int]] | None = None
 
     def _declare(self) -> None:
@@ -165,18 +166,24 @@ class Native:
             raise OSError(f"pjsip refused our module (status {status})")
         self.exchanges.start(self._endpoint)
 
-    def try_out(self, send: Callable[[bytes], tuple[str, int]], pump: Callable[[], None]) -> bool:
-        """Compare what we read of pjsip's structures with a request that `send` sends to our own port, from the address it returns.
+    def try_out(self, sends: Sequence[Callable[[bytes], tuple[str, int]]], pump: Callable[[], None]) -> bool:
+        """Compare what we read of pjsip's structures with requests that each of `sends` sends to one of our own addresses.
 
-        `pump` lets pjsip work for some milliseconds. False: nothing is read from then on, pjsua answers requests in its own way.
+        Each returns the address it sent from; `pump` lets pjsip work for some milliseconds. `transports` then holds the pjsip_transport of
+        each address. False: nothing is read from then on, pjsua answers requests in its own way.
         """
         text = _TRIAL.encode()
-        self._trial = (text, send(text))
-        for _ in range(_TRIAL_PATIENCE):
-            if self._trial is None:
+        came = True
+        for send in sends:
+            self._as_known = False
+            self._trial = (text, send(text))
+            for _ in range(_TRIAL_PATIENCE):
+                if self._trial is None:
+                    break
+                pump()
+            came, self._trial = self._trial is None, None
+            if not self._as_known:
                 break
-            pump()
-        came, self._trial = self._trial is None, None
         if self.exchanges.try_out(self._as_known):
             return True
         why = "its structures are laid out differently" if came else "a request to ourselves did not come"
@@ -229,6 +236,8 @@ class Native:
             ours = False
         finally:
             memory.close()
+        if self._as_known:
+            self.transports.append(RX_DATA.transport(pointer))
         if self._as_known or ours:
             self._trial = None
         return 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pjsua2 as pj
 
@@ -33,9 +34,10 @@ from di.sip_records import (
 from interfaces.sip import mapping
 from interfaces.sip.account import SipAccount
 from interfaces.sip.call import SipCall
-from interfaces.sip.endpoint import ListenError, SipEndpoint
+from interfaces.sip.endpoint import ListenError, Place, SipEndpoint
 from interfaces.sip.exchange import Done, OutRequest
-from interfaces.sip.message import Message
+from interfaces.sip.layout import RX_DATA
+from interfaces.sip.message import Message, host_of
 from interfaces.sip.native import Native
 from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
@@ -53,14 +55,15 @@ class SipServer:
 
     def __init__(self, emit: Callable[[object], None], now_ns: Callable[[], int]) -> None:
         self._emit = emit
-        self.endpoint = SipEndpoint()
+        self.endpoint: SipEndpoint
         self._native: Native
         self._inbound: SipAccount
         self._outbound: SipAccount
+        self._of_places: list[SipAccount] = []
         self._listen = Listen("", 0)
         self.codecs: frozenset[str] = frozenset()
         self.offered: frozenset[str] = frozenset()
-        self._next_hop = ""
+        self._way: tuple[str, Place | None] = ("", None)
         self._slots = 0
         self._next_number = 1
         self._calls: dict[int, SipCall] = {}
@@ -87,7 +90,8 @@ class SipServer:
         self._requests.user_agent = listen.user_agent
         if listen.reliable_provisional in ("supported", "require"):
             self._requests.supported = "100rel, replaces, timer"
-        self._native = Native(self._requests.arrived, lambda: int(self._outbound.getId()))
+        self.endpoint = SipEndpoint(many=bool(listen.also))
+        self._native = Native(self._requests.arrived, self._account_towards)
         self.endpoint.start(listen)
         self._native.start()
         self._slots = self._native.max_calls()
@@ -96,8 +100,33 @@ class SipServer:
         self._inbound, self._outbound = (SipAccount(self._invited, self._credentials.get) for _ in range(2))
         self._inbound.create(self.endpoint.account_config(listen), True)
         self._outbound.create(self.endpoint.account_config(listen))
-        self._native.try_out(self.endpoint.send_to_ourselves, self.endpoint.wait)
+        places = self.endpoint.places
+        for place in places if listen.also else ():
+            account = SipAccount(self._invited, self._credentials.get)
+            account.create(self.endpoint.account_config(listen, place=place))
+            self._of_places.append(account)
+        self._native.try_out([partial(self.endpoint.send_to_ourselves, place) for place in places], self.endpoint.wait)
+        if listen.also:
+            self.endpoint.select_accounts(self._account_of)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
+
+    def _account_of(self, rx_data: int) -> int | None:
+        """The account of the address that a request came to by UDP: what we send in its dialog leaves from there. Else the common one."""
+        transport = RX_DATA.transport(rx_data)
+        known = self._native.transports
+        account = self._of_places[known.index(transport)] if transport in known else self._inbound
+        return int(account.getId())
+
+    def _place_towards(self, uri: str) -> Place | None:
+        """Where UDP requests to a URI leave from when there is a choice; None lets pjsip choose."""
+        if not self._of_places or uri.lower().startswith("sips:") or ";transport=" in uri.lower().replace(";transport=udp", ""):
+            return None
+        return self.endpoint.place_towards(host_of(uri))
+
+    def _account_towards(self, uri: str) -> int:
+        place = self._place_towards(uri)
+        account = self._outbound if place is None else self._of_places[self.endpoint.places.index(place)]
+        return int(account.getId())
 
     def _send(self, request: OutRequest, done: Done) -> None:
         if self._listen.user_agent:
@@ -225,13 +254,14 @@ class SipServer:
             log.error("call %d: no final reply: %s", call.number, again.reason)
 
     def _dial(self, dial: Dial) -> None:
-        if dial.next_hop != self._next_hop:
+        way = (dial.next_hop, self._place_towards(dial.next_hop or dial.request_uri))
+        if way != self._way:
             try:
-                self._outbound.modify(self.endpoint.account_config(self._listen, dial.next_hop))
+                self._outbound.modify(self.endpoint.account_config(self._listen, *way))
             except pj.Error as error:
                 self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
                 return
-            self._next_hop = dial.next_hop
+            self._way = way
         call = SipCall(self, self._outbound, dial.call)
         if dial.username:
             call.credentials = Credentials(dial.realm, dial.username, dial.password, set())

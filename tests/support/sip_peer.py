@@ -67,9 +67,9 @@ class PeerCall:
         if method == "INVITE":
             self.branch = branch
         head = (
-            f"{method} {self.target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self.peer.port};branch={branch}\r\n"
+            f"{method} {self.target} SIP/2.0\r\nVia: SIP/2.0/UDP {self.peer.host}:{self.peer.port};branch={branch}\r\n"
             f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n"
-            f"Max-Forwards: 70\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n{headers}"
+            f"Max-Forwards: 70\r\nContact: <sip:peer@{self.peer.host}:{self.peer.port}>\r\n{headers}"
         )
         self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}")
 
@@ -80,7 +80,7 @@ class PeerCall:
         vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
         head = (
             f"SIP/2.0 {code} Reply\r\n{vias}From: {request.header('From')}\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@127.0.0.1:{self.peer.port}>\r\n{headers}"
+            f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@{self.peer.host}:{self.peer.port}>\r\n{headers}"
         )
         self.peer.send(
             head + ("Content-Type: application/sdp\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}"
@@ -183,19 +183,26 @@ class UdpPeer(asyncio.DatagramProtocol):
     """A phone's socket: sorts messages by Call-ID."""
 
     def __init__(self) -> None:
-        self.server_port = 0
+        self.server_ip, self.server_port = "127.0.0.1", 0
+        self.sources: list[tuple[str, int]] = []
         self.calls: dict[str, PeerCall] = {}
         self.incoming: asyncio.Queue[PeerCall] = asyncio.Queue()
         self.subscribed: asyncio.Queue[PeerSubscription] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport
 
     @classmethod
-    async def open(cls, server_port: int) -> UdpPeer:
-        """Bind a free port; talk to the server at `server_port`."""
+    async def open(cls, server_port: int, server_ip: str = "127.0.0.1", ip: str = "127.0.0.1") -> UdpPeer:
+        """Bind a free port; talk to the server at `server_port`. `sources` keeps where each packet came from."""
         loop = asyncio.get_running_loop()
-        _, self = await loop.create_datagram_endpoint(cls, ("127.0.0.1", 0))
-        self.server_port = server_port
+        _, self = await loop.create_datagram_endpoint(cls, (ip, 0))
+        self.server_ip, self.server_port = server_ip, server_port
         return self
+
+    @property
+    def host(self) -> str:
+        """Our own address, as a URI has it."""
+        ip = str(self._transport.get_extra_info("sockname")[0])
+        return f"[{ip}]" if ":" in ip else ip
 
     @property
     def port(self) -> int:
@@ -206,6 +213,7 @@ class UdpPeer(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.sources.append(addr[:2])
         message = parse(data.decode("utf-8", "surrogateescape"))
         call_id = message.header("Call-ID")
         call = self.calls.get(call_id)
@@ -225,7 +233,7 @@ class UdpPeer(asyncio.DatagramProtocol):
 
     def send(self, text: str) -> None:
         """Send a message to the server."""
-        self._transport.sendto(text.encode("utf-8", "surrogateescape"), ("127.0.0.1", self.server_port))
+        self._transport.sendto(text.encode("utf-8", "surrogateescape"), (self.server_ip, self.server_port))
 
     def invite(self, user: str = "test", offer: bool = True, headers: str = "", interval_s: int = 0) -> PeerCall:
         """Place a call; with `interval_s` one that we promise to refresh (RFC 4028)."""

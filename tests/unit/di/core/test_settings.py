@@ -9,6 +9,7 @@ import pytest
 
 from di.core import settings
 from di.core.codecs import NAMES
+from di.core.options import parse_places
 from di.core.settings import Settings
 from di.errors import ConfigError
 
@@ -104,14 +105,44 @@ def test_mapping_file_is_needed_for_mapping_only(tmp_path: Path) -> None:
     assert read(tmp_path, "application=announcement\n").selection.choose("sip:x@y", ()) == "announcement"
 
 
-def test_first_of_sems_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_sems_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     text = "interfaces=in,out\nsip_ip_in=127.0.0.2\nsip_port_in=5070\nmedia_ip_in=127.0.0.3\nrtp_low_port_in=30000\nsip_ip_out=192.0.2.1\n"
     core = read(tmp_path, text + "rtp_high_port=31000\nsig_sock_opts_in=force_via_address\n").core
     assert (core.sip_ip, core.sip_port, core.media_ip, core.rtp_low_port) == ("127.0.0.2", 5070, "127.0.0.3", 30000)
-    assert "only in is used" in caplog.text
-    assert "unknown key" not in caplog.text
+    assert core.further_sip == (("192.0.2.1", 5060, ""),) and core.further_media_ip == "" and not caplog.text
     assert "interface b has neither" in wrong(tmp_path, "interfaces=a,b\nsip_ip_a=127.0.0.1\n")
     assert "the list is empty" in wrong(tmp_path, "interfaces=,\n")
+
+
+def test_further_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = (
+        "interfaces=a,b,c,d\nsip_ip_a=127.0.0.1\nsip_ip_b=lo\nsip_port_b=5080\npublic_ip_b=203.0.113.7\nsip_ip_c=[::1]\nsip_port_c=0\n"
+        "media_ip_c=::1\nmedia_ip_d=127.0.0.9\nrtp_low_port_d=2000\nsig_sock_opts_c=x\n"
+    )
+    core = read(tmp_path, text).core
+    assert core.further_sip == (("127.0.0.1", 5080, "203.0.113.7"), ("::1", 5060, ""))
+    assert (core.media_ip, core.further_media_ip, core.rtp_low_port) == ("127.0.0.1", "::1", 10000)
+    assert "media_ip 127.0.0.9" in caplog.text and "unknown key" not in caplog.text
+    assert "further_sip" in wrong(tmp_path, "interfaces=a,b\nsip_ip_a=127.0.0.1\nsip_ip_b=nodevice7\n")
+    assert "further_sip" in wrong(tmp_path, "further_sip=127.0.0.1:99999\n")
+    assert "same family" in wrong(tmp_path, "sip_ip=127.0.0.1\nfurther_media_ip=127.0.0.2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("192.0.2.1", (("192.0.2.1", 5060, ""),)), ("[2001:db8::1]:5070/2001:db8::2", (("2001:db8::1", 5070, "2001:db8::2"),)),
+        ("eth1:0, 10.0.0.1:1/h", (("eth1", 5060, ""), ("10.0.0.1", 1, "h"))),
+    ],
+)  # fmt: skip
+def test_places(text: str, places: tuple[tuple[str, int, str], ...]) -> None:
+    assert parse_places(text) == places
+
+
+@pytest.mark.parametrize("text", ["", "a b", "::1", "h:x", "h:70000", "[::1", "h:1/", ","])
+def test_places_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="right is ip"):
+        parse_places(text)
 
 
 def test_addresses(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Several SIP addresses in one process: a call stays on the address that it came to, one that is dialled leaves by the right one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from di.sip_records import Answer, CallConfirmed, CallOffered, Dial, Hangup, Listen, ListenFailed, Listening, Subscribe
+from interfaces.sip.message import uri_of
+from tests.support.sip_peer import UdpPeer
+from tests.support.sip_process import SipProcess
+from tests.support.sipp import place_calls
+
+pytestmark = pytest.mark.peers
+
+PLACES = ("127.0.0.1", "127.0.0.2", "::1")
+
+
+@pytest_asyncio.fixture
+async def sip() -> AsyncIterator[SipProcess]:
+    process = await SipProcess.start(Listen("127.0.0.1", 0, also=(("127.0.0.2", 0, "203.0.113.7"), ("::1", 0, ""))))
+    assert "laid out" not in process.log
+    yield process
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
+
+
+def ports(sip: SipProcess) -> dict[str, int]:
+    """UDP port by address."""
+    return {ip: port for name, ip, port in sip.of(Listening)[0].transports if name == "udp"}
+
+
+async def test_all_are_bound(sip: SipProcess) -> None:
+    transports = sip.of(Listening)[0].transports
+    assert [(name, ip) for name, ip, _ in transports] == [(name, ip) for ip in PLACES for name in ("udp", "tcp")]
+
+
+@pytest.mark.parametrize("server_ip", PLACES)
+async def test_call_stays_on_its_address(sip: SipProcess, server_ip: str) -> None:
+    """Contact and later requests of ours name and use the address that the INVITE came to."""
+    port = ports(sip)[server_ip]
+    peer = await UdpPeer.open(port, server_ip, "::1" if ":" in server_ip else "127.0.0.1")
+    sip.on_offer = lambda offer: sip.send(Answer(offer.call, 200, "OK", (), "127.0.0.1", 30000))
+    call = peer.invite()
+    final = await call.next(200)
+    public = {"127.0.0.2": "203.0.113.7", "::1": "[::1]"}.get(server_ip, server_ip)
+    assert uri_of(final.header("Contact")).startswith(f"sip:{public}:{port}")
+    call.target = f"sip:test@[::1]:{port}" if ":" in server_ip else f"sip:test@{server_ip}:{port}"
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    sip.send(Hangup(1))
+    await call.taken_off()
+    assert set(peer.sources) == {(server_ip, port)}
+    peer.close()
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+async def test_what_we_send_leaves_by_the_address_that_leads_there(sip: SipProcess, ip: str) -> None:
+    peer = await UdpPeer.open(ports(sip)[ip], ip, ip)
+    host = "[::1]" if ":" in ip else ip
+    target = f"sip:them@{host}:{peer.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await peer.take_invite()
+    assert uri_of(call.target).startswith(f"sip:{host}:{ports(sip)[ip]}")
+    call.ring()
+    sip.send(Hangup(2, 487))
+    await call.cancelled()
+    sip.send(Subscribe(1, target, "<sip:us@h>", f"<{target}>", "reg", 60))
+    notifier = await peer.take_subscribe()
+    assert notifier.target.startswith(f"sip:{host}:{ports(sip)[ip]}")
+    notifier.answer(404)
+    assert set(peer.sources) == {(ip, ports(sip)[ip])}
+    peer.close()
+
+
+async def test_calls_to_each_address_by_sipp(sip: SipProcess) -> None:
+    import asyncio
+
+    for ip in PLACES[:2]:
+        result = await asyncio.to_thread(place_calls, 5, "test", ports(sip)[ip], 50, remote_ip=ip)
+        assert (result.successful, result.failed, result.retransmissions) == (5, 0, 0), result.errors
+    assert len(await sip.wait_for(CallOffered, 10)) == 10
+
+
+async def test_an_address_that_is_none_of_ours() -> None:
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, also=(("192.0.2.1", 5060, ""),)))
+    (failed,) = await sip.wait_for(ListenFailed)
+    assert "192.0.2.1 is no address of this machine" in failed.reason
+    assert await sip.exited() == 1
