@@ -306,6 +306,11 @@ def test_unsubscribe_before_the_first_reply() -> None:
     assert refused.told() == [("terminated", 403, "Said", 0, True)]
     silent.pass_s(35)
     assert silent.told() == [("terminated", 0, "no NOTIFY came", 0, True)]
+    challenged = Desk(username="200", password="p")
+    challenged.sent()
+    challenged.subscription.unsubscribe(0)
+    challenged.reply(401, 'WWW-Authenticate: Digest realm="home", nonce="n1"')
+    assert challenged.told() == [("terminated", 401, "Said", 0, True)] and not challenged.subscription.requests
     untagged = Desk()
     untagged.sent()
     untagged.subscription.unsubscribe(0)
