@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from media import codecs
 from media.control.records import CloseLeg, Enqueue, FlushPlaylist, PlayItem, SetLegAudio, SpanRoom, TeeRoom
-from media.engine.span_sums import MAGIC
+from media.engine.span_arrivals import MOST_EXTRA_TICKS, SpanArrivals
+from media.engine.span_sums import HEADER_WORDS, MAGIC, read_header, write_header
 from media.engine.spans import Spans
 from tests.support.engine_rig import EngineRig, rtp
 
@@ -129,6 +130,31 @@ def test_engines_that_exchange_sums_are_one_room(meeting: tuple[int, list[Member
                 assert (ours is None) == (theirs is None)
                 assert ours is None or ours[12:] == theirs[12:], (tick, member.number)  # type: ignore[index]
         exchange(runs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=400))
+def test_ticks_are_heard_in_order_once_and_within_the_bound(lateness: list[tuple[int, bool]]) -> None:
+    """`lateness`: ticks that each datagram comes late (those behind it wait for it, as in a socket), and whether it is lost."""
+    arrivals, heard, due = SpanArrivals(), [], 0
+    coming: dict[int, list[int]] = {}
+    for tick, (late, lost) in enumerate(lateness, 100):
+        due = max(due, tick + 1 + late)
+        if not lost:
+            coming.setdefault(due, []).append(tick)
+    for now in range(101, 101 + len(lateness) + 20):
+        for tick in coming.get(now, ()):
+            words = np.zeros(HEADER_WORDS, np.int32)
+            write_header(words, 1, tick, True, 0)
+            arrivals.put(words)
+        for words in arrivals.take(now):
+            header = read_header(words)
+            assert header is not None
+            assert now - 1 - MOST_EXTRA_TICKS <= header[1] < now
+            heard.append(header[1])
+    assert heard == sorted(set(heard))
+    if not any(late or lost for late, lost in lateness):
+        assert heard == list(range(100, 100 + len(lateness)))
 
 
 @settings(max_examples=100, deadline=None)

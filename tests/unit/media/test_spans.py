@@ -200,6 +200,15 @@ def test_a_recording_of_a_spanning_room_is_one(cluster: Cluster) -> None:
     assert [e["at_ms"] for e in sidecar["events"]] == sorted(e["at_ms"] for e in sidecar["events"])
 
 
+def test_late_ticks_are_not_part_of_a_recording_that_began_after_them(cluster: Cluster) -> None:
+    cluster.party(0, 400)
+    rig = cluster.rigs[0]
+    rig.do(StartRoomRecording("r", "/x/all.wav", clock_ns=rig.now_ns + 5 * 20_000_000))
+    cluster.run(9)
+    rig.do(StopRoomRecording("r"))
+    assert finish(rig, rig.engine.recorders.work).length_ms == 5 * 20
+
+
 def test_a_mix_goes_on_where_nobody_is_left(cluster: Cluster) -> None:
     a = cluster.party(0, 400)
     cluster.party(1, 700)
