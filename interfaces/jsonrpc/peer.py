@@ -21,6 +21,7 @@ from di.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import RpcFailure, failure_of
 from interfaces.jsonrpc.sems_json import SemsJsonError, dumps, loads
+from interfaces.large import is_large, json_result
 
 KIND = "jsonrpc"
 
@@ -147,13 +148,17 @@ class Peer:
 
 async def _later(id: Value, answer: Awaitable[Value], method: str) -> bytes:
     try:
-        return _succeeded(id, await answer)
+        text = _succeeded(id, await answer)
+        return text if isinstance(text, bytes) else await text
     except Exception as error:  # noqa: BLE001 - as in Peer._request
         return _failed(id, failure_of(error, method.partition(".")[0]))
 
 
-def _succeeded(id: Value, result: Value) -> bytes:
-    return dumps(success(id, result)) if id is not None else b""
+def _succeeded(id: Value, result: Value) -> bytes | Awaitable[bytes]:
+    if id is None:
+        return b""
+    answer = success(id, result)
+    return json_result(answer, dumps, b", ") if is_large(result) else dumps(answer)
 
 
 def _failed(id: Value, failure: RpcFailure) -> bytes:

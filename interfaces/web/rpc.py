@@ -25,6 +25,7 @@ from di.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import RpcError, execute, failure_of
 from interfaces.jsonrpc.strict import dumps, loads
+from interfaces.large import is_large, json_result
 
 MAX_BATCH = 1000
 
@@ -151,7 +152,13 @@ def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
     )
     if context.waiting:
         return _after(context, answers)
-    return dumps(answers) if answers is not None else b""
+    return _written(answers) if answers is not None else b""
+
+
+def _written(answers: Any) -> bytes | Awaitable[bytes]:
+    if isinstance(answers, dict) and is_large(answers.get("result")):
+        return json_result({name: answers[name] for name in sorted(answers)}, dumps, b",")
+    return dumps(answers)
 
 
 def _accept(request: Any) -> Any:
@@ -170,7 +177,8 @@ async def _after(context: Context, answers: Any) -> bytes:
                 answer["error"] = later.error
             else:
                 answer["result"] = later.result
-    return dumps(answers)
+    text = _written(answers)
+    return text if isinstance(text, bytes) else await text
 
 
 def named_or_first(params: Value, name: str, expected: type, default: Value = None) -> Any:

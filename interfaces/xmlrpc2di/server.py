@@ -11,9 +11,10 @@ from di.registry import Caller
 from di.value import Value, to_text
 from interfaces.gateway import Access, Door, waits
 from interfaces.http1 import Request
+from interfaces.large import in_slices, is_large
 from interfaces.xmlrpc2di.codec import UnsupportedType, XmlError, read_call
 from interfaces.xmlrpc2di.methods import FaultError, Methods, fault_of
-from interfaces.xmlrpc2di.writer import http_answer, write_fault, write_response
+from interfaces.xmlrpc2di.writer import ARRAY_RESPONSE, http_answer, http_head, write_elements, write_fault, write_response
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +54,15 @@ class XmlRpcGateway:
 
     async def _later(self, answer: Awaitable[Value]) -> bytes:
         try:
-            return self._result(await answer)
+            result = self._result(await answer)
+            return result if isinstance(result, bytes) else await result
         except Exception as error:  # noqa: BLE001 - as in run
             return self._fault(error)
 
-    def _result(self, value: Value) -> bytes:
+    def _result(self, value: Value) -> bytes | Awaitable[bytes]:
         if self.log_result:
             log.debug("result: %s", to_text(value))
-        return http_answer(write_response(value))
+        return _large(value) if is_large(value) else http_answer(write_response(value))
 
     def _fault(self, error: Exception) -> bytes:
         match error:
@@ -73,3 +75,9 @@ class XmlRpcGateway:
         if self.log_result:
             log.debug("fault: %d %s", fault.code, fault.text)
         return http_answer(write_fault(fault.code, fault.text))
+
+
+async def _large(values: list[Value]) -> bytes:
+    before, after = ARRAY_RESPONSE
+    body = [before, *await in_slices(values, write_elements), after]
+    return b"".join([http_head(sum(map(len, body))), *body])

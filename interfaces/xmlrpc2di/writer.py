@@ -95,6 +95,15 @@ def write_response(value: Value) -> bytes:
     return _RESPONSE + (write_value(value) or _EMPTY).encode("utf-8", "surrogateescape") + _RESPONSE_END
 
 
+def write_elements(values: list[Value]) -> bytes:
+    """Elements of an array, to be put between the two parts of ARRAY_RESPONSE."""
+    return _elements(values).encode("utf-8", "surrogateescape")
+
+
+ARRAY_RESPONSE = (_RESPONSE + b"<value><array><data>", b"</data></array></value>" + _RESPONSE_END)
+"""What stands around the elements of an array that is the whole answer."""
+
+
 def write_fault(code: int, text: str) -> bytes:
     """The body of a fault."""
     struct = (
@@ -116,9 +125,10 @@ def write_call(method: str, params: list[Value]) -> bytes:
 
 
 def http_answer(body: bytes, extra: bytes = b"") -> bytes:
-    """Body with the head that every answer has, in this order and spelling (spec §3.4)."""
-    return b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n%s" % (
-        len(body),
-        extra,
-        body,
-    )
+    """Body with the head that every answer has."""
+    return http_head(len(body), extra) + body
+
+
+def http_head(length_bytes: int, extra: bytes = b"") -> bytes:
+    """The head of every answer, in this order and spelling (spec §3.4)."""
+    return b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n" % (length_bytes, extra)
