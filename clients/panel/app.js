@@ -78,6 +78,7 @@ class Panel {
     for (const link of document.querySelectorAll("header nav a")) {
       setAttribute(link, "aria-current", link.getAttribute("href") === `#/${name}` ? "page" : null);
     }
+    this.actions.markAll();
     this.page.open?.(parts, query);
     if (changed) scrollTo(0, 0);
   }
@@ -109,11 +110,11 @@ class Panel {
     document.body.classList.toggle("stale", rpc.state === "offline" || (rpc.state === "connecting" && this.live.known));
     if (rpc.state === "online") {
       this.loginShown = false;
-      this.actions.markAll();
       this.setClock();
       this.history.sample();
       if (!this.page || !this.page.root.isConnected) this.route();
       else this.page.open?.(this.parts, new URLSearchParams());
+      this.actions.markAll();
     } else if (rpc.state === "login") {
       this.showLogin();
     }
@@ -137,12 +138,13 @@ class Panel {
 
   showLogin() {
     this.closeCall();
+    $("toasts").replaceChildren();
     this.live.known = false;
     this.live.model.snapshot({});
     const { reason } = this.rpc;
-    const name = h("input", { autocomplete: "username", required: true, autofocus: true, autocapitalize: "none", spellcheck: "false" });
+    const name = h("input", { autocomplete: "username", required: true, autocapitalize: "none", spellcheck: "false" });
     const password = h("input", { type: "password", autocomplete: "current-password" });
-    const form = h("form", { class: "login", onsubmit: (event) => {
+    const form = h("form", { class: "login-card", onsubmit: (event) => {
       event.preventDefault();
       this.rpc.login(authorization(name.value.trim(), password.value));
     } },

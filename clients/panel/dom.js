@@ -60,10 +60,20 @@ export function many(count, one, more = `${one}s`) {
   return `${count} ${count === 1 ? one : more}`;
 }
 
+const toasts = document.getElementById("toasts");
+
+// Messages belong into the uppermost window: under a modal one nothing could be read or pressed.
+function placeToasts() {
+  const windows = document.querySelectorAll("dialog[open]");
+  const place = windows[windows.length - 1] ?? document.body;
+  if (toasts.parentNode !== place) place.append(toasts);
+  return toasts;
+}
+
 export function toast(text, kind = "ok") {
   const close = h("button", { class: "quiet", "aria-label": "Dismiss", onclick: () => node.remove() }, "×");
   const node = h("p", { class: `toast ${kind}` }, h("span", {}, text), close);
-  document.getElementById("toasts").append(node);
+  placeToasts().append(node);
   if (kind === "ok") setTimeout(() => node.remove(), 4000);
   else setTimeout(() => node.remove(), 20000);
 }
@@ -77,6 +87,8 @@ export function openDialog(title, build, { className = "", onclose = () => {} } 
     ...[build(close)].flat());
   dialog.addEventListener("close", () => {
     dialog.remove();
+    document.body.append(toasts);
+    placeToasts();
     onclose();
   });
   dialog.addEventListener("click", (event) => event.target === dialog && close());

@@ -111,7 +111,7 @@ export class StatusPage {
     keyed(this.rows, this.processes.map((process, place) => ({ ...process, place })), ({ role, place }) => `${place} ${role}`,
       () => h("tr", {}, h("th", { scope: "row" }), ...["Pid", "Up for", "Restarts", "CPU so far", "Memory"].map((title) => h("td", { "data-title": title }))),
       (node, { role, pid, uptime_s: uptime, restarts, cpu_s: cpu, memory_bytes: memory }) => {
-        const texts = [role, pid ? String(pid) : "down", pid ? duration(uptime) : "–", number(restarts), `${number(cpu, 1)} s`, `${number(memory / 1e6)} MB`];
+        const texts = [role, pid ? String(pid) : "down", !pid ? "–" : uptime ? duration(uptime) : "starting", number(restarts), `${number(cpu, 1)} s`, `${number(memory / 1e6)} MB`];
         texts.forEach((text, place) => setText(node.children[place], text));
         node.classList.toggle("down", !pid);
       });
