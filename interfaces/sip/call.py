@@ -188,7 +188,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         ours, theirs = description(prm.sdp), prm.remSdp.wholeSdp or self.offer_received
         if theirs:
             self._remote_description = theirs
-            ours = sdp.agree_on_mode(ours, theirs)
+            ours = sdp.agree_on_mode(sdp.keep_offered(ours, theirs), theirs)
             if not self.outgoing and not self._negotiated:
                 self._answer_description = ours  # the media address comes with the hub's answer
         else:

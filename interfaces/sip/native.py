@@ -121,7 +121,7 @@ def description_text(session: int, known: str = "") -> str:
     print_sdp.argtypes = [c_void_p, c_char_p, ctypes.c_size_t]
     room = ctypes.create_string_buffer(_LONGEST_DESCRIPTION)
     length = int(print_sdp(session, room, _LONGEST_DESCRIPTION))
-    return room.raw[: max(length, 0)].decode("utf-8", "surrogateescape")
+    return ctypes.string_at(room, max(length, 0)).decode("utf-8", "surrogateescape")
 
 
 class Native:

@@ -6,6 +6,7 @@ pjsip does offer/answer (RFC 3264); the addresses that it writes belong to no so
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 STANDARD_PTIME_MS = 20
@@ -120,6 +121,13 @@ def keep_codecs(description: str, wanted: Collection[str]) -> str:
     return "".join(line + "\r\n" for line in kept)
 
 
+def keep_offered(description: str, offer: str) -> str:
+    """Leave only what an offer has: what pjsip keeps of ours a call is then short. By name, and static types by number too."""
+    block = _audio_lines(offer)
+    numbered = {_STATIC[kind] for kind in (block[0].split()[3:] if block else []) if kind in _STATIC}
+    return keep_codecs(description, numbered | set(audio_codecs(offer)))
+
+
 def _thinned(block: list[str], wanted: Collection[str]) -> list[str]:
     words = block[0].split()
     names = _format_names(block)
@@ -129,25 +137,24 @@ def _thinned(block: list[str], wanted: Collection[str]) -> list[str]:
     if not clocks:
         return block
     head = " ".join([*words[:3], *(kind for kind in words[3:] if kind in kept)])
-    return [head, *(line for line in block[1:] if not _about(line) or _about(line) in kept)]
-
-
-def _about(line: str) -> str:
-    """The payload type that an rtpmap or fmtp line is about; empty for other lines."""
-    return line.partition(":")[2].split(" ", 1)[0] if line.startswith(("a=rtpmap:", "a=fmtp:")) else ""
+    return [head, *(line for line in block[1:] if not (about := _ABOUT.match(line)) or about[1] in kept)]
 
 
 def agree_on_mode(description: str, offer: str) -> str:
     """Make our answer's iLBC frame length the offer's: 30 ms unless that says 20 (RFC 3952 §5). `description`: with all that we take."""
-    theirs = {kind: name for kind, name in _format_names(_audio_lines(offer)).items() if name == "ILBC/8000"}
-    asked = {int(kind): fmtp_of(offer, int(kind)) for kind in theirs if kind.isascii() and kind.isdigit()}
-    if any("mode=20" in fmtp.replace(" ", "").split(";") for fmtp in asked.values()):
+    if "ILBC" not in description.upper():
         return description
-    ours = {kind for kind, name in _format_names(_audio_lines(description)).items() if name == "ILBC/8000"}
-    lines = (f"a=fmtp:{_about(line)} mode=30" if _about(line) in ours and line.startswith("a=fmtp:") else line for line in _lines(description))
+    theirs = [kind for kind, name in _format_names(_audio_lines(offer)).items() if name == "ILBC/8000"]
+    asked = [fmtp_of(offer, int(kind)) for kind in theirs if kind.isascii() and kind.isdigit()]
+    if any("mode=20" in fmtp.replace(" ", "").split(";") for fmtp in asked):
+        return description
+    ours = {f"a=fmtp:{kind} " for kind, name in _format_names(_audio_lines(description)).items() if name == "ILBC/8000"}
+    lines = (f"{start}mode=30" if (start := line[: line.find(" ") + 1]) in ours else line for line in _lines(description))
     return "".join(line + "\r\n" for line in lines)
 
 
+_RTPMAP = re.compile(r"^A=RTPMAP:(\S+)[ \t]+([^/\s]+)/([0-9]+)(?:/([0-9]+))?", re.MULTILINE | re.ASCII)
+_ABOUT = re.compile(r"a=(?:rtpmap|fmtp):(\S+)", re.ASCII)
 _EVENT = "TELEPHONE-EVENT/"
 _STATIC = {
     "0": "PCMU/8000", "2": "G721/8000", "3": "GSM/8000", "8": "PCMA/8000", "9": "G722/8000", "10": "L16/44100/2", "11": "L16/44100",
@@ -185,10 +192,6 @@ def _audio_lines(description: str) -> list[str]:
 def _format_names(block: list[str]) -> dict[str, str]:
     """Name of each payload type in a stream's lines."""
     names = {kind: _STATIC.get(kind, "") for kind in (block[0].split()[3:] if block else [])}
-    for line in block:
-        if line.startswith("a=rtpmap:"):
-            kind, _, name = line[9:].partition(" ")
-            name, _, rest = name.strip().upper().partition("/")
-            clock, _, channels = rest.partition("/")
-            names[kind] = f"{name}/{clock}" + (f"/{channels}" if channels not in ("", "1") and name != "OPUS" else "")
+    for kind, name, clock, channels in _RTPMAP.findall("\n".join(block).upper()):
+        names[kind] = f"{name}/{clock}" + (f"/{channels}" if channels not in ("", "1") and name != "OPUS" else "")
     return names

@@ -12,7 +12,9 @@ import asyncio
 import os
 from pathlib import Path
 
+from di.core.codecs import choose
 from di.sip_records import CallConfirmed, CallEnded, Listen, MediaNegotiated
+from media.codecs import formats
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import Sipp, SippResult
 
@@ -32,9 +34,16 @@ def resident_kb(pid: int) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
+def listen() -> Listen:
+    """As the hub says it: with the codecs of the media process."""
+    choice = choose(formats(), (), ())
+    accepted, offered = (tuple(known.codec for known in part) for part in (choice.accepted, choice.offered))
+    return Listen("127.0.0.1", 0, codecs=accepted, formats=choice.accepted, offered=offered)
+
+
 async def churn(rate: int, seconds: int) -> str:
     """Calls of 200 ms at a rate."""
-    sip = await SipProcess.start(Listen("127.0.0.1", 0))
+    sip = await SipProcess.start(listen())
     calls = rate * seconds
     before, memory = cpu_us(sip.pid), resident_kb(sip.pid)
     caller = Sipp("call", sip.port, calls=calls, rate=rate, hold_ms=200, media_port_base=10000, trace=False, timeout_s=60 + seconds)
@@ -52,7 +61,7 @@ async def churn(rate: int, seconds: int) -> str:
 
 async def idle(calls: int, seconds: int) -> str:
     """Calls that do nothing."""
-    sip = await SipProcess.start(Listen("127.0.0.1", 0))
+    sip = await SipProcess.start(listen())
     empty = resident_kb(sip.pid)
     with Sipp("call", sip.port, calls=calls, rate=200, hold_ms=600000, media_port_base=10000, trace=False):
         await sip.wait_until(lambda: len(sip.of(CallConfirmed)) >= calls, 60)
