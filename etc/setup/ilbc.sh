@@ -25,7 +25,8 @@ done
 [ -n "$source" ] || fail "$reason" "without iLBC all else works; a local source may be named: make setup ILBC_SOURCE=/path/to/libtgowt.tar.xz"
 mkdir "$work/tree"
 if [ -d "$source" ]; then cp -a "$source/." "$work/tree"; else
-  tar xf "$source" -C "$work/tree" --wildcards '*/modules/audio_coding/codecs/ilbc/*' '*/common_audio/*' '*/rtc_base/*'
+  tar xf "$source" -C "$work/tree" --wildcards '*/modules/audio_coding/codecs/ilbc/*' '*/common_audio/*' '*/rtc_base/*' 2> "$work/tar.log" ||
+    fail "$(tail -1 "$work/tar.log")" "$source must be a tarball or source tree of libtgowt"
 fi
 codec=$(find "$work/tree" -type d -path '*/modules/audio_coding/codecs/ilbc' | head -1)
 [ -n "$codec" ] || fail "$source holds no modules/audio_coding/codecs/ilbc" "name another source: make setup ILBC_SOURCE=…"

@@ -12,13 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support import tones
-from tests.support.baresip import G722, G726, GSM, L16, OPUS, PCMA, PCMU, Baresip, PhoneCodec, module_folder
+from tests.support.baresip import G722, GSM, L16, OPUS, PCMA, PCMU, Baresip, PhoneCodec, module_folder
 from tests.support.server import Server, wait_until
 
 pytestmark = pytest.mark.peers
 
 PHONES = (PCMA, PCMU, GSM, G722, OPUS)
-OTHER_PHONES = (*G726, *L16)
+"""Not its G.726: under the names of RFC 3551 baresip 1.0 packs code words the other way round, as AAL2 has them."""
+
 LOW_HZ, HIGH_HZ = 1000.0, 5000.0
 OTHERS_HZ = [600.0, 1400.0, 2600.0]
 ROOM_HZ = [700.0, 900.0, 1100.0, 1300.0, 1500.0]
@@ -50,7 +51,7 @@ def talk(server: Server, folder: Path, users: list[tuple[PhoneCodec, str, NDArra
     return heard
 
 
-@pytest.mark.parametrize("phones", [PHONES, OTHER_PHONES[:5], OTHER_PHONES[5:]], ids=lambda phones: phones[0].name)
+@pytest.mark.parametrize("phones", [PHONES, L16], ids=lambda phones: phones[0].name)
 def test_each_codec_hears_itself(server: Server, tmp_path: Path, phones: tuple[PhoneCodec, ...]) -> None:
     users = [(codec, "echo", says(codec, LOW_HZ, HIGH_HZ)) for codec in phones]
     for codec, heard in zip(phones, talk(server, tmp_path, users, 5), strict=True):

@@ -45,7 +45,6 @@ PCMU = PhoneCodec("PCMU/8000", "PCMU/8000/1", "g711", 8000)
 PCMA = PhoneCodec("PCMA/8000", "PCMA/8000/1", "g711", 8000)
 G722 = PhoneCodec("G722/8000", "G722/16000/1", "g722", 16000)
 GSM = PhoneCodec("GSM/8000", "GSM/8000/1", "gsm", 8000)
-G726 = tuple(PhoneCodec(f"G726-{kbps}/8000", f"G726-{kbps}/8000/1", "g726", 8000) for kbps in (40, 32, 24, 16))
 L16 = tuple(PhoneCodec(f"L16/{rate_hz}", f"L16/{rate_hz}/1", "l16", rate_hz) for rate_hz in (8000, 16000, 32000, 44100, 48000))
 OPUS = PhoneCodec("OPUS/48000", "opus/48000/2", "opus", 48000, 2)
 

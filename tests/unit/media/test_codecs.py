@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import random
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import codecs
+from media.codecs import itu
 from media.codecs.codec import Codec, number, parameters
 from tests.support import tones
 
@@ -113,6 +115,19 @@ def test_g729_frames_and_noise_frames() -> None:
     lengths = [len(receiver.decode(data)) for data in (payload, payload[:10], payload + b"\x12\x34", b"\x12\x34", payload[:11], b"")]
     assert lengths == [160, 80, 240, 80, 0, 0]
     assert len(receiver.conceal(160)) == 160
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 5])
+def test_g726_code_words_begin_in_the_low_bits(bits: int) -> None:
+    """RFC 3551 §4.5.4, against the library's code words one a byte; the AAL2 order is the other way round."""
+    codec = named(f"G726-{8 * bits}", 8000)
+    assert codec.coder is not None and itu._library is not None
+    samples = np.random.default_rng(2).normal(0, 3000, 160).astype(np.int16)
+    state, words = ctypes.c_void_p(itu._library.g726_init(None, 8000 * bits, 0, 0)), ctypes.create_string_buffer(400)
+    count = itu._library.g726_encode(state, words, ctypes.c_void_p(samples.ctypes.data), len(samples))
+    itu._library.g726_free(state)
+    packed = sum(word << bits * place for place, word in enumerate(words.raw[:count]))
+    assert count == 160 and codec.coder("").encode(samples) == packed.to_bytes(20 * bits, "little")
 
 
 def test_opus_follows_the_peer() -> None:
