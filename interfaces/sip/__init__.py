@@ -3,6 +3,7 @@
 
     network ⇄ pjsip ⇄ calls/endpoint (pjsua2 objects, one thread) ⇄ server (records of di.sip_records) ⇄ hub
 
-Pure parts: `message` (text of a SIP message → values), `sdp` (text → text), `mapping` (values → records). Everything that
-decides is in the hub; media is in the media process. `native` reaches the few functions of pjsip that pjsua2 does not show.
+Pure parts: `message` (text of a SIP message → values), `sdp` (text → text), `mapping` (values → records), `subscription` with `notify`
+and `digest` (a subscription outside calls), `session_timer`. Everything that decides is in the hub; media is in the media process.
+`native` and `exchange` reach the few functions of pjsip that pjsua2 does not show, `layout` says what is read of its structures.
 """
