@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Sums of rooms as media processes exchange them: the datagram, and the kernels that write and read it.
 
-    words: MAGIC · epoch · tick (low, high) · last · entries │ number · samples · sum … │ number · samples · sum … │ …
+    words: MAGIC · epoch · tick (two words) · last · entries │ number · samples · sum … │ number · samples · sum … │ …
 
 All int32 in the machine's order: both ends are this machine's. A datagram holds what one process's legs said in one tick, a room an
 entry, for one other process; rooms in which nobody spoke are left out, and a tick without any entry is sent too, so that silence
@@ -11,6 +11,7 @@ comes of adding them to one's own is what one process would have added up.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ Words = NDArray[np.int32]
 
 MAGIC = 0x53504E31
 HEADER_WORDS = 6
+_HEADER = struct.Struct("=iiqii")
 ENTRY_WORDS = 2
 MOST_SAMPLES = 960
 MOST_WORDS = 32768
@@ -33,16 +35,15 @@ WORK_SAMPLES = DOWN_HISTORY + MOST_SAMPLES
 
 def read_header(words: Words) -> tuple[int, int, bool] | None:
     """Return (epoch, tick, last) of a datagram; None when it is none of ours."""
-    if len(words) < HEADER_WORDS or int(words[0]) != MAGIC:
+    if len(words) < HEADER_WORDS:
         return None
-    tick = (int(words[3]) << 32) | (int(words[2]) & 0xFFFFFFFF)
-    return int(words[1]), tick, bool(words[4])
+    magic, epoch, tick, last, _ = _HEADER.unpack_from(words.data)
+    return (epoch, tick, bool(last)) if magic == MAGIC else None
 
 
 def write_header(words: Words, epoch: int, tick: int, last: bool, entries: int) -> None:
     """Write the first words of a datagram."""
-    low = tick & 0xFFFFFFFF
-    words[:HEADER_WORDS] = (MAGIC, epoch, low - ((low & 0x80000000) << 1), tick >> 32, last, entries)
+    _HEADER.pack_into(words.data, 0, MAGIC, epoch, tick, last, entries)
 
 
 @inline_kernel

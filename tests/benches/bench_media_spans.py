@@ -3,8 +3,8 @@
 
 usage: python tests/benches/bench_media_spans.py [--legs N] [--calls N] [--seconds S]
 
-Three parts: engines alone, without sockets (us per leg and second of both together); two real processes with real RTP beside one
-(CPU of all, by rtp_load.c); and the delay from one process to the other, beside that within one.
+Three parts: engines alone, without sockets (us per leg and second of both together); one and two real processes with real RTP, with a
+room each and with one room over both (CPU of all, by rtp_load.c); and the delay from one process to the other, beside that within one.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def alone(legs: int, rooms: int) -> tuple[float, float]:
     return figures[0], figures[1]
 
 
-def processes(count: int, calls: int, seconds: float, folder: Path) -> str:
-    """One room of so many callers in `count` processes, by real RTP."""
-    log = folder / f"calls-{count}"
+def processes(count: int, rooms: int, calls: int, seconds: float, folder: Path) -> str:
+    """So many callers in `count` processes, by real RTP: in one room, or in a room a process."""
+    log = folder / f"calls-{count}-{rooms}"
     log.touch()
     with MediaCluster(count, -(-calls // count)) as cluster:
         peers = subprocess.Popen([str(folder / "load"), str(log), str(FIRST_PEER_PORT), str(calls)], stdout=subprocess.DEVNULL)
@@ -77,10 +77,11 @@ def processes(count: int, calls: int, seconds: float, folder: Path) -> str:
                 for first in range(1, calls + 1, AT_ONCE):
                     for leg in range(first, min(first + AT_ONCE, calls + 1)):
                         port = FIRST_PEER_PORT - 2 + 2 * leg
-                        cluster.send(OpenLeg(leg, "127.0.0.1", port, room="r"))
+                        room = f"r{(leg - 1) * rooms // calls}"
+                        cluster.send(OpenLeg(leg, "127.0.0.1", port, room=room))
                         opened = cluster.wait_for(LegOpened, leg=leg)
                         cluster.send(ConnectLeg(leg, "127.0.0.1", port, "PCMU", 8000, 0, 0))
-                        cluster.send(Enqueue(leg, (PlayItem("room", room="r"),)))
+                        cluster.send(Enqueue(leg, (PlayItem("room", room=room),)))
                         lines.write(f"{leg - 1} {opened.port}\n")
                     lines.flush()
                     time.sleep(AT_ONCE / CALLS_A_SECOND)
@@ -96,7 +97,7 @@ def processes(count: int, calls: int, seconds: float, folder: Path) -> str:
     received = (after["packets_received"] - before["packets_received"]) / passed / calls
     missed = (after["span_missed"] - before["span_missed"]) / passed / 50 / count
     return (
-        f"{count} process(es), a room of {calls}: {1e6 * spent / passed / calls:.1f} us/channel/s, rx {received:.1f} /s/call, "
+        f"{count} process(es), {rooms} room(s) of {calls // rooms}: {1e6 * spent / passed / calls:.1f} us/channel/s, rx {received:.1f} /s/call, "
         f"lateness p50 {after['tick_lateness_p50_us'] / 1000:.2f} p99 {after['tick_lateness_p99_us'] / 1000:.2f} ms, "
         f"ticks without the other's sum {100 * missed:.2f} %"
     )
@@ -149,8 +150,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subprocess.run(["cc", "-O2", "-o", folder / "load", HERE / "rtp_load.c"], check=True)
-        for count in (1, 2):
-            print(processes(count, options.calls, options.seconds, folder), flush=True)
+        for count, rooms in ((1, 1), (2, 2), (2, 1)):
+            print(processes(count, rooms, options.calls, options.seconds, folder), flush=True)
 
 
 if __name__ == "__main__":
