@@ -15,6 +15,7 @@ from di.dsm.mods import mod_curl, mod_redis, mod_xml
 from di.dsm.mysql_client import parse_url
 from di.dsm.simulated import SimulatedSession
 from di.dsm.sql_template import MAX_CHARS, escape, escape_bytes, substitute_sql
+from tests.support.sizes import size
 
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
 """A quoted SQL text, as the server's tokeniser reads it."""
@@ -36,7 +37,7 @@ def meaning(quoted: str) -> str:
     return re.sub(r"\\(.)", lambda found: _MEANS.get(found[1], found[1]), quoted, flags=re.DOTALL)
 
 
-@settings(max_examples=300)
+@settings(max_examples=size(300, 5_000))
 @given(ODD, ODD, st.sampled_from("'\""))
 @example("\\", "' OR 1=1 -- ", "'")
 def test_a_quoted_value_is_one_text_with_that_meaning(user: str, other: str, quote: str) -> None:
@@ -52,7 +53,7 @@ def test_escaping_bytes_and_text_is_the_same(text: str) -> None:
     assert meaning(escape(text)) == text
 
 
-@settings(max_examples=300)
+@settings(max_examples=size(300, 5_000))
 @given(ODD, st.dictionaries(st.sampled_from(["a", "b", "user", ""]), ODD))
 @example("$a", {"a": "$a"})
 @example("$a", {"a": "$a$a$a"})
@@ -68,7 +69,7 @@ def test_without_references_nothing_changes(text: str) -> None:
     assert substitute_sql(plain, run({})) == plain
 
 
-@settings(max_examples=300)
+@settings(max_examples=size(300, 5_000))
 @given(ODD | st.from_regex(r"mysql://[a-z@:]*:[^\n]*@[a-z:]*/[a-z]*", fullmatch=True))
 def test_any_text_is_a_database_or_none(text: str) -> None:
     target = parse_url(text)
@@ -83,7 +84,7 @@ def test_any_text_is_a_store_or_none(text: str) -> None:
     assert target is None or (bool(target.host) != bool(target.socket) and 0 < target.port < 65536)
 
 
-@settings(max_examples=300)
+@settings(max_examples=size(300, 5_000))
 @given(st.one_of(ODD, st.from_regex(r"https?://[^\s]{0,30}", fullmatch=True)))
 def test_any_url_is_one_line_or_refused(text: str) -> None:
     try:
