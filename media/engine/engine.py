@@ -381,20 +381,21 @@ class Engine:
         """Decide about the notes that ``receive_batch`` left."""
         count = int(self.note_count[0])
         self.note_count[0] = 0
-        for place, note in enumerate(self.notes[:count]):
-            leg = self._by_row.get(int(note["row"]))
+        notes = self.notes[:count]
+        fields = (notes[name].tolist() for name in ("row", "kind", "sequence", "ts", "duration"))  # in a row each is dear
+        for place, (row, kind, sequence, ts, length) in enumerate(zip(*fields, strict=True)):
+            leg = self._by_row.get(row)
             if leg is None:
                 continue
-            kind = int(note["kind"])
-            if kind == receive.NOTE_DIGIT:
+            if kind == receive.NOTE_CODED:
+                self._coded_legs.decode(leg, sequence, ts, self.coded[place, :length].tobytes())
+            elif kind == receive.NOTE_DIGIT:
                 if self.legs.rows[leg.row]["report_digits"]:
-                    self._digits.handle(leg, note, now_ns)
-            elif kind == receive.NOTE_CODED:
-                self._coded_legs.decode(leg, note, self.coded[place, : int(note["duration"])].tobytes())
+                    self._digits.handle(leg, notes[place], now_ns)
             elif kind == receive.NOTE_LOCKED:
                 self.connections.locked(leg)
             elif kind == receive.NOTE_CANDIDATE:
-                self.connections.consider(leg, note, now_ns)
+                self.connections.consider(leg, notes[place], now_ns)
             elif kind == receive.NOTE_RETURNED:
                 self.connections.returned(leg, now_ns)
         self._digits.poll(now_ns)
