@@ -288,6 +288,7 @@ def test_b2b_bridges_and_its_bye(folder: Path) -> None:
     book.confirm(b.call)
     assert a.attributes["dsm_state"] == "C"
     assert played(book, a.leg) == ["bridge"] and played(book, b.leg) == ["bridge"]
+    assert next(c for c in book.media.commands if isinstance(c, records.OpenLeg) and c.leg == b.leg).near == a.leg
     book.bye(b)
     assert a.ended
 

@@ -90,6 +90,14 @@ def test_strip(folder: Path) -> None:
     assert sorted(book.sessions.rooms.names()) == ["77", "room"]
 
 
+def test_the_media_processes_hear_beforehand_which_room_it_will_be(folder: Path) -> None:
+    book = conference(folder, "direct_room_strip=4\n")
+    book.up("room77")
+    book.up("anybody", (("P-App-Param", "room=blue"),))
+    book.up("room1", (("P-App-Param", "enter_room=true;room=blue"),))
+    assert [c.room for c in book.media.commands if isinstance(c, records.OpenLeg)] == ["77", "blue", ""]
+
+
 def test_app_params_choose_the_room_or_the_keypad(folder: Path) -> None:
     book = conference(folder)
     book.up("anybody", (("P-App-Param", "room=blue"),))
