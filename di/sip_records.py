@@ -56,7 +56,8 @@ class SetOptionsReply:
 class Answer:
     """Reply to an incoming INVITE. With `media_port` the reply carries SDP for that address (183 or 2xx), else none.
 
-    `headers`: complete header lines without line end.
+    `headers`: complete header lines without line end. `payloads`: codecs as NAME/clock in upper case; the SDP names no others, and a
+    call that speaks none of them is refused. Empty: all.
     """
 
     call: int
@@ -65,6 +66,7 @@ class Answer:
     headers: tuple[str, ...] = ()
     media_ip: str = ""
     media_port: int = 0
+    payloads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

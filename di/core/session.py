@@ -100,6 +100,8 @@ class Session:
         self.digits = DigitMerger()
         self.rtp_timeout_ms = 0
         self.symmetric_rtp = True
+        self.payloads: tuple[str, ...] = ()
+        """Codecs that the answer may name, as NAME/clock; empty: all that are configured."""
         self._queue: deque[object] = deque()
         self._running = False
         self._timers: dict[int, TimerHandle] = {}
@@ -217,7 +219,7 @@ class Session:
             self.open_leg()
             return
         ip, port = self.leg_address
-        self.host.sip.send(Answer(self.call, code, reason, headers, ip, port))
+        self.host.sip.send(Answer(self.call, code, reason, headers, ip, port, self.payloads))
 
     def open_leg(self) -> None:
         """Ask the media process for an RTP address, once."""

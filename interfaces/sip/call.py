@@ -58,6 +58,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.outgoing = slot < 0
         self.call_id = self.local_tag = self.remote_tag = ""
         self.media_address: tuple[str, int] | None = None
+        self.payloads: tuple[str, ...] = ()
         self.credentials: Credentials | None = None
         self.waiting: dict[str, Waiting] = {}
         self.replies: OrderedDict[str, Reply] = OrderedDict()
@@ -95,12 +96,15 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             code, reason = 180, reason or "Ringing"  # pjsip puts SDP into every other provisional reply
         if code == 100:
             return  # pjsip has sent it
+        if address is not None and code < 300 and self._speaks_none():
+            code, reason, address = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE, "Not Acceptable Here", None
         operation = parameters(code, reason, fresh)
         if address is not None and code < 300:
             self.media_address = address
             if self._answer_description and not self._negotiated:
                 wished_ms = sdp.wished_ptime_ms(self._remote_description)
-                operation.sdp.wholeSdp = sdp.rewrite(self._answer_description, *address, ptime_ms=wished_ms)
+                limited = sdp.only(self._answer_description, self.payloads)
+                operation.sdp.wholeSdp = sdp.rewrite(limited, *address, ptime_ms=wished_ms)
         if code >= 300:
             self.end_locally(code, reason)
         self.answer(operation)
@@ -195,7 +199,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             now = self._last_media
             ours = sdp.keep_codecs(ours, self.host.offered | ({f"{now.codec}/{now.clock_hz}"} if now else set()))
         if self.media_address is not None:
-            ours = sdp.rewrite(ours, *self.media_address, ptime_ms=sdp.wished_ptime_ms(theirs))
+            ours = sdp.rewrite(sdp.only(ours, self.payloads), *self.media_address, ptime_ms=sdp.wished_ptime_ms(theirs))
         prm.sdp.wholeSdp = ours
 
     @callback
@@ -225,6 +229,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self._held_media = record  # CallIdentified first: it comes with the reply that is about to be sent
 
     # ---------------------------------------------------------------------------------------------------------- helpers
+    def _speaks_none(self) -> bool:
+        """The caller offers none of the codecs that the answer is limited to."""
+        offered = sdp.audio_codecs(self._remote_description)
+        return bool(self.payloads) and bool(offered) and not any(name in self.payloads for name in offered)
+
     def _stream(self) -> mapping.Stream | None:
         call = self.getInfo()  # a name of its own: pjsua2's items point into it
         for media in call.media:

@@ -117,7 +117,9 @@ def keep_codecs(description: str, wanted: Collection[str]) -> str:
         if line.startswith("m="):
             blocks.append([])
         blocks[-1].append(line)
-    kept = [line for block in blocks for line in (_thinned(block, wanted) if block and block[0].startswith("m=audio ") else block)]
+    kept = [
+        line for block in blocks for line in (_thinned(block, wanted) if block and block[0].startswith("m=audio ") else block)
+    ]
     return "".join(line + "\r\n" for line in kept)
 
 
@@ -126,6 +128,19 @@ def keep_offered(description: str, offer: str) -> str:
     block = _audio_lines(offer)
     numbered = {_STATIC[kind] for kind in (block[0].split()[3:] if block else []) if kind in _STATIC}
     return keep_codecs(description, numbered | set(audio_codecs(offer)))
+
+
+def only(description: str, codecs: Collection[str]) -> str:
+    """Like ``keep_codecs``, but without any of them in the audio stream it is refused (port 0). Empty `codecs` change nothing."""
+    if not codecs:
+        return description
+    if any(name in codecs for name in audio_codecs(description)):
+        return keep_codecs(description, codecs)
+    lines = [
+        f"m=audio 0 {line.split(' ', 2)[2]}" if line.startswith("m=audio ") and line.count(" ") > 1 else line
+        for line in _lines(description)
+    ]
+    return "".join(line + "\r\n" for line in lines)
 
 
 def _thinned(block: list[str], wanted: Collection[str]) -> list[str]:

@@ -224,6 +224,7 @@ class SipServer:
     def _command(self, call: SipCall, command: Answer | Hangup | Reinvite | SendRequest | SendReply) -> None:
         match command:
             case Answer():
+                call.payloads = command.payloads
                 call.reply(command.code, command.reason, command.headers, _address(command.media_ip, command.media_port))
             case Hangup():
                 call.end(command.code, command.reason, command.headers)

@@ -11,16 +11,44 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from media.codecs.codec import Codec
+from media.codecs.codec import TICK_MS, Codec
+from media.control.predef import SUFFIX
 from media.engine.sources import StoredAudio, encode_samples
 from media.files.audio_file import AudioFileError, read_audio
+from media.files.precoded import read_precoded
 
 THREADS = 2
 DEFAULT_CACHE_BYTES = 256 << 20
 
 T = TypeVar("T")
-_Key = tuple[str, str, int]
+_Key = tuple[str, str, int, int]
 _Stamp = tuple[int, int]
+
+
+def _read(path: str, codec: Codec) -> tuple[StoredAudio, tuple[str, ...]]:
+    """Return the audio and the files that it comes from."""
+    if not path.lower().endswith(SUFFIX):
+        return encode_samples(read_audio(path, codec.rate_hz), codec), (path,)
+    precoded = read_precoded(path, codec.rtpmap, codec.clock_hz)
+    files = (path, precoded.path)
+    if codec.coder is None:  # samples, whatever the frames: they can be cut anywhere
+        return StoredAudio(codec, precoded.payload), files
+    if not codec.joins and precoded.frame_ms < TICK_MS:
+        raise AudioFileError(f"{path}: frames of {precoded.frame_ms} ms; {codec.rtpmap} needs {TICK_MS} ms or more, one a packet")
+    return StoredAudio(codec, precoded.payload, precoded.frame_ms, precoded.frame_bytes), files
+
+
+def _stamps(files: tuple[str, ...]) -> tuple[_Stamp, ...]:
+    """Return what changes when a file does. Raises AudioFileError."""
+    stamps = []
+    for path in files:
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError) as failure:
+            reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
+            raise AudioFileError(f"{path}: {reason}") from failure
+        stamps.append((status.st_mtime_ns, status.st_size))
+    return tuple(stamps)
 
 
 class FileLoader:
@@ -30,7 +58,7 @@ class FileLoader:
         self._wake = wake
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
-        self._cache: OrderedDict[_Key, tuple[_Stamp, StoredAudio]] = OrderedDict()
+        self._cache: OrderedDict[_Key, tuple[tuple[str, ...], tuple[_Stamp, ...], StoredAudio]] = OrderedDict()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(THREADS, "loader")
         self._results: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -64,27 +92,25 @@ class FileLoader:
 
     def read(self, path: str, codec: Codec) -> StoredAudio:
         """Return the file from the cache when it has not changed since, else read it. Raises AudioFileError."""
-        key = (path, codec.rtpmap, codec.rate_hz)
-        try:
-            status = os.stat(path)
-        except (OSError, ValueError) as failure:
-            reason = failure.strerror if isinstance(failure, OSError) and failure.strerror else str(failure)
-            raise AudioFileError(f"{path}: {reason}") from failure
-        stamp = (status.st_mtime_ns, status.st_size)
+        key = (path, codec.rtpmap, codec.rate_hz, codec.frame_ms)
         with self._lock:
             known = self._cache.get(key)
-            if known is not None and known[0] == stamp:
-                self._cache.move_to_end(key)
-                return known[1]
-        audio = encode_samples(read_audio(path, codec.rate_hz), codec)
+        before = _stamps(known[0] if known is not None else (path,))
+        if known is not None and known[1] == before:
+            with self._lock:
+                if key in self._cache:
+                    self._cache.move_to_end(key)
+            return known[2]
+        audio, files = _read(path, codec)
+        stamps = before if len(files) == len(before) else _stamps(files)
         with self._lock:
-            self._keep(key, stamp, audio)
+            self._keep(key, files, stamps, audio)
         return audio
 
-    def _keep(self, key: _Key, stamp: _Stamp, audio: StoredAudio) -> None:
+    def _keep(self, key: _Key, files: tuple[str, ...], stamps: tuple[_Stamp, ...], audio: StoredAudio) -> None:
         old = self._cache.pop(key, None)
-        self._cached_bytes += len(audio.payload) - (len(old[1].payload) if old else 0)
-        self._cache[key] = (stamp, audio)
+        self._cached_bytes += len(audio.payload) - (len(old[2].payload) if old else 0)
+        self._cache[key] = (files, stamps, audio)
         while self._cached_bytes > self._cache_bytes and len(self._cache) > 1:
-            _, (_, dropped) = self._cache.popitem(last=False)
+            _, (_, _, dropped) = self._cache.popitem(last=False)
             self._cached_bytes -= len(dropped.payload)

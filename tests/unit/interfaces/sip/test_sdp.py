@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.sdp import agree_on_mode, audio_address, audio_codecs, fmtp_of, keep_codecs, rewrite, wished_ptime_ms
+from interfaces.sip.sdp import agree_on_mode, audio_address, audio_codecs, fmtp_of, keep_codecs, only, rewrite, wished_ptime_ms
 
 OURS = (
     "v=0\r\no=- 11 12 IN IP4 127.0.0.1\r\ns=pjmedia\r\nb=AS:84\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -130,3 +130,23 @@ def test_a_wish_stands_in_the_audio_stream_unless_it_is_20_ms() -> None:
     lines = rewrite(OURS, "192.0.2.1", 20000, ptime_ms=40).split("\r\n")
     assert lines.index("a=ptime:40") < lines.index("m=video 0 RTP/AVP 31")
     assert rewrite("\r\n".join(lines), "192.0.2.1", 20000) == rewrite(OURS, "192.0.2.1", 20000)
+
+
+MIXED_OFFER = (
+    "v=0\r\nm=audio 4000 RTP/AVP 0 8 96 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 useinbandfec=1\r\n"
+    "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=sendrecv\r\nm=video 0 RTP/AVP 31\r\na=rtpmap:31 H261/90000\r\n"
+)
+
+
+def test_only_the_wanted_codecs_are_left_and_keys() -> None:
+    assert only(MIXED_OFFER, ()) == MIXED_OFFER
+    left = only(MIXED_OFFER, ("PCMA/8000", "G722/8000"))
+    assert "m=audio 4000 RTP/AVP 8 101" in left and "opus" not in left and "0-16" in left and "H261" in left
+    assert audio_codecs(only(MIXED_OFFER, ("PCMU/8000", "PCMA/8000"))) == ["PCMU/8000", "PCMA/8000"]
+    assert "m=audio 0 RTP/AVP" in only(MIXED_OFFER, ("G722/8000",))
+
+
+@given(st.text(), st.lists(st.sampled_from(["PCMU/8000", "OPUS/48000"])))
+def test_limiting_any_text_leaves_nothing_else(text: str, wanted: list[str]) -> None:
+    left = only("m=audio 4000 RTP/AVP 0 8 " + text, tuple(wanted))
+    assert not wanted or set(audio_codecs(left)) <= set(wanted)

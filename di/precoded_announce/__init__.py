@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Plays a file that is on disk in the very codec of the call, without transcoding, then hangs up (spec applications.md §20)."""
+
+from __future__ import annotations
+
+from di.plugin import Plugin
+from di.precoded_announce.app import start
+from di.precoded_announce.options import Options
+
+PLUGIN = Plugin("precoded_announce", start=start, options=Options, config_required=True)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The call: only the payloads of the definition are spoken; play the one that was agreed on, BYE."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from di.core.application import Application
+from di.core.paths import configured
+from di.errors import ConfigError
+from di.options import where
+from di.precoded_announce.options import Options
+from media.control.predef import PredefError, parse_predef
+from media.control.records import ItemFailed
+
+if TYPE_CHECKING:
+    from di.core.session import Session
+    from di.plugin import Closer
+    from di.services import Services
+
+log = logging.getLogger(__name__)
+
+
+def payloads_of(path: Path) -> tuple[str, ...]:
+    """Codecs of a definition as NAME/clock, in its order. Raises PredefError, also when a file of it is not there."""
+    try:
+        entries = parse_predef(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise PredefError(f"{path}: {getattr(error, 'strerror', '') or error}") from error
+    for entry in entries:
+        if not (path.parent / entry.file).is_file():
+            raise PredefError(f"{path}:{entry.line}: there is no file {path.parent / entry.file}")
+    return tuple(f"{entry.name}/{entry.rate_hz}" for entry in entries)
+
+
+class PrecodedAnnounce(Application):
+    """One call that listens. What the caller says or presses is ignored."""
+
+    def __init__(self, session: Session, path: Path, payloads: tuple[str, ...]) -> None:
+        super().__init__(session)
+        session.payloads = payloads
+        self._path = path
+
+    def on_session_start(self) -> None:
+        """Play."""
+        self.session.play_file(str(self._path))
+
+    def on_playlist_empty(self) -> None:
+        """The file is over."""
+        self.session.stop()
+
+    def on_media_event(self, record: object) -> None:
+        """There is no file for this payload any more, or it is no whole number of frames."""
+        if isinstance(record, ItemFailed):
+            log.error("precoded_announce: %s cannot be played: %s", record.path, record.reason)
+            self.session.stop(500, "Server Internal Error")
+
+
+def start(services: Services, options: Options) -> Closer:
+    """Register the application. Raises ConfigError when the definition is not there or not right."""
+    path = configured(options.announcement_file, services.conf_dir)
+    try:
+        payloads = payloads_of(path)
+    except PredefError as error:
+        raise ConfigError(*where(options, "announcement_file"), "announcement_file", str(error)) from error
+    services.applications.register("precoded_announce", lambda session: PrecodedAnnounce(session, path, payloads))
+    return lambda: services.applications.unregister("precoded_announce")
