@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes recordings in a thread of its own: a disk that stalls delays files, never a tick, and loses nothing."""
+"""Writes recordings in a thread of its own: a disk that stalls delays files, never a tick, and loses nothing.
+
+What waits for the disk is bounded: a recording whose audio would go beyond is given up, at once and with a reason; what it has written, and
+what waits already, is kept.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,24 +23,64 @@ from media.files.sound_writer import SoundWriter, open_sound
 log = logging.getLogger(__name__)
 
 ZEROS_AT_ONCE = 80_000
+DEFAULT_BACKLOG_BYTES = 256 << 20
+"""A hundred G.711 legs fill it in 160 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """Close a file that was given up; nobody waits for it."""
+
+    token: int
 
 
 class RecordingWriter:
     """Takes work in order; `results` hands (token, size_bytes, error) back to the thread that owns the engine."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
         self._wake = wake
-        self._work: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._backlog_bytes = backlog_bytes
+        self._queued_bytes = 0
+        self._written_bytes = 0
+        self._given_up: dict[int, str] = {}
+        self._paths: dict[int, str] = {}
+        self._work: queue.SimpleQueue[Work | GivenUp | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[tuple[int, int, str]] = queue.SimpleQueue()
         self._files: dict[int, SoundWriter] = {}
         self._failed: dict[int, str] = {}
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Audio that waits for the disk."""
+        return self._queued_bytes - self._written_bytes
+
     def add(self, work: list[Work]) -> None:
-        """Queue work."""
+        """Queue work; a recording that does not fit any more is reported as failed and its file closed when the disk goes on."""
         for piece in work:
+            if isinstance(piece, FileOpened):
+                self._paths[piece.token] = piece.path
+            elif isinstance(piece, FileClosed):
+                self._paths.pop(piece.token, None)
+            if piece.token in self._given_up:
+                if isinstance(piece, FileClosed):
+                    self._report(piece.token, 0, self._given_up.pop(piece.token))
+                continue
+            size = 2 * len(piece.samples) if isinstance(piece, Block) else 0
+            if size and self.waiting_bytes + size > self._backlog_bytes:
+                self._give_up(piece.token)
+                continue
+            self._queued_bytes += size
             self._work.put(piece)
+
+    def _give_up(self, token: int) -> None:
+        path = self._paths.get(token, "")
+        reason = f"{path}: the disk is too slow: {self.waiting_bytes >> 10} KiB of recordings wait for it, and no more are kept"
+        log.error("recording: %s", reason)
+        self._given_up[token] = reason
+        self._work.put(GivenUp(token))
+        self._report(token, 0, reason)
 
     def results(self) -> list[tuple[int, int, str]]:
         """Return what has been finished since the last call."""
@@ -55,10 +100,12 @@ class RecordingWriter:
                 self._do(piece)
             except Exception as error:  # noqa: BLE001 - a disk or a format must not end the thread
                 self._fail(piece, error)
+            if isinstance(piece, Block):
+                self._written_bytes += 2 * len(piece.samples)
         for file in self._files.values():
             file.close()
 
-    def _fail(self, piece: Work, error: Exception) -> None:
+    def _fail(self, piece: Work | GivenUp, error: Exception) -> None:
         path = getattr(piece, "path", "") or self._failed.get(piece.token, "")
         reason = f"{path}: {error}"
         log.error("recording: %s", reason)
@@ -68,8 +115,12 @@ class RecordingWriter:
         self._failed[piece.token] = reason
         self._report(piece.token, 0, reason)
 
-    def _do(self, piece: Work) -> None:
-        if isinstance(piece, FileOpened):
+    def _do(self, piece: Work | GivenUp) -> None:
+        if isinstance(piece, GivenUp):
+            file = self._files.pop(piece.token, None)
+            if file is not None:
+                file.close()
+        elif isinstance(piece, FileOpened):
             self._files[piece.token] = open_sound(piece.path, piece.rate_hz)
         elif isinstance(piece, Block):
             if piece.token in self._files:
