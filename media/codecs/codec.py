@@ -67,7 +67,9 @@ class Codec:
     `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
     `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says · `frame_ms`: a
     packet's length is a multiple of it · `said`: what session descriptions say of it · `takes`: whether it is the one for such
-    fmtp parameters of the peer's.
+    fmtp parameters of the peer's · `joins`: a packet of several frames is their bytes one after the other · `delay_samples`: by which
+    encoding and decoding once is late · `passes`: a decoder that has heard other packets before soon finds into a stream, so that
+    payloads may be passed on.
     """
 
     rtpmap: str
@@ -82,6 +84,9 @@ class Codec:
     frame_ms: int = 10
     said: Said = field(default_factory=Said)
     takes: Callable[[str], bool] = _any_parameters
+    joins: bool = True
+    delay_samples: int = 0
+    passes: bool = True
 
 
 def native_codec(
@@ -93,10 +98,27 @@ def native_codec(
     frame_ms: int = 20,
     said: Said | None = None,
     takes: Callable[[str], bool] = _any_parameters,
+    joins: bool = True,
+    delay_samples: int = 0,
+    passes: bool = True,
 ) -> Codec:
     """Return the record of a library codec."""
     return Codec(
-        rtpmap, clock_hz, rate_hz, NATIVE, 2, _to_bytes, _from_bytes, coder, channels, frame_ms, said or Said(), takes
+        rtpmap,
+        clock_hz,
+        rate_hz,
+        NATIVE,
+        2,
+        _to_bytes,
+        _from_bytes,
+        coder,
+        channels,
+        frame_ms,
+        said or Said(),
+        takes,
+        joins,
+        delay_samples,
+        passes,
     )
 
 

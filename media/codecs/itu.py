@@ -11,6 +11,9 @@ import numpy as np
 from media.codecs.codec import Codec, Said, Samples, load_library, native_codec
 
 G722_BIT_RATE = 64000
+G722_DELAY_SAMPLES = 22
+"""Of its two filter banks, at 16 kHz."""
+
 G726_LINEAR = 0
 G726_FIRST_IN_LOW_BITS = 2
 """Packing of RFC 3551: the first code word in the least significant bits."""
@@ -60,7 +63,7 @@ class _SpandspCoder:
 
 def _g722(fmtp: str) -> _SpandspCoder:
     assert _library is not None
-    states = (ctypes.c_void_p(_library[f"g722_{way}_init"](None, G722_BIT_RATE, 0)) for way in ("encode", "decode"))
+    states = (ctypes.c_void_p(getattr(_library, f"g722_{way}_init")(None, G722_BIT_RATE, 0)) for way in ("encode", "decode"))
     return _SpandspCoder(next(states), next(states), ("g722_encode", "g722_decode"), ("g722_encode_free", "g722_decode_free"))
 
 
@@ -71,7 +74,7 @@ def _g726(bit_rate: int, fmtp: str) -> _SpandspCoder:
 
 
 def _all() -> tuple[Codec, ...]:
-    g722 = native_codec("G722", 8000, 16000, _g722, frame_ms=10, said=Said(payload_type=9))
+    g722 = native_codec("G722", 8000, 16000, _g722, frame_ms=10, said=Said(payload_type=9), delay_samples=G722_DELAY_SAMPLES)
     return (g722, *(_g726_codec(name, bit_rate) for name, bit_rate in G726_BIT_RATES.items()))
 
 

@@ -22,6 +22,9 @@ BANDWIDTHS = ((8000, 1101), (12000, 1102), (16000, 1103), (24000, 1104), (48000,
 
 COMPLEXITY = 10
 MOST_BITS = 64000
+LOOKAHEAD_SAMPLES = 312
+"""Of the encoder at this rate (OPUS_GET_LOOKAHEAD)."""
+
 EXPECTED_LOSS_PERCENT = 5
 
 _library = load_library("libopus.so.0")
@@ -58,7 +61,11 @@ class OpusCoder:
             self._set(SET_BITRATE, most_bits)
         if playback_hz is not None:
             self._set(SET_BANDWIDTH, next(bandwidth for rate_hz, bandwidth in BANDWIDTHS if playback_hz <= rate_hz))
-        for name, value, request, setting in (("cbr", "1", SET_VBR, 0), ("usedtx", "1", SET_DTX, 1), ("useinbandfec", "0", SET_FEC, 0)):
+        for name, value, request, setting in (
+            ("cbr", "1", SET_VBR, 0),
+            ("usedtx", "1", SET_DTX, 1),
+            ("useinbandfec", "0", SET_FEC, 0),
+        ):
             if wanted.get(name) == value:
                 self._set(request, setting)
 
@@ -89,5 +96,7 @@ class OpusCoder:
 
 SAID = Said("opus", fmtp="useinbandfec=1", bit_rate=MOST_BITS)
 CODECS: tuple[Codec, ...] = (
-    (native_codec("OPUS", RATE_HZ, RATE_HZ, OpusCoder, channels=2, said=SAID),) if _library is not None else ()
+    (native_codec("OPUS", RATE_HZ, RATE_HZ, OpusCoder, channels=2, said=SAID, joins=False, delay_samples=LOOKAHEAD_SAMPLES),)
+    if _library is not None
+    else ()
 )

@@ -93,11 +93,15 @@ class SpeexCoder:
 
 
 def _codec(rate_hz: int) -> Codec:
-    return native_codec("SPEEX", rate_hz, rate_hz, partial(SpeexCoder, rate_hz), said=Said("speex", bit_rate=MOST_BITS[rate_hz]))
+    return native_codec(
+        "SPEEX",
+        rate_hz,
+        rate_hz,
+        partial(SpeexCoder, rate_hz),
+        said=Said("speex", bit_rate=MOST_BITS[rate_hz]),
+        joins=False,
+        passes=False,
+    )
 
 
-CODECS: tuple[Codec, ...] = (
-    tuple(_codec(rate_hz) for rate_hz in MODES)
-    if _library is not None
-    else ()
-)
+CODECS: tuple[Codec, ...] = tuple(_codec(rate_hz) for rate_hz in MODES) if _library is not None else ()

@@ -68,6 +68,10 @@ class Announcements:
         pieces = [self._piece(item, rate_hz) for item in items]
         self._queues.setdefault(room, _Queue()).pieces.extend(pieces)
 
+    def is_playing(self, room: str) -> bool:
+        """Whether a room is being played something."""
+        return room in self._queues
+
     def _piece(self, item: PlayItem, rate_hz: int) -> Piece:
         piece = Piece(rate_hz, made_samples(item, rate_hz))
         if piece.samples is not None:
@@ -98,6 +102,7 @@ class Announcements:
             if frame is None or room not in place:
                 if not queue.pieces or room not in place:
                     del self._queues[room]
+                    self._rooms.touched.add(room)
                 continue
             self.frames[row] = 0
             self.frames[row, : len(frame)] = frame[: self.frames.shape[1]]

@@ -14,6 +14,7 @@ import numpy as np
 from media.codecs.codec import LAW_A, LAW_MU
 from media.dsp.kernel import inline_kernel, kernel, samples_at
 from media.engine.counters import LATE
+from media.engine.leg_table import RELAY_KEEPS, RELAY_PURE
 
 MARGIN_WINDOW = 128
 """Packets (about 2.5 s) over which the smallest margin decides whether the playout buffer may shrink."""
@@ -62,11 +63,18 @@ def steer_playout(leg: Any) -> None:
 
     A small difference (the two clocks are never equal) is worked off a sample a frame; a large one, left over from a burst of
     jitter,
-    at once.
+    at once. While payloads are passed on, only whole frames can be gained or lost.
     """
     frame = np.int64(leg.frame_samples)
     margin = np.int64(leg.margin_min)
-    if margin > 4 * frame:
+    if leg.relays >= RELAY_PURE:
+        if margin > 4 * frame:
+            leg.play_ts += np.uint32((margin // frame - 1) * frame)
+        elif margin > frame + frame // 2:
+            leg.relay_shift = 1
+        elif margin < frame // 4:
+            leg.relay_shift = -1
+    elif margin > 4 * frame:
         leg.play_ts += np.uint32(margin - frame)
         leg.adjust_samples = 0
         leg.delay_samples = frame
@@ -77,6 +85,15 @@ def steer_playout(leg: Any) -> None:
         leg.adjust_samples = -(frame // 4)
     else:
         leg.adjust_samples = 0
+
+
+@inline_kernel
+def whole(leg: Any, samples: Any) -> Any:
+    """Return the samples (≥ 0) by which the playout clock may step: whole frames while payloads are passed on."""
+    if leg.relays < RELAY_PURE:
+        return samples
+    frame = np.int64(leg.frame_samples)
+    return (samples + frame - 1) // frame * frame
 
 
 @inline_kernel
@@ -91,14 +108,18 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
     limit = np.int64(leg.clock_hz) * RESYNC_S
     if not leg.primed or margin > limit or margin < -limit or margin + count > leg.ring_samples:
         leg.resyncs += leg.primed
+        leg.relay_run = 0
         leg.primed = 1
         leg.play_ts = np.uint32(ts) - np.uint32(leg.delay_samples)
+        if leg.relays == RELAY_KEEPS:  # where a relay can begin: see relay.may_start
+            leg.play_ts += np.uint32(leg.coding_delay)
         leg.margin_count = 0
         leg.late_in_row = 0
-        return np.int64(leg.delay_samples)
+        return np.int64(np.int32(np.uint32(ts) - leg.play_ts))
     if margin > leg.max_delay_samples:  # the hard bound
-        leg.play_ts += np.uint32(margin - leg.max_delay_samples)
-        margin = np.int64(leg.max_delay_samples)
+        step = whole(leg, margin - leg.max_delay_samples)
+        leg.play_ts += np.uint32(step)
+        margin -= step
     if leg.fixed:
         leg.packets_late += margin < 0
         counters[LATE] += margin < 0
@@ -107,7 +128,7 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
         leg.packets_late += 1
         counters[LATE] += 1
         leg.late_in_row += 1
-        step = -margin
+        step = whole(leg, -margin)
         if leg.late_in_row >= 3:
             step += np.int64(leg.frame_samples)
         if leg.delay_samples + step <= leg.max_delay_samples or leg.late_in_row >= 3:
@@ -175,6 +196,20 @@ def accept_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any, counters:
     skipped = -margin if margin < 0 else 0
     if skipped < count:
         put_audio(leg, packet, first + skipped * np.int64(leg.sample_bytes), end, ts + skipped)
+
+
+@inline_kernel
+def accept_pause(leg: Any, ts: Any, counters: Any) -> None:
+    """Put a frame of silence where a comfort noise packet says that the sender pauses: what follows is not concealed as a loss."""
+    if not leg.listened or leg.ring_address == 0:
+        return
+    count = np.int64(leg.frame_samples)
+    start = (ts * leg.samples_per_tick) & 0xFFFFFFFF
+    margin = adapt_playout(leg, start, count, counters)
+    size = np.int64(leg.ring_samples)
+    ring = samples_at(leg.ring_address, size)
+    for i in range(max(-margin, 0), count):
+        ring[(start + i) & (size - 1)] = 0
 
 
 @kernel

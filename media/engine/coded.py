@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from media.codecs.codec import LONGEST_PACKET_MS, TICK_MS
 from media.engine.arrival import put_decoded
 from media.engine.leg import Leg
-from media.engine.leg_table import HEADER_BYTES, LegTable
+from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, SOURCE_RELAY, LegTable
 
 MOST_CONCEALED = 3
 """Lost payloads in a row that a decoder is asked to make up for."""
@@ -65,7 +65,8 @@ class CodedLegs:
         if self._places is None:
             self._order = list(self._legs.values())
             self._places = np.array([leg.row for leg in self._order], np.int64)
-        due = np.flatnonzero(rows["due"][self._places])
+        coded_already = np.isin(rows["source"][self._places], (SOURCE_RELAY, SOURCE_CODED))
+        due = np.flatnonzero((rows["due"][self._places] == 1) & ~coded_already)
         places = self._places[due]
         counts = rows["send_bytes"][places]
         memory, width = packets.reshape(-1).data, packets.shape[1]

@@ -152,9 +152,10 @@ class Connections:
         self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED))
         state["connected"], state["law"], state["clock_hz"] = 1, codec.law, codec.clock_hz
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
-        state["sample_bytes"] = codec.sample_bytes
+        state["sample_bytes"], state["coding_delay"] = codec.sample_bytes, codec.delay_samples
         state["frame_ticks"] = codec.clock_hz * FRAME_MS // 1000
-        state["send_bytes"], state["send_ticks"] = send_bytes, codec.clock_hz * send_ms // 1000
+        state["usual_bytes"], state["usual_ticks"] = send_bytes, codec.clock_hz * send_ms // 1000
+        state["send_bytes"], state["send_ticks"] = state["usual_bytes"], state["usual_ticks"]
         state["samples_per_tick"] = max(codec.rate_hz // codec.clock_hz, 1)
         state["silence_byte"] = codec.encode(np.zeros(1, np.int16))[0]
         self.apply_playout(leg)

@@ -54,8 +54,13 @@ class Digits:
         leg.press_sender.press(event, duration_ms)
         self._sending[leg.number] = leg
 
-    def replace_audio(self, table: LegTable) -> None:
-        """Put event packets in the place of this tick's audio of legs that send a press (RFC 4733 §2.5.1)."""
+    def is_sending(self, leg: Leg) -> bool:
+        """Whether a press is being sent, or waits for it."""
+        return leg.number in self._sending
+
+    def replace_audio(self, table: LegTable) -> list[Leg]:
+        """Put event packets in the place of this tick's audio of legs that send a press (RFC 4733 §2.5.1); return those that are done."""
+        done = []
         for leg in list(self._sending.values()):
             row = table.rows[leg.row]
             kind = leg.connection.dtmf_send if leg.connection is not None else -1
@@ -73,6 +78,8 @@ class Digits:
                 row["packet_bytes"] = HEADER_BYTES + len(packet.payload)
             if leg.press_sender.idle:
                 del self._sending[leg.number]
+                done.append(leg)
+        return done
 
     def _report(self, leg: Leg, presses: list[Press]) -> None:
         for press in presses:

@@ -30,11 +30,12 @@ from media.engine.counters import COUNTERS
 from media.engine.digits import Digits
 from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
-from media.engine.leg_table import LegTable
+from media.engine.leg_table import SOURCE_RELAY, LegTable
 from media.engine.mix_ins import MixIns
 from media.engine.packing import Packing
 from media.engine.players import Players
 from media.engine.recorders import Recorders
+from media.engine.relays import Relays
 from media.engine.sources import FileWanted, StoredAudio
 from media.engine.span_sums import Words
 from media.engine.spans import Spans
@@ -93,6 +94,9 @@ class Engine:
         self.span_datagrams: list[tuple[int, Words]] = []
         """What the last tick has for other media processes, and which."""
         self._packing = Packing(self.legs)
+        self.relays = Relays(self.legs, self.players.rooms, self._by_row, self.players.needed_elsewhere)
+        self.relays.room_is_plain = lambda room: self.players.rooms.is_plain(room) and not self._announcements.is_playing(room)
+        self.relays.is_sent_more = lambda leg: leg in self._mix_ins or self._digits.is_sending(leg)
         self._speakers = Speakers(self.legs, self.players.rooms, self._by_row, self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
@@ -128,6 +132,12 @@ class Engine:
         if handler is None:
             return False
         handler(command, now_ns)
+        leg = self.by_number.get(getattr(command, "leg", -1))
+        if leg is not None:
+            self.players.touch(leg)
+        room = getattr(command, "room", "")
+        if room:
+            self.players.rooms.touched.add(room)
         return True
 
     def take_events(self) -> list[object]:
@@ -158,6 +168,7 @@ class Engine:
         leg = self._known(command.leg)
         if leg is None:
             return
+        self.relays.drop(leg)
         before = leg.connection
         if before is not None and (before.codec, before.clock_hz, before.ptime_ms) != (
             command.codec,
@@ -174,6 +185,7 @@ class Engine:
     def _close_leg(self, command: records.CloseLeg, now_ns: int) -> None:
         leg = self.by_number.get(command.leg)
         if leg is not None:
+            self.relays.drop(leg)
             self.recorders.close(leg)
             self.players.close(leg)
             self._digits.close(leg)
@@ -309,7 +321,9 @@ class Engine:
         self._fit_scratch(legs.frames.shape[1], rooms.largest)
         self._ended_count[0] = 0
         total, own = self._scratch
+        self.relays.settle()
         render.choose_due(legs.rows)
+        self.relays.pass_on()
         playout.play_out(legs.rows, legs.frames)
         self._inband.listen()
         spans = self.spans.begin(number, rooms)
@@ -350,16 +364,18 @@ class Engine:
     @property
     def has_more(self) -> bool:
         """Packets are left for ``tick_more``."""
-        return self._packing.more > 0
+        return self._packing.more > 0 or self.relays.more
 
     def tick_more(self) -> bool:
-        """Make the packets that a tick had no room for (packets shorter than a tick); False when there are none.
+        """Make the packets that a tick had no room for, those shorter than a tick above all; False when there are none.
 
         They are due half a tick after the others, and like them in ``legs``.
         """
-        if not self._packing.more:
+        if not self.has_more:
             return False
+        render.nobody_due(self.legs.rows)
         self._packing.pack_more()
+        self.relays.pass_more()
         self._finish_packets()
         return True
 
@@ -367,7 +383,8 @@ class Engine:
         """Headers, library codecs, key presses: what makes payloads packets."""
         render.finish(self.legs.rows, self.legs.packets)
         self._coded_legs.encode()
-        self._digits.replace_audio(self.legs)
+        for leg in self._digits.replace_audio(self.legs):
+            self.players.touch(leg)
 
     def _fit_scratch(self, samples: int, largest: int) -> None:
         """Make the scratch arrays as wide as the longest frame, and as many as the largest room has members."""
@@ -418,6 +435,7 @@ class Engine:
         rows = self.legs.rows
         counters: dict[str, float] = {n: int(v) for n, v in zip(COUNTERS, self.counters, strict=True)}
         counters["legs"] = len(self.legs)
+        counters["packets_relayed"] = self.relays.passed_on
         counters["rooms"] = len(self.players.rooms)
         counters["ports"] = self.connections.ports
         counters["packets_sent"] = self.connections.packets_sent_closed + int(rows["packets_sent"].sum())
@@ -440,6 +458,7 @@ class Engine:
             counters["peer_lost_percent"] = int(row["peer_lost_q8"]) * 100 / 256
             counters["peer_jitter_us"] = int(row["peer_jitter"]) * 1_000_000 // max(int(row["clock_hz"]), 1)
             counters["round_trip_us"] = int(row["round_trip_us"])
+        counters["relayed"] = int(row["source"] == SOURCE_RELAY)
         expected = int(row["sequence_max"]) + (int(row["sequence_cycles"]) << 16) - int(row["sequence_base"]) + 1
         counters["packets_lost"] = max(expected - int(row["packets_received"]), 0) if row["started"] else 0
         return counters

@@ -16,6 +16,14 @@ SOURCE_SILENCE = 0
 SOURCE_STORED = 1
 SOURCE_ROOM = 2
 SOURCE_ECHO = 3
+SOURCE_RELAY = 4
+SOURCE_CODED = 5
+
+RELAY_NONE = 0
+RELAY_KEEPS = 1
+RELAY_PURE = 2
+RELAY_BOTH = 3
+"""Whether a leg's payloads are kept to be passed on: not, beside decoding, instead of it, beside it while they are passed on."""
 
 MISSING = -32768  # a constant of the kernels, as those above
 """Sample value that marks "nothing arrived here" in a playout ring; decoders never produce it."""
@@ -50,13 +58,14 @@ LEG = np.dtype(
         ("running", "u1"),  # connected and attached: its playlist moves on
         ("fixed", "u1"),  # playout never adapts (SetPlayout simple)
         ("missing_in_row", "u1"),  # frames concealed since audio last came
+        ("relays", "u1"),  # RELAY_*
+        ("relay_run", "u1"),  # packets of 20 ms in a row
+        ("relay_shift", "i1"),  # frames that its clock is to gain (> 0) or lose, while payloads are passed on
         ("socket", "i4"),
         ("frame_samples", "i4"),
         ("frame_bytes", "i4"),
         ("sample_bytes", "i4"),
         ("frame_ticks", "i4"),  # of the RTP clock
-        ("send_bytes", "i4"),  # payload of a packet, before a library codec; frame_bytes unless its packets are not of 20 ms
-        ("send_ticks", "i4"),
         ("samples_per_tick", "i4"),  # 2 for G.722, whose RTP clock is half its rate
         ("gain_q12", "i4"),
         # receiving
@@ -81,13 +90,27 @@ LEG = np.dtype(
         ("packets_duplicate", "i8"),
         ("frames_concealed", "i8"),
         ("resyncs", "i8"),
+        ("relay_sequence", "u2"),  # newest packet kept
+        ("relay_ts", "u4"),
+        ("coding_delay", "i4"),  # samples by which its codec is late
+        ("slots_address", "u8"),  # payloads kept: relay.py
+        ("slots", "i4"),  # power of two
+        ("slot_bytes", "i4"),
         # sending
+        ("send_bytes", "i4"),  # payload of a packet, before a library codec; frame_bytes unless its packets are not of 20 ms
+        ("send_ticks", "i4"),
+        ("usual_bytes", "i4"),  # what both are while the leg plays no precoded file
+        ("usual_ticks", "i4"),
         ("ssrc_out", "u4"),
         ("ts_out", "u4"),
         ("sequence_out", "u2"),
         ("stored_address", "u8"),  # encoded audio that is only copied
         ("stored_position", "i8"),
         ("stored_length", "i8"),
+        ("coded_bytes", "i4"),  # of a packet from a precoded file (SOURCE_CODED)
+        ("coded_frame_bytes", "i4"),
+        ("coded_frame_ticks", "i4"),
+        ("coded_credit", "i4"),  # clock ticks for which no packet has been sent yet
         ("remaining_samples", "i8"),  # of the current item; -1: endless
         ("packets_sent", "i8"),
         ("bytes_sent", "i8"),
@@ -114,6 +137,7 @@ _CLEARED = np.zeros((), LEG)
 
 FIRST_ROWS = 64
 HEADER_BYTES = 12
+SLOT_HEADER = 16
 
 RING_BLOCK_BYTES = 4 << 20
 """From this size on numpy asks the system for large pages."""
@@ -160,6 +184,7 @@ class LegTable:
         self._rings: dict[int, NDArray[np.int16]] = {}
         self._ring_pool = RingPool()
         self._stored: dict[int, NDArray[np.uint8]] = {}
+        self._slots: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self.rows) - len(self._free)
@@ -179,14 +204,15 @@ class LegTable:
         self.rows[row] = _CLEARED
         self._drop_ring(row)
         self._stored.pop(row, None)
+        self._slots.pop(row, None)
         self._free.append(row)
 
     def fit(self, frame_samples: int, frame_bytes: int) -> None:
         """Widen the matrices for a leg with longer frames than any before."""
         if frame_samples > self.frames.shape[1]:
-            self.frames = np.zeros((len(self.rows), frame_samples), np.int16)
+            self.frames = np.pad(self.frames, ((0, 0), (0, frame_samples - self.frames.shape[1])))
         if HEADER_BYTES + frame_bytes > self.packets.shape[1]:
-            self.packets = np.zeros((len(self.rows), HEADER_BYTES + frame_bytes), np.uint8)
+            self.packets = np.pad(self.packets, ((0, 0), (0, HEADER_BYTES + frame_bytes - self.packets.shape[1])))
 
     def set_ring(self, row: int, samples: int) -> None:
         """Give a row an empty playout ring of at least so many samples."""
@@ -203,6 +229,21 @@ class LegTable:
         ring = self._rings.pop(row, None)
         if ring is not None:
             self._ring_pool.give_back(ring)
+
+    def fill_ring(self, row: int, samples: NDArray[np.int16], ahead: int) -> None:
+        """Put samples into a row's ring, the first of them so many samples after the one that is played next."""
+        ring = self._rings[row]
+        first = (int(self.rows[row]["play_ts"]) + ahead) % 0x100000000
+        count = min(len(samples), max(len(ring) - ahead, 0))
+        ring[(first + np.arange(count)) & (len(ring) - 1)] = np.maximum(samples[:count], -32767)
+
+    def set_slots(self, row: int, slots: int, slot_bytes: int) -> NDArray[np.uint8]:
+        """Give a row so many empty slots for payloads (a power of two; 0 takes them away); return them."""
+        kept = np.zeros((slots, slot_bytes + SLOT_HEADER), np.uint8)
+        self._slots[row] = kept
+        leg = self.rows[row]
+        leg["slots_address"], leg["slots"], leg["slot_bytes"] = kept.ctypes.data, slots, slot_bytes
+        return kept
 
     def set_stored(self, row: int, payload: NDArray[np.uint8] | None, position_bytes: int = 0) -> None:
         """Let a row send encoded audio from an array, which is kept and not copied; None: from nothing."""

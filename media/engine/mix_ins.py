@@ -21,7 +21,7 @@ from media.control.records import ItemFailed, PlayItem
 from media.dsp.kernel import borrowed, inline_kernel, kernel, samples_at
 from media.engine.announcements import FRAMES_A_SECOND, Want, made_samples, plain_samples
 from media.engine.leg import Leg
-from media.engine.leg_table import HEADER_BYTES, LegTable
+from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
 from media.engine.render import put_samples
 from media.engine.sources import StoredAudio
 
@@ -96,7 +96,7 @@ def mix_over(mixers: Any, legs: Any, packets: Any, decode: Any, encode: Any, own
         if not mixer.playing or mixer.length == 0:
             continue
         count = np.int64(leg.frame_samples)
-        if leg.due:
+        if leg.due and leg.source != SOURCE_CODED:
             get_samples(packets[leg_row(mixer)], own, count, leg.law, decode)
             blend(mixer, own, count)
             put_samples(packets[leg_row(mixer)], own, count, leg.law, encode)
@@ -146,6 +146,9 @@ class MixIns:
         self._rows: NDArray[np.void] = np.zeros(4, MIXER)
         self._ended = np.zeros(4, np.int32)
         self._ended_count = np.zeros(1, np.int64)
+
+    def __contains__(self, leg: Leg) -> bool:
+        return leg.number in self._places
 
     # ----------------------------------------------------------------------------------------------------------- commands
     def setup(self, leg: Leg, level: float, interval_ms: int) -> None:

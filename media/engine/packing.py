@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from media.codecs.codec import LONGEST_PACKET_MS, TICK_MS
 from media.dsp.kernel import borrowed, inline_kernel, kernel
 from media.engine.leg import Leg
-from media.engine.leg_table import HEADER_BYTES, LegTable
+from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
 
 PACKER = np.dtype([("row", "i4"), ("filled", "i4")], align=True)
 
@@ -50,7 +50,7 @@ def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
         packer = packers[place]
         row = np.int64(packer.row)
         leg = legs[row]
-        if not leg.due:  # `ts_out` is that of the first sample gathered
+        if not leg.due or leg.source == SOURCE_CODED:  # `ts_out` is that of the first sample gathered
             leg.ts_out += np.uint32(packer.filled // leg.sample_bytes // leg.samples_per_tick)
             packer.filled = 0
             continue
@@ -64,10 +64,8 @@ def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
 
 @kernel
 def pack_more(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
-    """Leave the next full packets and make nobody else due; return how many more are full. Arguments as ``pack``."""
+    """Leave the next full packets; return how many more are full. Arguments as ``pack``; nobody is due before."""
     packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
-    for row in range(legs.shape[0]):
-        legs[row].due = 0
     more: Any = np.int64(0)
     for place in range(packers.shape[0]):
         at = np.int64(packers[place].row)
@@ -90,7 +88,7 @@ class Packing:
     def connected(self, leg: Leg) -> None:
         """The leg's row says how long its packets are, perhaps anew; what has been gathered stays where nothing changed."""
         row = self._table.rows[leg.row]
-        if row["send_bytes"] == row["frame_bytes"]:
+        if row["usual_bytes"] == row["frame_bytes"]:
             self.close(leg)
             return
         needed = int(row["frame_bytes"]) * (LONGEST_PACKET_MS + TICK_MS) // TICK_MS
@@ -113,7 +111,7 @@ class Packing:
         if place is not None:
             row, packer = self._table.rows[leg.row], self._packers[place]
             ticks = int(packer["filled"]) // int(row["sample_bytes"]) // int(row["samples_per_tick"])
-            row["ts_out"] += np.uint32(ticks)
+            row["ts_out"] = (int(row["ts_out"]) + ticks) % 0x100000000
             packer["filled"] = 0
 
     def close(self, leg: Leg) -> None:
@@ -134,4 +132,5 @@ class Packing:
 
     def pack_more(self) -> None:
         """Bring the packets that are left."""
-        self.more = int(pack_more(self._packers[: len(self._legs)], self._buffers, self._table.rows, self._table.packets))
+        if self.more:
+            self.more = int(pack_more(self._packers[: len(self._legs)], self._buffers, self._table.rows, self._table.packets))

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from media.codecs.codec import Codec
+from media.codecs.codec import TICK_MS, Codec
 from media.control.records import ItemFailed, PlayItem, PlaylistEmptied, SeparatorReached
 from media.engine.leg import Leg
 from media.engine.leg_table import (
+    RELAY_PURE,
+    SOURCE_CODED,
     SOURCE_ECHO,
     SOURCE_ROOM,
     SOURCE_SILENCE,
@@ -21,6 +23,9 @@ from media.engine.sources import FileWanted, StoredAudio, tone_audio
 
 RING_OVER_DELAY_MS = 76
 """How much longer than the longest delay a leg's playout ring is: room for the longest packet and for one that comes early."""
+
+BRIDGE_ROOM = "\0bridge "
+"""How names of bridges' rooms begin; no room of the hub's can have such a name."""
 
 KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge", "record")
 
@@ -132,7 +137,7 @@ class Players:
         if entry.item.kind != "file" or leg.codec is None or (entry.audio is not None and entry.audio.codec is leg.codec):
             return
         if entry.audio is not None:  # same place in another codec
-            entry.position_ms = entry.position_bytes * 1000 // (entry.audio.codec.sample_bytes * entry.audio.codec.rate_hz)
+            entry.position_ms = entry.audio.position_ms(entry.position_bytes)
             entry.resumes, entry.audio = False, None
         token = self._token + 1
         entry.wanted = self.want(
@@ -152,6 +157,7 @@ class Players:
         if current is not None and current.item.kind == "record":
             self.item_ended(leg)
         self.set_listened(leg)
+        self.touch(leg)
 
     def _start_current(self, leg: Leg) -> None:
         """Start the first entry that can sound, drop those before it; report when none is left."""
@@ -181,6 +187,8 @@ class Players:
     def _apply(self, leg: Leg, entry: Entry | None) -> None:
         """Set the row's columns for the entry; None: silence."""
         row = self._table.rows[leg.row]
+        if row["source"] == SOURCE_CODED:
+            row["send_bytes"], row["send_ticks"] = row["usual_bytes"], row["usual_ticks"]
         row["source"], row["loops"], row["remaining_samples"] = SOURCE_SILENCE, 0, ENDLESS
         self._table.set_stored(leg.row, None)
         if entry is not None and leg.codec is not None:
@@ -190,6 +198,13 @@ class Players:
         self.rooms.move(leg.row, self._bridge_room(leg) or room)
         self.apply_audio(leg)
         self.set_listened(leg)
+        self.touch(leg)
+
+    def touch(self, leg: Leg) -> None:
+        """Something about a leg has changed that its room may have to know."""
+        room = self.rooms.room_of(leg.row)
+        if room:
+            self.rooms.touched.add(room)
 
     def _apply_kind(self, leg: Leg, entry: Entry) -> None:
         row, item, codec = self._table.rows[leg.row], entry.item, leg.codec
@@ -204,7 +219,9 @@ class Players:
                 entry.position_bytes % max(len(entry.audio.payload), 1) if entry.resumes else entry.audio.offset_bytes(start_ms)
             )
             self._table.set_stored(leg.row, entry.audio.payload, place)
-            row["source"] = SOURCE_STORED
+            row["source"] = SOURCE_CODED if entry.audio.frame_bytes else SOURCE_STORED
+            if entry.audio.frame_bytes:
+                self._set_frames(leg, entry.audio)
             row["loops"] = item.loop or item.kind == "tone"
         elif item.kind == "room":
             row["source"] = SOURCE_ROOM
@@ -216,6 +233,16 @@ class Players:
             whole = item.length_ms * codec.rate_hz // 1000
             row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
         entry.started = True
+
+    def _set_frames(self, leg: Leg, audio: StoredAudio) -> None:
+        """Set how many of a precoded file's frames a packet takes: what the peer asked for, at least a tick's worth."""
+        row, codec = self._table.rows[leg.row], audio.codec
+        wanted_ms = int(row["usual_ticks"]) * 1000 // codec.clock_hz
+        frames = max(wanted_ms // audio.frame_ms, -(-TICK_MS // audio.frame_ms)) if codec.joins else 1
+        row["coded_bytes"] = frames * audio.frame_bytes
+        row["coded_frame_ticks"], row["coded_frame_bytes"] = codec.clock_hz * audio.frame_ms // 1000, audio.frame_bytes
+        row["coded_credit"] = frames * int(row["coded_frame_ticks"]) - int(row["frame_ticks"])  # the first packet goes at once
+        self._table.fit(1, frames * audio.frame_bytes)
 
     def _bridge(self, leg: Leg, peer_number: int) -> None:
         """Join two legs whose current items name each other; part them when one turns away. A bridge is a room of two."""
@@ -236,7 +263,7 @@ class Players:
         peer = self._legs.get(leg.bridged_to) if leg.bridged_to else None
         if peer is None or peer.bridged_to != leg.number:
             return ""
-        return f"\0bridge {min(leg.number, peer.number)} {max(leg.number, peer.number)}"
+        return f"{BRIDGE_ROOM}{min(leg.number, peer.number)} {max(leg.number, peer.number)}"
 
     def set_listened(self, leg: Leg) -> None:
         """Decide whether anybody needs what the leg says, and give it a playout ring if so."""
@@ -244,6 +271,8 @@ class Players:
         listened = bool(self.rooms.room_of(leg.row)) or self.rooms.is_teed(leg.row) or row["source"] == SOURCE_ECHO
         listened = listened or self.needed_elsewhere(leg)
         listened = listened and leg.codec is not None
+        if listened and row["relays"] == RELAY_PURE:
+            return  # its payloads are passed on; whoever ends that brings the ring up to date
         if listened and leg.codec is not None:
             samples = int(row["max_delay_samples"]) + leg.codec.rate_hz * RING_OVER_DELAY_MS // 1000
             if not row["listened"] or row["ring_samples"] < samples:

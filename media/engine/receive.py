@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from media.codecs.codec import NATIVE
 from media.dsp.kernel import borrowed, fetch_ahead, inline_kernel, kernel
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
-from media.engine.arrival import accept_audio, track_sequence
+from media.engine.arrival import accept_audio, accept_pause, track_sequence
 from media.engine.counters import (
     BYTES,
     CANDIDATE,
@@ -34,7 +34,8 @@ from media.engine.counters import (
     STRANGER,
     WRONG_TYPE,
 )
-from media.engine.leg_table import LEG
+from media.engine.leg_table import LEG, RELAY_PURE
+from media.engine.relay import keep_payload
 from media.rtp.rtcp import read_compound
 
 NOTE_CANDIDATE = 1
@@ -72,6 +73,8 @@ RECEIVING_BYTES = 192
 """The first part of a row, which holds what receiving needs."""
 
 COMFORT_NOISE = 13
+"""Its static payload type (RFC 3389 §4), whether negotiated or not: the sender pauses, which is neither loss nor silence of the line."""
+
 LONGEST_CODED = 1500
 NO_DIGITS = 255
 
@@ -216,9 +219,9 @@ def receive_packet(
     """Take one RTP packet, whose payload is ``packet[first:end]``, for a leg. `found`: its address's entry, -1 a candidate's."""
     kind = packet[1] & 127
     is_digit = kind == leg.payload_type_digits and leg.payload_type_digits != NO_DIGITS
-    if not is_digit and kind != leg.payload_type_receive:
-        if kind != COMFORT_NOISE:
-            counters[WRONG_TYPE] += 1
+    is_pause = kind == COMFORT_NOISE and kind != leg.payload_type_receive
+    if not is_digit and not is_pause and kind != leg.payload_type_receive:
+        counters[WRONG_TYPE] += 1
         return
     sequence = np.uint16(big_endian(packet, 2, 2))
     ts = np.uint32(big_endian(packet, 4, 4))
@@ -240,10 +243,15 @@ def receive_packet(
                 note_digit(notes[at], packet, first, ts, ssrc)
     elif not leg.receiving:
         counters[NOT_RECEIVING] += 1
-    elif leg.law == NATIVE:
-        keep_coded(leg, row, packet, first, end, sequence, ts, socket, index, counters, notes, note_count, coded)
+    elif is_pause:
+        accept_pause(leg, np.int64(ts), counters)
     else:
-        accept_audio(leg, packet, first, end, np.int64(ts), counters)
+        if leg.relays:
+            keep_payload(leg, packet, first, end, sequence, ts, counters)
+        if leg.law == NATIVE:
+            keep_coded(leg, row, packet, first, end, sequence, ts, socket, index, counters, notes, note_count, coded)
+        elif leg.relays != RELAY_PURE:
+            accept_audio(leg, packet, first, end, np.int64(ts), counters)
 
 
 @inline_kernel

@@ -110,6 +110,11 @@ class RoomTake:
     begun: bool = False
     part: str = ""
 
+    @property
+    def tokens(self) -> set[int]:
+        """Of its audio files."""
+        return {take.token for take in (*self.tracks.values(), *([self.mix] if self.mix else []))}
+
 
 Work = FileOpened | Block | Padding | FileClosed
 
@@ -225,6 +230,9 @@ class Recorders:
             for leg, take in list(self._legs.values()):
                 if take.token == token:
                     self.stop(leg, error)
+            for room_take in list(self._room_takes.values()):
+                if token in room_take.tokens:
+                    self.stop_room(room_take.room, error)
 
     @staticmethod
     def _stopped(take: RoomTake) -> RoomRecordingStopped:

@@ -20,8 +20,10 @@ from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel
 from media.dsp.resample import UP_HISTORY, resample_frame
 from media.engine.leg_table import (
     HEADER_BYTES,
+    SOURCE_CODED,
     SOURCE_ECHO,
     SOURCE_ROOM,
+    SOURCE_SILENCE,
     SOURCE_STORED,
 )
 
@@ -49,9 +51,7 @@ def put_silence(leg: Any, packet: Any) -> None:
 
 
 @inline_kernel
-def mix_even_room(
-    legs: Any, frames: Any, packets: Any, members: Any, feeders: Any, total: Any, own: Any, encode: Any
-) -> None:
+def mix_even_room(legs: Any, frames: Any, packets: Any, members: Any, feeders: Any, total: Any, own: Any, encode: Any) -> None:
     """Mix a room whose members and feeders all have one rate. `total` holds the room's announcement, or silence."""
     talking = 0
     quiet = True
@@ -202,7 +202,12 @@ def mix_rooms(
     )
     wide, work, encode, sinc = borrowed(wide), borrowed(work), borrowed(encode), borrowed(sinc)
     feeders, feed_starts, feed_history = borrowed(feeders), borrowed(feed_starts), borrowed(feed_history)
-    spanned, remote, partials, partial_samples = borrowed(spanned), borrowed(remote), borrowed(partials), borrowed(partial_samples)
+    spanned, remote, partials, partial_samples = (
+        borrowed(spanned),
+        borrowed(remote),
+        borrowed(partials),
+        borrowed(partial_samples),
+    )
     for room in range(starts.shape[0] - 1):
         rows = members[starts[room] : starts[room + 1]]
         most, least = np.int64(0), np.int64(1 << 30)
@@ -259,6 +264,29 @@ def advance_stored(leg: Any, packet: Any) -> Any:
 
 
 @inline_kernel
+def advance_coded(leg: Any, packet: Any) -> Any:
+    """Copy the next frames of a precoded file when their time has come; return whether they were the last."""
+    leg.coded_credit += leg.frame_ticks
+    ticks = leg.coded_bytes // leg.coded_frame_bytes * leg.coded_frame_ticks
+    if leg.coded_credit < ticks:
+        leg.due = 0
+        return False
+    leg.coded_credit -= ticks
+    if leg.stored_position >= leg.stored_length and leg.loops:
+        leg.stored_position = 0
+    source = bytes_at(leg.stored_address, leg.stored_length)
+    count = min(np.int64(leg.coded_bytes), leg.stored_length - leg.stored_position)
+    for i in range(count):
+        packet[HEADER_BYTES + i] = source[leg.stored_position + i]
+    leg.stored_position += count
+    leg.send_bytes = count
+    leg.send_ticks = count // leg.coded_frame_bytes * leg.coded_frame_ticks
+    if count == 0:
+        leg.due = 0
+    return not leg.loops and leg.stored_position >= leg.stored_length
+
+
+@inline_kernel
 def put_echo(leg: Any, packet: Any, frame: Any, encode: Any) -> None:
     """Encode what the leg said itself; silence when it said nothing or may not be heard."""
     if leg.heard and leg.speaks and leg.hears:
@@ -288,10 +316,12 @@ def fill_others(legs: Any, frames: Any, packets: Any, encode: Any, ended: Any, e
         over = False
         if leg.source == SOURCE_STORED:
             over = advance_stored(leg, packets[row])
+        elif leg.source == SOURCE_CODED:
+            over = advance_coded(leg, packets[row])
         elif leg.due:
             if leg.source == SOURCE_ECHO:
                 put_echo(leg, packets[row], frames[row], encode)
-            elif leg.source != SOURCE_ROOM:
+            elif leg.source == SOURCE_SILENCE:
                 put_silence(leg, packets[row])
         if leg.remaining_samples >= 0:
             leg.remaining_samples = max(leg.remaining_samples - leg.frame_samples, 0)
@@ -310,6 +340,13 @@ def choose_due(legs: Any) -> None:
         if leg.connected and not leg.due:
             leg.ts_out += np.uint32(leg.frame_ticks)
             leg.marker = 1
+
+
+@kernel
+def nobody_due(legs: Any) -> None:
+    """Take the marks of a tick's packets away, before a second round of packets."""
+    for row in range(legs.shape[0]):
+        legs[row].due = 0
 
 
 @kernel

@@ -39,6 +39,8 @@ class Rooms:
         """Ends of feeders' past frames, for rooms of several rates; int16 (most tees, dsp.resample.UP_HISTORY)."""
         self._spanned: frozenset[str] = frozenset()
         self._changed = True
+        self.touched: set[str] = set()
+        """Rooms whose members have changed, or something about them, since whoever cares has looked (``Relays``)."""
         self._arrays = _arrays([], [])
         self._names: tuple[str, ...] = ()
 
@@ -57,6 +59,10 @@ class Rooms:
         """The legs in a room, then those that only feed it."""
         return tuple(dict.fromkeys((*self._rows.get(room, ()), *self._feeders.get(room, ()))))
 
+    def is_plain(self, room: str) -> bool:
+        """Whether nobody but its members here is heard in a room."""
+        return room not in self._feeders and room not in self._spanned
+
     def is_teed(self, row: int) -> bool:
         """Whether a leg feeds any room."""
         return row in self._tees
@@ -67,6 +73,7 @@ class Rooms:
         if before == room:
             return
         self._changed = True
+        self.touched |= {before, room} - {""}
         if before:
             members = self._rows[before]
             del members[row], self._room_of[row]
@@ -88,11 +95,13 @@ class Rooms:
         feeders[row] = self._free.pop()
         self.feed_history[feeders[row]] = 0
         self._tees.setdefault(row, set()).add(room)
+        self.touched |= {room, self.room_of(row)} - {""}
         self._changed = True
 
     def untee(self, row: int, room: str | None = None) -> None:
         """End a leg's feeding of a room, or of all."""
         rooms = self._tees.get(row, set())
+        self.touched |= {*rooms, self.room_of(row)} - {""}
         for name in list(rooms) if room is None else [room] if room in rooms else []:
             self._free.append(self._feeders[name].pop(row))
             rooms.discard(name)
@@ -104,6 +113,7 @@ class Rooms:
 
     def set_spanned(self, rooms: frozenset[str]) -> None:
         """Name the rooms that others may be in elsewhere: they are mixed also when nobody here does more than feed them."""
+        self.touched |= self._spanned ^ rooms
         self._spanned = rooms
         self._changed = True
 

@@ -15,20 +15,34 @@ from media.dsp import tone
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredAudio:
-    """Encoded audio. `payload`: uint8, whole samples of `codec`."""
+    """Encoded audio. `payload`: uint8, whole samples of `codec`, or of a library codec's precoded file whole frames of `frame_bytes`,
+    each `frame_ms` long (both 0 otherwise).
+    """
 
     codec: Codec
     payload: Payload
+    frame_ms: int = 0
+    frame_bytes: int = 0
 
     @property
     def length_ms(self) -> int:
         """Playing time."""
+        if self.frame_bytes:
+            return len(self.payload) // self.frame_bytes * self.frame_ms
         return len(self.payload) * 1000 // (self.codec.sample_bytes * self.codec.rate_hz)
 
     def offset_bytes(self, position_ms: int) -> int:
-        """Place of a time in the payload, at a whole sample, not beyond the end."""
+        """Place of a time in the payload, at a whole sample or frame, not beyond the end."""
+        if self.frame_bytes:
+            return min(max(position_ms, 0) // self.frame_ms * self.frame_bytes, len(self.payload))
         samples = max(position_ms, 0) * self.codec.rate_hz // 1000
         return min(samples * self.codec.sample_bytes, len(self.payload))
+
+    def position_ms(self, position_bytes: int) -> int:
+        """Time of a place in the payload."""
+        if self.frame_bytes:
+            return position_bytes // self.frame_bytes * self.frame_ms
+        return position_bytes * 1000 // (self.codec.sample_bytes * self.codec.rate_hz)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg, PlayItem, SetupMixIn, SpanRoom
+from media.engine import relay, render
 from media.engine.arrival import put_decoded
 from media.engine.engine import Engine, EngineOptions
 from media.io import batch
@@ -74,6 +75,10 @@ def warm() -> None:
             engine.spans.put(1, words)
         engine.tick(20_000_000 * number)
     engine.tick_more()
+    nobody = (np.zeros(0, relay.RELAY), engine.legs.rows, engine.legs.packets, np.zeros(1, np.int32), np.zeros(3, np.int64))
+    relay.relay_tick(*nobody)
+    relay.relay_more(*nobody[:3], nobody[4])
+    render.nobody_due(engine.legs.rows)
     batch.flush(files, 1, engine.legs.rows, engine.legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds)
     engine.connections.addresses.grow(0)
     engine.handle(CloseLeg(1), 0)

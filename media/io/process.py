@@ -36,7 +36,7 @@ from media.engine.warm import warm
 from media.io.loader import DEFAULT_CACHE_BYTES, FileLoader
 from media.io.sockets import Sockets
 from media.io.span_links import SpanLinks, parse_link
-from media.io.writer import RecordingWriter
+from media.io.writer import DEFAULT_BACKLOG_BYTES, RecordingWriter
 
 log = logging.getLogger("media")
 
@@ -68,6 +68,7 @@ class MediaProcess:
         cache_bytes: int,
         grace_ms: int,
         span_descriptors: Mapping[int, int] | None = None,
+        backlog_bytes: int = DEFAULT_BACKLOG_BYTES,
     ) -> None:
         link.setblocking(False)
         self._link: socket.socket | None = link
@@ -76,7 +77,7 @@ class MediaProcess:
         self._unsent = bytearray()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._loader = FileLoader(self._wake, cache_bytes)
-        self._writer = RecordingWriter(self._wake)
+        self._writer = RecordingWriter(self._wake, backlog_bytes)
         self._sockets = Sockets(options.ip, options.ip6)
         self._engine = Engine(options, self._sockets.bind, SystemRandom(), time.time_ns() - time.monotonic_ns())
         self._span_links = SpanLinks(span_descriptors or {})
@@ -237,6 +238,7 @@ class MediaProcess:
             "ticks_skipped": self._ticks_skipped,
             "tick_lateness_max_us": self._lateness_max_ns // 1000,
             "packets_send_refused": self._sockets.send_refused,
+            "recording_waiting_bytes": self._writer.waiting_bytes,
             "span_unsent": self._span_links.unsent,
             "busy_us": sum(self._phases_ns) // 1000,
             "rtcp_sent": self._sockets.reports_sent,
@@ -328,6 +330,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rest-ms", type=int, default=5000, help="rest of a port or address after its leg has closed")
     parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
     parser.add_argument("--prompt-cache-mb", type=int, default=DEFAULT_CACHE_BYTES >> 20, help="memory for audio files")
+    parser.add_argument(
+        "--recording-backlog-kb", type=int, default=DEFAULT_BACKLOG_BYTES >> 10, help="memory for recordings that wait for the disk"
+    )
     parser.add_argument("--grace-ms", type=int, default=2000, help="how long to go on without a hub")
     parser.add_argument(
         "--nice", type=int, default=-10, help="priority: a tick should not wait for the hub; needs the right to it"
@@ -381,6 +386,7 @@ def main(arguments: list[str] | None = None) -> int:
         options.prompt_cache_mb << 20,
         options.grace_ms,
         dict(options.span_link),
+        options.recording_backlog_kb << 10,
     )
     signal.signal(signal.SIGTERM, lambda *_: process.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the hub ends us

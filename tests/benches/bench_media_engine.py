@@ -25,7 +25,7 @@ from media.engine.receive import receive_batch
 from media.engine.warm import warm
 
 TICKS = 60
-WARM_UP = 10
+WARM_UP = 15
 
 
 class Load:
@@ -109,6 +109,15 @@ def alone_us(codec: Codec) -> float:
     return (time.process_time() - begun) / TICKS * 1000 / packet_ms * 1e6
 
 
+def bridged(codec: Codec, relays: bool) -> float:
+    """Return the cost of a leg bridged to another, with or without passing payloads on."""
+    load = Load(40 if codec.coder else 1000, codec)
+    load.engine.relays.enabled = relays
+    for leg in load.legs:
+        load.engine.handle(Enqueue(leg, (PlayItem("bridge", peer_leg=leg + 1 if leg % 2 else leg - 1),)), 0)
+    return load.measure()
+
+
 def main() -> None:
     assert media.io
     warm()
@@ -122,6 +131,11 @@ def main() -> None:
         whole, library = (min(figures) for figures in zip(*runs, strict=True))
         name = f"{codec.rtpmap}/{codec.clock_hz}" + (f" {codec.frame_ms} ms" if codec.rtpmap == "ILBC" else "")
         print(f"echo, {name:16} {whole:9.1f} us/leg/s: decoding and encoding; the library alone {library:.0f}", flush=True)
+    for name, clock_hz in (("PCMU", 8000), ("G722", 8000), ("GSM", 8000), ("OPUS", 48000)):
+        found = codecs.find(name, clock_hz)
+        if found is not None:
+            decoded, passed = bridged(found, False), bridged(found, True)
+            print(f"bridged, {name:8} {decoded:9.1f} us/leg/s decoded and encoded, {passed:.1f} passed on", flush=True)
     for name in ("rooms of ten", "with key detection"):
         load = Load(1000, plain)
         for leg in load.legs:

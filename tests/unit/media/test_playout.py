@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from media.codecs import find
-from media.control.records import Enqueue, PlayItem, SetPlayout
+from media.control.records import Enqueue, PlayItem, RtpTimedOut, SetPlayout, SetRtpTimeout
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -141,3 +141,31 @@ def test_change_of_ssrc_and_jump_of_timestamp_start_a_new_stream() -> None:
         rig.arrive(rig.ports[1], PEER, rtp(step, 5_000_000 + 160 * step, TONE[step].tobytes(), ssrc=99))
         heard = samples_of(rig.tick()[1])
     assert tones.level(heard, 500) > 7000
+
+
+def test_comfort_noise_is_a_pause_and_no_loss() -> None:
+    """The sender says that it pauses (RFC 3389): silence at once, nothing is repeated, the pause counts as heard from."""
+    rig = echo_rig()
+    rig.do(SetRtpTimeout(1, 300))
+    heard = []
+    for tick in range(60):
+        if tick < 20 or tick >= 50:
+            rig.arrive(rig.ports[1], PEER, packet(tick))
+        elif tick % 5 == 0:
+            rig.arrive(rig.ports[1], PEER, rtp(65000 + 20 + (tick - 20) // 5, 2**32 - 5000 + 160 * tick, b"\x40", 13))
+        heard.append(samples_of(rig.tick()[1]))
+        rig.engine.check_timeouts(rig.now_ns)
+    rig.events += rig.engine.take_events()
+    sound = np.concatenate(heard)
+    assert not np.any(sound[21 * 160 : 51 * 160]), "a loss would be concealed by the last of the voice"
+    assert tones.level(sound[5 * 160 : 21 * 160], 500) > 7500 and tones.level(sound[52 * 160 :], 500) > 7500
+    assert not [e for e in rig.events if isinstance(e, RtpTimedOut)]
+    assert row(rig)["packets_received"] == 36
+
+
+def test_comfort_noise_from_a_stranger_is_nobodys() -> None:
+    rig = echo_rig()
+    rig.arrive(rig.ports[1], PEER, packet(0))
+    rig.tick()
+    rig.arrive(rig.ports[1], ("10.0.0.9", 4000), rtp(1, 160, b"\x40", 13))
+    assert rig.counter("packets_dropped_stranger") == 1 and row(rig)["packets_received"] == 1
