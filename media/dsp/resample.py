@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.dsp.kernel import inline_kernel
+from media.dsp.kernel import inline_kernel, kernel
 
 HALF_TAPS = 8
 STEPS = 512
@@ -78,3 +78,25 @@ def resample_frame(frame: Any, history: Any, out: Any, work: Any, sinc: Any) -> 
             out[phase + k * phases] = np.int16(max(min(totals[k], np.float32(32767)), np.float32(-32767)))
     for i in range(kept):
         history[i] = np.int16(work[count + i])
+
+
+@kernel
+def convert_frame(frame: Any, history: Any, out: Any, work: Any, sinc: Any) -> None:
+    """As ``resample_frame``, to be called from Python."""
+    resample_frame(frame, history, out, work, sinc)
+
+
+class FrameConverter:
+    """One stream of 20 ms frames brought from one rate to another, each frame continuing the one before."""
+
+    def __init__(self, from_hz: int, to_hz: int) -> None:
+        """The rates may differ by a factor of MOST_RATIO at most."""
+        self._out_samples = to_hz // 50
+        self._history = np.zeros(DOWN_HISTORY if from_hz > to_hz else UP_HISTORY, np.int16)
+        self._work = np.zeros(len(self._history) + from_hz // 50, np.float32)
+
+    def convert(self, frame: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return the next frame at the new rate, a new array. `frame`: int16 (20 ms,)."""
+        out = np.empty(self._out_samples, np.int16)
+        convert_frame(frame, self._history, out, self._work, SINC)
+        return out

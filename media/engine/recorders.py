@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.control.records import RecordingStopped, RoomRecordingStopped, StartRoomRecording
+from media.dsp.resample import FrameConverter
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
@@ -109,6 +110,17 @@ class RoomTake:
     errors: list[str] = field(default_factory=list)
     begun: bool = False
     part: str = ""
+    converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
+
+    def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return a participant's (or, of leg 0, several participants') frame at ROOM_RATE_HZ."""
+        rate_hz = len(frame) * 1000 // FRAME_MS
+        if rate_hz == ROOM_RATE_HZ:
+            return frame
+        key = (leg, rate_hz)
+        if key not in self.converters:
+            self.converters[key] = FrameConverter(rate_hz, ROOM_RATE_HZ)
+        return self.converters[key].convert(frame)
 
     @property
     def tokens(self) -> set[int]:
@@ -279,7 +291,7 @@ class Recorders:
         for number in [n for n in take.present if n not in now]:
             self._tell(take, "left", number)
             del take.present[number]
-        total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
+        sums: dict[int, NDArray[np.int32]] = {}  # by samples a frame: a rate is converted once, whoever speaks in it
         for number, row in now.items():
             state = self._table.rows[row]
             audible = bool(state["speaks"] if self._rooms.room_of(row) == take.room else state["feeds"])
@@ -289,18 +301,19 @@ class Recorders:
                 self._tell(take, "unmuted" if audible else "muted", number)
             take.present[number] = audible
             frame = self._table.frames[row, : int(state["frame_samples"])] if state["heard"] and audible else None
-            if frame is not None and len(frame) != len(total):
-                frame = frame[:: max(len(frame) // len(total), 1)][: len(total)]
-            if frame is not None:
-                total += frame
+            if frame is not None and take.mix is not None:
+                sums[len(frame)] = sums.get(len(frame), np.zeros(len(frame), np.int32)) + frame
             if take.mode != "mix":
                 track = take.tracks.get(number)
                 if track is None:
                     path = PurePath(take.path)
                     track = take.tracks[number] = self._open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
                 self._pad(track, take.ticks)
-                self._add(track, frame)
+                self._add(track, None if frame is None else take.at_room_rate(number, frame))
         if take.mix is not None:
+            total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
+            for said in sums.values():
+                total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
             remote = self.remote_frame(take.room)
             if remote is not None:
                 total += remote

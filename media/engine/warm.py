@@ -11,6 +11,7 @@ from random import Random
 import numpy as np
 
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg, PlayItem, SetupMixIn, SpanRoom
+from media.dsp.resample import FrameConverter
 from media.engine import relay, render
 from media.engine.arrival import put_decoded
 from media.engine.engine import Engine, EngineOptions
@@ -41,6 +42,7 @@ def warm() -> None:
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)
         engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0, ptime_ms), 0)
         engine.handle(Enqueue(leg, (PlayItem("room", room="warm"),)), 0)
+    FrameConverter(16000, 8000).convert(np.zeros(320, np.int16))
     put_decoded(engine.legs.rows, 0, np.zeros(160, np.int16), 0, engine.counters)  # what library codecs need
     engine.handle(SetupMixIn(1, 0.5), 0)
     engine.handle(MixIn(1, (PlayItem("silence", length_ms=20),)), 0)
