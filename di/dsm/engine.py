@@ -28,6 +28,9 @@ PAUSE_AFTER_STEPS = 2_000
 """After so many statements within one event the other calls get their turn."""
 MAX_STEPS = 5_000_000
 """More statements within one event are taken for an endless loop; SEMS spins forever (Q9)."""
+MOVE_STEPS = 10
+EXCEPTION_STEPS = 100
+"""What a change of state, which is logged and told to listeners, and an exception count for beside a statement: about their cost."""
 MAX_STACK = 10_000
 """callFSM without returnFSM may pile up so many entries."""
 
@@ -148,6 +151,7 @@ class Machine:
                     taken = (yield from self._step(scope, as_exception)) or taken
                 except DsmException as thrown:
                     log.debug("exception in %s: %s", self.state.name, thrown)
+                    self._steps += EXCEPTION_STEPS
                     as_exception = True
                     scope = Run(self, Event(Kind.EXCEPTION, dict(thrown.fields)))
                     scope.reposted = True
@@ -198,6 +202,7 @@ class Machine:
 
     def _move(self, diagram: Diagram, state: State) -> None:
         self.diagram, self.state = diagram, state
+        self._steps += MOVE_STEPS
         if self.watcher is not None:
             self.watcher.position_changed(diagram.name, state.name)
 

@@ -141,6 +141,34 @@ def test_endless_repost_ends_the_call_and_not_the_server(monkeypatch: pytest.Mon
         scene.key(1)
 
 
+@pytest.mark.parametrize(
+    ("script", "each"),
+    [
+        ("initial state A enter { throw(again) }; transition again A - exception -> A;", 110),
+        ("initial state A; transition over A - key / repost() -> B; state B; transition back B - key / repost() -> A;", 11),
+    ],
+)
+def test_states_that_follow_each_other_without_end_give_others_their_turn_and_end(
+    script: str, each: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MAX_STEPS", 20_000)
+    scene, moves = Scene(script, start=False), [0]
+
+    class Counts:
+        def position_changed(self, diagram: str, state: str) -> None:
+            moves[-1] += 1
+
+        def transition_taken(self, transition: object) -> None: ...
+        def action_called(self, call: object) -> None: ...
+
+    scene.machine.watcher = Counts()
+    with pytest.raises(RunawayScript):
+        for _ in scene.machine.start("t", Kind.KEY):
+            moves.append(0)
+    assert len(moves) > 5
+    assert max(moves) <= engine.PAUSE_AFTER_STEPS // each + 2
+
+
 @pytest.mark.parametrize("loop", ["for ($i in range(2000000000)) { }", "for ($i in range(2000000000)) { set($a=1) }"])
 def test_a_long_loop_gives_others_their_turn(loop: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "MAX_STEPS", 20_000)
