@@ -27,6 +27,8 @@ class CallInfo:
     remote_media_port: int = 0
     user: str = ""
     """Called user: of the Request-URI, or what dial-out named."""
+    over_ipv6: bool = False
+    """Audio goes over IPv6, for as long as the peer has not said where it wants its own."""
 
 
 @dataclass

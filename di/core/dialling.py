@@ -47,7 +47,10 @@ def dial(sessions: Sessions, wish: DialWish) -> str:
         log.warning("dial-out to %s for %s: %s", wish.request_uri, wish.application, reason)
         return ""
     user = wish.user or parse_uri(wish.request_uri).user
-    info = CallInfo("out", wish.request_uri, wish.from_header, wish.to_header, user=user)
+    core = sessions.services.core
+    hop = wish.next_hop or default_hop(core) or wish.request_uri
+    ipv6 = over_ipv6(parse_uri(hop).host, (core.media_ip, core.further_media_ip))
+    info = CallInfo("out", wish.request_uri, wish.from_header, wish.to_header, user=user, over_ipv6=ipv6)
     session = sessions.open_call(info, wish.application, wish.id)
     session.params = wish.params
     _plan(session, sessions, wish)
@@ -101,6 +104,24 @@ def _plan(session: Session, sessions: Sessions, wish: DialWish) -> None:
 def default_hop(core: CoreOptions) -> str:
     """Where requests go that name no other way: a URI, empty for the address in the request."""
     return core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
+
+
+def over_ipv6(host: str, media_ips: tuple[str, ...]) -> bool:
+    """Whether a call to a host offers an IPv6 address for its audio: the host's own family, or the first one that we have.
+
+    A name is not looked up here. `media_ips`: ours, the preferred one first, empty ones for none.
+    """
+    families = [":" in ip for ip in media_ips if ip] or [False]
+    wanted = ":" in host if ":" in host or _is_address(host) else families[0]
+    return wanted if wanted in families else families[0]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _place(session: Session) -> Awaitable[None] | None:

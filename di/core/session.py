@@ -227,7 +227,8 @@ class Session:
             self.leg_asked = True
             info = self.info
             ip, port = info.remote_media_ip, info.remote_media_port
-            self.host.media.send(OpenLeg(self.leg, ip, port, ":" in ip, self.room or self.expected_room, self.near_leg))
+            ipv6 = ":" in ip if ip else info.over_ipv6
+            self.host.media.send(OpenLeg(self.leg, ip, port, ipv6, self.room or self.expected_room, self.near_leg))
 
     # --------------------------------------------------------------------------------------------------------------- media
     def play(self, *items: PlayItem, front: bool = False) -> None:

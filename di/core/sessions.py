@@ -372,4 +372,5 @@ def _info(offer: CallOffered) -> CallInfo:
         offer.remote_media_ip,
         offer.remote_media_port,
         parse_uri(offer.request_uri).user,
+        ":" in offer.source_ip,
     )

@@ -76,3 +76,15 @@ def test_a_call_over_ipv6_is_heard(server: tuple[Server, int]) -> None:
         result = place_calls(1, "announce", running.sip_port, 200)
         assert (result.successful, result.failed) == (1, 0), result.errors
         assert "c=IN IP4 127.0.0.1" in result.messages
+
+
+def test_a_call_to_an_ipv6_address_offers_audio_over_ipv6(server: tuple[Server, int]) -> None:
+    running, _ = server
+    with bound() as callee:
+        place = f"[::1]:{callee.getsockname()[1]}"
+        answer = running.xml.di("webconference", "dialout", "six", "1", "bob", "me", "here.example", "", "", "", place)
+        assert answer[:2] == [0, "OK"]
+        invite, source = callee.recvfrom(8192)
+        assert invite.startswith(f"INVITE sip:bob@{place} ".encode()) and b"c=IN IP6 ::1" in invite
+        headers = re.findall(rb"^(?:Via|From|To|Call-ID|CSeq):.*\r\n", invite, re.M)
+        callee.sendto(b"SIP/2.0 486 Busy\r\n" + b"".join(headers) + b"Content-Length: 0\r\n\r\n", source)

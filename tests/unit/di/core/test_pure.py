@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.core import app_params
+from di.core.dialling import over_ipv6
 from di.core.digits import WINDOW_NS, DigitMerger, parse_dtmf_relay
 from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
 from di.core.ids import IdMaker
@@ -237,3 +238,19 @@ def test_dtmf_relay(body: bytes, key: tuple[int, int] | None) -> None:
 def test_any_body_is_a_key_or_none(body: bytes) -> None:
     key = parse_dtmf_relay(body)
     assert key is None or (0 <= key[0] <= 15 and 0 <= key[1] <= 1000)
+
+
+@pytest.mark.parametrize(
+    ("host", "media_ips", "expected"),
+    [
+        ("[::1]", ("127.0.0.1", "::1"), True),
+        ("[::1]", ("127.0.0.1", ""), False),
+        ("10.0.0.1", ("::1", "127.0.0.1"), False),
+        ("10.0.0.1", ("::1", ""), True),
+        ("phone.example", ("::1", "127.0.0.1"), True),
+        ("phone.example", ("127.0.0.1", "::1"), False),
+        ("phone.example", ("", ""), False),
+    ],
+)
+def test_the_family_of_a_dialled_calls_audio(host: str, media_ips: tuple[str, ...], expected: bool) -> None:
+    assert over_ipv6(host, media_ips) is expected
