@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """CPU of the media process per channel and second beside the kernel's floor of the same run.
 
-usage: python tests/benches/bench_media.py [CALLS …] [--seconds S] [--what announce|rooms|both]
+usage: python tests/benches/bench_media.py [CALLS …] [--seconds S] [--what announce|rooms|both] [--rpc A_SECOND]
+
+With --rpc a hub beside it answers so many trivial calls a second, as it does on a server whose calls are steered.
 
 Every call has a phone with a socket of its own that sends and receives PCMU (rtp_load.c, which is compiled here). The floor is what
 a server costs that does nothing but the system calls for the same load: 16 sockets, sendmmsg and recvmmsg in batches.
@@ -10,17 +12,21 @@ a server costs that does nothing but the system calls for the same load: 16 sock
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayItem
+from tests.benches import bench_rpc
 from tests.support import tones
 from tests.support.media_server import MediaServer
 
@@ -92,6 +98,39 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
     return line
 
 
+@contextlib.contextmanager
+def steered(calls_a_second: int) -> Iterator[list[int]]:
+    """Let a hub answer so many XML-RPC calls a second; the list's one number counts them."""
+    answered, stop = [0], threading.Event()
+    if not calls_a_second:
+        yield answered
+        return
+    with bench_rpc.Server("gateways", "0") as hub:
+        request = bench_rpc.post("/RPC2", bench_rpc.XML)
+        size = bench_rpc.reply_size(hub.ports[0], request)
+        link = bench_rpc.connect(hub.ports[0])
+
+        def call() -> None:
+            due_s = time.monotonic()
+            while not stop.is_set():
+                link.sendall(request)
+                missing = size
+                while missing > 0:
+                    missing -= len(link.recv(65536))
+                answered[0] += 1
+                due_s = max(due_s + 1 / calls_a_second, time.monotonic() - 0.1)
+                time.sleep(max(due_s - time.monotonic(), 0))
+
+        caller = threading.Thread(target=call)
+        caller.start()
+        try:
+            yield answered
+        finally:
+            stop.set()
+            caller.join()
+            link.close()
+
+
 def floor(binary: str, load: str, calls: int, folder: Path) -> float:
     """CPU of a server that does nothing but the system calls, us per channel and second, under the same load."""
     server = subprocess.Popen([binary, str(calls), str(FIRST_PEER_PORT), "4"], stdout=subprocess.PIPE, text=True)
@@ -112,6 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("calls", type=int, nargs="*", default=[1000])
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--rpc", type=int, default=0, help="calls a second that a hub beside it answers")
     parser.add_argument("--what", choices=("announce", "rooms", "both"), default="both")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -124,8 +164,11 @@ def main() -> None:
             bottom = floor(str(folder / "floor"), str(folder / "load"), calls, folder)
             print(f"kernel    {calls:5} calls  {bottom:6.1f} us/channel/s: the floor", flush=True)
             for what in ("announce", "rooms") if options.what == "both" else (options.what,):
-                with MediaServer(low=10000, ports=10000) as server:
+                with MediaServer(low=10000, ports=10000) as server, steered(options.rpc) as answered:
+                    begun_s = time.monotonic()
                     print(measure(server, str(folder / "load"), calls, what, options.seconds, folder), flush=True)
+                    if options.rpc:
+                        print(f"    {answered[0] / (time.monotonic() - begun_s):.0f} RPC/s answered meanwhile", flush=True)
 
 
 if __name__ == "__main__":
