@@ -3,18 +3,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import ipaddress
 import logging
-import socket
 import ssl
-import struct
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
 from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from di.access.rules import Unauthenticated
+from di.core.addresses import device_address
 from di.errors import ConfigError
 from di.registry import INTERNAL, Caller
 from di.value import LongLong, Value
@@ -23,8 +21,6 @@ from interfaces.http_server import plain_answer
 
 log = logging.getLogger(__name__)
 
-_SIOCGIFADDR = 0x8915
-"""Linux ioctl that tells an interface's IPv4 address."""
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, LongLong))
 
 
@@ -70,12 +66,10 @@ def bind_address(text: str) -> str:
         pass
     if text == "localhost":
         return "127.0.0.1"
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            reply = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", text.encode()[:15]))
-        except OSError:
-            raise ValueError("right is an IP address or the name of a network interface that has one") from None
-    return socket.inet_ntoa(reply[20:24])
+    address = device_address(text)
+    if address is None:
+        raise ValueError("right is an IP address or the name of a network interface that has one")
+    return address
 
 
 def tls_context(certificate: str, key: str, where: tuple[str, int]) -> ssl.SSLContext | None:

@@ -293,7 +293,7 @@ def receive_reports(
 
 
 @inline_kernel
-def find_sender(legs: Any, table: Any, waiting: Any, socket: Any, name: Any) -> Any:
+def find_sender(legs: Any, table: Any, socket: Any, name: Any) -> Any:
     """Return the entry of a datagram's address, -1 for an unknown one; the state of its leg is on its way to the cache."""
     high, low, tail = name_key(name, socket)
     found = find(table, high, low, tail)
@@ -345,7 +345,7 @@ def receive_batch(
     datagrams, names, coded = borrowed(datagrams), borrowed(names), borrowed(coded)
     found = np.empty(count, np.int64)
     for index in range(count):
-        found[index] = find_sender(legs, table, waiting, socket, names[index])
+        found[index] = find_sender(legs, table, socket, names[index])
     for index in range(count):
         ahead = index + FETCH_AHEAD
         if ahead < count and found[ahead] >= 0 and table[found[ahead]].row >= 0:
