@@ -18,8 +18,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from di.core import logs
-from di.errors import ConfigError
+from di.kernel import logs
+from di.kernel.errors import ConfigError
 
 log = logging.getLogger("cordboard")
 
@@ -122,7 +122,7 @@ def serve(options: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
     from di import boot
     from di.core import settings
-    from di.core.child import StartFailed
+    from di.kernel.child import StartFailed
 
     logs.set_up(2)
     loop: asyncio.AbstractEventLoop | None = None

@@ -25,9 +25,9 @@ from di import sip_records
 from di.access import Access
 from di.core import codecs
 from di.core.applications import Applications
-from di.core.child import Child, ChildKind, StartFailed
-from di.core.clock import LoopClock
-from di.core.event_queues import EventQueues
+from di.kernel.child import Child, ChildKind, StartFailed
+from di.kernel.clock import LoopClock
+from di.kernel.event_queues import EventQueues
 from di.core.events import SystemEvent
 from di.core.interface import CoreInterface
 from di.core.media_processes import MediaProcesses
@@ -35,10 +35,10 @@ from di.core.rooms_interface import RoomsInterface
 from di.core.sessions import Nowhere, Sessions
 from di.core.settings import LoadedPlugin, Settings
 from di.core.status import ProcessState, StatusInterface
-from di.errors import ConfigError
-from di.events import EventLog
+from di.kernel.errors import ConfigError
+from di.kernel.event_log import EventLog
 from di.plugin import Closer
-from di.registry import Registry
+from di.kernel.registry import Registry
 from di.services import Services
 from media.control import records
 from media.control.link import RecordLink

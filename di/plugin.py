@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
     from di.services import Services

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from di.core.applications import Applications
-from di.core.event_queues import EventQueues
-from di.core.options import CoreOptions
-from di.ports import Clock, MonitoringHooks, NoMonitoring
-from di.registry import Registry
+from di.kernel.event_queues import EventQueues
+from di.kernel.server_options import CoreOptions
+from di.kernel.ports import Clock, MonitoringHooks, NoMonitoring
+from di.kernel.registry import Registry
 
 if TYPE_CHECKING:
     from di.access import Access
     from di.core.sessions import Sessions
-    from di.events import EventLog
+    from di.kernel.event_log import EventLog
 
 
 @dataclass

@@ -12,10 +12,10 @@ from typing import Protocol, cast
 from urllib.parse import urlsplit
 
 from di.access.rules import Unauthenticated
-from di.core.addresses import device_address
-from di.errors import ConfigError
-from di.registry import INTERNAL, Caller
-from di.value import LongLong, Value
+from di.kernel.addresses import device_address
+from di.kernel.errors import ConfigError
+from di.kernel.registry import INTERNAL, Caller
+from di.kernel.value import LongLong, Value
 from interfaces.http1 import BadRequest, Request
 from interfaces.http_server import plain_answer
 

@@ -10,8 +10,8 @@ import types
 import typing
 from collections.abc import Iterable
 
-from di.registry import Interface, Method, Parameter, Registry
-from di.value import LongLong, Value
+from di.kernel.registry import Interface, Method, Parameter, Registry
+from di.kernel.value import LongLong, Value
 
 OPENRPC_VERSION = "1.3.2"
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeGuard
 
-from di.value import Value
+from di.kernel.value import Value
 
 _SLICE = 2_000
 """Elements a slice: about 1 ms of writing XML."""

@@ -29,8 +29,8 @@ from di.access import file as access_file
 from di.access import log as access_log
 from di.access.options import AccessOptions, read_options
 from di.access.rules import AccessRules, SourceGuard, Unauthenticated, parse_authorization
-from di.errors import ConfigError, NoSuchModule, NotImplementedInDI
-from di.registry import Caller, Method, Registry
+from di.kernel.errors import ConfigError, NoSuchModule, NotImplementedInDI
+from di.kernel.registry import Caller, Method, Registry
 
 log = logging.getLogger("cordboard.access")
 

@@ -20,7 +20,7 @@ from di.access import file as access_file
 from di.access.options import read_options
 from di.access.rules import NAME
 from di.core import settings
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 _MIN_PASSWORD_CHARS = 10
 _HEADER = (

@@ -21,7 +21,7 @@ import stat
 from pathlib import Path
 
 from di.access.rules import BUILT_IN_ROLES, NAME, AccessRules, Credential, Role
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 _LOG2_N, _R, _P = 15, 8, 1
 """32 MiB and about 60 ms a try."""

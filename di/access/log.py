@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 import re
 
-from di.registry import Caller, Method
-from di.value import Value
+from di.kernel.registry import Caller, Method
+from di.kernel.value import Value
 
 log = logging.getLogger("cordboard.audit")
 

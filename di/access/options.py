@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from di.config import ConfigFile
-from di.options import load, option
+from di.kernel.config import ConfigFile
+from di.kernel.options import load, option
 
 
 @dataclass(frozen=True)

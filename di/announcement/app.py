@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from di.announcement.options import Options
 from di.core.application import Application
 from di.core.headers import parse_uri
-from di.core.paths import configured, safe_name
-from di.errors import ConfigError, Refused
-from di.options import where
+from di.kernel.paths import configured, safe_name
+from di.kernel.errors import ConfigError, Refused
+from di.kernel.options import where
 from media.control.records import ItemFailed
 
 if TYPE_CHECKING:

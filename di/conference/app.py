@@ -20,8 +20,8 @@ from di.conference.settings import CallerSettings, Files, for_caller
 from di.core.application import Application
 from di.core.events import RoomChanged
 from di.core.headers import header_lines, uri_of
-from di.errors import ConfigError, Refused
-from di.options import where
+from di.kernel.errors import ConfigError, Refused
+from di.kernel.options import where
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from di.core.room_options import drop_sound, join_sound, playout_type
 from di.core.session_timer import KEYS
-from di.options import option
+from di.kernel.options import option
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from di.conference.options import Options
 from di.core.app_params import HEADER, lookup
 from di.core.call_info import CallInfo
 from di.core.headers import first_header, parse_uri
-from di.core.paths import configured, safe_name
-from di.errors import Refused
+from di.kernel.paths import configured, safe_name
+from di.kernel.errors import Refused
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 from media.control.records import AudioFormat
 
 NAMES = "PCMU PCMA GSM G722 G721 G726-16 G726-24 G726-32 G726-40 G729 OPUS SPEEX ILBC L16".split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from di.value import Value
+from di.kernel.value import Value
 
 
 @dataclass(frozen=True, slots=True)

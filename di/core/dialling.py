@@ -14,11 +14,11 @@ from di.core.call_info import CallInfo
 from di.core.credentials import find_credential
 from di.core.events import DialogState
 from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
-from di.errors import Refused
-from di.value import Value
+from di.kernel.errors import Refused
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
-    from di.core.options import CoreOptions
+    from di.kernel.server_options import CoreOptions
     from di.core.session import Session
     from di.core.sessions import Sessions
 

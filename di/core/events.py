@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from di.value import Value
+from di.kernel.value import Value
 
 
 class DialogState(IntEnum):

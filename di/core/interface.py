@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from di.core import logs
+from di.kernel import logs
 from di.core.sessions import Sessions
-from di.errors import CallFailed
-from di.registry import Lenient, di_method
-from di.value import LongLong, Value
+from di.kernel.errors import CallFailed
+from di.kernel.registry import Lenient, di_method
+from di.kernel.value import LongLong, Value
 
 
 class CoreInterface:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from di.core.options import Limit
+from di.kernel.server_options import Limit
 
 WINDOW_NS = 5_000_000_000
 WINDOW_S = 5

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from di.core.child import Child, ChildKind, StartFailed
+from di.kernel.child import Child, ChildKind, StartFailed
 from di.core.media_router import MediaRouter
 from di.core.port_ranges import port_ranges
 from di.core.sessions import Sessions
@@ -21,8 +21,8 @@ from media.control import records
 from media.control.link import RecordLink
 
 if TYPE_CHECKING:
-    from di.core.options import CoreOptions
-    from di.ports import TimerHandle
+    from di.kernel.server_options import CoreOptions
+    from di.kernel.ports import TimerHandle
 
 log = logging.getLogger(__name__)
 

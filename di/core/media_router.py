@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Several media processes as one: `di.ports.MediaPort` for all above, which knows legs and rooms but no processes.
+"""Several media processes as one: `di.kernel.ports.MediaPort` for all above, which knows legs and rooms but no processes.
 
     send(command) ─┬─ of a leg ──────────► its process
                    ├─ OpenLeg ───────────► process of its room or neighbour, else the one with least to do
@@ -20,7 +20,7 @@ from di.core.media_answers import MediaAnswers
 from di.core.media_load import MediaLoad
 from di.core.media_recordings import MediaRecordings
 from di.core.media_rooms import MediaRooms
-from di.ports import MediaPort
+from di.kernel.ports import MediaPort
 from media.control.records import (
     CloseLeg,
     Enqueue,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from di.options import option
+from di.kernel.options import option
 
 
 def playout(text: str) -> str:

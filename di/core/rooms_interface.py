@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from di.core.session import Session
 from di.core.sessions import Sessions
-from di.registry import di_method
-from di.value import Value
+from di.kernel.registry import di_method
+from di.kernel.value import Value
 
 Reply = list[Value]
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from di.core.headers import first_header, parse_uri
-from di.core.posix_regex import Search, compile_extended
-from di.errors import ConfigError
+from di.kernel.posix_regex import Search, compile_extended
+from di.kernel.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

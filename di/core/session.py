@@ -16,13 +16,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from di.core import call_flow, logs
+from di.core import call_flow
+from di.kernel import logs
 from di.core.application import Application
 from di.core.call_info import CallInfo, DialPlan
 from di.core.digits import DigitMerger
 from di.core.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
 from di.core.session_host import SessionHost
-from di.ports import TimerHandle
+from di.kernel.ports import TimerHandle
 from di.sip_records import (
     Answer,
     CallEnded,
@@ -33,7 +34,7 @@ from di.sip_records import (
     SendReply,
     SendRequest,
 )
-from di.value import Value
+from di.kernel.value import Value
 from media.control.records import (
     Enqueue,
     FlushMixIn,

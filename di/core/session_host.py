@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
-from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
+from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
 from di.sip_records import CallEnded
 
 if TYPE_CHECKING:

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from di.core.app_params import session_map
 from di.core.call_info import CallInfo
-from di.core.clock import Tasks
+from di.kernel.clock import Tasks
 from di.core.dialling import DialWish, default_hop, dial
 from di.core.headers import parse_uri
-from di.core.ids import IdMaker
+from di.kernel.ids import IdMaker
 from di.core.limits import CallLimits
 from di.core.rooms import Rooms
 from di.core.selection import Selection
 from di.core.session import Session
 from di.core.subscriptions import Subscriptions
-from di.errors import Refused
-from di.events import EventFilter
-from di.ports import Clock, MediaPort, MonitoringHooks, SipPort
+from di.kernel.errors import Refused
+from di.kernel.event_log import EventFilter
+from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
 from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
-from di.value import Value
+from di.kernel.value import Value
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 if TYPE_CHECKING:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from di import plugin as plugins
-from di.config import ConfigFile, Entry, module_folder
-from di.core import addresses, codecs
+from di.kernel.config import ConfigFile, Entry, module_folder
+from di.core import codecs
+from di.kernel import addresses
 from di.core.headers import is_sip_uri
-from di.core.options import CoreOptions
+from di.kernel.server_options import CoreOptions
 from di.core.port_ranges import port_ranges
 from di.core.selection import Selection, parse_mapping
-from di.errors import ConfigError
-from di.options import load, variable, where
+from di.kernel.errors import ConfigError
+from di.kernel.options import load, variable, where
 from di.plugin import Plugin
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from di import health
-from di.registry import di_method
-from di.value import LongLong, Value
+from di.kernel.registry import di_method
+from di.kernel.value import LongLong, Value
 
 if TYPE_CHECKING:
     from di.services import Services

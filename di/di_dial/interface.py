@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from di.core.credentials import Credential
 from di.di_dial.options import DialPin, Options, read_pins
-from di.registry import di_method
-from di.value import Value
+from di.kernel.registry import di_method
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.core.sessions import Sessions

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from di.options import further_keys
+from di.kernel.options import further_keys
 
 log = logging.getLogger(__name__)
 

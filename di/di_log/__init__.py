@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from di.core.logs import Layout
+from di.kernel.logs import Layout
 from di.di_log.interface import LogRing
 from di.di_log.options import Options
 from di.di_log.ring import Ring, RingHandler

@@ -12,9 +12,9 @@ import stat
 from pathlib import Path
 
 from di.di_log.ring import Ring
-from di.errors import CallFailed
-from di.registry import di_method
-from di.value import Value
+from di.kernel.errors import CallFailed
+from di.kernel.registry import di_method
+from di.kernel.value import Value
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from di.options import option
+from di.kernel.options import option
 
 
 def parse_directory(text: str) -> Path:

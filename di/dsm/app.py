@@ -10,12 +10,12 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from di import options as typed
-from di.config import ConfigFile
+from di.kernel import options as typed
+from di.kernel.config import ConfigFile
 from di.core.app_params import session_map
 from di.core.application import Application
 from di.core.credentials import Credential, without_credential
-from di.core.paths import configured
+from di.kernel.paths import configured
 from di.core.session import Session
 from di.dsm.actions.calls import header_lines
 from di.dsm.arrays import flatten
@@ -34,8 +34,8 @@ from di.dsm.pictures import Pictures
 from di.dsm.prompts import Prompts
 from di.dsm.select_diagram import MON_SELECT, choose_diagram
 from di.dsm.system import SystemDsm
-from di.errors import ConfigError, Refused
-from di.value import Value
+from di.kernel.errors import ConfigError, Refused
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.plugin import Closer

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from di.dsm.numbers import format_float
-from di.value import LongLong, Value
+from di.kernel.value import LongLong, Value
 
 Variables = dict[str, str]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from di.config import ConfigFile
+from di.kernel.config import ConfigFile
 from di.dsm.check import findings
 from di.dsm.errors import DsmError
 from di.dsm.model import Diagram

@@ -19,7 +19,7 @@ from di.dsm.call_dialog import block
 from di.dsm.errors import DsmException
 from di.dsm.events import Kind
 from di.sip_records import CallConfirmed, CallProgressed
-from di.value import Value
+from di.kernel.value import Value
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:

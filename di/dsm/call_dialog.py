@@ -13,7 +13,7 @@ from di.dsm.errors import DsmException
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Outcome
 from di.sip_records import ReplyReceived, RequestReceived
-from di.value import Value
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.call import DsmCall

@@ -19,7 +19,7 @@ from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Steps, Transition
 from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort
-from di.value import Value
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from di.dsm.pack import pack, restore
-from di.value import Value
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.call_machine import MachineCall

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from di.dsm.model import Call, Diagram, For, If, Statements, Transition
-from di.value import Value
+from di.kernel.value import Value
 
 MAX_LABEL_CHARS = 40
 

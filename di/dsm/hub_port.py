@@ -7,11 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from di.config import ConfigFile
+from di.kernel.config import ConfigFile
 from di.core.events import EventPosted
 from di.core.subscriptions import SubscriptionWish
-from di.errors import ConfigError, DIError
-from di.value import Value
+from di.kernel.errors import ConfigError, DIError
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer

@@ -14,9 +14,9 @@ from di.dsm.errors import DsmError, DsmException
 from di.dsm.events import Kind
 from di.dsm.graph import graph_of
 from di.dsm.options import folder
-from di.errors import CallFailed, ConfigError, TypeMismatch
-from di.registry import di_method
-from di.value import Value
+from di.kernel.errors import CallFailed, ConfigError, TypeMismatch
+from di.kernel.registry import di_method
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from di.options import further_keys, option
+from di.kernel.options import further_keys, option
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from di.dsm.engine import Frame, Machine
 from di.dsm.errors import DsmError
 from di.dsm.graph import lines
 from di.dsm.model import EMPTY, Statements
-from di.value import Value
+from di.kernel.value import Value
 
 VERSION = 1
 _PLAIN = (str, int, float, bool, bytes, type(None))

@@ -10,8 +10,8 @@ from di.core.app_params import session_map
 from di.core.headers import first_header, parse_uri, uri_of
 from di.core.session import Session
 from di.dsm.arrays import flatten
-from di.errors import DIError, Refused
-from di.value import Value
+from di.kernel.errors import DIError, Refused
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from di.core.subscriptions import SubscriptionWish
 from di.dsm.errors import DsmException
 from di.dsm.model import Nested, Outcome
-from di.value import Value
+from di.kernel.value import Value
 
 T = TypeVar("T")
 

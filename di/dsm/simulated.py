@@ -12,8 +12,8 @@ from di.dsm.errors import DsmException
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Outcome
 from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort
-from di.errors import NoSuchModule
-from di.value import Value
+from di.kernel.errors import NoSuchModule
+from di.kernel.value import Value
 
 T = TypeVar("T")
 

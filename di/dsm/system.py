@@ -14,7 +14,7 @@ from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Call, Steps, Transition
 from di.dsm.session import B2BPort, DialogPort, HubPort, MediaPort, Unsupported
-from di.ports import TimerHandle
+from di.kernel.ports import TimerHandle
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from di.events import EventLog
-from di.filter import parse_pairs
+from di.kernel.event_log import EventLog
+from di.kernel.filter import parse_pairs
 from di.monitoring.samples import Samples
 from di.monitoring.store import OnChange, Store, copy_value
 from di.monitoring.subscriptions import Query
-from di.value import Value
+from di.kernel.value import Value
 
 CHANGE = "monitoring_change"
 """Attribute of a monitoring.changed event that says what happened, unless attributes were simply set."""
 
 
 class StoreHooks:
-    """`di.ports.MonitoringHooks` over the store, with the rest that in-process modules need."""
+    """`di.kernel.ports.MonitoringHooks` over the store, with the rest that in-process modules need."""
 
     def __init__(self, store: Store, samples: Samples, epoch_s: Callable[[], float]) -> None:
         self.store, self.samples = store, samples

@@ -19,7 +19,7 @@ import math
 from collections.abc import Hashable, Iterator
 from collections.abc import Set as AbstractSet
 
-from di.value import Value, index_key
+from di.kernel.value import Value, index_key
 
 _Ids = dict[str, None]
 _EMPTY: frozenset[str] = frozenset()

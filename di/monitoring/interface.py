@@ -7,14 +7,14 @@ import logging
 import struct
 from collections.abc import Awaitable, Callable
 
-from di.errors import OutOfBounds, TypeMismatch
-from di.filter import Pairs, parse_pair
+from di.kernel.errors import OutOfBounds, TypeMismatch
+from di.kernel.filter import Pairs, parse_pair
 from di.monitoring import scan
 from di.monitoring.regex import BadPattern, compile_basic
 from di.monitoring.samples import SECOND_US, Samples, Window, last_seconds
 from di.monitoring.store import Store, copy_value
-from di.registry import RawArgs, di_method
-from di.value import LongLong, Value
+from di.kernel.registry import RawArgs, di_method
+from di.kernel.value import LongLong, Value
 
 log = logging.getLogger(__name__)
 _TIMEVAL = struct.Struct("@ll")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from di.value import LongLong
+from di.kernel.value import LongLong
 
 SECOND_US = 1_000_000
 _TIDY_LENGTH = 4096

@@ -13,7 +13,7 @@ from di.monitoring.options import Options
 from di.monitoring.samples import Samples
 from di.monitoring.store import Store
 from di.monitoring.subscriptions import calls_snapshot
-from di.ports import NoMonitoring
+from di.kernel.ports import NoMonitoring
 
 if TYPE_CHECKING:
     from di.plugin import Closer

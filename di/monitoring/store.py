@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
-from di.filter import Pairs, matches
+from di.kernel.filter import Pairs, matches
 from di.monitoring.index import COMPOUND, AttributeIndex, key_of
 from di.monitoring.watches import Notify, Watch, Watches
-from di.value import Value
+from di.kernel.value import Value
 
 BUCKETS = 16
 Attributes = dict[str, Value]

@@ -15,10 +15,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from di.events import Dropped, EventFilter
-from di.filter import Pairs, matches
+from di.kernel.event_log import Dropped, EventFilter
+from di.kernel.filter import Pairs, matches
 from di.monitoring.store import Store, copy_value, order_of
-from di.value import Value
+from di.kernel.value import Value
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Delta:
 class Query:
     """One client's standing query.
 
-    `limit`: changed ids that may wait before it is dropped; `on_ready` as in `di.events`.
+    `limit`: changed ids that may wait before it is dropped; `on_ready` as in `di.kernel.event_log`.
     """
 
     def __init__(self, store: Store, pairs: Pairs, limit: int = 10000, on_ready: Callable[[], None] | None = None) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 
-from di.filter import Pairs
+from di.kernel.filter import Pairs
 from di.monitoring.index import key_of
-from di.value import Value
+from di.kernel.value import Value
 
 Notify = Callable[[str, bool], None]
 """Called with an id and whether it came into the result (True) or left it."""

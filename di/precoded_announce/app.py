@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from di.core.application import Application
-from di.core.paths import configured
-from di.errors import ConfigError
-from di.options import where
+from di.kernel.paths import configured
+from di.kernel.errors import ConfigError
+from di.kernel.options import where
 from di.precoded_announce.options import Options
 from media.control.predef import PredefError, parse_predef
 from media.control.records import ItemFailed

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from di.core.credentials import Credential
 from di.core.headers import header_lines
-from di.errors import OutOfBounds
-from di.registry import Lenient, di_method
-from di.value import Value
+from di.kernel.errors import OutOfBounds
+from di.kernel.registry import Lenient, di_method
+from di.kernel.value import Value
 from di.webconference.rooms import Participant, Room, Status
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from di.core.posix_regex import Search, compile_extended
+from di.kernel.posix_regex import Search, compile_extended
 from di.core.room_options import drop_sound, join_sound, playout_type
 from di.core.session_timer import KEYS
-from di.options import option
+from di.kernel.options import option
 
 
 def parse_rooms(text: str) -> tuple[tuple[str, str], ...]:

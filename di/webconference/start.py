@@ -8,11 +8,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.core.paths import configured
+from di.kernel.paths import configured
 from di.core.prompts import Prompts
-from di.errors import ConfigError
-from di.options import where
-from di.ports import TimerHandle
+from di.kernel.errors import ConfigError
+from di.kernel.options import where
+from di.kernel.ports import TimerHandle
 from di.webconference.app import WebconferenceCall
 from di.webconference.feedback import CallCounts, FeedbackFile, read_counts
 from di.webconference.interface import Webconference

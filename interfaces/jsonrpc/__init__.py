@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from di.core.ids import IdMaker
-from di.errors import ConfigError
-from di.options import where
+from di.kernel.ids import IdMaker
+from di.kernel.errors import ConfigError
+from di.kernel.options import where
 from di.plugin import Closer, Plugin
 from interfaces.gateway import tls_context
 from interfaces.jsonrpc.interface import JsonRpcInterface

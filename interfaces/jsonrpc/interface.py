@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from di.errors import TypeMismatch
-from di.registry import INTERNAL, Registry, di_method
-from di.value import Value
+from di.kernel.errors import TypeMismatch
+from di.kernel.registry import INTERNAL, Registry, di_method
+from di.kernel.value import Value
 from interfaces.gateway import settle
 from interfaces.jsonrpc.methods import execute, failure_of
 from interfaces.jsonrpc.peer import failure_object, success

@@ -10,9 +10,9 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import cast
 
-from di.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
-from di.registry import Caller, Registry
-from di.value import Value
+from di.kernel.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
+from di.kernel.registry import Caller, Registry
+from di.kernel.value import Value
 from interfaces.gateway import waits
 
 log = logging.getLogger(__name__)

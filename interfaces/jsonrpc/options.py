@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from di.options import option
+from di.kernel.options import option
 from interfaces.gateway import bind_address
 from interfaces.jsonrpc.netstring import MAX_PAYLOAD_BYTES
 

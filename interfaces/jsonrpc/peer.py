@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from di.core.events import EventPosted
-from di.value import Value
+from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import RpcFailure, failure_of
 from interfaces.jsonrpc.sems_json import SemsJsonError, dumps, loads

@@ -15,7 +15,7 @@ import re
 
 import orjson
 
-from di.value import Kind, Value, format_double, kind, sorted_members, to_int32
+from di.kernel.value import Kind, Value, format_double, kind, sorted_members, to_int32
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000

@@ -12,8 +12,8 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable
 
 from di.access.rules import Unauthenticated
-from di.registry import Caller, Registry
-from di.value import Value
+from di.kernel.registry import Caller, Registry
+from di.kernel.value import Value
 from interfaces import connections
 from interfaces.gateway import Access
 from interfaces.jsonrpc.methods import RpcError, execute

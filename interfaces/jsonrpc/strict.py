@@ -13,7 +13,7 @@ import re
 
 import orjson
 
-from di.value import Value
+from di.kernel.value import Value
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000

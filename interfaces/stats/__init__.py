@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from di.__main__ import VERSION
-from di.errors import ConfigError
-from di.options import where
+from di.kernel.errors import ConfigError
+from di.kernel.options import where
 from di.plugin import Plugin
 from interfaces.stats.commands import Commands
 from interfaces.stats.options import DEFAULT_PORT, Options

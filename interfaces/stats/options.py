@@ -6,7 +6,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from di.options import REQUIRED, option
+from di.kernel.options import REQUIRED, option
 
 DEFAULT_PORT = 5040
 

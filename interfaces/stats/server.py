@@ -10,7 +10,7 @@ from inspect import isawaitable
 
 from di.access import Access
 from di.access.rules import Unauthenticated
-from di.registry import Caller
+from di.kernel.registry import Caller
 from interfaces.stats.commands import Commands, reply_bytes, request_line
 
 log = logging.getLogger(__name__)

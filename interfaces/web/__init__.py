@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from di.errors import ConfigError
-from di.options import where
+from di.kernel.errors import ConfigError
+from di.kernel.options import where
 from di.plugin import Closer, Plugin
 from interfaces.gateway import origin_check, tls_context
 from interfaces.web.files import PANEL, StaticFiles, read_files

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from di.events import Dropped, Event, EventFilter, EventLog, Gap, Item, Snapshot, Subscriber
-from di.value import Value
+from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Item, Snapshot, Subscriber
+from di.kernel.value import Value
 from interfaces.jsonrpc.methods import RpcError
 from interfaces.jsonrpc.strict import dumps
 

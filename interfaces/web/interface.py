@@ -7,9 +7,9 @@ other; the connection that they belong to exists only on a WebSocket, where `ses
 
 from __future__ import annotations
 
-from di.errors import CallFailed
-from di.registry import Registry, di_method
-from di.value import Value
+from di.kernel.errors import CallFailed
+from di.kernel.registry import Registry, di_method
+from di.kernel.value import Value
 from interfaces import introspect
 
 _NO_CONNECTION = "events need a WebSocket connection: use /ws"

@@ -19,9 +19,9 @@ from jsonrpcserver import Error, Success
 from jsonrpcserver.dispatcher import dispatch_to_response_pure
 from jsonrpcserver.response import to_serializable_one
 
-from di.errors import CallFailed
-from di.registry import Caller, Registry
-from di.value import Value
+from di.kernel.errors import CallFailed
+from di.kernel.registry import Caller, Registry
+from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import RpcError, execute, failure_of
 from interfaces.jsonrpc.strict import dumps, loads

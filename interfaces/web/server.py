@@ -16,8 +16,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from di.access.rules import Unauthenticated
-from di.registry import Caller, Registry
-from di.value import Value
+from di.kernel.registry import Caller, Registry
+from di.kernel.value import Value
 from interfaces import introspect
 from interfaces.gateway import Access, Door, ForeignOrigin
 from interfaces.http1 import Request

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from di.access.rules import Unauthenticated
-from di.errors import Forbidden
-from di.registry import Caller
-from di.value import Value
+from di.kernel.errors import Forbidden
+from di.kernel.registry import Caller
+from di.kernel.value import Value
 from interfaces.jsonrpc.methods import RpcError
 from interfaces.web.feed import Encoder, Feed, MakeWatch
 from interfaces.web.options import Options
@@ -30,7 +30,7 @@ from interfaces.web.rpc import Context, Special, named_or_first
 from interfaces.web.server import WebGateway
 
 if TYPE_CHECKING:
-    from di.events import EventLog
+    from di.kernel.event_log import EventLog
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.errors import ConfigError
-from di.options import where
+from di.kernel.errors import ConfigError
+from di.kernel.options import where
 from di.plugin import Closer, Plugin
 from interfaces.gateway import origin_check, tls_context
 from interfaces.http_server import HttpServer

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.parsers import expat
 
-from di.value import LongLong, Value
+from di.kernel.value import LongLong, Value
 
 MAX_DEPTH = 128
 """Open elements; a value in a list costs three."""

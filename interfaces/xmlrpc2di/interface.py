@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
-from di.registry import di_method
-from di.value import Value
+from di.kernel.registry import di_method
+from di.kernel.value import Value
 from interfaces.xmlrpc2di.codec import Fault, UnsupportedType, XmlError, read_response
 from interfaces.xmlrpc2di.pool import Pool, Server
 from interfaces.xmlrpc2di.writer import write_call

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
-from di.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
-from di.registry import Caller, Registry
-from di.value import Value
+from di.kernel.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
+from di.kernel.registry import Caller, Registry
+from di.kernel.value import Value
 from interfaces import introspect
 from interfaces.gateway import settle, waits
 

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from di.registry import Caller
-from di.value import Value, to_text
+from di.kernel.registry import Caller
+from di.kernel.value import Value, to_text
 from interfaces.gateway import Access, Door, waits
 from interfaces.http1 import Request
 from interfaces.large import in_slices, is_large

@@ -11,7 +11,7 @@ import base64
 import re
 from typing import cast
 
-from di.value import Kind, Value, kind, sorted_members, to_int32
+from di.kernel.value import Kind, Value, kind, sorted_members, to_int32
 
 _HEAD = b'<?xml version="1.0"?>\r\n'
 _RESPONSE = _HEAD + b"<methodResponse><params><param>\r\n\t"

@@ -37,11 +37,11 @@ def test_arrows_hold() -> None:
     [
         ("media/rtp/stray.py", "import socket", "media cores"),
         ("media/engine/stray.py", "import asyncio", "media cores"),
-        ("media/io/stray.py", "import di.value", "arrows point down"),
+        ("media/io/stray.py", "import di.kernel.value", "arrows point down"),
         ("di/core/stray.py", "import interfaces.web", "arrows point down"),
         ("di/core/stray.py", "import media.engine", "di reaches media only"),
         ("media/control/stray.py", "import media.rtp", "media.control is a leaf"),
-        ("clients/stray.py", "import di.value", "clients speak"),
+        ("clients/stray.py", "import di.kernel.value", "clients speak"),
         ("di/dsm/stray.py", "import time", "only the named shells"),
         ("interfaces/jsonrpc/stray.py", "from asyncio import Queue", "only the named shells"),
     ],

@@ -20,7 +20,7 @@ from typing import Any
 from di.dsm import PLUGIN
 from di.dsm.engine import Machine, deliver
 from di.dsm.events import Event, Kind
-from di.registry import di_method
+from di.kernel.registry import di_method
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook
 

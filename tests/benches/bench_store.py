@@ -16,12 +16,12 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 
-from di.events import Dropped, EventFilter, EventLog
+from di.kernel.event_log import Dropped, EventFilter, EventLog
 from di.monitoring.interface import Monitoring
 from di.monitoring.samples import Samples
 from di.monitoring.store import Store
-from di.registry import Registry
-from di.value import Value
+from di.kernel.registry import Registry
+from di.kernel.value import Value
 
 MATCHES = 100
 

@@ -12,17 +12,17 @@ from random import Random
 
 from di.access import Access
 from di.core.applications import Applications
-from di.core.event_queues import EventQueues
+from di.kernel.event_queues import EventQueues
 from di.core.interface import CoreInterface
-from di.core.options import CoreOptions
+from di.kernel.server_options import CoreOptions
 from di.core.rooms_interface import RoomsInterface
 from di.core.selection import Selection
 from di.core.sessions import Sessions
 from di.core.status import ProcessState, StatusInterface
-from di.events import EventLog
-from di.registry import INTERNAL, Caller, Registry
+from di.kernel.event_log import EventLog
+from di.kernel.registry import INTERNAL, Caller, Registry
 from di.services import Services
-from di.value import Value
+from di.kernel.value import Value
 
 EPOCH_S = 1_700_000_000
 
@@ -36,7 +36,7 @@ class _Timer:
 
 
 class HandClock:
-    """`di.ports.Clock`; `advance` runs what falls due."""
+    """`di.kernel.ports.Clock`; `advance` runs what falls due."""
 
     def __init__(self) -> None:
         self.random = Random(1)

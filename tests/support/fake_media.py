@@ -28,7 +28,7 @@ class FakeLeg:
 
 
 class FakeMedia:
-    """`di.ports.MediaPort`. `on_event` gets the events, at once; `commands` keeps everything that was sent."""
+    """`di.kernel.ports.MediaPort`. `on_event` gets the events, at once; `commands` keeps everything that was sent."""
 
     def __init__(self, on_event: Callable[[object], None], ip: str = "127.0.0.1") -> None:
         self.on_event = on_event

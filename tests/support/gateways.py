@@ -13,13 +13,13 @@ import interfaces.jsonrpc
 import interfaces.web
 import interfaces.xmlrpc2di
 from di.access import Access
-from di.core import logs
-from di.errors import CallFailed, OutOfBounds, TypeMismatch
-from di.events import EventLog
+from di.kernel import logs
+from di.kernel.errors import CallFailed, OutOfBounds, TypeMismatch
+from di.kernel.event_log import EventLog
 from di.monitoring import PLUGIN as MONITORING
-from di.registry import di_method
+from di.kernel.registry import di_method
 from di.services import Services
-from di.value import LongLong, Value
+from di.kernel.value import LongLong, Value
 from tests.support.bare_hub import HandClock, bare_services
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from di import sip_records as sip
-from di.config import ConfigFile, parse
-from di.core.options import CoreOptions
+from di.kernel.config import ConfigFile, parse
+from di.kernel.server_options import CoreOptions
 from di.core.selection import Selection, parse_mapping
 from di.core.session import Session
 from di.monitoring.options import Options as MonitoringOptions
 from di.monitoring.start import start as start_monitoring
-from di.options import load
+from di.kernel.options import load
 from di.plugin import Plugin
 from tests.support.bare_hub import bare_services
 from tests.support.fake_media import FakeMedia
@@ -33,7 +33,7 @@ DEFAULT_MAPPING = (
 
 
 class RecordedSip:
-    """`di.ports.SipPort` that keeps the commands; a Hangup ends its call at once, as a peer that answers BYE would."""
+    """`di.kernel.ports.SipPort` that keeps the commands; a Hangup ends its call at once, as a peer that answers BYE would."""
 
     def __init__(self, on_event: Callable[[object], None]) -> None:
         self.on_event = on_event

@@ -14,8 +14,8 @@ from di.dsm.errors import DsmException
 from di.dsm.library import Lit, Prepared, Res, action
 from di.dsm.model import Outcome
 from di.dsm.numbers import c_long
-from di.errors import DIError, NoSuchModule
-from di.value import Value
+from di.kernel.errors import DIError, NoSuchModule
+from di.kernel.value import Value
 
 log = logging.getLogger(__name__)
 

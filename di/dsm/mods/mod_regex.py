@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from di.core.posix_regex import Search, compile_extended
+from di.kernel.posix_regex import Search, compile_extended
 from di.dsm.engine import Run
 from di.dsm.errors import DsmError
 from di.dsm.library import Lit, Res, action, condition, hook

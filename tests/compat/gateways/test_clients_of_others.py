@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from di.core.events import EventPosted
-from di.value import Value
+from di.kernel.value import Value
 from interfaces.xmlrpc2di.writer import http_answer, write_fault, write_response
 from tests.support.bare_hub import invoke
 from tests.support.gateways import Gateways, netstring, running

@@ -15,9 +15,9 @@ import pytest
 import interfaces.jsonrpc
 import interfaces.web
 import interfaces.xmlrpc2di
-from di.config import ConfigFile, parse
-from di.errors import ConfigError
-from di.options import load
+from di.kernel.config import ConfigFile, parse
+from di.kernel.errors import ConfigError
+from di.kernel.options import load
 from interfaces.gateway import bind_address
 from tests.support.bare_hub import bare_services
 from tests.support.gateways import netstring, running

@@ -18,7 +18,7 @@ import websockets
 
 import interfaces.web.session
 from di.access import Access
-from di.events import EventLog
+from di.kernel.event_log import EventLog
 from interfaces.web.feed import Encoder, Feed
 from interfaces.web.options import Options
 from tests.compat.gateways.test_same_decision import SECRET, access_path

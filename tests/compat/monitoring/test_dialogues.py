@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from di import monitoring
-from di.errors import NotImplementedInDI, OutOfBounds, TypeMismatch
-from di.value import LongLong, Value, equal
+from di.kernel.errors import NotImplementedInDI, OutOfBounds, TypeMismatch
+from di.kernel.value import LongLong, Value, equal
 from tests.support.bare_hub import EPOCH_S, HandClock, bare_services
 
 OK = [0, "OK"]

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from di.events import Dropped, Event, EventFilter, EventLog, Gap, Snapshot, Subscriber
+from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Snapshot, Subscriber
 
 TYPES = ["call.started", "call.ended", "dtmf", "room.joined"]
 FILTERS = st.builds(

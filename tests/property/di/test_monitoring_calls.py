@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di import monitoring
-from di.errors import DIError
+from di.kernel.errors import DIError
 from di.monitoring.hooks import StoreHooks
-from di.value import LongLong, Value
+from di.kernel.value import LongLong, Value
 from tests.support.bare_hub import bare_services
 
 METHODS = [

@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from di.filter import matches
+from di.kernel.filter import matches
 from di.monitoring.store import BUCKETS, Store, copy_value
-from di.value import LongLong, Value, equal
+from di.kernel.value import LongLong, Value, equal
 
 IDS = st.sampled_from(["", "a", "ab", "abcde", "abcdef", "abcdeg", "zé", "\udcff\udc80", "q1", "q2", "1q"])
 NAMES = st.sampled_from(["app", "room", "n", "list"])

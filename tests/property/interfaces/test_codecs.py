@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.value import LongLong, Value, equal
+from di.kernel.value import LongLong, Value, equal
 from interfaces import http1
 from interfaces.jsonrpc import netstring, sems_json, strict
 from interfaces.xmlrpc2di import codec, writer

@@ -5,8 +5,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from di import health, monitoring
-from di.core.options import CoreOptions, Limit
-from di.events import EventFilter, Snapshot
+from di.kernel.server_options import CoreOptions, Limit
+from di.kernel.event_log import EventFilter, Snapshot
 from di.metrics import Metrics
 from di.services import Services
 from tests.support.bare_hub import HandClock, bare_services, invoke

@@ -13,7 +13,7 @@ from di.dsm.engine import Machine, deliver, run_now
 from di.dsm.events import Event, Kind
 from di.dsm.session import Unsupported
 from di.dsm.simulated import SimulatedSession
-from di.errors import OutOfBounds
+from di.kernel.errors import OutOfBounds
 from tests.support.dsm_scripts import Scene, load
 
 

@@ -18,7 +18,7 @@ from di.dsm import PLUGIN, engine
 from di.dsm.draw import to_svg
 from di.dsm.errors import DsmError
 from di.dsm.graph import graph_of
-from di.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
+from di.kernel.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
 from media.control import records
 from tests.support.dsm_scripts import load as load_script
 from tests.support.playbook import Playbook

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from di.dsm import arrays, numbers
-from di.value import LongLong
+from di.kernel.value import LongLong
 
 
 def test_arrays() -> None:

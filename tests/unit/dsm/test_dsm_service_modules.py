@@ -13,7 +13,7 @@ from di.dsm.errors import GrammarError
 from di.dsm.mods import mod_sbc, mod_zrtp
 from di.dsm.modules import Modules
 from di.dsm.sql_template import assigned_names
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 from tests.support.dsm_calls import Calls
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 import pytest
 
 from di.access.rules import Unauthenticated
-from di.registry import Caller
+from di.kernel.registry import Caller
 from interfaces.gateway import Door, ForeignOrigin, OpenAccess, names, origin_check, waits
 from interfaces.http1 import BadRequest, Request
 

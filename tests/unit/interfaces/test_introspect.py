@@ -7,8 +7,8 @@ from typing import Annotated
 
 import pytest
 
-from di.registry import Lenient, RawArgs, Registry, di_method
-from di.value import LongLong, Value
+from di.kernel.registry import Lenient, RawArgs, Registry, di_method
+from di.kernel.value import LongLong, Value
 from interfaces import introspect
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from di.value import LongLong, Value
+from di.kernel.value import LongLong, Value
 from interfaces import large
 from interfaces.jsonrpc import sems_json, strict
 from interfaces.jsonrpc.peer import success

@@ -15,8 +15,8 @@ from di.access import file as access_file
 from di.access.file import hash_secret, new_token, rewrite
 from di.access.options import AccessOptions
 from di.access.rules import Unauthenticated
-from di.errors import ConfigError, Forbidden
-from di.registry import Caller, Registry, di_method
+from di.kernel.errors import ConfigError, Forbidden
+from di.kernel.registry import Caller, Registry, di_method
 
 AWAY = "192.0.2.7"
 TOKEN, TOKEN_HASH = new_token("panel")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from di.access import file as access_file
 from di.access.file import hash_secret, new_token, parse, parse_hash, read, rewrite, verify_secret
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 HASH = hash_secret("correct horse")
 

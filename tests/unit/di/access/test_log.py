@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.access.log import audit, show_value
-from di.registry import Caller, RawArgs, Registry, di_method
-from di.value import LongLong, Value
+from di.kernel.registry import Caller, RawArgs, Registry, di_method
+from di.kernel.value import LongLong, Value
 
 PANEL = Caller("panel", "jsonrpc", "192.0.2.7")
 

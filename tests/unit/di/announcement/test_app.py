@@ -9,7 +9,7 @@ import pytest
 
 from di import sip_records as sip
 from di.announcement import PLUGIN
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 from media.control import records
 from tests.support.playbook import Playbook
 

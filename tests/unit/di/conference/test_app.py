@@ -11,7 +11,7 @@ import pytest
 from di import sip_records as sip
 from di.conference import PLUGIN
 from di.core.session import Session
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 from di.prompts import write
 from media.control import records
 from tests.support.playbook import Playbook

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from di.core.codecs import NAMES, check, choose
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 from media.control.records import AudioFormat
 
 PCMU, PCMA, GSM = AudioFormat("PCMU", 8000, 1, 0), AudioFormat("PCMA", 8000, 1, 8), AudioFormat("GSM", 8000, 1, 3)

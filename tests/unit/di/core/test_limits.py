@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from di.core.limits import CallLimits
-from di.core.options import Limit, parse_limit
+from di.kernel.server_options import Limit, parse_limit
 
 SECOND = 1_000_000_000
 OFF = Limit(0, 503, "Server overload")

@@ -14,10 +14,10 @@ from di.core import app_params
 from di.core.dialling import over_ipv6
 from di.core.digits import WINDOW_NS, DigitMerger, parse_dtmf_relay
 from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
-from di.core.ids import IdMaker
-from di.core.posix_regex import compile_extended
+from di.kernel.ids import IdMaker
+from di.kernel.posix_regex import compile_extended
 from di.core.selection import Selection, map_uri, parse_mapping
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 MAPPING = parse_mapping(
     """# comment

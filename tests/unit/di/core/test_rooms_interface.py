@@ -10,7 +10,7 @@ import pytest
 
 from di.conference import PLUGIN as CONFERENCE
 from di.dsm import PLUGIN as DSM
-from di.events import EventFilter, Snapshot
+from di.kernel.event_log import EventFilter, Snapshot
 from di.prompts import MELODIES, write
 from di.webconference import PLUGIN as WEBCONFERENCE
 from media.control import records

@@ -14,9 +14,9 @@ from di import sip_records as sip
 from di.core.application import Application
 from di.core.credentials import Credential
 from di.core.events import DialogState, EventPosted
-from di.core.options import CoreOptions, Limit
+from di.kernel.server_options import CoreOptions, Limit
 from di.core.session import Session
-from di.errors import Refused
+from di.kernel.errors import Refused
 from media.control import records
 from tests.support.playbook import Playbook
 

@@ -9,9 +9,9 @@ import pytest
 
 from di.core import settings
 from di.core.codecs import NAMES
-from di.core.options import parse_places
+from di.kernel.server_options import parse_places
 from di.core.settings import Settings
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[4]
 

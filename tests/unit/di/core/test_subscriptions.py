@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from di.core.options import CoreOptions
+from di.kernel.server_options import CoreOptions
 from di.core.subscriptions import SubscriptionWish
 from di.sip_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.playbook import Playbook

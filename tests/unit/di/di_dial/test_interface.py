@@ -12,7 +12,7 @@ from di.core.application import Application
 from di.core.credentials import Credential
 from di.core.session import Session
 from di.di_dial import PLUGIN
-from di.errors import OutOfBounds
+from di.kernel.errors import OutOfBounds
 from tests.support.playbook import Playbook
 
 PINS = 'dialout_pin0="47;u;realm.example;me;pw"\ndialout_pin1="48;u;r;m;p;"\ndialout_pin2="broken;x"\ndialout_pin3="49;u;r;m;p"\n'

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from di import di_log
-from di.config import ConfigFile
-from di.errors import CallFailed, ConfigError, NotImplementedInDI, OutOfBounds, TypeMismatch
-from di.options import load
+from di.kernel.config import ConfigFile
+from di.kernel.errors import CallFailed, ConfigError, NotImplementedInDI, OutOfBounds, TypeMismatch
+from di.kernel.options import load
 from di.services import Services
 from tests.support.bare_hub import bare_services, invoke
 

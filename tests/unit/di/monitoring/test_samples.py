@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.monitoring.samples import SECOND_US, Samples, Window, last_seconds
-from di.value import LongLong
+from di.kernel.value import LongLong
 
 RETAIN_S = 10
 

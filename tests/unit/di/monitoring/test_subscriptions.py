@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from di.events import Dropped, EventFilter
+from di.kernel.event_log import Dropped, EventFilter
 from di.monitoring.store import Store
 from di.monitoring.subscriptions import Delta, Query, calls_snapshot
 

@@ -234,7 +234,7 @@ def test_mute_unmute_kickout(folder: Path) -> None:
 
 
 def test_room_delete(folder: Path) -> None:
-    from di.errors import OutOfBounds
+    from di.kernel.errors import OutOfBounds
 
     book = conference(folder)
     book.up("room1")

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.core import logs
-from di.errors import CallFailed
-from di.registry import Caller, di_method
-from di.value import Value
+from di.kernel import logs
+from di.kernel.errors import CallFailed
+from di.kernel.registry import Caller, di_method
+from di.kernel.value import Value
 from interfaces.stats.commands import MAX_ANSWER_BYTES, Commands, reply_bytes, request_line
 from tests.support.bare_hub import HandClock, bare_services
 

@@ -14,9 +14,9 @@ import pytest
 from di import monitoring
 from di.access import Access
 from di.access.file import rewrite
-from di.config import ConfigFile
-from di.errors import ConfigError
-from di.options import load
+from di.kernel.config import ConfigFile
+from di.kernel.errors import ConfigError
+from di.kernel.options import load
 from di.services import Services
 from interfaces import stats
 from interfaces.stats.commands import Commands

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from di.registry import Caller
+from di.kernel.registry import Caller
 from interfaces.gateway import OpenAccess
 from interfaces.xmlrpc2di.methods import Methods
 from interfaces.xmlrpc2di.server import XmlRpcGateway

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.config import ConfigFile, parse
-from di.errors import ConfigError
+from di.kernel.config import ConfigFile, parse
+from di.kernel.errors import ConfigError
 
 
 def keys(text: str, files: dict[str, str] | None = None) -> dict[str, str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.value import Kind, LongLong, equal, format_double, index_key, kind, to_int32, to_text
+from di.kernel.value import Kind, LongLong, equal, format_double, index_key, kind, to_int32, to_text
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.integers(-5, 5).map(LongLong), st.floats(allow_nan=False), st.text(), st.binary()

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello
 

@@ -5,7 +5,7 @@
     key = "a value"        # quoted: kept as it stands, also a \\" inside
     @more.conf             # include; relative names are looked up in plugin_config_path
 
-Only `ConfigFile.read` touches a disk; `parse` is the pure part. What a key means is decided in `di.options`.
+Only `ConfigFile.read` touches a disk; `parse` is the pure part. What a key means is decided in `di.kernel.options`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 _MAX_INCLUDE_DEPTH = 16
 _KEY = re.compile(r"[^\s=#\"@][^\s=#\"]*")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from di.core.child import Child, ChildKind, StartFailed
-from di.errors import ConfigError
+from di.kernel.child import Child, ChildKind, StartFailed
+from di.kernel.errors import ConfigError
 from media.control import records
 from media.control.link import RecordLink
 

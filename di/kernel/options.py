@@ -24,8 +24,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from di.config import ConfigFile, Entry
-from di.errors import ConfigError
+from di.kernel.config import ConfigFile, Entry
+from di.kernel.errors import ConfigError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -9,13 +9,13 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
-from di.ports import TimerHandle
+from di.kernel.ports import TimerHandle
 
 log = logging.getLogger(__name__)
 
 
 class LoopClock:
-    """`di.ports.Clock` on the running loop."""
+    """`di.kernel.ports.Clock` on the running loop."""
 
     def __init__(self) -> None:
         self.random: random.Random = random.SystemRandom()

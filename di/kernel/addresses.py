@@ -8,7 +8,7 @@ import ipaddress
 import socket
 import struct
 
-from di.errors import ConfigError
+from di.kernel.errors import ConfigError
 
 _SIOCGIFADDR = 0x8915
 

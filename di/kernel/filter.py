@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from di.errors import OutOfBounds, TypeMismatch
-from di.value import Value, equal
+from di.kernel.errors import OutOfBounds, TypeMismatch
+from di.kernel.value import Value, equal
 
 Pairs = tuple[tuple[str, Value], ...]
 

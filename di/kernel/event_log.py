@@ -19,9 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from di.errors import TypeMismatch
-from di.filter import Pairs, matches, parse_pairs
-from di.value import Value
+from di.kernel.errors import TypeMismatch
+from di.kernel.filter import Pairs, matches, parse_pairs
+from di.kernel.value import Value
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import pytest
 
-from di.config import ConfigFile, parse
-from di.errors import ConfigError
-from di.options import REQUIRED, further_keys, load, option, variable, where
+from di.kernel.config import ConfigFile, parse
+from di.kernel.errors import ConfigError
+from di.kernel.options import REQUIRED, further_keys, load, option, variable, where
 
 
 def _even(text: str) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
-from di.value import Value
+from di.kernel.value import Value
 
 
 class TimerHandle(Protocol):
@@ -18,7 +18,7 @@ class TimerHandle(Protocol):
 
 
 class Clock(Protocol):
-    """Time, randomness and "later". The real one is `di.core.clock.LoopClock`; a test's jumps by hand."""
+    """Time, randomness and "later". The real one is `di.kernel.clock.LoopClock`; a test's jumps by hand."""
 
     random: Random
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from di.options import option
+from di.kernel.options import option
 
 LOG_LEVELS = {"error": 0, "err": 0, "warning": 1, "warn": 1, "info": 2, "debug": 3, "dbg": 3}
 

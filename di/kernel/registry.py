@@ -23,8 +23,8 @@ import typing
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, TypeVar
 
-from di.errors import Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
-from di.value import LongLong, Value
+from di.kernel.errors import Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
+from di.kernel.value import LongLong, Value
 
 T = TypeVar("T")
 _LENIENT = "lenient"

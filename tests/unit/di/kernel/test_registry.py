@@ -3,9 +3,9 @@
 
 import pytest
 
-from di.errors import Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
-from di.registry import Caller, Lenient, RawArgs, Registry, di_method
-from di.value import LongLong, Value
+from di.kernel.errors import Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
+from di.kernel.registry import Caller, Lenient, RawArgs, Registry, di_method
+from di.kernel.value import LongLong, Value
 
 
 class Sample:

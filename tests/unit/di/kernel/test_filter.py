@@ -3,9 +3,9 @@ from __future__ import annotations
 
 import pytest
 
-from di.errors import OutOfBounds, TypeMismatch
-from di.filter import matches, parse_pairs
-from di.value import LongLong, Value
+from di.kernel.errors import OutOfBounds, TypeMismatch
+from di.kernel.filter import matches, parse_pairs
+from di.kernel.value import LongLong, Value
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.errors import OutOfBounds, TypeMismatch
-from di.events import Dropped, Event, EventFilter, EventLog, Gap, Snapshot, Subscriber
-from di.value import LongLong, Value
+from di.kernel.errors import OutOfBounds, TypeMismatch
+from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Snapshot, Subscriber
+from di.kernel.value import LongLong, Value
 
 
 def drain(subscriber: Subscriber) -> list[Any]:
