@@ -21,7 +21,7 @@ import signal
 from collections.abc import Awaitable
 from typing import Any
 
-from di import sip_records
+from di.sip import records as sip_records
 from di.access import Access
 from di.core import codecs
 from di.core.applications import Applications

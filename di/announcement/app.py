@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from di.announcement.options import Options
 from di.core.application import Application
-from di.core.headers import parse_uri
+from di.sip.headers import parse_uri
 from di.kernel.paths import configured, safe_name
 from di.kernel.errors import ConfigError, Refused
 from di.kernel.options import where

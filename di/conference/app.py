@@ -19,7 +19,7 @@ from di.conference.options import Options
 from di.conference.settings import CallerSettings, Files, for_caller
 from di.core.application import Application
 from di.core.events import RoomChanged
-from di.core.headers import header_lines, uri_of
+from di.sip.headers import header_lines, uri_of
 from di.kernel.errors import ConfigError, Refused
 from di.kernel.options import where
 from media.control.records import PlayItem

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.conference.options import Options
-from di.core.app_params import HEADER, lookup
+from di.sip.app_params import HEADER, lookup
 from di.core.call_info import CallInfo
-from di.core.headers import first_header, parse_uri
+from di.sip.headers import first_header, parse_uri
 from di.kernel.paths import configured, safe_name
 from di.kernel.errors import Refused
 

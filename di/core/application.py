@@ -14,7 +14,7 @@ from di.core.events import EventPosted, RoomChanged
 
 if TYPE_CHECKING:
     from di.core.session import Session
-    from di.sip_records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
+    from di.sip.records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
 
 Outcome: TypeAlias = Awaitable[None] | None
 

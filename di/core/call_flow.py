@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from di.core.digits import parse_dtmf_relay
 from di.core.events import DialogState, EventPosted, RoomChanged, Run, SystemEvent, TimerExpired
 from di.kernel.errors import Refused
-from di.sip_records import (
+from di.sip.records import (
     CallConfirmed,
     CallEnded,
     CallIdentified,

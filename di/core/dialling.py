@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from di.core.applications import Factory
 from di.core.call_info import CallInfo
-from di.core.credentials import find_credential
+from di.sip.credentials import find_credential
 from di.core.events import DialogState
-from di.core.headers import header_lines, is_sip_uri, parse_uri, uri_of
+from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
 from di.kernel.errors import Refused
 from di.kernel.value import Value
 

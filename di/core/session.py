@@ -24,7 +24,7 @@ from di.core.digits import DigitMerger
 from di.core.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
 from di.core.session_host import SessionHost
 from di.kernel.ports import TimerHandle
-from di.sip_records import (
+from di.sip.records import (
     Answer,
     CallEnded,
     Hangup,

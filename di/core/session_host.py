@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
 from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
-from di.sip_records import CallEnded
+from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
     from di.core.rooms import Rooms

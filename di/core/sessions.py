@@ -10,11 +10,11 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from di.core.app_params import session_map
+from di.sip.app_params import session_map
 from di.core.call_info import CallInfo
 from di.kernel.clock import Tasks
 from di.core.dialling import DialWish, default_hop, dial
-from di.core.headers import parse_uri
+from di.sip.headers import parse_uri
 from di.kernel.ids import IdMaker
 from di.core.limits import CallLimits
 from di.core.rooms import Rooms
@@ -24,7 +24,7 @@ from di.core.subscriptions import Subscriptions
 from di.kernel.errors import Refused
 from di.kernel.event_log import EventFilter
 from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
-from di.sip_records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
+from di.sip.records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
 from di.kernel.value import Value
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
@@ -140,7 +140,7 @@ class Sessions:
 
     # ---------------------------------------------------------------------------------------------------------------- records
     def on_sip_event(self, record: object) -> None:
-        """Take a record of the SIP process (`di.sip_records.EVENTS`)."""
+        """Take a record of the SIP process (`di.sip.records.EVENTS`)."""
         if isinstance(record, CallOffered):
             self._offered(record)
             return

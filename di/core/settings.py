@@ -13,7 +13,7 @@ from di import plugin as plugins
 from di.kernel.config import ConfigFile, Entry, module_folder
 from di.core import codecs
 from di.kernel import addresses
-from di.core.headers import is_sip_uri
+from di.sip.headers import is_sip_uri
 from di.kernel.server_options import CoreOptions
 from di.core.port_ranges import port_ranges
 from di.core.selection import Selection, parse_mapping

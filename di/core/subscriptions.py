@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from di.core.events import EventPosted
-from di.core.headers import is_sip_uri
-from di.sip_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
+from di.sip.headers import is_sip_uri
+from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 
 if TYPE_CHECKING:
     from di.core.sessions import Sessions

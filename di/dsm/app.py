@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from di.kernel import options as typed
 from di.kernel.config import ConfigFile
-from di.core.app_params import session_map
+from di.sip.app_params import session_map
 from di.core.application import Application
-from di.core.credentials import Credential, without_credential
+from di.sip.credentials import Credential, without_credential
 from di.kernel.paths import configured
 from di.core.session import Session
 from di.dsm.actions.calls import header_lines

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from di.core.events import DialogState, EventPosted, RoomChanged
-from di.core.headers import first_header
+from di.sip.headers import first_header
 from di.core.session import Session
 from di.dsm.call_dialog import CallDialog, block, nested
 from di.dsm.call_machine import MachineCall, Outcome
@@ -19,7 +19,7 @@ from di.dsm.call_words import DISAPPEARED, SYSTEM_WORDS, dialog_word, drop_objec
 from di.dsm.engine import deliver
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Steps
-from di.sip_records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
+from di.sip.records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
 
 if TYPE_CHECKING:
     from di.dsm.app import DsmServer

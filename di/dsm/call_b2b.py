@@ -11,14 +11,14 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from di.core.application import Application
-from di.core.credentials import Credential
+from di.sip.credentials import Credential
 from di.core.events import EventPosted, Run
 from di.core.session import Session
 from di.dsm.actions.calls import header_lines
 from di.dsm.call_dialog import block
 from di.dsm.errors import DsmException
 from di.dsm.events import Kind
-from di.sip_records import CallConfirmed, CallProgressed
+from di.sip.records import CallConfirmed, CallProgressed
 from di.kernel.value import Value
 from media.control.records import PlayItem
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 from email import message_from_bytes
 from typing import TYPE_CHECKING
 
-from di.core.credentials import Credential
+from di.sip.credentials import Credential
 from di.core.events import DialogState
 from di.dsm.actions.calls import header_lines
 from di.dsm.errors import DsmException
 from di.dsm.events import Event, Kind
 from di.dsm.model import Nested, Outcome
-from di.sip_records import ReplyReceived, RequestReceived
+from di.sip.records import ReplyReceived, RequestReceived
 from di.kernel.value import Value
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from di.dsm.call_b2b import BLeg, SecondLeg
 from di.dsm.call_machine import MachineCall
 from di.dsm.errors import DsmException
 from di.kernel.errors import Refused
-from di.sip_records import CallConfirmed, CallProgressed
+from di.sip.records import CallConfirmed, CallProgressed
 
 Outcome = Awaitable[None] | None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from di.core.events import DialogState, EventPosted
-from di.core.headers import parse_uri, uri_of
+from di.sip.headers import parse_uri, uri_of
 from di.core.session import Session
 from di.dsm.arrays import flatten
 from di.dsm.events import Kind

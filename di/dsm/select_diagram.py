@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from di.core.app_params import session_map
-from di.core.headers import first_header, parse_uri, uri_of
+from di.sip.app_params import session_map
+from di.sip.headers import first_header, parse_uri, uri_of
 from di.core.session import Session
 from di.dsm.arrays import flatten
 from di.kernel.errors import DIError, Refused

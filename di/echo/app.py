@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from di.core.application import Application
-from di.core.session_timer import KEYS
+from di.sip.session_timer_keys import KEYS
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:

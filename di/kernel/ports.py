@@ -36,7 +36,7 @@ class Clock(Protocol):
 
 
 class SipPort(Protocol):
-    """The way to the SIP process: takes the commands of `di.sip_records`. Its events go to `Sessions.on_sip_event`."""
+    """The way to the SIP process: takes the commands of `di.sip.records`. Its events go to `Sessions.on_sip_event`."""
 
     def send(self, command: object) -> None:
         """Hand a command over; without effect while the process is down (its calls have ended then)."""

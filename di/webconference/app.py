@@ -10,16 +10,16 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from di.core.app_params import lookup
+from di.sip.app_params import lookup
 from di.core.application import Application
 from di.core.events import RoomChanged
-from di.core.headers import first_header
+from di.sip.headers import first_header
 from di.webconference.rooms import Participant, Status
 from media.control.records import PlayItem, RoomPlay
 
 if TYPE_CHECKING:
     from di.core.session import Session
-    from di.sip_records import CallProgressed
+    from di.sip.records import CallProgressed
     from di.webconference.start import Conference
 
 _STAR, _HASH = 10, 11

@@ -7,8 +7,8 @@ import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.core.credentials import Credential
-from di.core.headers import header_lines
+from di.sip.credentials import Credential
+from di.sip.headers import header_lines
 from di.kernel.errors import OutOfBounds
 from di.kernel.registry import Lenient, di_method
 from di.kernel.value import Value

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import pjsua2 as pj
 
-from di.sip_records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
+from di.sip.records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
 from interfaces.sip import mapping, sdp, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.message import Message, endpoint_of, parse, tag_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pjsua2 as pj
 
-from di.sip_records import Listen
+from di.sip.records import Listen
 from interfaces.sip.border import callback
 from interfaces.sip.codec_factory import FormatFactory, LayoutError
 from interfaces.sip.mapping import codec_id

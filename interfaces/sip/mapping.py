@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What pjsua2 reports, as plain values, turned into the records of `di.sip_records`."""
+"""What pjsua2 reports, as plain values, turned into the records of `di.sip.records`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from di.sip_records import CallEnded, CallOffered, MediaNegotiated
+from di.sip.records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
 from interfaces.sip.sdp import audio_address, wished_ptime_ms
 

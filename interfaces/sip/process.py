@@ -19,7 +19,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from di.sip_records import COMMANDS, Listen, ListenFailed, Stop
+from di.sip.records import COMMANDS, Listen, ListenFailed, Stop
 from interfaces.sip.endpoint import ListenError
 from interfaces.sip.native import readiness_descriptor
 from interfaces.sip.server import SipServer

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 
-from di.sip_records import RequestReceived, SendReply
+from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, parse, split_header, tag_of
 from interfaces.sip.native import Request

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands of `di.sip_records` carried out, and every pjsua2 object held until it may go.
+"""The commands of `di.sip.records` carried out, and every pjsua2 object held until it may go.
 
 A command that cannot be carried out (unknown call, wrong state, bad address) never raises: the call ends with a CallEnded that
 says why, or the command was late and a line in the log says so.
@@ -14,7 +14,7 @@ from functools import partial
 
 import pjsua2 as pj
 
-from di.sip_records import (
+from di.sip.records import (
     Answer,
     CallEnded,
     CallOffered,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pjsua2 as pj
 
-from di.sip_records import ReplyReceived
+from di.sip.records import ReplyReceived
 from interfaces.sip.message import Message, parse, split_header
 from interfaces.sip.native import Request, description_text
 

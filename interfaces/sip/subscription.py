@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from di.sip_records import Subscribe, SubscriptionChanged
+from di.sip.records import Subscribe, SubscriptionChanged
 from interfaces.sip import digest
 from interfaces.sip.exchange import OutRequest
 from interfaces.sip.message import Message, header_values, split_header, tag_of, uri_of

@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from di.sip_records import RefreshSubscription, Subscribe, Unsubscribe
+from di.sip.records import RefreshSubscription, Subscribe, Unsubscribe
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message
 from interfaces.sip.subscription import Reply, Subscription

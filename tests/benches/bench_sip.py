@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from di.core.codecs import choose
-from di.sip_records import CallConfirmed, CallEnded, Listen, MediaNegotiated
+from di.sip.records import CallConfirmed, CallEnded, Listen, MediaNegotiated
 from media.codecs import formats
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import Sipp, SippResult

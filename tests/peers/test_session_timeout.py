@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from di.sip_records import CallEnded, Hangup, SessionTimedOut
+from di.sip.records import CallEnded, Hangup, SessionTimedOut
 from tests.support.server import Server, wait_until
 from tests.support.sip_process import FAST_CLOCK, SipProcess
 from tests.support.sipp import Sipp, run_sipp

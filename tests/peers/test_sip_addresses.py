@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from di.sip_records import Answer, CallConfirmed, CallOffered, Dial, Hangup, Listen, ListenFailed, Listening, Subscribe
+from di.sip.records import Answer, CallConfirmed, CallOffered, Dial, Hangup, Listen, ListenFailed, Listening, Subscribe
 from interfaces.sip.message import uri_of
 from tests.support.sip_peer import UdpPeer
 from tests.support.sip_process import SipProcess

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from di.sip_records import (
+from di.sip.records import (
     Answer,
     CallConfirmed,
     CallEnded,

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from di.core.codecs import choose
-from di.sip_records import Dial, Hangup, Listen, MediaNegotiated, Reinvite
+from di.sip.records import Dial, Hangup, Listen, MediaNegotiated, Reinvite
 from interfaces.sip import sdp
 from media.control.records import AudioFormat
 from tests.support.sip_peer import PeerCall, UdpPeer

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pytest
 import pytest_asyncio
 
-from di.sip_records import (
+from di.sip.records import (
     Answer,
     CallConfirmed,
     CallEnded,

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from di.sip_records import (
+from di.sip.records import (
     Answer,
     CallConfirmed,
     CallEnded,

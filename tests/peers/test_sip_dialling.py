@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from di.sip_records import (
+from di.sip.records import (
     CallConfirmed,
     CallEnded,
     CallIdentified,

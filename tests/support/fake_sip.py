@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The SIP process in memory: takes the commands of `di.sip_records`, gives the same events, at once.
+"""The SIP process in memory: takes the commands of `di.sip.records`, gives the same events, at once.
 
 `FakeSip` is the hub's `SipPort`; `FakeSip.peer` stands for the phones out there and takes the same steps as `sip_peer.UdpPeer`,
 so one suite (tests/peers/test_sip_contract.py) holds the fake and the real process to the same behaviour. Commands are carried
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from di.sip_records import (
+from di.sip.records import (
     Answer,
     CallConfirmed,
     CallEnded,

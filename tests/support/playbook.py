@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.kernel.config import ConfigFile, parse
 from di.kernel.server_options import CoreOptions
 from di.core.selection import Selection, parse_mapping

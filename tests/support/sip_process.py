@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from di.sip_records import EVENTS, Answer, CallOffered, Listen, Listening, RequestReceived, SendReply, Stop
+from di.sip.records import EVENTS, Answer, CallOffered, Listen, Listening, RequestReceived, SendReply, Stop
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello
 

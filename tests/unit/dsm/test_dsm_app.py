@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.core.events import EventPosted, SystemEvent
 from di.dsm import PLUGIN, engine
 from di.dsm.draw import to_svg

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.core.events import EventPosted, SystemEvent
 from di.core.session import Session
 from media.control import records

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di import sip_records
+from di.sip import records as sip_records
 from media.control import records
 from media.control.wire import Codec, Hello, Unknown
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.announcement import PLUGIN
 from di.kernel.errors import ConfigError
 from media.control import records

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.conference import PLUGIN
 from di.core.session import Session
 from di.kernel.errors import ConfigError

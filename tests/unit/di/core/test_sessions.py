@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.core.application import Application
-from di.core.credentials import Credential
+from di.sip.credentials import Credential
 from di.core.events import DialogState, EventPosted
 from di.kernel.server_options import CoreOptions, Limit
 from di.core.session import Session

@@ -9,7 +9,7 @@ import pytest
 
 from di.kernel.server_options import CoreOptions
 from di.core.subscriptions import SubscriptionWish
-from di.sip_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
+from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.playbook import Playbook
 
 WISH: dict[str, Any] = {"user": "300", "domain": "home.example", "from_user": "200", "event": "reg"}

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.core.application import Application
-from di.core.credentials import Credential
+from di.sip.credentials import Credential
 from di.core.session import Session
 from di.di_dial import PLUGIN
 from di.kernel.errors import OutOfBounds

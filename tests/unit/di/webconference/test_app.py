@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from di import sip_records as sip
+from di.sip import records as sip
 from di.prompts import MELODIES, write
 from di.webconference import PLUGIN
 from media.control import records

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip_records import RequestReceived, SendReply
+from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.account import challenged_realms
 from interfaces.sip.message import Message, parse
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests

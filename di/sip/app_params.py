@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from di.core.headers import first_header
+from di.sip.headers import first_header
 
 HEADER = "P-App-Param"
 
