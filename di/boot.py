@@ -23,14 +23,14 @@ from typing import Any
 
 from di.sip import records as sip_records
 from di.access import Access
-from di.core import codecs
+from di.media_control import codecs
 from di.core.applications import Applications
 from di.kernel.child import Child, ChildKind, StartFailed
 from di.kernel.clock import LoopClock
 from di.kernel.event_queues import EventQueues
 from di.core.events import SystemEvent
 from di.core.interface import CoreInterface
-from di.core.media_processes import MediaProcesses
+from di.media_control.processes import MediaProcesses
 from di.core.rooms_interface import RoomsInterface
 from di.core.sessions import Nowhere, Sessions
 from di.core.settings import LoadedPlugin, Settings

@@ -11,11 +11,11 @@ from typing import Any
 
 from di import plugin as plugins
 from di.kernel.config import ConfigFile, Entry, module_folder
-from di.core import codecs
+from di.media_control import codecs
 from di.kernel import addresses
 from di.sip.headers import is_sip_uri
 from di.kernel.server_options import CoreOptions
-from di.core.port_ranges import port_ranges
+from di.media_control.port_ranges import port_ranges
 from di.core.selection import Selection, parse_mapping
 from di.kernel.errors import ConfigError
 from di.kernel.options import load, variable, where

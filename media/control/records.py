@@ -42,7 +42,7 @@ class OpenLeg:
 
     `remote_ip`/`remote_port`: where the offer says the peer receives, if known (0: not yet); it only helps to choose a port that no
     other unlatched leg shares. `ipv6` asks for an address of that family. `room` it will probably be in and leg `near` it will
-    probably be bridged to: hints for which of several media processes gets it (``di.core.media_router``).
+    probably be bridged to: hints for which of several media processes gets it (``di.media_control.router``).
     """
 
     leg: int

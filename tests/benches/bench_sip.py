@@ -12,7 +12,7 @@ import asyncio
 import os
 from pathlib import Path
 
-from di.core.codecs import choose
+from di.media_control.codecs import choose
 from di.sip.records import CallConfirmed, CallEnded, Listen, MediaNegotiated
 from media.codecs import formats
 from tests.support.sip_process import SipProcess

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from di.core.media_router import MediaRouter
+from di.media_control.router import MediaRouter
 from media.control import records
 from media.control.records import PlayItem
 from tests.support import tones

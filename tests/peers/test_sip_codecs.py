@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from di.core.codecs import choose
+from di.media_control.codecs import choose
 from di.sip.records import Dial, Hangup, Listen, MediaNegotiated, Reinvite
 from interfaces.sip import sdp
 from media.control.records import AudioFormat

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from di.core import settings
-from di.core.codecs import NAMES
+from di.media_control.codecs import NAMES
 from di.kernel.server_options import parse_places
 from di.core.settings import Settings
 from di.kernel.errors import ConfigError

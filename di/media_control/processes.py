@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from di.kernel.child import Child, ChildKind, StartFailed
-from di.core.media_router import MediaRouter
-from di.core.port_ranges import port_ranges
+from di.media_control.router import MediaRouter
+from di.media_control.port_ranges import port_ranges
 from di.core.sessions import Sessions
 from media.control import records
 from media.control.link import RecordLink

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.core.media_answers import joined
-from di.core.media_load import MediaLoad
-from di.core.media_rooms import MediaRooms
-from di.core.media_router import MediaRouter
-from di.core.port_ranges import port_ranges
+from di.media_control.answers import joined
+from di.media_control.placement import MediaLoad
+from di.media_control.rooms import MediaRooms
+from di.media_control.router import MediaRouter
+from di.media_control.port_ranges import port_ranges
 from media.control import records
 from media.control.records import (
     CloseLeg,

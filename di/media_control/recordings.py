@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from di.core.media_rooms import MediaRooms
+from di.media_control.rooms import MediaRooms
 from media.control.records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
 
 _LOST = "a media process that recorded some of it is lost"

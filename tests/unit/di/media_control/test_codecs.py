@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from di.core.codecs import NAMES, check, choose
+from di.media_control.codecs import NAMES, check, choose
 from di.kernel.errors import ConfigError
 from media.control.records import AudioFormat
 
