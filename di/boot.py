@@ -24,15 +24,15 @@ from typing import Any
 from di.sip import records as sip_records
 from di.access import Access
 from di.media_control import codecs
-from di.core.applications import Applications
+from di.calls.applications import Applications
 from di.kernel.child import Child, ChildKind, StartFailed
 from di.kernel.clock import LoopClock
 from di.kernel.event_queues import EventQueues
-from di.core.events import SystemEvent
+from di.calls.events import SystemEvent
 from di.core.interface import CoreInterface
 from di.media_control.processes import MediaProcesses
 from di.core.rooms_interface import RoomsInterface
-from di.core.sessions import Nowhere, Sessions
+from di.calls.sessions import Nowhere, Sessions
 from di.core.settings import LoadedPlugin, Settings
 from di.core.status import ProcessState, StatusInterface
 from di.kernel.errors import ConfigError

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.core.sessions import Nowhere
+from di.calls.sessions import Nowhere
 
 if TYPE_CHECKING:
     from di.services import Services

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.core.applications import Applications
+from di.calls.applications import Applications
 from di.kernel.event_queues import EventQueues
 from di.kernel.server_options import CoreOptions
 from di.kernel.ports import Clock, MonitoringHooks, NoMonitoring
@@ -16,7 +16,7 @@ from di.kernel.registry import Registry
 
 if TYPE_CHECKING:
     from di.access import Access
-    from di.core.sessions import Sessions
+    from di.calls.sessions import Sessions
     from di.kernel.event_log import EventLog
 
 

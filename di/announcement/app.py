@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from di.announcement.options import Options
-from di.core.application import Application
+from di.calls.application import Application
 from di.sip.headers import parse_uri
 from di.kernel.paths import configured, safe_name
 from di.kernel.errors import ConfigError, Refused
@@ -16,7 +16,7 @@ from di.kernel.options import where
 from media.control.records import ItemFailed
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
     from di.plugin import Closer
     from di.services import Services
 

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING
 
 from di.conference.options import Options
 from di.conference.settings import CallerSettings, Files, for_caller
-from di.core.application import Application
-from di.core.events import RoomChanged
+from di.calls.application import Application
+from di.calls.events import RoomChanged
 from di.sip.headers import header_lines, uri_of
 from di.kernel.errors import ConfigError, Refused
 from di.kernel.options import where
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:
-    from di.core.session import Session
-    from di.core.sessions import Sessions
+    from di.calls.session import Session
+    from di.calls.sessions import Sessions
     from di.plugin import Closer
     from di.services import Services
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from di.conference.options import Options
 from di.sip.app_params import HEADER, lookup
-from di.core.call_info import CallInfo
+from di.calls.call_info import CallInfo
 from di.sip.headers import first_header, parse_uri
 from di.kernel.paths import configured, safe_name
 from di.kernel.errors import Refused

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from di.kernel import logs
-from di.core.sessions import Sessions
+from di.calls.sessions import Sessions
 from di.kernel.errors import CallFailed
 from di.kernel.registry import Lenient, di_method
 from di.kernel.value import LongLong, Value

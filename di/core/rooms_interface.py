@@ -7,8 +7,8 @@ a kick, a mute or a move means to it (`Application.on_kick`, `on_mute`, `on_move
 
 from __future__ import annotations
 
-from di.core.session import Session
-from di.core.sessions import Sessions
+from di.calls.session import Session
+from di.calls.sessions import Sessions
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 

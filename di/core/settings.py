@@ -16,7 +16,7 @@ from di.kernel import addresses
 from di.sip.headers import is_sip_uri
 from di.kernel.server_options import CoreOptions
 from di.media_control.port_ranges import port_ranges
-from di.core.selection import Selection, parse_mapping
+from di.calls.selection import Selection, parse_mapping
 from di.kernel.errors import ConfigError
 from di.kernel.options import load, variable, where
 from di.plugin import Plugin

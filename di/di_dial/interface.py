@@ -11,7 +11,7 @@ from di.kernel.registry import di_method
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
-    from di.core.sessions import Sessions
+    from di.calls.sessions import Sessions
     from di.plugin import Closer
     from di.services import Services
 

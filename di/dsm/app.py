@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from di.kernel import options as typed
 from di.kernel.config import ConfigFile
 from di.sip.app_params import session_map
-from di.core.application import Application
+from di.calls.application import Application
 from di.sip.credentials import Credential, without_credential
 from di.kernel.paths import configured
-from di.core.session import Session
+from di.calls.session import Session
 from di.dsm.actions.calls import header_lines
 from di.dsm.arrays import flatten
 from di.dsm.bundles import Bundle, bundle_files, load_bundle

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from di.core.events import DialogState, EventPosted, RoomChanged
+from di.calls.events import DialogState, EventPosted, RoomChanged
 from di.sip.headers import first_header
-from di.core.session import Session
+from di.calls.session import Session
 from di.dsm.call_dialog import CallDialog, block, nested
 from di.dsm.call_machine import MachineCall, Outcome
 from di.dsm.call_words import DISAPPEARED, SYSTEM_WORDS, dialog_word, drop_objects, event_objects, posted

@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from di.core.application import Application
+from di.calls.application import Application
 from di.sip.credentials import Credential
-from di.core.events import EventPosted, Run
-from di.core.session import Session
+from di.calls.events import EventPosted, Run
+from di.calls.session import Session
 from di.dsm.actions.calls import header_lines
 from di.dsm.call_dialog import block
 from di.dsm.errors import DsmException

@@ -7,7 +7,7 @@ from email import message_from_bytes
 from typing import TYPE_CHECKING
 
 from di.sip.credentials import Credential
-from di.core.events import DialogState
+from di.calls.events import DialogState
 from di.dsm.actions.calls import header_lines
 from di.dsm.errors import DsmException
 from di.dsm.events import Event, Kind

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from di.core.application import Application
-from di.core.session import Session
+from di.calls.application import Application
+from di.calls.session import Session
 from di.dsm.call_b2b import SecondLeg
 from di.dsm.call_media import CallMedia
 from di.dsm.call_state import packed, restored

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from di.core.application import Application
-from di.core.session import Session
+from di.calls.application import Application
+from di.calls.session import Session
 from di.dsm.call import DsmCall
 from di.dsm.call_b2b import BLeg, SecondLeg
 from di.dsm.call_machine import MachineCall

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from di.core.events import DialogState, EventPosted
+from di.calls.events import DialogState, EventPosted
 from di.sip.headers import parse_uri, uri_of
-from di.core.session import Session
+from di.calls.session import Session
 from di.dsm.arrays import flatten
 from di.dsm.events import Kind
 

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from di.core.events import EventPosted
+from di.calls.events import EventPosted
 from di.dsm.bundles import Bundle, load_diagram
 from di.dsm.errors import DsmError, DsmException
 from di.dsm.events import Kind

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from di.sip.app_params import session_map
 from di.sip.headers import first_header, parse_uri, uri_of
-from di.core.session import Session
+from di.calls.session import Session
 from di.dsm.arrays import flatten
 from di.kernel.errors import DIError, Refused
 from di.kernel.value import Value

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from di.core.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionWish
 from di.dsm.errors import DsmException
 from di.dsm.model import Nested, Outcome
 from di.kernel.value import Value

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from di.core.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionWish
 from di.dsm.arrays import byte_order
 from di.dsm.errors import DsmException
 from di.dsm.events import Event, Kind

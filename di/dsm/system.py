@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from di.core.events import EventPosted, SystemEvent
+from di.calls.events import EventPosted, SystemEvent
 from di.dsm.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.engine import Machine, Run, deliver
 from di.dsm.events import Event, Kind

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from di.core.application import Application
+from di.calls.application import Application
 from di.sip.session_timer_keys import KEYS
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
     from di.plugin import Closer
     from di.services import Services
 

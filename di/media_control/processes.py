@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from di.kernel.child import Child, ChildKind, StartFailed
 from di.media_control.router import MediaRouter
 from di.media_control.port_ranges import port_ranges
-from di.core.sessions import Sessions
+from di.calls.sessions import Sessions
 from media.control import records
 from media.control.link import RecordLink
 

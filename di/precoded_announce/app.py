@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.core.application import Application
+from di.calls.application import Application
 from di.kernel.paths import configured
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
@@ -16,7 +16,7 @@ from media.control.predef import PredefError, parse_predef
 from media.control.records import ItemFailed
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
     from di.plugin import Closer
     from di.services import Services
 

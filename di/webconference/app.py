@@ -11,14 +11,14 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from di.sip.app_params import lookup
-from di.core.application import Application
-from di.core.events import RoomChanged
+from di.calls.application import Application
+from di.calls.events import RoomChanged
 from di.sip.headers import first_header
 from di.webconference.rooms import Participant, Status
 from media.control.records import PlayItem, RoomPlay
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
     from di.sip.records import CallProgressed
     from di.webconference.start import Conference
 

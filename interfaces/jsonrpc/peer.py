@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from di.core.events import EventPosted
+from di.calls.events import EventPosted
 from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import RpcFailure, failure_of

@@ -11,13 +11,13 @@ from pathlib import Path
 from random import Random
 
 from di.access import Access
-from di.core.applications import Applications
+from di.calls.applications import Applications
 from di.kernel.event_queues import EventQueues
 from di.core.interface import CoreInterface
 from di.kernel.server_options import CoreOptions
 from di.core.rooms_interface import RoomsInterface
-from di.core.selection import Selection
-from di.core.sessions import Sessions
+from di.calls.selection import Selection
+from di.calls.sessions import Sessions
 from di.core.status import ProcessState, StatusInterface
 from di.kernel.event_log import EventLog
 from di.kernel.registry import INTERNAL, Caller, Registry

@@ -18,8 +18,8 @@ from typing import Any
 from di.sip import records as sip
 from di.kernel.config import ConfigFile, parse
 from di.kernel.server_options import CoreOptions
-from di.core.selection import Selection, parse_mapping
-from di.core.session import Session
+from di.calls.selection import Selection, parse_mapping
+from di.calls.session import Session
 from di.monitoring.options import Options as MonitoringOptions
 from di.monitoring.start import start as start_monitoring
 from di.kernel.options import load

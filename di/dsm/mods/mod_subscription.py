@@ -6,7 +6,7 @@ Their news comes as `subscription` events; a NOTIFY's body is the object SipSubs
 
 from __future__ import annotations
 
-from di.core.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionWish
 from di.dsm.engine import Run
 from di.dsm.library import NameRes, Res, action, hook
 from di.dsm.numbers import unsigned

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from di.core.events import EventPosted
+from di.calls.events import EventPosted
 from di.kernel.value import Value
 from interfaces.xmlrpc2di.writer import http_answer, write_fault, write_response
 from tests.support.bare_hub import invoke

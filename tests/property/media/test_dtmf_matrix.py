@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from di.core.digits import DigitMerger, parse_dtmf_relay
+from di.calls.digits import DigitMerger, parse_dtmf_relay
 from media.codecs import find
 from media.control.records import DigitPressed, Enqueue, PlayItem, SetDigitDetection
 from tests.support import tones

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from di.sip import records as sip
-from di.core.events import EventPosted, SystemEvent
+from di.calls.events import EventPosted, SystemEvent
 from di.dsm import PLUGIN, engine
 from di.dsm.draw import to_svg
 from di.dsm.errors import DsmError

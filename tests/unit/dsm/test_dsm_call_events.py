@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from di.sip import records as sip
-from di.core.events import EventPosted, SystemEvent
-from di.core.session import Session
+from di.calls.events import EventPosted, SystemEvent
+from di.calls.session import Session
 from media.control import records
 from tests.support.playbook import Playbook
 from tests.unit.dsm.test_dsm_app import server

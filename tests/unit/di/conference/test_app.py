@@ -10,7 +10,7 @@ import pytest
 
 from di.sip import records as sip
 from di.conference import PLUGIN
-from di.core.session import Session
+from di.calls.session import Session
 from di.kernel.errors import ConfigError
 from di.prompts import write
 from media.control import records

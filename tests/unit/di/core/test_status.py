@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from di.core.sessions import Nowhere
+from di.calls.sessions import Nowhere
 from di.core.status import usage
 from tests.support.bare_hub import bare_services, invoke
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from di.sip import records as sip
-from di.core.application import Application
+from di.calls.application import Application
 from di.sip.credentials import Credential
-from di.core.session import Session
+from di.calls.session import Session
 from di.di_dial import PLUGIN
 from di.kernel.errors import OutOfBounds
 from tests.support.playbook import Playbook

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, TypeAlias
 
-from di.core.events import EventPosted, RoomChanged
+from di.calls.events import EventPosted, RoomChanged
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
     from di.sip.records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
 
 Outcome: TypeAlias = Awaitable[None] | None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from di.kernel.server_options import CoreOptions
-from di.core.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionWish
 from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.playbook import Playbook
 

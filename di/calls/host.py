@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a session needs from its container, `di.core.sessions.Sessions`."""
+"""What a session needs from its container, `di.calls.sessions.Sessions`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
 from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
-    from di.core.rooms import Rooms
-    from di.core.session import Session
+    from di.calls.rooms import Rooms
+    from di.calls.session import Session
 
 
 class SessionHost(Protocol):
-    """What a session needs from its container (`di.core.sessions.Sessions`)."""
+    """What a session needs from its container (`di.calls.sessions.Sessions`)."""
 
     @property
     def sip(self) -> SipPort:

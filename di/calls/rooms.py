@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from di.core.events import RoomChanged
+from di.calls.events import RoomChanged
 
 
 class Rooms:

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from di.core.events import EventPosted
+from di.calls.events import EventPosted
 from di.sip.headers import is_sip_uri
 from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 
 if TYPE_CHECKING:
-    from di.core.sessions import Sessions
+    from di.calls.sessions import Sessions
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from di.core.limits import CallLimits
+from di.calls.limits import CallLimits
 from di.kernel.server_options import Limit, parse_limit
 
 SECOND = 1_000_000_000

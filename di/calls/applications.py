@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from di.core.application import Application
+from di.calls.application import Application
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
 
 Factory: TypeAlias = "Callable[[Session], Application]"
 

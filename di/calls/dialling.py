@@ -9,18 +9,18 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from di.core.applications import Factory
-from di.core.call_info import CallInfo
+from di.calls.applications import Factory
+from di.calls.call_info import CallInfo
 from di.sip.credentials import find_credential
-from di.core.events import DialogState
+from di.calls.events import DialogState
 from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
 from di.kernel.errors import Refused
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.kernel.server_options import CoreOptions
-    from di.core.session import Session
-    from di.core.sessions import Sessions
+    from di.calls.session import Session
+    from di.calls.sessions import Sessions
 
 log = logging.getLogger(__name__)
 

@@ -2,11 +2,11 @@
 """One call: its identity, its queue of events, and the commands that its application gives.
 
     SIP records ─┐
-    media records├─► post() ─► queue ─► `di.core.call_flow` ─► the application's callbacks, one at a time
+    media records├─► post() ─► queue ─► `di.calls.flow` ─► the application's callbacks, one at a time
     timers, DI ──┘
 
 Commands (`accept`, `play`, `stop`, …) return at once; what comes of them arrives as a callback. What a record of the SIP process does to
-the call's state stands in `di.core.call_flow`.
+the call's state stands in `di.calls.flow`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from di.core import call_flow
+from di.calls import flow as call_flow
 from di.kernel import logs
-from di.core.application import Application
-from di.core.call_info import CallInfo, DialPlan
-from di.core.digits import DigitMerger
-from di.core.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
-from di.core.session_host import SessionHost
+from di.calls.application import Application
+from di.calls.call_info import CallInfo, DialPlan
+from di.calls.digits import DigitMerger
+from di.calls.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
+from di.calls.host import SessionHost
 from di.kernel.ports import TimerHandle
 from di.sip.records import (
     Answer,

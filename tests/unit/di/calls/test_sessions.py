@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from di.sip import records as sip
-from di.core.application import Application
+from di.calls.application import Application
 from di.sip.credentials import Credential
-from di.core.events import DialogState, EventPosted
+from di.calls.events import DialogState, EventPosted
 from di.kernel.server_options import CoreOptions, Limit
-from di.core.session import Session
+from di.calls.session import Session
 from di.kernel.errors import Refused
 from media.control import records
 from tests.support.playbook import Playbook

@@ -14,8 +14,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from di.core.digits import parse_dtmf_relay
-from di.core.events import DialogState, EventPosted, RoomChanged, Run, SystemEvent, TimerExpired
+from di.calls.digits import parse_dtmf_relay
+from di.calls.events import DialogState, EventPosted, RoomChanged, Run, SystemEvent, TimerExpired
 from di.kernel.errors import Refused
 from di.sip.records import (
     CallConfirmed,
@@ -43,7 +43,7 @@ from media.control.records import (
 )
 
 if TYPE_CHECKING:
-    from di.core.session import Session
+    from di.calls.session import Session
 
 log = logging.getLogger(__name__)
 Outcome = Awaitable[None] | None

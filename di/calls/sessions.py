@@ -11,16 +11,16 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from di.sip.app_params import session_map
-from di.core.call_info import CallInfo
+from di.calls.call_info import CallInfo
 from di.kernel.clock import Tasks
-from di.core.dialling import DialWish, default_hop, dial
+from di.calls.dialling import DialWish, default_hop, dial
 from di.sip.headers import parse_uri
 from di.kernel.ids import IdMaker
-from di.core.limits import CallLimits
-from di.core.rooms import Rooms
-from di.core.selection import Selection
-from di.core.session import Session
-from di.core.subscriptions import Subscriptions
+from di.calls.limits import CallLimits
+from di.calls.rooms import Rooms
+from di.calls.selection import Selection
+from di.calls.session import Session
+from di.calls.subscriptions import Subscriptions
 from di.kernel.errors import Refused
 from di.kernel.event_log import EventFilter
 from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
