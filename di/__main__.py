@@ -105,7 +105,7 @@ def _overrides(options: argparse.Namespace) -> dict[str, str]:
 
 def check_config(options: argparse.Namespace) -> int:
     """Read everything, start nothing."""
-    from di.core import settings
+    from di.server import settings
 
     logs.set_up(1)
     try:
@@ -121,7 +121,7 @@ def check_config(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
     from di import boot
-    from di.core import settings
+    from di.server import settings
     from di.kernel.child import StartFailed
 
     logs.set_up(2)

@@ -29,17 +29,17 @@ from di.kernel.child import Child, ChildKind, StartFailed
 from di.kernel.clock import LoopClock
 from di.kernel.event_queues import EventQueues
 from di.calls.events import SystemEvent
-from di.core.interface import CoreInterface
+from di.server.core_interface import CoreInterface
 from di.media_control.processes import MediaProcesses
-from di.core.rooms_interface import RoomsInterface
+from di.server.rooms_interface import RoomsInterface
 from di.calls.sessions import Nowhere, Sessions
-from di.core.settings import LoadedPlugin, Settings
-from di.core.status import ProcessState, StatusInterface
+from di.server.settings import LoadedPlugin, Settings
+from di.server.status import ProcessState, StatusInterface
 from di.kernel.errors import ConfigError
 from di.kernel.event_log import EventLog
-from di.plugin import Closer
+from di.server.plugin import Closer
 from di.kernel.registry import Registry
-from di.services import Services
+from di.server.services import Services
 from media.control import records
 from media.control.link import RecordLink
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from di.access import file as access_file
 from di.access.options import read_options
 from di.access.rules import NAME
-from di.core import settings
+from di.server import settings
 from di.kernel.errors import ConfigError
 
 _MIN_PASSWORD_CHARS = 10

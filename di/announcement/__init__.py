@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from di.announcement.app import start
 from di.announcement.options import Options
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 PLUGIN = Plugin("announcement", start=start, options=Options, config_required=True)

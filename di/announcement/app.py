@@ -17,8 +17,8 @@ from media.control.records import ItemFailed
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 

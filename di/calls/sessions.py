@@ -29,7 +29,7 @@ from di.kernel.value import Value
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from di.conference.app import start
 from di.conference.options import Options
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 PLUGIN = Plugin("conference", start=start, options=Options, config_required=True)

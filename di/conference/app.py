@@ -27,8 +27,8 @@ from media.control.records import PlayItem
 if TYPE_CHECKING:
     from di.calls.session import Session
     from di.calls.sessions import Sessions
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 _STAR, _HASH = 10, 11
 _KEYS = "0123456789*#"

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from di.di_dial.interface import start
 from di.di_dial.options import Options
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 PLUGIN = Plugin("di_dial", start=start, options=Options)

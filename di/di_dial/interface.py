@@ -12,8 +12,8 @@ from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.calls.sessions import Sessions
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 _FAILED = "<failed>"
 

@@ -10,11 +10,11 @@ from di.kernel.logs import Layout
 from di.di_log.interface import LogRing
 from di.di_log.options import Options
 from di.di_log.ring import Ring, RingHandler
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 if TYPE_CHECKING:
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 
 def start(services: Services, options: Options) -> Closer:

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from di.dsm.options import DsmOptions
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 if TYPE_CHECKING:
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 
 def _start(services: Services, options: DsmOptions) -> Closer:

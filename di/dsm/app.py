@@ -38,8 +38,8 @@ from di.kernel.errors import ConfigError, Refused
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -4,6 +4,6 @@
 from __future__ import annotations
 
 from di.echo.app import Options, start
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 PLUGIN = Plugin("echo", start=start, options=Options)

@@ -12,8 +12,8 @@ from media.control.records import PlayItem
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 _STAR = 10
 _BUFFERS = ("adaptive", "adaptive_jb", "simple")

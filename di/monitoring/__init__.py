@@ -11,6 +11,6 @@ from __future__ import annotations
 
 from di.monitoring.options import Options
 from di.monitoring.start import start
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 PLUGIN = Plugin("monitoring", start=start, options=Options)

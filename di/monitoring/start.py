@@ -16,8 +16,8 @@ from di.monitoring.subscriptions import calls_snapshot
 from di.kernel.ports import NoMonitoring
 
 if TYPE_CHECKING:
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 from di.precoded_announce.app import start
 from di.precoded_announce.options import Options
 

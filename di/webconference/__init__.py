@@ -8,7 +8,7 @@ app.py       one caller                    interface.py  the DI functions       
 
 from __future__ import annotations
 
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 from di.webconference.options import Options
 from di.webconference.start import start
 

@@ -20,8 +20,8 @@ from di.webconference.options import Options
 from di.webconference.rooms import RoomTable, Rules
 
 if TYPE_CHECKING:
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 from di.kernel.ids import IdMaker
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
-from di.plugin import Closer, Plugin
+from di.server.plugin import Closer, Plugin
 from interfaces.gateway import tls_context
 from interfaces.jsonrpc.interface import JsonRpcInterface
 from interfaces.jsonrpc.options import Options
 from interfaces.jsonrpc.server import NetstringGateway
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 
 async def start(services: Services, options: Options) -> Closer:

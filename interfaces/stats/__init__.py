@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from di.__main__ import VERSION
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 from interfaces.stats.commands import Commands
 from interfaces.stats.options import DEFAULT_PORT, Options
 from interfaces.stats.server import StatsServer
 
 if TYPE_CHECKING:
-    from di.plugin import Closer
-    from di.services import Services
+    from di.server.plugin import Closer
+    from di.server.services import Services
 
 
 async def start(services: Services, options: Options) -> Closer:

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
-from di.plugin import Closer, Plugin
+from di.server.plugin import Closer, Plugin
 from interfaces.gateway import origin_check, tls_context
 from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
@@ -29,7 +29,7 @@ from interfaces.web.server import WebGateway, http_log
 from interfaces.web.session import Sessions
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 
 async def start(services: Services, options: Options) -> Closer:

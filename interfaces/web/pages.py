@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from di import health, metrics
+from di.server import health
+from di.server import metrics
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
     from interfaces.web.feed import MakeWatch
 
 _TEXT = "text/plain; charset=utf-8"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
-from di.plugin import Closer, Plugin
+from di.server.plugin import Closer, Plugin
 from interfaces.gateway import origin_check, tls_context
 from interfaces.http_server import HttpServer
 from interfaces.xmlrpc2di.interface import XmlRpcClient
@@ -25,7 +25,7 @@ from interfaces.xmlrpc2di.pool import Pool
 from interfaces.xmlrpc2di.server import XmlRpcGateway
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 
 async def start(services: Services, options: Options) -> Closer:

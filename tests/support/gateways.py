@@ -18,7 +18,7 @@ from di.kernel.errors import CallFailed, OutOfBounds, TypeMismatch
 from di.kernel.event_log import EventLog
 from di.monitoring import PLUGIN as MONITORING
 from di.kernel.registry import di_method
-from di.services import Services
+from di.server.services import Services
 from di.kernel.value import LongLong, Value
 from tests.support.bare_hub import HandClock, bare_services
 

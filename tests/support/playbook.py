@@ -23,7 +23,7 @@ from di.calls.session import Session
 from di.monitoring.options import Options as MonitoringOptions
 from di.monitoring.start import start as start_monitoring
 from di.kernel.options import load
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 from tests.support.bare_hub import bare_services
 from tests.support.fake_media import FakeMedia
 

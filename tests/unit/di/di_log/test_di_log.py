@@ -14,7 +14,7 @@ from di import di_log
 from di.kernel.config import ConfigFile
 from di.kernel.errors import CallFailed, ConfigError, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.options import load
-from di.services import Services
+from di.server.services import Services
 from tests.support.bare_hub import bare_services, invoke
 
 log = logging.getLogger("test.di_log")

@@ -17,7 +17,7 @@ from di.access.file import rewrite
 from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError
 from di.kernel.options import load
-from di.services import Services
+from di.server.services import Services
 from interfaces import stats
 from interfaces.stats.commands import Commands
 from interfaces.stats.options import Options

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from di.calls.sessions import Nowhere
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 
 def problems(services: Services) -> dict[str, str]:

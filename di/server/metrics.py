@@ -16,12 +16,12 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from di import health
+from di.server import health
 from di.monitoring.hooks import StoreHooks
 from di.monitoring.samples import SECOND_US
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _AVERAGE_NS = 60 * 10**9

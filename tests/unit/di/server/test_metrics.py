@@ -4,11 +4,12 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from di import health, monitoring
+from di import monitoring
+from di.server import health
 from di.kernel.server_options import CoreOptions, Limit
 from di.kernel.event_log import EventFilter, Snapshot
-from di.metrics import Metrics
-from di.services import Services
+from di.server.metrics import Metrics
+from di.server.services import Services
 from tests.support.bare_hub import HandClock, bare_services, invoke
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from di import plugin as plugins
+from di.server import plugin as plugins
 from di.kernel.config import ConfigFile, Entry, module_folder
 from di.media_control import codecs
 from di.kernel import addresses
@@ -19,7 +19,7 @@ from di.media_control.port_ranges import port_ranges
 from di.calls.selection import Selection, parse_mapping
 from di.kernel.errors import ConfigError
 from di.kernel.options import load, variable, where
-from di.plugin import Plugin
+from di.server.plugin import Plugin
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from di.kernel.errors import ConfigError
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 OptionsT = TypeVar("OptionsT")
 Closer: TypeAlias = Callable[[], Awaitable[None] | None] | None

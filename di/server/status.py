@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di import health
+from di.server import health
 from di.kernel.registry import di_method
 from di.kernel.value import LongLong, Value
 
 if TYPE_CHECKING:
-    from di.services import Services
+    from di.server.services import Services
 
 _CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from di.core import settings
+from di.server import settings
 from di.media_control.codecs import NAMES
 from di.kernel.server_options import parse_places
-from di.core.settings import Settings
+from di.server.settings import Settings
 from di.kernel.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from di.calls.sessions import Nowhere
-from di.core.status import usage
+from di.server.status import usage
 from tests.support.bare_hub import bare_services, invoke
 
 
