@@ -17,8 +17,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from di.server import health
-from di.monitoring.hooks import StoreHooks
-from di.monitoring.samples import SECOND_US
+from di.stores.monitoring.hooks import StoreHooks
+from di.stores.monitoring.samples import SECOND_US
 
 if TYPE_CHECKING:
     from di.server.services import Services

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The plug-in record and the loader of `load_plugins` (spec core.md §4).
 
-A plug-in is a package `di.<name>` or `interfaces.<name>` whose `__init__` has `PLUGIN`; importing it has no effect. `start` gets the
+A plug-in is a package of `di.apps`, `di.stores`, `di.modules`, `di` or `interfaces` whose `__init__` has `PLUGIN`; importing it has no effect. `start` gets the
 services and the module's options, hands its objects to registry and applications, and returns a closer that undoes it (or None).
 """
 
@@ -29,8 +29,8 @@ BUILT_IN = frozenset(
 )
 """SEMS plug-in names that need no plug-in here, or name a codec that the media process has or has not; accepted so that old files load."""
 
-_ROOTS = ("di", "interfaces")
-_NOT_PLUGINS = frozenset({"access", "core", "sip"})
+_ROOTS = ("di.apps", "di.stores", "di.modules", "di", "interfaces")
+_NOT_PLUGINS = frozenset({"access", "apps", "calls", "core", "kernel", "media_control", "modules", "server", "sip", "stores"})
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import time
 from collections.abc import Awaitable, Callable
 
 from di.kernel.event_log import Dropped, EventFilter, EventLog
-from di.monitoring.interface import Monitoring
-from di.monitoring.samples import Samples
-from di.monitoring.store import Store
+from di.stores.monitoring.interface import Monitoring
+from di.stores.monitoring.samples import Samples
+from di.stores.monitoring.store import Store
 from di.kernel.registry import Registry
 from di.kernel.value import Value
 

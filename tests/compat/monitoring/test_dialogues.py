@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from di import monitoring
+from di.stores import monitoring
 from di.kernel.errors import NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.value import LongLong, Value, equal
 from tests.support.bare_hub import EPOCH_S, HandClock, bare_services

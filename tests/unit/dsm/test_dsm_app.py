@@ -465,7 +465,7 @@ def test_as_up_to_sems_1_4_the_diagram_starts_with_the_answer(folder: Path) -> N
 
 
 def test_the_store_says_which_diagram(folder: Path) -> None:
-    from di.monitoring import PLUGIN as MONITORING
+    from di.stores.monitoring import PLUGIN as MONITORING
 
     (folder / "dsm" / "t.dsm").write_text("initial state A;")
     conf = "diag_path=dsm/\nload_diags=t\ninbound_start_diag=$(mon_select)\n"

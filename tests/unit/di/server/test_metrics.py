@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from di import monitoring
+from di.stores import monitoring
 from di.server import health
 from di.kernel.server_options import CoreOptions, Limit
 from di.kernel.event_log import EventFilter, Snapshot

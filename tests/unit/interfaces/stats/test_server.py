@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from di import monitoring
+from di.stores import monitoring
 from di.access import Access
 from di.access.file import rewrite
 from di.kernel.config import ConfigFile

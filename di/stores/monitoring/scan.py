@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from di.monitoring.store import BUCKETS, Store
+from di.stores.monitoring.store import BUCKETS, Store
 
 _SLICE = 2000
 """Texts a slice: about 2 ms of matching."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
-from di.monitoring import scan
-from di.monitoring.interface import Monitoring
-from di.monitoring.samples import Samples
-from di.monitoring.store import BUCKETS, Store, order_of
+from di.stores.monitoring import scan
+from di.stores.monitoring.interface import Monitoring
+from di.stores.monitoring.samples import Samples
+from di.stores.monitoring.store import BUCKETS, Store, order_of
 
 
 def test_few_texts_are_answered_at_once() -> None:

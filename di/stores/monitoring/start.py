@@ -7,12 +7,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from di.monitoring.hooks import StoreHooks, publisher
-from di.monitoring.interface import Monitoring
-from di.monitoring.options import Options
-from di.monitoring.samples import Samples
-from di.monitoring.store import Store
-from di.monitoring.subscriptions import calls_snapshot
+from di.stores.monitoring.hooks import StoreHooks, publisher
+from di.stores.monitoring.interface import Monitoring
+from di.stores.monitoring.options import Options
+from di.stores.monitoring.samples import Samples
+from di.stores.monitoring.store import Store
+from di.stores.monitoring.subscriptions import calls_snapshot
 from di.kernel.ports import NoMonitoring
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.monitoring.regex import BadPattern, compile_basic
+from di.stores.monitoring.regex import BadPattern, compile_basic
 
 LIBC = ctypes.CDLL(None)
 REG_NOSUB = 8

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from di.kernel.filter import Pairs
-from di.monitoring.index import key_of
+from di.stores.monitoring.index import key_of
 from di.kernel.value import Value
 
 Notify = Callable[[str, bool], None]

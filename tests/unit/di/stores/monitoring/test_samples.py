@@ -4,7 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.monitoring.samples import SECOND_US, Samples, Window, last_seconds
+from di.stores.monitoring.samples import SECOND_US, Samples, Window, last_seconds
 from di.kernel.value import LongLong
 
 RETAIN_S = 10
