@@ -11,7 +11,7 @@ from di.sip import records as sip
 from di.calls.application import Application
 from di.sip.credentials import Credential
 from di.calls.session import Session
-from di.di_dial import PLUGIN
+from di.modules.di_dial import PLUGIN
 from di.kernel.errors import OutOfBounds
 from tests.support.playbook import Playbook
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from di.di_dial.interface import start
-from di.di_dial.options import Options
+from di.modules.di_dial.interface import start
+from di.modules.di_dial.options import Options
 from di.server.plugin import Plugin
 
 PLUGIN = Plugin("di_dial", start=start, options=Options)

@@ -11,7 +11,7 @@ import os
 import stat
 from pathlib import Path
 
-from di.di_log.ring import Ring
+from di.modules.di_log.ring import Ring
 from di.kernel.errors import CallFailed
 from di.kernel.registry import di_method
 from di.kernel.value import Value

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from di import di_log
+from di.modules import di_log
 from di.kernel.config import ConfigFile
 from di.kernel.errors import CallFailed, ConfigError, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.options import load

@@ -7,9 +7,9 @@ import logging
 from typing import TYPE_CHECKING
 
 from di.kernel.logs import Layout
-from di.di_log.interface import LogRing
-from di.di_log.options import Options
-from di.di_log.ring import Ring, RingHandler
+from di.modules.di_log.interface import LogRing
+from di.modules.di_log.options import Options
+from di.modules.di_log.ring import Ring, RingHandler
 from di.server.plugin import Plugin
 
 if TYPE_CHECKING:

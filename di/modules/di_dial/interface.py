@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from di.sip.credentials import Credential
-from di.di_dial.options import DialPin, Options, read_pins
+from di.modules.di_dial.options import DialPin, Options, read_pins
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 
