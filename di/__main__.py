@@ -29,7 +29,7 @@ _TOOLS = {
     "dsm": ("di.dsm.cli", "check, draw and try out state diagrams"),
     "rpc": ("clients.cli.rpc", "call a function of a running server"),
     "top": ("clients.cli.top", "watch a running server"),
-    "prompts": ("di.prompts", "make the sample prompts"),
+    "prompts": ("di.apps.sample_prompts", "make the sample prompts"),
     "token": ("di.access.cli", "make and withdraw access tokens"),
 }
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from di.conference import PLUGIN as CONFERENCE
+from di.apps.conference import PLUGIN as CONFERENCE
 from di.dsm import PLUGIN as DSM
 from di.kernel.event_log import EventFilter, Snapshot
-from di.prompts import MELODIES, write
-from di.webconference import PLUGIN as WEBCONFERENCE
+from di.apps.sample_prompts import MELODIES, write
+from di.apps.webconference import PLUGIN as WEBCONFERENCE
 from media.control import records
 from tests.support.playbook import Playbook
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from di.precoded_announce.app import payloads_of
+from di.apps.precoded_announce.app import payloads_of
 from media.control.predef import PredefError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from di.conference.options import Options
+from di.apps.conference.options import Options
 from di.sip.app_params import HEADER, lookup
 from di.calls.call_info import CallInfo
 from di.sip.headers import first_header, parse_uri

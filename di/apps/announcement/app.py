@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.announcement.options import Options
+from di.apps.announcement.options import Options
 from di.calls.application import Application
 from di.sip.headers import parse_uri
 from di.kernel.paths import configured, safe_name

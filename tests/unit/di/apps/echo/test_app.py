@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from di.echo import PLUGIN
+from di.apps.echo import PLUGIN
 from tests.support.playbook import Playbook
 
 

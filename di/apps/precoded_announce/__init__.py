@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from di.server.plugin import Plugin
-from di.precoded_announce.app import start
-from di.precoded_announce.options import Options
+from di.apps.precoded_announce.app import start
+from di.apps.precoded_announce.options import Options
 
 PLUGIN = Plugin("precoded_announce", start=start, options=Options, config_required=True)

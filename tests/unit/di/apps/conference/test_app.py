@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from di.sip import records as sip
-from di.conference import PLUGIN
+from di.apps.conference import PLUGIN
 from di.calls.session import Session
 from di.kernel.errors import ConfigError
-from di.prompts import write
+from di.apps.sample_prompts import write
 from media.control import records
 from tests.support.playbook import Playbook
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from di.conference.options import Options
-from di.conference.settings import CallerSettings, Files, for_caller
+from di.apps.conference.options import Options
+from di.apps.conference.settings import CallerSettings, Files, for_caller
 from di.calls.application import Application
 from di.calls.events import RoomChanged
 from di.sip.headers import header_lines, uri_of

@@ -12,10 +12,10 @@ from di.sip.headers import header_lines
 from di.kernel.errors import OutOfBounds
 from di.kernel.registry import Lenient, di_method
 from di.kernel.value import Value
-from di.webconference.rooms import Participant, Room, Status
+from di.apps.webconference.rooms import Participant, Room, Status
 
 if TYPE_CHECKING:
-    from di.webconference.start import Conference
+    from di.apps.webconference.start import Conference
 
 _NO_ROOM = "wrong adminpin or inexisting room"
 _NO_CALL = "call does not exist"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from di.kernel.posix_regex import Search, compile_extended
-from di.core.room_options import drop_sound, join_sound, playout_type
+from di.apps.room_options import drop_sound, join_sound, playout_type
 from di.sip.session_timer_keys import KEYS
 from di.kernel.options import option
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from di.core.room_options import drop_sound, join_sound, playout_type
+from di.apps.room_options import drop_sound, join_sound, playout_type
 from di.sip.session_timer_keys import KEYS
 from di.kernel.options import option
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from di.sip import records as sip
-from di.announcement import PLUGIN
+from di.apps.announcement import PLUGIN
 from di.kernel.errors import ConfigError
 from media.control import records
 from tests.support.playbook import Playbook

@@ -14,13 +14,13 @@ from di.sip.app_params import lookup
 from di.calls.application import Application
 from di.calls.events import RoomChanged
 from di.sip.headers import first_header
-from di.webconference.rooms import Participant, Status
+from di.apps.webconference.rooms import Participant, Status
 from media.control.records import PlayItem, RoomPlay
 
 if TYPE_CHECKING:
     from di.calls.session import Session
     from di.sip.records import CallProgressed
-    from di.webconference.start import Conference
+    from di.apps.webconference.start import Conference
 
 _STAR, _HASH = 10, 11
 _LONELY_TIMER, _RING_TIMER = 1, 2

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from di.announcement.app import start
-from di.announcement.options import Options
+from di.apps.announcement.app import start
+from di.apps.announcement.options import Options
 from di.server.plugin import Plugin
 
 PLUGIN = Plugin("announcement", start=start, options=Options, config_required=True)

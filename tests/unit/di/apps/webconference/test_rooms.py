@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from di.webconference.rooms import Participant, RoomTable, Rules, Status
+from di.apps.webconference.rooms import Participant, RoomTable, Rules, Status
 
 PRIVATE = Rules(private=True)
 

@@ -9,7 +9,7 @@ app.py       one caller                    interface.py  the DI functions       
 from __future__ import annotations
 
 from di.server.plugin import Plugin
-from di.webconference.options import Options
-from di.webconference.start import start
+from di.apps.webconference.options import Options
+from di.apps.webconference.start import start
 
 PLUGIN = Plugin("webconference", start=start, options=Options, config_required=True)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from di.sip import records as sip
-from di.prompts import MELODIES, write
-from di.webconference import PLUGIN
+from di.apps.sample_prompts import MELODIES, write
+from di.apps.webconference import PLUGIN
 from media.control import records
 from tests.support.playbook import Playbook
 
