@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from di.dsm import PLUGIN
-from di.dsm.engine import Machine, deliver
-from di.dsm.events import Event, Kind
+from di.dsm.run.engine import Machine, deliver
+from di.dsm.language.event import Event, Kind
 from di.kernel.registry import di_method
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from di.dsm.errors import DsmError
+from di.dsm.language.errors import DsmError
 from di.dsm.mods import mod_aws
 from tests.support.dsm_calls import Calls
 

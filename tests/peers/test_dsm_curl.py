@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from di.dsm.events import Kind
+from di.dsm.language.event import Kind
 from tests.support.dsm_calls import Calls
 from tests.support.slow_proxy import SlowProxy
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from di.dsm.events import Kind
+from di.dsm.language.event import Kind
 from tests.support.databases import Redis
 from tests.support.dsm_calls import Calls
 from tests.support.slow_proxy import SlowProxy

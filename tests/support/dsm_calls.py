@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from di.dsm.engine import Machine, Run, deliver
-from di.dsm.events import Event, Kind
-from di.dsm.model import Diagram
-from di.dsm.simulated import SimulatedSession
+from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.language.event import Event, Kind
+from di.dsm.language.model import Diagram
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
 
 

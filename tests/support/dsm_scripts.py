@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from di.dsm.engine import Machine, run_now
-from di.dsm.events import Event, Kind
-from di.dsm.model import Diagram
-from di.dsm.modules import Modules, core_library
-from di.dsm.reader import Reading, read_diagram
-from di.dsm.simulated import SimulatedSession
+from di.dsm.run.engine import Machine, run_now
+from di.dsm.language.event import Event, Kind
+from di.dsm.language.model import Diagram
+from di.dsm.load.modules import Modules, core_library
+from di.dsm.language.reader import Reading, read_diagram
+from di.dsm.run.simulated import SimulatedSession
 
 
 class MemoryFiles:

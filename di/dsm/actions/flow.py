@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from di.dsm.arrays import selected
-from di.dsm.engine import Run
-from di.dsm.errors import DsmException
-from di.dsm.library import Res, action
-from di.dsm.numbers import unsigned
+from di.dsm.language.arrays import selected
+from di.dsm.run.engine import Run
+from di.dsm.language.errors import DsmException
+from di.dsm.language.library import Res, action
+from di.dsm.language.numbers import unsigned
 
 
 @action("repost", control="repost")

@@ -16,10 +16,10 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
-from di.dsm.engine import Run
-from di.dsm.errors import DsmError, DsmException
-from di.dsm.library import Res, action, hook
-from di.dsm.numbers import unsigned
+from di.dsm.run.engine import Run
+from di.dsm.language.errors import DsmError, DsmException
+from di.dsm.language.library import Res, action, hook
+from di.dsm.language.numbers import unsigned
 
 _KEYS = ("aws_access_key", "aws_secret_access_key")
 MAX_FILES = 10_000

@@ -14,10 +14,10 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from di.dsm.engine import Run
-from di.dsm.library import Res, action
-from di.dsm.numbers import unsigned
-from di.dsm.values import variable_name
+from di.dsm.run.engine import Run
+from di.dsm.language.library import Res, action
+from di.dsm.language.numbers import unsigned
+from di.dsm.language.values import variable_name
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """mod_mysql: a MySQL or MariaDB server (spec dsm.md §5.8). Only the asking call waits; connections are lent from a pool a database.
 
-Values in quoted SQL texts are escaped (`di.dsm.sql_template`). A connection belongs to one call from `mysql.connect` to
+Values in quoted SQL texts are escaped (`di.dsm.mods.sql_template`). A connection belongs to one call from `mysql.connect` to
 `mysql.disconnect` or its end, so that transactions and LAST_INSERT_ID mean what they say.
 """
 
@@ -15,12 +15,12 @@ import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
 
-from di.dsm.engine import Run
-from di.dsm.errors import DsmException
-from di.dsm.library import Lit, Res, Var, action, condition, hook
-from di.dsm.mysql_client import DbError, DbLost, Lease, Pools, Result, client_version, parse_url
-from di.dsm.numbers import unsigned
-from di.dsm.sql_template import assigned_names, escape, escape_bytes, substitute_sql
+from di.dsm.run.engine import Run
+from di.dsm.language.errors import DsmException
+from di.dsm.language.library import Lit, Res, Var, action, condition, hook
+from di.dsm.mods.mysql_client import DbError, DbLost, Lease, Pools, Result, client_version, parse_url
+from di.dsm.language.numbers import unsigned
+from di.dsm.mods.sql_template import assigned_names, escape, escape_bytes, substitute_sql
 
 log = logging.getLogger(__name__)
 

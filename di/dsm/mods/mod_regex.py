@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable, Mapping
 
 from di.kernel.posix_regex import Search, compile_extended
-from di.dsm.engine import Run
-from di.dsm.errors import DsmError
-from di.dsm.library import Lit, Res, action, condition, hook
-from di.dsm.session import HubPort
+from di.dsm.run.engine import Run
+from di.dsm.language.errors import DsmError
+from di.dsm.language.library import Lit, Res, action, condition, hook
+from di.dsm.run.ports import HubPort
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ SBC leg fail at load, with a message.
 
 from __future__ import annotations
 
-from di.dsm.engine import Run
-from di.dsm.errors import DsmError, DsmException
-from di.dsm.events import Kind
-from di.dsm.library import ConditionDefinition, Prepared, Raw, action, condition
+from di.dsm.run.engine import Run
+from di.dsm.language.errors import DsmError, DsmException
+from di.dsm.language.event import Kind
+from di.dsm.language.library import ConditionDefinition, Prepared, Raw, action, condition
 
 _EVENTS = (
     Kind.LEG_STATE_CHANGE, Kind.B_LEG_REFUSED, Kind.PUT_ON_HOLD, Kind.RESUME_HELD, Kind.CREATE_HOLD_REQUEST, Kind.HANDLE_HOLD_REPLY,

@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.dsm.engine import Machine, run_now
-from di.dsm.events import Event, Kind
-from di.dsm.pack import pack, restore
-from di.dsm.simulated import SimulatedSession
+from di.dsm.run.engine import Machine, run_now
+from di.dsm.language.event import Event, Kind
+from di.dsm.run.pack import pack, restore
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
 from tests.support.sizes import size
 

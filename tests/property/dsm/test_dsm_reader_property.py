@@ -9,16 +9,16 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.dsm.check import findings
-from di.dsm.draw import to_dot, to_mermaid, to_svg
-from di.dsm.engine import Machine, Run
-from di.dsm.errors import DsmError
-from di.dsm.events import Event, Kind
-from di.dsm.graph import graph_of
-from di.dsm.simulated import SimulatedSession
-from di.dsm.sql_template import substitute_sql
-from di.dsm.tokens import tokenise
-from di.dsm.values import substitute
+from di.dsm.language.check import findings
+from di.dsm.language.draw import to_dot, to_mermaid, to_svg
+from di.dsm.run.engine import Machine, Run
+from di.dsm.language.errors import DsmError
+from di.dsm.language.event import Event, Kind
+from di.dsm.language.graph import graph_of
+from di.dsm.run.simulated import SimulatedSession
+from di.dsm.mods.sql_template import substitute_sql
+from di.dsm.language.tokens import tokenise
+from di.dsm.language.values import substitute
 from tests.support.dsm_scripts import read
 from tests.support.sizes import size
 

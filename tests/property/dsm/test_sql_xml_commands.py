@@ -9,12 +9,12 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from di.dsm.engine import Machine, Run
-from di.dsm.events import Event, Kind
+from di.dsm.run.engine import Machine, Run
+from di.dsm.language.event import Event, Kind
 from di.dsm.mods import mod_curl, mod_redis, mod_xml
-from di.dsm.mysql_client import parse_url
-from di.dsm.simulated import SimulatedSession
-from di.dsm.sql_template import MAX_CHARS, escape, escape_bytes, substitute_sql
+from di.dsm.mods.mysql_client import parse_url
+from di.dsm.run.simulated import SimulatedSession
+from di.dsm.mods.sql_template import MAX_CHARS, escape, escape_bytes, substitute_sql
 from tests.support.sizes import size
 
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from di.dsm import PLUGIN
-from di.dsm.engine import Machine, deliver, run_now
-from di.dsm.events import Event, Kind
-from di.dsm.mysql_client import Lease, Pools, Result, Target
-from di.dsm.simulated import SimulatedSession
+from di.dsm.run.engine import Machine, deliver, run_now
+from di.dsm.language.event import Event, Kind
+from di.dsm.mods.mysql_client import Lease, Pools, Result, Target
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from di.dsm.engine import Machine, deliver, run_now
-from di.dsm.events import Event, Kind
-from di.dsm.session import Unsupported
-from di.dsm.simulated import SimulatedSession
+from di.dsm.run.engine import Machine, deliver, run_now
+from di.dsm.language.event import Event, Kind
+from di.dsm.run.ports import Unsupported
+from di.dsm.run.simulated import SimulatedSession
 from di.kernel.errors import OutOfBounds
 from tests.support.dsm_scripts import Scene, load
 

@@ -14,10 +14,11 @@ import pytest
 
 from di.sip import records as sip
 from di.calls.events import EventPosted, SystemEvent
-from di.dsm import PLUGIN, engine
-from di.dsm.draw import to_svg
-from di.dsm.errors import DsmError
-from di.dsm.graph import graph_of
+from di.dsm import PLUGIN
+from di.dsm.run import engine
+from di.dsm.language.draw import to_svg
+from di.dsm.language.errors import DsmError
+from di.dsm.language.graph import graph_of
 from di.kernel.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
 from media.control import records
 from tests.support.dsm_scripts import load as load_script

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from di.dsm import arrays, numbers
+from di.dsm.language import arrays
+from di.dsm.language import numbers
 from di.kernel.value import LongLong
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from di.dsm import draw
+from di.dsm.language import draw
 from di.dsm.cli import main
 
 ETC = Path(__file__).parents[3] / "etc" / "dsm"

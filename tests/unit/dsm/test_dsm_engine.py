@@ -8,14 +8,14 @@ from collections.abc import Awaitable
 
 import pytest
 
-from di.dsm import engine
-from di.dsm.engine import deliver, run_now
-from di.dsm.errors import DsmException, RunawayScript
-from di.dsm.events import Event, Kind
-from di.dsm.library import Library, Res, action
-from di.dsm.modules import Modules, core_library
-from di.dsm.reader import read_diagram
-from di.dsm.simulated import SimulatedSession
+from di.dsm.run import engine
+from di.dsm.run.engine import deliver, run_now
+from di.dsm.language.errors import DsmException, RunawayScript
+from di.dsm.language.event import Event, Kind
+from di.dsm.language.library import Library, Res, action
+from di.dsm.load.modules import Modules, core_library
+from di.dsm.language.reader import read_diagram
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import MemoryFiles, Scene
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from di.dsm.engine import Machine, Run, deliver
-from di.dsm.errors import DsmError, GrammarError
-from di.dsm.events import Event, Kind
-from di.dsm.modules import BUILT_IN, Modules, core_library
-from di.dsm.mysql_client import parse_url
-from di.dsm.reader import read_diagram
-from di.dsm.simulated import SimulatedSession
-from di.dsm.sql_template import substitute_sql
+from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.language.errors import DsmError, GrammarError
+from di.dsm.language.event import Event, Kind
+from di.dsm.load.modules import BUILT_IN, Modules, core_library
+from di.dsm.mods.mysql_client import parse_url
+from di.dsm.language.reader import read_diagram
+from di.dsm.run.simulated import SimulatedSession
+from di.dsm.mods.sql_template import substitute_sql
 from tests.support.dsm_scripts import MemoryFiles, Scene, load
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from di.dsm.errors import GrammarError
-from di.dsm.model import For, If
+from di.dsm.language.errors import GrammarError
+from di.dsm.language.model import For, If
 from tests.support.dsm_scripts import load, read
 
 TWO = "initial state A; state B; "

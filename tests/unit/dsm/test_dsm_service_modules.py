@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from di.dsm import PLUGIN
-from di.dsm.errors import GrammarError
+from di.dsm.language.errors import GrammarError
 from di.dsm.mods import mod_sbc, mod_zrtp
-from di.dsm.modules import Modules
-from di.dsm.sql_template import assigned_names
+from di.dsm.load.modules import Modules
+from di.dsm.mods.sql_template import assigned_names
 from di.kernel.errors import ConfigError
 from tests.support.dsm_calls import Calls
 from tests.support.dsm_scripts import load, read

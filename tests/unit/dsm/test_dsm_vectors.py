@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from di.dsm.engine import Machine, Run
-from di.dsm.events import Event, Kind
-from di.dsm.simulated import SimulatedSession
-from di.dsm.tokens import tokenise
-from di.dsm.values import substitute
+from di.dsm.run.engine import Machine, Run
+from di.dsm.language.event import Event, Kind
+from di.dsm.run.simulated import SimulatedSession
+from di.dsm.language.tokens import tokenise
+from di.dsm.language.values import substitute
 from tests.support.dsm_scripts import Scene, load
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "dsm"
@@ -55,7 +55,7 @@ def test_less_or_equal_is_a_comparison_with_text() -> None:
     """`test($n <= 5)` is true for 7 as well (§12.3)."""
     scene = Scene("initial state A; state B; transition t A - test($n <= 5) -> B;", start=False)
     scene.vars["n"] = "7"
-    from di.dsm.engine import run_now
+    from di.dsm.run.engine import run_now
 
     run_now(scene.machine.start("t", Kind.START))
     assert scene.state == "B"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`DialogPort` of a call: replies, requests in the dialog, new calls (spec dsm.md §5.2)."""
+
+from __future__ import annotations
+
+from email import message_from_bytes
+from typing import TYPE_CHECKING
+
+from di.sip.credentials import Credential
+from di.calls.events import DialogState
+from di.dsm.actions.calls import header_lines
+from di.dsm.language.errors import DsmException
+from di.dsm.language.event import Event, Kind
+from di.dsm.language.model import Nested, Outcome
+from di.sip.records import ReplyReceived, RequestReceived
+from di.kernel.value import Value
+
+if TYPE_CHECKING:
+    from di.dsm.hub.call import DsmCall
+
+
+class CallDialog:
+    """`request` and `reply_record` are what the event that runs is about."""
+
+    def __init__(self, call: DsmCall) -> None:
+        self.call = call
+        self.session = call.session
+        self.request: RequestReceived | None = None
+        self.reply_record: ReplyReceived | None = None
+        self.replied = False
+
+    def reply(self, code: int, reason: str, headers: tuple[str, ...], *, sdp: bool) -> Outcome:
+        """Reply to the initial INVITE."""
+        session = self.session
+        if session.info.direction != "in" or not self.call.invited:
+            raise LookupError("there is no INVITE to reply to")
+        if session.answered or session.ended or session.stopping:
+            raise LookupError("the INVITE has its final reply already")
+        self.replied = True
+        if code >= 300:
+            session.reject(code, reason, headers)
+            return None
+        if sdp or code >= 200:
+            self.call.call_media.open()
+        if code >= 200:
+            session.accept(code, reason or "OK", headers)
+        elif sdp:
+            session.early_media(code, reason or "Session Progress", headers)
+        else:
+            session.ringing(code, reason or "Ringing", headers)
+        return self.call.nested_start(early=code < 200) if sdp else None
+
+    def reply_request(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
+        """Reply to the request of this event."""
+        if self.request is None or not self.request.reply_wanted:
+            raise LookupError("no request")
+        self.session.reply(self.request, code, reason, headers)
+
+    def bye(self, headers: tuple[str, ...]) -> bool:
+        """End the dialog."""
+        self.session.stop(487, "", headers)
+        return True
+
+    def refer(self, uri: str, expires_s: int | None) -> bool:
+        """Send REFER."""
+        if self.session.state is not DialogState.CONNECTED:
+            return True
+        if "\r" in uri or "\n" in uri:
+            return False
+        expires = () if expires_s is None else (f"Expires: {expires_s}",)
+        self.session.send_request("REFER", (f"Refer-To: {uri}", *expires))
+        return True
+
+    def info(self, content_type: str, body: str) -> bool:
+        """Send INFO."""
+        if self.session.state is not DialogState.CONNECTED:
+            return False
+        self.session.send_request("INFO", (), content_type, body.encode("utf-8", "surrogateescape") if content_type else b"")
+        return True
+
+    def request_body(self, content_type: str) -> str | None:
+        """A part of the request's body."""
+        if self.request is None:
+            raise LookupError("no request")
+        return body_part(self.request.content_type, self.request.body, content_type)
+
+    def reply_body(self, content_type: str) -> str | None:
+        """A part of the reply's body."""
+        if self.reply_record is None:
+            raise LookupError("no reply")
+        given = next((value for name, value in self.reply_record.headers if name.lower() == "content-type"), "")
+        return body_part(given, self.reply_record.body, content_type)
+
+    def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
+        """A new call."""
+        params: list[Value] = [dict(variables)]
+        if fields["auth_user"] and fields["auth_pwd"]:
+            params.insert(0, Credential("", fields["auth_user"], fields["auth_pwd"]))
+        headers = "\r\n".join(header_lines(fields["hdrs"]))
+        return self.call.server.services.sessions.dialout(
+            user=fields["callee"], application=fields["app"], request_uri=fields["r_uri"], from_header=fields["from"],
+            to_header=fields["to"], id=fields["ltag"], headers=headers, params=params,
+        )  # fmt: skip
+
+    def other_id(self) -> str:
+        """The B leg's id."""
+        return self.call.second_leg.id
+
+    def relay_reply(self, code: int, reason: str) -> None:
+        """The BYE of the other leg has had its 200 from the SIP process already; nothing more is owed."""
+        if not self.call.second_leg.known:
+            raise DsmException("param", cause="this is no B2B session")
+
+    def header_block(self) -> str:
+        """The headers of the initial INVITE."""
+        return block(self.session.info.headers)
+
+
+def block(headers: tuple[tuple[str, str], ...]) -> str:
+    """Header lines as they stand in a message."""
+    return "".join(f"{name}: {value}\r\n" for name, value in headers)
+
+
+def body_part(given_type: str, body: bytes, wanted: str) -> str | None:
+    """The body, or a part of a multipart body, when it has the wanted type; None otherwise."""
+    wanted = wanted.strip().lower()
+    kind = given_type.split(";", maxsplit=1)[0].strip().lower()
+    if kind == wanted and body:
+        return body.decode("utf-8", "surrogateescape")
+    if not kind.startswith("multipart/") or len(body) > 1_000_000:
+        return None
+    message = message_from_bytes(b"Content-Type: " + given_type.encode("utf-8", "replace").replace(b"\n", b" ") + b"\r\n\r\n" + body)
+    for part in message.walk():
+        payload = part.get_payload(decode=True)
+        if part.get_content_type() == wanted and isinstance(payload, bytes):
+            return payload.decode("utf-8", "surrogateescape")
+    return None
+
+
+def nested(kind: Kind, call: DsmCall) -> Nested:
+    """A session start inside the running list; what follows it is done when it is over."""
+    return Nested(Event(kind), call.after_early_start if kind is Kind.EARLY_SESSION else call.after_session_start)

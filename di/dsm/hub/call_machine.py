@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A call that has a machine: what the machine sees of it (`DsmSession`, `Watcher`), and how events are run, one after the other.
+
+Which callback of the hub becomes which event is `di.dsm.hub.call`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from di.calls.application import Application
+from di.calls.session import Session
+from di.dsm.hub.b2b import SecondLeg
+from di.dsm.hub.call_media import CallMedia
+from di.dsm.hub.call_state import packed, restored
+from di.dsm.hub.call_words import SELECTS
+from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.language.event import Event, Kind
+from di.dsm.language.model import Steps, Transition
+from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort
+from di.kernel.value import Value
+
+if TYPE_CHECKING:
+    from di.dsm.hub.app import DsmServer
+    from di.dsm.load.bundles import Bundle
+    from di.dsm.hub.call_dialog import CallDialog
+    from di.dsm.language.model import Call
+
+Outcome = Awaitable[None] | None
+
+
+class MachineCall(Application):
+    """One call with its machine; it is the machine's `DsmSession` too."""
+
+    call_dialog: CallDialog
+
+    def __init__(self, session: Session, server: DsmServer, bundle: Bundle, variables: dict[str, str]) -> None:
+        super().__init__(session)
+        self.server = server
+        self.bundle = bundle
+        self.machine = Machine(bundle.diagrams, self, self)
+        self.machine.vars.update(bundle.variables)
+        self.machine.vars.update(variables)
+        self.call_media = CallMedia(self)
+        self.second_leg: SecondLeg = SecondLeg(self)
+        self.second_leg.take_headers()
+        self.invited = False
+        self.session_begun = False
+        self.early_begun = False
+        self.names: set[str] = set()
+        self.timers_due_ns: dict[int, int] = {}
+        self.stop_asked = False
+        self.pending: list[Event] = []
+
+    # --------------------------------------------------------------------------------------------------------- DsmSession
+    @property
+    def id(self) -> str:
+        """The session's id."""
+        return self.session.id
+
+    @property
+    def media(self) -> MediaPort:
+        """Playlist and media."""
+        return self.call_media
+
+    @property
+    def dialog(self) -> DialogPort:
+        """SIP."""
+        return self.call_dialog
+
+    @property
+    def b2b(self) -> B2BPort:
+        """The second leg."""
+        return self.second_leg
+
+    @property
+    def hub(self) -> HubPort:
+        """The rest of the server."""
+        return self.server.hub
+
+    def select(self, name: str) -> str:
+        """`@name` (spec dsm.md §2.5); before the INVITE is taken into the dialog only local_tag is known."""
+        if name == "local_tag":
+            return self.session.id
+        if not self.invited and self.session.info.direction == "in":
+            return ""
+        reader = SELECTS.get(name)
+        return reader(self.session) if reader is not None else ""
+
+    def stop(self, bye_now: bool) -> None:
+        """End the call, at once or after the events that are queued."""
+        if bye_now:
+            self.session.stop(487)
+        if not self.stop_asked:
+            self.stop_asked = True
+            self.session.run(lambda: self.session.stop(487))
+
+    def set_timer(self, id: int, seconds: int) -> None:
+        """A timer event."""
+        self.timers_due_ns[id] = self.session.host.clock.now_ns() + seconds * 1_000_000_000
+        self.session.set_timer(id, seconds * 1000)
+
+    def remove_timer(self, id: int) -> None:
+        """Stop a timer."""
+        self.timers_due_ns.pop(id, None)
+        self.session.remove_timer(id)
+
+    def remove_timers(self) -> None:
+        """Stop all."""
+        self.timers_due_ns.clear()
+        self.session.remove_timers()
+
+    def packed(self) -> dict[str, Value]:
+        """The call as plain data, between events (`di.dsm.hub.call_state`)."""
+        return packed(self)
+
+    def restored(self, data: dict[str, Value]) -> None:
+        """Take over packed data. Raises DsmError when the scripts differ."""
+        restored(self, data)
+
+    def register_queue(self, name: str) -> bool:
+        """Another name for this session."""
+        if not self.server.services.queues.add(name, self.session.post):
+            return False
+        self.names.add(name)
+        return True
+
+    def unregister_queue(self, name: str) -> None:
+        """Give it back; only a name of its own."""
+        if name in self.names:
+            self.names.discard(name)
+            self.server.services.queues.remove(name)
+
+    # ------------------------------------------------------------------------------------------------------------ Watcher
+    def position_changed(self, diagram: str, state: str) -> None:
+        """Tell the store and the stream."""
+        self.server.position_changed(self.session, diagram, state)
+
+    def transition_taken(self, transition: Transition) -> None:
+        """For dsm_stategraph."""
+        self.server.transition_taken(self.session.id, transition.name)
+
+    def action_called(self, call: Call) -> None:
+        """Not traced in the server."""
+
+    # --------------------------------------------------------------------------------------------------------------- runs
+    def run_event(self, kind: Kind, params: dict[str, str], after: Callable[[Event], None] | None = None) -> Outcome:
+        """Run an event, then its default handling."""
+        event = Event(kind, params)
+
+        def steps() -> Steps:
+            taken = yield from self.machine.run(event)
+            if after is not None:
+                after(event)
+            return taken
+
+        return cast(Outcome, deliver(steps()))
+
+    def b2b_event(self, kind: Kind, **params: str) -> None:
+        """The B leg has news; `from_b_leg` runs it."""
+        self.pending.append(Event(kind, params))
+
+    def from_b_leg(self, news: Callable[[], None]) -> Outcome:
+        """Take news of the B leg, then run what events came of it."""
+        news()
+
+        def steps() -> Steps:
+            while self.pending:
+                event = self.pending.pop(0)
+                yield from self.machine.run(event)
+                if event.kind is Kind.B2B_OTHER_BYE:
+                    self.second_leg.unbridge()
+                    if not event.processed:
+                        self.session.stop(487)
+            return False
+
+        return cast(Outcome, deliver(steps()))
+
+    def hooks(self, name: str, *args: object) -> Steps:
+        """Call a hook of every module that the collection imports. False when one of them says False: it vetoes the automatic 200."""
+        run = Run(self.machine, Event(Kind.INVITE))
+        agreed = True
+        for library in self.server.libraries(self.bundle):
+            function = library.hooks.get(name)
+            answer: Any = function(run, *args) if function is not None else None
+            if answer is not None and not isinstance(answer, bool):
+                answer = yield answer
+            agreed = agreed and answer is not False
+        return agreed

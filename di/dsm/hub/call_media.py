@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`MediaPort` of a call: what a script does with the playlist, as records for the media process (spec dsm.md §8)."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from di.dsm.language.errors import DsmException
+from media.control.records import PlayItem
+
+if TYPE_CHECKING:
+    from di.dsm.hub.call_machine import MachineCall
+
+log = logging.getLogger(__name__)
+
+FORMATS = (".wav", ".raw", ".au", ".flac", ".ogg", ".mp3", ".opus", ".alaw", ".ulaw", ".g711a", ".g711u", ".gsm", ".l16")
+"""Suffixes that the media process may know; whether it does shows when the file is opened."""
+BYTES_PER_MS = 16
+"""A recording is 16 bit, 8 kHz."""
+
+
+class CallMedia:
+    """The playlist stands still until it is attached (`sessionStart`, `connectMedia`)."""
+
+    def __init__(self, call: MachineCall) -> None:
+        self.call = call
+        self.session = call.session
+        self.prompt_set = ""
+        self.keys = True
+        self.forced_keys = False
+        self.receiving = True
+        self.input = False
+        self.output = False
+        self.bridged = False
+        self.channel = False
+        self.channel_queued = False
+        self.mixing = False
+        self._recording = ""
+        self._record_started_ns = 0
+
+    # ------------------------------------------------------------------------------------------------------------ playlist
+    def _play(self, item: PlayItem, front: bool = False) -> None:
+        self.open()
+        self.session.play(item, front=front)
+
+    def open(self) -> None:
+        """The leg must be there before anything is queued; it begins with the playlist detached."""
+        if not self.session.leg_asked:
+            self.session.open_leg()
+            if not self.output:
+                self.session.set_audio(attached_input=False, attached_output=False)
+
+    def play_prompt(self, name: str, *, front: bool = False, loop: bool = False) -> None:
+        """Queue a prompt of the active set."""
+        fallback = self.call.machine.vars.get("prompts.default_fallback") == "yes"
+        path = self.call.server.prompts.find(name, self.prompt_set, fallback)
+        if path is None:
+            raise DsmException("prompt", name=name)
+        self._play(PlayItem("file", path=path, loop=loop), front)
+
+    def use_prompts(self, name: str) -> None:
+        """Change to a set."""
+        if name not in self.call.server.prompts.sets:
+            raise DsmException("prompt", name=name)
+        self.prompt_set = name
+
+    def play_file(self, path: str, *, front: bool = False, loop: bool = False) -> None:
+        """Queue a file."""
+        self._play(PlayItem("file", path=self._readable(path), loop=loop), front)
+
+    def _readable(self, path: str) -> str:
+        """The audio file that a script means; a name without suffix is a WAV file's. Raises DsmException `file`."""
+        name = path if path.lower().endswith(FORMATS) or os.path.splitext(path)[1] else f"{path}.wav"
+        found = self.call.server.media_path(name, to_read=True)
+        if found is None or not name.lower().endswith(FORMATS) or not os.path.isfile(found):
+            raise DsmException("file", path=path)
+        return found
+
+    def play_silence(self, length_ms: int, *, front: bool = False) -> None:
+        """Queue silence; nothing for a length that is not positive."""
+        if length_ms > 0:
+            self._play(PlayItem("silence", length_ms=length_ms), front)
+
+    def play_tone(self, length_ms: int, on_ms: int, off_ms: int, hz: int, hz2: int, *, front: bool = False) -> None:
+        """Queue a ring tone."""
+        tones = tuple(tone for tone in (hz, hz2) if 0 < tone < 4000)
+        item = PlayItem("tone", frequencies_hz=tones, on_ms=max(on_ms, 0), off_ms=max(off_ms, 0), length_ms=max(length_ms, 0))
+        if not tones:
+            item = PlayItem("silence", length_ms=max(length_ms, 0))
+        self._play(item, front)
+
+    def add_separator(self, number: int, *, front: bool = False) -> None:
+        """Queue a marker."""
+        self._play(PlayItem("separator", number=number), front)
+
+    def flush(self) -> None:
+        """Drop everything."""
+        self.channel_queued = False
+        if self.session.leg_asked:
+            self.session.flush()
+
+    # ----------------------------------------------------------------------------------------------------------- recording
+    def record(self, path: str) -> None:
+        """Record into a file whose folder must exist."""
+        found = self.call.server.media_path(path)
+        if found is None or not path.lower().endswith(FORMATS) or not os.access(os.path.dirname(found) or ".", os.W_OK):
+            raise DsmException("file", path=path)
+        self.stop_record()
+        self.open()
+        self._recording = found
+        self._record_started_ns = self.session.host.clock.now_ns()
+        self.session.start_recording(found)
+
+    def stop_record(self) -> bool:
+        """Finish it; the playlist becomes the input again."""
+        was, self._recording = self._recording, ""
+        if was:
+            self.session.stop_recording()
+        return bool(was)
+
+    def recorded_ms(self) -> int | None:
+        """Time since the recording began: the media process counts the samples itself."""
+        if not self._recording:
+            return None
+        return (self.session.host.clock.now_ns() - self._record_started_ns) // 1_000_000
+
+    def recorded_bytes(self) -> int | None:
+        """What is on disk, or, while the file is being written behind, what its length comes to."""
+        length_ms = self.recorded_ms()
+        if length_ms is None:
+            return None
+        try:
+            size = os.path.getsize(self._recording)
+        except OSError:
+            size = 0
+        return max(size, length_ms * BYTES_PER_MS)
+
+    # -------------------------------------------------------------------------------------------------------------- wiring
+    def wire(self, *, input: bool, output: bool) -> None:
+        """Attach one side or both; what is attached already stays so."""
+        self.input, self.output = self.input or input, self.output or output
+        if self.session.leg_asked:
+            self.session.set_audio(attached_input=self.input, attached_output=self.output)
+
+    def connect(self) -> None:
+        """Attach the playlist, start media."""
+        if self.bridged:
+            return
+        self.open()
+        self.wire(input=True, output=True)
+
+    def disconnect(self) -> None:
+        """The playlist stands still. While two legs are bridged their media goes on, as it would from end to end."""
+        self.input = self.output = False
+        if self.session.leg_asked and not self.bridged:
+            self.session.set_audio(attached_input=False, attached_output=False)
+
+    def mute(self, on: bool) -> None:
+        """Stop or resume sending."""
+        self.open()
+        self.session.set_audio(send_muted=on)
+
+    def receive(self, on: bool) -> None:
+        """Process or ignore what is received; ignored audio has no keys either, unless they are forced."""
+        self.receiving = on
+        if self.session.leg_asked:
+            self.session.set_audio(receive_off=not on)
+        self._set_keys()
+
+    def force_keys(self, on: bool) -> None:
+        """RTP keys even while not receiving."""
+        self.forced_keys = on
+        self._set_keys()
+
+    def detect_keys(self, on: bool) -> None:
+        """Switch key detection."""
+        self.keys = on
+        self._set_keys()
+
+    def _set_keys(self) -> None:
+        if self.session.leg_asked:
+            self.session.detect_digits(inband=self.keys and self.receiving, telephone_event=self.keys and (self.receiving or self.forced_keys))
+
+    def watch_rtp(self, on: bool) -> None:
+        """Switch the detection of dead RTP."""
+        self.open()
+        self.session.watch_rtp(self.call.server.rtp_timeout_ms if on else 0)
+
+    def send_key(self, event: int, length_ms: int) -> None:
+        """Send an RFC 4733 key; 16 and 17 are no keys that a peer knows."""
+        if event <= 15:
+            self.open()
+            self.session.send_digit(event, length_ms)
+
+    # --------------------------------------------------------------------------------------------------------------- rooms
+    def join(self, room: str, mode: str) -> None:
+        """Enter a room and queue it; the mode says what the room hears, and what is heard of it."""
+        if not room:
+            raise DsmException("conference", cause="a room needs a name")
+        self.open()
+        self.session.leave_room()
+        speak, listen = mode in ("", "speakonly"), mode in ("", "listenonly")
+        self.session.set_audio(muted=not speak, deaf=not listen)
+        self.session.join_room(room)
+        self.channel = self.channel_queued = True
+
+    def leave(self) -> bool:
+        """Leave the room. A script that did not flush first has its playlist flushed here, so that no room item dangles (Q48)."""
+        was, self.channel = self.channel, False
+        if was:
+            self.session.leave_room()
+            if self.channel_queued:
+                self.flush()
+            self.session.set_audio(muted=False, deaf=False)
+        return was
+
+    def tee_join(self, room: str, name: str) -> None:
+        """Be heard in a room too. What is not the call's input cannot be passed on."""
+        if not room:
+            raise DsmException("conference", cause="a room needs a name")
+        if not self.input:
+            raise DsmException("conference", cause="the call has no input: setInOutPlaylist() or connectMedia() first")
+        self.open()
+        self.session.tee_room(name, room)
+
+    def tee_leave(self, name: str) -> bool:
+        """Give the channel back."""
+        if name not in self.session.tees:
+            return False
+        self.session.untee_room(name)
+        if not self.bridged:
+            self.wire(input=True, output=True)
+        return True
+
+    # ------------------------------------------------------------------------------------------------------------- mix-in
+    def set_up_mix_in(self, level: float, interval_ms: int) -> None:
+        """Put a mixer over the output; one that is there is replaced."""
+        self.open()
+        self.mixing = True
+        self.session.set_up_mix_in(level, interval_ms)
+
+    def play_mix_in(self, path: str) -> None:
+        """Mix in a file, instead of what is mixed in now."""
+        self._need_mixer()
+        self.session.mix_in(PlayItem("file", path=self._readable(path)), replace=True)
+
+    def queue_mix_in(self, path: str, *, loop: bool = False) -> None:
+        """Mix in a file after those that were queued so."""
+        self._need_mixer()
+        self.session.mix_in(PlayItem("file", path=self._readable(path), loop=loop))
+
+    def flush_mix_in(self) -> None:
+        """Drop what is queued."""
+        if self.mixing:
+            self.session.flush_mix_in()
+
+    def _need_mixer(self) -> None:
+        if not self.mixing:
+            raise DsmException("conference", cause="there is no mixer: conference.setupMixIn() first")
+
+    def set_playout(self, kind: str) -> None:
+        """The playout buffer."""
+        self.open()
+        self.session.set_playout(kind)

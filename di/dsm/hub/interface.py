@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DI functions of the module `dsm` (spec dsm.md §7.5, applications.md §25)."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from di.calls.events import EventPosted
+from di.dsm.load.bundles import Bundle, load_diagram
+from di.dsm.language.errors import DsmError, DsmException
+from di.dsm.language.event import Kind
+from di.dsm.language.graph import graph_of
+from di.dsm.options import folder
+from di.kernel.errors import CallFailed, ConfigError, TypeMismatch
+from di.kernel.registry import di_method
+from di.kernel.value import Value
+
+if TYPE_CHECKING:
+    from di.dsm.hub.app import DsmServer
+    from di.dsm.language.model import Diagram
+
+log = logging.getLogger(__name__)
+
+Reply = list[Value]
+
+
+class DsmInterface:
+    """Thin: everything is done by `DsmServer`."""
+
+    def __init__(self, server: DsmServer) -> None:
+        self._server = server
+
+    @di_method("postDSMEvent")
+    def post_dsm_event(self, session_id: str, pairs: list[Value]) -> Reply:
+        """Send an event to a running diagram: parameters as [[name, value], …], all strings."""
+        params: dict[str, str] = {}
+        for pair in pairs:
+            if not isinstance(pair, (list, tuple)) or len(pair) < 2:
+                raise TypeMismatch(f"each parameter is an array [name, value], not {pair!r:.60}")
+            name, value = pair[0], pair[1]
+            if not isinstance(name, str) or not isinstance(value, str):
+                raise TypeMismatch(f"parameter names and values are strings, not {pair!r:.60}")
+            params[name] = value
+        if self._server.services.queues.post(session_id, EventPosted(params)):
+            return [200, "OK"]
+        return [404, "Session not found"]
+
+    @di_method("reloadDSMs")
+    def reload_dsms(self) -> Reply:
+        """Read dsm.conf and its scripts again; calls that run keep the old ones."""
+        try:
+            self._server.reload_main()
+        except (DsmError, ConfigError) as error:
+            log.error("reloadDSMs: %s", error)
+            return [500, f"loading failed: {_first_line(error)}"]
+        return [200, "DSMs reloaded"]
+
+    @di_method("loadDSM")
+    def load_dsm(self, name: str) -> Reply:
+        """Load one more script into the main set, from the paths of dsm.conf."""
+        options = self._server.placed(self._server.options)
+        return self._load(name, options.diag_path, options.mod_path)
+
+    @di_method("loadDSMWithPath", "loadDSMWithPaths")
+    def load_dsm_with_path(self, name: str, diag_path: str, mod_path: str) -> Reply:
+        """Load one more script into the main set, from the paths given."""
+        return self._load(name, folder(diag_path), mod_path)
+
+    def _load(self, name: str, diag_path: str, mod_path: str) -> Reply:
+        server = self._server
+        if name in server.main.diagrams:
+            return [400, f"DSM named '{name}' already loaded (use reloadDSMs to reload all)"]
+        if "/" in name or name.startswith("."):
+            return [500, f"error loading {name}: the name of a diagram is no path"]
+        try:
+            diagram = load_diagram(name, diag_path, mod_path, server.modules, check=server.options.dsm_consistency_check)
+        except DsmError as error:
+            log.error("loadDSM: %s", error)
+            return [500, f"error loading {name} from {diag_path}{name}.dsm: {_first_line(error)}"]
+        server.main = dataclasses.replace(server.main, diagrams={**server.main.diagrams, name: diagram})
+        return [200, f"loaded {name} from {diag_path}{name}.dsm"]
+
+    @di_method("preloadModules")
+    def preload_modules(self) -> Reply:
+        """Load the modules that dsm.conf lists in preload_mods."""
+        try:
+            self._server.preload(self._server.options)
+        except DsmError as error:
+            return [500, _first_line(error)]
+        return [200, "modules preloaded"]
+
+    @di_method("preloadModule")
+    def preload_module(self, name: str, path: str) -> Reply:
+        """Load one module, from a folder if it is none of the server's own."""
+        try:
+            self._server.preload_module(name, path)
+        except DsmError as error:
+            return [500, _first_line(error)]
+        return [200, "module preloaded."]
+
+    @di_method("loadConfig")
+    def load_config(self, file: str, name: str) -> Reply:
+        """Load or reload a bundle; `name` ends in .conf, which is cut off."""
+        try:
+            self._server.load_bundle_file(file, name.removesuffix(".conf"), Kind.RELOAD)
+        except (DsmError, ConfigError) as error:
+            log.error("loadConfig: %s", error)
+            return [500, "reload config failed"]
+        return [200, "OK"]
+
+    def _bundle(self, application: str) -> Bundle | None:
+        server = self._server
+        if not application:
+            return server.main
+        if application in server.bound:
+            return server.bound[application]
+        return server.main if application in server.applications else None
+
+    @di_method("hasDSM", changes=False)
+    def has_dsm(self, name: str, application: str = "") -> Reply:
+        """["1"] when a diagram is loaded, in the main set or in that of an application, else ["0"]."""
+        bundle = self._bundle(application)
+        return ["1" if bundle is not None and name in bundle.diagrams else "0"]
+
+    @di_method("listDSMs", changes=False)
+    def list_dsms(self, application: str = "") -> list[str]:
+        """Names of the loaded diagrams; none for an unknown application."""
+        bundle = self._bundle(application)
+        return sorted(bundle.diagrams) if bundle is not None else []
+
+    @di_method("diagramGraph", listed=False, changes=False)
+    def diagram_graph(self, name: str, application: str = "") -> dict[str, Value]:
+        """A diagram as nodes and edges for drawing, each node with the number of calls in that state now; not in SEMS."""
+        graph = graph_of(self._diagram(name, application)).as_value()
+        nodes = graph["nodes"]
+        for node in nodes if isinstance(nodes, list) else ():
+            node["calls"] = self._server.in_state.get((name, node["name"]), 0)
+        return graph
+
+    @di_method("diagramSvg", listed=False, changes=False)
+    async def diagram_svg(self, name: str, application: str = "") -> dict[str, Value]:
+        """Draw a diagram as `cordboard dsm graph` does; returns {svg, calls}, the number of calls by state now; not in SEMS.
+
+        In the picture each state is a group with the attribute data-state, and its count the text of class `count` therein.
+        """
+        diagram = self._diagram(name, application)
+        svg = await self._server.pictures.svg(application, diagram)
+        return {"svg": svg, "calls": self._calls_in(name)}
+
+    def _diagram(self, name: str, application: str) -> Diagram:
+        bundle = self._bundle(application)
+        diagram = bundle.diagrams.get(name) if bundle is not None else None
+        if diagram is None:
+            raise CallFailed(f"there is no diagram {name!r}")
+        return diagram
+
+    def _calls_in(self, name: str) -> dict[str, Value]:
+        return {state: count for (diagram, state), count in self._server.in_state.items() if diagram == name}
+
+    @di_method("diagrams", listed=False, changes=False)
+    def diagrams(self) -> list[Value]:
+        """Return every loaded diagram: {name, application (empty: the main set), states, calls}; not in SEMS."""
+        server = self._server
+        bundles = [("", server.main)]
+        for application, bundle in server.bound.items():
+            if all(bundle is not known for _, known in bundles):
+                bundles.append((application, bundle))
+        totals: Counter[str] = Counter()
+        for (diagram, _), count in server.in_state.items():
+            totals[diagram] += count
+        return [
+            {"name": name, "application": application, "states": len(diagram.by_name), "calls": totals[name]}
+            for application, bundle in bundles
+            for name, diagram in sorted(bundle.diagrams.items())
+        ]
+
+    @di_method("registerApplication")
+    def register_application(self, name: str, application: str = "") -> Reply:
+        """Make a diagram of the main set, or of an application's bundle, an application of its own name."""
+        bundle = self._bundle(application)
+        if bundle is None or name not in bundle.diagrams:
+            return [400, "unknown application (DSM)"]
+        try:
+            self._server.register(name, bundle)
+        except DsmError:
+            return [500, "Error registering DSM application (already registered?)"]
+        return [200, "registered DSM application"]
+
+    @di_method("createSystemDSM")
+    def create_system_dsm(self, config: str, diagram: str) -> Reply:
+        """Run a diagram without a call; `config` is main or a bundle's name."""
+        try:
+            self._server.create_system_dsm(config, diagram)
+        except DsmException as thrown:
+            return [500, thrown.fields["cause"]]
+        return [200, "OK"]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
