@@ -30,7 +30,7 @@ _TOOLS = {
     "rpc": ("clients.cli.rpc", "call a function of a running server"),
     "top": ("clients.cli.top", "watch a running server"),
     "prompts": ("di.apps.sample_prompts", "make the sample prompts"),
-    "token": ("di.access.cli", "make and withdraw access tokens"),
+    "token": ("di.server.token_cli", "make and withdraw access tokens"),
 }
 
 
@@ -121,8 +121,8 @@ def check_config(options: argparse.Namespace) -> int:
 def serve(options: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
     from di import boot
-    from di.server import settings
     from di.kernel.child import StartFailed
+    from di.server import settings
 
     logs.set_up(2)
     loop: asyncio.AbstractEventLoop | None = None

@@ -21,25 +21,25 @@ import signal
 from collections.abc import Awaitable
 from typing import Any
 
-from di.sip import records as sip_records
 from di.access import Access
-from di.media_control import codecs
 from di.calls.applications import Applications
+from di.calls.events import SystemEvent
+from di.calls.sessions import Nowhere, Sessions
 from di.kernel.child import Child, ChildKind, StartFailed
 from di.kernel.clock import LoopClock
-from di.kernel.event_queues import EventQueues
-from di.calls.events import SystemEvent
-from di.server.core_interface import CoreInterface
-from di.media_control.processes import MediaProcesses
-from di.server.rooms_interface import RoomsInterface
-from di.calls.sessions import Nowhere, Sessions
-from di.server.settings import LoadedPlugin, Settings
-from di.server.status import ProcessState, StatusInterface
 from di.kernel.errors import ConfigError
 from di.kernel.event_log import EventLog
-from di.server.plugin import Closer
+from di.kernel.event_queues import EventQueues
 from di.kernel.registry import Registry
+from di.media_control import codecs
+from di.media_control.processes import MediaProcesses
+from di.server.core_interface import CoreInterface
+from di.server.plugin import Closer
+from di.server.rooms_interface import RoomsInterface
 from di.server.services import Services
+from di.server.settings import LoadedPlugin, Settings
+from di.server.status import ProcessState, StatusInterface
+from di.sip import records as sip_records
 from media.control import records
 from media.control.link import RecordLink
 
@@ -86,7 +86,10 @@ class Hub:
         """The hub and its children, as `status.processes` shows them."""
         uptime_s = (self.services.clock.now_ns() - self._began_ns) / 1e9
         media = self.media.children
-        children = [("sip", self.sip), *((f"media {place}" if len(media) > 1 else "media", child) for place, child in enumerate(media))]
+        children = [
+            ("sip", self.sip),
+            *((f"media {place}" if len(media) > 1 else "media", child) for place, child in enumerate(media)),
+        ]
         return [
             ProcessState("hub", os.getpid(), uptime_s),
             *(ProcessState(role, child.pid, child.uptime_s, child.restarts) for role, child in children),

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo
-from di.sip.credentials import find_credential
 from di.calls.events import DialogState
-from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
 from di.kernel.errors import Refused
 from di.kernel.value import Value
+from di.sip.credentials import find_credential
+from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
 
 if TYPE_CHECKING:
-    from di.kernel.server_options import CoreOptions
     from di.calls.session import Session
     from di.calls.sessions import Sessions
+    from di.kernel.server_options import CoreOptions
 
 log = logging.getLogger(__name__)
 

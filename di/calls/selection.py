@@ -7,9 +7,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from di.sip.headers import first_header, parse_uri
-from di.kernel.posix_regex import Search, compile_extended
 from di.kernel.errors import ConfigError
+from di.kernel.posix_regex import Search, compile_extended
+from di.sip.headers import first_header, parse_uri
 
 
 @dataclass(frozen=True, slots=True)

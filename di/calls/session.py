@@ -17,13 +17,14 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from di.calls import flow as call_flow
-from di.kernel import logs
 from di.calls.application import Application
 from di.calls.call_info import CallInfo, DialPlan
 from di.calls.digits import DigitMerger
 from di.calls.events import DialogState, EventPosted, Run, SystemEvent, TimerExpired
 from di.calls.host import SessionHost
+from di.kernel import logs
 from di.kernel.ports import TimerHandle
+from di.kernel.value import Value
 from di.sip.records import (
     Answer,
     CallEnded,
@@ -34,7 +35,6 @@ from di.sip.records import (
     SendReply,
     SendRequest,
 )
-from di.kernel.value import Value
 from media.control.records import (
     Enqueue,
     FlushMixIn,

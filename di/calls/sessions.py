@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
-from di.sip.app_params import session_map
 from di.calls.call_info import CallInfo
-from di.kernel.clock import Tasks
 from di.calls.dialling import DialWish, default_hop, dial
-from di.sip.headers import parse_uri
-from di.kernel.ids import IdMaker
 from di.calls.limits import CallLimits
 from di.calls.rooms import Rooms
 from di.calls.selection import Selection
 from di.calls.session import Session
 from di.calls.subscriptions import Subscriptions
+from di.calls.surroundings import Surroundings
+from di.kernel.clock import Tasks
 from di.kernel.errors import Refused
 from di.kernel.event_log import EventFilter
+from di.kernel.ids import IdMaker
 from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
-from di.sip.records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
 from di.kernel.value import Value
+from di.sip.app_params import session_map
+from di.sip.headers import parse_uri
+from di.sip.records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
-
-if TYPE_CHECKING:
-    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ class Nowhere:
 class Sessions:
     """Calls by id, by call number and by leg. `sip` and `media` are replaced by the supervisor whenever a process (re)starts."""
 
-    def __init__(self, services: Services, selection: Selection, pid: int) -> None:
+    def __init__(self, services: Surroundings, selection: Selection, pid: int) -> None:
         self.services = services
         self.selection = selection
         self.sip: SipPort = Nowhere()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """DSM: calls steered by state diagrams, as SEMS's `dsm` module has them (spec dsm.md).
 
-    script ─ source ─ tokens ─ reader ─► model ─► engine ◄─ events of a call        actions/, mods/: what a script can do
-                                          │         └─► session: what an action may ask of the call (Protocols)
-                                          └─► check, graph, simulator (`cordboard dsm …`)
-    app, call, interface: the application in the hub; everything above knows neither sockets nor asyncio
+script ─ source ─ tokens ─ reader ─► model ─► engine ◄─ events of a call        actions/, mods/: what a script can do
+                                      │         └─► session: what an action may ask of the call (Protocols)
+                                      └─► check, graph, simulator (`cordboard dsm …`)
+app, call, interface: the application in the hub; everything above knows neither sockets nor asyncio
 """
 
 from __future__ import annotations

@@ -3,9 +3,24 @@
 
 from __future__ import annotations
 
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.library import Lit, NameRes, Prepared, Raw, Res, Tpl, Var, action, condition, hook
 from di.dsm.language.model import Outcome
+from di.dsm.run.engine import Run
 
-__all__ = ["DsmError", "DsmException", "Lit", "NameRes", "Outcome", "Prepared", "Raw", "Res", "Run", "Tpl", "Var", "action", "condition", "hook"]
+__all__ = [
+    "DsmError",
+    "DsmException",
+    "Lit",
+    "NameRes",
+    "Outcome",
+    "Prepared",
+    "Raw",
+    "Res",
+    "Run",
+    "Tpl",
+    "Var",
+    "action",
+    "condition",
+    "hook",
+]

@@ -13,14 +13,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from di.dsm.load.bundles import DiskFiles
 from di.dsm.language.check import findings
 from di.dsm.language.draw import to_dot, to_mermaid, to_svg
 from di.dsm.language.errors import caret
 from di.dsm.language.graph import Graph, graph_of
 from di.dsm.language.model import Diagram
-from di.dsm.load.modules import Modules, core_library
 from di.dsm.language.reader import Reading, read_diagram
+from di.dsm.load.bundles import DiskFiles
+from di.dsm.load.modules import Modules, core_library
 from di.dsm.run.simulator import ExpectationFailed, Simulator
 
 

@@ -23,7 +23,9 @@ class BundleOptions:
     """What a bundle and the main configuration have in common."""
 
     diag_path: str = option("", help="Folder of the scripts.", parse=folder)
-    load_diags: tuple[str, ...] = option((), help="Scripts to load: <diag_path><name>.dsm becomes the diagram <name>.", parse=names)
+    load_diags: tuple[str, ...] = option(
+        (), help="Scripts to load: <diag_path><name>.dsm becomes the diagram <name>.", parse=names
+    )
     mod_path: str = option("", help="Folder of further modules, one Python file each.")
     preload_mods: tuple[str, ...] = option((), help="Modules to load at start.", parse=names)
     register_apps: tuple[str, ...] = option((), help="Diagrams that become applications of their name.", parse=names)
@@ -35,7 +37,8 @@ class BundleOptions:
     prompts_sets_path: str = option("", help="Folder of the prompt sets.", parse=folder)
     load_prompts_sets: tuple[str, ...] = option((), help="Prompt sets to load, files of that folder.", parse=names)
     start_at_session: bool = option(
-        False, help="Run the scripts as SEMS up to 1.4 did: the diagram starts with sessionStart, when the call is answered (2009 edition)."
+        False,
+        help="Run the scripts as SEMS up to 1.4 did: the diagram starts with sessionStart, when the call is answered (2009 edition).",
     )
     script_values: dict[str, str] = further_keys("*", help="Every other key becomes $config.<key>.")
 
@@ -44,14 +47,18 @@ class BundleOptions:
 class DsmOptions(BundleOptions):
     """dsm.conf."""
 
-    inbound_start_diag: str = option("", help="Diagram of calls to the application dsm, or $(mon_select); empty: there is no such application.")
+    inbound_start_diag: str = option(
+        "", help="Diagram of calls to the application dsm, or $(mon_select); empty: there is no such application."
+    )
     outbound_start_diag: str = option("", help="Diagram of calls out for the application dsm.")
     debug_raw_dsm: bool = option(False, help="Log the text of every script that is loaded.")
     dsm_consistency_check: bool = option(True, help="Warn of doubtful diagrams.")
     monitoring_full_stategraph: bool = option(False, help="Keep every state of a call in the attribute dsm_stategraph.")
     monitoring_full_transitions: bool = option(False, help="Keep every transition there too.")
     monitor_select_use_caller: str = option("from", help="How $(mon_select) finds the caller.", choices=("from", "pai", "no"))
-    monitor_select_use_callee: str = option("ruri", help="How $(mon_select) finds the callee.", choices=("ruri", "to", "from", "no"))
+    monitor_select_use_callee: str = option(
+        "ruri", help="How $(mon_select) finds the callee.", choices=("ruri", "to", "from", "no")
+    )
     monitor_select_filters: tuple[str, ...] = option((), help="Further attributes, compared with P-App-Param.", parse=names)
     monitor_select_fallback: str = option("", help="Diagram when $(mon_select) finds nothing.")
     conf_dir: str = option("", help="Folder of the bundles' configuration files.", parse=folder)

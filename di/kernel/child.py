@@ -121,7 +121,9 @@ class Child:
                 done, _pending = await asyncio.wait(either, timeout=_HELLO_NOTICE_S, return_when=asyncio.FIRST_COMPLETED)
                 if done:
                     break
-                log.warning("still waiting for the %s process; `make setup` does beforehand what it may be doing now", self.kind.role)
+                log.warning(
+                    "still waiting for the %s process; `make setup` does beforehand what it may be doing now", self.kind.role
+                )
             if not self._hello.done():
                 raise StartFailed(f"the {self.kind.role} process did not come up: {await self._cause()}")
             hello = self._hello.result()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Protocol
 
+from di.kernel.offers import Offer
 from di.kernel.value import Value
 
 
@@ -73,3 +74,7 @@ class NoMonitoring:
 
     def mark_finished(self, id: str) -> None:
         """Nothing."""
+
+
+MONITORING: Offer[MonitoringHooks] = Offer("monitoring")
+"""Under this key stands the store, when one is loaded."""

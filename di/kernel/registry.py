@@ -143,7 +143,9 @@ class Method:
 
 def _mismatch(method: Method, index: int, parameter: Parameter, value: Value) -> str:
     assert parameter.type is not None
-    return f"{method.full_name}: argument {index} ({parameter.name}) must be {parameter.type.__name__}, not {type(value).__name__}"
+    return (
+        f"{method.full_name}: argument {index} ({parameter.name}) must be {parameter.type.__name__}, not {type(value).__name__}"
+    )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -214,7 +216,17 @@ def _describe(module: str, name: str, function: Callable[..., Any], mark: _Mark)
             parameters.append(_parameter(module, name, parameter, hint))
     listed = mark.listed if isinstance(mark.listed, str) else (name if mark.listed else None)
     return Method(
-        module, name, function, tuple(parameters), rest, raw, listed, mark.changes, mark.dangerous, hints.get("return", object), doc
+        module,
+        name,
+        function,
+        tuple(parameters),
+        rest,
+        raw,
+        listed,
+        mark.changes,
+        mark.dangerous,
+        hints.get("return", object),
+        doc,
     )
 
 

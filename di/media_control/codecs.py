@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which codecs are accepted and which of them are offered, in which order (spec core.md §8).
 
-    what the media process has ─► less exclude_payloads ─► codec_order first ─► accepted; those of everyday use among them: offered
+what the media process has ─► less exclude_payloads ─► codec_order first ─► accepted; those of everyday use among them: offered
 """
 
 from __future__ import annotations

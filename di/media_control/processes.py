@@ -10,19 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from di.kernel.child import Child, ChildKind, StartFailed
-from di.media_control.router import MediaRouter
 from di.media_control.port_ranges import port_ranges
-from di.calls.sessions import Sessions
+from di.media_control.router import MediaRouter
 from media.control import records
 from media.control.link import RecordLink
 
 if TYPE_CHECKING:
+    from di.kernel.ports import Clock, MediaPort, TimerHandle
     from di.kernel.server_options import CoreOptions
-    from di.kernel.ports import TimerHandle
 
 log = logging.getLogger(__name__)
 
@@ -32,19 +31,38 @@ _REPORT_NS = 5 * 10**9
 _FORMATS_TIMEOUT_S = 20.0
 
 
-class MediaProcesses:
-    """As many as `media_processor_threads` says. `sessions.media` is their router while one of them is up."""
+class Calls(Protocol):
+    """Who has the legs (`di.calls.sessions.Sessions`)."""
 
-    def __init__(self, core: CoreOptions, sessions: Sessions) -> None:
+    media_figures: Callable[[], Mapping[int, Mapping[str, float]]]
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    def on_media_event(self, record: object) -> None:
+        """Take a record of a media process."""
+
+    def media_up(self, media: MediaPort) -> None:
+        """A media process is in service."""
+
+    def media_lost(self, reason: str, legs: Collection[int] | None = None) -> None:
+        """A media process is gone, and the legs that it had; None: all."""
+
+
+class MediaProcesses:
+    """As many as `media_processor_threads` says. `calls.media` is their router while one of them is up."""
+
+    def __init__(self, core: CoreOptions, calls: Calls) -> None:
         count = core.media_processor_threads
-        self.router = MediaRouter(count, sessions.on_media_event, sessions.clock.now_ns, core.media_process_legs)
-        self._sessions = sessions
+        self.router = MediaRouter(count, calls.on_media_event, calls.clock.now_ns, core.media_process_legs)
+        self._calls = calls
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
         self.children = [self._child(place, (core.media_ip, core.further_media_ip), *ports[place]) for place in range(count)]
         self._timer: TimerHandle | None = None
-        sessions.media_figures = self.figures
+        calls.media_figures = self.figures
 
     def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child:
         links = {}
@@ -60,7 +78,7 @@ class MediaProcesses:
 
         async def on_up(link: RecordLink) -> None:
             self.router.up(place, link)
-            self._sessions.media_up(self.router)
+            self._calls.media_up(self.router)
 
         return Child(kind, lambda event: self._on_record(place, event), on_up, lambda reason: self._lost(place, reason))
 
@@ -81,7 +99,7 @@ class MediaProcesses:
     def _lost(self, place: int, reason: str) -> None:
         legs = self.router.lost(place)
         log.warning("%d calls had their media in process %d; %d are left", len(legs), place, len(self.router))
-        self._sessions.media_lost(reason, set(legs) if len(self.router) else None)
+        self._calls.media_lost(reason, set(legs) if len(self.router) else None)
 
     # ------------------------------------------------------------------------------------------------------ start and stop
     async def spawn(self) -> None:
@@ -96,7 +114,7 @@ class MediaProcesses:
 
     def _report(self) -> None:
         self.router.ask_load()
-        self._timer = self._sessions.clock.call_later(_REPORT_NS, self._report)
+        self._timer = self._calls.clock.call_later(_REPORT_NS, self._report)
 
     async def stop(self, farewell: object, grace_s: float) -> None:
         """End all of them for good."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Recordings of rooms that span media processes: one of them, the owner, has the mix and the sidecar; others record their own tracks.
 
-    StartRoomRecording ─► owner, and as part to each other process that has members (or gets one later); one clock for all
-    StopRoomRecording ─► parts ─► what they recorded ─► owner, whose sidecar takes it in ─► one RoomRecordingStopped
+StartRoomRecording ─► owner, and as part to each other process that has members (or gets one later); one clock for all
+StopRoomRecording ─► parts ─► what they recorded ─► owner, whose sidecar takes it in ─► one RoomRecordingStopped
 """
 
 from __future__ import annotations

@@ -16,11 +16,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from di.kernel.ports import MediaPort
 from di.media_control.answers import MediaAnswers
 from di.media_control.placement import MediaLoad
 from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
-from di.kernel.ports import MediaPort
 from media.control.records import (
     CloseLeg,
     Enqueue,

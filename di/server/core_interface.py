@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from di.kernel import logs
 from di.calls.sessions import Sessions
+from di.kernel import logs
 from di.kernel.errors import CallFailed
 from di.kernel.registry import Lenient, di_method
 from di.kernel.value import LongLong, Value

@@ -17,23 +17,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from di.server import health
-from di.stores.monitoring.hooks import StoreHooks
-from di.stores.monitoring.samples import SECOND_US
 
 if TYPE_CHECKING:
     from di.server.services import Services
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _AVERAGE_NS = 60 * 10**9
-_MAX_NAMES = 200
-"""So many sample names become label values; names may come from clients, and each is a time series for whoever
-collects.
-"""
-_REGISTRATION = {
-    "reg_active": "Records with attribute reg_active.",
-    "registrations": "Records with attribute registrations.",
-    "registered_uas": "Records with attribute registered_uas.",
-}
 
 
 class Metrics(Collector):
@@ -57,27 +46,28 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Called by prometheus_client for each page."""
         yield from self._core()
-        yield from self._store()
+        for source in self._services.metric_sources:
+            yield from source()
         yield from self._events()
         yield from self._media()
-        yield _gauge("cordboard_ready", "1 when a new call would be taken now.", not health.problems(self._services))
-        yield _counter("cordboard_login_failures", "Wrong credentials at the RPC gateways.", self._services.access.failures)
+        yield gauge("cordboard_ready", "1 when a new call would be taken now.", not health.problems(self._services))
+        yield counter("cordboard_login_failures", "Wrong credentials at the RPC gateways.", self._services.access.failures)
 
     def _core(self) -> Iterator[Metric]:
         limits, now_ns = self._services.sessions.limits, self._services.clock.now_ns()
-        yield _gauge("sems_active_calls", "Calls now.", limits.active)
-        yield _counter("sems_sessions", "Calls since the start.", limits.created)
-        yield _gauge(
+        yield gauge("sems_active_calls", "Calls now.", limits.active)
+        yield counter("sems_sessions", "Calls since the start.", limits.created)
+        yield gauge(
             "sems_calls_avg", "Calls at once, averaged over the last minute.", self._average(limits.call_ns(now_ns), now_ns)
         )
-        yield _gauge("sems_calls_max", "Most calls at once since get_callsmax was last called.", limits.peek_max_active())
-        yield _gauge("sems_cps_avg", "Calls per second over the last 5 s.", limits.rate(now_ns))
-        yield _gauge("sems_cps_max", "Highest rate since get_cpsmax was last called.", limits.peek_max_cps())
-        yield _gauge("sems_shutdown_mode", "1 while new calls are refused.", limits.shutdown_mode)
-        yield _gauge("sems_cps_hard_limit", "Hard limit of calls per second, 0: none.", limits.hard_cps)
-        yield _gauge("sems_cps_soft_limit", "Soft limit of calls per second, 0: none.", limits.soft_cps)
-        yield _counter("cordboard_call_seconds", "Time of all calls, added up.", limits.call_ns(now_ns) / 1e9)
-        yield _gauge("cordboard_rooms", "Rooms with somebody in them.", len(self._services.sessions.rooms.names()))
+        yield gauge("sems_calls_max", "Most calls at once since get_callsmax was last called.", limits.peek_max_active())
+        yield gauge("sems_cps_avg", "Calls per second over the last 5 s.", limits.rate(now_ns))
+        yield gauge("sems_cps_max", "Highest rate since get_cpsmax was last called.", limits.peek_max_cps())
+        yield gauge("sems_shutdown_mode", "1 while new calls are refused.", limits.shutdown_mode)
+        yield gauge("sems_cps_hard_limit", "Hard limit of calls per second, 0: none.", limits.hard_cps)
+        yield gauge("sems_cps_soft_limit", "Soft limit of calls per second, 0: none.", limits.soft_cps)
+        yield counter("cordboard_call_seconds", "Time of all calls, added up.", limits.call_ns(now_ns) / 1e9)
+        yield gauge("cordboard_rooms", "Rooms with somebody in them.", len(self._services.sessions.rooms.names()))
 
     def _average(self, spent_ns: int, now_ns: int) -> float:
         """Calls at once since the oldest look of the last minute.
@@ -94,22 +84,6 @@ class Metrics(Collector):
             (spent_ns - past_spent_ns) / (now_ns - past_ns) if now_ns > past_ns else float(self._services.sessions.limits.active)
         )
 
-    def _store(self) -> Iterator[Metric]:
-        hooks = self._services.monitoring
-        if not isinstance(hooks, StoreHooks):
-            return
-        store, epoch_s = hooks.store, self._services.clock.epoch_s()
-        finished = store.finished_count(int(epoch_s))
-        yield _gauge("sems_monitoring_active_sessions", "Records that are not finished.", len(store) - finished)
-        yield _gauge("sems_monitoring_finished_sessions", "Records that are finished.", finished)
-        for attribute, text in _REGISTRATION.items():
-            yield _gauge(f"sems_{attribute}", text, store.index.count(attribute))
-        rates = GaugeMetricFamily("sems_monitoring_count", "Samples of the last whole second, by name.", labels=["name"])
-        for name, count in sorted(hooks.samples.rates(int(epoch_s * SECOND_US)).items())[:_MAX_NAMES]:
-            rates.add_metric([name.encode("utf-8", "replace").decode("utf-8")], count)
-        yield rates
-        yield _gauge("cordboard_monitoring_subscriptions", "Standing queries on the store.", store.watch_count)
-
     def _media(self) -> Iterator[Metric]:
         figures = self._services.sessions.media_figures()
         for name, family, text in _MEDIA:
@@ -121,11 +95,11 @@ class Metrics(Collector):
 
     def _events(self) -> Iterator[Metric]:
         events = self._services.events
-        yield _counter("cordboard_events", "Events published.", events.last_sequence)
-        yield _gauge("cordboard_event_subscribers", "Subscribers to the event stream.", len(events.subscribers))
+        yield counter("cordboard_events", "Events published.", events.last_sequence)
+        yield gauge("cordboard_event_subscribers", "Subscribers to the event stream.", len(events.subscribers))
         waiting = max((subscriber.waiting for subscriber in events.subscribers), default=0)
-        yield _gauge("cordboard_event_waiting_max", "Events that wait for the slowest subscriber.", waiting)
-        yield _counter(
+        yield gauge("cordboard_event_waiting_max", "Events that wait for the slowest subscriber.", waiting)
+        yield counter(
             "cordboard_event_subscribers_dropped", "Subscribers dropped because they were too slow.", events.dropped_count
         )
 
@@ -142,9 +116,11 @@ _MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], st
 """What is shown of each media process: name of the figure and metric, its kind, its meaning."""
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
+def gauge(name: str, text: str, value: float) -> Metric:
+    """A figure that goes up and down."""
     return GaugeMetricFamily(name, text, value=value)
 
 
-def _counter(name: str, text: str, value: float) -> Metric:
+def counter(name: str, text: str, value: float) -> Metric:
+    """A figure that only grows."""
     return CounterMetricFamily(name, text, value=value)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The plug-in record and the loader of `load_plugins` (spec core.md §4).
 
-A plug-in is a package of `di.apps`, `di.stores`, `di.modules`, `di` or `interfaces` whose `__init__` has `PLUGIN`; importing it has no effect. `start` gets the
-services and the module's options, hands its objects to registry and applications, and returns a closer that undoes it (or None).
+A plug-in is a package of `di.apps`, `di.stores`, `di.modules`, `di` or `interfaces` whose `__init__` has `PLUGIN`;
+importing it has no effect. `start` gets the services and the module's options, hands its objects to registry and
+applications, and returns a closer that undoes it (or None).
 """
 
 from __future__ import annotations

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from di.server import plugin as plugins
-from di.kernel.config import ConfigFile, Entry, module_folder
-from di.media_control import codecs
-from di.kernel import addresses
-from di.sip.headers import is_sip_uri
-from di.kernel.server_options import CoreOptions
-from di.media_control.port_ranges import port_ranges
 from di.calls.selection import Selection, parse_mapping
+from di.kernel import addresses
+from di.kernel.config import ConfigFile, Entry, module_folder
 from di.kernel.errors import ConfigError
 from di.kernel.options import load, variable, where
+from di.kernel.server_options import CoreOptions
+from di.media_control import codecs
+from di.media_control.port_ranges import port_ranges
+from di.server import plugin as plugins
 from di.server.plugin import Plugin
+from di.sip.headers import is_sip_uri
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +99,9 @@ def _use_interfaces(conf: ConfigFile) -> None:
         conf.entries["further_media_ip"] = other_family[0]
     for media in others:
         if media not in other_family[:1]:
-            conf.warnings.append(f"{media.file}:{media.line}: media_ip {media.value}: RTP has one address a family, that of the first interface")
+            conf.warnings.append(
+                f"{media.file}:{media.line}: media_ip {media.value}: RTP has one address a family, that of the first interface"
+            )
 
 
 def _keys_of(conf: ConfigFile, name: str) -> dict[str, Entry]:
@@ -145,7 +147,9 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
         raise ConfigError(*where(core, "outbound_proxy"), "outbound_proxy", hint)
     if core.tls_port and not (core.tls_certificate and core.tls_key):
         raise ConfigError(*where(core, "tls_port"), "tls_port", "TLS needs tls_certificate and tls_key too")
-    further = tuple((addresses.resolve(ip, "further_sip", *where(core, "further_sip")), port, public) for ip, port, public in core.further_sip)
+    further = tuple(
+        (addresses.resolve(ip, "further_sip", *where(core, "further_sip")), port, public) for ip, port, public in core.further_sip
+    )
     other = core.further_media_ip
     if other:
         other = addresses.resolve(other, "further_media_ip", *where(core, "further_media_ip"))

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.server import health
 from di.kernel.registry import di_method
 from di.kernel.value import LongLong, Value
+from di.server import health
 
 if TYPE_CHECKING:
     from di.server.services import Services

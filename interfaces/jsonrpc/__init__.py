@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from di.kernel.ids import IdMaker
 from di.kernel.errors import ConfigError
+from di.kernel.ids import IdMaker
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
 from interfaces.gateway import tls_context

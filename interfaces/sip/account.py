@@ -21,9 +21,7 @@ _MAX_ANSWERS_A_METHOD = 2
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
     """Calls `on_invite(slot, message, source)`; `credentials(slot)` gives what the call in a slot may log in with."""
 
-    def __init__(
-        self, on_invite: Callable[[int, Message, str], None], credentials: Callable[[int], Credentials | None]
-    ) -> None:
+    def __init__(self, on_invite: Callable[[int, Message, str], None], credentials: Callable[[int], Credentials | None]) -> None:
         super().__init__()
         self._on_invite = on_invite
         self._credentials = credentials

@@ -137,7 +137,9 @@ class FormatFactory:
         self._infos = {_identity(known): self._info(known) for known in formats}
         self._params = {_identity(known): self._param(known) for known in formats}
         self._names = {known.name.lower() for known in formats}
-        operations = (_ON_CODEC * _CODEC_OPERATIONS)(*(_ON_CODEC(_yes if i < _HARMLESS else _no) for i in range(_CODEC_OPERATIONS)))
+        operations = (_ON_CODEC * _CODEC_OPERATIONS)(
+            *(_ON_CODEC(_yes if i < _HARMLESS else _no) for i in range(_CODEC_OPERATIONS))
+        )
         calls: tuple[Callable[..., int], ...] = (self._test, self._defaults, self._list, self._allocate, _yes, lambda: 0)
         self._operations = _FactoryOperations(*(kind(call) for kind, call in zip(_CALLS.values(), calls, strict=True)))
         self._factory = _Linked(third=ctypes.addressof(self._operations))

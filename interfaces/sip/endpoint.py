@@ -169,7 +169,9 @@ class SipEndpoint:
         try:
             self.formats.take_over()
         except (LayoutError, OSError) as error:
-            log.error("this pjproject takes no codecs of ours (%s): only those that it has itself are offered and accepted", error)
+            log.error(
+                "this pjproject takes no codecs of ours (%s): only those that it has itself are offered and accepted", error
+            )
 
     def _codecs(self, wanted: tuple[str, ...]) -> None:
         known = [info.codecId for info in self.library.codecEnum2()]

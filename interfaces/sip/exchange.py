@@ -80,7 +80,9 @@ class Exchanges:
 
     def try_out(self, received_as_known: bool) -> bool:
         """Whether this pjproject's messages are laid out as known: those received, and one that is made and thrown away."""
-        trial = OutRequest("TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1, (("X-Trial", "1"),))
+        trial = OutRequest(
+            "TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1, (("X-Trial", "1"),)
+        )
         try:
             self._library.pjsip_tx_data_dec_ref(self._make(trial))
             self.usable = received_as_known
@@ -230,5 +232,3 @@ def _declare(library: ctypes.CDLL) -> None:
     for name, (result, arguments) in pointers.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-
-

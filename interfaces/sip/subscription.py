@@ -324,7 +324,14 @@ class Subscription:
 
     # ------------------------------------------------------------------------------------------------------------------ news
     def _tell(
-        self, state: str, *, notify: Notify | None = None, code: int = 0, reason: str = "", expires_s: int = 0, final: bool = False
+        self,
+        state: str,
+        *,
+        notify: Notify | None = None,
+        code: int = 0,
+        reason: str = "",
+        expires_s: int = 0,
+        final: bool = False,
     ) -> None:
         self.news.append(
             SubscriptionChanged(

@@ -98,5 +98,3 @@ class Subscriptions:
     def _answered(self, subscription: Subscription, code: int, reason: str, message: Message | None, source: str) -> None:
         subscription.handle_reply(code, reason, message, source, self._now_ns())
         self._work(subscription)
-
-

@@ -12,9 +12,9 @@ import re
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
-from di.kernel.server_options import parse_level
 from di.kernel.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.registry import Caller, Registry
+from di.kernel.server_options import parse_level
 from di.kernel.value import Value, to_text
 
 log = logging.getLogger(__name__)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from di.server import health
-from di.server import metrics
+from di.server import health, metrics
 
 if TYPE_CHECKING:
     from di.server.services import Services

@@ -131,4 +131,7 @@ def http_answer(body: bytes, extra: bytes = b"") -> bytes:
 
 def http_head(length_bytes: int, extra: bytes = b"") -> bytes:
     """The head of every answer, in this order and spelling (spec §3.4)."""
-    return b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n" % (length_bytes, extra)
+    return b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n" % (
+        length_bytes,
+        extra,
+    )

@@ -70,9 +70,7 @@ class G729Coder:
     def _decode(self, frame: bytes | None, out: Samples, noise: bool = False) -> None:
         assert _library is not None
         length = len(frame) if frame else 0
-        _library.bcg729Decoder(
-            self._decoder, frame, length, frame is None, noise, 0, ctypes.c_void_p(out.ctypes.data)
-        )
+        _library.bcg729Decoder(self._decoder, frame, length, frame is None, noise, 0, ctypes.c_void_p(out.ctypes.data))
 
 
 CODECS: tuple[Codec, ...] = (

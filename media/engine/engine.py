@@ -442,7 +442,12 @@ class Engine:
         counters |= self.spans.statistics()
         counters["frames_concealed"] = int(rows["frames_concealed"].sum())
         begun = rows[rows["started"] != 0]
-        expected = begun["sequence_max"].astype(np.int64) + (begun["sequence_cycles"].astype(np.int64) << 16) - begun["sequence_base"] + 1
+        expected = (
+            begun["sequence_max"].astype(np.int64)
+            + (begun["sequence_cycles"].astype(np.int64) << 16)
+            - begun["sequence_base"]
+            + 1
+        )
         counters["packets_expected"] = int(expected.sum())
         counters["packets_lost"] = int(np.maximum(expected - begun["packets_received"], 0).sum())
         return counters

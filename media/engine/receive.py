@@ -372,7 +372,9 @@ def receive_batch(
             counters[STRANGER] += 1
             continue
         name = names[index]
-        receive_packet(legs[row], row, packet, first, end, table, at, socket, index, name, now_ns, counters, notes, note_count, coded)
+        receive_packet(
+            legs[row], row, packet, first, end, table, at, socket, index, name, now_ns, counters, notes, note_count, coded
+        )
 
 
 def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:

@@ -331,7 +331,10 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
     parser.add_argument("--prompt-cache-mb", type=int, default=DEFAULT_CACHE_BYTES >> 20, help="memory for audio files")
     parser.add_argument(
-        "--recording-backlog-kb", type=int, default=DEFAULT_BACKLOG_BYTES >> 10, help="memory for recordings that wait for the disk"
+        "--recording-backlog-kb",
+        type=int,
+        default=DEFAULT_BACKLOG_BYTES >> 10,
+        help="memory for recordings that wait for the disk",
     )
     parser.add_argument("--grace-ms", type=int, default=2000, help="how long to go on without a hub")
     parser.add_argument(

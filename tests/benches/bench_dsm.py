@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from di.dsm import PLUGIN
-from di.dsm.run.engine import Machine, deliver
 from di.dsm.language.event import Event, Kind
+from di.dsm.run.engine import Machine, deliver
 from di.kernel.registry import di_method
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook
@@ -47,9 +47,7 @@ class Empty:
 
 def ring(states: int) -> str:
     """A ring of states; each event tests two conditions and runs three actions."""
-    parts = [
-        f"{'initial ' if n == 0 else ''}state S{n} enter {{ set($here=S{n}); }};\n" for n in range(states)
-    ]
+    parts = [f"{'initial ' if n == 0 else ''}state S{n} enter {{ set($here=S{n}); }};\n" for n in range(states)]
     parts += [
         f"transition skip{n} S{n} - event(#go==no) -> S{n};\n"
         f"transition go{n} S{n} - event(#go==yes) / {{ inc($count); set($last=#go); }} -> S{(n + 1) % states};\n"
@@ -74,7 +72,9 @@ def load_time() -> None:
     lines = ring(650)
     start = time.perf_counter()
     reading = read(lines)
-    print(f"load of {lines.count(chr(10))} lines: {(time.perf_counter() - start) * 1000:.0f} ms ({len(reading.diagram.transitions)} transitions)")  # type: ignore[union-attr]
+    print(
+        f"load of {lines.count(chr(10))} lines: {(time.perf_counter() - start) * 1000:.0f} ms ({len(reading.diagram.transitions)} transitions)"
+    )  # type: ignore[union-attr]
 
 
 def rss_bytes() -> int:
@@ -98,7 +98,9 @@ def lobby(sessions: int) -> None:
         spent = time.perf_counter() - start
         gc.collect()
         kib = (rss_bytes() - before) / sessions / 1024
-        print(f"{sessions} sessions in the lobby: {kib:.1f} KiB each with session and fakes; {spent / sessions * 1e6:.0f} us each to set up")
+        print(
+            f"{sessions} sessions in the lobby: {kib:.1f} KiB each with session and fakes; {spent / sessions * 1e6:.0f} us each to set up"
+        )
         some = calls[: min(2000, sessions)]
         answers = []
         for number, call in enumerate(some):
@@ -112,8 +114,14 @@ def lobby(sessions: int) -> None:
             floor.append(time.perf_counter() - start)
         answers.sort()
         floor.sort()
-        middle, late, least = answers[len(answers) // 2] * 1e6, answers[int(len(answers) * 0.99)] * 1e6, floor[len(floor) // 2] * 1e6
-        print(f"postDSMEvent with {sessions} up, event and transition run: median {middle:.0f} us, p99 {late:.0f} us; empty function {least:.1f} us")
+        middle, late, least = (
+            answers[len(answers) // 2] * 1e6,
+            answers[int(len(answers) * 0.99)] * 1e6,
+            floor[len(floor) // 2] * 1e6,
+        )
+        print(
+            f"postDSMEvent with {sessions} up, event and transition run: median {middle:.0f} us, p99 {late:.0f} us; empty function {least:.1f} us"
+        )
 
 
 def memory_of_a_machine() -> None:

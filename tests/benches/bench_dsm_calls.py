@@ -53,7 +53,9 @@ class Times:
         """Median, 99th percentile, longest."""
         sorted_ms = sorted(self.ms)
         middle, late = sorted_ms[len(sorted_ms) // 2], sorted_ms[len(sorted_ms) * 99 // 100]
-        print(f"  {self.name:<66} median {middle:6.2f} ms   p99 {late:6.2f} ms   longest {sorted_ms[-1]:6.2f} ms   n {len(sorted_ms)}   {more}")
+        print(
+            f"  {self.name:<66} median {middle:6.2f} ms   p99 {late:6.2f} ms   longest {sorted_ms[-1]:6.2f} ms   n {len(sorted_ms)}   {more}"
+        )
 
 
 class Wire:
@@ -88,7 +90,9 @@ class Wire:
         end = self.buffer.find(b"\r\n\r\n")
         if end < 0:
             return None
-        length = next(int(line[15:]) for line in bytes(self.buffer[:end]).split(b"\r\n") if line.lower().startswith(b"content-length:"))
+        length = next(
+            int(line[15:]) for line in bytes(self.buffer[:end]).split(b"\r\n") if line.lower().startswith(b"content-length:")
+        )
         return self._take(end + 4, length)
 
     def _frame(self) -> bytes | None:
@@ -157,7 +161,11 @@ class Feed:
     def __init__(self, server: Server) -> None:
         self.wire = Wire(server.web_port, websocket=True)
         filter = {"filter": {"types": ["dsm.state"]}}
-        self.wire.send(bench_rpc.websocket_frame(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": filter}).encode()))
+        self.wire.send(
+            bench_rpc.websocket_frame(
+                json.dumps({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": filter}).encode()
+            )
+        )
         while not self.wire.read():
             pass
 
@@ -251,7 +259,9 @@ def calls_up(server: Server, calls: int) -> Iterator[list[str]]:
     ):  # fmt: skip
         begun_s = time.monotonic()
         limit_s = 120 + 4 * calls / RATE
-        wait_until(lambda: len(server.xml.di("monitoring", "listByFilter", ["dsm_state", "waiting"])) >= calls, f"{calls} calls", limit_s)
+        wait_until(
+            lambda: len(server.xml.di("monitoring", "listByFilter", ["dsm_state", "waiting"])) >= calls, f"{calls} calls", limit_s
+        )
         print(f"{calls} calls in the lobby after {time.monotonic() - begun_s:.0f} s; busy: {load(server)}")
         yield list(server.xml.di("monitoring", "listByFilter", ["dsm_state", "waiting"]))
 
@@ -267,8 +277,13 @@ def prefer(server: Server) -> None:
 def main(calls: int, events: int, real_time: bool) -> None:
     """Everything."""
     low = 20000 + free_port() % 20000 & ~1
-    settings = f"rtp_low_port={low}\nrtp_high_port={low + 4 * calls + 200}\ndead_rtp_time=0\nmax_calls={calls + 100}\nloglevel=1\n"
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder), {"app_mapping.conf": "^sip:=>lobby\n"}, settings) as server:
+    settings = (
+        f"rtp_low_port={low}\nrtp_high_port={low + 4 * calls + 200}\ndead_rtp_time=0\nmax_calls={calls + 100}\nloglevel=1\n"
+    )
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(Path(folder), {"app_mapping.conf": "^sip:=>lobby\n"}, settings) as server,
+    ):
         floor()
         trivial(server, "no calls")
         with calls_up(server, calls) as ids:

@@ -30,7 +30,6 @@ RELAY_WARM_UP = 100
 """Ticks in which a playout clock comes to a frame's beginning."""
 
 
-
 class Load:
     """So many legs of one codec on an engine; each says noise-like sound, packet by packet."""
 
@@ -62,7 +61,12 @@ class Load:
         self.packets += 1
         step = self.packets
         engine = self.engine
-        packet = bytes([0x80, 96]) + step.to_bytes(2, "big") + (step * self.codec.clock_hz * self.packet_ms // 1000).to_bytes(4, "big") + bytes(4)
+        packet = (
+            bytes([0x80, 96])
+            + step.to_bytes(2, "big")
+            + (step * self.codec.clock_hz * self.packet_ms // 1000).to_bytes(4, "big")
+            + bytes(4)
+        )
         packet += self.payload
         row = np.zeros((1, 2112), np.uint8)
         row[0, : len(packet)] = np.frombuffer(packet, np.uint8)

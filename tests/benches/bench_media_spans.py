@@ -105,7 +105,10 @@ def processes(count: int, rooms: int, calls: int, seconds: float, folder: Path) 
 
 def onsets_s(peer: Peer) -> list[float]:
     """When the packets came in which a sound began."""
-    loud = [bool(np.abs(codecs.find("PCMU", 8000).decode(np.frombuffer(p.payload, np.uint8)).astype(int)).max() > 2000) for p in peer.packets]  # type: ignore[union-attr]
+    loud = [
+        bool(np.abs(codecs.find("PCMU", 8000).decode(np.frombuffer(p.payload, np.uint8)).astype(int)).max() > 2000)
+        for p in peer.packets
+    ]  # type: ignore[union-attr]
     return [p.arrived_s for p, was, now in zip(peer.packets[1:], loud, loud[1:], strict=False) if now and not was]
 
 

@@ -46,7 +46,9 @@ async def churn(rate: int, seconds: int) -> str:
     sip = await SipProcess.start(listen())
     calls = rate * seconds
     before, memory = cpu_us(sip.pid), resident_kb(sip.pid)
-    caller = Sipp("call", sip.port, calls=calls, rate=rate, hold_ms=200, media_port_base=10000, trace=False, timeout_s=60 + seconds)
+    caller = Sipp(
+        "call", sip.port, calls=calls, rate=rate, hold_ms=200, media_port_base=10000, trace=False, timeout_s=60 + seconds
+    )
     result: SippResult = await asyncio.to_thread(caller.wait)
     used = cpu_us(sip.pid) - before
     grown = resident_kb(sip.pid) - memory

@@ -17,11 +17,11 @@ import time
 from collections.abc import Awaitable, Callable
 
 from di.kernel.event_log import Dropped, EventFilter, EventLog
+from di.kernel.registry import Registry
+from di.kernel.value import Value
 from di.stores.monitoring.interface import Monitoring
 from di.stores.monitoring.samples import Samples
 from di.stores.monitoring.store import Store
-from di.kernel.registry import Registry
-from di.kernel.value import Value
 
 MATCHES = 100
 

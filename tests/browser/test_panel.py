@@ -175,7 +175,9 @@ def test_an_evening_at_the_panel(page: Page, tmp_path: Path) -> None:
         page.goto(desk.address + "#/status")
         expect(page.locator(".tiles div", has_text="Calls now")).to_contain_text("1")
         expect(page.locator(".processes tbody tr")).to_have_count(len(server.json("status.processes")))
-        assert {str(pid) for pid in (server.pid, *server.children().values())} <= set(page.locator(".processes td:nth-child(2)").all_text_contents())
+        assert {str(pid) for pid in (server.pid, *server.children().values())} <= set(
+            page.locator(".processes td:nth-child(2)").all_text_contents()
+        )
         expect(page.locator(".plot canvas")).to_have_count(3)
 
         # the server goes and comes again: said, then shown afresh
@@ -235,11 +237,20 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(browser: Browser, t
     with (
         Server(tmp_path) as server,
         Callers(server.sip_port) as callers,
-        browser.new_context(viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True) as context,
+        browser.new_context(
+            viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True
+        ) as context,
     ):
-        callers.call("Ada with a name that is longer than the screen of a phone is wide", "room-with-a-long-name-of-its-own-1", ADA_HZ)
+        callers.call(
+            "Ada with a name that is longer than the screen of a phone is wide", "room-with-a-long-name-of-its-own-1", ADA_HZ
+        )
         page = context.new_page()
-        for name, shown in (("calls", "table.calls tbody tr"), ("rooms", ".members li"), ("diagrams", "g[data-state]"), ("status", ".plot canvas")):
+        for name, shown in (
+            ("calls", "table.calls tbody tr"),
+            ("rooms", ".members li"),
+            ("diagrams", "g[data-state]"),
+            ("status", ".plot canvas"),
+        ):
             page.goto(f"http://127.0.0.1:{server.web_port}/#/{name}")
             expect(page.locator(shown).first).to_be_visible()
             assert page.evaluate("document.documentElement.scrollWidth") <= 360, name

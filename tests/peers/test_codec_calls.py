@@ -30,7 +30,9 @@ OTHERS_HZ = [600.0, 1400.0, 2600.0]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:room=>webconference\n^sip:echo=>echo\n"}) as running:
+    with Server(
+        tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:room=>webconference\n^sip:echo=>echo\n"}
+    ) as running:
         yield running
 
 
@@ -183,7 +185,9 @@ def test_dialled_party_chooses_its_own_payload_numbers(server: Server) -> None:
             call.send_request("BYE")
             await call.final()
             phone.close()
-            return "" if hears(peer) else f"{name}: {len(peer.packets)} packets, types {({p.payload_type for p in peer.packets})}"
+            return (
+                "" if hears(peer) else f"{name}: {len(peer.packets)} packets, types { ({p.payload_type for p in peer.packets}) }"
+            )
 
     assert asyncio.run(call_taken("opus", 77 + 40, "useinbandfec=1")) == ""
     assert asyncio.run(call_taken("iLBC", 127, "mode=20")) == ""

@@ -58,7 +58,16 @@ async def test_files_into_a_bucket(calls: Calls, tmp_path: Path) -> None:
         f"set($aws.s3.bucket=none); aws.s3.put({tmp_path}/b.wav); set($e6=$errno);",
         f_size="2", f_0=f"{tmp_path}/a.wav", f_1=f"{tmp_path}/b.wav", k_0="zero", k_1="one",
     )  # fmt: skip
-    assert [found[name] for name in ("made", "e", "e1", "e2", "e3", "e4", "e5", "e6")] == ["records", "", "", "", "", "arg", "aws_create", "aws_put"]
+    assert [found[name] for name in ("made", "e", "e1", "e2", "e3", "e4", "e5", "e6")] == [
+        "records",
+        "",
+        "",
+        "",
+        "",
+        "arg",
+        "aws_create",
+        "aws_put",
+    ]
     assert found["why"]
     assert not [name for name, value in found.items() if "very-secret" in value]
     s3 = await client(calls, "s3")

@@ -40,7 +40,9 @@ def of_the_slide(running: Server) -> None:
 @pytest.fixture(scope="module", params=["ours", "as on the slide"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     find_sipp()
-    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:=>lobby\n"}, plugins=PLUGINS, start=False) as running:
+    with Server(
+        tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:=>lobby\n"}, plugins=PLUGINS, start=False
+    ) as running:
         if request.param != "ours":
             of_the_slide(running)
         running.start()

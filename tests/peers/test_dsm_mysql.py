@@ -37,7 +37,7 @@ def database() -> Iterator[MariaDb]:
 async def calls(database: MariaDb) -> AsyncIterator[Calls]:
     """Calls on an empty schema."""
     async with Calls() as calls:
-        drops = "".join(f"mysql.execute(\"DROP TABLE IF EXISTS {name}\"); " for name in ("people", "messages", "sounds"))
+        drops = "".join(f'mysql.execute("DROP TABLE IF EXISTS {name}"); ' for name in ("people", "messages", "sounds"))
         tables = "".join(f'mysql.execute("{sql}"); throwOnError(); ' for sql in TABLES)
         made = await calls.run("mod_mysql", f"mysql.connect($url); throwOnError(); {drops}{tables}", url=database.url())
         assert "thrown" not in made, made
@@ -73,7 +73,9 @@ async def test_every_action_and_what_it_writes(calls: Calls, database: MariaDb, 
     assert (found["e_bye"], found["e_again"], "still" in found, found["errno"]) == ("", "connection", False, "connection")
 
 
-@pytest.mark.parametrize("evil", ["O'Neil", "x'; DROP TABLE people; -- ", '"', "\\", "\\'", "a\0b\x1ac", "ö€😀", "$name", "@user", "%_"])
+@pytest.mark.parametrize(
+    "evil", ["O'Neil", "x'; DROP TABLE people; -- ", '"', "\\", "\\'", "a\0b\x1ac", "ö€😀", "$name", "@user", "%_"]
+)
 async def test_what_callers_say_stays_a_value(calls: Calls, database: MariaDb, evil: str) -> None:
     found = await sql(
         calls, database.url(),
@@ -126,7 +128,9 @@ async def test_sounds(calls: Calls, database: MariaDb, tmp_path: Path) -> None:
     played = [line.split() for line in call.session.done]
     assert [(words[0], words[2:]) for words in played] == [("play", []), ("play", ["front"]), ("play", ["loop"])]
     paths = [Path(words[1]) for words in played]
-    assert all(path.parent == tmp_path / "root" and path.suffix == ".wav" and path.read_bytes() == source.read_bytes() for path in paths)
+    assert all(
+        path.parent == tmp_path / "root" and path.suffix == ".wav" and path.read_bytes() == source.read_bytes() for path in paths
+    )
     await call.end()
     assert not any(path.exists() for path in paths), "temporary files go with the call"
 
@@ -143,7 +147,10 @@ async def test_connections_are_lent_and_come_back_clean(calls: Calls, database: 
     look = 'mysql.query(SELECT * FROM t); set($e=$errno); mysql.queryGetResult("SELECT COUNT(*) AS n FROM people")'
     second = await sql(calls, database.url(), ask + look)
     assert (second["id"], second["mine"], second["auto"], second["e"], second["n"]) == (first["id"], "NULL", "1", "query", "0")
-    one, two = (calls.call("import(mod_mysql); initial state A enter { mysql.connect($url); " + ask + "};", url=database.url()) for _ in range(2))
+    one, two = (
+        calls.call("import(mod_mysql); initial state A enter { mysql.connect($url); " + ask + "};", url=database.url())
+        for _ in range(2)
+    )
     await one.start()
     await two.start()
     assert one.vars["id"] != two.vars["id"], "each call has its own"
@@ -153,8 +160,15 @@ async def test_what_connect_refuses(calls: Calls, database: MariaDb) -> None:
     wrong = f"mysql://{USER}:wrong-secret@127.0.0.1:{database.port}/{DATABASE}"
     found = await calls.run("mod_mysql", "mysql.connect($url)", url=wrong)
     assert (found["errno"], found["db.errno"]) == ("connection", "1045")
-    assert not [value for name, value in found.items() if name != "url" and "wrong-secret" in value], "the password is told nowhere"
-    for url, errno in (("mysql://u@h:99999/d", "arg"), ("mysql://h", "arg"), ("http://u:p@h/d", "arg"), (database.url() + "x", "connection")):
+    assert not [value for name, value in found.items() if name != "url" and "wrong-secret" in value], (
+        "the password is told nowhere"
+    )
+    for url, errno in (
+        ("mysql://u@h:99999/d", "arg"),
+        ("mysql://h", "arg"),
+        ("http://u:p@h/d", "arg"),
+        (database.url() + "x", "connection"),
+    ):
         assert (await calls.run("mod_mysql", "mysql.connect($url)", url=url))["errno"] == errno
     from_settings = await calls.run("mod_mysql", "mysql.connect(); set($e=$errno)", **{"config.db_url": database.url()})
     assert (from_settings["e"], PASSWORD in from_settings["config.db_url"]) == ("", True)
@@ -179,7 +193,9 @@ async def test_selects_in_sql_and_user_variables(calls: Calls, database: MariaDb
     (23, "PLAY_MESSAGES", ["play hello.wav", "play you_have.wav", "play 20.wav", "play x3.wav", "play messages.wav"]),
     (0, "PLAY_AND_BYE", ["play hello.wav", "play no_messages"]),
 ])  # fmt: skip
-async def test_the_demo_of_the_presentation(calls: Calls, database: MariaDb, messages: int, state: str, played: list[str]) -> None:
+async def test_the_demo_of_the_presentation(
+    calls: Calls, database: MariaDb, messages: int, state: str, played: list[str]
+) -> None:
     """As it stands in the slides; only the database's address is put in."""
     rows = ",".join(["('stefan')"] * messages + ["('somebody')"])
     await sql(calls, database.url(), f'mysql.execute("INSERT INTO messages (userid) VALUES {rows}"); throwOnError()')

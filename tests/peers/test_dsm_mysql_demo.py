@@ -44,7 +44,8 @@ def database() -> Iterator[MariaDb]:
         assert isinstance(running, MariaDb)
         rows = ",".join(f"('{name}')" for name, count in MESSAGES.items() for _ in range(count))
         running.execute(
-            "CREATE TABLE messages (id INT AUTO_INCREMENT PRIMARY KEY, userid VARCHAR(40))", f"INSERT INTO messages (userid) VALUES {rows}"
+            "CREATE TABLE messages (id INT AUTO_INCREMENT PRIMARY KEY, userid VARCHAR(40))",
+            f"INSERT INTO messages (userid) VALUES {rows}",
         )
         yield running
 

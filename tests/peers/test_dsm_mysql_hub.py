@@ -97,7 +97,9 @@ def test_a_database_that_hangs_and_dies(tmp_path: Path, database: MariaDb, proxy
                 assert server.xml.di("dsm", "postDSMEvent", id, [["action", "ask"]]) == [200, "OK"]
 
         with Sipp("call", server.sip_port, calls=CALLS, user="ask", hold_ms=120_000, media_port_base=42000, timeout_s=150):
-            ids = wait_until(lambda: len(found := stages("stage", "ready")) == CALLS and found, "all calls connected to the database")
+            ids = wait_until(
+                lambda: len(found := stages("stage", "ready")) == CALLS and found, "all calls connected to the database"
+            )
             proxy.hold()
             ask()
             wait_until(lambda: len(stages("stage", "asking")) == CALLS, "all calls ask")

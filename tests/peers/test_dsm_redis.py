@@ -64,7 +64,13 @@ async def test_errors(calls: Calls, store: Redis) -> None:
         "redis.execCommand($v=NOSUCH); set($e=$errno); redis.execCommand($v=GET l); set($kept=$errno); redis.disconnect(); set($bye=$errno);"
         "redis.disconnect(); set($again=$errno); redis.execCommand($v=GET a); set($gone=$errno)",
     )  # fmt: skip
-    assert (found["e"], found["kept"], found["bye"], found["again"], found["gone"]) == ("write", "write", "", "connection", "connection")
+    assert (found["e"], found["kept"], found["bye"], found["again"], found["gone"]) == (
+        "write",
+        "write",
+        "",
+        "connection",
+        "connection",
+    )
     sock = f"redis://unix:{store.folder}"
     for url, errno in (
         ("redis://tcp:127.0.0.1;port=1", "connection"), ("redis://tcp:h;port=x", "arg"), ("redis:h", "arg"), ("", "arg"),

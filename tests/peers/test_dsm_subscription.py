@@ -92,7 +92,9 @@ def test_subscription_in_a_call(tmp_path: Path, callers: list[Sipp]) -> None:
     (result,) = results
     assert (result.successful, result.failed) == (1, 0), result.errors
     first, refresh, last = (line for line in result.log.splitlines() if line)
-    assert first == "SUBSCRIBE auth=[$valid] event= reg;id=7 accept= application/reginfo+xml expires= 600".replace("[$valid]", "true")
+    assert first == "SUBSCRIBE auth=[$valid] event= reg;id=7 accept= application/reginfo+xml expires= 600".replace(
+        "[$valid]", "true"
+    )
     assert refresh.startswith("REFRESH SUBSCRIBE sip:notifier@127.0.0.1:") and refresh.endswith("expires= 600")
     assert last == "LAST expires= 0"
 

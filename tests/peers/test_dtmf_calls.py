@@ -44,7 +44,9 @@ async def keys_of(server: Server, scenario: str, **options: Any) -> tuple[SippRe
     keys: list[tuple[int, str]] = []
     async with websockets.connect(f"ws://127.0.0.1:{server.web_port}/ws") as feed:
         types = ["dtmf", "call.ended"]
-        await feed.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": {"filter": {"types": types}}}))
+        await feed.send(
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": {"filter": {"types": types}}})
+        )
         sipp = Sipp(scenario, server.sip_port, user="echo", **options)
         while True:
             message = json.loads(await asyncio.wait_for(feed.recv(), 40))

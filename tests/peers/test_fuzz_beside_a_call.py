@@ -44,7 +44,15 @@ def test_garbage_on_every_gateway_disturbs_no_call(tmp_path: Path) -> None:
 
         base = on_ports(1, group)
         result = in_background(
-            Sipp("call", server.sip_port, calls=1, user="announce", hold_ms=(SECONDS + 3) * 1000, media_port_base=base, timeout_s=SECONDS + 60).wait
+            Sipp(
+                "call",
+                server.sip_port,
+                calls=1,
+                user="announce",
+                hold_ms=(SECONDS + 3) * 1000,
+                media_port_base=base,
+                timeout_s=SECONDS + 60,
+            ).wait
         )
         find_remote(group)
         feeder = threading.Thread(target=lambda: asyncio.run(feed_all()))

@@ -75,7 +75,9 @@ def test_hold_pauses_and_resumes_one_direction_and_leaves_the_other_alone(talk: 
     group.run_ms(500)
     assert len(one.peer.packets) == held, "a phone that only sends is sent nothing"
     sound = other.peer.heard()
-    assert min(tones.level(sound[i : i + 160], A_HZ) for i in range(0, len(sound) - 160, 160)) > 6500, "the other hears him throughout"
+    assert min(tones.level(sound[i : i + 160], A_HZ) for i in range(0, len(sound) - 160, 160)) > 6500, (
+        "the other hears him throughout"
+    )
     change(group, one, "sendrecv")
     group.run_ms(300)
     assert clicks(other.peer.heard(), A_HZ) < 1.3 and gaps(other.peer) == {1}

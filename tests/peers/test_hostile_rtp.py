@@ -62,7 +62,9 @@ def test_spray_over_the_whole_range_during_ten_calls_gets_nothing_back(server: M
         attackers = [Peer(bind_ip=ip) for ip in ("127.0.0.66", "127.0.0.1")]
         group.peers += attackers
         chance = random.Random(1)
-        taken = {peer.port for peer in group.peers}  # of this machine too: one may lie in the range and would hear the spray itself
+        taken = {
+            peer.port for peer in group.peers
+        }  # of this machine too: one may lie in the range and would hear the spray itself
         every = [port for port in range(low, low + PORTS) if port not in taken]
         rounds = SPRAY_MS // 200
         for number in range(rounds):
@@ -113,12 +115,16 @@ def test_injected_packets_are_not_heard_and_change_no_stream(server: MediaServer
 def mutated(chance: random.Random, ssrc: int) -> bytes:
     """An RTP or RTCP packet with something wrong about it."""
     if chance.random() < 0.5:
-        packet = bytearray(struct.pack(">BBHII", 0x80, chance.choice((0, 101)), chance.getrandbits(16), chance.getrandbits(32), ssrc))
+        packet = bytearray(
+            struct.pack(">BBHII", 0x80, chance.choice((0, 101)), chance.getrandbits(16), chance.getrandbits(32), ssrc)
+        )
         packet += chance.randbytes(160)
     else:
         words = chance.randrange(1, 12)
         packet = bytearray(struct.pack(">BBHI", 0x81, chance.choice((200, 201, 202, 203, 204)), words, ssrc))
-        packet += struct.pack(">I", ssrc) + chance.randbytes(4 * words - 4)  # as RTP it is no other stream, which would count anew
+        packet += struct.pack(">I", ssrc) + chance.randbytes(
+            4 * words - 4
+        )  # as RTP it is no other stream, which would count anew
     kind = chance.randrange(6)
     if kind == 0:
         packet = packet[: chance.randrange(1, 13)]
@@ -132,7 +138,9 @@ def mutated(chance: random.Random, ssrc: int) -> bytes:
         packet[12:16] = struct.pack(">HH", 0xBEDE, chance.choice((0, 1, 36, 40, 0xFFFF)))
     else:
         for _ in range(chance.randrange(1, 5)):
-            packet[chance.choice([*range(min(8, len(packet))), *range(min(12, len(packet)), len(packet))])] = chance.getrandbits(8)
+            packet[chance.choice([*range(min(8, len(packet))), *range(min(12, len(packet)), len(packet))])] = chance.getrandbits(
+                8
+            )
     return bytes(packet)
 
 

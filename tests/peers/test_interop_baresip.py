@@ -28,7 +28,9 @@ ROOM_HZ = [700.0, 900.0, 1100.0, 1300.0, 1500.0]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     module_folder()
-    with Server(tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:room=>webconference\n^sip:echo=>echo\n"}) as running:
+    with Server(
+        tmp_path_factory.mktemp("server"), {"app_mapping.conf": "^sip:room=>webconference\n^sip:echo=>echo\n"}
+    ) as running:
         yield running
 
 
@@ -38,7 +40,9 @@ def says(codec: PhoneCodec, *frequencies_hz: float) -> NDArray[np.int16]:
     return np.sum(parts, axis=0, dtype=np.int16)
 
 
-def talk(server: Server, folder: Path, users: list[tuple[PhoneCodec, str, NDArray[np.int16]]], seconds: int) -> list[NDArray[np.int16]]:
+def talk(
+    server: Server, folder: Path, users: list[tuple[PhoneCodec, str, NDArray[np.int16]]], seconds: int
+) -> list[NDArray[np.int16]]:
     """Call all at once; return what each heard, without its first second and a half."""
     with contextlib.ExitStack() as stack:
         phones = []

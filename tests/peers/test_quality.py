@@ -66,7 +66,8 @@ def test_speech_through_a_room_sounds_as_g711_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "least"), [("1 % lost", 4.1), ("5 % lost", 2.9), ("every twentieth pair swapped", 3.8), ("up to 60 ms of jitter", 3.8)]
+    ("name", "least"),
+    [("1 % lost", 4.1), ("5 % lost", 2.9), ("every twentieth pair swapped", 3.8), ("up to 60 ms of jitter", 3.8)],
 )
 def test_speech_through_a_bad_network(name: str, least: float) -> None:
     said, chance = speech(8000), random.Random(4)

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.peers
 
 async def test_hub_is_told_and_hangs_up() -> None:
     process = await SipProcess.start(program=FAST_CLOCK)
-    running = asyncio.create_task(asyncio.to_thread(run_sipp, "session_timer", process.port, calls=3, replace={"PATIENCE": "30000"}))
+    running = asyncio.create_task(
+        asyncio.to_thread(run_sipp, "session_timer", process.port, calls=3, replace={"PATIENCE": "30000"})
+    )
     told = await process.wait_for(SessionTimedOut, 3)
     assert {record.call for record in told} == {1, 3, 5} and not process.of(CallEnded)
     for record in told:

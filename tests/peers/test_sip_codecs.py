@@ -72,7 +72,9 @@ async def test_every_format_is_negotiated(sip: SipProcess, peer: UdpPeer) -> Non
         channels = f"/{known.channels}" if known.channels > 1 else ""
         asked = "mode=20" if known.name == "iLBC" else "asked=1; for"
         rtpmap = f"rtpmap:{kind} {known.name.upper()}/{known.clock_hz}{channels}"
-        call = call_with(peer, f"each{place}", offer_of(f"{kind} 110|{rtpmap}|fmtp:{kind} {asked}|rtpmap:110 telephone-event/{known.clock_hz}"))
+        call = call_with(
+            peer, f"each{place}", offer_of(f"{kind} 110|{rtpmap}|fmtp:{kind} {asked}|rtpmap:110 telephone-event/{known.clock_hz}")
+        )
         reply = await call.next(200)
         call.ack()
         answer = reply.body.decode()
@@ -80,7 +82,12 @@ async def test_every_format_is_negotiated(sip: SipProcess, peer: UdpPeer) -> Non
         assert "\nb=" not in answer and sdp.fmtp_of(answer, kind) == known.fmtp
         media = (await sip.wait_for(MediaNegotiated, place + 1))[place]
         assert f"{media.codec}/{media.clock_hz}" == known.codec and media.channels == known.channels
-        assert (media.payload_type_send, media.payload_type_receive, media.dtmf_send, media.dtmf_receive) == (kind, kind, 110, 110)
+        assert (media.payload_type_send, media.payload_type_receive, media.dtmf_send, media.dtmf_receive) == (
+            kind,
+            kind,
+            110,
+            110,
+        )
         assert (media.ptime_ms, media.fmtp) == (20, "mode=20" if known.name == "iLBC" else "asked=1;for")
         assert await call.bye() == 200
 
@@ -118,10 +125,19 @@ async def test_our_offer_and_the_answers_own_numbers(sip: SipProcess, peer: UdpP
     assert [line.rpartition("/")[2] for line in offer.split("\r\n") if "telephone-event" in line] == ["8000", "48000", "12000"]
     theirs = next(int(line[9:].split()[0]) for line in offer.split("\r\n") if "X-quite" in line)
     assert sdp.fmtp_of(offer, theirs) == "first=1;second;third=a b"
-    call.reply(call.invite_message, 200, offer_of("88|rtpmap:88 x-QUITE-new.1/12000|fmtp:88 of=theirs").replace(" 88", " 99").replace(":88", ":99"))
+    call.reply(
+        call.invite_message,
+        200,
+        offer_of("88|rtpmap:88 x-QUITE-new.1/12000|fmtp:88 of=theirs").replace(" 88", " 99").replace(":88", ":99"),
+    )
     await call.next("ACK")
     media = (await sip.wait_for(MediaNegotiated))[0]
-    assert (media.codec, media.payload_type_send, media.payload_type_receive, media.fmtp) == ("X-QUITE-NEW.1", 99, theirs, "of=theirs")
+    assert (media.codec, media.payload_type_send, media.payload_type_receive, media.fmtp) == (
+        "X-QUITE-NEW.1",
+        99,
+        theirs,
+        "of=theirs",
+    )
     sip.send(Hangup(2))
     await call.taken_off()
 

@@ -163,7 +163,14 @@ async def test_slots_are_used_again_at_once(sip: SipProcess, peer: UdpPeer) -> N
 
 
 @pytest.mark.parametrize(
-    "wrong", ["RX_DATA.text = 4432", "RX_DATA.source_port = 4420", "RX_DATA.length = 4440", "TX_DATA.message_at = 400", "MESSAGE.headers = 8"]
+    "wrong",
+    [
+        "RX_DATA.text = 4432",
+        "RX_DATA.source_port = 4420",
+        "RX_DATA.length = 4440",
+        "TX_DATA.message_at = 400",
+        "MESSAGE.headers = 8",
+    ],
 )
 async def test_stack_that_is_laid_out_differently(wrong: str) -> None:
     """Nothing is read from it, the log says what that means, and calls work."""

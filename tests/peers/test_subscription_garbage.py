@@ -33,7 +33,15 @@ FROMS = [
     "<sip:n@h>;tag={tag}", '"\\"<>;tag=no" <sip:n@h>;tag={tag}', "sip:n@h;tag={tag}", '"x <sip:n@h>;tag={tag}', "<tel:1>;tag={tag}",
     "<sip:n@h>;tag={tag};tag=two",
 ]  # fmt: skip
-STATES = ["active;expires=60", "active", "pending;expires=2147483648", "terminated", "active;expires=-1", ";", "active;" + "x;" * 500]
+STATES = [
+    "active;expires=60",
+    "active",
+    "pending;expires=2147483648",
+    "terminated",
+    "active;expires=-1",
+    ";",
+    "active;" + "x;" * 500,
+]
 CODES = [200, 202, 401, 407, 423, 302, 400, 491, 503, 100, 999]
 EXTRAS = [
     "", "Expires: 1\r\n", "Expires: x\r\n", "Min-Expires: 4294967296\r\n", "Retry-After: 1\r\n",
@@ -58,7 +66,11 @@ async def one_notifier(sip: SipProcess, peer: UdpPeer, rng: random.Random, numbe
             "Contact": fill(rng.choice(CONTACTS), tag), "Record-Route": fill(rng.choice(ROUTES), tag), "Max-Forwards": "70",
             "Subscription-State": rng.choice(STATES),
         }  # fmt: skip
-        text = f"NOTIFY {notifier.target} SIP/2.0\r\n" + "".join(f"{name}: {value}\r\n" for name, value in head.items() if value) + "\r\n"
+        text = (
+            f"NOTIFY {notifier.target} SIP/2.0\r\n"
+            + "".join(f"{name}: {value}\r\n" for name, value in head.items() if value)
+            + "\r\n"
+        )
         data = text.encode("utf-8", "surrogateescape")
         peer.send((mutated(rng, data) if rng.random() < 0.5 else data).decode("utf-8", "surrogateescape"))
         answer(notifier, notifier.request_message, rng)

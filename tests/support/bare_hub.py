@@ -12,17 +12,17 @@ from random import Random
 
 from di.access import Access
 from di.calls.applications import Applications
-from di.kernel.event_queues import EventQueues
-from di.server.core_interface import CoreInterface
-from di.kernel.server_options import CoreOptions
-from di.server.rooms_interface import RoomsInterface
 from di.calls.selection import Selection
 from di.calls.sessions import Sessions
-from di.server.status import ProcessState, StatusInterface
 from di.kernel.event_log import EventLog
+from di.kernel.event_queues import EventQueues
 from di.kernel.registry import INTERNAL, Caller, Registry
-from di.server.services import Services
+from di.kernel.server_options import CoreOptions
 from di.kernel.value import Value
+from di.server.core_interface import CoreInterface
+from di.server.rooms_interface import RoomsInterface
+from di.server.services import Services
+from di.server.status import ProcessState, StatusInterface
 
 EPOCH_S = 1_700_000_000
 

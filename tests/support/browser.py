@@ -85,9 +85,7 @@ class Callers:
         assert "]]>" not in quoted, "the scenario's text is CDATA"
         scenario = Path(self._folder.name) / f"caller{len(self._sipps)}.xml"
         scenario.write_text(text.replace('"Caller"', f'"{quoted}"'))
-        self._sipps.append(
-            Sipp(scenario, self._sip_port, user=user, media_port_base=peer.port, trace=False, timeout_s=600)
-        )
+        self._sipps.append(Sipp(scenario, self._sip_port, user=user, media_port_base=peer.port, trace=False, timeout_s=600))
         return peer
 
     def _run(self) -> None:

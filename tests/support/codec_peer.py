@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An RTP peer that speaks any codec, by the codec's own library, and a call with it by hand-written SIP.
 
-    call = await codec_call(phone, "echo", peer, "a=rtpmap:97 iLBC/8000", "a=fmtp:97 mode=30")
-    group.run_ms(1500)
-    peer.sounds()                              # int16 at the codec's rate
+call = await codec_call(phone, "echo", peer, "a=rtpmap:97 iLBC/8000", "a=fmtp:97 mode=30")
+group.run_ms(1500)
+peer.sounds()                              # int16 at the codec's rate
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class CodecPeer(Peer):
             self.sequence += 1
             self.ts += self.codec.clock_hz * self.packet_ms // 1000
 
-    def changed(self, codec: Codec, payload_type: int, samples: NDArray[np.int16], fmtp: str = "", packet_ms: int = 20) -> CodecPeer:
+    def changed(
+        self, codec: Codec, payload_type: int, samples: NDArray[np.int16], fmtp: str = "", packet_ms: int = 20
+    ) -> CodecPeer:
         """The same peer, at its address, from now on with another codec; what was heard is forgotten."""
         self.codec, self.payload_type, self.receive_type, self.samples = codec, payload_type, payload_type, samples
         self.fmtp, self.packet_ms, self._position = fmtp, packet_ms, 0

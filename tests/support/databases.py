@@ -162,7 +162,9 @@ class Redis(Daemon):
     def __init__(self) -> None:
         super().__init__()
         self._program = shutil.which("redis-server")
-        if self._program is None:  # Debian's package of that name starts a service; the same program goes by other names in redis-tools
+        if (
+            self._program is None
+        ):  # Debian's package of that name starts a service; the same program goes by other names in redis-tools
             self._program = str(self.folder / "redis-server")
             Path(self._program).symlink_to(program("redis-check-rdb", "redis-tools"))
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Diagram
+from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from di.dsm.run.engine import Machine, run_now
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Diagram
-from di.dsm.load.modules import Modules, core_library
 from di.dsm.language.reader import Reading, read_diagram
+from di.dsm.load.modules import Modules, core_library
+from di.dsm.run.engine import Machine, run_now
 from di.dsm.run.simulated import SimulatedSession
 
 
@@ -35,7 +35,9 @@ class MemoryFiles:
         return sorted({name[len(start) :].split("/")[0] for name in self.files if name.startswith(start)})
 
 
-def read(text: str, files: dict[str, str] | None = None, *, name: str = "t", collect: bool = False, load_path: str = "") -> Reading:
+def read(
+    text: str, files: dict[str, str] | None = None, *, name: str = "t", collect: bool = False, load_path: str = ""
+) -> Reading:
     modules = Modules()
     return read_diagram(
         name, f"{name}.dsm", text, loader=MemoryFiles(files), core=core_library(), find_module=modules.find,

@@ -16,10 +16,10 @@ from di.access import Access
 from di.kernel import logs
 from di.kernel.errors import CallFailed, OutOfBounds, TypeMismatch
 from di.kernel.event_log import EventLog
-from di.stores.monitoring import PLUGIN as MONITORING
 from di.kernel.registry import di_method
-from di.server.services import Services
 from di.kernel.value import LongLong, Value
+from di.server.services import Services
+from di.stores.monitoring import PLUGIN as MONITORING
 from tests.support.bare_hub import HandClock, bare_services
 
 

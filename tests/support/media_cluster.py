@@ -7,8 +7,8 @@ import socket
 import time
 from typing import Any, TypeVar
 
-from di.media_control.router import MediaRouter
 from di.media_control.port_ranges import port_ranges
+from di.media_control.router import MediaRouter
 from media.control import records
 from tests.support.media_server import MediaServer, free_port_range
 from tests.support.rtp_peer import NAMES, Peer

@@ -15,15 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from di.sip import records as sip
-from di.kernel.config import ConfigFile, parse
-from di.kernel.server_options import CoreOptions
 from di.calls.selection import Selection, parse_mapping
 from di.calls.session import Session
+from di.kernel.config import ConfigFile, parse
+from di.kernel.options import load
+from di.kernel.server_options import CoreOptions
+from di.server.plugin import Plugin
+from di.sip import records as sip
 from di.stores.monitoring.options import Options as MonitoringOptions
 from di.stores.monitoring.start import start as start_monitoring
-from di.kernel.options import load
-from di.server.plugin import Plugin
 from tests.support.bare_hub import bare_services
 from tests.support.fake_media import FakeMedia
 

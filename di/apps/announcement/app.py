@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from di.apps.announcement.options import Options
 from di.calls.application import Application
-from di.sip.headers import parse_uri
-from di.kernel.paths import configured, safe_name
 from di.kernel.errors import ConfigError, Refused
 from di.kernel.options import where
+from di.kernel.paths import configured, safe_name
+from di.sip.headers import parse_uri
 from media.control.records import ItemFailed
 
 if TYPE_CHECKING:

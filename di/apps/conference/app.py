@@ -19,9 +19,9 @@ from di.apps.conference.options import Options
 from di.apps.conference.settings import CallerSettings, Files, for_caller
 from di.calls.application import Application
 from di.calls.events import RoomChanged
-from di.sip.headers import header_lines, uri_of
 from di.kernel.errors import ConfigError, Refused
 from di.kernel.options import where
+from di.sip.headers import header_lines, uri_of
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:

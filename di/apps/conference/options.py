@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from di.apps.room_options import drop_sound, join_sound, playout_type
-from di.sip.session_timer_keys import KEYS
 from di.kernel.options import option
+from di.sip.session_timer_keys import KEYS
 
 
 @dataclass(frozen=True)

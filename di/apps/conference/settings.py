@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.apps.conference.options import Options
-from di.sip.app_params import HEADER, lookup
 from di.calls.call_info import CallInfo
-from di.sip.headers import first_header, parse_uri
-from di.kernel.paths import configured, safe_name
 from di.kernel.errors import Refused
+from di.kernel.paths import configured, safe_name
+from di.sip.app_params import HEADER, lookup
+from di.sip.headers import first_header, parse_uri
 
 
 @dataclass(frozen=True)

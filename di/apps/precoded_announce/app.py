@@ -7,11 +7,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from di.apps.precoded_announce.options import Options
 from di.calls.application import Application
-from di.kernel.paths import configured
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
-from di.apps.precoded_announce.options import Options
+from di.kernel.paths import configured
 from media.control.predef import PredefError, parse_predef
 from media.control.records import ItemFailed
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from di.sip.app_params import lookup
+from di.apps.webconference.rooms import Participant, Status
 from di.calls.application import Application
 from di.calls.events import RoomChanged
+from di.sip.app_params import lookup
 from di.sip.headers import first_header
-from di.apps.webconference.rooms import Participant, Status
 from media.control.records import PlayItem, RoomPlay
 
 if TYPE_CHECKING:
+    from di.apps.webconference.start import Conference
     from di.calls.session import Session
     from di.sip.records import CallProgressed
-    from di.apps.webconference.start import Conference
 
 _STAR, _HASH = 10, 11
 _LONELY_TIMER, _RING_TIMER = 1, 2

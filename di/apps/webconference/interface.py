@@ -7,12 +7,12 @@ import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.sip.credentials import Credential
-from di.sip.headers import header_lines
+from di.apps.webconference.rooms import Participant, Room, Status
 from di.kernel.errors import OutOfBounds
 from di.kernel.registry import Lenient, di_method
 from di.kernel.value import Value
-from di.apps.webconference.rooms import Participant, Room, Status
+from di.sip.credentials import Credential
+from di.sip.headers import header_lines
 
 if TYPE_CHECKING:
     from di.apps.webconference.start import Conference

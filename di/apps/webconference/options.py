@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from di.kernel.posix_regex import Search, compile_extended
 from di.apps.room_options import drop_sound, join_sound, playout_type
-from di.sip.session_timer_keys import KEYS
 from di.kernel.options import option
+from di.kernel.posix_regex import Search, compile_extended
+from di.sip.session_timer_keys import KEYS
 
 
 def parse_rooms(text: str) -> tuple[tuple[str, str], ...]:

@@ -9,11 +9,11 @@ import logging
 from collections.abc import Awaitable
 
 from di.dsm.language import arrays
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmException
 from di.dsm.language.library import Lit, Prepared, Res, action
 from di.dsm.language.model import Outcome
 from di.dsm.language.numbers import c_long
+from di.dsm.run.engine import Run
 from di.kernel.errors import DIError, NoSuchModule
 from di.kernel.value import Value
 

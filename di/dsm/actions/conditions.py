@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from di.dsm.run.engine import Run
 from di.dsm.language.event import Kind
 from di.dsm.language.library import ConditionDefinition, Raw, condition
+from di.dsm.run.engine import Run
 
 EVENT_CONDITIONS = [
     ConditionDefinition(name, kind)

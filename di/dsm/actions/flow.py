@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from di.dsm.language.arrays import selected
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmException
 from di.dsm.language.library import Res, action
 from di.dsm.language.numbers import unsigned
+from di.dsm.run.engine import Run
 
 
 @action("repost", control="repost")

@@ -6,10 +6,10 @@ from __future__ import annotations
 import logging
 
 from di.dsm.language import arrays
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Lit, Res, Tpl, Var, action
 from di.dsm.language.numbers import unsigned
 from di.dsm.language.values import compile_template, evaluate
+from di.dsm.run.engine import Run
 
 log = logging.getLogger("di.dsm.script")
 

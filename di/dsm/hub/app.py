@@ -10,32 +10,32 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from di.kernel import options as typed
-from di.kernel.config import ConfigFile
-from di.sip.app_params import session_map
 from di.calls.application import Application
-from di.sip.credentials import Credential, without_credential
-from di.kernel.paths import configured
 from di.calls.session import Session
 from di.dsm.actions.calls import header_lines
-from di.dsm.language.arrays import flatten
-from di.dsm.load.bundles import Bundle, bundle_files, load_bundle
-from di.dsm.hub.call import DsmCall
 from di.dsm.hub.b2b import LEG_APPLICATION
-from di.dsm.hub.steered import make_leg
-from di.dsm.language.errors import DsmError, DsmException
-from di.dsm.language.event import Kind
+from di.dsm.hub.call import DsmCall
 from di.dsm.hub.hub_port import ServerHub
 from di.dsm.hub.interface import DsmInterface
-from di.dsm.language.library import Library
-from di.dsm.load.modules import Modules
-from di.dsm.options import BundleOptions, DsmOptions
 from di.dsm.hub.pictures import Pictures
-from di.dsm.load.prompt_sets import Prompts
 from di.dsm.hub.select_diagram import MON_SELECT, choose_diagram
+from di.dsm.hub.steered import make_leg
 from di.dsm.hub.system import SystemDsm
+from di.dsm.language.arrays import flatten
+from di.dsm.language.errors import DsmError, DsmException
+from di.dsm.language.event import Kind
+from di.dsm.language.library import Library
+from di.dsm.load.bundles import Bundle, bundle_files, load_bundle
+from di.dsm.load.modules import Modules
+from di.dsm.load.prompt_sets import Prompts
+from di.dsm.options import BundleOptions, DsmOptions
+from di.kernel import options as typed
+from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError, Refused
+from di.kernel.paths import configured
 from di.kernel.value import Value
+from di.sip.app_params import session_map
+from di.sip.credentials import Credential, without_credential
 
 if TYPE_CHECKING:
     from di.server.plugin import Closer
@@ -120,7 +120,12 @@ class DsmServer:
     def read(self, name: str, options: BundleOptions, conf: ConfigFile) -> Bundle:
         """Read the scripts of a configuration."""
         return load_bundle(
-            name, self.placed(options), conf, self.modules, check=self.options.dsm_consistency_check, show=self.options.debug_raw_dsm
+            name,
+            self.placed(options),
+            conf,
+            self.modules,
+            check=self.options.dsm_consistency_check,
+            show=self.options.debug_raw_dsm,
         )
 
     def placed(self, options: BundleOptions) -> BundleOptions:
@@ -183,7 +188,9 @@ class DsmServer:
     def register(self, name: str, bundle: Bundle, diagram: str | None = None) -> None:
         """Make an application. Raises DsmError when the name is taken."""
         try:
-            self.services.applications.register(name, lambda session: self.make_call(session, name if diagram is None else diagram, name))
+            self.services.applications.register(
+                name, lambda session: self.make_call(session, name if diagram is None else diagram, name)
+            )
         except ValueError as error:
             raise DsmError(str(error)) from error
         self.applications.append(name)

@@ -11,15 +11,15 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from di.calls.application import Application
-from di.sip.credentials import Credential
 from di.calls.events import EventPosted, Run
 from di.calls.session import Session
 from di.dsm.actions.calls import header_lines
 from di.dsm.hub.call_dialog import block
 from di.dsm.language.errors import DsmException
 from di.dsm.language.event import Kind
-from di.sip.records import CallConfirmed, CallProgressed
 from di.kernel.value import Value
+from di.sip.credentials import Credential
+from di.sip.records import CallConfirmed, CallProgressed
 from media.control.records import PlayItem
 
 if TYPE_CHECKING:
@@ -86,7 +86,9 @@ class SecondLeg:
     def take_headers(self) -> None:
         """The B leg's INVITE begins with the headers of the A leg's, but for those of a dialog or hop."""
         if self.call.session.info.direction == "in":
-            self.headers = [f"{name}: {value}" for name, value in self.call.session.info.headers if name.lower() not in _OWN_HEADERS]
+            self.headers = [
+                f"{name}: {value}" for name, value in self.call.session.info.headers if name.lower() not in _OWN_HEADERS
+            ]
 
     def terminate(self) -> None:
         """End the B leg."""

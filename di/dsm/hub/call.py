@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from di.calls.events import DialogState, EventPosted, RoomChanged
-from di.sip.headers import first_header
 from di.calls.session import Session
 from di.dsm.hub.call_dialog import CallDialog, block, nested
 from di.dsm.hub.call_machine import MachineCall, Outcome
 from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, dialog_word, drop_objects, event_objects, posted
-from di.dsm.run.engine import deliver
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Steps
+from di.dsm.run.engine import deliver
+from di.sip.headers import first_header
 from di.sip.records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
 
 if TYPE_CHECKING:
@@ -141,7 +141,14 @@ class DsmCall(MachineCall):
         if self.machine.vars.get("enable_reply_events") != "true":
             return False
         word = dialog_word(self.session.state)
-        params = {"code": str(code), "reason": reason, "hdrs": block(headers), "cseq": "", "dlg_status": word, "old_dlg_status": word}
+        params = {
+            "code": str(code),
+            "reason": reason,
+            "hdrs": block(headers),
+            "cseq": "",
+            "dlg_status": word,
+            "old_dlg_status": word,
+        }
         event = Event(Kind.SIP_REPLY, params)
         yield from self.machine.run(event)
         return event.processed
@@ -229,7 +236,9 @@ class DsmCall(MachineCall):
         return self.run_event(kind, params, lambda done: drop_objects(self.machine.avars, objects))
 
     def on_system(self, kind: str) -> Outcome:
-        return self.run_event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(kind, "Unknown")}, lambda event: self._after_system(kind, event))
+        return self.run_event(
+            Kind.SYSTEM, {"type": SYSTEM_WORDS.get(kind, "Unknown")}, lambda event: self._after_system(kind, event)
+        )
 
     def _after_system(self, kind: str, event: Event) -> None:
         if kind == "shutdown" and not event.processed:
@@ -273,7 +282,13 @@ class DsmCall(MachineCall):
         def steps() -> Steps:
             self.call_dialog.reply_record = reply
             word = dialog_word(self.session.state)
-            params = {"code": str(reply.code), "reason": reply.reason, "hdrs": block(reply.headers), "cseq": "", "dlg_status": word}
+            params = {
+                "code": str(reply.code),
+                "reason": reply.reason,
+                "hdrs": block(reply.headers),
+                "cseq": "",
+                "dlg_status": word,
+            }
             if reply.code in DISAPPEARED:
                 event = Event(Kind.REMOTE_DISAPPEARED, dict(params))
                 yield from self.machine.run(event)

@@ -6,14 +6,14 @@ from __future__ import annotations
 from email import message_from_bytes
 from typing import TYPE_CHECKING
 
-from di.sip.credentials import Credential
 from di.calls.events import DialogState
 from di.dsm.actions.calls import header_lines
 from di.dsm.language.errors import DsmException
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Outcome
-from di.sip.records import ReplyReceived, RequestReceived
 from di.kernel.value import Value
+from di.sip.credentials import Credential
+from di.sip.records import ReplyReceived, RequestReceived
 
 if TYPE_CHECKING:
     from di.dsm.hub.call import DsmCall
@@ -129,7 +129,9 @@ def body_part(given_type: str, body: bytes, wanted: str) -> str | None:
         return body.decode("utf-8", "surrogateescape")
     if not kind.startswith("multipart/") or len(body) > 1_000_000:
         return None
-    message = message_from_bytes(b"Content-Type: " + given_type.encode("utf-8", "replace").replace(b"\n", b" ") + b"\r\n\r\n" + body)
+    message = message_from_bytes(
+        b"Content-Type: " + given_type.encode("utf-8", "replace").replace(b"\n", b" ") + b"\r\n\r\n" + body
+    )
     for part in message.walk():
         payload = part.get_payload(decode=True)
         if part.get_content_type() == wanted and isinstance(payload, bytes):

@@ -15,17 +15,17 @@ from di.dsm.hub.b2b import SecondLeg
 from di.dsm.hub.call_media import CallMedia
 from di.dsm.hub.call_state import packed, restored
 from di.dsm.hub.call_words import SELECTS
-from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Steps, Transition
+from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.dsm.hub.app import DsmServer
-    from di.dsm.load.bundles import Bundle
     from di.dsm.hub.call_dialog import CallDialog
     from di.dsm.language.model import Call
+    from di.dsm.load.bundles import Bundle
 
 Outcome = Awaitable[None] | None
 

@@ -181,7 +181,9 @@ class CallMedia:
 
     def _set_keys(self) -> None:
         if self.session.leg_asked:
-            self.session.detect_digits(inband=self.keys and self.receiving, telephone_event=self.keys and (self.receiving or self.forced_keys))
+            self.session.detect_digits(
+                inband=self.keys and self.receiving, telephone_event=self.keys and (self.receiving or self.forced_keys)
+            )
 
     def watch_rtp(self, on: bool) -> None:
         """Switch the detection of dead RTP."""

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from di.calls.events import DialogState, EventPosted
-from di.sip.headers import parse_uri, uri_of
 from di.calls.session import Session
 from di.dsm.language.arrays import flatten
 from di.dsm.language.event import Kind
+from di.sip.headers import parse_uri, uri_of
 
 DISAPPEARED = frozenset((404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604))
 """Replies to a request of ours that mean the peer is gone (spec dsm.md §3.8); 481 as documented."""

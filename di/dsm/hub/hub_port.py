@@ -7,9 +7,9 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from di.kernel.config import ConfigFile
 from di.calls.events import EventPosted
 from di.calls.subscriptions import SubscriptionWish
+from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError, DIError
 from di.kernel.value import Value
 

@@ -9,10 +9,10 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from di.calls.events import EventPosted
-from di.dsm.load.bundles import Bundle, load_diagram
 from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.event import Kind
 from di.dsm.language.graph import graph_of
+from di.dsm.load.bundles import Bundle, load_diagram
 from di.dsm.options import folder
 from di.kernel.errors import CallFailed, ConfigError, TypeMismatch
 from di.kernel.registry import di_method

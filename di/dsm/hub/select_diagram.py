@@ -6,12 +6,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from di.sip.app_params import session_map
-from di.sip.headers import first_header, parse_uri, uri_of
 from di.calls.session import Session
 from di.dsm.language.arrays import flatten
 from di.kernel.errors import DIError, Refused
 from di.kernel.value import Value
+from di.sip.app_params import session_map
+from di.sip.headers import first_header, parse_uri, uri_of
 
 if TYPE_CHECKING:
     from di.dsm.hub.app import DsmServer

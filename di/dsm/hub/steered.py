@@ -10,8 +10,8 @@ from collections.abc import Awaitable
 
 from di.calls.application import Application
 from di.calls.session import Session
-from di.dsm.hub.call import DsmCall
 from di.dsm.hub.b2b import BLeg, SecondLeg
+from di.dsm.hub.call import DsmCall
 from di.dsm.hub.call_machine import MachineCall
 from di.dsm.language.errors import DsmException
 from di.kernel.errors import Refused

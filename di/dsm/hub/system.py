@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from di.calls.events import EventPosted, SystemEvent
 from di.dsm.hub.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
-from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Steps, Transition
+from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort, Unsupported
 from di.kernel.ports import TimerHandle
 

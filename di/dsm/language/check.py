@@ -87,7 +87,12 @@ def _all_calls(diagram: Diagram) -> Iterator[Call]:
 def _unknown_diagrams(diagram: Diagram, known: set[str]) -> Iterator[Doubt]:
     for call in _all_calls(diagram):
         target = call.parameters.strip(" \t\"'")
-        if call.control in ("jumpFSM", "callFSM") and target[:1] not in ("$", "#", "@") and known and target not in known | {diagram.name}:
+        if (
+            call.control in ("jumpFSM", "callFSM")
+            and target[:1] not in ("$", "#", "@")
+            and known
+            and target not in known | {diagram.name}
+        ):
             yield Doubt(call.position, f"{call.control}({target}): no diagram of this name is among those given")
 
 
@@ -98,7 +103,9 @@ def _misspelt(diagram: Diagram) -> Iterator[Doubt]:
     places: dict[str, Position] = {}
     for call in _all_calls(diagram):
         first = _WRITES_FIRST.match(call.parameters)
-        if first is not None and (call.parameters.lstrip().startswith("$") or call.name in ("set", "sets", "eval", "inc", "append")):
+        if first is not None and (
+            call.parameters.lstrip().startswith("$") or call.name in ("set", "sets", "eval", "inc", "append")
+        ):
             written.add(first.group(1))
         for part in _READ.finditer(call.parameters):
             if first is None or part.start(1) != first.start(1):
@@ -109,7 +116,9 @@ def _misspelt(diagram: Diagram) -> Iterator[Doubt]:
                 for part in _READ.finditer(test.parameters):
                     places.setdefault(part.group(1), test.position)
             for inner in nested_lists(top):
-                written.update(name.lstrip("$") for item in inner.items if isinstance(item, For) for name in (item.key, item.value) if name)
+                written.update(
+                    name.lstrip("$") for item in inner.items if isinstance(item, For) for name in (item.key, item.value) if name
+                )
         for transition in state.transitions:
             for test in transition.tests:
                 for part in _READ.finditer(test.parameters):

@@ -61,7 +61,11 @@ def _mermaid(text: str) -> str:
 def to_svg(graph: Graph, counts: Mapping[str, int] | None = None) -> str:
     """A picture; `counts`: how many calls are in each state."""
     places = _layout(graph)
-    taken = [(x - _width(n) / 2, y - _HEIGHT_PX / 2, x + _width(n) / 2, y + _HEIGHT_PX / 2) for n in graph.nodes for x, y in [places[n.name]]]
+    taken = [
+        (x - _width(n) / 2, y - _HEIGHT_PX / 2, x + _width(n) / 2, y + _HEIGHT_PX / 2)
+        for n in graph.nodes
+        for x, y in [places[n.name]]
+    ]
     seen: dict[tuple[str, str], int] = {}
     edges: list[str] = []
     for edge in graph.edges:
@@ -134,7 +138,9 @@ def _layout(graph: Graph) -> dict[str, tuple[float, float]]:
         _spread(layer, x)
     for _ in range(_SWEEPS):
         for layer in layers:
-            mean = {node.name: sum(x[other] for other in neighbours[node.name]) / max(len(neighbours[node.name]), 1) for node in layer}
+            mean = {
+                node.name: sum(x[other] for other in neighbours[node.name]) / max(len(neighbours[node.name]), 1) for node in layer
+            }
             layer.sort(key=lambda node: mean[node.name])
             _spread(layer, x)
     return {node.name: (x[node.name], row * _ROW_PX) for row, layer in enumerate(layers) for node in layer}

@@ -129,7 +129,9 @@ class TransitionElement(Element):
         elif not self.target:
             self.target = text
         else:
-            reader.warn(token.offset, f"`{text[:40]}` after the target of transition `{self.name[:40]}` is ignored; is a `;` missing?")
+            reader.warn(
+                token.offset, f"`{text[:40]}` after the target of transition `{self.name[:40]}` is ignored; is a `;` missing?"
+            )
 
     def _without_source(self, reader: Reader, token: Token) -> bool:
         """`transition "name" - …`: the 2009 presentation writes it so. It leaves the states of the transition above."""
@@ -139,7 +141,9 @@ class TransitionElement(Element):
             return False
         self.sources, self.sourced = reader.last_sources, True
         shown = ", ".join(self.sources)
-        reader.warn(token.offset, f"transition `{self.name[:40]}` names no source state; taken: {shown} (SEMS refuses the script)")
+        reader.warn(
+            token.offset, f"transition `{self.name[:40]}` names no source state; taken: {shown} (SEMS refuses the script)"
+        )
         return True
 
     def complete(self) -> bool:
@@ -179,7 +183,10 @@ class ActionList(Element):
         elif "(" in text and text.partition("(")[0] in reader.functions:
             self.items.extend(reader.functions[text.partition("(")[0]].items)
             if len(self.items) > MAX_STATEMENTS:
-                reader.error(token.offset, f"expected at most {MAX_STATEMENTS} statements in one list; functions that call functions grow fast")
+                reader.error(
+                    token.offset,
+                    f"expected at most {MAX_STATEMENTS} statements in one list; functions that call functions grow fast",
+                )
                 self.items.clear()
         elif (call := reader.action(token)) is not None:
             self.items.append(call)
@@ -227,7 +234,10 @@ class ElseList(ActionList):
         if token.text == "{":
             self.opened = True
         elif token.text == "if" and not self.opened and not self.items:
-            reader.warn(token.offset, "`else if` needs braces: else { if … { … } }; without them the rest of the block goes into the else-branch")
+            reader.warn(
+                token.offset,
+                "`else if` needs braces: else { if … { … } }; without them the rest of the block goes into the else-branch",
+            )
             self.opened = True
         super().take(reader, token)
 

@@ -76,7 +76,12 @@ def graph_of(diagram: Diagram) -> Graph:
     """States in file order, targets that are no states behind them."""
     nodes = [
         Node(
-            state.name, state.name == diagram.initial, not state.transitions, False, tuple(lines(state.enter)), tuple(lines(state.leave))
+            state.name,
+            state.name == diagram.initial,
+            not state.transitions,
+            False,
+            tuple(lines(state.enter)),
+            tuple(lines(state.leave)),
         )
         for state in diagram.by_name.values()
     ]

@@ -142,7 +142,9 @@ def _kinds(function: Callable[..., Any], what: str) -> tuple[tuple[str, ...], bo
     for parameter in parameters:
         kind = next(iter(getattr(hints.get(parameter.name), "__metadata__", ())), None)
         if kind not in (*_COMPILE, "prepared"):
-            raise TypeError(f"{what}: parameter {parameter.name} needs one of the types Res, Tpl, Var, NameRes, Lit, Raw, Prepared")
+            raise TypeError(
+                f"{what}: parameter {parameter.name} needs one of the types Res, Tpl, Var, NameRes, Lit, Raw, Prepared"
+            )
         kinds.append(str(kind))
     if len(kinds) > 2 or (len(kinds) == 2 and {"raw", "prepared"} & set(kinds)):
         raise TypeError(f"{what}: at most two parameters after run, Raw and Prepared only alone")

@@ -149,7 +149,9 @@ class Reader:
         """A last element without its `;` is taken when it is complete (Q20: SEMS drops it silently); other leftovers are reported."""
         top = self.stack[-1] if self.stack else None
         if isinstance(top, (el.StateElement, el.TransitionElement)) and top.complete():
-            self.warn(top.offset, "the `;` after the last element is missing; it is taken as if it were there (SEMS drops the element)")
+            self.warn(
+                top.offset, "the `;` after the last element is missing; it is taken as if it were there (SEMS drops the element)"
+            )
             top.take(self, Token(";", top.offset))
         for left in self.stack:
             if isinstance(left, el.FunctionElement):
@@ -157,7 +159,10 @@ class Reader:
             if isinstance(left, el.InitialMark):
                 self.error(left.offset, "expected a state after `initial`")
             else:
-                self.warn(left.offset, f"this {left.what} is not finished at the end of the file and is left out: is a `}}` or `;` missing?")
+                self.warn(
+                    left.offset,
+                    f"this {left.what} is not finished at the end of the file and is left out: is a `}}` or `;` missing?",
+                )
 
     # ----------------------------------------------------------------------------------------------------------- elements
     def push(self, element: el.Element) -> None:
@@ -262,4 +267,3 @@ def _shown(text: str) -> str:
     """A token in a message, cut to a readable length."""
     line = text if len(text) <= 40 else text[:37] + "…"
     return "`" + line.replace("\n", "\\n") + "`"
-

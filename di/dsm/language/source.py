@@ -103,7 +103,9 @@ class _Reading:
         if not name:
             raise GrammarError(place, "#include needs a file or folder name", line)
         if depth >= MAX_DEPTH or self.source.length > MAX_CHARS:
-            raise GrammarError(place, f"includes nest deeper than {MAX_DEPTH} or grow too long: does {name} include itself?", line)
+            raise GrammarError(
+                place, f"includes nest deeper than {MAX_DEPTH} or grow too long: does {name} include itself?", line
+            )
         if name.startswith("/"):
             load_path = name[: name.rindex("/") + 1]
             path = name

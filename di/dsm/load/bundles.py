@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from di.kernel.config import ConfigFile
 from di.dsm.language.check import findings
 from di.dsm.language.errors import DsmError
 from di.dsm.language.model import Diagram
+from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import Modules, core_library
 from di.dsm.options import BundleOptions
-from di.dsm.language.reader import read_diagram
+from di.kernel.config import ConfigFile
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,9 @@ class Bundle:
         return {f"config.{key}": value for key, value in self.config.items()}
 
 
-def load_diagram(name: str, diag_path: str, mod_path: str, modules: Modules, *, check: bool = True, show: bool = False) -> Diagram:
+def load_diagram(
+    name: str, diag_path: str, mod_path: str, modules: Modules, *, check: bool = True, show: bool = False
+) -> Diagram:
     """Read `<diag_path><name>.dsm`. Raises DsmError (GrammarError when the script is at fault); doubts are logged."""
     path = f"{diag_path}{name}.dsm"
     try:
@@ -81,7 +83,9 @@ def load_diagram(name: str, diag_path: str, mod_path: str, modules: Modules, *, 
     return reading.diagram
 
 
-def load_bundle(name: str, options: BundleOptions, conf: ConfigFile, modules: Modules, *, check: bool = True, show: bool = False) -> Bundle:
+def load_bundle(
+    name: str, options: BundleOptions, conf: ConfigFile, modules: Modules, *, check: bool = True, show: bool = False
+) -> Bundle:
     """Read all scripts that a configuration names. Raises DsmError for the first that cannot be read."""
     config = {key: entry.value for key, entry in conf.entries.items()}
     bundle = Bundle(name, options, config)

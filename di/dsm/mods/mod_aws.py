@@ -16,10 +16,10 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionError, HTTPClientError
 
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.library import Res, action, hook
 from di.dsm.language.numbers import unsigned
+from di.dsm.run.engine import Run
 
 _KEYS = ("aws_access_key", "aws_secret_access_key")
 MAX_FILES = 10_000
@@ -130,7 +130,9 @@ async def s3_put_array(run: Run, files: Res, keys: Res = "") -> None:
     if count is None or count > MAX_FILES:
         run.fail("arg", f"${files}_size must be a number up to {MAX_FILES}")
         return
-    pairs = [(run.vars.get(f"{files}_{index}", ""), run.vars.get(f"{keys}_{index}", "") if keys else "") for index in range(count)]
+    pairs = [
+        (run.vars.get(f"{files}_{index}", ""), run.vars.get(f"{keys}_{index}", "") if keys else "") for index in range(count)
+    ]
     await _put(run, pairs)
 
 
@@ -177,7 +179,9 @@ async def sqs_create_queue(run: Run, visible_s: Res, name: Res = "") -> None:
         run.fail("arg", "a visibility timeout and a queue name are needed")
         return
     attributes = {"VisibilityTimeout": str(seconds)}
-    answer: Any = await _ask(run, "sqs", "aws_create", lambda client: client.create_queue(QueueName=queue, Attributes=attributes), settings)
+    answer: Any = await _ask(
+        run, "sqs", "aws_create", lambda client: client.create_queue(QueueName=queue, Attributes=attributes), settings
+    )
     if answer is not None:
         run.vars["aws.sqs.queue"] = str(answer.get("QueueUrl", queue))
         run.ok()
@@ -195,7 +199,10 @@ async def sqs_send_message(run: Run, message: Res, name: Res = "") -> None:
     """Send a message; `$aws.sqs.url` is its id, `$aws.sqs.md5` its check sum. `$errno` is not cleared."""
     answer = await _queue(run, name, "aws_send", lambda client, url: client.send_message(QueueUrl=url, MessageBody=message))
     if answer is not None:
-        run.vars["aws.sqs.url"], run.vars["aws.sqs.md5"] = str(answer.get("MessageId", "")), str(answer.get("MD5OfMessageBody", ""))
+        run.vars["aws.sqs.url"], run.vars["aws.sqs.md5"] = (
+            str(answer.get("MessageId", "")),
+            str(answer.get("MD5OfMessageBody", "")),
+        )
 
 
 @action("aws.sqs.receiveMessage", "aws.sqs.deleteMessage")

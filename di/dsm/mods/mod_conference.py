@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import logging
 
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmException
 from di.dsm.language.library import Res, Var, action
 from di.dsm.language.numbers import c_float, unsigned
+from di.dsm.run.engine import Run
 
 log = logging.getLogger(__name__)
 

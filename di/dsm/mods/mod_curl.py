@@ -14,10 +14,10 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Res, action
 from di.dsm.language.numbers import unsigned
 from di.dsm.language.values import variable_name
+from di.dsm.run.engine import Run
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,9 @@ def _url(text: str) -> URL:
     return URL(quote(text, safe=string.punctuation, errors="surrogateescape"), encoded=True)
 
 
-async def _transfer(run: Run, method: str, url: str, take: Callable[[bytes], object], form: aiohttp.FormData | None = None) -> bool:
+async def _transfer(
+    run: Run, method: str, url: str, take: Callable[[bytes], object], form: aiohttp.FormData | None = None
+) -> bool:
     """Give the body piece by piece to `take`. False: errno is set."""
     seconds = unsigned(run.vars.get("curl.timeout", ""))
     if seconds is None or not url.startswith(("http://", "https://")):

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from di.dsm.actions.calls import header_lines
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmException
 from di.dsm.language.library import Lit, Res, Var, action, condition
 from di.dsm.language.model import Outcome
 from di.dsm.language.numbers import signed, unsigned
+from di.dsm.run.engine import Run
 
 LITERAL_CRLF = "\\r\\n"
 

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Lit, Res, action
+from di.dsm.run.engine import Run
 
 
 @action("monitoring.set", "monitoring.log")

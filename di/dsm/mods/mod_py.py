@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from di.dsm.actions.variables import write_log
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.event import Kind
 from di.dsm.language.library import Prepared, action, condition
+from di.dsm.run.engine import Run
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from typing import Any
 from redis.asyncio.connection import AbstractConnection, Connection, UnixDomainSocketConnection
 from redis.exceptions import RedisError, ResponseError
 
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Res, Tpl, Var, action, hook
 from di.dsm.language.numbers import unsigned
+from di.dsm.run.engine import Run
 
 READ_TIMEOUT_S = 30
 MAX_DEPTH = 20

@@ -6,11 +6,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 
-from di.kernel.posix_regex import Search, compile_extended
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmError
 from di.dsm.language.library import Lit, Res, action, condition, hook
+from di.dsm.run.engine import Run
 from di.dsm.run.ports import HubPort
+from di.kernel.posix_regex import Search, compile_extended
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ SBC leg fail at load, with a message.
 
 from __future__ import annotations
 
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.event import Kind
 from di.dsm.language.library import ConditionDefinition, Prepared, Raw, action, condition
+from di.dsm.run.engine import Run
 
 _EVENTS = (
     Kind.LEG_STATE_CHANGE, Kind.B_LEG_REFUSED, Kind.PUT_ON_HOLD, Kind.RESUME_HELD, Kind.CREATE_HOLD_REQUEST, Kind.HANDLE_HOLD_REPLY,
@@ -44,7 +44,10 @@ def _refuse(parameters: str) -> object:
     raise DsmError("there is no SBC in this server; the action cannot work")
 
 
-@action(*(f"sbc.{name}" for name in ("profileSet", "clearExtLocalTag", "setExtLocalTag", "setLastReq", "testSDPConnectionAddress")), prepare=_refuse)
+@action(
+    *(f"sbc.{name}" for name in ("profileSet", "clearExtLocalTag", "setExtLocalTag", "setLastReq", "testSDPConnectionAddress")),
+    prepare=_refuse,
+)
 def unavailable(run: Run, nothing: Prepared) -> None:
     """Never reached: the script is refused when it is loaded."""
 

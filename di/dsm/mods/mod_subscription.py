@@ -7,9 +7,9 @@ Their news comes as `subscription` events; a NOTIFY's body is the object SipSubs
 from __future__ import annotations
 
 from di.calls.subscriptions import SubscriptionWish
-from di.dsm.run.engine import Run
 from di.dsm.language.library import NameRes, Res, action, hook
 from di.dsm.language.numbers import unsigned
+from di.dsm.run.engine import Run
 
 
 @action("subscription.create")

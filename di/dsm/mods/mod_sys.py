@@ -16,11 +16,11 @@ import shutil
 import signal
 import tempfile
 
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmException
 from di.dsm.language.library import Res, Var, action, condition
 from di.dsm.language.model import Outcome
 from di.dsm.language.numbers import c_long, unsigned
+from di.dsm.run.engine import Run
 
 log = logging.getLogger(__name__)
 

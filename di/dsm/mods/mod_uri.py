@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote
 
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Res, Var, action, hook
+from di.dsm.run.engine import Run
 
 _URI = re.compile(
     r"(?P<scheme>sips?|tel):(?:(?P<user>[^@;?>\s]*)@)?(?P<host>\[[^\]\s]*\]|[^:;?>@\s]*)(?::(?P<port>[0-9]*))?"

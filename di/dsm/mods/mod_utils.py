@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from di.dsm.actions.calls import to_di
 from di.dsm.language.arrays import flatten
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Lit, Raw, Res, Var, action, condition
 from di.dsm.language.numbers import c_float, format_float, signed, unsigned
 from di.dsm.language.values import variable_name
+from di.dsm.run.engine import Run
 
 
 def count_files(number: int, left: bool) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from lxml import etree
 
-from di.dsm.run.engine import Run
 from di.dsm.language.library import Res, Var, action
 from di.dsm.language.numbers import unsigned
+from di.dsm.run.engine import Run
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from di.dsm.run.engine import Run
 from di.dsm.language.errors import DsmError
 from di.dsm.language.library import Prepared, action, condition
+from di.dsm.run.engine import Run
 
 _ACTIONS = (
     "setEnabled setAllowclear setAutosecure setDisclosebit getSAS getSessionInfo setVerified setUnverified setSignalingHash "

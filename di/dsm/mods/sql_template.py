@@ -16,7 +16,9 @@ from collections.abc import Callable, Container
 from di.dsm.language.values import Scope
 
 _SIGIL = re.compile(r"[$#@]")
-_SELECT = re.compile(r"(?<![@\w.'\"`])@(local_tag|remote_tag|user|domain|callid|local_uri|remote_uri|local_party|remote_party)(?![\w.$@])")
+_SELECT = re.compile(
+    r"(?<![@\w.'\"`])@(local_tag|remote_tag|user|domain|callid|local_uri|remote_uri|local_party|remote_party)(?![\w.$@])"
+)
 _ASSIGNED = re.compile(r"@(\w+)\s*:=|\binto\s+@(\w+)", re.IGNORECASE)
 _SET = re.compile(r"\s*set\s+@", re.IGNORECASE)
 _SET_NAME = re.compile(r"(?:\bset|,)\s*@(\w+)\s*:?=", re.IGNORECASE)

@@ -19,8 +19,8 @@ from di.dsm.language.errors import DsmException, RunawayScript
 from di.dsm.language.event import Event, Kind, Params
 from di.dsm.language.model import Call, Diagram, For, If, Nested, State, Statements, Steps, Test, Transition
 from di.dsm.language.numbers import signed
-from di.dsm.run.ports import DsmSession
 from di.dsm.language.values import resolve, variable_name
+from di.dsm.run.ports import DsmSession
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +193,9 @@ class Machine:
         if transition.actions.items and (yield from self._list(transition.actions, 0, scope)):
             return True
         if target is None:
-            log.error("%s: there is no state %r in %s; staying in %s", transition.position, transition.target, diagram.name, state.name)
+            log.error(
+                "%s: there is no state %r in %s; staying in %s", transition.position, transition.target, diagram.name, state.name
+            )
             return True
         self._move(diagram, target)
         if target.enter.items:
@@ -289,7 +291,9 @@ class Machine:
         initial = None if diagram is None else diagram.by_name.get(diagram.initial)
         if diagram is None or initial is None:
             known = ", ".join(sorted(self.diagrams)) or "none"
-            log.error("%s", f"diagram {name!r} has no initial state" if diagram else f"there is no diagram {name!r}; loaded: {known}")
+            log.error(
+                "%s", f"diagram {name!r} has no initial state" if diagram else f"there is no diagram {name!r}; loaded: {known}"
+            )
             return False
         self._move(diagram, initial)
         if initial.enter.items:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from di.dsm.run.engine import Frame, Machine
 from di.dsm.language.errors import DsmError
 from di.dsm.language.graph import lines
 from di.dsm.language.model import EMPTY, Statements
+from di.dsm.run.engine import Frame, Machine
 from di.kernel.value import Value
 
 VERSION = 1
@@ -37,7 +37,14 @@ def pack(machine: Machine, timers_ms: Mapping[int, int] | None = None) -> dict[s
         "diagram": machine.diagram.name if machine.diagram else "",
         "state": machine.state.name if machine.state else "",
         "stack": [
-            [frame.diagram.name, frame.state.name, _home(machine, frame), frame.rest.number, frame.at, _rest(frame.rest, frame.at)]
+            [
+                frame.diagram.name,
+                frame.state.name,
+                _home(machine, frame),
+                frame.rest.number,
+                frame.at,
+                _rest(frame.rest, frame.at),
+            ]
             for frame in machine.stack
         ],
         "vars": dict(machine.vars),
@@ -52,7 +59,9 @@ def restore(machine: Machine, data: Mapping[str, Value]) -> dict[int, int]:
     if data.get("version") != VERSION:
         raise DsmError(f"a call packed as version {data.get('version')!r} cannot be restored; {VERSION} is right")
     stack_data, variables, avars, timers = (data.get(name) for name in ("stack", "vars", "avars", "timers_ms"))
-    if not (isinstance(stack_data, list) and isinstance(variables, dict) and isinstance(avars, dict) and isinstance(timers, dict)):
+    if not (
+        isinstance(stack_data, list) and isinstance(variables, dict) and isinstance(avars, dict) and isinstance(timers, dict)
+    ):
         raise DsmError("a packed call has stack, vars, avars and timers_ms")
     stack = [_frame(machine, entry) for entry in stack_data]
     name, state_name = str(data.get("diagram", "")), str(data.get("state", ""))

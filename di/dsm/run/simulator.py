@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`cordboard dsm run`: a diagram on the terminal, without a server. Its scripts are tests of a diagram.
 
-    invite · key 1 · event action=take roomname=x · timer 1 · hangup · any other event name · set name=value · select user=bob
-    vars · state · time SECONDS · expect state NAME · expect $name=VALUE · expect did TEXT · # comment · quit
+invite · key 1 · event action=take roomname=x · timer 1 · hangup · any other event name · set name=value · select user=bob
+vars · state · time SECONDS · expect state NAME · expect $name=VALUE · expect did TEXT · # comment · quit
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
-from di.dsm.run.engine import Machine, deliver
 from di.dsm.language.errors import RunawayScript
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Diagram, Transition
+from di.dsm.run.engine import Machine, deliver
 from di.dsm.run.simulated import SimulatedSession
 
 HELP = __doc__.split("\n\n", 1)[1] if __doc__ else ""

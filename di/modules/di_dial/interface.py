@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.sip.credentials import Credential
-from di.modules.di_dial.options import DialPin, Options, read_pins
 from di.kernel.registry import di_method
 from di.kernel.value import Value
+from di.modules.di_dial.options import DialPin, Options, read_pins
+from di.sip.credentials import Credential
 
 if TYPE_CHECKING:
     from di.calls.sessions import Sessions

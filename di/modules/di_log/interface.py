@@ -11,10 +11,10 @@ import os
 import stat
 from pathlib import Path
 
-from di.modules.di_log.ring import Ring
 from di.kernel.errors import CallFailed
 from di.kernel.registry import di_method
 from di.kernel.value import Value
+from di.modules.di_log.ring import Ring
 
 log = logging.getLogger(__name__)
 

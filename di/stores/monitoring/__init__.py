@@ -9,8 +9,8 @@ scan.py      listByRegex in linear time       subscriptions.py      bounded stan
 
 from __future__ import annotations
 
+from di.server.plugin import Plugin
 from di.stores.monitoring.options import Options
 from di.stores.monitoring.start import start
-from di.server.plugin import Plugin
 
 PLUGIN = Plugin("monitoring", start=start, options=Options)

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from di.kernel.event_log import EventLog
 from di.kernel.filter import parse_pairs
+from di.kernel.value import Value
 from di.stores.monitoring.samples import Samples
 from di.stores.monitoring.store import OnChange, Store, copy_value
 from di.stores.monitoring.subscriptions import Query
-from di.kernel.value import Value
 
 CHANGE = "monitoring_change"
 """Attribute of a monitoring.changed event that says what happened, unless attributes were simply set."""

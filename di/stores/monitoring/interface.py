@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 
 from di.kernel.errors import OutOfBounds, TypeMismatch
 from di.kernel.filter import Pairs, parse_pair
+from di.kernel.registry import RawArgs, di_method
+from di.kernel.value import LongLong, Value
 from di.stores.monitoring import scan
 from di.stores.monitoring.regex import BadPattern, compile_basic
 from di.stores.monitoring.samples import SECOND_US, Samples, Window, last_seconds
 from di.stores.monitoring.store import Store, copy_value
-from di.kernel.registry import RawArgs, di_method
-from di.kernel.value import LongLong, Value
 
 log = logging.getLogger(__name__)
 _TIMEVAL = struct.Struct("@ll")

@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from di.kernel.ports import MONITORING
 from di.stores.monitoring.hooks import StoreHooks, publisher
 from di.stores.monitoring.interface import Monitoring
+from di.stores.monitoring.metrics import collect as collect_metrics
 from di.stores.monitoring.options import Options
 from di.stores.monitoring.samples import Samples
 from di.stores.monitoring.store import Store
 from di.stores.monitoring.subscriptions import calls_snapshot
-from di.kernel.ports import NoMonitoring
 
 if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
     from di.server.plugin import Closer
     from di.server.services import Services
 
@@ -29,7 +33,12 @@ def start(services: Services, options: Options) -> Closer:
     samples = Samples(options.retain_samples_s)
     interface = Monitoring(store, samples, epoch_s)
     services.registry.register("monitoring", interface)
-    services.monitoring = StoreHooks(store, samples, epoch_s)
+    withdraw = services.offers.make(MONITORING, StoreHooks(store, samples, epoch_s))
+
+    def metrics() -> Iterator[Metric]:
+        return collect_metrics(store, samples, epoch_s)
+
+    services.metric_sources.append(metrics)
     services.events.add_snapshot("calls", lambda chosen: calls_snapshot(store, chosen, int(epoch_s())))
     collector: asyncio.Task[None] | None = None
     if options.run_garbage_collector:
@@ -40,7 +49,8 @@ def start(services: Services, options: Options) -> Closer:
     def close() -> None:
         if collector is not None:
             collector.cancel()
-        services.monitoring = NoMonitoring()
+        withdraw()
+        services.metric_sources.remove(metrics)
         services.events.remove_snapshot("calls")
         services.registry.unregister("monitoring")
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from di.kernel.filter import Pairs, matches
+from di.kernel.value import Value
 from di.stores.monitoring.index import COMPOUND, AttributeIndex, key_of
 from di.stores.monitoring.watches import Notify, Watch, Watches
-from di.kernel.value import Value
 
 BUCKETS = 16
 Attributes = dict[str, Value]

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from di.kernel.event_log import Dropped, EventFilter
 from di.kernel.filter import Pairs, matches
-from di.stores.monitoring.store import Store, copy_value, order_of
 from di.kernel.value import Value
+from di.stores.monitoring.store import Store, copy_value, order_of
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 
 from di.kernel.filter import Pairs
-from di.stores.monitoring.index import key_of
 from di.kernel.value import Value
+from di.stores.monitoring.index import key_of
 
 Notify = Callable[[str, bool], None]
 """Called with an id and whether it came into the result (True) or left it."""

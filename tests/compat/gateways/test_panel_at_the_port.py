@@ -26,7 +26,9 @@ async def test_files_over_http_head_unchanged_and_packed() -> None:
             assert "default-src 'none'" in policy and page.headers["X-Frame-Options"] == "DENY"
             assert page.headers["Server"] == "cordboard"
         async with http.head(place + "/") as head:
-            assert head.status == 200 and await head.read() == b"" and head.headers["Content-Type"] == page.headers["Content-Type"]
+            assert (
+                head.status == 200 and await head.read() == b"" and head.headers["Content-Type"] == page.headers["Content-Type"]
+            )
         async with http.get(place + "/", headers={"If-None-Match": etag, "Accept-Encoding": "identity"}) as again:
             assert again.status == 304 and await again.read() == b""
         async with http.get(place + "/panel/app.js", headers={"Accept-Encoding": "gzip"}) as packed:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from di.stores import monitoring
 from di.kernel.errors import NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.value import LongLong, Value, equal
+from di.stores import monitoring
 from tests.support.bare_hub import EPOCH_S, HandClock, bare_services
 
 OK = [0, "OK"]

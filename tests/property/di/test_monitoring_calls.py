@@ -9,10 +9,10 @@ import inspect
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.stores import monitoring
 from di.kernel.errors import DIError
-from di.stores.monitoring.hooks import StoreHooks
 from di.kernel.value import LongLong, Value
+from di.stores import monitoring
+from di.stores.monitoring.hooks import StoreHooks
 from tests.support.bare_hub import bare_services
 
 METHODS = [

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from di.kernel.filter import matches
-from di.stores.monitoring.store import BUCKETS, Store, copy_value
 from di.kernel.value import LongLong, Value, equal
+from di.stores.monitoring.store import BUCKETS, Store, copy_value
 
 IDS = st.sampled_from(["", "a", "ab", "abcde", "abcdef", "abcdeg", "zé", "\udcff\udc80", "q1", "q2", "1q"])
 NAMES = st.sampled_from(["app", "room", "n", "list"])

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from di.dsm.run.engine import Machine, run_now
 from di.dsm.language.event import Event, Kind
+from di.dsm.run.engine import Machine, run_now
 from di.dsm.run.pack import pack, restore
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
@@ -24,21 +24,34 @@ Node = tuple[Any, ...]
 def statements(depth: int) -> st.SearchStrategy[list[Node]]:
     leaves = st.one_of(
         st.tuples(st.just("log"), st.sampled_from("pqrs")),
-        st.sampled_from([("repost",), ("break",), ("throw",), ("call", "u"), ("jump", "u"), ("jump", "t"), ("return",), ("call", "none")]),
+        st.sampled_from(
+            [("repost",), ("break",), ("throw",), ("call", "u"), ("jump", "u"), ("jump", "t"), ("return",), ("call", "none")]
+        ),
     )
     if depth:
         inner = statements(depth - 1)
         leaves = st.one_of(
-            leaves, leaves, st.tuples(st.just("if"), st.sampled_from(KEYS), inner, inner), st.tuples(st.just("for"), st.integers(0, 2), inner)
+            leaves,
+            leaves,
+            st.tuples(st.just("if"), st.sampled_from(KEYS), inner, inner),
+            st.tuples(st.just("for"), st.integers(0, 2), inner),
         )
     return st.lists(leaves, max_size=3)
 
 
 transitions = st.tuples(
-    st.sampled_from(STATES), st.sampled_from([*STATES, "Z"]), st.sampled_from([0, *KEYS]), st.booleans(), st.booleans(), statements(1)
+    st.sampled_from(STATES),
+    st.sampled_from([*STATES, "Z"]),
+    st.sampled_from([0, *KEYS]),
+    st.booleans(),
+    st.booleans(),
+    statements(1),
 )
 diagrams = st.fixed_dictionaries(
-    {name: st.tuples(*[st.tuples(statements(1), statements(0)) for _ in STATES], st.lists(transitions, max_size=5)) for name in DIAGRAMS}
+    {
+        name: st.tuples(*[st.tuples(statements(1), statements(0)) for _ in STATES], st.lists(transitions, max_size=5))
+        for name in DIAGRAMS
+    }
 )
 
 

@@ -11,21 +11,21 @@ from hypothesis import strategies as st
 
 from di.dsm.language.check import findings
 from di.dsm.language.draw import to_dot, to_mermaid, to_svg
-from di.dsm.run.engine import Machine, Run
 from di.dsm.language.errors import DsmError
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.graph import graph_of
-from di.dsm.run.simulated import SimulatedSession
-from di.dsm.mods.sql_template import substitute_sql
 from di.dsm.language.tokens import tokenise
 from di.dsm.language.values import substitute
+from di.dsm.mods.sql_template import substitute_sql
+from di.dsm.run.engine import Machine, Run
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import read
 from tests.support.sizes import size
 
 EXAMPLES = size(300, 20_000)
 
 _WORDS = (
-    "initial state A B enter exit { } [ ] ; transition \"x\" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) "
+    'initial state A B enter exit { } [ ] ; transition "x" - / -> --> -/ (A,B) timer key(#key==1) test($a==b) not exception set($a=b) '
     "if else for for($i in a) ( ) range(2) function f() f(); repost break stop() "
     "import(mod_utils); import(mod_py) py(x) utils.add($a,1) \n # -- #include 'x' \" '"
 ).split(" ")
@@ -108,7 +108,10 @@ def test_tokens_lose_nothing_but_quotes_and_blanks(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text("$#@()'\"\\ab;,[]: ", max_size=40), st.dictionaries(st.sampled_from(["", "a", "ab", "(a"]), st.text("$#@a'", max_size=4)))
+@given(
+    st.text("$#@()'\"\\ab;,[]: ", max_size=40),
+    st.dictionaries(st.sampled_from(["", "a", "ab", "(a"]), st.text("$#@a'", max_size=4)),
+)
 def test_templates_come_to_an_end(text: str, variables: dict[str, str]) -> None:
     machine = Machine({}, SimulatedSession())
     machine.vars.update(variables)

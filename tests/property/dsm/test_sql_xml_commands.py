@@ -9,12 +9,12 @@ import re
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from di.dsm.run.engine import Machine, Run
 from di.dsm.language.event import Event, Kind
 from di.dsm.mods import mod_curl, mod_redis, mod_xml
 from di.dsm.mods.mysql_client import parse_url
-from di.dsm.run.simulated import SimulatedSession
 from di.dsm.mods.sql_template import MAX_CHARS, escape, escape_bytes, substitute_sql
+from di.dsm.run.engine import Machine, Run
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.sizes import size
 
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
@@ -41,7 +41,9 @@ def meaning(quoted: str) -> str:
 @given(ODD, ODD, st.sampled_from("'\""))
 @example("\\", "' OR 1=1 -- ", "'")
 def test_a_quoted_value_is_one_text_with_that_meaning(user: str, other: str, quote: str) -> None:
-    got = substitute_sql(f"SELECT {quote}$user{quote}, {quote}#p{quote}, @user FROM t", run({"user": user, "other": other}, {"p": other}))
+    got = substitute_sql(
+        f"SELECT {quote}$user{quote}, {quote}#p{quote}, @user FROM t", run({"user": user, "other": other}, {"p": other})
+    )
     found = re.fullmatch(rf"SELECT ({_TEXT.pattern}), ({_TEXT.pattern}), ('(?:[^'\\]|\\.)*') FROM t", got, re.DOTALL)
     assert found is not None, got
     assert [meaning(found[group][1:-1]) for group in (1, 4, 7)] == [user, other, user]

@@ -78,8 +78,14 @@ class Held:
     def step(self, what: str, *values: Any) -> None:
         subscription = self.subscription
         if what in ("notify", "good"):
-            lines, body = values if what == "notify" else ([f"CSeq: {values[0]} NOTIFY", *WHOLE[1:], f"Subscription-State: {values[1]}"], "")
-            code, _, _ = subscription.handle_notify(parse("NOTIFY sip:us SIP/2.0\r\n" + "\r\n".join(lines) + "\r\n\r\n" + body), self.now_ns)
+            lines, body = (
+                values
+                if what == "notify"
+                else ([f"CSeq: {values[0]} NOTIFY", *WHOLE[1:], f"Subscription-State: {values[1]}"], "")
+            )
+            code, _, _ = subscription.handle_notify(
+                parse("NOTIFY sip:us SIP/2.0\r\n" + "\r\n".join(lines) + "\r\n\r\n" + body), self.now_ns
+            )
             assert code in (200, 400, 481, 489, 500)
         elif what in ("reply", "silence") and self.under_way:
             self.under_way = False

@@ -37,7 +37,9 @@ def test_hundred_thousand_mutated_packets_leave_the_engine_working() -> None:
     for _ in range(1000):
         batch = []
         for _ in range(100):
-            packet = bytearray(rtp(chance.getrandbits(16), chance.getrandbits(32), chance.randbytes(160), chance.choice((0, 101))))
+            packet = bytearray(
+                rtp(chance.getrandbits(16), chance.getrandbits(32), chance.randbytes(160), chance.choice((0, 101)))
+            )
             packet[0] = chance.choice((0x80, 0x8F, 0x9F, 0xA0, 0xB0, 0xBF, chance.getrandbits(8)))
             packet[1] = chance.choice((0, 101, 200, 201, 202, chance.getrandbits(8)))
             for _ in range(chance.randrange(4)):

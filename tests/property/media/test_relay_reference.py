@@ -184,5 +184,7 @@ def test_relay_equals_decoding(plan: Plan) -> None:
         )
         assert not len(steps) or (steps.min() >= 1 and steps.max() < 2 * TICKS), f"timestamps only grow: {plan}"
         originals = [p[12:] for p in audio if p[12:] in said[3 - leg]]
-        late = sum(3 for fate in plan.fates[2 - leg].values() if fate.late > 1)  # where the clock steps back, a frame may come again
+        late = sum(
+            3 for fate in plan.fates[2 - leg].values() if fate.late > 1
+        )  # where the clock steps back, a frame may come again
         assert len(originals) - len(set(originals)) <= late, f"nothing is played twice: {plan}"

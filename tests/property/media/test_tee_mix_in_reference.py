@@ -118,7 +118,11 @@ def test_tees_and_mix_ins_equal_naive_loop(plans: list[Plan]) -> None:
     for i, plan in enumerate(plans):
         rig.connect(i, ("127.0.0.1", 30000 + i), plan.codec, 8000, 0 if plan.codec == "PCMU" else 8)
         item = PlayItem("room", room=plan.room) if plan.room else PlayItem("echo")
-        rig.do(Enqueue(i, (item,)), SetLegAudio(i, muted=plan.muted, attached_input=plan.attached), *(TeeRoom(i, t) for t in sorted(plan.tees)))
+        rig.do(
+            Enqueue(i, (item,)),
+            SetLegAudio(i, muted=plan.muted, attached_input=plan.attached),
+            *(TeeRoom(i, t) for t in sorted(plan.tees)),
+        )
         if plan.over is not None:
             names = [f"{i}-{n}" for n in range(len(plan.over.pieces))]
             loads |= dict(zip(names, pieces(plan), strict=True))

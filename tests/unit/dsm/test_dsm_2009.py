@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from di.dsm import PLUGIN
-from di.dsm.run.engine import Machine, deliver, run_now
 from di.dsm.language.event import Event, Kind
 from di.dsm.mods.mysql_client import Lease, Pools, Result, Target
+from di.dsm.run.engine import Machine, deliver, run_now
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook
@@ -54,7 +54,9 @@ async def test_the_mysql_demo(count: bytes, state: str, files: list[str], monkey
     assert [line.removeprefix("play ") for line in session.done] == files
     assert machine.state is not None and machine.state.name == state
     assert (asked[0].user, asked[0].host, asked[0].database) == ("user", "domain", "db")
-    assert len(lease.asked) == 1 and str(lease.asked[0]).startswith("select count(id) as new_messages from messages where userid=")
+    assert len(lease.asked) == 1 and str(lease.asked[0]).startswith(
+        "select count(id) as new_messages from messages where userid="
+    )
     run_now(machine.run(Event(Kind.NO_AUDIO, {"type": "noAudio"})))
     assert session.stopped is (state == "PLAY_AND_BYE")
 

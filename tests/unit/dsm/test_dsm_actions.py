@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from di.dsm.run.engine import Machine, deliver, run_now
 from di.dsm.language.event import Event, Kind
+from di.dsm.run.engine import Machine, deliver, run_now
 from di.dsm.run.ports import Unsupported
 from di.dsm.run.simulated import SimulatedSession
 from di.kernel.errors import OutOfBounds
@@ -140,7 +140,8 @@ async def test_di_that_waits_or_fails() -> None:
     session.functions["f", "slow"], session.functions["f", "failing"] = slow, failing
     session.functions["f", "now"] = lambda: {}["nothing"]
     machine = Machine(
-        {"t": load("initial state A enter { DIgetResult(f,slow); DI(f,failing); set($e1=$errno); DI(f,now); set($e2=$errno) };")}, session
+        {"t": load("initial state A enter { DIgetResult(f,slow); DI(f,failing); set($e1=$errno); DI(f,now); set($e2=$errno) };")},
+        session,
     )
     waiting: Awaitable[Any] | None = deliver(machine.start("t", Kind.START))
     assert waiting is not None
@@ -150,7 +151,11 @@ async def test_di_that_waits_or_fails() -> None:
 
 def test_logging(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "di.dsm.script")
-    run('log(0, $v); logs(1, "v=$v"); info("i $(v2)"); dbg(d); warn(w); error("two\nlines"); logParams(3); logAll(2)', v="V", v2="V2")
+    run(
+        'log(0, $v); logs(1, "v=$v"); info("i $(v2)"); dbg(d); warn(w); error("two\nlines"); logParams(3); logAll(2)',
+        v="V",
+        v2="V2",
+    )
     assert [(record.levelname, record.getMessage().partition(": ")[2]) for record in caplog.records][:8] == [
         ("ERROR", "$v = V"), ("WARNING", "v=V"), ("INFO", "i V2"), ("DEBUG", "d"), ("WARNING", "w"), ("ERROR", "two\\nlines"),
         ("DEBUG", "#n = 3"), ("DEBUG", "#p = P"),

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from di.sip import records as sip
 from di.calls.events import EventPosted, SystemEvent
 from di.dsm import PLUGIN
-from di.dsm.run import engine
 from di.dsm.language.draw import to_svg
 from di.dsm.language.errors import DsmError
 from di.dsm.language.graph import graph_of
+from di.dsm.run import engine
 from di.kernel.errors import CallFailed, ConfigError, OutOfBounds, TypeMismatch
+from di.sip import records as sip
 from media.control import records
 from tests.support.dsm_scripts import load as load_script
 from tests.support.playbook import Playbook
@@ -63,7 +63,10 @@ transition x A - exception / { set($thrown=#type); set($cause=#cause); } -> A;
 def test_tee_and_mix_in(folder: Path) -> None:
     (folder / "over.wav").write_bytes(b"RIFF")
     book = server(folder, {"tee": TEE.replace("over.wav", str(folder / "over.wav"))})
-    call, leg_of = book.up("app-tee"), lambda: [c for c in book.media.commands if type(c).__name__ in ("TeeRoom", "SetupMixIn", "MixIn")]
+    call, leg_of = (
+        book.up("app-tee"),
+        lambda: [c for c in book.media.commands if type(c).__name__ in ("TeeRoom", "SetupMixIn", "MixIn")],
+    )
     book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
     assert leg_of() == [
         records.TeeRoom(call.leg, "other"), records.TeeRoom(call.leg, "other"), records.SetupMixIn(call.leg, 0.5, 2000),
@@ -212,7 +215,9 @@ def test_di_functions(folder: Path) -> None:
 
 
 def test_parameter_names_are_the_callers_own(folder: Path) -> None:
-    book = server(folder, {"t": "initial state A; transition e A - event(#kind==x); test(#self==y); test(#after==z) / set($ok=1) -> A;"})
+    book = server(
+        folder, {"t": "initial state A; transition e A - event(#kind==x); test(#self==y); test(#after==z) / set($ok=1) -> A;"}
+    )
     session = book.up("app-t")
     app: Any = session.app
     book.invoke("dsm", "postDSMEvent", session.id, [["kind", "x"], ["self", "y"], ["after", "z"], ["params", ""], ["event", ""]])
@@ -278,7 +283,7 @@ def test_outgoing_call_with_variables(folder: Path) -> None:
 
 def test_b2b_bridges_and_its_bye(folder: Path) -> None:
     text = (
-        "initial state A; state C; transition s A - sessionStart / B2B.connectCallee(\"<sip:b@d.example>\", sip:b@d.example) -> A;"
+        'initial state A; state C; transition s A - sessionStart / B2B.connectCallee("<sip:b@d.example>", sip:b@d.example) -> A;'
         "transition r A - B2B.otherReply(#code==200) -> C; transition b C - B2B.otherBye / stop(true) -> C;"
     )
     book = server(folder, {"t": text})
@@ -365,7 +370,7 @@ def test_a_diagram_for_the_second_leg_that_is_not_there(folder: Path) -> None:
 
 def test_events_for_a_bare_leg_are_lost(folder: Path) -> None:
     text = (
-        "initial state A; transition s A - sessionStart / B2B.connectCallee(\"<sip:b@d.example>\", sip:b@d.example) -> A;"
+        'initial state A; transition s A - sessionStart / B2B.connectCallee("<sip:b@d.example>", sip:b@d.example) -> A;'
         "transition e A - event / { B2B.relayEvent(x); set($sent=1) } -> A; transition x A - exception / set($thrown=#type) -> A;"
     )
     book = server(folder, {"t": text})
@@ -393,7 +398,7 @@ def test_session_that_is_not_refreshed(folder: Path, keep: bool) -> None:
 @pytest.mark.parametrize("of_callee", [True, False])
 def test_session_timeout_of_one_leg_ends_both(folder: Path, of_callee: bool) -> None:
     text = (
-        "initial state A; transition s A - sessionStart / B2B.connectCallee(\"<sip:b@d.example>\", sip:b@d.example) -> A;"
+        'initial state A; transition s A - sessionStart / B2B.connectCallee("<sip:b@d.example>", sip:b@d.example) -> A;'
         "transition t A - sessionTimeout / set($told=1) -> A; transition b A - B2B.otherBye / set($bye=1) -> A;"
     )
     book = server(folder, {"t": text})
@@ -431,7 +436,7 @@ def test_a_packed_call_goes_on_in_another_process(folder: Path) -> None:
 
 def test_a_relayed_second_leg_answers_for_the_first(folder: Path) -> None:
     text = (
-        "import(mod_dlg); initial state A; transition i A - invite / dlg.connectCalleeRelayed(\"<sip:b@d.example>\", sip:b@d.example) -> A;"
+        'import(mod_dlg); initial state A; transition i A - invite / dlg.connectCalleeRelayed("<sip:b@d.example>", sip:b@d.example) -> A;'
         "transition r A - B2B.otherReply / append($codes, #code) -> A;"
     )
     book = server(folder, {"t": text})
@@ -516,7 +521,7 @@ def test_requests_and_replies_where_the_script_asks_for_them(folder: Path) -> No
 
 def test_the_end_of_the_server_reaches_calls_and_system_dsms(folder: Path) -> None:
     text = (
-        "initial state S; transition e S - system(#type==ServerShutdown); test(@remote_uri == \"\") / stop() -> S;"
+        'initial state S; transition e S - system(#type==ServerShutdown); test(@remote_uri == "") / stop() -> S;'
         "transition k S - system(#type==User1) / set($u=1) -> S;"
     )
     book = server(folder, {"t": text}, "run_system_dsms=t")
@@ -577,7 +582,17 @@ def test_media_root_is_a_jail(folder: Path) -> None:
     book = server(folder, {"t": text}, f"media_root={folder}/in")
     session = book.up("app-t")
     app: Any = session.app
-    for path in ("in/a.wav", "in/../in/a.wav", "in/../out.wav", f"{folder}/out.wav", "in/link.wav", "in/a.txt", "in", "", "a\0.wav"):
+    for path in (
+        "in/a.wav",
+        "in/../in/a.wav",
+        "in/../out.wav",
+        f"{folder}/out.wav",
+        "in/link.wav",
+        "in/a.txt",
+        "in",
+        "",
+        "a\0.wav",
+    ):
         book.invoke("dsm", "postDSMEvent", session.id, [["f", str(folder / path) if path and not path.startswith("/") else path]])
     assert app.machine.vars["l"] == "okoknononononono" + "no"
 
@@ -631,7 +646,7 @@ async def test_the_picture_is_the_commands_with_a_badge_for_each_count(folder: P
     (folder / "dsm" / "t.dsm").write_text("initial state C;")
     assert book.invoke("dsm", "reloadDSMs")[0] == 200
     again = await book.services.registry.call("dsm", "diagramSvg", ["t"])
-    assert isinstance(again, dict) and "data-state=\"C\"" in str(again["svg"]) and "data-state=\"A\"" not in str(again["svg"])
+    assert isinstance(again, dict) and 'data-state="C"' in str(again["svg"]) and 'data-state="A"' not in str(again["svg"])
 
 
 @pytest.mark.parametrize(

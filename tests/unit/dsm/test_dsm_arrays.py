@@ -5,13 +5,19 @@ from __future__ import annotations
 
 import pytest
 
-from di.dsm.language import arrays
-from di.dsm.language import numbers
+from di.dsm.language import arrays, numbers
 from di.kernel.value import LongLong
 
 
 def test_arrays() -> None:
-    variables = {f"a[{n}]": str(n) for n in range(12)} | {"a[1].m": "m", "a[13]": "gap", "a[01]": "x", "a[x]": "y", "ab[0]": "z", "a": "w"}
+    variables = {f"a[{n}]": str(n) for n in range(12)} | {
+        "a[1].m": "m",
+        "a[13]": "gap",
+        "a[01]": "x",
+        "a[x]": "y",
+        "ab[0]": "z",
+        "a": "w",
+    }
     assert arrays.array_size(variables, "a") == 12
     assert arrays.array_values(variables, "a") == ["0", "1", "m", *map(str, range(2, 12))]
     assert arrays.plain_array(variables, "a") == [str(n) for n in range(12)]
@@ -26,7 +32,13 @@ def test_structs() -> None:
 
 @pytest.mark.parametrize(
     ("names", "chosen"),
-    [("a;b;none", {"a": "1", "b": "2"}), ("s.;a", {"s.x": "3", "a": "1"}), ("var", {"a": "1", "b": "2", "s.x": "3"}), ("", {}), ("$a", {})],
+    [
+        ("a;b;none", {"a": "1", "b": "2"}),
+        ("s.;a", {"s.x": "3", "a": "1"}),
+        ("var", {"a": "1", "b": "2", "s.x": "3"}),
+        ("", {}),
+        ("$a", {}),
+    ],
 )
 def test_selections(names: str, chosen: dict[str, str]) -> None:
     assert arrays.selected({"a": "1", "b": "2", "s.x": "3"}, names) == chosen
@@ -35,7 +47,14 @@ def test_selections(names: str, chosen: dict[str, str]) -> None:
 def test_flattening() -> None:
     found: dict[str, str] = {}
     arrays.flatten({"a": [1, None, {"b": True}], "f": 0.25, "l": LongLong(1), "o": object()}, "p", found.__setitem__)
-    assert found == {"p.a[0]": "1", "p.a[1]": "null", "p.a[2].b": "true", "p.f": "0.250", "p.l": arrays.UNKNOWN, "p.o": arrays.UNKNOWN}
+    assert found == {
+        "p.a[0]": "1",
+        "p.a[1]": "null",
+        "p.a[2].b": "true",
+        "p.f": "0.250",
+        "p.l": arrays.UNKNOWN,
+        "p.o": arrays.UNKNOWN,
+    }
 
 
 @pytest.mark.parametrize(
@@ -54,7 +73,8 @@ def test_numbers(text: str, unsigned: int | None, signed: int | None, c_long: in
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(3.0, "3.0"), (1.5, "1.50"), (0.25, "0.250"), (0.0, "0.0"), (-2.0, "-2.0"), (1e20, "1.000000000000000e+20")]
+    ("value", "text"),
+    [(3.0, "3.0"), (1.5, "1.50"), (0.25, "0.250"), (0.0, "0.0"), (-2.0, "-2.0"), (1e20, "1.000000000000000e+20")],
 )
 def test_written_floats(value: float, text: str) -> None:
     assert numbers.format_float(value) == text

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from di.sip import records as sip
 from di.calls.events import EventPosted, SystemEvent
 from di.calls.session import Session
+from di.sip import records as sip
 from media.control import records
 from tests.support.playbook import Playbook
 from tests.unit.dsm.test_dsm_app import server
@@ -139,7 +139,9 @@ def test_objects_of_a_json_rpc_event_live_as_long_as_it(folder: Path) -> None:
     run = app.machine.run
     app.machine.run = lambda event, **more: during.append(dict(app.machine.avars)) or run(event, **more)
     call.post(EventPosted({"ev_type": "JsonRpcRequest", "method": "m"}, "jsonrpc", {"params": {"a": [7]}}))
-    call.post(EventPosted({"ev_type": "JsonRpcResponse", "is_error": "false"}, "jsonrpc", {"result": {"x": "y"}, "udata": "mine"}))
+    call.post(
+        EventPosted({"ev_type": "JsonRpcResponse", "is_error": "false"}, "jsonrpc", {"result": {"x": "y"}, "udata": "mine"})
+    )
     call.post(EventPosted({"ev_type": "JsonRpcResponse", "is_error": "true"}, "jsonrpc", {"error": {"code": -1}, "udata": None}))
     book.run()
     assert (seen(call)["q"], seen(call)["r"]) == ("7", "falseymine" + "true-1null")
@@ -178,7 +180,9 @@ def test_parameters_of_the_header_as_variables(folder: Path, conf: str, expected
     call = book.up("app-t", (("P-App-Param", "config.colour=blue;x=1;broken;a=b=c"),))
     variables = seen(call)
     assert variables["config.colour"] == expected
-    assert {name: variables[name] for name in ("x", "a", "broken") if name in variables} == ({"x": "1"} if expected == "blue" else {})
+    assert {name: variables[name] for name in ("x", "a", "broken") if name in variables} == (
+        {"x": "1"} if expected == "blue" else {}
+    )
 
 
 @pytest.mark.parametrize("function", ["loadDSMWithPath", "loadDSMWithPaths"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from di.dsm.language import draw
 from di.dsm.cli import main
+from di.dsm.language import draw
 
 ETC = Path(__file__).parents[3] / "etc" / "dsm"
 LOBBY = str(ETC / "lobby.dsm")
@@ -84,7 +84,9 @@ def test_drawings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_odd_names_are_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    text = 'initial state "<a&b>"; transition "\x01\x1b]" "<a&b>" - timer(#id=="1") -> "<a&b>"; transition x "<a&b>" -> "no\\where";'
+    text = (
+        'initial state "<a&b>"; transition "\x01\x1b]" "<a&b>" - timer(#id=="1") -> "<a&b>"; transition x "<a&b>" -> "no\\where";'
+    )
     path = script(tmp_path, text)
     assert main(["graph", path]) == 0
     ET.fromstring(capsys.readouterr().out)

@@ -8,20 +8,20 @@ from collections.abc import Awaitable
 
 import pytest
 
-from di.dsm.run import engine
-from di.dsm.run.engine import deliver, run_now
 from di.dsm.language.errors import DsmException, RunawayScript
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.library import Library, Res, action
-from di.dsm.load.modules import Modules, core_library
 from di.dsm.language.reader import read_diagram
+from di.dsm.load.modules import Modules, core_library
+from di.dsm.run import engine
+from di.dsm.run.engine import deliver, run_now
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import MemoryFiles, Scene
 
 
 def test_first_match_wins_and_order_is_exit_actions_enter() -> None:
     scene = Scene(
-        'initial state A exit { append($l, x) }; state B enter { append($l, e) }; state C;'
+        "initial state A exit { append($l, x) }; state B enter { append($l, e) }; state C;"
         "transition one A - key / append($l, 1) -> B; transition two A - key / append($l, 2) -> C;"
     )
     scene.key(1)
@@ -106,7 +106,10 @@ def test_exception_while_starting_keeps_the_start_event() -> None:
     ],
 )  # fmt: skip
 def test_loops(loop: str, log: str) -> None:
-    fill = "".join(f"set($arr[{n}]=v{n});" for n in range(12)) + "set($n=2); set($st.a=1); set($st.b=2); set($stuff.x=9); set($st=7);"
+    fill = (
+        "".join(f"set($arr[{n}]=v{n});" for n in range(12))
+        + "set($n=2); set($st.a=1); set($st.b=2); set($stuff.x=9); set($st=7);"
+    )
     scene = Scene(f"initial state A enter {{ {fill} {loop} {{ append($l, $i); append($l, ','); }} }};")
     assert scene.vars.get("l", "") == log
     assert "i" not in scene.vars and "k" not in scene.vars

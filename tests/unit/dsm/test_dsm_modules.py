@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.language.errors import DsmError, GrammarError
 from di.dsm.language.event import Event, Kind
+from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import BUILT_IN, Modules, core_library
 from di.dsm.mods.mysql_client import parse_url
-from di.dsm.language.reader import read_diagram
-from di.dsm.run.simulated import SimulatedSession
 from di.dsm.mods.sql_template import substitute_sql
+from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import MemoryFiles, Scene, load
 
 
@@ -134,8 +134,19 @@ async def test_uris() -> None:
         'set($hdrs=$h); uri.getHeader(x-foo, got); uri.encode($enc="a b/ö"); uri.decode($dec=a%20b)',
         addr='"Al Ice" <sip:alice@d.example>;tag=7', h="X-Foo: one\r\nX-Bar: two\r\n",
     )  # fmt: skip
-    assert (found["n.display_name"], found["n.user"], found["n.host"], found["n.uri_param.tag"]) == ("Al Ice", "alice", "d.example", "7")
-    assert (found["user"], found["port"], found["param"], found["headers"], found["e1"]) == ("bob", "5070", "transport=tcp", "X=1", "")
+    assert (found["n.display_name"], found["n.user"], found["n.host"], found["n.uri_param.tag"]) == (
+        "Al Ice",
+        "alice",
+        "d.example",
+        "7",
+    )
+    assert (found["user"], found["port"], found["param"], found["headers"], found["e1"]) == (
+        "bob",
+        "5070",
+        "transport=tcp",
+        "X=1",
+        "",
+    )
     assert (found["errno"], found["got"], found["enc"], found["dec"]) == ("general", "one", "a%20b%2F%C3%B6", "a b")
 
 
@@ -145,7 +156,14 @@ async def test_conference_monitoring_groups() -> None:
         "monitoring.setGlobal(id, a, b);"
         "groups.join(g); groups.getSize($n=g); groups.get($ids=g); groups.postEvent(g, n); conference.setPlayoutType(x)"
     )
-    assert session.done == ["join r listenonly", "leave r", "leave", "monitor set k script", "monitor set id a b", "set_playout simple"]
+    assert session.done == [
+        "join r listenonly",
+        "leave r",
+        "leave",
+        "monitor set k script",
+        "monitor set id a b",
+        "set_playout simple",
+    ]
 
 
 async def test_tee_and_mix_in() -> None:
@@ -164,7 +182,9 @@ async def test_tee_and_mix_in() -> None:
     assert session.tees == {"conf.teechan": "r"}
 
 
-@pytest.mark.parametrize("action", ["conference.setupMixIn(0.5, soon)", "conference.playMixIn(a.wav)", "conference.playMixInList(a.wav)"])
+@pytest.mark.parametrize(
+    "action", ["conference.setupMixIn(0.5, soon)", "conference.playMixIn(a.wav)", "conference.playMixInList(a.wav)"]
+)
 async def test_mix_in_throws(action: str) -> None:
     found, session = await run(action)
     assert (found["thrown"], session.done) == ("conference", [])
@@ -186,7 +206,13 @@ async def test_regular_expressions() -> None:
         'regex.compile(num, "([0-9]+)-([a-z]*)"); regex.match(num, "x12-ab"); if regex.match(num, none) { set($bad=1) }'
         ' regex.compile(broken, "(["); set($e=$errno)'
     )
-    assert (found["regex.match"], found["regex.match[1]"], found["regex.match[2]"], "bad" in found, found["e"]) == ("1", "12", "ab", False, "arg")
+    assert (found["regex.match"], found["regex.match[1]"], found["regex.match[2]"], "bad" in found, found["e"]) == (
+        "1",
+        "12",
+        "ab",
+        False,
+        "arg",
+    )
 
 
 async def test_xml() -> None:
@@ -195,7 +221,13 @@ async def test_xml() -> None:
         "xml.parse($text, d); set($d.ns=a=urn:a); xml.evalXPath(//a:i, d); xml.XPathResultCount($n=d.xpath); xml.getXPathResult($v=d.xpath);"
         "xml.updateXPathResult(d.xpath[1]=seven); xml.docDump($out=d); set($errno=); xml.parse(\"<a\", e)", text=text,
     )  # fmt: skip
-    assert (found["n"], found["v[0]"], found["v[1]"], "<i>seven</i>" in found["out"], found["errno"]) == ("2", "1", "2", True, "arg")
+    assert (found["n"], found["v[0]"], found["v[1]"], "<i>seven</i>" in found["out"], found["errno"]) == (
+        "2",
+        "1",
+        "2",
+        True,
+        "arg",
+    )
 
 
 async def test_xml_entities_are_not_expanded() -> None:
@@ -220,7 +252,13 @@ def test_sql_templates(sql: str, filled: str | None) -> None:
 
 def test_mysql_urls() -> None:
     target = parse_url("mysql://u:p@ss/word@h:3307/db")
-    assert target is not None and (target.user, target.password, target.host, target.port, target.database) == ("u", "p@ss/word", "h", 3307, "db")
+    assert target is not None and (target.user, target.password, target.host, target.port, target.database) == (
+        "u",
+        "p@ss/word",
+        "h",
+        3307,
+        "db",
+    )
     assert "p@ss" not in repr(target)
     assert parse_url("mysql://nope") is None
 
@@ -240,7 +278,12 @@ async def _redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         for _ in range(int(line[1:])):
             await reader.readline()
             words.append((await reader.readline()).strip())
-        replies = {b"GET": b"$2\r\nhi\r\n", b"NOPE": b"-ERR unknown\r\n", b"MGET": b"*2\r\n$1\r\na\r\n$-1\r\n", b"INCR": b":7\r\n"}
+        replies = {
+            b"GET": b"$2\r\nhi\r\n",
+            b"NOPE": b"-ERR unknown\r\n",
+            b"MGET": b"*2\r\n$1\r\na\r\n$-1\r\n",
+            b"INCR": b":7\r\n",
+        }
         writer.write(replies.get(words[0], b"+OK\r\n"))
     writer.close()
 
@@ -254,7 +297,14 @@ async def test_redis() -> None:
             "redis.appendCommand(INCR x); redis.appendCommand(NOPE); redis.getReply($i); redis.getReply($j); set($e1=$errno); redis.disconnect();"
             "redis.execCommand($z=GET k)"
         )
-    assert (found["e0"], found["a"], found["m[0]"], found["m[1]"], found["i"], found["e1"]) == ("", "hi", "a", "nil", "7", "write")
+    assert (found["e0"], found["a"], found["m[0]"], found["m[1]"], found["i"], found["e1"]) == (
+        "",
+        "hi",
+        "a",
+        "nil",
+        "7",
+        "write",
+    )
     assert found["errno"] == "connection"
 
 

@@ -68,7 +68,7 @@ def test_includes_keep_their_origin() -> None:
 
 def test_include_falls_back_to_the_suffix_and_follows_the_load_path() -> None:
     files = {"lib/one.dsm": "#include two.dsm\n", "lib/two.dsm": "state X;"}
-    assert read("#include \"one\"", files, load_path="lib/").diagram.states[0].name == "X"  # type: ignore[union-attr]
+    assert read('#include "one"', files, load_path="lib/").diagram.states[0].name == "X"  # type: ignore[union-attr]
 
 
 def test_a_file_that_includes_itself_is_an_error() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from di.dsm import PLUGIN
 from di.dsm.language.errors import GrammarError
-from di.dsm.mods import mod_sbc, mod_zrtp
 from di.dsm.load.modules import Modules
+from di.dsm.mods import mod_sbc, mod_zrtp
 from di.dsm.mods.sql_template import assigned_names
 from di.kernel.errors import ConfigError
 from tests.support.dsm_calls import Calls

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from di.dsm.run.engine import Machine, Run
 from di.dsm.language.event import Event, Kind
-from di.dsm.run.simulated import SimulatedSession
 from di.dsm.language.tokens import tokenise
 from di.dsm.language.values import substitute
+from di.dsm.run.engine import Machine, Run
+from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import Scene, load
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "dsm"

@@ -112,7 +112,9 @@ def test_g729_frames_and_noise_frames() -> None:
     payload = coded(codec, "annexb=yes")[0]
     assert len(payload) == 20  # speech only, whatever the peer would take
     receiver = codec.coder("")
-    lengths = [len(receiver.decode(data)) for data in (payload, payload[:10], payload + b"\x12\x34", b"\x12\x34", payload[:11], b"")]
+    lengths = [
+        len(receiver.decode(data)) for data in (payload, payload[:10], payload + b"\x12\x34", b"\x12\x34", payload[:11], b"")
+    ]
     assert lengths == [160, 80, 240, 80, 0, 0]
     assert len(receiver.conceal(160)) == 160
 

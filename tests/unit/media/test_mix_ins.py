@@ -33,7 +33,9 @@ def level(phone: Phone, frequency_hz: float, since: int = 30) -> float:
     return tones.level(np.concatenate(phone.heard[since:]), frequency_hz, phone.codec.rate_hz)
 
 
-@pytest.mark.parametrize(("one", "other"), [(("PCMU", 8000), ("L16", 48000)), (("L16", 48000), ("PCMA", 8000)), (("OPUS", 48000), ("G722", 8000))])
+@pytest.mark.parametrize(
+    ("one", "other"), [(("PCMU", 8000), ("L16", 48000)), (("L16", 48000), ("PCMA", 8000)), (("OPUS", 48000), ("G722", 8000))]
+)
 def test_tee_between_rates(one: tuple[str, int], other: tuple[str, int]) -> None:
     rig = EngineRig()
     teed, own, far = Phone(rig, 1, codec(*one), 500), Phone(rig, 2, codec("PCMU", 8000), 900), Phone(rig, 3, codec(*other), 1300)
@@ -133,7 +135,9 @@ def test_many_mixers_come_and_go() -> None:
     rig = EngineRig()
     phones = [Phone(rig, leg, codec("PCMU", 8000), 0) for leg in range(1, 12)]
     for phone in phones:
-        rig.do(SetupMixIn(phone.leg, 1.0), MixIn(phone.leg, (PlayItem("tone", frequencies_hz=(100 * phone.leg + 300,), loop=True),)))
+        rig.do(
+            SetupMixIn(phone.leg, 1.0), MixIn(phone.leg, (PlayItem("tone", frequencies_hz=(100 * phone.leg + 300,), loop=True),))
+        )
     for phone in phones[::2]:
         rig.do(CloseLeg(phone.leg))
     rest = phones[1::2]

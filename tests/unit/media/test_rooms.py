@@ -93,7 +93,9 @@ def test_tones_above_a_narrow_phones_band_do_not_come_back_as_others() -> None:
     assert np.abs(np.concatenate(narrow.heard[15:]).astype(int)).max() < 60
 
 
-@pytest.mark.parametrize(("name", "clock_hz"), [("G722", 8000), ("OPUS", 48000), ("GSM", 8000), ("SPEEX", 16000), ("G726-32", 8000)])
+@pytest.mark.parametrize(
+    ("name", "clock_hz"), [("G722", 8000), ("OPUS", 48000), ("GSM", 8000), ("SPEEX", 16000), ("G726-32", 8000)]
+)
 def test_library_codecs_meet_g711(name: str, clock_hz: int) -> None:
     rig = EngineRig()
     modern, plain = Phone(rig, 1, codec(name, clock_hz), 500), Phone(rig, 2, codec("PCMA", 8000), 900)

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from di.sip import records as sip
 from di.calls.application import Application
-from di.sip.credentials import Credential
 from di.calls.events import DialogState, EventPosted
-from di.kernel.server_options import CoreOptions, Limit
 from di.calls.session import Session
 from di.kernel.errors import Refused
+from di.kernel.server_options import CoreOptions, Limit
+from di.sip import records as sip
+from di.sip.credentials import Credential
 from media.control import records
 from tests.support.playbook import Playbook
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from di.kernel.server_options import CoreOptions
 from di.calls.subscriptions import SubscriptionWish
+from di.kernel.server_options import CoreOptions
 from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.playbook import Playbook
 
@@ -111,5 +111,7 @@ def test_sip_process_goes() -> None:
     desk = Desk()
     desk.create()
     desk.book.sessions.sip_lost("the SIP process ended")
-    assert [(e.params["status"], e.params["code"], e.params["reason"]) for e in desk.posted] == [("failed", "503", "the SIP process ended")]
+    assert [(e.params["status"], e.params["code"], e.params["reason"]) for e in desk.posted] == [
+        ("failed", "503", "the SIP process ended")
+    ]
     assert desk.create() == ("", "the SIP process is not up")

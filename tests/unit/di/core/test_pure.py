@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip import app_params
 from di.calls.dialling import over_ipv6
 from di.calls.digits import WINDOW_NS, DigitMerger, parse_dtmf_relay
-from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
-from di.kernel.ids import IdMaker
-from di.kernel.posix_regex import compile_extended
 from di.calls.selection import Selection, map_uri, parse_mapping
 from di.kernel.errors import ConfigError
+from di.kernel.ids import IdMaker
+from di.kernel.posix_regex import compile_extended
+from di.sip import app_params
+from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
 
 MAPPING = parse_mapping(
     """# comment

@@ -10,9 +10,17 @@ from hypothesis import strategies as st
 from di.kernel.value import Kind, LongLong, equal, format_double, index_key, kind, to_int32, to_text
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.integers(-5, 5).map(LongLong), st.floats(allow_nan=False), st.text(), st.binary()
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-5, 5).map(LongLong),
+    st.floats(allow_nan=False),
+    st.text(),
+    st.binary(),
 )
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4), max_leaves=8)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4), max_leaves=8
+)
 
 
 def test_one_is_five_different_values() -> None:

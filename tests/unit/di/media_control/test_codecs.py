@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from di.media_control.codecs import NAMES, check, choose
 from di.kernel.errors import ConfigError
+from di.media_control.codecs import NAMES, check, choose
 from media.control.records import AudioFormat
 
 PCMU, PCMA, GSM = AudioFormat("PCMU", 8000, 1, 0), AudioFormat("PCMA", 8000, 1, 8), AudioFormat("GSM", 8000, 1, 3)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from di.media_control.answers import joined
 from di.media_control.placement import MediaLoad
+from di.media_control.port_ranges import port_ranges
 from di.media_control.rooms import MediaRooms
 from di.media_control.router import MediaRouter
-from di.media_control.port_ranges import port_ranges
 from media.control import records
 from media.control.records import (
     CloseLeg,
@@ -310,9 +310,7 @@ def test_a_recording_that_follows_another_waits_for_its_end() -> None:
 
 # ---------------------------------------------------------------------------------------------------------------- properties
 MOVES = st.lists(
-    st.tuples(
-        st.sampled_from(["enter", "flush", "tee", "untee", "forget"]), st.integers(0, 5), st.sampled_from(["r", "s"])
-    ),
+    st.tuples(st.sampled_from(["enter", "flush", "tee", "untee", "forget"]), st.integers(0, 5), st.sampled_from(["r", "s"])),
     max_size=40,
 )
 

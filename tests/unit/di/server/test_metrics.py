@@ -4,12 +4,12 @@ from __future__ import annotations
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from di.stores import monitoring
-from di.server import health
-from di.kernel.server_options import CoreOptions, Limit
 from di.kernel.event_log import EventFilter, Snapshot
+from di.kernel.server_options import CoreOptions, Limit
+from di.server import health
 from di.server.metrics import Metrics
 from di.server.services import Services
+from di.stores import monitoring
 from tests.support.bare_hub import HandClock, bare_services, invoke
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from di.apps.conference import PLUGIN as CONFERENCE
-from di.dsm import PLUGIN as DSM
-from di.kernel.event_log import EventFilter, Snapshot
 from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN as WEBCONFERENCE
+from di.dsm import PLUGIN as DSM
+from di.kernel.event_log import EventFilter, Snapshot
 from media.control import records
 from tests.support.playbook import Playbook
 
@@ -105,7 +105,12 @@ def test_refusals_say_what_to_do(folder: Path) -> None:
     for method in ("kick", "mute", "unmute"):
         assert book.invoke("rooms", method, "nobody")[0] == 404
     assert book.invoke("rooms", "move", "nobody", "x")[0] == 404
-    for room, code, text in (("", 400, "1 to 200"), ("x" * 201, 400, "1 to 200"), ("room1", 409, "already"), ("room9", 409, "create it first")):
+    for room, code, text in (
+        ("", 400, "1 to 200"),
+        ("x" * 201, 400, "1 to 200"),
+        ("room1", 409, "already"),
+        ("room9", 409, "create it first"),
+    ):
         answer = book.invoke("rooms", "move", member.id, room)
         assert answer[0] == code and text in answer[1], room
     assert "full" in book.invoke("rooms", "move", talker.id, "conf2")[1]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from di.server import settings
-from di.media_control.codecs import NAMES
-from di.kernel.server_options import parse_places
-from di.server.settings import Settings
 from di.kernel.errors import ConfigError
+from di.kernel.server_options import parse_places
+from di.media_control.codecs import NAMES
+from di.server import settings
+from di.server.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[4]
 

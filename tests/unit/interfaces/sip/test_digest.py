@@ -17,7 +17,13 @@ def reply(*lines: str) -> object:
 def test_answer_of_rfc_2617() -> None:
     """RFC 2617 §3.5, the only published digest with qop and MD5."""
     challenge = Challenge(
-        "Authorization", "testrealm@host.com", "dcd98b7102dd2f0e8b11d0f600bfb0c093", "5ccc069c403ebaf9f0171e9517f40e41", "MD5", "auth", False
+        "Authorization",
+        "testrealm@host.com",
+        "dcd98b7102dd2f0e8b11d0f600bfb0c093",
+        "5ccc069c403ebaf9f0171e9517f40e41",
+        "MD5",
+        "auth",
+        False,
     )
     name, value = answer(challenge, "GET", "/dir/index.html", "Mufasa", "Circle Of Life", "0a4f113b")
     given_back = parameters(value.removeprefix("Digest "))

@@ -49,7 +49,15 @@ class Desk:
     def silence(self, code: int = 408) -> None:
         self.subscription.handle_reply(code, "Request Timeout", None, "", self.now_ns)
 
-    def notify(self, state: str = "active;expires=600", *lines: str, tag: str = "theirs", cseq: int = 0, body: str = "", event: str = "reg") -> int:
+    def notify(
+        self,
+        state: str = "active;expires=600",
+        *lines: str,
+        tag: str = "theirs",
+        cseq: int = 0,
+        body: str = "",
+        event: str = "reg",
+    ) -> int:
         self.cseq = cseq or self.cseq + 1
         return self.subscription.handle_notify(message(state, self.cseq, *lines, tag=tag, body=body, event=event), self.now_ns)[0]
 
@@ -192,7 +200,11 @@ def test_challenge_is_answered_once(code: int) -> None:
     name, answer = ("WWW-Authenticate", "Authorization") if code == 401 else ("Proxy-Authenticate", "Proxy-Authorization")
     desk.reply(code, f'{name}: Digest realm="home", nonce="n1", qop="auth"')
     request = desk.sent()
-    assert request.cseq == 2 and 'username="200"' in header(request, answer) and 'uri="sip:300@home.example"' in header(request, answer)
+    assert (
+        request.cseq == 2
+        and 'username="200"' in header(request, answer)
+        and 'uri="sip:300@home.example"' in header(request, answer)
+    )
     assert "secret" not in header(request, answer)
     desk.reply(code, f'{name}: Digest realm="home", nonce="n2", qop="auth", stale=true')
     assert 'nonce="n2"' in header(desk.sent(), answer)
@@ -348,7 +360,16 @@ def test_a_state_of_the_notifiers_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "code"), [("presence", 489), ("reg.winfo", 489), ("", 489), ("reg;id=8", 481), ("reg", 481), ("REG;id=7", 200), ("reg ; x=y;id=7", 200)]
+    ("event", "code"),
+    [
+        ("presence", 489),
+        ("reg.winfo", 489),
+        ("", 489),
+        ("reg;id=8", 481),
+        ("reg", 481),
+        ("REG;id=7", 200),
+        ("reg ; x=y;id=7", 200),
+    ],
 )
 def test_event_must_be_ours(event: str, code: int) -> None:
     desk = Desk(event="reg;id=7")
@@ -359,7 +380,8 @@ def test_event_must_be_ours(event: str, code: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["CSeq: x NOTIFY", "CSeq: 1 INFO", "CSeq: -1 NOTIFY", "CSeq: 1", "From: <sip:300@home.example>", "Subscription-State: "]
+    "wrong",
+    ["CSeq: x NOTIFY", "CSeq: 1 INFO", "CSeq: -1 NOTIFY", "CSeq: 1", "From: <sip:300@home.example>", "Subscription-State: "],
 )
 def test_notify_that_is_none(wrong: str) -> None:
     desk = Desk()

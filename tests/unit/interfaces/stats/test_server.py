@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from di.stores import monitoring
 from di.access import Access
 from di.access.file import rewrite
 from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError
 from di.kernel.options import load
 from di.server.services import Services
+from di.stores import monitoring
 from interfaces import stats
 from interfaces.stats.commands import Commands
 from interfaces.stats.options import Options

@@ -20,11 +20,18 @@ HTML = (PANEL / "index.html").read_bytes()
 def test_every_file_the_page_names_is_served_with_its_type() -> None:
     named = set(re.findall(r'(?:href|src)="(/panel/[^"]+)"', HTML.decode()))
     for source in PANEL.glob("*.js"):
-        named |= {f"/panel/{name}" for name in re.findall(r'from "\./([^"]+)"|import\("\./([^"]+)"\)', source.read_text()) for name in name if name}
+        named |= {
+            f"/panel/{name}"
+            for name in re.findall(r'from "\./([^"]+)"|import\("\./([^"]+)"\)', source.read_text())
+            for name in name
+            if name
+        }
     assert len(named) > 12
     for path in named:
         answer = FILES.answer(path)
-        kind = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}[path.rpartition(".")[2]]
+        kind = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}[
+            path.rpartition(".")[2]
+        ]
         assert (answer.status, answer.headers["Content-Type"]) == (200, kind), path
         assert answer.body == (PANEL / path.removeprefix("/panel/")).read_bytes()
 
@@ -56,13 +63,17 @@ def test_who_takes_gzip(header: str, taken: bool) -> None:
 
 def test_the_policy_lets_nothing_inline_and_nobody_else_in() -> None:
     policy = FILES.answer("/").headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy and "frame-ancestors 'none'" in policy
+    assert (
+        "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy and "frame-ancestors 'none'" in policy
+    )
     text = HTML.decode()
     assert not re.search(r"<script(?![^>]* src=)", text) and not re.search(r"\son\w+=|style=|https?:", text)
     for source in (*PANEL.glob("*.js"), *PANEL.glob("*.css")):
         outside = set(re.findall(r"https?://[^\s\"']+", source.read_text())) - {"http://www.w3.org/2000/svg"}
         assert not outside, source.name
-        assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|localStorage", source.read_text()), source.name
+        assert not re.search(
+            r"\.(inner|outer)HTML|insertAdjacentHTML|document\.write|\beval\(|localStorage", source.read_text()
+        ), source.name
 
 
 def test_only_known_kinds_are_read(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from di.sip import records as sip
 from di.apps.announcement import PLUGIN
 from di.kernel.errors import ConfigError
+from di.sip import records as sip
 from media.control import records
 from tests.support.playbook import Playbook
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from di.sip import records as sip
 from di.apps.conference import PLUGIN
+from di.apps.sample_prompts import write
 from di.calls.session import Session
 from di.kernel.errors import ConfigError
-from di.apps.sample_prompts import write
+from di.sip import records as sip
 from media.control import records
 from tests.support.playbook import Playbook
 

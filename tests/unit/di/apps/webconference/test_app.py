@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from di.sip import records as sip
 from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN
+from di.sip import records as sip
 from media.control import records
 from tests.support.playbook import Playbook
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from di.sip import records as sip
 from di.calls.application import Application
-from di.sip.credentials import Credential
 from di.calls.session import Session
-from di.modules.di_dial import PLUGIN
 from di.kernel.errors import OutOfBounds
+from di.modules.di_dial import PLUGIN
+from di.sip import records as sip
+from di.sip.credentials import Credential
 from tests.support.playbook import Playbook
 
 PINS = 'dialout_pin0="47;u;realm.example;me;pw"\ndialout_pin1="48;u;r;m;p;"\ndialout_pin2="broken;x"\ndialout_pin3="49;u;r;m;p"\n'

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from di.modules import di_log
 from di.kernel.config import ConfigFile
 from di.kernel.errors import CallFailed, ConfigError, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.options import load
+from di.modules import di_log
 from di.server.services import Services
 from tests.support.bare_hub import bare_services, invoke
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.stores.monitoring.samples import SECOND_US, Samples, Window, last_seconds
 from di.kernel.value import LongLong
+from di.stores.monitoring.samples import SECOND_US, Samples, Window, last_seconds
 
 RETAIN_S = 10
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from di.access import file as access_file
 from di.access.options import read_options
 from di.access.rules import NAME
-from di.server import settings
 from di.kernel.errors import ConfigError
+from di.server import settings
 
 _MIN_PASSWORD_CHARS = 10
 _HEADER = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from di.access import file as access_file
-from di.access.cli import main
+from di.server.token_cli import main
 
 
 @pytest.fixture
