@@ -193,7 +193,7 @@ class Session:
     def reinvite(self, hold: bool = False) -> None:
         """Offer again, e.g. to hold or resume the peer."""
         ip, port = self.leg_address or ("", 0)
-        self.host.sip.send(Reinvite(self.call, hold, ip, port))
+        self.host.sip.send(Reinvite(self.call, "sendonly" if hold else "sendrecv", ip, port))
 
     def send_request(self, method: str, headers: tuple[str, ...] = (), content_type: str = "", body: bytes = b"") -> int:
         """Send a request in the dialog; returns the token that its ReplyReceived will carry."""

@@ -8,11 +8,13 @@ Incoming: CallOffered → (OpenLeg in the media process) → Answer → CallIden
 Outgoing: Dial → CallIdentified → CallProgressed… → MediaNegotiated, CallConfirmed or CallEnded. CallEnded comes exactly once a call.
 Subscriptions outside calls: Subscribe → SubscriptionChanged… → SubscriptionChanged with `final`, exactly once. Their numbers are the
 hub's, apart from those of calls.
+Outside dialogs: SendOutside → OutsideReplied; TakeOutside, then OutsideReceived → ReplyOutside.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias, get_args
 
 from media.control.records import AudioFormat
 
@@ -101,12 +103,21 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Reinvite:
-    """Re-offer (hold, resume, moved media)."""
+    """Offer again in a confirmed dialog (RFC 3261 §14.1), e.g. to hold, resume, move the media or change the codec.
+
+    `direction`: what we offer: sendrecv, sendonly (hold), recvonly or inactive. `offer` False: without a body, so that the peer
+    offers. `payloads`: the codecs to offer as NAME/clock, most wanted first; empty: those in use and those of every offer of ours.
+    The final reply comes as ReplyReceived with `token` unless that is 0; a 491 is tried again by the SIP process (§14.1) before.
+    """
 
     call: int
-    hold: bool = False
+    direction: str = "sendrecv"
     media_ip: str = ""
     media_port: int = 0
+    token: int = 0
+    headers: tuple[str, ...] = ()
+    payloads: tuple[str, ...] = ()
+    offer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +180,52 @@ class Unsubscribe:
     """End a subscription. SubscriptionChanged `terminated` follows, when the notifier has said so or after a while."""
 
     subscription: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOutside:
+    """Which methods outside dialogs the hub wants to see from now on (OPTIONS, MESSAGE, NOTIFY, REGISTER, PUBLISH …).
+
+    A request of another method is answered as before: OPTIONS as SetOptionsReply says, the rest 405 with Allow.
+    """
+
+    methods: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendOutside:
+    """Send a request outside any dialog, e.g. MESSAGE, NOTIFY, OPTIONS, REGISTER. Its final reply comes as OutsideReplied.
+
+    `from_uri`/`to_uri`: complete header values without tags. `next_hop` as in Dial. Credentials answer one challenge for `realm`
+    (empty: any). `call_id` and `cseq`: empty and 0 for new ones, given to go on with a registration or an unsolicited NOTIFY.
+    """
+
+    token: int
+    method: str
+    request_uri: str
+    from_uri: str
+    to_uri: str
+    headers: tuple[str, ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+    next_hop: str = ""
+    realm: str = ""
+    username: str = ""
+    password: str = ""
+    call_id: str = ""
+    cseq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOutside:
+    """Answer a request that came as OutsideReceived."""
+
+    token: int
+    code: int
+    reason: str = ""
+    headers: tuple[str, ...] = ()
+    content_type: str = ""
+    body: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,9 +346,11 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class RequestReceived:
-    """A request inside a dialog other than INVITE, ACK, BYE, CANCEL, PRACK, UPDATE: INFO, MESSAGE, REFER, NOTIFY …
+    """A request inside a dialog. ACK and PRACK are the stack's own; BYE and CANCEL are told by CallEnded.
 
-    With `reply_wanted` it waits for SendReply with the same `token`, otherwise it has been answered 200.
+    With `reply_wanted` it waits for SendReply with the same `token`: INFO, MESSAGE, OPTIONS, REFER, NOTIFY, SUBSCRIBE, PUBLISH and
+    unknown methods. Otherwise it has been answered: re-INVITE and UPDATE, by the SIP process (what changed in the audio follows as
+    MediaNegotiated).
     """
 
     call: int
@@ -305,7 +364,7 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class ReplyReceived:
-    """The final reply to SendRequest."""
+    """The final reply to SendRequest or Reinvite; 408 and 503 are also made here when none came."""
 
     call: int
     token: int
@@ -335,11 +394,45 @@ class SubscriptionChanged:
     final: bool = False
 
 
-COMMANDS: tuple[type, ...] = (
-    Listen, SetOptionsReply, Answer, Hangup, Dial, Reinvite, SendRequest, SendReply, Subscribe, RefreshSubscription, Unsubscribe, Stop,
-    AudioFormat,
+@dataclass(frozen=True, slots=True)
+class OutsideReceived:
+    """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while it is answered 480."""
+
+    token: int
+    method: str
+    request_uri: str
+    from_header: str
+    to_header: str
+    call_id: str
+    source_ip: str
+    source_port: int
+    headers: tuple[tuple[str, str], ...]
+    content_type: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideReplied:
+    """The final reply to SendOutside; 408 and 503 are also made here when none came."""
+
+    token: int
+    code: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+
+
+Command: TypeAlias = (
+    Listen | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | Subscribe | RefreshSubscription
+    | Unsubscribe | TakeOutside | SendOutside | ReplyOutside | Stop
 )  # fmt: skip
-EVENTS: tuple[type, ...] = (
-    Listening, ListenFailed, CallOffered, CallIdentified, CallProgressed, MediaNegotiated, CallConfirmed, CallEnded, RequestReceived,
-    ReplyReceived, SessionTimedOut, SubscriptionChanged,
+CallEvent: TypeAlias = (
+    CallOffered | CallIdentified | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
+    | SessionTimedOut
 )  # fmt: skip
+"""What happens in one call."""
+Event: TypeAlias = CallEvent | Listening | ListenFailed | SubscriptionChanged | OutsideReceived | OutsideReplied
+
+COMMANDS: tuple[type, ...] = (*get_args(Command), AudioFormat)
+EVENTS: tuple[type, ...] = get_args(Event)

@@ -229,7 +229,7 @@ class SipServer:
             case Hangup():
                 call.end(command.code, command.reason, command.headers)
             case Reinvite():
-                call.offer_again(command.hold, _address(command.media_ip, command.media_port))
+                call.offer_again(command.direction != "sendrecv", _address(command.media_ip, command.media_port))
             case SendRequest():
                 call.request(command.method, command.token, command.headers, command.content_type, command.body)
             case SendReply():

@@ -161,7 +161,7 @@ async def test_update_to_inactive(sip: SipProcess) -> None:
 async def test_hub_holds_the_call(sip: SipProcess) -> None:
     with Sipp("reinvited", sip.port) as caller:
         call = (await sip.wait_for(CallConfirmed))[0].call
-        sip.send(Reinvite(call, hold=True, media_ip="127.0.0.1", media_port=35000))
+        sip.send(Reinvite(call, "sendonly", media_ip="127.0.0.1", media_port=35000))
         await sip.wait_for(MediaNegotiated, 2)
         sip.send(Hangup(call))
         result = await asyncio.to_thread(caller.wait)

@@ -148,7 +148,7 @@ async def test_a_later_offer_of_ours_keeps_the_codec_in_use(sip: SipProcess, pee
     await call.next(200)
     call.ack()
     number = (await sip.wait_for(MediaNegotiated))[0].call
-    sip.send(Reinvite(number, hold=True))
+    sip.send(Reinvite(number, "sendonly"))
     request = await call.next("INVITE")
     offer = request.body.decode()
     assert "G726-24/8000" in sdp.audio_codecs(offer) and "a=sendonly" in offer

@@ -330,7 +330,7 @@ class FakeSip:
                 self._hang_up(call, command)
             case Reinvite():
                 call.arrived.put_nowait("INVITE")
-                call.negotiate(True, not command.hold)
+                call.negotiate(True, command.direction in ("sendrecv", "recvonly"))
             case SendRequest():
                 call.arrived.put_nowait(command)
             case SendReply():
