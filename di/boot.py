@@ -24,7 +24,7 @@ from typing import Any
 from di.access import Access
 from di.calls.applications import Applications
 from di.calls.events import SystemEvent
-from di.calls.sessions import Nowhere, Sessions
+from di.calls.sessions import Sessions
 from di.kernel.child import Child, ChildKind, StartFailed
 from di.kernel.clock import LoopClock
 from di.kernel.errors import ConfigError
@@ -86,7 +86,7 @@ class Hub:
         """The hub and its children, as `status.processes` shows them."""
         uptime_s = (self.services.clock.now_ns() - self._began_ns) / 1e9
         media = self.media.children
-        children = [
+        children: list[tuple[str, Child[sip_records.Event] | Child[records.Event]]] = [
             ("sip", self.sip),
             *((f"media {place}" if len(media) > 1 else "media", child) for place, child in enumerate(media)),
         ]
@@ -152,9 +152,9 @@ class Hub:
         self.transports = answer.transports
         if answer.max_calls < core.max_calls:
             log.warning("the SIP process takes %d calls at most, not max_calls=%d", answer.max_calls, core.max_calls)
-        self.sessions.sip = link
+        self.sessions.sip_up(link)
 
-    def _on_sip_record(self, record: object) -> None:
+    def _on_sip_record(self, record: sip_records.Event) -> None:
         if isinstance(record, (sip_records.Listening, sip_records.ListenFailed)):
             if self._listening is not None and not self._listening.done():
                 self._listening.set_result(record)
@@ -200,7 +200,7 @@ class Hub:
         self.sessions.tasks.cancel_all()
 
     async def _end_calls(self) -> None:
-        if not len(self.sessions) or isinstance(self.sessions.sip, Nowhere):
+        if not len(self.sessions) or not self.sessions.sip_is_up:
             return
         self.sessions.on_idle = self._idle.set
         self.services.queues.broadcast(SystemEvent("shutdown"))
@@ -221,7 +221,7 @@ class Hub:
             log.exception("plug-in %s did not close cleanly", name)
 
 
-def _sip_kind() -> ChildKind:
+def _sip_kind() -> ChildKind[sip_records.Event]:
     """The SIP process lives above `di`, so it is named here and never imported."""
     return ChildKind("sip", "interfaces.sip.process", (), sip_records.EVENTS)
 

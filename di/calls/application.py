@@ -7,16 +7,19 @@ session's further events and nobody else's. One that raises ends its own call (5
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeAlias
+import logging
+from typing import TYPE_CHECKING
 
-from di.calls.events import EventPosted, RoomChanged
+from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
+from di.kernel.value import Value
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from di.sip.records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
+    from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
+    from media.control.records import ItemFailed, RecordingStopped, SpeakerChanged
 
-Outcome: TypeAlias = Awaitable[None] | None
+log = logging.getLogger(__name__)
+_ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
 
 
 class Application:
@@ -29,7 +32,7 @@ class Application:
         """An INVITE came. May raise Refused. When it returns without having answered or called `defer_answer`, the call is accepted."""
 
     def on_outgoing_invite(self) -> Outcome:
-        """Our INVITE is about to be sent; `session.dial_headers` may still be changed."""
+        """Our INVITE is about to be sent; `session.dialog.plan` may still be changed."""
 
     def on_ringing(self, progress: CallProgressed) -> Outcome:
         """A provisional reply above 100 to our INVITE."""
@@ -85,7 +88,7 @@ class Application:
     def on_request(self, request: RequestReceived) -> Outcome:
         """A request in the dialog that the core does not answer itself. The default answers 501 where an answer is wanted."""
         if request.reply_wanted:
-            self.session.reply(request, 501, "Not Implemented")
+            self.session.dialog.reply(request, 501, "Not Implemented")
         return None
 
     def on_reply(self, reply: ReplyReceived) -> Outcome:
@@ -104,8 +107,47 @@ class Application:
         self.session.stop()
         return None
 
-    def on_media_event(self, record: object) -> Outcome:
-        """Other news from the media process: RecordingStopped, ItemFailed, SpeakerChanged, …"""
+    # The two streams: every request that comes, every reply to what we sent. The callbacks above are what most need of them.
+    def on_sip_request(self, request: RequestReceived) -> Verdict:
+        """A request came: INVITE (the first one, too), BYE, CANCEL, UPDATE, INFO, REFER, any other. True: it has been taken over.
+
+        What is taken over goes no further: neither to the convenient callback, nor to the other side of a pair, nor to a default.
+        Where `reply_wanted` the application then answers it; a first INVITE likewise.
+        """
+
+    def on_sip_reply(self, reply: SipReply) -> Verdict:
+        """A reply to a request of ours: each one to the INVITE, final ones to others. True: no convenient callback follows."""
+
+    # The other side of a pair (`di.calls.pair`).
+    def on_other_reply(self, reply: SipReply) -> Outcome:
+        """A reply to the INVITE of the second leg. A final one of 300 and above is the last: nobody could be reached."""
+
+    def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
+        """The other side has gone. The default ends this one."""
+        self.session.stop()
+        return None
+
+    def on_replaces(self, offer: CallOffered) -> bool:
+        """Whether an INVITE with Replaces may put another call in this one's place (RFC 3891). Asked for trusted peers only.
+
+        The default lets it while the call is part of a pair.
+        """
+        return self.session.pair is not None
+
+    # News of the audio.
+    def on_item_failed(self, record: ItemFailed) -> Outcome:
+        """An item of the playlist could not be played and was skipped. The default says so in the log; the playlist goes on."""
+        log.warning("call %s: %s cannot be played and is skipped: %s", self.session.id, record.path, record.reason)
+        return None
+
+    def on_recording_stopped(self, record: RecordingStopped) -> Outcome:
+        """A recording is complete on disk. The default logs one that did not end in order; the call goes on."""
+        if record.reason not in _ORDERLY_ENDS:
+            log.warning("call %s: recording %s ended: %s", self.session.id, record.path, record.reason)
+        return None
+
+    def on_speaking(self, record: SpeakerChanged) -> Outcome:
+        """This member of a room began or ceased to be one of its speakers."""
 
     # What an operator does to a member of a room (DI `rooms`). These run as events of the session, like the callbacks.
     def on_kick(self) -> Outcome:
@@ -115,7 +157,7 @@ class Application:
 
     def on_mute(self, muted: bool) -> Outcome:
         """The others in the room are to hear this call no more, or again."""
-        self.session.set_audio(muted=muted)
+        self.session.audio.set(muted=muted)
         return None
 
     def move_refusal(self, room: str) -> str:
@@ -124,9 +166,16 @@ class Application:
 
     def on_move(self, room: str) -> Outcome:
         """The call is to go from its room to another."""
-        self.session.flush()
-        self.session.join_room(room)
+        self.session.audio.flush()
+        self.session.audio.join_room(room)
         return None
+
+    def snapshot(self) -> Value:
+        """The application's own part of a call as plain data (`di.calls.snapshot`); None: it has none."""
+        return None
+
+    def restore(self, data: Value) -> None:
+        """Take that part over, in a new session."""
 
     def on_destroy(self) -> Outcome:
         """The call is over and the session goes away; called once, last."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from di.kernel.value import Value
+from di.sip.credentials import Credential
+
 
 @dataclass
 class CallInfo:
@@ -40,3 +43,44 @@ class DialPlan:
     realm: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
+    prefer: tuple[str, ...] = ()
+    """Codecs to put first in the offer, as NAME/clock: those of the leg that it will be bridged to pass undecoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a second leg calls. `headers`: complete lines; `ring_ms`: how long it may ring, 0: as long as it likes.
+
+    Empty `from_header`: the first leg's; empty `to_header`: the URI. `params`: session parameters for the leg's application.
+    """
+
+    uri: str
+    to_header: str = ""
+    from_header: str = ""
+    user: str = ""
+    headers: tuple[str, ...] = ()
+    next_hop: str = ""
+    credential: Credential | None = None
+    ring_ms: int = 0
+    params: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallOut:
+    """A call to be placed (spec core.md §7.5). `user`: what its application sees as called user; empty: that of the URI.
+
+    `application` is the name under which it is logged, and the one that takes it unless a factory is given. `headers`: complete lines.
+    """
+
+    application: str
+    request_uri: str
+    from_header: str
+    to_header: str
+    user: str = ""
+    id: str = ""
+    headers: tuple[str, ...] = ()
+    params: Value = None
+    next_hop: str = ""
+    credential: Credential | None = None
+    prefer: tuple[str, ...] = ()
+    near_leg: int = 0

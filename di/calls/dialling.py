@@ -1,21 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls out: may this one be placed, and with what (spec core.md §6.1, §7.5)."""
+"""Calls out: may this one be placed, and with what (spec core.md §6.1, §7.5). Second legs come this way too."""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from di.calls import flow
 from di.calls.applications import Factory
-from di.calls.call_info import CallInfo
-from di.calls.events import DialogState
+from di.calls.call_info import CallInfo, CallOut
 from di.kernel.errors import Refused
-from di.kernel.value import Value
 from di.sip.credentials import find_credential
-from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
+from di.sip.headers import is_sip_uri, parse_uri, uri_of
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -25,80 +22,67 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class DialWish:
-    """What `Sessions.dialout` was asked for."""
-
-    user: str
-    application: str
-    request_uri: str
-    from_header: str
-    to_header: str
-    id: str
-    headers: str
-    params: Value
-    next_hop: str
-
-
-def dial(sessions: Sessions, wish: DialWish) -> str:
-    """Place a call. Returns its id, or an empty string, with a warning in the log, when it cannot be placed."""
-    reason, factory = check(sessions, wish)
-    if factory is None:
-        log.warning("dial-out to %s for %s: %s", wish.request_uri, wish.application, reason)
-        return ""
-    user = wish.user or parse_uri(wish.request_uri).user
-    core = sessions.services.core
-    hop = wish.next_hop or default_hop(core) or wish.request_uri
-    ipv6 = over_ipv6(parse_uri(hop).host, (core.media_ip, core.further_media_ip))
-    info = CallInfo("out", wish.request_uri, wish.from_header, wish.to_header, user=user, over_ipv6=ipv6)
-    session = sessions.open_call(info, wish.application, wish.id)
-    session.params = wish.params
-    _plan(session, sessions, wish)
+def dial(sessions: Sessions, order: CallOut, factory: Factory | None = None) -> Session | None:
+    """Place a call. None, with a warning in the log, when it cannot be placed. `factory`: instead of the named application's own."""
+    reason = refusal(sessions, order)
+    make = factory or sessions.surroundings.applications.find(order.application)
+    if not reason and make is None:
+        reason = f"no application {order.application!r}"
+    if reason or make is None:
+        log.warning("dial-out to %s for %s: %s", order.request_uri, order.application, reason)
+        return None
+    session = _session(sessions, order)
     try:
-        session.app = factory(session)
+        session.app = make(session)
     except Refused as refused:
-        log.warning("dial-out to %s: %s refuses with %s", wish.request_uri, wish.application, refused)
-        return ""
+        log.warning("dial-out to %s: %s refuses with %s", order.request_uri, order.application, refused)
+        return None
     except Exception:  # an application's fault costs its own call only
-        log.exception("dial-out to %s: %s cannot begin", wish.request_uri, wish.application)
-        return ""
-    session.state = DialogState.TRYING
+        log.exception("dial-out to %s: %s cannot begin", order.request_uri, order.application)
+        return None
     sessions.begin(session)
-    session.run(lambda: _place(session))
-    return session.id
+    session.run(lambda: flow.place(session))
+    return session
 
 
-def check(sessions: Sessions, wish: DialWish) -> tuple[str, Factory | None]:
-    """The application's factory, or why the call cannot be placed."""
-    refusal = sessions.limits.refusal(sessions.clock.now_ns())
-    if refusal is not None:
-        return f"refused by a limit: {refusal[0]} {refusal[1]}", None
-    core = sessions.services.core
-    cap = core.dialout_limit
-    if not cap and not all(_is_loopback(ip) for ip in (core.sip_ip, *(place[0] for place in core.further_sip))):
-        return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)", None
-    if cap and sum(1 for session in sessions if session.info.direction == "out") >= cap:
-        return f"dialout_limit={cap} is reached", None
-    if not sessions.sip_is_up:
-        return "the SIP process is not up", None
-    if wish.id and wish.id in sessions.services.queues:
-        return f"the id {wish.id} is taken", None
-    for text in (wish.request_uri, uri_of(wish.from_header), uri_of(wish.to_header)):
-        if not is_sip_uri(text):
-            return f"{text!r} is no SIP URI", None
-    if any(ord(c) < 32 for c in wish.from_header + wish.to_header):
-        return "From and To must not hold control characters", None
-    factory = sessions.services.applications.find(wish.application)
-    return (f"no application {wish.application!r}", None) if factory is None else ("", factory)
-
-
-def _plan(session: Session, sessions: Sessions, wish: DialWish) -> None:
-    plan, core = session.dial_plan, sessions.services.core
-    plan.headers = header_lines(wish.headers, newline="")
-    plan.next_hop = wish.next_hop or default_hop(core)
-    credential = find_credential(wish.params)
+def _session(sessions: Sessions, order: CallOut) -> Session:
+    core = sessions.surroundings.core
+    hop = order.next_hop or default_hop(core)
+    ipv6 = over_ipv6(parse_uri(hop or order.request_uri).host, (core.media_ip, core.further_media_ip))
+    user = order.user or parse_uri(order.request_uri).user
+    info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user, over_ipv6=ipv6)
+    session = sessions.open_call(info, order.application, order.id)
+    session.params = order.params
+    session.audio.near_leg = order.near_leg
+    plan = session.dialog.plan
+    plan.headers, plan.next_hop, plan.prefer = list(order.headers), hop, order.prefer
+    credential = order.credential or find_credential(order.params)
     if credential is not None:
         plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
+    return session
+
+
+def refusal(sessions: Sessions, order: CallOut) -> str:
+    """Why a call cannot be placed; empty when it can."""
+    refused = sessions.control.gate()
+    if refused is not None:
+        return f"refused by a limit: {refused.code} {refused.reason}"
+    core = sessions.surroundings.core
+    cap = core.dialout_limit
+    if not cap and not all(_is_loopback(ip) for ip in (core.sip_ip, *(address[0] for address in core.further_sip))):
+        return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)"
+    if cap and sum(1 for session in sessions if not session.dialog.incoming) >= cap:
+        return f"dialout_limit={cap} is reached"
+    if not sessions.sip_is_up:
+        return "the SIP process is not up"
+    if order.id and order.id in sessions.surroundings.queues:
+        return f"the id {order.id} is taken"
+    for text in (order.request_uri, uri_of(order.from_header), uri_of(order.to_header)):
+        if not is_sip_uri(text):
+            return f"{text!r} is no SIP URI"
+    if any(ord(c) < 32 for c in order.from_header + order.to_header):
+        return "From and To must not hold control characters"
+    return ""
 
 
 def default_hop(core: CoreOptions) -> str:
@@ -124,19 +108,6 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _place(session: Session) -> Awaitable[None] | None:
-    waiting = session.app.on_outgoing_invite()
-    if waiting is None:
-        session.open_leg()
-        return None
-
-    async def later() -> None:
-        await waiting
-        session.open_leg()
-
-    return later()
-
-
 def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
@@ -146,5 +117,5 @@ def _is_loopback(address: str) -> bool:
 
 def _as_uri(next_hop: str) -> str:
     """`host[:port][/transport]`, the first of a list, as a URI."""
-    place, _, transport = next_hop.split(",", maxsplit=1)[0].strip().partition("/")
-    return f"sip:{place};transport={transport.lower()};lr" if transport else f"sip:{place};lr"
+    address, _, transport = next_hop.split(",", maxsplit=1)[0].strip().partition("/")
+    return f"sip:{address};transport={transport.lower()};lr" if transport else f"sip:{address};lr"

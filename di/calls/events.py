@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What can stand in a session's queue besides the records of SIP and media process."""
+"""What can stand in a call's queue besides the records of SIP and media process, and what callbacks are handed."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
+from typing import TypeAlias
 
 from di.kernel.value import Value
+from di.sip import records as sip
+from media.control import records as media
 
-
-class DialogState(IntEnum):
-    """State of a call's dialog (spec core.md §7.3)."""
-
-    DISCONNECTED = 0
-    TRYING = 1
-    PROCEEDING = 2
-    CANCELLING = 3
-    EARLY = 4
-    CONNECTED = 5
-    DISCONNECTING = 6
+Outcome: TypeAlias = Awaitable[None] | None
+"""What a callback may return: nothing, or something that the call's further events wait for."""
+Verdict: TypeAlias = Awaitable[bool | None] | bool | None
+"""The same for callbacks that may take something over: True when they have."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimerExpired:
-    """A timer set by `Session.set_timer` ran out."""
+    """A timer of a `di.calls.mailbox.Timers` ran out."""
 
     id: int
 
@@ -60,3 +55,21 @@ class Run:
     """Run a function as one of the session's own events, e.g. a DI call that steers it."""
 
     function: Callable[[], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SipReply:
+    """A reply to a request that this call sent, provisional ones of an INVITE too. `token`: what `Dialog.send` gave; 0 for the INVITE."""
+
+    method: str
+    code: int
+    reason: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    token: int = 0
+
+
+QueueEvent: TypeAlias = EventPosted | SystemEvent
+"""What anybody may post to an event queue by its name."""
+CallItem: TypeAlias = sip.CallEvent | media.LegEvent | TimerExpired | EventPosted | SystemEvent | RoomChanged | Run
+"""Whatever can stand in a call's queue."""

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What each event does to a call, and which callback it becomes (spec core.md §7.3).
 
-    offered  → on_invite → accept → LegOpened → Answer … MediaNegotiated → ConnectLeg, CallConfirmed → on_session_start
-    dialled  → LegOpened → Dial … CallProgressed → on_ringing, MediaNegotiated → on_early_session_start, CallConfirmed → …
+    offered  → admitted → on_sip_request → on_invite → accept → LegOpened → Answer … MediaNegotiated, CallConfirmed → on_session_start
+    dialled  → admitted → on_outgoing_invite → LegOpened → Dial … CallProgressed → on_ringing, MediaNegotiated → on_early_session_start …
     the end  → CallEnded → on_bye | on_cancel | on_failure | on_remote_disappeared → on_destroy → CloseLeg
 
-`handle` returns None, or an awaitable when the application waits.
+`handle` returns None, or an awaitable when the application waits. What a call that is connected with another one hears of it goes to
+its `di.calls.pair.Pair` too, after the application.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from di.calls import flow_media
+from di.calls.chain import guarded, then, unless
+from di.calls.control import GRANT_TIMER
 from di.calls.digits import parse_dtmf_relay
-from di.calls.events import DialogState, EventPosted, RoomChanged, Run, SystemEvent, TimerExpired
+from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, Run, SipReply, SystemEvent, TimerExpired, Verdict
+from di.calls.pair import RING_TIMER
+from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
 from di.kernel.errors import Refused
 from di.sip.records import (
     CallConfirmed,
@@ -23,90 +29,82 @@ from di.sip.records import (
     CallIdentified,
     CallOffered,
     CallProgressed,
-    Dial,
     MediaNegotiated,
     ReplyReceived,
     RequestReceived,
     SessionTimedOut,
 )
-from media.control.records import (
-    CloseLeg,
-    ConnectLeg,
-    DigitPressed,
-    LegDropped,
-    LegFailed,
-    LegOpened,
-    PlaylistEmptied,
-    RtpTimedOut,
-    SeparatorReached,
-    SetRtpTimeout,
-)
+from media.control.records import CloseLeg
 
 if TYPE_CHECKING:
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
-Outcome = Awaitable[None] | None
+_NOBODY_TO_TELL = frozenset({Phase.ENDED, Phase.GONE, Phase.REFUSED})
 
 
-def handle(session: Session, event: object) -> Outcome:
+def handle(session: Session, event: CallItem) -> Outcome:
     """Bring one event to the session and its application."""
-    handler = _HANDLERS.get(type(event))
-    if handler is None:
-        return session.app.on_media_event(event)
-    return handler(session, event)
+    return _HANDLERS[type(event)](session, event)
 
 
 def failed(session: Session, error: BaseException) -> None:
     """An application's callback raised: end this call, and say so. Refused is an answer, everything else a fault (500 or BYE)."""
-    if isinstance(error, Refused) and session.state is not DialogState.DISCONNECTED:
+    dialog = session.dialog
+    if isinstance(error, Refused):
         log.info("call %s: %s refuses with %d %s", session.id, session.application, error.code, error.reason)
-        if session.info.direction == "in" and not session.answered:
-            session.reject(error.code, error.reason, error.headers)
-        else:
-            session.stop(error.code, error.reason, error.headers)
+        dialog.end(error.code, error.reason, error.headers)
         return
     log.error("call %s: %s failed: %s", session.id, session.application, _one_line(error), exc_info=error)
-    if session.ended or session.state is DialogState.DISCONNECTED:
-        return
-    if session.info.direction == "in" and not session.answered:
-        session.reject(500, "Server Internal Error")
-    else:
-        session.stop(500, "Server Internal Error")
+    if dialog.phase not in _NOBODY_TO_TELL:
+        dialog.end(500, "Server Internal Error")
 
 
 def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".replace("\n", " ")
 
 
-def _then(outcome: Outcome, rest: Callable[[], Outcome]) -> Outcome:
-    """Do `rest` after a callback, whether that waited or not."""
-    if outcome is None:
-        return rest()
-
-    async def both() -> None:
-        assert outcome is not None
-        await outcome
-        following = rest()
-        if following is not None:
-            await following
-
-    return both()
-
-
-# ------------------------------------------------------------------------------------------------------------------- SIP
+# ------------------------------------------------------------------------------------------------------------------- begin
 def _offered(session: Session, event: CallOffered) -> Outcome:
-    session.state = DialogState.TRYING
-
-    def accept_unless_decided() -> None:
-        if not (session.answered or session.deferred or session.stopping or session.pending_answer):
-            session.accept()
-
-    return _then(session.app.on_invite(session), accept_unless_decided)
+    if not session.dialog.enter(Phase.TRYING):
+        return None
+    return then(session.host.admit(session), lambda: _invite(session, event))
 
 
+def _invite(session: Session, event: CallOffered) -> Outcome:
+    if session.dialog.ending:
+        return None
+    request = RequestReceived(event.call, 0, "INVITE", event.headers, "", event.body, False)
+    return unless(_seen(session, request), lambda: then(session.app.on_invite(session), lambda: _accept_unless_decided(session)))
+
+
+def _accept_unless_decided(session: Session) -> None:
+    if not session.dialog.decided:
+        session.dialog.accept()
+
+
+def _seen(session: Session, request: RequestReceived) -> Verdict:
+    """Show a request to the application, which may take it over."""
+    return session.app.on_sip_request(request)
+
+
+def place(session: Session) -> Outcome:
+    """Send the INVITE of a call out, unless a control or the application does not let it."""
+    return then(session.host.admit(session), lambda: then(_outgoing(session), lambda: _open(session)))
+
+
+def _outgoing(session: Session) -> Outcome:
+    return None if session.dialog.ending else session.app.on_outgoing_invite()
+
+
+def _open(session: Session) -> None:
+    if not session.dialog.ending:
+        session.audio.open()
+
+
+# --------------------------------------------------------------------------------------------------------------------- SIP
 def _identified(session: Session, event: CallIdentified) -> None:
-    info = session.info
+    info = session.dialog.info
     info.call_id = event.call_id or info.call_id
     info.local_tag = event.local_tag or info.local_tag
     info.remote_tag = event.remote_tag or info.remote_tag
@@ -118,217 +116,169 @@ def _identified(session: Session, event: CallIdentified) -> None:
 
 def _progressed(session: Session, event: CallProgressed) -> Outcome:
     """Early media begins when both the reply with SDP and the negotiated media are there, in whichever order they come."""
-    if event.has_body:
-        session.state = DialogState.EARLY
-    elif session.state is not DialogState.EARLY:
-        session.state = DialogState.PROCEEDING
-    return _then(session.app.on_ringing(event), lambda: _start_early(session))
+    if session.dialog.phase not in UNANSWERED:
+        return None
+    session.dialog.enter(Phase.EARLY if event.has_body else Phase.PROCEEDING)
+    reply = SipReply("INVITE", event.code, event.reason, event.headers)
+    shown = unless(session.app.on_sip_reply(reply), lambda: session.app.on_ringing(event))
+    return then(then(shown, lambda: _start_early(session)), lambda: _tell_pair_of_progress(session, event))
+
+
+def _tell_pair_of_progress(session: Session, event: CallProgressed) -> None:
+    if session.pair is not None:
+        session.pair.progressed(session, event)
 
 
 def _start_early(session: Session) -> Outcome:
-    early = session.state is DialogState.EARLY and session.media is not None
-    if not early or session.early_started or session.started or session.stopping:
+    dialog, audio = session.dialog, session.audio
+    if dialog.phase is not Phase.EARLY or audio.negotiated is None or not audio.enter(AudioPhase.EARLY):
         return None
-    session.early_started = True
-    return session.app.on_early_session_start()
+    return then(session.app.on_early_session_start(), lambda: _tell_pair_of_early_media(session))
+
+
+def _tell_pair_of_early_media(session: Session) -> None:
+    if session.pair is not None:
+        session.pair.early(session)
 
 
 def _negotiated(session: Session, event: MediaNegotiated) -> Outcome:
-    first = session.media is None
-    session.media = event
-    session.host.media.send(_connect_leg(session, event))
-    if first and session.rtp_timeout_ms:
-        session.host.media.send(SetRtpTimeout(session.leg, session.rtp_timeout_ms))
-    if session.started:
-        return session.app.on_media_changed()
-    if session.state is DialogState.CONNECTED:
+    dialog, audio = session.dialog, session.audio
+    audio.connect(event)
+    of_peer, dialog.peer_offered = dialog.peer_offered, False
+    if audio.started:
+        return then(session.app.on_media_changed(), lambda: _tell_pair_of_media(session, of_peer))
+    if dialog.phase is Phase.CONNECTED:
         return _start(session)
-    if session.info.direction == "in" and not session.answered:
-        session.state = DialogState.EARLY
+    if dialog.incoming and dialog.phase in UNANSWERED:
+        dialog.enter(Phase.EARLY)
     return _start_early(session)
 
 
-def _connect_leg(session: Session, event: MediaNegotiated) -> ConnectLeg:
-    return ConnectLeg(
-        session.leg,
-        event.remote_ip,
-        event.remote_port,
-        event.codec,
-        event.clock_hz,
-        event.payload_type_send,
-        event.payload_type_receive,
-        ptime_ms=event.ptime_ms,
-        dtmf_send=event.dtmf_send,
-        dtmf_receive=event.dtmf_receive,
-        send=event.send,
-        receive=event.receive,
-        symmetric=session.symmetric_rtp,
-        fmtp=event.fmtp,
-        channels=event.channels,
-    )
+def _tell_pair_of_media(session: Session, of_peer: bool) -> None:
+    if session.pair is not None and of_peer:
+        session.pair.media_changed(session)
 
 
 def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
-    session.state = DialogState.CONNECTED
-    session.answered = True
+    if not session.dialog.enter(Phase.CONNECTED):
+        return None
     session.host.call_answered(session)
-    return _then(session.app.on_connected(event), lambda: _start(session) if session.media is not None else None)
+    shown = (
+        session.app.on_sip_reply(SipReply("INVITE", event.code, event.reason, event.headers))
+        if not session.dialog.incoming
+        else None
+    )
+    return then(unless(shown, lambda: session.app.on_connected(event)), lambda: _connected(session, event))
+
+
+def _connected(session: Session, event: CallConfirmed) -> Outcome:
+    if session.pair is not None:
+        session.pair.answered(session, event)
+    return _start(session) if session.audio.negotiated is not None else None
 
 
 def _start(session: Session) -> Outcome:
-    if session.started or session.stopping:
+    if session.dialog.ending or not session.audio.enter(AudioPhase.STARTED):
         return None
-    session.started = True
     return session.app.on_session_start()
 
 
-def _ended(session: Session, event: CallEnded) -> Outcome:
-    """Whatever the application's last callbacks do, the call gives everything back."""
-    was, session.state = session.state, DialogState.DISCONNECTED
-    app = session.app
-    return _guarded(
-        session,
-        lambda: _farewell(session, was, event),
-        lambda: _guarded(session, app.on_destroy, lambda: finished(session, event)),
-    )
-
-
-def _guarded(session: Session, step: Callable[[], Outcome], rest: Callable[[], Outcome]) -> Outcome:
-    """Do `rest` after a step, also when the step raises."""
-    try:
-        outcome = step()
-    except Exception as error:  # noqa: BLE001 – the call is over anyway; what it holds must be given back
-        failed(session, error)
-        outcome = None
-    if outcome is None:
-        return rest()
-
-    async def both() -> None:
-        try:
-            await outcome
-        except Exception as error:  # noqa: BLE001
-            failed(session, error)
-        following = rest()
-        if following is not None:
-            await following
-
-    return both()
-
-
-def _farewell(session: Session, was: DialogState, event: CallEnded) -> Outcome:
-    """The callback that tells the application why the call is over; none when it ended the call itself."""
-    app = session.app
-    if event.by == "cancel":
-        return app.on_cancel()
-    if event.by == "remote" and was in (DialogState.CONNECTED, DialogState.DISCONNECTING):
-        return app.on_bye(event.headers)
-    if session.info.direction == "out" and was not in (DialogState.CONNECTED, DialogState.DISCONNECTING):
-        return app.on_failure(event.code, event.reason)
-    if event.by in ("timeout", "error"):
-        return app.on_remote_disappeared()
-    return None
-
-
-def finished(session: Session, event: CallEnded) -> Outcome:
-    """Give back everything that a call holds. Runs once, even when its application failed at the end."""
-    if session.ended:
-        return None
-    session.leave_room()
-    for name in list(session.tees):
-        session.untee_room(name)
-    if session.leg_asked:
-        session.host.media.send(CloseLeg(session.leg))
-    session.finish()
-    session.host.forget(session, event)
-    return None
-
-
 def _request(session: Session, event: RequestReceived) -> Outcome:
-    """INFO with a key becomes a key; other bodies of INFO are refused with 415 (spec core.md §7.3)."""
-    if event.method != "INFO":
-        return session.app.on_request(event)
+    """A request inside the dialog: the application may take it; else it goes to the other side of a pair, else its default."""
+    if event.method in ("INVITE", "UPDATE"):
+        session.dialog.peer_offered = True
+    return unless(_seen(session, event), lambda: _pass_on(session, event))
+
+
+def _pass_on(session: Session, event: RequestReceived) -> Outcome:
+    relayed = session.pair is not None and session.pair.relay(session, event)
+    if event.method == "INFO":
+        return _info(session, event, relayed)
+    return None if relayed or not event.reply_wanted else session.app.on_request(event)
+
+
+def _info(session: Session, event: RequestReceived, relayed: bool) -> Outcome:
+    """INFO with a key becomes a key; other bodies are refused with 415 unless the other side answers (spec core.md §7.3)."""
     if event.content_type.split(";")[0].strip().lower() != "application/dtmf-relay":
-        if event.reply_wanted:
-            accept = ("Accept: application/dtmf-relay",)
-            session.reply(event, 415, "Unsupported Media Type", accept)
+        if not relayed:
+            session.dialog.reply(event, 415, "Unsupported Media Type", ("Accept: application/dtmf-relay",))
         return None
     key = parse_dtmf_relay(event.body)
-    if event.reply_wanted:
-        session.reply(event, 200 if key else 400, "OK" if key else "Bad Request")
-    return None if key is None else _press(session, key[0], key[1], "info")
+    if not relayed:
+        session.dialog.reply(event, 200 if key else 400, "OK" if key else "Bad Request")
+    return None if key is None else flow_media.press(session, key[0], key[1], "info")
 
 
 def _reply(session: Session, event: ReplyReceived) -> Outcome:
-    return session.app.on_reply(event)
-
-
-# ----------------------------------------------------------------------------------------------------------------- media
-def _leg_opened(session: Session, event: LegOpened) -> None:
-    session.leg_address = (event.ip, event.port)
-    if session.pending_answer is not None:
-        code, reason, headers = session.pending_answer
-        session.pending_answer = None
-        if not session.stopping:
-            session.send_answer(code, reason, headers)
-    elif session.info.direction == "out" and not session.stopping:
-        session.host.sip.send(_dial(session, event))
-
-
-def _dial(session: Session, event: LegOpened) -> Dial:
-    info, plan = session.info, session.dial_plan
-    session.dialled = True
-    return Dial(
-        session.call,
-        info.from_header,
-        info.to_header,
-        info.request_uri,
-        tuple(plan.headers),
-        event.ip,
-        event.port,
-        plan.next_hop,
-        plan.realm,
-        plan.username,
-        plan.password,
+    reply, on_reply = session.dialog.replied(event)
+    return (
+        on_reply(reply) if on_reply is not None else unless(session.app.on_sip_reply(reply), lambda: session.app.on_reply(event))
     )
 
 
-def _leg_failed(session: Session, event: LegFailed) -> None:
-    log.error("call %s: no media: %s", session.id, event.reason)
-    session.answered = True
-    session.stop(503, "Service Unavailable")
-
-
-def _leg_dropped(session: Session, event: LegDropped) -> Outcome:
-    log.error("call %s: its media was dropped: %s", session.id, event.reason)
-    session.run(lambda: session.stop(500, "Server Internal Error"))
-    return session.app.on_media_lost()
-
-
-def _digit(session: Session, event: DigitPressed) -> Outcome:
-    return _press(session, event.event, event.duration_ms, event.source)
-
-
-def _press(session: Session, event: int, duration_ms: int, source: str) -> Outcome:
-    if not session.digits.accept(event, source, session.host.clock.now_ns(), duration_ms):
+def _timer(session: Session, event: TimerExpired) -> Outcome:
+    """A timer ran out: the grant of the chain's, the ringing time of a second leg's, else one of the application's."""
+    if event.id == GRANT_TIMER and session.admission is not None:
+        return session.admission.used_up()
+    if event.id == RING_TIMER and session.pair is not None:
+        session.pair.rung_out(session)
         return None
-    session.host.digit_pressed(session, event, duration_ms, source)
-    return session.app.on_digit(event, duration_ms)
-
-
-def _rtp_timeout(session: Session, event: RtpTimedOut) -> Outcome:
-    log.warning("call %s: no RTP for %d s", session.id, event.silent_ms // 1000)
-    return session.app.on_rtp_timeout()
+    return session.app.on_timer(event.id)
 
 
 def _session_timeout(session: Session, event: SessionTimedOut) -> Outcome:
-    if session.stopping:
+    if session.dialog.ending:
         return None
     log.warning("call %s: the peer has not refreshed the session", session.id)
     return session.app.on_session_timeout()
 
 
-def _room(session: Session, event: RoomChanged) -> Outcome:
-    return session.app.on_room(event) if event.room in (session.room, *session.tees.values()) else None
+# ----------------------------------------------------------------------------------------------------------------- the end
+def _ended(session: Session, event: CallEnded) -> Outcome:
+    """Whatever the application's last callbacks do, the call gives everything back."""
+    was = session.dialog.phase
+    if not session.dialog.enter(Phase.ENDED):
+        return None
+
+    def fault(error: Exception) -> None:
+        failed(session, error)
+
+    def part() -> Outcome:
+        if session.pair is not None:
+            session.pair.ended(session, event)
+        return guarded(session.app.on_destroy, fault, lambda: finish(session, event))
+
+    return guarded(lambda: _farewell(session, was, event), fault, part)
+
+
+def _farewell(session: Session, was: Phase, event: CallEnded) -> Outcome:
+    """The callback that tells the application why the call is over; none when it ended the call itself."""
+    app, connected = session.app, was in UP or was is Phase.DISCONNECTING
+    if event.by == "cancel":
+        return unless(_seen(session, _last_request(event, "CANCEL")), app.on_cancel)
+    if event.by == "remote" and connected:
+        return unless(_seen(session, _last_request(event, "BYE")), lambda: app.on_bye(event.headers))
+    if not session.dialog.incoming and not connected:
+        reply = SipReply("INVITE", event.code, event.reason, event.headers)
+        return unless(app.on_sip_reply(reply), lambda: app.on_failure(event.code, event.reason))
+    return app.on_remote_disappeared() if event.by in ("timeout", "error") else None
+
+
+def _last_request(event: CallEnded, method: str) -> RequestReceived:
+    """The request that ended the call; the SIP process has answered it."""
+    return RequestReceived(event.call, 0, method, event.headers, "", b"", False)
+
+
+def finish(session: Session, event: CallEnded) -> Outcome:
+    """Give back everything that a call holds. Runs once, even when its application failed at the end."""
+    if not session.dialog.enter(Phase.GONE):
+        return None
+    session.audio.leave_all()
+    if session.audio.asked:
+        session.host.media.send(CloseLeg(session.audio.leg))
+    session.close()
+    session.host.forget(session, event)
+    return None
 
 
 _HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {
@@ -341,16 +291,10 @@ _HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {
     RequestReceived: _request,
     ReplyReceived: _reply,
     SessionTimedOut: _session_timeout,
-    LegOpened: _leg_opened,
-    LegFailed: _leg_failed,
-    LegDropped: _leg_dropped,
-    DigitPressed: _digit,
-    RtpTimedOut: _rtp_timeout,
-    RoomChanged: _room,
-    PlaylistEmptied: lambda session, event: session.app.on_playlist_empty(),
-    SeparatorReached: lambda session, event: session.app.on_separator(event.number),
-    TimerExpired: lambda session, event: session.app.on_timer(event.id),
+    RoomChanged: flow_media.room,
+    TimerExpired: _timer,
     EventPosted: lambda session, event: session.app.on_event(event),
     SystemEvent: lambda session, event: session.app.on_system(event.kind),
     Run: lambda session, event: event.function(),
+    **flow_media.HANDLERS,
 }

@@ -6,10 +6,15 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
-from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
+from di.calls.call_info import CallOut
+from di.calls.events import Outcome
+from di.kernel.ports import Clock, MonitoringHooks
+from di.media_control.port import MediaPort
+from di.sip.port import SipPort
 from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
+    from di.calls.applications import Factory
     from di.calls.rooms import Rooms
     from di.calls.session import Session
 
@@ -37,6 +42,15 @@ class SessionHost(Protocol):
     def rooms(self) -> Rooms:
         """Who is in which room."""
 
+    def admit(self, session: Session) -> Outcome:
+        """Run the chain of controls for a call that begins (`di.calls.control`). What refuses it raises Refused."""
+
+    def dial(self, order: CallOut, factory: Factory | None = None) -> Session | None:
+        """Place a call; None, with a warning in the log, when it cannot be placed. `factory` instead of the application's own."""
+
+    def find_dialog(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
+        """The call whose dialog it is (RFC 3891 §3: to-tag is ours, from-tag the peer's)."""
+
     def spawn(self, work: Awaitable[None]) -> None:
         """Run something that waits; its task is kept until it is done."""
 
@@ -47,7 +61,7 @@ class SessionHost(Protocol):
         """The dialog is up."""
 
     def call_muted(self, session: Session) -> None:
-        """`session.muted` has changed."""
+        """`session.audio.muted` has changed."""
 
     def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
         """A key was pressed in a call."""

@@ -8,30 +8,50 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from ipaddress import ip_address
 
-from di.calls.call_info import CallInfo
-from di.calls.dialling import DialWish, default_hop, dial
+from di.calls.applications import Factory
+from di.calls.call_info import CallInfo, CallOut
+from di.calls.control import CallControl
+from di.calls.dialling import default_hop, dial
+from di.calls.events import Outcome, RoomChanged
 from di.calls.limits import CallLimits
+from di.calls.outside import Outside
 from di.calls.rooms import Rooms
 from di.calls.selection import Selection
 from di.calls.session import Session
 from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
+from di.calls.transfer import Replacing, parse_replaces, replaced_by
 from di.kernel.clock import Tasks
 from di.kernel.errors import Refused
 from di.kernel.event_log import EventFilter
 from di.kernel.ids import IdMaker
-from di.kernel.ports import Clock, MediaPort, MonitoringHooks, SipPort
+from di.kernel.ports import Clock, MonitoringHooks
 from di.kernel.value import Value
+from di.media_control.port import MediaPort
+from di.sip import records as sip
 from di.sip.app_params import session_map
-from di.sip.headers import parse_uri
-from di.sip.records import Answer, CallEnded, CallOffered, SetOptionsReply, SubscriptionChanged
+from di.sip.headers import first_header, parse_uri
+from di.sip.port import SipPort
+from di.sip.records import (
+    Answer,
+    CallEnded,
+    CallOffered,
+    ListenFailed,
+    Listening,
+    OutsideReceived,
+    OutsideReplied,
+    SetOptionsReply,
+    SubscriptionChanged,
+)
+from media.control import records as media
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 log = logging.getLogger(__name__)
 
 
-class Nowhere:
+class NoProcess:
     """A port while its process is down: what is sent is lost, which `sip_lost`/`media_lost` has settled already."""
 
     def send(self, command: object) -> None:
@@ -41,23 +61,25 @@ class Nowhere:
 class Sessions:
     """Calls by id, by call number and by leg. `sip` and `media` are replaced by the supervisor whenever a process (re)starts."""
 
-    def __init__(self, services: Surroundings, selection: Selection, pid: int) -> None:
-        self.services = services
+    def __init__(self, surroundings: Surroundings, selection: Selection, pid: int) -> None:
+        self.surroundings = surroundings
         self.selection = selection
-        self.sip: SipPort = Nowhere()
-        self.media: MediaPort = Nowhere()
-        core = services.core
-        self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, services.clock.now_ns())
+        self.sip: SipPort = NoProcess()
+        self.media: MediaPort = NoProcess()
+        core = surroundings.core
+        self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
+        self.control = CallControl(self.limits, surroundings.clock)
         self.rooms = Rooms(self._to_member, self._publish_room)
-        services.events.add_snapshot("rooms", self._rooms_snapshot)
-        services.events.add_snapshot("sessions", self._sessions_snapshot)
-        self.subscriptions = Subscriptions(self, services.queues.post, lambda: default_hop(core))
+        surroundings.events.add_snapshot("rooms", self._rooms_snapshot)
+        surroundings.events.add_snapshot("sessions", self._sessions_snapshot)
+        self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
+        self.outside = Outside(self, lambda: default_hop(core))
         self.tasks = Tasks()
         self.on_idle: Callable[[], None] | None = None
         self.media_figures: Callable[[], Mapping[int, Mapping[str, float]]] = dict
         """What each media process last said of itself, by its number, for the metrics."""
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
-        self._ids = IdMaker(services.clock.random, pid)
+        self._ids = IdMaker(surroundings.clock.random, pid)
         self._by_id: dict[str, Session] = {}
         self._by_call: dict[int, Session] = {}
         self._by_leg: dict[int, Session] = {}
@@ -69,12 +91,12 @@ class Sessions:
     @property
     def clock(self) -> Clock:
         """Time."""
-        return self.services.clock
+        return self.surroundings.clock
 
     @property
     def monitoring(self) -> MonitoringHooks:
         """The store's hooks, whichever stand now."""
-        return self.services.monitoring
+        return self.surroundings.monitoring
 
     def spawn(self, work: Awaitable[None]) -> None:
         """Run something that waits."""
@@ -92,11 +114,12 @@ class Sessions:
     def call_answered(self, session: Session) -> None:
         """The dialog is up."""
         session.answered_s = self.clock.epoch_s()
+        self.control.answered(session)
         self._publish("call.answered", session)
 
     def call_muted(self, session: Session) -> None:
         """Whether the others hear a call has changed."""
-        self._publish("call.muted", session, muted=session.muted)
+        self._publish("call.muted", session, muted=session.audio.muted)
 
     def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
         """A key was pressed."""
@@ -106,23 +129,28 @@ class Sessions:
         """Take a finished call out of every table and mark its record."""
         if self._by_id.pop(session.id, None) is None:
             return
-        self.services.queues.remove(session.id)
+        self.surroundings.queues.remove(session.id)
         if self._by_call.get(session.call) is session:
             del self._by_call[session.call]
         self._by_leg.pop(session.leg, None)
-        self.limits.end(self.clock.now_ns())
+        self.control.ended(session, ended)
         self._tell_options()
         self.monitoring.mark_finished(session.id)
         self._publish("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
-        if self.services.core.log_sessions:
+        if self.surroundings.core.log_sessions:
             log.info("call %s: ended (%d %s, by %s)", session.id, ended.code, ended.reason, ended.by)
         if not self._by_id and self.on_idle is not None:
             self.on_idle()
 
     @property
+    def media_is_up(self) -> bool:
+        """Whether a media process is in service."""
+        return not isinstance(self.media, NoProcess)
+
+    @property
     def sip_is_up(self) -> bool:
         """Whether calls can be placed and answered now."""
-        return not isinstance(self.sip, Nowhere)
+        return not isinstance(self.sip, NoProcess)
 
     # ---------------------------------------------------------------------------------------------------------------- look-up
     def __len__(self) -> int:
@@ -135,72 +163,88 @@ class Sessions:
         """The call with that id, or None."""
         return self._by_id.get(id)
 
-    # ---------------------------------------------------------------------------------------------------------------- records
-    def on_sip_event(self, record: object) -> None:
-        """Take a record of the SIP process (`di.sip.records.EVENTS`)."""
-        if isinstance(record, CallOffered):
-            self._offered(record)
-            return
-        if isinstance(record, SubscriptionChanged):
-            self.subscriptions.on_changed(record)
-            return
-        session = self._by_call.get(getattr(record, "call", -1))
-        if session is not None:
-            session.post(record)
+    def find_dialog(self, call_id: str, local_tag: str, remote_tag: str) -> Session | None:
+        """The call with that dialog, or None. Looks at all calls: for requests that name a dialog (Replaces), which are rare."""
+        for session in self._by_id.values():
+            info = session.dialog.info
+            if info.call_id == call_id and info.local_tag == local_tag and info.remote_tag == remote_tag:
+                return session
+        return None
 
-    def on_media_event(self, record: object) -> None:
+    # ---------------------------------------------------------------------------------------------------------------- records
+    def on_sip_event(self, record: sip.Event) -> None:
+        """Take a record of the SIP process (`di.sip.records.EVENTS`)."""
+        match record:
+            case CallOffered():
+                self._offered(record)
+            case SubscriptionChanged():
+                self.subscriptions.on_changed(record)
+            case OutsideReceived():
+                self.outside.on_request(record)
+            case OutsideReplied():
+                self.outside.on_reply(record)
+            case Listening() | ListenFailed():
+                log.debug("the SIP process said again how it listens")
+            case _:
+                session = self._by_call.get(record.call)
+                if session is not None:
+                    session.post(record)
+
+    def on_media_event(self, record: media.Event) -> None:
         """Take a record of the media process (`media.control.records.EVENTS`)."""
         if isinstance(record, (PromptLoaded, Statistics)):
             answer = self.answers.pop(record.request, None)
             if answer is not None:
                 answer(record)
-            return
-        leg = getattr(record, "leg", -1)
-        session = self._by_leg.get(leg)
-        if isinstance(record, SpeakerChanged):
-            self._publish_speaker(record, session)
-        if session is not None:
-            session.post(record)
+        elif isinstance(record, media.LEG_EVENTS):
+            session = self._by_leg.get(record.leg)
+            if isinstance(record, SpeakerChanged):
+                self._publish_speaker(record, session)
+            if session is not None:
+                session.post(record)
 
     def sip_lost(self, reason: str) -> None:
         """The SIP process is gone: its calls and subscriptions are over (the peers cannot be told so)."""
-        self.sip = Nowhere()
+        self.sip = NoProcess()
         self._by_call.clear()
         for session in self:
             session.post(CallEnded(session.call, 500, reason, "error"))
         self.subscriptions.sip_lost(reason)
+        self.outside.sip_lost(reason)
+
+    def sip_up(self, sip: SipPort) -> None:
+        """The SIP process is in service."""
+        self.sip = sip
+        self.outside.tell_methods()
 
     def media_lost(self, reason: str, legs: Collection[int] | None = None) -> None:
         """A media process is gone: calls that had their media there get a BYE. `legs`: theirs; None: all, it was the only one."""
         if legs is None:
-            self.media = Nowhere()
+            self.media = NoProcess()
             self.answers.clear()
         for session in self:
-            if session.leg_asked and (legs is None or session.leg in legs):
+            if session.audio.asked and (legs is None or session.leg in legs):
                 session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls
     def _offered(self, offer: CallOffered) -> None:
-        refusal = self.limits.refusal(self.clock.now_ns())
-        if refusal is not None:
-            log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, *refusal)
-            self._refuse(offer, Refused(*refusal))
+        refused = self.control.gate()
+        if refused is not None:
+            log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, refused.code, refused.reason)
+            self._refuse(offer, refused)
             return
-        name = self.selection.choose(offer.request_uri, offer.headers)
-        factory = self.services.applications.find(name) if name else None
-        if factory is None:
-            log.warning(
-                "INVITE %s: %s", offer.request_uri, f"no application {name!r}" if name else "no application is mapped to it"
-            )
-            self._refuse(offer, Refused(404, "Not Found"))
+        try:
+            name, factory = self._application(offer)
+        except Refused as nobody:
+            self._refuse(offer, nobody)
             return
         session = self._session("in", offer.call, name, _info(offer))
         session.app_params = session_map(offer.headers)
         try:
             session.app = factory(session)
-        except Refused as refused:
-            log.info("INVITE %s: %s refuses with %s", offer.request_uri, name, refused)
-            self._refuse(offer, refused)
+        except Refused as no:
+            log.info("INVITE %s: %s refuses with %s", offer.request_uri, name, no)
+            self._refuse(offer, no)
             return
         except Exception:  # an application's fault costs its own call only
             log.exception("INVITE %s: %s cannot begin", offer.request_uri, name)
@@ -209,15 +253,51 @@ class Sessions:
         self.begin(session)
         session.post(offer)
 
+    def _application(self, offer: CallOffered) -> tuple[str, Factory]:
+        """Who takes a call: the one whose place it takes (RFC 3891), else the configured application. Raises Refused."""
+        replaces = first_header(offer.headers, "Replaces")
+        if replaces is not None:
+            replaced = self._replaced(offer, replaces)
+            return replaced.application, lambda session: Replacing(session, replaced)
+        name = self.selection.choose(offer.request_uri, offer.headers)
+        factory = self.surroundings.applications.find(name) if name else None
+        if factory is None:
+            reason = f"no application {name!r}" if name else "no application is mapped to it"
+            log.warning("INVITE %s: %s", offer.request_uri, reason)
+            raise Refused(404, "Not Found")
+        return name, factory
+
+    def _replaced(self, offer: CallOffered, value: str) -> Session:
+        """The call that an INVITE wants to replace. Raises Refused, with the cause in the log."""
+        dialog = parse_replaces(value)
+        found = self.find_dialog(*dialog) if dialog is not None else None
+        if found is not None and self.trusts(offer.source_ip) and replaced_by(found, offer):
+            return found
+        refused = Refused(400, "Bad Replaces")
+        if dialog is not None:
+            refused = Refused(481, "Call/Transaction Does Not Exist") if found is None else Refused(403, "Forbidden")
+        log.warning(
+            "INVITE with Replaces %s from %s:%d: %d %s", value, offer.source_ip, offer.source_port, refused.code, refused.reason
+        )
+        raise refused
+
+    def trusts(self, ip: str) -> bool:
+        """Whether an address is one of `trusted_peers`."""
+        try:
+            address = ip_address(ip)
+        except ValueError:
+            return False
+        return any(address in network for network in self.surroundings.core.trusted_peers)
+
     def _refuse(self, offer: CallOffered, refused: Refused) -> None:
         self.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
 
     def _session(self, direction: str, call: int, application: str, info: CallInfo, id: str = "") -> Session:
         self._next_leg += 1
         session = Session(self, id or self.new_id(), call, self._next_leg, application, info)
-        core = self.services.core
-        session.rtp_timeout_ms = core.dead_rtp_time * 1000
-        session.symmetric_rtp = core.force_symmetric_rtp
+        core = self.surroundings.core
+        session.audio.rtp_timeout_ms = core.dead_rtp_time * 1000
+        session.audio.symmetric_rtp = core.force_symmetric_rtp
         return session
 
     def begin(self, session: Session) -> None:
@@ -225,8 +305,8 @@ class Sessions:
         info = session.info
         session.started_s = self.clock.epoch_s()
         self._by_id[session.id] = self._by_call[session.call] = self._by_leg[session.leg] = session
-        self.services.queues.add(session.id, session.post)
-        self.limits.begin(self.clock.now_ns())
+        self.surroundings.queues.add(session.id, session.post)
+        self.control.begin(session)
         self._tell_options()
         session.log(
             app=session.application, dir=info.direction, ruri=info.request_uri, to=info.to_header, **{"from": info.from_header}
@@ -234,29 +314,21 @@ class Sessions:
         if info.call_id:
             session.log(callid=info.call_id, rtag=info.remote_tag)
         self._publish("call.started", session, **session.attributes)
-        if self.services.core.log_sessions:
+        if self.surroundings.core.log_sessions:
             log.info("call %s: %s %s %s", session.id, info.direction, session.application, info.request_uri)
 
-    def dialout(
-        self,
-        *,
-        user: str,
-        application: str,
-        request_uri: str,
-        from_header: str,
-        to_header: str,
-        id: str = "",
-        headers: str = "",
-        params: Value = None,
-        next_hop: str = "",
-    ) -> str:
-        """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed.
+    def dial(self, order: CallOut, factory: Factory | None = None) -> Session | None:
+        """Place a call (`di.calls.dialling`); None, with a warning in the log, when it cannot be placed."""
+        return dial(self, order, factory)
 
-        `user` is what the application sees as the called user (a room, for webconference); `headers` are lines separated
-        by line ends; a Credential in `params` answers a challenge.
-        """
-        wish = DialWish(user, application, request_uri, from_header, to_header, id, headers, params, next_hop)
-        return dial(self, wish)
+    def dialout(self, order: CallOut) -> str:
+        """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed."""
+        session = dial(self, order)
+        return session.id if session is not None else ""
+
+    def admit(self, session: Session) -> Outcome:
+        """Run the chain of controls for a call that begins."""
+        return self.control.admit(session)
 
     def open_call(self, info: CallInfo, application: str, id: str) -> Session:
         """A session for a call out, not yet known to anybody; `begin` follows."""
@@ -281,10 +353,10 @@ class Sessions:
             if isinstance(record, PromptLoaded) and record.error:
                 log.error("%s cannot be played: %s", path, record.error)
 
-        if not isinstance(self.media, Nowhere):
+        if self.media_is_up:
             self.ask_media(lambda request: LoadPrompt(request, path), loaded)
 
-    def ask_media(self, command: Callable[[int], object], answer: Callable[[PromptLoaded | Statistics], None]) -> None:
+    def ask_media(self, command: Callable[[int], media.Command], answer: Callable[[PromptLoaded | Statistics], None]) -> None:
         """Send a command that is answered; it is made with the request's number."""
         request = self.next_token()
         self.answers[request] = answer
@@ -293,7 +365,7 @@ class Sessions:
     def broadcast(self, kind: str) -> None:
         """Post a system event to every queue: `shutdown`, `user1` or `user2`."""
         for session in self:
-            session.system(kind)
+            session.post_system(kind)
 
     def set_shutdown_mode(self, on: bool) -> None:
         """Refuse new calls (and OPTIONS) from now on, or accept them again."""
@@ -302,7 +374,7 @@ class Sessions:
 
     def _tell_options(self) -> None:
         """Keep the SIP process's answer to OPTIONS in step with the limits (spec core.md §6.5)."""
-        limit = self.services.core.options_session_limit
+        limit = self.surroundings.core.options_session_limit
         reply = (200, "OK")
         if self.limits.shutdown_mode:
             reply = self.limits.shutdown_reply
@@ -312,7 +384,7 @@ class Sessions:
             self._options_reply = reply
             self.sip.send(SetOptionsReply(*reply))
 
-    def _to_member(self, member: str, change: object) -> None:
+    def _to_member(self, member: str, change: RoomChanged) -> None:
         session = self._by_id.get(member)
         if session is not None:
             session.post(change)
@@ -331,24 +403,24 @@ class Sessions:
                 "direction": session.info.direction,
                 "started": session.started_s,
                 "answered": session.answered_s,
-                "room": session.room,
-                "muted": session.muted,
-                "speaking": session.speaking,
+                "room": session.audio.room,
+                "muted": session.audio.muted,
+                "speaking": session.audio.speaking,
             }
             for session in found
         }
 
     def _publish(self, type: str, session: Session, **attributes: Value) -> None:
-        self.services.events.publish(type, session.id, session.room, attributes)
+        self.surroundings.events.publish(type, session.id, session.audio.room, attributes)
 
     def _publish_room(self, type: str, room: str, member: str) -> None:
-        self.services.events.publish(type, member, room, {"participants": self.rooms.count(room)})
+        self.surroundings.events.publish(type, member, room, {"participants": self.rooms.count(room)})
 
     def _publish_speaker(self, record: SpeakerChanged, session: Session | None) -> None:
         if session is not None:
-            session.speaking = record.speaking
+            session.audio.speaking = record.speaking
         attributes: dict[str, Value] = {"speaking": record.speaking, "level_db": record.level_db}
-        self.services.events.publish("room.speaking", session.id if session else "", record.room, attributes)
+        self.surroundings.events.publish("room.speaking", session.id if session else "", record.room, attributes)
 
 
 def _info(offer: CallOffered) -> CallInfo:

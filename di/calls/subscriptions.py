@@ -56,7 +56,7 @@ class _Known:
 class Subscriptions:
     """`post(queue, event)` brings news to an owner's queue, `default_hop()` is where requests go that name no proxy."""
 
-    def __init__(self, sessions: Sessions, post: Callable[[str, object], bool], default_hop: Callable[[], str]) -> None:
+    def __init__(self, sessions: Sessions, post: Callable[[str, EventPosted], bool], default_hop: Callable[[], str]) -> None:
         self._sessions = sessions
         self._post = post
         self._default_hop = default_hop

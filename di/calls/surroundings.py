@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from di.calls.applications import Applications
+from di.calls.events import QueueEvent
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
 from di.kernel.offers import Offers
@@ -21,7 +22,7 @@ class Surroundings:
 
     clock: Clock
     applications: Applications
-    queues: EventQueues
+    queues: EventQueues[QueueEvent]
     events: EventLog
     core: CoreOptions
     offers: Offers = field(default_factory=Offers)

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from di.kernel.errors import ConfigError
 from media.control.link import RecordLink
@@ -36,28 +36,31 @@ _EARLY_S = 10.0
 _MAX_PAUSE_S = 5.0
 
 
+E = TypeVar("E")
+
+
 class StartFailed(Exception):
     """A child process could not be brought up; the text says which and why."""
 
 
 @dataclass(frozen=True)
-class ChildKind:
+class ChildKind(Generic[E]):
     """What to start: `role` as in its Hello, the module, its arguments, the records it sends, further descriptors that it inherits."""
 
     role: str
     module: str
     arguments: tuple[str, ...]
-    events: Sequence[type]
+    events: Sequence[type[E]]
     descriptors: tuple[int, ...] = ()
 
 
-class Child:
+class Child(Generic[E]):
     """Keeps one process running."""
 
     def __init__(
         self,
-        kind: ChildKind,
-        on_record: Callable[[object], None],
+        kind: ChildKind[E],
+        on_record: Callable[[E], None],
         on_up: Callable[[RecordLink], Awaitable[None]],
         on_lost: Callable[[str], None],
     ) -> None:
@@ -141,7 +144,7 @@ class Child:
             if self._hello is not None and not self._hello.done():
                 self._hello.set_result(record)
             return
-        self._on_record(record)
+        self._on_record(cast(E, record))  # the link makes no other records than those of the kind
 
     async def _watch(self) -> None:
         """Notice the end of the process, tell, start it again."""
@@ -219,7 +222,7 @@ async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | No
         return None
 
 
-def _command(kind: ChildKind, fd: int) -> list[str]:
+def _command(kind: ChildKind[E], fd: int) -> list[str]:
     command = [sys.executable, "-m", kind.module, "--fd", str(fd), *kind.arguments]
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", *command] if setpriv else command

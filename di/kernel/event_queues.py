@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
-Queue = Callable[[object], None]
+E = TypeVar("E")
 
 
-class EventQueues:
-    """Every event queue by name. A queue is a function that takes an event and returns at once."""
+class EventQueues(Generic[E]):
+    """Every event queue by name; `E` is what may be posted. A queue is a function that takes an event and returns at once."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, Queue] = {}
+        self._queues: dict[str, Callable[[E], None]] = {}
 
-    def add(self, name: str, queue: Queue) -> bool:
+    def add(self, name: str, queue: Callable[[E], None]) -> bool:
         """Publish a queue. False when the name is taken."""
         if name in self._queues:
             return False
@@ -25,7 +26,7 @@ class EventQueues:
         """Withdraw a queue; unknown names are ignored."""
         self._queues.pop(name, None)
 
-    def post(self, name: str, event: object) -> bool:
+    def post(self, name: str, event: E) -> bool:
         """Queue an event. False when nobody has that name."""
         queue = self._queues.get(name)
         if queue is None:
@@ -33,7 +34,7 @@ class EventQueues:
         queue(event)
         return True
 
-    def broadcast(self, event: object) -> None:
+    def broadcast(self, event: E) -> None:
         """Queue an event everywhere."""
         for queue in list(self._queues.values()):
             queue(event)

@@ -36,20 +36,6 @@ class Clock(Protocol):
         """Run a callback in the loop after a while."""
 
 
-class SipPort(Protocol):
-    """The way to the SIP process: takes the commands of `di.sip.records`. Its events go to `Sessions.on_sip_event`."""
-
-    def send(self, command: object) -> None:
-        """Hand a command over; without effect while the process is down (its calls have ended then)."""
-
-
-class MediaPort(Protocol):
-    """The way to the media process: takes the commands of `media.control.records`. Its events go to `Sessions.on_media_event`."""
-
-    def send(self, command: object) -> None:
-        """Hand a command over; without effect while the process is down."""
-
-
 class MonitoringHooks(Protocol):
     """What the core writes into the monitoring store. The default does nothing: the module may be left out (spec monitoring.md §4)."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
 from di.kernel.options import option
@@ -55,6 +56,14 @@ def parse_places(text: str) -> tuple[tuple[str, int, str], ...]:
             raise ValueError(f"{part!r}: right is ip, ip:port or ip:port/public_ip, an IPv6 address in brackets")
         found.append((match[1].strip("[]"), int(match[2] or 0) or 5060, (match[3] or "").strip("[]")))
     return tuple(found)
+
+
+def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Read addresses and networks (`192.0.2.0/24`), separated by commas."""
+    try:
+        return tuple(ip_network(part.strip().strip("[]"), strict=False) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"{error}; right are addresses or networks, e.g. 192.0.2.0/24, separated by commas") from error
 
 
 def _strict_yes(text: str) -> bool:
@@ -122,6 +131,11 @@ class CoreOptions:
     force_symmetric_rtp: bool = option(True, help="Send RTP to where the peer's RTP comes from.")
     reliable_provisional: str = option(
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
+    )
+    trusted_peers: tuple[IPv4Network | IPv6Network, ...] = option(
+        parse_networks("127.0.0.0/8, ::1"),
+        help="Addresses or networks of proxies whose word counts (Replaces), separated by commas.",
+        parse=parse_networks,
     )
     dialout_limit: int = option(0, help="Most calls out at once; 0: no limit on loopback, no calls out at all otherwise.")
     media_processor_threads: int = option(1, help="Media processes; each has a part of the RTP ports.", minimum=1, maximum=64)

@@ -20,8 +20,9 @@ from media.control import records
 from media.control.link import RecordLink
 
 if TYPE_CHECKING:
-    from di.kernel.ports import Clock, MediaPort, TimerHandle
+    from di.kernel.ports import Clock, TimerHandle
     from di.kernel.server_options import CoreOptions
+    from di.media_control.port import MediaPort
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ class Calls(Protocol):
     def clock(self) -> Clock:
         """Time."""
 
-    def on_media_event(self, record: object) -> None:
+    def on_media_event(self, record: records.Event) -> None:
         """Take a record of a media process."""
 
     def media_up(self, media: MediaPort) -> None:
@@ -64,7 +65,7 @@ class MediaProcesses:
         self._timer: TimerHandle | None = None
         calls.media_figures = self.figures
 
-    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child:
+    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Event]:
         links = {}
         for first, second, ours, theirs in self._pairs:
             if place in (first, second):
@@ -82,7 +83,7 @@ class MediaProcesses:
 
         return Child(kind, lambda event: self._on_record(place, event), on_up, lambda reason: self._lost(place, reason))
 
-    def _on_record(self, place: int, record: object) -> None:
+    def _on_record(self, place: int, record: records.Event) -> None:
         if isinstance(record, records.CodecsAvailable):
             if not self._formats.done():
                 self._formats.set_result(record.formats)

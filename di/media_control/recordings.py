@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from di.media_control.rooms import MediaRooms
-from media.control.records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
+from media.control.records import Command, Event, RoomRecordingStopped, StartRoomRecording, StopRoomRecording
 
 _LOST = "a media process that recorded some of it is lost"
 
@@ -36,8 +36,8 @@ class MediaRecordings:
     def __init__(
         self,
         rooms: MediaRooms,
-        tell: Callable[[int, object], None],
-        emit: Callable[[object], None],
+        tell: Callable[[int, Command], None],
+        emit: Callable[[Event], None],
         choose: Callable[[str], int | None],
     ) -> None:
         """`choose(room)`: the process for a recording of a room; None while none is up."""

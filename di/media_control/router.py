@@ -16,21 +16,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from di.kernel.ports import MediaPort
 from di.media_control.answers import MediaAnswers
 from di.media_control.placement import MediaLoad
+from di.media_control.port import MediaPort
 from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
 from media.control.records import (
+    LEG_COMMANDS,
     CloseLeg,
+    Command,
     Enqueue,
+    Event,
     FlushPlaylist,
+    LegCommand,
     LegDropped,
     LegFailed,
     LegOpened,
     LoadPrompt,
     OpenLeg,
+    PlayBridge,
     PlayItem,
+    PlayRoom,
     PromptLoaded,
     QueryStatistics,
     RoomPlay,
@@ -50,7 +56,7 @@ class MediaRouter:
     """Pure. `emit` gets the events of all processes, each once; `up` and `lost` say which of them are there."""
 
     def __init__(
-        self, count: int, emit: Callable[[object], None], now_ns: Callable[[], int] = lambda: 0, most_legs: int = 0
+        self, count: int, emit: Callable[[Event], None], now_ns: Callable[[], int] = lambda: 0, most_legs: int = 0
     ) -> None:
         self.load = MediaLoad(count, most_legs)
         self._ports: dict[int, MediaPort] = {}
@@ -59,7 +65,7 @@ class MediaRouter:
         self._places: dict[int, int] = {}  # leg → place
         self._hints: dict[int, str] = {}  # leg → room it was opened for
         self._hinted: dict[str, dict[int, int]] = {}  # room → place → legs
-        self._opening: dict[int, list[object]] = {}  # leg → commands since OpenLeg, until it is open
+        self._opening: dict[int, list[LegCommand]] = {}  # leg → commands since OpenLeg, until it is open
         self._tried: dict[int, set[int]] = {}
         self._rooms = MediaRooms()
         self._answers = MediaAnswers()
@@ -113,28 +119,28 @@ class MediaRouter:
         self._tell_all(QueryStatistics(_OWN_REQUEST))
 
     # ----------------------------------------------------------------------------------------------------------- commands
-    def send(self, command: object) -> None:
+    def send(self, command: Command) -> None:
         """Hand a command to the process or processes that it concerns."""
         handler = self._commands.get(type(command))
-        if handler is None:
-            self._to_leg(command)
-        else:
+        if handler is not None:
             handler(command)
+        elif isinstance(command, LEG_COMMANDS):
+            self._to_leg(command)
 
-    def _to_leg(self, command: object) -> None:
-        leg: int = getattr(command, "leg", 0)
+    def _to_leg(self, command: LegCommand) -> None:
+        leg = command.leg
         place = self._places.get(leg)
         if place is not None:
             self._tell(place, command)
             if leg in self._opening:
                 self._opening[leg].append(command)
 
-    def _tell(self, place: int, command: object) -> None:
+    def _tell(self, place: int, command: Command) -> None:
         port = self._ports.get(place)
         if port is not None:
             port.send(command)
 
-    def _tell_all(self, command: object) -> None:
+    def _tell_all(self, command: Command) -> None:
         for port in list(self._ports.values()):
             port.send(command)
 
@@ -196,11 +202,11 @@ class MediaRouter:
         place = self._places.get(command.leg)
         if place is None:
             return
-        if any(item.kind == "bridge" for item in command.items):
+        if any(isinstance(item, PlayBridge) for item in command.items):
             items = tuple(self._within_reach(command.leg, place, item) for item in command.items)
             command = replace(command, items=items)
         for item in command.items:
-            if item.kind == "room":
+            if isinstance(item, PlayRoom):
                 self._rooms.enter(command.leg, place, item.room)
                 self._recordings.entered(item.room, place)
         self._tell_spans()
@@ -208,10 +214,12 @@ class MediaRouter:
 
     def _within_reach(self, leg: int, place: int, item: PlayItem) -> PlayItem:
         """A bridge to a leg of another process is a room of two, by the name that a process gives it."""
-        peer = self._places.get(item.peer_leg) if item.kind == "bridge" else None
+        if not isinstance(item, PlayBridge):
+            return item
+        peer = self._places.get(item.peer_leg)
         if peer is None or peer == place:
             return item
-        return replace(item, kind="room", room=f"\0bridge {min(leg, item.peer_leg)} {max(leg, item.peer_leg)}")
+        return PlayRoom(f"\0bridge {min(leg, item.peer_leg)} {max(leg, item.peer_leg)}")
 
     def _flush(self, command: FlushPlaylist) -> None:
         self._rooms.flush(command.leg)
@@ -245,7 +253,7 @@ class MediaRouter:
         if command.leg == 0:
             self._ask_all(command)
         elif command.leg in self._places:
-            self._to_leg(command)
+            self._tell(self._places[command.leg], command)
         else:
             self._emit(Statistics(command.request, command.leg))
 
@@ -254,7 +262,7 @@ class MediaRouter:
         self._tell_all(command)
 
     # ------------------------------------------------------------------------------------------------------------- events
-    def on_event(self, place: int, event: object) -> None:
+    def on_event(self, place: int, event: Event) -> None:
         """Take an event of a process."""
         handler = self._events.get(type(event))
         if handler is None:

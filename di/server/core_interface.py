@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from di.calls.call_info import CallOut
 from di.calls.sessions import Sessions
 from di.kernel import logs
 from di.kernel.errors import CallFailed
 from di.kernel.registry import Lenient, di_method
 from di.kernel.value import LongLong, Value
+from di.sip.headers import header_lines
 
 
 class CoreInterface:
@@ -110,15 +112,9 @@ class CoreInterface:
         self, application: str, user: str, request_uri: str, from_uri: str, headers: Lenient[str] = "", params: Value = None
     ) -> str:
         """Place a call for an application and return its id; From and To are written as `<uri>`."""
-        id = self._sessions.dialout(
-            user=user,
-            application=application,
-            request_uri=request_uri,
-            from_header=f"<{from_uri}>",
-            to_header=f"<{request_uri}>",
-            headers=headers,
-            params=params,
-        )
+        lines = tuple(header_lines(headers, newline=""))
+        order = CallOut(application, request_uri, f"<{from_uri}>", f"<{request_uri}>", user, headers=lines, params=params)
+        id = self._sessions.dialout(order)
         if not id:
             raise CallFailed("the call could not be placed; the log says why")
         return id

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.calls.sessions import Nowhere
-
 if TYPE_CHECKING:
     from di.server.services import Services
 
@@ -20,9 +18,9 @@ def problems(services: Services) -> dict[str, str]:
     """Why a new call would not be taken now, by the part concerned; empty when it would be."""
     sessions, limits = services.sessions, services.sessions.limits
     found: dict[str, str] = {}
-    if isinstance(sessions.sip, Nowhere):
+    if not sessions.sip_is_up:
         found["sip"] = "the SIP process is not up"
-    if isinstance(sessions.media, Nowhere):
+    if not sessions.media_is_up:
         found["media"] = "the media process is not up"
     if limits.shutdown_mode:
         found["shutdown"] = f"shutdown mode: new calls are refused, {limits.active} are left"

@@ -39,14 +39,14 @@ class RoomsInterface:
         info = session.info
         name = info.from_header if info.direction == "in" else info.to_header
         return {
-            "call": id, "application": session.application, "name": name, "muted": session.muted, "speaking": session.speaking,
+            "call": id, "application": session.application, "name": name, "muted": session.audio.muted, "speaking": session.audio.speaking,
         }  # fmt: skip
 
     def _find(self, call: str) -> Session | tuple[int, str]:
         session = self._sessions.find(call)
         if session is None:
             return _GONE
-        return session if session.room or session.tees else _NOWHERE
+        return session if session.audio.room or session.audio.tees else _NOWHERE
 
     @di_method("kick")
     def kick(self, call: str) -> Reply:
@@ -82,9 +82,9 @@ class RoomsInterface:
             return [*found]
         if not room or len(room) > MAX_ROOM_CHARS:
             return [400, f"a room's name has 1 to {MAX_ROOM_CHARS} characters"]
-        if not found.room:
+        if not found.audio.room:
             return [409, "this call is only heard in the room, beside what its script does; post an event to the script"]
-        if room == found.room:
+        if room == found.audio.room:
             return [409, f"the call is in room {room!r} already"]
         refusal = found.app.move_refusal(room)
         if refusal:

@@ -65,3 +65,17 @@ def header_lines(text: str, newline: str = "|") -> list[str]:
     """Split a block of header lines; `newline` also stands for a line end (applications.md §1.5). Lines without a name are dropped."""
     lines = re.split(r"[\r\n]+", text.replace(newline, "\n") if newline else text)
     return [line.strip() for line in lines if re.match(r"\s*[A-Za-z0-9!%*_+`'~.-]+\s*:", line)]
+
+
+_OF_ONE_DIALOG = frozenset(
+    "via from to call-id cseq contact max-forwards content-length content-type content-disposition content-encoding route record-route "
+    "authorization proxy-authorization www-authenticate proxy-authenticate authentication-info allow supported require proxy-require "
+    "unsupported session-expires min-se user-agent server expires min-expires date rack rseq accept accept-encoding accept-language "
+    "allow-events mime-version replaces v f t i m l c e k x u".split()
+)
+"""Headers that belong to one dialog, hop or body, with their short forms: a call that is connected with another never copies them."""
+
+
+def end_to_end(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Those headers, as lines, that one leg of a pair may pass to the other."""
+    return tuple(f"{name}: {value}" for name, value in headers if name.lower() not in _OF_ONE_DIALOG)

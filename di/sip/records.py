@@ -86,6 +86,7 @@ class Dial:
     """Place a call. `from_uri`/`to_uri` are complete header values (`<sip:a@b>`), `request_uri` a bare URI.
 
     `next_hop`: outbound proxy URI or empty. Credentials answer a challenge for `realm` (empty: any realm of that host).
+    `prefer`: codecs that stand first in the offer, as NAME/clock, where we offer them at all.
     """
 
     call: int
@@ -99,6 +100,7 @@ class Dial:
     realm: str = ""
     username: str = ""
     password: str = ""
+    prefer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,5 +436,5 @@ CallEvent: TypeAlias = (
 """What happens in one call."""
 Event: TypeAlias = CallEvent | Listening | ListenFailed | SubscriptionChanged | OutsideReceived | OutsideReplied
 
-COMMANDS: tuple[type, ...] = (*get_args(Command), AudioFormat)
-EVENTS: tuple[type, ...] = get_args(Event)
+COMMANDS: tuple[type[Command | AudioFormat], ...] = (*get_args(Command), AudioFormat)
+EVENTS: tuple[type[Event], ...] = get_args(Event)

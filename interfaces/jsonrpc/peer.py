@@ -41,7 +41,7 @@ class PeerClosed(Exception):
 
 
 Execute = Callable[[str, Value], "Value | Awaitable[Value]"]
-Post = Callable[[str, object], bool]
+Post = Callable[[str, EventPosted], bool]
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from interfaces import connections
 from interfaces.gateway import Access
 from interfaces.jsonrpc.methods import RpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
-from interfaces.jsonrpc.peer import Peer, PeerClosed
+from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
 
 log = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class NetstringGateway(connections.Server):
         self,
         registry: Registry,
         access: Access,
-        post: Callable[[str, object], bool],
+        post: Post,
         new_id: Callable[[], str],
         max_message_bytes: int,
     ) -> None:

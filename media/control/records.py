@@ -11,6 +11,7 @@ Playlist, SetLegAudio, … → CloseLeg. A leg that is not connected neither sen
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,28 +87,83 @@ class CloseLeg:
 
 
 @dataclass(frozen=True, slots=True)
-class PlayItem:
-    """One entry of a leg's playlist (spec core.md §9.2). Fields beyond `kind` are read only by the kinds named.
+class PlayFile:
+    """An audio file, from `seek_ms` on. `loop`: again and again.
 
-    file: `path`, `loop`, `seek_ms` · silence: `length_ms` (0 endless) · tone: `frequencies_hz` (one or two), `on_ms`, `off_ms`,
-    `length_ms` (0 endless) · separator: `number`, reported when reached · room: `room`; endless; while it is current the leg speaks and
-    listens there · echo: the leg hears itself, endless · record: `path`, `length_ms` (0 no limit), plays silence meanwhile ·
-    bridge: `peer_leg`, endless: the two hear each other while both are bridged.
     `talk_through`: the leg keeps speaking in the room that this item interrupted (prompts inside a conference).
     """
 
-    kind: str
-    path: str = ""
+    path: str
     loop: bool = False
     seek_ms: int = 0
+    talk_through: bool = False
+    kind: ClassVar[str] = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySilence:
+    """Silence; `length_ms` 0: endless, in a mixer or an announcement a second."""
+
     length_ms: int = 0
+    talk_through: bool = False
+    kind: ClassVar[str] = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayTone:
+    """A tone of one or two frequencies with a cadence; `length_ms` and `talk_through` as above. `loop`: again, in a mixer."""
+
     frequencies_hz: tuple[int, ...] = ()
     on_ms: int = 0
     off_ms: int = 0
-    number: int = 0
-    room: str = ""
-    peer_leg: int = 0
+    length_ms: int = 0
     talk_through: bool = False
+    loop: bool = False
+    kind: ClassVar[str] = "tone"
+
+
+@dataclass(frozen=True, slots=True)
+class PlaySeparator:
+    """A marker: SeparatorReached with its number is reported when it is reached."""
+
+    number: int
+    kind: ClassVar[str] = "separator"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRoom:
+    """A room; endless. While it is the current item the leg speaks and listens there."""
+
+    room: str
+    kind: ClassVar[str] = "room"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayEcho:
+    """The leg hears itself; endless."""
+
+    kind: ClassVar[str] = "echo"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRecord:
+    """Record into a file, `length_ms` at most (0: no limit), with silence meanwhile."""
+
+    path: str
+    length_ms: int = 0
+    kind: ClassVar[str] = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class PlayBridge:
+    """Another leg; endless. The two hear each other while both are bridged."""
+
+    peer_leg: int
+    kind: ClassVar[str] = "bridge"
+
+
+PlayItem: TypeAlias = PlayFile | PlaySilence | PlayTone | PlaySeparator | PlayRoom | PlayEcho | PlayRecord | PlayBridge
+"""One entry of a leg's playlist (spec core.md §9.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,13 +491,22 @@ class CodecsAvailable:
     formats: tuple[AudioFormat, ...]
 
 
-COMMANDS: tuple[type, ...] = (
-    OpenLeg, ConnectLeg, CloseLeg, PlayItem, Enqueue, FlushPlaylist, SetLegAudio, SetPlayout, SetDigitDetection, SendDigit,
-    SetRtpTimeout, StartRecording, StopRecording, RoomPlay, StartRoomRecording, StopRoomRecording, LoadPrompt, QueryStatistics, Shutdown,
-    TeeRoom, SetupMixIn, MixIn, FlushMixIn, SpanRoom,
+LegCommand: TypeAlias = (
+    OpenLeg | ConnectLeg | CloseLeg | Enqueue | FlushPlaylist | SetLegAudio | SetPlayout | SetDigitDetection | SendDigit
+    | SetRtpTimeout | StartRecording | StopRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
 )  # fmt: skip
-EVENTS: tuple[type, ...] = (
-    LegOpened, LegFailed, LegDropped, PlaylistEmptied, SeparatorReached, ItemFailed, DigitPressed, RtpTimedOut, RecordingStopped,
-    RoomRecordingStopped, SpeakerChanged, PromptLoaded, Statistics,
-    AudioFormat, CodecsAvailable,
+"""What is for one leg, named by its `leg`."""
+Command: TypeAlias = (
+    LegCommand | RoomPlay | StartRoomRecording | StopRoomRecording | LoadPrompt | QueryStatistics | Shutdown | SpanRoom
+)
+LegEvent: TypeAlias = (
+    LegOpened | LegFailed | LegDropped | PlaylistEmptied | SeparatorReached | ItemFailed | DigitPressed | RtpTimedOut | RecordingStopped
+    | SpeakerChanged
 )  # fmt: skip
+"""What one leg has to tell, named by its `leg`."""
+Event: TypeAlias = LegEvent | RoomRecordingStopped | PromptLoaded | Statistics | CodecsAvailable | AudioFormat
+
+LEG_COMMANDS = get_args(LegCommand)
+LEG_EVENTS = get_args(LegEvent)
+COMMANDS: tuple[type[Command | PlayItem], ...] = (*get_args(Command), *get_args(PlayItem))
+EVENTS: tuple[type[Event], ...] = get_args(Event)

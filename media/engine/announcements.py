@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import NATIVE, Codec
-from media.control.records import PlayItem
+from media.control.records import PlayFile, PlayItem, PlaySilence, PlayTone
 from media.dsp import tone
 from media.engine.rooms import Rooms
 from media.engine.sources import StoredAudio
@@ -30,12 +30,12 @@ def plain_samples(rate_hz: int) -> Codec:
 
 def made_samples(item: PlayItem, rate_hz: int) -> NDArray[np.int16] | None:
     """Return the samples of a tone or of silence, of a second unless the item says how long; None for other kinds."""
+    if not isinstance(item, (PlaySilence, PlayTone)):
+        return None
     length = min(max(item.length_ms, 0) or 1000, LONGEST_MS) * rate_hz // 1000
-    if item.kind == "silence":
+    if isinstance(item, PlaySilence):
         return np.zeros(length, np.int16)
-    if item.kind == "tone":
-        return np.resize(tone.cadence(item.frequencies_hz, item.on_ms, item.off_ms, rate_hz), length)
-    return None
+    return np.resize(tone.cadence(item.frequencies_hz, item.on_ms, item.off_ms, rate_hz), length)
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +76,7 @@ class Announcements:
         piece = Piece(rate_hz, made_samples(item, rate_hz))
         if piece.samples is not None:
             return piece
-        if item.kind == "file":
+        if isinstance(item, PlayFile):
             self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(piece, audio))
         else:
             raise ValueError(f"a room cannot be played an item of kind {item.kind!r}: file, tone or silence")

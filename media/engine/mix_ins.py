@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from media.codecs import g711
 from media.codecs.codec import LINEAR_16, NATIVE
-from media.control.records import ItemFailed, PlayItem
+from media.control.records import ItemFailed, PlayFile, PlayItem, PlayTone
 from media.dsp.kernel import borrowed, inline_kernel, kernel, samples_at
 from media.engine.announcements import FRAMES_A_SECOND, Want, made_samples, plain_samples
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
+from media.engine.playlist import path_of
 from media.engine.render import put_samples
 from media.engine.sources import StoredAudio
 
@@ -223,13 +224,12 @@ class MixIns:
         piece.wanted += 1
         if piece.samples is not None:
             return
-        if piece.item.kind != "file":
-            self._fail(mixer, piece, f"an item of kind {piece.item.kind!r} cannot be mixed in: file, tone or silence")
+        item = piece.item
+        if not isinstance(item, PlayFile):
+            self._fail(mixer, piece, f"an item of kind {item.kind!r} cannot be mixed in: file, tone or silence")
             return
         wanted = piece.wanted
-        self._want(
-            piece.item.path, plain_samples(codec.rate_hz), lambda audio, error: self._loaded(mixer, piece, wanted, audio, error)
-        )
+        self._want(item.path, plain_samples(codec.rate_hz), lambda audio, error: self._loaded(mixer, piece, wanted, audio, error))
 
     def _loaded(self, mixer: Mixer, piece: Piece, wanted: int, audio: StoredAudio | None, error: str) -> None:
         if wanted != piece.wanted or piece not in mixer.pieces or mixer not in self._mixers:
@@ -244,7 +244,7 @@ class MixIns:
 
     def _fail(self, mixer: Mixer, piece: Piece, reason: str) -> None:
         """Leave a piece out and say so."""
-        self._emit(ItemFailed(mixer.leg.number, piece.item.path, reason))
+        self._emit(ItemFailed(mixer.leg.number, path_of(piece.item), reason))
         was_current = self._piece(mixer) is piece
         number = mixer.pieces.index(piece)
         del mixer.pieces[number]
@@ -263,7 +263,7 @@ class MixIns:
         samples = piece.samples if piece is not None else None
         row["length"], row["address"] = (0, 0) if samples is None else (len(samples), samples.ctypes.data)
         row["position"] = min(position, max(int(row["length"]) - 1, 0)) if samples is not None else position
-        row["loops"] = piece is not None and piece.item.loop
+        row["loops"] = piece is not None and isinstance(piece.item, (PlayFile, PlayTone)) and piece.item.loop
 
     def _clear(self, place: int) -> None:
         self._mixers[place].pieces.clear()

@@ -6,7 +6,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from media.codecs.codec import TICK_MS, Codec
-from media.control.records import ItemFailed, PlayItem, PlaylistEmptied, SeparatorReached
+from media.control.records import (
+    ItemFailed,
+    PlayBridge,
+    PlayEcho,
+    PlayFile,
+    PlayItem,
+    PlaylistEmptied,
+    PlayRecord,
+    PlayRoom,
+    PlaySeparator,
+    PlaySilence,
+    PlayTone,
+    SeparatorReached,
+)
 from media.engine.leg import Leg
 from media.engine.leg_table import (
     RELAY_PURE,
@@ -17,7 +30,7 @@ from media.engine.leg_table import (
     SOURCE_STORED,
     LegTable,
 )
-from media.engine.playlist import ENDLESS, Entry
+from media.engine.playlist import ENDLESS, Entry, path_of
 from media.engine.rooms import Rooms
 from media.engine.sources import FileWanted, StoredAudio, tone_audio
 
@@ -26,8 +39,6 @@ RING_OVER_DELAY_MS = 76
 
 BRIDGE_ROOM = "\0bridge "
 """How names of bridges' rooms begin; no room of the hub's can have such a name."""
-
-KINDS = ("file", "silence", "tone", "separator", "room", "echo", "bridge", "record")
 
 
 class Players:
@@ -61,7 +72,7 @@ class Players:
 
     def flush(self, leg: Leg) -> None:
         """Drop a leg's playlist without an event; a ``record`` item's file is finished."""
-        if leg.playlist.current is not None and leg.playlist.current.item.kind == "record":
+        if leg.playlist.current is not None and isinstance(leg.playlist.current.item, PlayRecord):
             self.stop_record(leg)
         leg.playlist.flush()
         self._apply(leg, None)
@@ -134,15 +145,14 @@ class Players:
             self._start_current(leg)
 
     def _want(self, leg: Leg, entry: Entry) -> None:
-        if entry.item.kind != "file" or leg.codec is None or (entry.audio is not None and entry.audio.codec is leg.codec):
+        item = entry.item
+        if not isinstance(item, PlayFile) or leg.codec is None or (entry.audio is not None and entry.audio.codec is leg.codec):
             return
         if entry.audio is not None:  # same place in another codec
             entry.position_ms = entry.audio.position_ms(entry.position_bytes)
             entry.resumes, entry.audio = False, None
         token = self._token + 1
-        entry.wanted = self.want(
-            entry.item.path, leg.codec, lambda audio, error: self._entry_loaded(leg, entry, token, audio, error)
-        )
+        entry.wanted = self.want(item.path, leg.codec, lambda audio, error: self._entry_loaded(leg, entry, token, audio, error))
 
     # ----------------------------------------------------------------------------------------------------------- playing
     def item_ended(self, leg: Leg) -> None:
@@ -154,7 +164,7 @@ class Players:
     def recording_ended(self, leg: Leg) -> None:
         """A leg's recording has reached its limit; a ``record`` item that started it is over."""
         current = leg.playlist.current
-        if current is not None and current.item.kind == "record":
+        if current is not None and isinstance(current.item, PlayRecord):
             self.item_ended(leg)
         self.set_listened(leg)
         self.touch(leg)
@@ -163,12 +173,10 @@ class Players:
         """Start the first entry that can sound, drop those before it; report when none is left."""
         while (entry := leg.playlist.current) is not None:
             item = entry.item
-            if item.kind == "separator":
+            if isinstance(item, PlaySeparator):
                 self._emit(SeparatorReached(leg.number, item.number))
-            elif item.kind not in KINDS:
-                self._emit(ItemFailed(leg.number, item.path, f"unknown kind of item {item.kind!r}; known: {' '.join(KINDS)}"))
             elif entry.failure:
-                self._emit(ItemFailed(leg.number, item.path, entry.failure))
+                self._emit(ItemFailed(leg.number, path_of(item), entry.failure))
             else:
                 self._apply(leg, entry)
                 return
@@ -194,7 +202,7 @@ class Players:
         if entry is not None and leg.codec is not None:
             self._apply_kind(leg, entry)
         room, _ = leg.playlist.room()
-        self._bridge(leg, entry.item.peer_leg if entry is not None and entry.item.kind == "bridge" else 0)
+        self._bridge(leg, entry.item.peer_leg if entry is not None and isinstance(entry.item, PlayBridge) else 0)
         self.rooms.move(leg.row, self._bridge_room(leg) or room)
         self.apply_audio(leg)
         self.set_listened(leg)
@@ -209,12 +217,12 @@ class Players:
     def _apply_kind(self, leg: Leg, entry: Entry) -> None:
         row, item, codec = self._table.rows[leg.row], entry.item, leg.codec
         assert codec is not None
-        if item.kind in ("file", "tone"):
-            if item.kind == "tone" and (entry.audio is None or entry.audio.codec is not codec):
+        if isinstance(item, (PlayFile, PlayTone)):
+            if isinstance(item, PlayTone) and (entry.audio is None or entry.audio.codec is not codec):
                 entry.audio = tone_audio(item.frequencies_hz, item.on_ms, item.off_ms, codec)
             if entry.audio is None:
                 return  # still loading: silence meanwhile
-            start_ms = entry.position_ms if entry.position_ms >= 0 else item.seek_ms
+            start_ms = entry.position_ms if entry.position_ms >= 0 else item.seek_ms if isinstance(item, PlayFile) else 0
             place = (
                 entry.position_bytes % max(len(entry.audio.payload), 1) if entry.resumes else entry.audio.offset_bytes(start_ms)
             )
@@ -222,14 +230,14 @@ class Players:
             row["source"] = SOURCE_CODED if entry.audio.frame_bytes else SOURCE_STORED
             if entry.audio.frame_bytes:
                 self._set_frames(leg, entry.audio)
-            row["loops"] = item.loop or item.kind == "tone"
-        elif item.kind == "room":
+            row["loops"] = item.loop or isinstance(item, PlayTone)
+        elif isinstance(item, PlayRoom):
             row["source"] = SOURCE_ROOM
-        elif item.kind == "echo":
+        elif isinstance(item, PlayEcho):
             row["source"] = SOURCE_ECHO
-        elif item.kind == "record" and not entry.started:
+        elif isinstance(item, PlayRecord) and not entry.started:
             self.start_record(leg, item.path, item.length_ms)
-        if item.kind in ("tone", "silence") and item.length_ms > 0:
+        if isinstance(item, (PlayTone, PlaySilence)) and item.length_ms > 0:
             whole = item.length_ms * codec.rate_hz // 1000
             row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
         entry.started = True

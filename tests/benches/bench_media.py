@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayItem
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayFile, PlayRoom
 from tests.benches import bench_rpc
 from tests.support import tones
 from tests.support.media_server import MediaServer
@@ -67,9 +67,7 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
                 server.send(*(OpenLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg) for leg in legs))
                 for leg in legs:
                     port = server.wait_for(LegOpened, leg=leg).port
-                    item = (
-                        PlayItem("file", path=wav, loop=True) if what == "announce" else PlayItem("room", room=f"room{leg // 10}")
-                    )
+                    item = PlayFile(path=wav, loop=True) if what == "announce" else PlayRoom(room=f"room{leg // 10}")
                     server.send(
                         ConnectLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg, "PCMU", 8000, 0, 0), Enqueue(leg, (item,))
                     )

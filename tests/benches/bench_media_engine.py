@@ -18,7 +18,7 @@ import numpy as np
 
 from media import codecs
 from media.codecs.codec import Codec
-from media.control.records import ConnectLeg, Enqueue, OpenLeg, PlayItem, SetDigitDetection
+from media.control.records import ConnectLeg, Enqueue, OpenLeg, PlayBridge, PlayEcho, PlayItem, PlayRoom, SetDigitDetection
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine, EngineOptions
 from media.engine.receive import receive_batch
@@ -121,7 +121,7 @@ def bridged(codec: Codec, relays: bool) -> float:
     load = Load(40 if codec.coder else 1000, codec)
     load.engine.relays.enabled = relays
     for leg in load.legs:
-        load.engine.handle(Enqueue(leg, (PlayItem("bridge", peer_leg=leg + 1 if leg % 2 else leg - 1),)), 0)
+        load.engine.handle(Enqueue(leg, (PlayBridge(peer_leg=leg + 1 if leg % 2 else leg - 1),)), 0)
     return load.measure(RELAY_WARM_UP)
 
 
@@ -133,7 +133,7 @@ def main() -> None:
         runs = []
         for _ in range(3):
             load = Load(20, codec)
-            load.do(PlayItem("echo"))
+            load.do(PlayEcho())
             runs.append((load.measure(), alone_us(codec)))
         whole, library = (min(figures) for figures in zip(*runs, strict=True))
         name = f"{codec.rtpmap}/{codec.clock_hz}" + (f" {codec.frame_ms} ms" if codec.rtpmap == "ILBC" else "")
@@ -146,17 +146,17 @@ def main() -> None:
     for name in ("rooms of ten", "with key detection"):
         load = Load(1000, plain)
         for leg in load.legs:
-            load.engine.handle(Enqueue(leg, (PlayItem("room", room=str(leg // 10)),)), 0)
+            load.engine.handle(Enqueue(leg, (PlayRoom(room=str(leg // 10)),)), 0)
             load.engine.handle(SetDigitDetection(leg, inband=name != "rooms of ten"), 0)
         print(f"1000 legs, {name:20} {load.measure():9.1f} us/leg/s", flush=True)
     load = Load(1001, plain, silent_after=1)
-    load.do(PlayItem("room", room="hall"))
+    load.do(PlayRoom(room="hall"))
     print(f"one speaker, 1000 listeners     {load.measure():9.1f} us/leg/s", flush=True)
     load = Load(1000, plain)
-    load.do(PlayItem("room", room="hall"))
+    load.do(PlayRoom(room="hall"))
     print(f"a room of 1000, all speaking    {load.measure():9.1f} us/leg/s", flush=True)
     mixed = Load(20, codecs.find("L16", 16000) or plain)
-    mixed.do(PlayItem("room", room="mixed"))
+    mixed.do(PlayRoom(room="mixed"))
     even = mixed.measure()
     engine = mixed.engine
     engine.handle(ConnectLeg(1, "10.0.0.1", 4000, "L16", 48000, 96, 96), 0)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayItem
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayEcho
 from tests.support import tones
 from tests.support.media_server import MediaServer
 from tests.support.rtp_peer import Peer, PeerGroup
@@ -38,7 +38,7 @@ def server() -> Iterator[MediaServer]:
 def echo(server: MediaServer, leg: int, peer: Peer) -> LegOpened:
     """A leg that hears itself."""
     opened = server.connect(leg, peer)
-    server.send(Enqueue(leg, (PlayItem("echo"),)))
+    server.send(Enqueue(leg, (PlayEcho(),)))
     return opened
 
 
@@ -194,7 +194,7 @@ def test_new_calls_never_hear_the_peers_of_old_ones() -> None:
             for one, peer in zip(legs, peers, strict=True):
                 opened = server.wait_for(LegOpened, leg=one)
                 peer.remote = (opened.ip, opened.port)
-                server.send(ConnectLeg(one, "127.0.0.1", peer.port, "PCMU", 8000, 0, 0), Enqueue(one, (PlayItem("echo"),)))
+                server.send(ConnectLeg(one, "127.0.0.1", peer.port, "PCMU", 8000, 0, 0), Enqueue(one, (PlayEcho(),)))
             group.run_ms(160)
             for peer in peers:
                 heard = peer.heard()

@@ -23,8 +23,14 @@ from media.control.records import (
     LoadPrompt,
     MixIn,
     OpenLeg,
-    PlayItem,
+    PlayBridge,
+    PlayEcho,
+    PlayFile,
     PlaylistEmptied,
+    PlayRecord,
+    PlayRoom,
+    PlaySeparator,
+    PlayTone,
     PromptLoaded,
     RecordingStopped,
     RoomRecordingStopped,
@@ -73,7 +79,7 @@ def test_announcement_is_heard_in_order_and_then_reported_over(server: MediaServ
     with PeerGroup() as group:
         peer, leg = group.peer(400, PCMA), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayItem("file", path=path), PlayItem("separator", number=7))))
+        server.send(Enqueue(leg, (PlayFile(path=path), PlaySeparator(number=7))))
         group.run_ms(1000)
         assert [note for note in tones.loudest(peer.heard(), ALL_HZ, 100) if note] == [500, 700, 900]
         assert server.wait_for(SeparatorReached, leg=leg).number == 7
@@ -86,7 +92,7 @@ def test_room_members_hear_each_other_and_nobody_else(server: MediaServer, legs:
         for peer, room in zip(peers, ("room1", "room1", "room2"), strict=True):
             leg = next(legs)
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayItem("room", room=room),)))
+            server.send(Enqueue(leg, (PlayRoom(room=room),)))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, set()]
 
@@ -96,7 +102,7 @@ def test_mute_and_deaf_change_who_hears_whom(server: MediaServer, legs: Iterator
         peers, numbers = [group.peer(400), group.peer(600), group.peer(800)], [next(legs) for _ in range(3)]
         for peer, leg in zip(peers, numbers, strict=True):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayItem("room", room="muting"),)))
+            server.send(Enqueue(leg, (PlayRoom(room="muting"),)))
         server.send(SetLegAudio(numbers[0], muted=True), SetLegAudio(numbers[1], deaf=True))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600, 800}, set(), {600}]
@@ -107,7 +113,7 @@ def test_teed_leg_is_heard_in_two_rooms_and_hears_its_own(server: MediaServer, l
         peers, numbers = [group.peer(400), group.peer(600, PCMA), group.peer(800)], [next(legs) for _ in range(3)]
         for peer, leg, room in zip(peers, numbers, ("own", "own", "teed"), strict=True):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayItem("room", room=room),)))
+            server.send(Enqueue(leg, (PlayRoom(room=room),)))
         server.send(TeeRoom(numbers[0], "teed"))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, {400}]
@@ -125,10 +131,10 @@ def test_mixed_in_file_has_its_share_and_ends(server: MediaServer, legs: Iterato
         peer, other, leg, far = group.peer(), group.peer(600), next(legs), next(legs)
         server.connect(leg, peer)
         server.connect(far, other)
-        server.send(*(Enqueue(number, (PlayItem("room", room="mixed"),)) for number in (leg, far)))
+        server.send(*(Enqueue(number, (PlayRoom(room="mixed"),)) for number in (leg, far)))
         group.run_ms(600)
         alone = tones.level(peer.heard()[-1600:], 600)
-        server.send(SetupMixIn(leg, 0.25), MixIn(leg, (PlayItem("file", path=path),), replace=True))
+        server.send(SetupMixIn(leg, 0.25), MixIn(leg, (PlayFile(path=path),), replace=True))
         group.run_ms(550)
         both = peer.heard()[-2400:]
         group.run_ms(600)
@@ -143,7 +149,7 @@ def test_echo_gives_back_the_own_voice(server: MediaServer, legs: Iterator[int])
     with PeerGroup() as group:
         peer, leg = group.peer(600), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        server.send(Enqueue(leg, (PlayEcho(),)))
         group.run_ms(800)
         assert tones.heard(peer.heard(300), ALL_HZ) == {600}
 
@@ -153,7 +159,7 @@ def test_bridge_joins_two_legs_only(server: MediaServer, legs: Iterator[int]) ->
         one, other, a, b = group.peer(400), group.peer(600, PCMA), next(legs), next(legs)
         server.connect(a, one)
         server.connect(b, other)
-        server.send(Enqueue(a, (PlayItem("bridge", peer_leg=b),)), Enqueue(b, (PlayItem("bridge", peer_leg=a),)))
+        server.send(Enqueue(a, (PlayBridge(peer_leg=b),)), Enqueue(b, (PlayBridge(peer_leg=a),)))
         group.run_ms(800)
         assert (tones.heard(one.heard(300), ALL_HZ), tones.heard(other.heard(300), ALL_HZ)) == ({600}, {400})
 
@@ -164,9 +170,9 @@ def test_front_item_interrupts_and_flush_says_nothing(server: MediaServer, legs:
     with PeerGroup() as group:
         peer, leg = group.peer(), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayItem("file", path=long),)))
+        server.send(Enqueue(leg, (PlayFile(path=long),)))
         group.run_ms(200)
-        server.send(Enqueue(leg, (PlayItem("file", path=short),), front=True))
+        server.send(Enqueue(leg, (PlayFile(path=short),), front=True))
         group.run_ms(700)
         server.send(FlushPlaylist(leg))
         group.run_ms(300)
@@ -194,7 +200,7 @@ def test_unusual_source_is_latched_after_packets_in_sequence(server: MediaServer
         named, real, leg = group.peer(), group.peer(600), next(legs)
         server.connect(leg, named)
         real.remote = named.remote
-        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        server.send(Enqueue(leg, (PlayEcho(),)))
         group.run_ms(800)
         assert tones.heard(real.heard(300), ALL_HZ) == {600}
         assert server.statistics(leg)["locked"] == 1
@@ -204,7 +210,7 @@ def test_stranger_is_neither_heard_nor_sent_to_once_the_source_is_locked(server:
     with PeerGroup() as group:
         peer, stranger, leg = group.peer(600), group.peer(900), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        server.send(Enqueue(leg, (PlayEcho(),)))
         group.run_ms(200)
         stranger.remote = peer.remote
         group.run_ms(800)
@@ -217,7 +223,7 @@ def test_garbage_is_counted_and_changes_nothing(server: MediaServer, legs: Itera
     with PeerGroup() as group:
         peer, leg = group.peer(600), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayItem("echo"),)))
+        server.send(Enqueue(leg, (PlayEcho(),)))
         group.run_ms(100)
         before = server.statistics()
         for length in range(200):
@@ -235,7 +241,7 @@ def test_missing_and_broken_files_are_named(server: MediaServer, legs: Iterator[
     with PeerGroup() as group:
         peer, leg = group.peer(), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, tuple(PlayItem("file", path=str(tmp_path / n)) for n in ("none.wav", "broken.wav"))))
+        server.send(Enqueue(leg, tuple(PlayFile(path=str(tmp_path / n)) for n in ("none.wav", "broken.wav"))))
         assert "No such file" in server.wait_for(ItemFailed, leg=leg, path=str(tmp_path / "none.wav")).reason
         assert "cannot be read" in server.wait_for(ItemFailed, leg=leg, path=str(tmp_path / "broken.wav")).reason
         server.wait_for(PlaylistEmptied, leg=leg)
@@ -286,7 +292,7 @@ def test_leg_and_room_recordings_hold_what_was_said(server: MediaServer, legs: I
         server.connect(b, other)
         room = str(tmp_path / "room.wav")
         server.send(StartRecording(a, str(tmp_path / "leg.wav")), StartRoomRecording("taped", room, "both"))
-        server.send(*(Enqueue(leg, (PlayItem("room", room="taped"),)) for leg in (a, b)))
+        server.send(*(Enqueue(leg, (PlayRoom(room="taped"),)) for leg in (a, b)))
         group.run_ms(600)
         server.send(SetLegAudio(b, muted=True))
         group.run_ms(600)
@@ -313,9 +319,7 @@ def test_recording_stops_by_itself_and_reports_what_cannot_be_written(
         server.connect(a, peer)
         server.connect(b, group.peer())
         server.connect(c, group.peer(400))
-        server.send(
-            Enqueue(a, (PlayItem("record", path=str(tmp_path / "item.wav"), length_ms=300), PlayItem("separator", number=4)))
-        )
+        server.send(Enqueue(a, (PlayRecord(path=str(tmp_path / "item.wav"), length_ms=300), PlaySeparator(number=4))))
         server.send(StartRecording(b, str(tmp_path / "quiet.wav"), silence_ms=200))
         server.send(StartRecording(c, str(tmp_path / "none" / "x.wav")))
         group.run_ms(600)
@@ -343,7 +347,7 @@ def test_ipv6_legs_are_served_beside_ipv4() -> None:
         six, four = group.peer(400, bind_ip="::1"), group.peer(600)
         for leg, peer in ((1, six), (2, four)):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayItem("room", room="both"),)))
+            server.send(Enqueue(leg, (PlayRoom(room="both"),)))
         group.run_ms(800)
         assert (tones.heard(six.heard(300), ALL_HZ), tones.heard(four.heard(300), ALL_HZ)) == ({600}, {400})
 
@@ -363,14 +367,12 @@ def test_commands_with_senseless_fields_are_refused_and_the_rest_served(
         peer, leg = group.peer(400), next(legs)
         server.connect(leg, peer)
         server.send(
-            Enqueue(
-                leg, (PlayItem("nonsense"), PlayItem("tone", frequencies_hz=(-5, 10**9), on_ms=-1, off_ms=10**9, length_ms=40))
-            ),
+            Enqueue(leg, (PlayTone(frequencies_hz=(-5, 10**9), on_ms=-1, off_ms=10**9, length_ms=40),)),
             SendDigit(leg, 99, -1),
             SetRtpTimeout(leg, -5),
             SetLegAudio(leg, gain_db=1e300),
             CloseLeg(2**40),
-            Enqueue(2**40, (PlayItem("echo"),)),
+            Enqueue(2**40, (PlayEcho(),)),
             StartRoomRecording("r", str(tmp_path / "r.wav"), "sideways"),
             LoadPrompt(3, "a\0b"),
         )

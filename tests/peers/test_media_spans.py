@@ -16,7 +16,9 @@ from media.control.records import (
     CloseLeg,
     Enqueue,
     FlushPlaylist,
-    PlayItem,
+    PlayBridge,
+    PlayRoom,
+    PlayTone,
     RoomPlay,
     RoomRecordingStopped,
     SpeakerChanged,
@@ -48,7 +50,7 @@ def group() -> Iterator[PeerGroup]:
 
 
 def join(cluster: MediaCluster, leg: int, room: str = "r") -> None:
-    cluster.send(Enqueue(leg, (PlayItem("room", room=room),)))
+    cluster.send(Enqueue(leg, (PlayRoom(room=room),)))
 
 
 def listen(group: PeerGroup, length_ms: int = 1500) -> None:
@@ -111,10 +113,10 @@ def test_what_comes_over_has_no_gaps_that_the_own_process_has_not(cluster: Media
 def test_a_bridge_over_processes(cluster: MediaCluster, group: PeerGroup) -> None:
     places = [cluster.connect(leg, group.peer(tone_hz)) for leg, tone_hz in ((1, 400.0), (2, 900.0))]
     assert places[0] != places[1]
-    cluster.send(Enqueue(1, (PlayItem("bridge", peer_leg=2),)))
+    cluster.send(Enqueue(1, (PlayBridge(peer_leg=2),)))
     listen(group)
     assert [heard(peer) for peer in group.peers] == [set(), set()]
-    cluster.send(Enqueue(2, (PlayItem("bridge", peer_leg=1),)))
+    cluster.send(Enqueue(2, (PlayBridge(peer_leg=1),)))
     group.run_ms(300)
     listen(group)
     assert [heard(peer) for peer in group.peers] == [{900.0}, {400.0}]
@@ -133,7 +135,7 @@ def test_a_tee_over_processes_and_what_is_played_to_the_room(cluster: MediaClust
     listen(group)
     assert [heard(peer) for peer in group.peers] == [{900.0}, set()]
     join(cluster, 2)
-    tone = PlayItem("tone", frequencies_hz=(1150,), on_ms=5000, length_ms=5000)
+    tone = PlayTone(frequencies_hz=(1150,), on_ms=5000, length_ms=5000)
     cluster.send(RoomPlay("r", (tone,)))
     group.run_ms(300)
     listen(group)

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from di.apps.announcement.app import start
 from di.apps.announcement.options import Options
-from di.server.plugin import Plugin
+from di.apps.api import Plugin
 
 PLUGIN = Plugin("announcement", start=start, options=Options, config_required=True)

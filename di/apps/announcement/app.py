@@ -5,20 +5,21 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from di.apps.announcement.options import Options
-from di.calls.application import Application
-from di.kernel.errors import ConfigError, Refused
-from di.kernel.options import where
-from di.kernel.paths import configured, safe_name
-from di.sip.headers import parse_uri
-from media.control.records import ItemFailed
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
-    from di.server.plugin import Closer
-    from di.server.services import Services
+from di.apps.api import (
+    Application,
+    Closer,
+    ConfigError,
+    ItemFailed,
+    Refused,
+    Services,
+    Session,
+    configured,
+    parse_uri,
+    safe_name,
+    where,
+)
 
 log = logging.getLogger(__name__)
 
@@ -55,17 +56,16 @@ class Announcement(Application):
 
     def on_session_start(self) -> None:
         """Play."""
-        self.session.play_file(str(self._path), loop=self._loop)
+        self.session.audio.play_file(str(self._path), loop=self._loop)
 
     def on_playlist_empty(self) -> None:
         """The file is over."""
         self.session.stop()
 
-    def on_media_event(self, record: object) -> None:
+    def on_item_failed(self, record: ItemFailed) -> None:
         """A file that cannot be played ends the call; the playlist is empty then, too, but the log should say why."""
-        if isinstance(record, ItemFailed):
-            log.error("announcement: %s cannot be played: %s", record.path, record.reason)
-            self.session.stop(500, "Server Internal Error")
+        log.error("call %s: announcement: %s cannot be played: %s", self.session.id, record.path, record.reason)
+        self.session.stop(500, "Server Internal Error")
 
 
 def start(services: Services, options: Options) -> Closer:

@@ -6,8 +6,8 @@ options.py  conference.conf · settings.py  what one caller's headers change · 
 
 from __future__ import annotations
 
+from di.apps.api import Plugin
 from di.apps.conference.app import start
 from di.apps.conference.options import Options
-from di.server.plugin import Plugin
 
 PLUGIN = Plugin("conference", start=start, options=Options, config_required=True)

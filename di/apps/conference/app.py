@@ -5,35 +5,40 @@
        ▲                │ `*` at once           │ `#`, failure        │ `#`, hung up
        └────────────────┴───────────────────────┴─────────────────────┘
 
-While they talk privately, caller and callee are in a room named by the caller's id, which nobody else can name.
+While they talk privately, caller and callee are a pair (`di.calls.pair`); when the caller brings the callee along they part and both
+enter the room.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
+from di.apps.api import (
+    Application,
+    Closer,
+    ConfigError,
+    Pair,
+    PairOptions,
+    PlayTone,
+    Refused,
+    RoomChanged,
+    Services,
+    Session,
+    Sessions,
+    SipReply,
+    Target,
+    header_lines,
+    uri_of,
+    where,
+)
 from di.apps.conference.options import Options
 from di.apps.conference.settings import CallerSettings, Files, for_caller
-from di.calls.application import Application
-from di.calls.events import RoomChanged
-from di.kernel.errors import ConfigError, Refused
-from di.kernel.options import where
-from di.sip.headers import header_lines, uri_of
-from media.control.records import PlayItem
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
-    from di.calls.sessions import Sessions
-    from di.server.plugin import Closer
-    from di.server.services import Services
 
 _STAR, _HASH = 10, 11
 _KEYS = "0123456789*#"
 _MAX_NUMBER = 64
-_ERROR_TONE = PlayItem("tone", frequencies_hz=(440, 480), on_ms=250, off_ms=250, length_ms=2000)
+_ERROR_TONE = PlayTone(frequencies_hz=(440, 480), on_ms=250, off_ms=250, length_ms=2000)
 
 
 class State(Enum):
@@ -46,14 +51,6 @@ class State(Enum):
     PRIVATE = auto()
 
 
-@dataclass(frozen=True, eq=False)
-class Callee:
-    """Session parameter of a dialled leg: for whom it is dialled, and into which room it may come."""
-
-    caller_id: str
-    room: str
-
-
 class Module:
     """What all participants share."""
 
@@ -61,9 +58,7 @@ class Module:
         self.sessions, self.options, self.files = sessions, options, files
 
     def application(self, session: Session) -> Application:
-        """The logic of a new call: a dialled leg or a participant. Raises Refused for a full room."""
-        if isinstance(session.params, Callee):
-            return DialledLeg(session, self, session.params)
+        """The logic of a new call. Raises Refused for a full room."""
         settings = for_caller(session.info, self.options, self.files)
         if self.is_full(settings.room):
             raise Refused(486, "Busy Here")
@@ -84,15 +79,15 @@ class Member(Application):
 
     def enter(self, room: str) -> None:
         """Talk in the room from now on."""
-        self.session.flush()
-        self.session.join_room(room)
+        self.session.audio.flush()
+        self.session.audio.join_room(room)
 
     def on_room(self, change: RoomChanged) -> None:
         """Somebody came or left."""
         files = self._module.files
         path = files.join if change.kind == "joined" else files.drop if change.kind == "left" else None
         if path is not None:
-            self.session.play_file(str(path), front=True, talk_through=True)
+            self.session.audio.play_file(str(path), front=True, talk_through=True)
 
 
 class Participant(Member):
@@ -101,22 +96,21 @@ class Participant(Member):
     def __init__(self, session: Session, module: Module, settings: CallerSettings) -> None:
         super().__init__(session, module)
         self._settings = settings
-        session.expected_room = settings.room
+        session.audio.expected_room = settings.room
         self._state = State.NORMAL
         self._number = ""
-        self._callee_id = ""
 
     def on_session_start(self) -> None:
         """Enter the room."""
-        self.session.set_playout(self._module.options.playout_type)
+        self.session.audio.set_playout(self._module.options.playout_type)
         if self._settings.listen_only:
-            self.session.set_audio(muted=True)
+            self.session.audio.set(muted=True)
         self.enter(self._settings.room)
 
     def on_room(self, change: RoomChanged) -> None:
         """The only one hears that he is; the others hear who comes and goes."""
         if change.kind == "first":
-            self.session.play_file(str(self._settings.lonely_file), front=True)
+            self.session.audio.play_file(str(self._settings.lonely_file), front=True)
         else:
             super().on_room(change)
 
@@ -166,101 +160,67 @@ class Participant(Member):
         """Call the number; caller and callee are by themselves until the caller says otherwise."""
         session, settings = self.session, self._settings
         self._state = State.DIALLED
-        session.leave_room()
-        session.flush()
-        session.play(PlayItem("room", room=session.id))
+        session.audio.leave_room()
+        session.audio.flush()
         uri = f"sip:{self._number.replace('#', '%23')}{settings.dialout_suffix}"
         own = settings.dialout_from or uri_of(session.info.to_header)
-        self._callee_id = self._module.sessions.dialout(
-            user=settings.room,
-            application="conference",
-            request_uri=uri,
+        target = Target(
+            uri,
             from_header=own if "<" in own else f"<{own}>",
-            to_header=f"<{uri}>",
-            headers="\r\n".join(header_lines(settings.dialout_extra)),
-            params=Callee(session.id, settings.room),
+            user=settings.room,
+            headers=tuple(header_lines(settings.dialout_extra)),
         )
-        if not self._callee_id:
-            self.callee_gone(failed=True)
+        pair = Pair(session, PairOptions(early_media=True, application="conference"))
+        pair.connect([target], lambda callee: DialledLeg(callee, self._module, settings.room))
 
     def _bring_callee(self) -> None:
-        callee = self._callee()
-        self._callee_id = ""
+        pair = self.session.pair
+        callee = pair.second if pair is not None else None
+        if pair is not None:
+            pair.part()
         self._back_to_room()
-        if callee is not None:
-            leg, room = callee, self._settings.room
-            callee.session.run(lambda: leg.enter(room))
+        if callee is not None and isinstance(callee.app, DialledLeg):
+            leg, room = callee.app, self._settings.room
+            callee.run(lambda: leg.enter(room))
 
     def _hang_up_callee(self) -> None:
-        callee, self._callee_id = self._callee(), ""
-        if callee is not None:
-            callee.session.run(callee.session.stop)
+        if self.session.pair is not None:
+            self.session.pair.end_other(self.session)
 
-    def _callee(self) -> DialledLeg | None:
-        found = self._module.sessions.find(self._callee_id)
-        return found.app if found is not None and isinstance(found.app, DialledLeg) else None
-
-    def _back_to_room(self, *first: PlayItem) -> None:
+    def _back_to_room(self, *first: PlayTone) -> None:
         self._state = State.NORMAL
-        self.session.flush()
+        self.session.audio.flush()
         if first:
-            self.session.play(*first)
-        self.session.join_room(self._settings.room)
+            self.session.audio.play(*first)
+        self.session.audio.join_room(self._settings.room)
 
     # --------------------------------------------------------------------------------------------- news of the dialled leg
-    def callee_answered(self) -> None:
-        """The dialled party is there."""
-        if self._state is State.DIALLED:
+    def on_other_reply(self, reply: SipReply) -> None:
+        """The dialled party is there, or does not come."""
+        if self._state is State.DIALLED and 200 <= reply.code < 300:
             self._state = State.PRIVATE
+        elif reply.code >= 300:
+            self._callee_gone(_ERROR_TONE)
 
-    def has_callee(self, id: str) -> bool:
-        """Whether that leg is the one being dialled, or talked to privately."""
-        return self._callee_id == id
+    def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> None:
+        """The dialled party hung up before it was in the room."""
+        self._callee_gone()
 
-    def callee_gone(self, failed: bool) -> None:
-        """The dialled party did not come, or hung up before it was in the room."""
-        self._callee_id = ""
+    def _callee_gone(self, *tones: PlayTone) -> None:
         if self._state in (State.DIALLED, State.PRIVATE):
-            self._back_to_room(*((_ERROR_TONE,) if failed else ()))
-
-    def on_destroy(self) -> None:
-        """Whoever was being dialled is not left alone."""
-        self._hang_up_callee()
+            self._back_to_room(*tones)
 
 
 class DialledLeg(Member):
     """The party that a participant dialled."""
 
-    def __init__(self, session: Session, module: Module, callee: Callee) -> None:
+    def __init__(self, session: Session, module: Module, room: str) -> None:
         super().__init__(session, module)
-        self._callee = callee
-        session.expected_room = callee.room
-
-    def on_early_session_start(self) -> None:
-        """What the network says before the answer is heard by the caller."""
-        self.session.play(PlayItem("room", room=self._callee.caller_id))
+        session.audio.expected_room = room
 
     def on_session_start(self) -> None:
         """Answered: alone with the caller."""
-        self.session.set_playout(self._module.options.playout_type)
-        self.session.flush()
-        self.session.play(PlayItem("room", room=self._callee.caller_id))
-        self._tell(lambda caller: caller.callee_answered())
-
-    def on_failure(self, code: int, reason: str) -> None:
-        """Not answered."""
-        self._tell(lambda caller: caller.callee_gone(failed=True))
-
-    def on_destroy(self) -> None:
-        """Gone; the caller is told unless they parted before."""
-        self._tell(lambda caller: caller.callee_gone(failed=False))
-
-    def _tell(self, news: Callable[[Participant], None]) -> None:
-        session = self._module.sessions.find(self._callee.caller_id)
-        if session is None or not isinstance(session.app, Participant):
-            return
-        caller, own = session.app, self.session.id
-        session.run(lambda: news(caller) if caller.has_callee(own) else None)
+        self.session.audio.set_playout(self._module.options.playout_type)
 
 
 def start(services: Services, options: Options) -> Closer:

@@ -7,12 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from di.apps.api import APP_PARAMS_HEADER, CallInfo, Refused, app_param, configured, first_header, parse_uri, safe_name
 from di.apps.conference.options import Options
-from di.calls.call_info import CallInfo
-from di.kernel.errors import Refused
-from di.kernel.paths import configured, safe_name
-from di.sip.app_params import HEADER, lookup
-from di.sip.headers import first_header, parse_uri
 
 
 @dataclass(frozen=True)
@@ -54,8 +50,8 @@ class Files:
 def parameter(headers: Iterable[tuple[str, str]], name: str) -> str | None:
     """A key of P-App-Param, or, only without that header, the deprecated header `P-<name>`; None when missing."""
     headers = tuple(headers)
-    if first_header(headers, HEADER) is not None:
-        return lookup(headers, name) or None
+    if first_header(headers, APP_PARAMS_HEADER) is not None:
+        return app_param(headers, name) or None
     return first_header(headers, f"P-{name}")
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
+from di.apps.api import Plugin
 from di.apps.echo.app import Options, start
-from di.server.plugin import Plugin
 
 PLUGIN = Plugin("echo", start=start, options=Options)

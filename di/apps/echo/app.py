@@ -4,16 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from di.calls.application import Application
-from di.sip.session_timer_keys import KEYS
-from media.control.records import PlayItem
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
-    from di.server.plugin import Closer
-    from di.server.services import Services
+from di.apps.api import SESSION_TIMER_KEYS, Application, Closer, PlayEcho, Services, Session
 
 _STAR = 10
 _BUFFERS = ("adaptive", "adaptive_jb", "simple")
@@ -23,7 +16,7 @@ _BUFFERS = ("adaptive", "adaptive_jb", "simple")
 class Options:
     """echo.conf: nothing of its own."""
 
-    IGNORED: ClassVar[tuple[str, ...]] = KEYS
+    IGNORED: ClassVar[tuple[str, ...]] = SESSION_TIMER_KEYS
 
 
 class Echo(Application):
@@ -35,14 +28,14 @@ class Echo(Application):
 
     def on_session_start(self) -> None:
         """Begin with the adaptive buffer."""
-        self.session.set_playout(_BUFFERS[0])
-        self.session.play(PlayItem("echo"))
+        self.session.audio.set_playout(_BUFFERS[0])
+        self.session.audio.play(PlayEcho())
 
     def on_digit(self, event: int, duration_ms: int) -> None:
         """`*`: the next kind of buffer."""
         if event == _STAR:
             self._buffer = (self._buffer + 1) % len(_BUFFERS)
-            self.session.set_playout(_BUFFERS[self._buffer])
+            self.session.audio.set_playout(_BUFFERS[self._buffer])
 
 
 def start(services: Services, options: Options) -> Closer:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from di.apps.api import Plugin
 from di.apps.precoded_announce.app import start
 from di.apps.precoded_announce.options import Options
-from di.server.plugin import Plugin
 
 PLUGIN = Plugin("precoded_announce", start=start, options=Options, config_required=True)

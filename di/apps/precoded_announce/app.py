@@ -5,20 +5,20 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from di.apps.api import (
+    Application,
+    Closer,
+    ConfigError,
+    ItemFailed,
+    PredefError,
+    Services,
+    Session,
+    configured,
+    parse_predef,
+    where,
+)
 from di.apps.precoded_announce.options import Options
-from di.calls.application import Application
-from di.kernel.errors import ConfigError
-from di.kernel.options import where
-from di.kernel.paths import configured
-from media.control.predef import PredefError, parse_predef
-from media.control.records import ItemFailed
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
-    from di.server.plugin import Closer
-    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -40,22 +40,21 @@ class PrecodedAnnounce(Application):
 
     def __init__(self, session: Session, path: Path, payloads: tuple[str, ...]) -> None:
         super().__init__(session)
-        session.payloads = payloads
+        session.dialog.payloads = payloads
         self._path = path
 
     def on_session_start(self) -> None:
         """Play."""
-        self.session.play_file(str(self._path))
+        self.session.audio.play_file(str(self._path))
 
     def on_playlist_empty(self) -> None:
         """The file is over."""
         self.session.stop()
 
-    def on_media_event(self, record: object) -> None:
+    def on_item_failed(self, record: ItemFailed) -> None:
         """There is no file for this payload any more, or it is no whole number of frames."""
-        if isinstance(record, ItemFailed):
-            log.error("precoded_announce: %s cannot be played: %s", record.path, record.reason)
-            self.session.stop(500, "Server Internal Error")
+        log.error("call %s: precoded_announce: %s cannot be played: %s", self.session.id, record.path, record.reason)
+        self.session.stop(500, "Server Internal Error")
 
 
 def start(services: Services, options: Options) -> Closer:

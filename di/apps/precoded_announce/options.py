@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from di.kernel.options import option
+from di.apps.api import option
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ app.py       one caller                    interface.py  the DI functions       
 
 from __future__ import annotations
 
+from di.apps.api import Plugin
 from di.apps.webconference.options import Options
 from di.apps.webconference.start import start
-from di.server.plugin import Plugin
 
 PLUGIN = Plugin("webconference", start=start, options=Options, config_required=True)

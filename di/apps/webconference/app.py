@@ -10,17 +10,23 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from di.apps.api import (
+    Application,
+    CallProgressed,
+    PlayFile,
+    PlayRoom,
+    PlaySeparator,
+    PlayTone,
+    RoomChanged,
+    RoomPlay,
+    Session,
+    app_param,
+    first_header,
+)
 from di.apps.webconference.rooms import Participant, Status
-from di.calls.application import Application
-from di.calls.events import RoomChanged
-from di.sip.app_params import lookup
-from di.sip.headers import first_header
-from media.control.records import PlayItem, RoomPlay
 
 if TYPE_CHECKING:
     from di.apps.webconference.start import Conference
-    from di.calls.session import Session
-    from di.sip.records import CallProgressed
 
 _STAR, _HASH = 10, 11
 _LONELY_TIMER, _RING_TIMER = 1, 2
@@ -53,16 +59,16 @@ class WebconferenceCall(Application):
         self._counted_as: str | None = None
         if session.info.direction == "out":
             self._room = session.info.user
-        session.expected_room = self._room or self._direct_room() or ""
+        session.audio.expected_room = self._room or self._direct_room() or ""
 
     # -------------------------------------------------------------------------------------------------------------- arriving
     def on_session_start(self) -> None:
         """The call is up: go to the room, or ask for it."""
         conference = self._conference
         self._connected_s = conference.now_s()
-        self.session.set_playout(conference.options.playout_type)
+        self.session.audio.set_playout(conference.options.playout_type)
         if self.session.info.direction == "out":
-            self.session.remove_timer(_RING_TIMER)
+            self.session.timers.remove(_RING_TIMER)
             self._status(Status.CONNECTED, "200 OK")
             self._join()
             return
@@ -90,12 +96,12 @@ class WebconferenceCall(Application):
     def _find_participant_id(self) -> str:
         options, headers = self._conference.options, self.session.info.headers
         if options.participant_id_param:
-            return lookup(headers, options.participant_id_param)
+            return app_param(headers, options.participant_id_param)
         return (first_header(headers, options.participant_id_header) or "").strip()
 
     def _ask(self, first: str = "") -> None:
         self._state, self._digits = State.ENTERING_PIN, ""
-        self.session.flush()
+        self.session.audio.flush()
         self._say(*(name for name in (first, "enter_pin") if name))
 
     # -------------------------------------------------------------------------------------------------------------- keypad
@@ -107,14 +113,14 @@ class WebconferenceCall(Application):
             self._number_entered()
         elif event < _STAR:
             if not self._digits:
-                self.session.flush()
+                self.session.audio.flush()
             self._digits += str(event)
 
     def _number_entered(self) -> None:
         conference = self._conference
         room, split = self._digits, conference.options.room_pin_split
         if not room:
-            self.session.flush()
+            self.session.audio.flush()
             self._say("wrong_pin")
             return
         if split:
@@ -126,9 +132,9 @@ class WebconferenceCall(Application):
             self._ask("wrong_pin")
             return
         self._state, self._room = State.ENTERING_CONFERENCE, room
-        self.session.flush()
+        self.session.audio.flush()
         self._say(*self._digits, "entering_conference")
-        self.session.play(PlayItem("separator", number=_ENTERED))
+        self.session.audio.play(PlaySeparator(number=_ENTERED))
 
     def on_separator(self, number: int) -> None:
         """Prompts before a change of state are over."""
@@ -140,7 +146,7 @@ class WebconferenceCall(Application):
     def _refuse(self) -> None:
         self._state = State.PLAY_ERROR_FINISH
         self._say("wrong_pin_bye")
-        self.session.play(PlayItem("separator", number=_ERROR_SAID))
+        self.session.audio.play(PlaySeparator(number=_ERROR_SAID))
 
     # -------------------------------------------------------------------------------------------------------------- the room
     def _enter(self, room: str, reason: str) -> None:
@@ -157,8 +163,8 @@ class WebconferenceCall(Application):
         if self._state is State.IN_CONFERENCE:
             return
         self._state = State.IN_CONFERENCE
-        self.session.flush()
-        self.session.join_room(self._room)
+        self.session.audio.flush()
+        self.session.audio.join_room(self._room)
 
     def on_room(self, change: RoomChanged) -> None:
         """Tell the member who came and went; whoever is alone too long has to go."""
@@ -167,16 +173,16 @@ class WebconferenceCall(Application):
             self._say("first_participant", front=True, loop=self._conference.options.loop_first_participant_prompt)
         elif change.kind == "joined":
             if self._conference.options.loop_first_participant_prompt and change.tag != self.session.id:
-                self.session.flush()
-                self.session.play(PlayItem("room", room=self._room))
+                self.session.audio.flush()
+                self.session.audio.play(PlayRoom(self._room))
             self._say("join_sound", front=True, talk_through=True)
         else:
             self._say("drop_sound", front=True, talk_through=True)
         limit_s = self._conference.options.lonely_user_timer
         if alone and limit_s:
-            self.session.set_timer(_LONELY_TIMER, limit_s * 1000)
+            self.session.timers.set(_LONELY_TIMER, limit_s * 1000)
         elif not alone:
-            self.session.remove_timer(_LONELY_TIMER)
+            self.session.timers.remove(_LONELY_TIMER)
 
     def on_timer(self, id: int) -> None:
         """Alone for too long, or the next ring."""
@@ -192,7 +198,7 @@ class WebconferenceCall(Application):
 
     def on_mute(self, muted: bool) -> None:
         """Whether the others hear this caller; roomInfo tells."""
-        self.session.set_audio(muted=muted)
+        self.session.audio.set(muted=muted)
         participant = self._conference.table.participant(self._room, self.session.id)
         if participant is not None:
             participant.muted = muted
@@ -213,15 +219,15 @@ class WebconferenceCall(Application):
     def on_move(self, room: str) -> None:
         """Leave the line in the old room as finished, enter the new one."""
         conference = self._conference
-        participant = Participant(self.session.id, self._number(), self._participant_id, muted=self.session.muted)
+        participant = Participant(self.session.id, self._number(), self._participant_id, muted=self.session.audio.muted)
         if room == self._room or not conference.table.enter(room, participant, conference.now_s()):
             return
         self._status(Status.FINISHED, f"moved to {room}")
         self._room = room
         self._status(Status.CONNECTED, "moved here")
-        self.session.remove_timer(_LONELY_TIMER)
-        self.session.flush()
-        self.session.join_room(room)
+        self.session.timers.remove(_LONELY_TIMER)
+        self.session.audio.flush()
+        self.session.audio.join_room(room)
 
     def _number(self) -> str:
         info = self.session.info
@@ -238,14 +244,14 @@ class WebconferenceCall(Application):
     def _ring(self) -> None:
         if self._state is State.IN_CONFERENCE:
             return
-        tone = PlayItem("tone", frequencies_hz=_RINGBACK_HZ, on_ms=_RING_ON_MS, length_ms=_RING_ON_MS)
+        tone = PlayTone(frequencies_hz=_RINGBACK_HZ, on_ms=_RING_ON_MS, length_ms=_RING_ON_MS)
         self.session.host.media.send(RoomPlay(self._room, (tone,)))
-        self.session.set_timer(_RING_TIMER, _RING_CYCLE_MS)
+        self.session.timers.set(_RING_TIMER, _RING_CYCLE_MS)
 
     def on_early_session_start(self) -> None:
         """What the network says before the answer is heard in the room."""
         if self.session.info.direction == "out":
-            self.session.remove_timer(_RING_TIMER)
+            self.session.timers.remove(_RING_TIMER)
             self._join()
 
     def on_failure(self, code: int, reason: str) -> None:
@@ -271,9 +277,7 @@ class WebconferenceCall(Application):
 
     def _say(self, *names: str, front: bool = False, loop: bool = False, talk_through: bool = False) -> None:
         items = tuple(
-            PlayItem("file", path=path, loop=loop, talk_through=talk_through)
-            for path in map(self._conference.prompts.find, names)
-            if path
+            PlayFile(path, loop=loop, talk_through=talk_through) for path in map(self._conference.prompts.find, names) if path
         )
         if items:
-            self.session.play(*items, front=front)
+            self.session.audio.play(*items, front=front)

@@ -7,12 +7,8 @@ import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from di.apps.api import CallOut, Credential, Lenient, OutOfBounds, Value, di_method, header_lines
 from di.apps.webconference.rooms import Participant, Room, Status
-from di.kernel.errors import OutOfBounds
-from di.kernel.registry import Lenient, di_method
-from di.kernel.value import Value
-from di.sip.credentials import Credential
-from di.sip.headers import header_lines
 
 if TYPE_CHECKING:
     from di.apps.webconference.start import Conference
@@ -109,16 +105,17 @@ class Webconference:
         to_uri = f"sip:{callee}@{callee_domain or domain}"
         tag = conference.services.sessions.new_id()
         self._table.enter(room, Participant(tag, to_uri, participant_id, Status.CONNECTING, "INVITE"), conference.now_s())
-        placed = conference.services.sessions.dialout(
-            id=tag,
-            user=room,
+        order = CallOut(
             application="webconference",
             request_uri=to_uri,
             from_header=f"<sip:{from_user}@{domain}>",
             to_header=f"<{to_uri}>",
-            headers="\r\n".join(header_lines(headers)),
-            params=Credential(domain, auth_user, auth_pwd) if auth_user else None,
+            user=room,
+            id=tag,
+            headers=tuple(header_lines(headers)),
+            credential=Credential(domain, auth_user, auth_pwd) if auth_user else None,
         )
+        placed = conference.services.sessions.dialout(order)
         if not placed:
             self._table.update(room, tag, Status.FINISHED, "internal error", conference.now_s())
             return self._reply(1, "internal error", "")

@@ -6,10 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from di.apps.api import SESSION_TIMER_KEYS, Search, compile_extended, option
 from di.apps.room_options import drop_sound, join_sound, playout_type
-from di.kernel.options import option
-from di.kernel.posix_regex import Search, compile_extended
-from di.sip.session_timer_keys import KEYS
 
 
 def parse_rooms(text: str) -> tuple[tuple[str, str], ...]:
@@ -65,4 +63,4 @@ class Options:
     participant_id_param: str = option("", help="Key of P-App-Param with the participant's id.")
     participant_id_header: str = option("X-ParticipantID", help="Header with the participant's id, when no key is set.")
 
-    IGNORED: ClassVar[tuple[str, ...]] = (*KEYS, "webconference_urlbase", "tell_pin", "star_finishes_pin")
+    IGNORED: ClassVar[tuple[str, ...]] = (*SESSION_TIMER_KEYS, "webconference_urlbase", "tell_pin", "star_finishes_pin")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from di.kernel.value import Value
+from di.apps.api import Value
 
 
 class Status(IntEnum):

@@ -6,22 +6,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from di.apps.api import Closer, ConfigError, Services, TimerHandle, configured, where
 from di.apps.prompts import Prompts
 from di.apps.webconference.app import WebconferenceCall
 from di.apps.webconference.feedback import CallCounts, FeedbackFile, read_counts
 from di.apps.webconference.interface import Webconference
 from di.apps.webconference.options import Options
 from di.apps.webconference.rooms import RoomTable, Rules
-from di.kernel.errors import ConfigError
-from di.kernel.options import where
-from di.kernel.paths import configured
-from di.kernel.ports import TimerHandle
-
-if TYPE_CHECKING:
-    from di.server.plugin import Closer
-    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 

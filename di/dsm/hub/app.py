@@ -11,15 +11,16 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from di.calls.application import Application
+from di.calls.call_info import CallOut
 from di.calls.session import Session
 from di.dsm.actions.calls import header_lines
-from di.dsm.hub.b2b import LEG_APPLICATION
 from di.dsm.hub.call import DsmCall
+from di.dsm.hub.call_machine import MachineCall
 from di.dsm.hub.hub_port import ServerHub
 from di.dsm.hub.interface import DsmInterface
 from di.dsm.hub.pictures import Pictures
 from di.dsm.hub.select_diagram import MON_SELECT, choose_diagram
-from di.dsm.hub.steered import make_leg
+from di.dsm.hub.steered import SteeredLeg
 from di.dsm.hub.system import SystemDsm
 from di.dsm.language.arrays import flatten
 from di.dsm.language.errors import DsmError, DsmException
@@ -79,8 +80,6 @@ class DsmServer:
                 self.register(name, self.main)
             if self.options.inbound_start_diag or self.options.outbound_start_diag:
                 self.register("dsm", self.main, "")
-            self.services.applications.register(LEG_APPLICATION, make_leg)
-            self.applications.append(LEG_APPLICATION)
             self._check_start_diagrams()
             self.start_systems(self.main, Kind.STARTUP)
             for file in bundle_files(self.path(self.options.conf_dir)) if self.options.conf_dir else ():
@@ -220,6 +219,12 @@ class DsmServer:
         self.calls.add(call)
         return call
 
+    def make_steered(self, session: Session, first: MachineCall, diagram: str) -> Application:
+        """A second leg with a diagram of the first one's collection."""
+        call = SteeredLeg(session, first, diagram)
+        self.calls.add(call)
+        return call
+
     def call_over(self, call: DsmCall) -> None:
         """A call has gone."""
         self.calls.discard(call)
@@ -241,13 +246,19 @@ class DsmServer:
 
     def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
         """`dlg.dialout`; the new session's id, empty when it failed."""
-        params: list[Value] = [dict(variables)]
-        if fields["auth_user"] and fields["auth_pwd"]:
-            params.insert(0, Credential("", fields["auth_user"], fields["auth_pwd"]))
-        return self.services.sessions.dialout(
-            user=fields["callee"], application=fields["app"], request_uri=fields["r_uri"], from_header=fields["from"],
-            to_header=fields["to"], id=fields["ltag"], headers="\r\n".join(header_lines(fields["hdrs"])), params=params,
-        )  # fmt: skip
+        named = bool(fields["auth_user"] and fields["auth_pwd"])
+        order = CallOut(
+            application=fields["app"],
+            request_uri=fields["r_uri"],
+            from_header=fields["from"],
+            to_header=fields["to"],
+            user=fields["callee"],
+            id=fields["ltag"],
+            headers=tuple(header_lines(fields["hdrs"])),
+            params=[dict(variables)],
+            credential=Credential("", fields["auth_user"], fields["auth_pwd"]) if named else None,
+        )
+        return self.services.sessions.dialout(order)
 
     # -------------------------------------------------------------------------------------------------------- system DSMs
     def start_systems(self, bundle: Bundle, kind: Kind) -> None:
@@ -281,7 +292,7 @@ class DsmServer:
         """`dsm_diag` and `dsm_state` in the store, dsm.state on the stream."""
         self._count(session.id, (diagram, state))
         session.log(dsm_diag=diagram, dsm_state=state)
-        self.services.events.publish("dsm.state", session.id, session.room, {"diagram": diagram, "state": state})
+        self.services.events.publish("dsm.state", session.id, session.audio.room, {"diagram": diagram, "state": state})
         if self.options.monitoring_full_stategraph:
             self.services.monitoring.log_add(session.id, "dsm_stategraph", f"{diagram}/{state}")
 

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from di.calls.events import DialogState, EventPosted, RoomChanged
+from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.session import Session
+from di.calls.state import Phase, dialog_word
 from di.dsm.hub.call_dialog import CallDialog, block, nested
-from di.dsm.hub.call_machine import MachineCall, Outcome
-from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, dialog_word, drop_objects, event_objects, posted
+from di.dsm.hub.call_machine import MachineCall
+from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Steps
 from di.dsm.run.engine import deliver
 from di.sip.headers import first_header
-from di.sip.records import CallConfirmed, CallProgressed, ReplyReceived, RequestReceived
+from di.sip.records import CallProgressed, RequestReceived
 
 if TYPE_CHECKING:
     from di.dsm.hub.app import DsmServer
@@ -35,24 +36,55 @@ class DsmCall(MachineCall):
         self.call_dialog = CallDialog(self)
 
     # -------------------------------------------------------------------------------------------------------------- begin
-    def on_invite(self, session: Session) -> Outcome:
-        session.defer_answer()
-        return cast(Outcome, deliver(self._invite()))
+    def on_sip_request(self, request: RequestReceived) -> Verdict:
+        """`sipRequest`, where the script asked for it; `#processed` takes the request over."""
+        event = Event(Kind.SIP_REQUEST, self._request_params(request))
+        if request.method == "INVITE" and not self.invited:
+            self.session.dialog.defer_answer()
+            return self._verdict(self._begin_with(event), event)
+        if not self._asked_for("request"):
+            return None
+        return self._verdict(self._show_request(request, event), event)
 
-    def _invite(self) -> Steps:
+    @staticmethod
+    def _verdict(steps: Steps, event: Event) -> Verdict:
+        waiting = deliver(steps)
+        if waiting is None:
+            return event.processed
+
+        async def verdict() -> bool:
+            await waiting
+            return event.processed
+
+        return verdict()
+
+    def _asked_for(self, what: str) -> bool:
+        return self.machine.vars.get(f"enable_{what}_events") == "true"
+
+    def _begin_with(self, event: Event) -> Steps:
+        """The diagram begins; then its first request is shown to it."""
         if not self.server.starts_at_session(self.bundle):
             yield from self.machine.start(self.start_diagram, Kind.START)
         self.invited = True
-        if self.machine.vars.get("enable_request_events") == "true":
-            event = Event(Kind.SIP_REQUEST, self._request_params("INVITE", self.session.info.headers))
+        if self._asked_for("request"):
             yield from self.machine.run(event)
-            if event.processed:
-                return False
+        return True
+
+    def _show_request(self, request: RequestReceived, event: Event) -> Steps:
+        self.call_dialog.request = request
+        yield from self.machine.run(event)
+        self.call_dialog.request = None
+        return True
+
+    def on_invite(self, session: Session) -> Outcome:
+        return cast(Outcome, deliver(self._invite()))
+
+    def _invite(self) -> Steps:
         agreed = yield from self.hooks("on_invite", self.call_dialog.header_block())
         yield from self.machine.run(Event(Kind.INVITE))
         if agreed and self._answer_by_itself():
             self.call_media.open()
-            self.session.accept()
+            self.session.dialog.accept()
             started = None if self.server.starts_at_session(self.bundle) else self.nested_start(early=False)
             if started is not None:
                 yield from self.machine.run(started.event)
@@ -62,7 +94,7 @@ class DsmCall(MachineCall):
     def _answer_by_itself(self) -> bool:
         """200 unless the script replied. `$connect_session=0` and a relayed B leg mean "do not answer" too (Q1)."""
         session = self.session
-        if self.call_dialog.replied or session.answered or session.stopping or session.ended:
+        if self.call_dialog.replied or session.dialog.answered:
             return False
         return not (self.machine.vars.get("connect_session") == "0" or (self.second_leg.known and self.second_leg.relayed))
 
@@ -97,7 +129,7 @@ class DsmCall(MachineCall):
 
     def after_session_start(self) -> None:
         """Default of sessionStart: receiving on, playlist attached."""
-        if self.session.leg_asked and not self.call_media.receiving:
+        if self.session.audio.asked and not self.session.audio.receiving:
             self.call_media.receive(True)
         if self.machine.vars.get("connect_session") != "0":
             self.call_media.connect()
@@ -122,71 +154,67 @@ class DsmCall(MachineCall):
         return cast(Outcome, deliver(steps()))
 
     def on_ringing(self, progress: CallProgressed) -> Outcome:
-        def steps() -> Steps:
-            yield from self._reply_event(progress.code, progress.reason, progress.headers)
-            if progress.code == 180:
-                has_body = "true" if progress.has_body else "false"
-                yield from self.machine.run(Event(Kind.RINGING, {"code": "180", "reason": progress.reason, "has_body": has_body}))
-            return False
-
-        return cast(Outcome, deliver(steps()))
-
-    def on_connected(self, confirmed: CallConfirmed) -> Outcome:
-        if self.session.info.direction == "in":
+        if progress.code != 180:
             return None
-        return cast(Outcome, deliver(self._reply_event(confirmed.code, confirmed.reason, confirmed.headers)))
+        has_body = "true" if progress.has_body else "false"
+        return self.run_event(Kind.RINGING, {"code": "180", "reason": progress.reason, "has_body": has_body})
 
-    def _reply_event(self, code: int, reason: str, headers: tuple[tuple[str, str], ...]) -> Steps:
-        """`sipReply`, where the script asked for it; the answer says whether it took care of the reply."""
-        if self.machine.vars.get("enable_reply_events") != "true":
-            return False
-        word = dialog_word(self.session.state)
-        params = {
-            "code": str(code),
-            "reason": reason,
-            "hdrs": block(headers),
+    def on_sip_reply(self, reply: SipReply) -> Verdict:
+        """`remoteDisappeared` for a reply that says so, then `sipReply`, where the script asked for it."""
+        event = Event(Kind.SIP_REPLY, {**self._reply_params(reply), "old_dlg_status": dialog_word(self.session.dialog.phase)})
+        if reply.code not in DISAPPEARED and not self._asked_for("reply"):
+            return None
+        return self._verdict(self._show_reply(reply, event), event)
+
+    def _show_reply(self, reply: SipReply, event: Event) -> Steps:
+        self.call_dialog.reply_record = reply
+        if reply.code in DISAPPEARED:
+            gone = Event(Kind.REMOTE_DISAPPEARED, self._reply_params(reply))
+            yield from self.machine.run(gone)
+            if self.session.dialog.phase is Phase.CONNECTED:
+                self._stop_unless_processed(gone)
+        if self._asked_for("reply"):
+            yield from self.machine.run(event)
+        self.call_dialog.reply_record = None
+        return True
+
+    def _reply_params(self, reply: SipReply) -> dict[str, str]:
+        return {
+            "code": str(reply.code),
+            "reason": reply.reason,
+            "hdrs": block(reply.headers),
             "cseq": "",
-            "dlg_status": word,
-            "old_dlg_status": word,
+            "dlg_status": dialog_word(self.session.dialog.phase),
         }
-        event = Event(Kind.SIP_REPLY, params)
-        yield from self.machine.run(event)
-        return event.processed
+
+    # ------------------------------------------------------------------------------------------------------------ other leg
+    def on_other_reply(self, reply: SipReply) -> Outcome:
+        params = {"code": str(reply.code), "reason": reply.reason, "hdrs": block(reply.headers)}
+        return self.run_event(Kind.B2B_OTHER_REPLY, params)
+
+    def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
+        """BYE of the other leg: this one ends too, unless the script says `#processed`."""
+        if not self.session.audio.started and not self.session.dialog.answered:
+            return None
+        return self.run_event(Kind.B2B_OTHER_BYE, {"hdrs": block(headers)}, self._stop_unless_processed)
 
     # ---------------------------------------------------------------------------------------------------------------- end
     def on_failure(self, code: int, reason: str) -> Outcome:
-        def steps() -> Steps:
-            if code in DISAPPEARED:
-                yield from self.machine.run(Event(Kind.REMOTE_DISAPPEARED, self._gone(code, reason)))
-            if (yield from self._reply_event(code, reason, ())):
-                return False
-            return (yield from self.machine.run(Event(Kind.FAILED, {"code": str(code), "reason": reason})))
-
-        return cast(Outcome, deliver(steps()))
-
-    def _gone(self, code: int, reason: str) -> dict[str, str]:
-        return {"code": str(code), "reason": reason, "hdrs": "", "cseq": "", "dlg_status": dialog_word(self.session.state)}
+        return self.run_event(Kind.FAILED, {"code": str(code), "reason": reason})
 
     def on_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
-        return cast(Outcome, deliver(self._hang_up("BYE", headers)))
+        return self._hang_up(headers)
 
     def on_cancel(self) -> Outcome:
-        return cast(Outcome, deliver(self._hang_up("CANCEL", ())))
+        return self._hang_up(())
 
-    def _hang_up(self, method: str, headers: tuple[tuple[str, str], ...]) -> Steps:
-        """`sipRequest`, where the script asked for it, then `hangup` unless that was told `#processed`; the reply has been sent already."""
-        if self.machine.vars.get("enable_request_events") == "true":
-            event = Event(Kind.SIP_REQUEST, self._request_params(method, headers))
-            yield from self.machine.run(event)
-            if event.processed:
-                return False
-        taken = yield from self.machine.run(Event(Kind.HANGUP, {"headers": block(headers)}))
-        self.second_leg.terminate()
-        return taken
+    def _hang_up(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
+        """The reply has been sent already."""
+        return self.run_event(Kind.HANGUP, {"headers": block(headers)}, lambda event: self.second_leg.terminate())
 
     def on_remote_disappeared(self) -> Outcome:
         def steps() -> Steps:
-            yield from self.machine.run(Event(Kind.REMOTE_DISAPPEARED, self._gone(408, "Request Timeout")))
+            yield from self.machine.run(Event(Kind.REMOTE_DISAPPEARED, self._reply_params(SipReply("", 408, "Request Timeout"))))
             return (yield from self.machine.run(Event(Kind.HANGUP, {"headers": "", "reason": "onNoAck"})))
 
         return cast(Outcome, deliver(steps()))
@@ -219,7 +247,6 @@ class DsmCall(MachineCall):
         return self.run_event(Kind.SEPARATOR, {"id": str(number)})
 
     def on_timer(self, id: int) -> Outcome:
-        self.timers_due_ns.pop(id, None)
         return self.run_event(Kind.TIMER, {"id": str(id)})
 
     def on_room(self, change: RoomChanged) -> Outcome:
@@ -246,7 +273,7 @@ class DsmCall(MachineCall):
             self.session.stop(487)
 
     def on_rtp_timeout(self) -> Outcome:
-        seconds = str(self.session.rtp_timeout_ms // 1000)
+        seconds = str(self.session.audio.rtp_timeout_ms // 1000)
         return self.run_event(Kind.RTP_TIMEOUT, {"type": "rtp_timeout", "timeout_value": seconds}, self._stop_unless_processed)
 
     def on_session_timeout(self) -> Outcome:
@@ -257,45 +284,13 @@ class DsmCall(MachineCall):
             self.second_leg.terminate()
             self.session.stop(487)
 
-    def on_request(self, request: RequestReceived) -> Outcome:
-        if self.machine.vars.get("enable_request_events") != "true":
-            return super().on_request(request)
-        self.call_dialog.request = request
-
-        def default(event: Event) -> None:
-            self.call_dialog.request = None
-            if not event.processed:
-                super(DsmCall, self).on_request(request)
-
-        params = self._request_params(request.method, request.headers)
-        return self.run_event(Kind.SIP_REQUEST, params, default)
-
-    def _request_params(self, method: str, headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    def _request_params(self, request: RequestReceived) -> dict[str, str]:
         info = self.session.info
-        cseq = (first_header(headers, "CSeq") or "").split(" ")[0]
         return {
-            "method": method, "r_uri": info.request_uri, "from": info.from_header, "to": info.to_header, "hdrs": block(headers),
-            "cseq": cseq,
-        }  # fmt: skip
-
-    def on_reply(self, reply: ReplyReceived) -> Outcome:
-        def steps() -> Steps:
-            self.call_dialog.reply_record = reply
-            word = dialog_word(self.session.state)
-            params = {
-                "code": str(reply.code),
-                "reason": reply.reason,
-                "hdrs": block(reply.headers),
-                "cseq": "",
-                "dlg_status": word,
-            }
-            if reply.code in DISAPPEARED:
-                event = Event(Kind.REMOTE_DISAPPEARED, dict(params))
-                yield from self.machine.run(event)
-                if self.session.state is DialogState.CONNECTED:
-                    self._stop_unless_processed(event)
-            yield from self._reply_event(reply.code, reply.reason, reply.headers)
-            self.call_dialog.reply_record = None
-            return False
-
-        return cast(Outcome, deliver(steps()))
+            "method": request.method,
+            "r_uri": info.request_uri,
+            "from": info.from_header,
+            "to": info.to_header,
+            "hdrs": block(request.headers),
+            "cseq": (first_header(request.headers, "CSeq") or "").split(" ")[0],
+        }

@@ -6,14 +6,12 @@ from __future__ import annotations
 from email import message_from_bytes
 from typing import TYPE_CHECKING
 
-from di.calls.events import DialogState
-from di.dsm.actions.calls import header_lines
+from di.calls.events import SipReply
+from di.calls.state import Phase
 from di.dsm.language.errors import DsmException
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Outcome
-from di.kernel.value import Value
-from di.sip.credentials import Credential
-from di.sip.records import ReplyReceived, RequestReceived
+from di.sip.records import RequestReceived
 
 if TYPE_CHECKING:
     from di.dsm.hub.call import DsmCall
@@ -26,7 +24,7 @@ class CallDialog:
         self.call = call
         self.session = call.session
         self.request: RequestReceived | None = None
-        self.reply_record: ReplyReceived | None = None
+        self.reply_record: SipReply | None = None
         self.replied = False
 
     def reply(self, code: int, reason: str, headers: tuple[str, ...], *, sdp: bool) -> Outcome:
@@ -34,27 +32,27 @@ class CallDialog:
         session = self.session
         if session.info.direction != "in" or not self.call.invited:
             raise LookupError("there is no INVITE to reply to")
-        if session.answered or session.ended or session.stopping:
+        if session.dialog.answered:
             raise LookupError("the INVITE has its final reply already")
         self.replied = True
         if code >= 300:
-            session.reject(code, reason, headers)
+            session.dialog.reject(code, reason, headers)
             return None
         if sdp or code >= 200:
             self.call.call_media.open()
         if code >= 200:
-            session.accept(code, reason or "OK", headers)
+            session.dialog.accept(code, reason or "OK", headers)
         elif sdp:
-            session.early_media(code, reason or "Session Progress", headers)
+            session.dialog.early_media(code, reason or "Session Progress", headers)
         else:
-            session.ringing(code, reason or "Ringing", headers)
+            session.dialog.ringing(code, reason or "Ringing", headers)
         return self.call.nested_start(early=code < 200) if sdp else None
 
     def reply_request(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Reply to the request of this event."""
         if self.request is None or not self.request.reply_wanted:
             raise LookupError("no request")
-        self.session.reply(self.request, code, reason, headers)
+        self.session.dialog.reply(self.request, code, reason, headers)
 
     def bye(self, headers: tuple[str, ...]) -> bool:
         """End the dialog."""
@@ -63,19 +61,19 @@ class CallDialog:
 
     def refer(self, uri: str, expires_s: int | None) -> bool:
         """Send REFER."""
-        if self.session.state is not DialogState.CONNECTED:
+        if self.session.dialog.phase is not Phase.CONNECTED:
             return True
         if "\r" in uri or "\n" in uri:
             return False
         expires = () if expires_s is None else (f"Expires: {expires_s}",)
-        self.session.send_request("REFER", (f"Refer-To: {uri}", *expires))
+        self.session.dialog.send("REFER", (f"Refer-To: {uri}", *expires))
         return True
 
     def info(self, content_type: str, body: str) -> bool:
         """Send INFO."""
-        if self.session.state is not DialogState.CONNECTED:
+        if self.session.dialog.phase is not Phase.CONNECTED:
             return False
-        self.session.send_request("INFO", (), content_type, body.encode("utf-8", "surrogateescape") if content_type else b"")
+        self.session.dialog.send("INFO", (), content_type, body.encode("utf-8", "surrogateescape") if content_type else b"")
         return True
 
     def request_body(self, content_type: str) -> str | None:
@@ -93,14 +91,7 @@ class CallDialog:
 
     def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
         """A new call."""
-        params: list[Value] = [dict(variables)]
-        if fields["auth_user"] and fields["auth_pwd"]:
-            params.insert(0, Credential("", fields["auth_user"], fields["auth_pwd"]))
-        headers = "\r\n".join(header_lines(fields["hdrs"]))
-        return self.call.server.services.sessions.dialout(
-            user=fields["callee"], application=fields["app"], request_uri=fields["r_uri"], from_header=fields["from"],
-            to_header=fields["to"], id=fields["ltag"], headers=headers, params=params,
-        )  # fmt: skip
+        return self.call.server.dial(fields, variables)
 
     def other_id(self) -> str:
         """The B leg's id."""

@@ -6,18 +6,20 @@ Which callback of the hub becomes which event is `di.dsm.hub.call`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from di.calls.application import Application
+from di.calls.events import Outcome
 from di.calls.session import Session
-from di.dsm.hub.b2b import SecondLeg
+from di.dsm.hub.b2b import CallB2B
 from di.dsm.hub.call_media import CallMedia
-from di.dsm.hub.call_state import packed, restored
 from di.dsm.hub.call_words import SELECTS
+from di.dsm.language.errors import DsmError
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Steps, Transition
 from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.run.pack import pack, restore
 from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort
 from di.kernel.value import Value
 
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from di.dsm.hub.call_dialog import CallDialog
     from di.dsm.language.model import Call
     from di.dsm.load.bundles import Bundle
-
-Outcome = Awaitable[None] | None
 
 
 class MachineCall(Application):
@@ -43,15 +43,12 @@ class MachineCall(Application):
         self.machine.vars.update(bundle.variables)
         self.machine.vars.update(variables)
         self.call_media = CallMedia(self)
-        self.second_leg: SecondLeg = SecondLeg(self)
-        self.second_leg.take_headers()
+        self.second_leg = CallB2B(self)
         self.invited = False
         self.session_begun = False
         self.early_begun = False
         self.names: set[str] = set()
-        self.timers_due_ns: dict[int, int] = {}
-        self.stop_asked = False
-        self.pending: list[Event] = []
+        self._stop_asked = False
 
     # --------------------------------------------------------------------------------------------------------- DsmSession
     @property
@@ -92,32 +89,50 @@ class MachineCall(Application):
         """End the call, at once or after the events that are queued."""
         if bye_now:
             self.session.stop(487)
-        if not self.stop_asked:
-            self.stop_asked = True
+        if not self._stop_asked:
+            self._stop_asked = True
             self.session.run(lambda: self.session.stop(487))
 
     def set_timer(self, id: int, seconds: int) -> None:
         """A timer event."""
-        self.timers_due_ns[id] = self.session.host.clock.now_ns() + seconds * 1_000_000_000
-        self.session.set_timer(id, seconds * 1000)
+        self.session.timers.set(id, seconds * 1000)
 
     def remove_timer(self, id: int) -> None:
         """Stop a timer."""
-        self.timers_due_ns.pop(id, None)
-        self.session.remove_timer(id)
+        self.session.timers.remove(id)
 
     def remove_timers(self) -> None:
         """Stop all."""
-        self.timers_due_ns.clear()
-        self.session.remove_timers()
+        self.session.timers.remove_all()
 
-    def packed(self) -> dict[str, Value]:
-        """The call as plain data, between events (`di.dsm.hub.call_state`)."""
-        return packed(self)
+    def snapshot(self) -> Value:
+        """The diagram's part of a call as plain data: position, variables, stack, names, what was begun (`di.calls.snapshot`)."""
+        media = self.call_media
+        return {
+            "bundle": self.bundle.name,
+            "machine": pack(self.machine),
+            "queues": sorted(self.names),
+            "begun": self.session_begun,
+            "early_begun": self.early_begun,
+            "invited": self.invited,
+            "keys": media.keys,
+            "prompt_set": media.prompt_set,
+            "mixing": media.mixing,
+        }
 
-    def restored(self, data: dict[str, Value]) -> None:
-        """Take over packed data. Raises DsmError when the scripts differ."""
-        restored(self, data)
+    def restore(self, data: Value) -> None:
+        """Take it over. Raises DsmError when the scripts differ."""
+        if not isinstance(data, dict):
+            raise DsmError("a snapshot of a diagram's call is a struct")
+        machine, queues = data.get("machine"), data.get("queues")
+        restore(self.machine, machine if isinstance(machine, dict) else {})
+        self.session_begun, self.early_begun, self.invited = (
+            data.get(name) is True for name in ("begun", "early_begun", "invited")
+        )
+        self.call_media.keys, self.call_media.mixing = data.get("keys") is True, data.get("mixing") is True
+        self.call_media.prompt_set = str(data.get("prompt_set", ""))
+        for name in queues if isinstance(queues, list) else ():
+            self.register_queue(str(name))
 
     def register_queue(self, name: str) -> bool:
         """Another name for this session."""
@@ -154,26 +169,6 @@ class MachineCall(Application):
             if after is not None:
                 after(event)
             return taken
-
-        return cast(Outcome, deliver(steps()))
-
-    def b2b_event(self, kind: Kind, **params: str) -> None:
-        """The B leg has news; `from_b_leg` runs it."""
-        self.pending.append(Event(kind, params))
-
-    def from_b_leg(self, news: Callable[[], None]) -> Outcome:
-        """Take news of the B leg, then run what events came of it."""
-        news()
-
-        def steps() -> Steps:
-            while self.pending:
-                event = self.pending.pop(0)
-                yield from self.machine.run(event)
-                if event.kind is Kind.B2B_OTHER_BYE:
-                    self.second_leg.unbridge()
-                    if not event.processed:
-                        self.session.stop(487)
-            return False
 
         return cast(Outcome, deliver(steps()))
 

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from di.dsm.language.errors import DsmException
-from media.control.records import PlayItem
+from media.control.records import PlayFile, PlayItem, PlaySeparator, PlaySilence, PlayTone
 
 if TYPE_CHECKING:
     from di.dsm.hub.call_machine import MachineCall
@@ -26,31 +26,29 @@ class CallMedia:
 
     def __init__(self, call: MachineCall) -> None:
         self.call = call
-        self.session = call.session
+        self.audio = call.session.audio
+        self.audio.playlist.attach(input=False, output=False)
         self.prompt_set = ""
         self.keys = True
         self.forced_keys = False
-        self.receiving = True
-        self.input = False
-        self.output = False
-        self.bridged = False
         self.channel = False
         self.channel_queued = False
         self.mixing = False
-        self._recording = ""
-        self._record_started_ns = 0
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the call hears another leg instead of its playlist."""
+        pair = self.call.session.pair
+        return pair is not None and pair.bridged
 
     # ------------------------------------------------------------------------------------------------------------ playlist
     def _play(self, item: PlayItem, front: bool = False) -> None:
         self.open()
-        self.session.play(item, front=front)
+        self.audio.play(item, front=front)
 
     def open(self) -> None:
         """The leg must be there before anything is queued; it begins with the playlist detached."""
-        if not self.session.leg_asked:
-            self.session.open_leg()
-            if not self.output:
-                self.session.set_audio(attached_input=False, attached_output=False)
+        self.audio.open()
 
     def play_prompt(self, name: str, *, front: bool = False, loop: bool = False) -> None:
         """Queue a prompt of the active set."""
@@ -58,7 +56,7 @@ class CallMedia:
         path = self.call.server.prompts.find(name, self.prompt_set, fallback)
         if path is None:
             raise DsmException("prompt", name=name)
-        self._play(PlayItem("file", path=path, loop=loop), front)
+        self._play(PlayFile(path, loop=loop), front)
 
     def use_prompts(self, name: str) -> None:
         """Change to a set."""
@@ -68,7 +66,7 @@ class CallMedia:
 
     def play_file(self, path: str, *, front: bool = False, loop: bool = False) -> None:
         """Queue a file."""
-        self._play(PlayItem("file", path=self._readable(path), loop=loop), front)
+        self._play(PlayFile(self._readable(path), loop=loop), front)
 
     def _readable(self, path: str) -> str:
         """The audio file that a script means; a name without suffix is a WAV file's. Raises DsmException `file`."""
@@ -81,25 +79,25 @@ class CallMedia:
     def play_silence(self, length_ms: int, *, front: bool = False) -> None:
         """Queue silence; nothing for a length that is not positive."""
         if length_ms > 0:
-            self._play(PlayItem("silence", length_ms=length_ms), front)
+            self._play(PlaySilence(length_ms=length_ms), front)
 
     def play_tone(self, length_ms: int, on_ms: int, off_ms: int, hz: int, hz2: int, *, front: bool = False) -> None:
         """Queue a ring tone."""
         tones = tuple(tone for tone in (hz, hz2) if 0 < tone < 4000)
-        item = PlayItem("tone", frequencies_hz=tones, on_ms=max(on_ms, 0), off_ms=max(off_ms, 0), length_ms=max(length_ms, 0))
+        item: PlayItem = PlayTone(frequencies_hz=tones, on_ms=max(on_ms, 0), off_ms=max(off_ms, 0), length_ms=max(length_ms, 0))
         if not tones:
-            item = PlayItem("silence", length_ms=max(length_ms, 0))
+            item = PlaySilence(length_ms=max(length_ms, 0))
         self._play(item, front)
 
     def add_separator(self, number: int, *, front: bool = False) -> None:
         """Queue a marker."""
-        self._play(PlayItem("separator", number=number), front)
+        self._play(PlaySeparator(number=number), front)
 
     def flush(self) -> None:
         """Drop everything."""
         self.channel_queued = False
-        if self.session.leg_asked:
-            self.session.flush()
+        if self.audio.asked:
+            self.audio.flush()
 
     # ----------------------------------------------------------------------------------------------------------- recording
     def record(self, path: str) -> None:
@@ -107,24 +105,16 @@ class CallMedia:
         found = self.call.server.media_path(path)
         if found is None or not path.lower().endswith(FORMATS) or not os.access(os.path.dirname(found) or ".", os.W_OK):
             raise DsmException("file", path=path)
-        self.stop_record()
         self.open()
-        self._recording = found
-        self._record_started_ns = self.session.host.clock.now_ns()
-        self.session.start_recording(found)
+        self.audio.record(found)
 
     def stop_record(self) -> bool:
         """Finish it; the playlist becomes the input again."""
-        was, self._recording = self._recording, ""
-        if was:
-            self.session.stop_recording()
-        return bool(was)
+        return self.audio.stop_recording()
 
     def recorded_ms(self) -> int | None:
         """Time since the recording began: the media process counts the samples itself."""
-        if not self._recording:
-            return None
-        return (self.session.host.clock.now_ns() - self._record_started_ns) // 1_000_000
+        return self.audio.recorded_ms()
 
     def recorded_bytes(self) -> int | None:
         """What is on disk, or, while the file is being written behind, what its length comes to."""
@@ -132,7 +122,7 @@ class CallMedia:
         if length_ms is None:
             return None
         try:
-            size = os.path.getsize(self._recording)
+            size = os.path.getsize(self.audio.recording)
         except OSError:
             size = 0
         return max(size, length_ms * BYTES_PER_MS)
@@ -140,9 +130,8 @@ class CallMedia:
     # -------------------------------------------------------------------------------------------------------------- wiring
     def wire(self, *, input: bool, output: bool) -> None:
         """Attach one side or both; what is attached already stays so."""
-        self.input, self.output = self.input or input, self.output or output
-        if self.session.leg_asked:
-            self.session.set_audio(attached_input=self.input, attached_output=self.output)
+        playlist = self.audio.playlist
+        playlist.attach(input=playlist.input or input, output=playlist.output or output)
 
     def connect(self) -> None:
         """Attach the playlist, start media."""
@@ -153,20 +142,20 @@ class CallMedia:
 
     def disconnect(self) -> None:
         """The playlist stands still. While two legs are bridged their media goes on, as it would from end to end."""
-        self.input = self.output = False
-        if self.session.leg_asked and not self.bridged:
-            self.session.set_audio(attached_input=False, attached_output=False)
+        playlist = self.audio.playlist
+        if self.bridged:
+            playlist.input = playlist.output = False
+        else:
+            playlist.attach(input=False, output=False)
 
     def mute(self, on: bool) -> None:
         """Stop or resume sending."""
         self.open()
-        self.session.set_audio(send_muted=on)
+        self.audio.set(send_muted=on)
 
     def receive(self, on: bool) -> None:
         """Process or ignore what is received; ignored audio has no keys either, unless they are forced."""
-        self.receiving = on
-        if self.session.leg_asked:
-            self.session.set_audio(receive_off=not on)
+        self.audio.receive(on)
         self._set_keys()
 
     def force_keys(self, on: bool) -> None:
@@ -180,21 +169,19 @@ class CallMedia:
         self._set_keys()
 
     def _set_keys(self) -> None:
-        if self.session.leg_asked:
-            self.session.detect_digits(
-                inband=self.keys and self.receiving, telephone_event=self.keys and (self.receiving or self.forced_keys)
-            )
+        receiving = self.audio.receiving
+        self.audio.detect_digits(inband=self.keys and receiving, telephone_event=self.keys and (receiving or self.forced_keys))
 
     def watch_rtp(self, on: bool) -> None:
         """Switch the detection of dead RTP."""
         self.open()
-        self.session.watch_rtp(self.call.server.rtp_timeout_ms if on else 0)
+        self.audio.watch_rtp(self.call.server.rtp_timeout_ms if on else 0)
 
     def send_key(self, event: int, length_ms: int) -> None:
         """Send an RFC 4733 key; 16 and 17 are no keys that a peer knows."""
         if event <= 15:
             self.open()
-            self.session.send_digit(event, length_ms)
+            self.audio.send_digit(event, length_ms)
 
     # --------------------------------------------------------------------------------------------------------------- rooms
     def join(self, room: str, mode: str) -> None:
@@ -202,36 +189,36 @@ class CallMedia:
         if not room:
             raise DsmException("conference", cause="a room needs a name")
         self.open()
-        self.session.leave_room()
+        self.audio.leave_room()
         speak, listen = mode in ("", "speakonly"), mode in ("", "listenonly")
-        self.session.set_audio(muted=not speak, deaf=not listen)
-        self.session.join_room(room)
+        self.audio.set(muted=not speak, deaf=not listen)
+        self.audio.join_room(room)
         self.channel = self.channel_queued = True
 
     def leave(self) -> bool:
         """Leave the room. A script that did not flush first has its playlist flushed here, so that no room item dangles (Q48)."""
         was, self.channel = self.channel, False
         if was:
-            self.session.leave_room()
+            self.audio.leave_room()
             if self.channel_queued:
                 self.flush()
-            self.session.set_audio(muted=False, deaf=False)
+            self.audio.set(muted=False, deaf=False)
         return was
 
     def tee_join(self, room: str, name: str) -> None:
         """Be heard in a room too. What is not the call's input cannot be passed on."""
         if not room:
             raise DsmException("conference", cause="a room needs a name")
-        if not self.input:
+        if not self.audio.playlist.input:
             raise DsmException("conference", cause="the call has no input: setInOutPlaylist() or connectMedia() first")
         self.open()
-        self.session.tee_room(name, room)
+        self.audio.tee_room(name, room)
 
     def tee_leave(self, name: str) -> bool:
         """Give the channel back."""
-        if name not in self.session.tees:
+        if name not in self.audio.tees:
             return False
-        self.session.untee_room(name)
+        self.audio.untee_room(name)
         if not self.bridged:
             self.wire(input=True, output=True)
         return True
@@ -241,22 +228,22 @@ class CallMedia:
         """Put a mixer over the output; one that is there is replaced."""
         self.open()
         self.mixing = True
-        self.session.set_up_mix_in(level, interval_ms)
+        self.audio.set_up_mix_in(level, interval_ms)
 
     def play_mix_in(self, path: str) -> None:
         """Mix in a file, instead of what is mixed in now."""
         self._need_mixer()
-        self.session.mix_in(PlayItem("file", path=self._readable(path)), replace=True)
+        self.audio.mix_in(PlayFile(self._readable(path)), replace=True)
 
     def queue_mix_in(self, path: str, *, loop: bool = False) -> None:
         """Mix in a file after those that were queued so."""
         self._need_mixer()
-        self.session.mix_in(PlayItem("file", path=self._readable(path), loop=loop))
+        self.audio.mix_in(PlayFile(self._readable(path), loop=loop))
 
     def flush_mix_in(self) -> None:
         """Drop what is queued."""
         if self.mixing:
-            self.session.flush_mix_in()
+            self.audio.flush_mix_in()
 
     def _need_mixer(self) -> None:
         if not self.mixing:
@@ -265,4 +252,4 @@ class CallMedia:
     def set_playout(self, kind: str) -> None:
         """The playout buffer."""
         self.open()
-        self.session.set_playout(kind)
+        self.audio.set_playout(kind)

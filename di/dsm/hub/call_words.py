@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from di.calls.events import DialogState, EventPosted
+from di.calls.events import EventPosted
 from di.calls.session import Session
 from di.dsm.language.arrays import flatten
 from di.dsm.language.event import Kind
@@ -14,11 +14,6 @@ from di.sip.headers import parse_uri, uri_of
 DISAPPEARED = frozenset((404, 408, 410, 416, 480, 481, 482, 483, 484, 485, 502, 604))
 """Replies to a request of ours that mean the peer is gone (spec dsm.md §3.8); 481 as documented."""
 SYSTEM_WORDS = {"shutdown": "ServerShutdown", "user1": "User1", "user2": "User2"}
-
-
-def dialog_word(state: DialogState) -> str:
-    """`#dlg_status`."""
-    return state.name.capitalize()
 
 
 def posted(event: EventPosted) -> tuple[Kind | None, dict[str, str]]:

@@ -4,17 +4,16 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from di.calls.events import EventPosted, SystemEvent
+from di.calls.events import EventPosted, Outcome, QueueEvent, TimerExpired
+from di.calls.mailbox import Mailbox
 from di.dsm.hub.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Steps, Transition
 from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort, Unsupported
-from di.kernel.ports import TimerHandle
 
 if TYPE_CHECKING:
     from di.dsm.hub.app import DsmServer
@@ -38,9 +37,9 @@ class SystemDsm:
         self.b2b = cast(B2BPort, Unsupported("a system DSM"))
         self.stopped = False
         self._names: set[str] = set()
-        self._timers: dict[int, TimerHandle] = {}
-        self._queue: deque[Callable[[], Steps]] = deque()
-        self._running = False
+        self._mailbox: Mailbox[Callable[[], Steps]] = Mailbox(
+            self.id, server.services.clock, server.services.sessions.spawn, self._handle, self._failed, self._idle
+        )
 
     @property
     def hub(self) -> HubPort:
@@ -53,13 +52,13 @@ class SystemDsm:
         self._add(lambda: self.machine.start(self.diagram, kind))
 
     # -------------------------------------------------------------------------------------------------------------- queue
-    def post(self, event: object) -> None:
+    def post(self, event: QueueEvent) -> None:
         """Take an event from a queue of its names."""
         if isinstance(event, EventPosted):
             kind, params = posted(event)
             if kind is not None:
                 self._add(lambda: self._with_objects(Event(kind, params), event_objects(event)))
-        elif isinstance(event, SystemEvent):
+        else:
             self.deliver(Event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(event.kind, "Unknown")}))
 
     def deliver(self, event: Event) -> None:
@@ -73,42 +72,28 @@ class SystemDsm:
         return taken
 
     def _add(self, work: Callable[[], Steps]) -> None:
-        self._queue.append(work)
-        if not self._running:
-            self._running = True
-            self.server.services.clock.call_soon(self._drain)
+        self._mailbox.post(work)
 
-    def _drain(self) -> None:
-        while self._queue:
-            try:
-                waiting = deliver(self._queue.popleft()())
-            except Exception as error:  # noqa: BLE001 – a fault in a script ends this script only
-                self._failed(error)
-                return
-            if waiting is not None:
-                self.server.services.sessions.spawn(self._continue(waiting))
-                return
-        self._running = False
+    def _handle(self, item: Callable[[], Steps] | TimerExpired) -> Outcome:
+        if isinstance(item, TimerExpired):
+            return cast(Outcome, deliver(self.machine.run(Event(Kind.TIMER, {"id": str(item.id)}))))
+        return cast(Outcome, deliver(item()))
+
+    def _idle(self) -> None:
         if self.stopped:
             self.close()
 
-    async def _continue(self, waiting: Awaitable[object]) -> None:
-        try:
-            await waiting
-        except Exception as error:  # noqa: BLE001 – a fault in a script ends this script only
-            self._failed(error)
-            return
-        self._drain()
-
     def _failed(self, error: Exception) -> None:
+        """A fault in a script ends this script only."""
         log.error("%s (%s) is ended: %s: %s", self.id, self.diagram, type(error).__name__, error, exc_info=error)
-        self._queue.clear()
         self.close()
 
     def close(self) -> None:
         """Give back names and timers."""
+        if self._mailbox.closed:
+            return
         self.stopped = True
-        self.remove_timers()
+        self._mailbox.close()
         for name in (self.id, *self._names):
             self.server.services.queues.remove(name)
         self._names.clear()
@@ -131,24 +116,15 @@ class SystemDsm:
 
     def set_timer(self, id: int, seconds: int) -> None:
         """A timer event."""
-        self.remove_timer(id)
-
-        def expired() -> None:
-            self._timers.pop(id, None)
-            self.deliver(Event(Kind.TIMER, {"id": str(id)}))
-
-        self._timers[id] = self.server.services.clock.call_later(seconds * 1_000_000_000, expired)
+        self._mailbox.timers.set(id, seconds * 1000)
 
     def remove_timer(self, id: int) -> None:
         """Stop a timer."""
-        handle = self._timers.pop(id, None)
-        if handle is not None:
-            handle.cancel()
+        self._mailbox.timers.remove(id)
 
     def remove_timers(self) -> None:
         """Stop all."""
-        for id in list(self._timers):
-            self.remove_timer(id)
+        self._mailbox.timers.remove_all()
 
     def register_queue(self, name: str) -> bool:
         """Another name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from di.calls.call_info import CallOut
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 from di.modules.di_dial.options import DialPin, Options, read_pins
@@ -79,14 +80,7 @@ class Dialer:
         ]
 
     def _place(self, application: str, user: str, from_uri: str, to_uri: str, request_uri: str, params: Value) -> str:
-        return self._sessions.dialout(
-            user=user,
-            application=application,
-            request_uri=request_uri,
-            from_header=f"<{from_uri}>",
-            to_header=f"<{to_uri}>",
-            params=params,
-        )
+        return self._sessions.dialout(CallOut(application, request_uri, f"<{from_uri}>", f"<{to_uri}>", user, params=params))
 
 
 def start(services: Services, options: Options) -> Closer:

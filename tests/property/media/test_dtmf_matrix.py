@@ -16,7 +16,7 @@ import pytest
 
 from di.calls.digits import DigitMerger, parse_dtmf_relay
 from media.codecs import find
-from media.control.records import DigitPressed, Enqueue, PlayItem, SetDigitDetection
+from media.control.records import DigitPressed, Enqueue, PlaySilence, SetDigitDetection
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
 
@@ -92,7 +92,7 @@ def pressed(phone: Presser, chance: random.Random, inband: bool = True) -> list[
     """Let an engine and a session's merger take all that the phone sends, less what is lost; the presses that come out."""
     rig, merger, found = EngineRig(), DigitMerger(), list[int]()
     rig.connect(1, PEER, dtmf_receive=101)
-    rig.do(Enqueue(1, (PlayItem("silence"),)), SetDigitDetection(1, inband=inband))
+    rig.do(Enqueue(1, (PlaySilence(),)), SetDigitDetection(1, inband=inband))
     for packets, bodies in phone.ticks():
         for packet in packets:
             if chance.random() >= LOSS:

@@ -8,7 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.control.records import Enqueue, PlayItem
+from media.control.records import Enqueue, PlayEcho
 from tests.support.engine_rig import EngineRig, rtp
 
 PEER = ("127.0.0.1", 30000)
@@ -18,7 +18,7 @@ DROPS = ("malformed", "stranger", "resting", "payload_type", "not_receiving")
 def rig_with_leg() -> EngineRig:
     rig = EngineRig()
     rig.connect(1, PEER, dtmf_receive=101)
-    rig.do(Enqueue(1, (PlayItem("echo"),)))
+    rig.do(Enqueue(1, (PlayEcho(),)))
     return rig
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media import codecs
-from media.control.records import CloseLeg, Enqueue, FlushPlaylist, PlayItem, SetLegAudio, SpanRoom, TeeRoom
+from media.control.records import CloseLeg, Enqueue, FlushPlaylist, PlayRoom, PlaySilence, SetLegAudio, SpanRoom, TeeRoom
 from media.engine.span_arrivals import MOST_EXTRA_TICKS, SpanArrivals
 from media.engine.span_sums import HEADER_WORDS, MAGIC, read_header, write_header
 from media.engine.spans import Spans
@@ -89,20 +89,20 @@ def meetings(draw: st.DrawFn) -> tuple[int, list[Member]]:
         for tick in draw(st.lists(st.integers(1, TICKS - 2), max_size=4, unique=True)):
             member.plan[tick] = [draw(st.sampled_from(_moves(number)))]
         if draw(st.booleans()):
-            member.plan.setdefault(0, []).append(Enqueue(number, (PlayItem("room", room="r"),)))
+            member.plan.setdefault(0, []).append(Enqueue(number, (PlayRoom(room="r"),)))
         members.append(member)
     for place in range(processes):  # somebody who stays, so that the rate of the room stays too
         number = 20 + place
         anchor = Member(number, place, "L16/16" if wide else "PCMU", 7 + place)
-        anchor.plan[0] = [Enqueue(number, (PlayItem("room", room="r"),))]
+        anchor.plan[0] = [Enqueue(number, (PlayRoom(room="r"),))]
         members.append(anchor)
     return processes, members
 
 
 def _moves(leg: int) -> list[Any]:
     return [
-        Enqueue(leg, (PlayItem("room", room="r"),)),
-        Enqueue(leg, (PlayItem("silence", length_ms=60), PlayItem("room", room="r")), front=True),
+        Enqueue(leg, (PlayRoom(room="r"),)),
+        Enqueue(leg, (PlaySilence(length_ms=60), PlayRoom(room="r")), front=True),
         FlushPlaylist(leg),
         SetLegAudio(leg, muted=True),
         SetLegAudio(leg, muted=False),
@@ -162,7 +162,7 @@ def test_ticks_are_heard_in_order_once_and_within_the_bound(lateness: list[tuple
 def test_any_words_are_sums_or_dropped(datagrams: list[bytes], words: list[int]) -> None:
     rig = EngineRig()
     rig.connect(1, ("10.0.0.1", 5000))
-    rig.do(Enqueue(1, (PlayItem("room", room="r"),)), SpanRoom("r", 9, (1,)))
+    rig.do(Enqueue(1, (PlayRoom(room="r"),)), SpanRoom("r", 9, (1,)))
     spans: Spans = rig.engine.spans
     for data in datagrams:
         spans.put(1, np.frombuffer(data[: len(data) & ~3], np.int32).copy())

@@ -70,7 +70,7 @@ def test_tee_and_mix_in(folder: Path) -> None:
     book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
     assert leg_of() == [
         records.TeeRoom(call.leg, "other"), records.TeeRoom(call.leg, "other"), records.SetupMixIn(call.leg, 0.5, 2000),
-        records.MixIn(call.leg, (records.PlayItem("file", path=str(folder / "over.wav"), loop=True),)),
+        records.MixIn(call.leg, (records.PlayFile(path=str(folder / "over.wav"), loop=True),)),
     ]  # fmt: skip
     rooms = book.sessions.rooms
     assert (call.app.machine.vars["n"], rooms.members("own"), rooms.members("other")) == ("1", [call.id], [call.id])

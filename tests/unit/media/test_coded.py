@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media import codecs
-from media.control.records import ConnectLeg, Enqueue, PlayItem
+from media.control.records import ConnectLeg, Enqueue, PlayEcho
 from tests.support.engine_rig import EngineRig, rtp
 
 PEER = ("10.0.0.1", 4000)
@@ -37,7 +37,7 @@ def given(*packets: tuple[int, int]) -> list[str]:
     """What the coder was asked for after packets of these sequence numbers and timestamps (8 kHz; G.722 has 16 kHz samples)."""
     rig = EngineRig()
     port = rig.connect(1, PEER, "G722", 8000, 9)
-    rig.do(Enqueue(1, (PlayItem("echo"),)))
+    rig.do(Enqueue(1, (PlayEcho(),)))
     rig.tick()
     recorder = rig.engine.by_number[1].coder = Recorder()
     for sequence, ts in packets:

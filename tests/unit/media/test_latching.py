@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg, PlayItem
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg, PlayEcho
 from media.engine.engine import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -17,7 +17,7 @@ LOUD = bytes([0x80] * 160)
 
 def echo(rig: EngineRig, leg: int = 1, remote: tuple[str, int] = SIGNALLED, **more: object) -> int:
     port = rig.connect(leg, remote, **more)
-    rig.do(Enqueue(leg, (PlayItem("echo"),)))
+    rig.do(Enqueue(leg, (PlayEcho(),)))
     return port
 
 

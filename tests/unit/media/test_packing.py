@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from media import codecs
 from media.codecs.codec import packet_ms
-from media.control.records import ConnectLeg, Enqueue, PlayItem, SendDigit, SetLegAudio
+from media.control.records import ConnectLeg, Enqueue, PlayFile, SendDigit, SetLegAudio
 from media.engine.sources import StoredAudio
 from tests.support import tones
 from tests.support.engine_rig import EngineRig
@@ -28,7 +28,7 @@ def header(packet: bytes) -> Packet:
 
 def play(rig: EngineRig, leg: int, samples: np.ndarray) -> None:
     """Let a leg play samples at its codec's rate."""
-    rig.do(Enqueue(leg, (PlayItem("file", path="x", loop=True),)))
+    rig.do(Enqueue(leg, (PlayFile(path="x", loop=True),)))
     for wanted in rig.engine.take_wanted():
         rig.engine.file_loaded(wanted.token, StoredAudio(wanted.codec, wanted.codec.encode(samples)), "")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from media.codecs import find
-from media.control.records import Enqueue, PlayItem, RtpTimedOut, SetPlayout, SetRtpTimeout
+from media.control.records import Enqueue, PlayEcho, RtpTimedOut, SetPlayout, SetRtpTimeout
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -22,7 +22,7 @@ TONE = PCMU.encode(tones.tone(500, 20_000)).reshape(-1, 160)
 def echo_rig() -> EngineRig:
     rig = EngineRig()
     rig.connect(1, PEER)
-    rig.do(Enqueue(1, (PlayItem("echo"),)))
+    rig.do(Enqueue(1, (PlayEcho(),)))
     return rig
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.control.records import Enqueue, PlayItem, StartRoomRecording, StopRoomRecording
+from media.control.records import Enqueue, PlayRoom, StartRoomRecording, StopRoomRecording
 from media.dsp.resample import FrameConverter
 from media.engine.recorders import Block
 from tests.support.engine_rig import EngineRig, rtp
@@ -22,7 +22,7 @@ def record(speakers: dict[int, tuple[int, int]], mode: str) -> dict[str, NDArray
     sounds = {}
     for leg, (rate_hz, frequency_hz) in speakers.items():
         rig.connect(leg, ("10.0.0.1", 4000 + leg), "L16", rate_hz, 96)
-        rig.do(Enqueue(leg, (PlayItem("room", room="r"),)))
+        rig.do(Enqueue(leg, (PlayRoom(room="r"),)))
         sounds[leg] = tone(frequency_hz, 20 * TICKS, rate_hz).reshape(TICKS, -1)
     rig.do(StartRoomRecording("r", "x.wav", mode))
     for step in range(TICKS):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from media.control.records import Enqueue, PlayItem, SpanRoom
+from media.control.records import Enqueue, PlayRoom, SpanRoom
 from media.engine import span_sums
 from media.engine.warm import warm
 from media.io.span_links import SpanLinks, parse_link
@@ -34,7 +34,7 @@ def links(ends: tuple[socket.socket, socket.socket]) -> Iterator[Pair]:
 def spanning_rig(peer: int) -> EngineRig:
     rig = EngineRig()
     rig.connect(1, ("10.0.0.1", 5000))
-    rig.do(Enqueue(1, (PlayItem("room", room="r"),)), SpanRoom("r", 9, (peer,)))
+    rig.do(Enqueue(1, (PlayRoom(room="r"),)), SpanRoom("r", 9, (peer,)))
     return rig
 
 

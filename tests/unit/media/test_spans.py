@@ -12,7 +12,7 @@ import pytest
 
 from media import codecs
 from media.control import records
-from media.control.records import Enqueue, PlayItem, SpanRoom, StartRoomRecording, StopRoomRecording, TeeRoom
+from media.control.records import Enqueue, PlayRoom, SpanRoom, StartRoomRecording, StopRoomRecording, TeeRoom
 from media.engine.recorders import Block, FileClosed, FileOpened, Padding
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
@@ -34,7 +34,7 @@ class Party:
         self.heard: list[Any] = []
         rig.connect(leg, self.source, codec, self.rate_hz, self.kind)
         if room:
-            rig.do(Enqueue(leg, (PlayItem("room", room=room),)))
+            rig.do(Enqueue(leg, (PlayRoom(room=room),)))
 
     def say(self, tick: int) -> None:
         count = self.rate_hz // 50

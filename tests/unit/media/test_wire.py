@@ -40,7 +40,7 @@ def test_every_record_round_trips(cls: type) -> None:
 
 def test_bytes_may_come_in_any_pieces() -> None:
     codec = Codec(ALL)
-    sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (records.PlayItem("file", path="x"),))]
+    sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (records.PlayFile(path="x"),))]
     stream = b"".join(codec.pack(r) for r in sent)
     got = [record for byte in stream for record in codec.feed(bytes([byte]))]
     assert got == sent

@@ -58,7 +58,7 @@ def test_direct_entry_and_what_the_members_hear(folder: Path) -> None:
     one = book.up("room1")
     assert book.media.files(one.leg) == ["first_participant"]
     pass_prompts(book, one.leg)
-    assert book.media.current(one.leg) == records.PlayItem("room", room="room1")
+    assert book.media.current(one.leg) == records.PlayRoom(room="room1")
     two = book.up("room1")
     assert book.media.files(one.leg) == ["beep"]
     assert book.media.files(two.leg) == ["beep"]

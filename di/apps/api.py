@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""All that an application may import. An application is a package beside this file with a `PLUGIN`; `di/apps/echo` is the smallest.
+
+    class Greeter(Application):
+        def on_session_start(self) -> None:
+            self.session.audio.play_file("/srv/prompts/hello.wav")
+
+        def on_playlist_empty(self) -> None:
+            self.session.stop()
+
+    def start(services: Services, options: Options) -> Closer:
+        services.applications.register("greeter", Greeter)
+        return lambda: services.applications.unregister("greeter")
+
+    PLUGIN = Plugin("greeter", options=Options, start=start)
+
+The callbacks are those of `Application`; a call is steered by `session.dialog`, `session.audio`, `session.timers`, and a second leg by
+`Pair`. What several applications need alike stands in `di.apps.keypad`, `di.apps.speech` and `di.apps.prompts`.
+"""
+
+from __future__ import annotations
+
+from di.calls.application import Application
+from di.calls.applications import Factory
+from di.calls.call_info import CallInfo, CallOut, Target
+from di.calls.control import Control, Grant
+from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
+from di.calls.mailbox import Mailbox, Timers
+from di.calls.outside import OutsideReply, OutsideRequest
+from di.calls.pair import Pair, PairOptions
+from di.calls.session import Session
+from di.calls.sessions import Sessions
+from di.calls.state import AudioPhase, Phase
+from di.kernel.errors import CallFailed, ConfigError, DIError, OutOfBounds, Refused, TypeMismatch
+from di.kernel.offers import Offer
+from di.kernel.options import option, where
+from di.kernel.paths import configured, safe_name
+from di.kernel.ports import TimerHandle
+from di.kernel.posix_regex import Search, compile_extended
+from di.kernel.registry import Lenient, di_method
+from di.kernel.value import Value
+from di.server.plugin import Closer, Plugin
+from di.server.services import Services
+from di.sip.app_params import HEADER as APP_PARAMS_HEADER
+from di.sip.app_params import lookup as app_param
+from di.sip.credentials import Credential
+from di.sip.headers import first_header, header_lines, is_sip_uri, parse_uri, uri_of
+from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
+from di.sip.session_timer_keys import KEYS as SESSION_TIMER_KEYS
+from media.control.predef import PredefError, parse_predef
+from media.control.records import (
+    ItemFailed,
+    PlayBridge,
+    PlayEcho,
+    PlayFile,
+    PlayItem,
+    PlayRecord,
+    PlayRoom,
+    PlaySeparator,
+    PlaySilence,
+    PlayTone,
+    RecordingStopped,
+    RoomPlay,
+    SpeakerChanged,
+)
+
+__all__ = [
+    "APP_PARAMS_HEADER",
+    "SESSION_TIMER_KEYS",
+    "Application",
+    "AudioPhase",
+    "CallConfirmed",
+    "CallFailed",
+    "CallInfo",
+    "CallOffered",
+    "CallOut",
+    "CallProgressed",
+    "Closer",
+    "ConfigError",
+    "Control",
+    "Credential",
+    "DIError",
+    "EventPosted",
+    "Factory",
+    "Grant",
+    "ItemFailed",
+    "Lenient",
+    "Mailbox",
+    "Offer",
+    "OutOfBounds",
+    "Outcome",
+    "OutsideReply",
+    "OutsideRequest",
+    "Pair",
+    "PairOptions",
+    "Phase",
+    "PlayBridge",
+    "PlayEcho",
+    "PlayFile",
+    "PlayItem",
+    "PlayRecord",
+    "PlayRoom",
+    "PlaySeparator",
+    "PlaySilence",
+    "PlayTone",
+    "Plugin",
+    "PredefError",
+    "RecordingStopped",
+    "Refused",
+    "ReplyReceived",
+    "RequestReceived",
+    "RoomChanged",
+    "RoomPlay",
+    "Search",
+    "Services",
+    "Session",
+    "Sessions",
+    "SipReply",
+    "SpeakerChanged",
+    "Target",
+    "TimerHandle",
+    "Timers",
+    "TypeMismatch",
+    "Value",
+    "Verdict",
+    "app_param",
+    "compile_extended",
+    "configured",
+    "di_method",
+    "first_header",
+    "header_lines",
+    "is_sip_uri",
+    "option",
+    "parse_predef",
+    "parse_uri",
+    "safe_name",
+    "uri_of",
+    "where",
+]  # fmt: skip

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The SIP side of one call: its phase, its replies, its end, requests inside the dialog.
+
+Commands return at once; what comes of them arrives as a callback of the application. A command that the phase does not allow has no
+effect: whoever ends a call need not know how far it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from di.calls.call_info import CallInfo, DialPlan
+from di.calls.events import Outcome, SipReply
+from di.calls.state import ENDING, UNANSWERED, UP, Phase, may_follow
+from di.sip.records import Answer, CallEnded, Dial, Hangup, Reinvite, ReplyReceived, RequestReceived, SendReply, SendRequest
+
+if TYPE_CHECKING:
+    from di.calls.session import Session
+
+log = logging.getLogger(__name__)
+
+OnReply = Callable[[SipReply], Outcome]
+Headers = tuple[str, ...]
+"""Complete header lines without line end."""
+
+
+class Dialog:
+    """`call` is the SIP process's number. `payloads`: codecs that the answer may name, as NAME/clock; empty: all."""
+
+    def __init__(self, session: Session, call: int, info: CallInfo) -> None:
+        self.call = call
+        self.info = info
+        self.phase = Phase.IDLE
+        self.plan = DialPlan()
+        self.payloads: tuple[str, ...] = ()
+        self.answer_deferred = False
+        self.peer_offered = False
+        """The peer has sent an offer of its own whose outcome is still to come."""
+        self._session = session
+        self._pending: tuple[int, str, Headers] | None = None
+        self._sent: dict[int, tuple[str, OnReply | None]] = {}
+
+    # ------------------------------------------------------------------------------------------------------------- phases
+    @property
+    def incoming(self) -> bool:
+        """Whether the peer called us."""
+        return self.info.direction == "in"
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final reply was given or got."""
+        return self.phase not in UNANSWERED
+
+    @property
+    def ending(self) -> bool:
+        """Whether it is over or will be."""
+        return self.phase in ENDING
+
+    @property
+    def decided(self) -> bool:
+        """Whether the application has said, or will say, how the INVITE is answered."""
+        return self.answered or self.answer_deferred or self._pending is not None
+
+    def enter(self, phase: Phase) -> bool:
+        """Go on to a phase. False, and nothing changes, when the table has no such step."""
+        if not may_follow(self.phase, phase):
+            return False
+        self.phase = phase
+        return True
+
+    # ------------------------------------------------------------------------------------------------------------ the INVITE
+    def ringing(self, code: int = 180, reason: str = "Ringing", headers: Headers = ()) -> None:
+        """Send a provisional reply without media."""
+        if self.phase in UNANSWERED:
+            self._session.host.sip.send(Answer(self.call, code, reason, headers))
+            self.enter(Phase.PROCEEDING)
+
+    def early_media(self, code: int = 183, reason: str = "Session Progress", headers: Headers = ()) -> None:
+        """Open media before the answer: 183 with SDP."""
+        if self.phase in UNANSWERED:
+            self._answer(code, reason, headers)
+
+    def accept(self, code: int = 200, reason: str = "OK", headers: Headers = ()) -> None:
+        """Answer the call with media."""
+        if self.enter(Phase.ANSWERED):
+            self._answer(code, reason, headers)
+
+    def reject(self, code: int, reason: str, headers: Headers = ()) -> None:
+        """Refuse the call with a final reply."""
+        if self.phase in UNANSWERED and self.enter(Phase.REFUSED):
+            self._session.host.sip.send(Hangup(self.call, code, reason, headers))
+
+    def defer_answer(self) -> None:
+        """Keep the core from accepting when `on_invite` returns; the application answers later."""
+        self.answer_deferred = True
+
+    def _answer(self, code: int, reason: str, headers: Headers) -> None:
+        address = self._session.audio.address
+        if address is None:
+            self._pending = (code, reason, headers)
+            self._session.audio.open()
+            return
+        self._session.host.sip.send(Answer(self.call, code, reason, headers, *address, self.payloads))
+
+    def audio_opened(self) -> None:
+        """The leg has its address: what waited for it is sent."""
+        pending, self._pending = self._pending, None
+        if self.ending:
+            return
+        if pending is not None:
+            self._answer(*pending)
+        elif not self.incoming and self.phase is Phase.IDLE:
+            self._dial()
+
+    def _dial(self) -> None:
+        info, plan, address = self.info, self.plan, self._session.audio.address
+        self.enter(Phase.TRYING)
+        ip, port = address or ("", 0)
+        self._session.host.sip.send(
+            Dial(
+                self.call,
+                info.from_header,
+                info.to_header,
+                info.request_uri,
+                tuple(plan.headers),
+                ip,
+                port,
+                plan.next_hop,
+                plan.realm,
+                plan.username,
+                plan.password,
+                plan.prefer,
+            )
+        )
+
+    # --------------------------------------------------------------------------------------------------------------- the end
+    def end(self, code: int = 480, reason: str = "", headers: Headers = ()) -> None:
+        """End the call in whatever phase: `code` if not answered, CANCEL if dialled, BYE if connected."""
+        if self.ending:
+            return
+        was = self.phase
+        if was in UP:
+            self.enter(Phase.DISCONNECTING)
+        else:
+            self.enter(Phase.REFUSED if self.incoming else Phase.CANCELLING)
+        if not self.incoming and was is Phase.IDLE:
+            self._session.post(CallEnded(self.call, code, reason, "local"))
+        else:
+            self._session.host.sip.send(Hangup(self.call, code, reason, headers))
+
+    # ---------------------------------------------------------------------------------------------------- inside the dialog
+    def offer(
+        self,
+        direction: str = "sendrecv",
+        *,
+        headers: Headers = (),
+        payloads: tuple[str, ...] = (),
+        sdp: bool = True,
+        on_reply: OnReply | None = None,
+    ) -> int:
+        """Offer again by re-INVITE, e.g. to hold (`sendonly`) and resume. `payloads`: codecs, most wanted first, empty: as before.
+
+        `sdp` False: without an offer, the peer makes it. Returns the token of the reply; 0 when the call is not connected.
+        """
+        if self.phase is not Phase.CONNECTED:
+            return 0
+        ip, port = self._session.audio.address or ("", 0)
+        token = self._note("INVITE", on_reply)
+        self._session.host.sip.send(Reinvite(self.call, direction, ip, port, token, headers, payloads, sdp))
+        return token
+
+    def send(
+        self,
+        method: str,
+        headers: Headers = (),
+        content_type: str = "",
+        body: bytes = b"",
+        on_reply: OnReply | None = None,
+    ) -> int:
+        """Send a request in the dialog. Its final reply goes to `on_reply`, run as an event of this call, else to the application.
+
+        Returns the token that the reply carries.
+        """
+        token = self._note(method, on_reply)
+        self._session.host.sip.send(SendRequest(self.call, method, token, headers, content_type, body))
+        return token
+
+    def reply(
+        self,
+        request: RequestReceived,
+        code: int,
+        reason: str,
+        headers: Headers = (),
+        content_type: str = "",
+        body: bytes = b"",
+    ) -> None:
+        """Answer a request that came by `on_request` or `on_sip_request`; without effect where none is wanted."""
+        if request.reply_wanted:
+            self._session.host.sip.send(SendReply(self.call, request.token, code, reason, headers, content_type, body))
+
+    def _note(self, method: str, on_reply: OnReply | None) -> int:
+        token = self._session.host.next_token()
+        self._sent[token] = method, on_reply
+        return token
+
+    def replied(self, record: ReplyReceived) -> tuple[SipReply, OnReply | None]:
+        """What a reply answers, and who waits for it."""
+        method, on_reply = self._sent.pop(record.token, ("", None))
+        return SipReply(method, record.code, record.reason, record.headers, record.body, record.token), on_reply

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A queue of events that are handled one at a time, each to its end, with timers: what a call, a system DSM and a background job stand on.
+
+    post ─► queue ─► handle(event) ─► done, next
+                         └─ waits ─► the owner's other events wait behind it; everybody else goes on
+    set(id, delay) ─► … due ─► TimerExpired(id) in the same queue
+
+Nothing is handled inside `post`: the first event of an idle mailbox is taken up by the loop after what runs now.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from di.calls.events import Outcome, TimerExpired
+from di.kernel import logs
+from di.kernel.ports import Clock, TimerHandle
+
+E = TypeVar("E")
+MAX_DELAY_NS = 366 * 86_400 * 1_000_000_000
+"""Longest time of a timer (spec core.md §7.4)."""
+
+
+class Timers:
+    """Timers by number, with the times they are due. Negative numbers are the core's own; `remove_all` leaves them alone."""
+
+    def __init__(self, clock: Clock, expired: Callable[[int], None]) -> None:
+        self._clock = clock
+        self._expired = expired
+        self._running: dict[int, tuple[int, TimerHandle]] = {}
+
+    def set(self, id: int, delay_ms: float) -> None:
+        """Expire after a while, at most a year; a running timer of that number starts anew."""
+        self.remove(id)
+        delay_ns = int(min(max(delay_ms, 0.0) * 1e6, MAX_DELAY_NS))
+        due_ns = self._clock.now_ns() + delay_ns
+        self._running[id] = due_ns, self._clock.call_later(delay_ns, lambda: self._due(id, due_ns))
+
+    def remove(self, id: int) -> None:
+        """Stop one; an expiry that is queued already stays."""
+        running = self._running.pop(id, None)
+        if running is not None:
+            running[1].cancel()
+
+    def remove_all(self) -> None:
+        """Stop all with numbers ≥ 0."""
+        for id in [id for id in self._running if id >= 0]:
+            self.remove(id)
+
+    def left_ms(self) -> dict[int, int]:
+        """Number → milliseconds until it is due, for all with numbers ≥ 0."""
+        now_ns = self._clock.now_ns()
+        return {id: max(due_ns - now_ns, 0) // 1_000_000 for id, (due_ns, _) in self._running.items() if id >= 0}
+
+    def close(self) -> None:
+        """Stop all, the core's own too."""
+        for _, handle in self._running.values():
+            handle.cancel()
+        self._running.clear()
+
+    def _due(self, id: int, due_ns: int) -> None:
+        running = self._running.get(id)
+        if running is not None and running[0] == due_ns:
+            del self._running[id]
+            self._expired(id)
+
+
+class Mailbox(Generic[E]):
+    """`name` marks what is logged meanwhile. `handle` may return something to wait for; `failed` gets what either raises.
+
+    `post` after `close` drops the event; `close` drops what is queued. `idle` is called whenever the queue has run empty.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        spawn: Callable[[Awaitable[None]], None],
+        handle: Callable[[E | TimerExpired], Outcome],
+        failed: Callable[[Exception], None],
+        idle: Callable[[], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.timers = Timers(clock, lambda id: self.post(TimerExpired(id)))
+        self.closed = False
+        self._clock, self._spawn, self._handle, self._failed, self._idle = clock, spawn, handle, failed, idle
+        self._queue: deque[E | TimerExpired] = deque()
+        self._running = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def post(self, event: E | TimerExpired) -> None:
+        """Queue an event."""
+        if self.closed:
+            return
+        self._queue.append(event)
+        if not self._running:
+            self._running = True
+            self._clock.call_soon(self._drain)
+
+    def close(self) -> None:
+        """Take no more events, drop those that wait, stop every timer."""
+        self.closed = True
+        self._queue.clear()
+        self.timers.close()
+
+    def _drain(self) -> None:
+        token = logs.current_call.set(self.name)
+        try:
+            self._take_all()
+        finally:
+            logs.current_call.reset(token)
+
+    def _take_all(self) -> None:
+        while self._queue:
+            event = self._queue.popleft()
+            try:
+                waiting = self._handle(event)
+            except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
+                self._failed(error)
+                continue
+            if waiting is not None:
+                self._spawn(self._continue(waiting))
+                return
+        self._running = False
+        if self._idle is not None:
+            self._idle()
+
+    async def _continue(self, waiting: Awaitable[None]) -> None:
+        try:
+            await waiting
+        except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
+            self._failed(error)
+        self._drain()

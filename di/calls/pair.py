@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Two calls that are connected: the second leg of a call, and what passes between the two.
+
+    connect ─► one or several INVITEs ─► first answer wins, the others are cancelled ─► bridged ─► … ─► part, or both end
+                   └ each reply ─► `on_other_reply` of the first leg; early media is heard where `early_media` says so
+
+    audio      each hears the other; the media process passes it on undecoded where both have one codec
+    requests   with `relaying`, what one side's application does not take goes to the other side, and its reply comes back
+    hold       a new offer of one side is answered at once and told to the other by an offer of ours with the same direction
+    the end    of one side is `on_other_bye` of the other, which by default ends too
+    transfer   REFER goes to the other side, or is served here (`di.calls.transfer`); a call with Replaces takes a leg's place
+
+Everything that happens to one leg reaches the other as an event of its own queue, so that no two callbacks of a call ever overlap.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from di.calls import transfer
+from di.calls.call_info import CallOut, Target
+from di.calls.events import Outcome, SipReply
+from di.calls.second_leg import SecondLeg
+from di.calls.state import UNANSWERED, Phase
+from di.kernel.errors import Refused
+from di.sip.headers import end_to_end
+from di.sip.records import CallConfirmed, CallEnded, CallProgressed, RequestReceived
+from media.control.records import PlayBridge
+
+if TYPE_CHECKING:
+    from di.calls.application import Application
+    from di.calls.session import Session
+
+log = logging.getLogger(__name__)
+RING_TIMER = -1_000_002
+"""Number of the timer that bounds how long a second leg rings."""
+ELSEWHERE = ('Reason: SIP;cause=200;text="Call completed elsewhere"',)
+_DIRECTIONS = {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly", (False, False): "inactive"}
+"""(the peer sends, the peer receives) → what is offered to the other side."""
+Factory = Callable[["Session"], "Application"]
+
+
+@dataclass
+class PairOptions:
+    """How two legs are connected; all may be changed while they are.
+
+    `relay_invite`: the second leg's replies go to the caller, who is answered when it is, and refused when nobody answers.
+    `early_media`: bridged from the first reply with a session on · `relaying`: requests inside the dialog pass, from the answer on ·
+    `transfers`: REFER is passed on (`relay`), carried out here (`serve`), or left to the application (`refuse`: 603).
+    `in_turn`: targets are called one after the other, not all at once · `application`: name under which the second leg is logged.
+    """
+
+    relay_invite: bool = False
+    early_media: bool = False
+    relaying: bool = True
+    transfers: str = "relay"
+    in_turn: bool = False
+    application: str = "second_leg"
+
+
+class Pair:
+    """`first` asked for it; `second` is None until somebody has answered. Made by `connect` or `join`."""
+
+    def __init__(self, first: Session, options: PairOptions | None = None) -> None:
+        self.first = first
+        self.second: Session | None = None
+        self.options = options or PairOptions()
+        self.bridged = False
+        self.trying: list[Session] = []
+        """Second legs that have not answered yet."""
+        self._queue: list[Target] = []
+        self._factory: Factory = SecondLeg
+        self._relayed: dict[int, tuple[Session, RequestReceived]] = {}
+        self._told: dict[str, str] = {}
+        self._heard_early: Session | None = None
+        self.transfer: transfer.Transfer | None = None
+        """A blind transfer under way."""
+        first.pair = self
+
+    # ------------------------------------------------------------------------------------------------------------- begin
+    def connect(self, targets: list[Target], factory: Factory = SecondLeg) -> None:
+        """Call the targets, all at once or in turn. Nobody reached: `on_other_reply` of the first leg with the last failure.
+
+        `factory` makes the application of each second leg.
+        """
+        self._factory = factory
+        self._queue = list(targets)
+        if not self._call_next():
+            self._nobody(SipReply("INVITE", 503, "Service Unavailable"))
+
+    def join(self, second: Session) -> None:
+        """Connect the first leg with a call that is there already, and let them hear each other."""
+        self.second = second
+        second.pair = self
+        self.bridge()
+
+    def _call_next(self) -> bool:
+        """Call what is in turn. False when nothing could be called."""
+        while self._queue:
+            batch = [self._queue.pop(0)] if self.options.in_turn else self._queue
+            if not self.options.in_turn:
+                self._queue = []
+            for target in batch:
+                self._call(target)
+            if self.trying:
+                return True
+        return False
+
+    def _call(self, target: Target) -> None:
+        prefer = self.first.audio.negotiated
+        order = CallOut(
+            application=self.options.application,
+            request_uri=target.uri,
+            from_header=target.from_header or self.first.info.from_header.split(";tag=")[0],
+            to_header=target.to_header or f"<{target.uri}>",
+            user=target.user,
+            headers=target.headers,
+            next_hop=target.next_hop,
+            credential=target.credential,
+            prefer=(f"{prefer.codec}/{prefer.clock_hz}",) if prefer is not None else (),
+            near_leg=self.first.leg,
+            params=target.params,
+        )
+        session = self.first.host.dial(order, self._make_leg)
+        if session is not None and target.ring_ms:
+            session.timers.set(RING_TIMER, target.ring_ms)
+
+    def _make_leg(self, session: Session) -> Application:
+        session.pair = self
+        self.trying.append(session)
+        try:
+            return self._factory(session)
+        except BaseException:
+            self.trying.remove(session)
+            session.pair = None
+            raise
+
+    # ----------------------------------------------------------------------------------------- what happens to the second leg
+    def progressed(self, session: Session, event: CallProgressed) -> None:
+        """A provisional reply of a second leg."""
+        if session in self.trying:
+            reply = SipReply("INVITE", event.code, event.reason, event.headers)
+            self._in_first(lambda: self._pass_progress(reply, event.has_body))
+
+    def _pass_progress(self, reply: SipReply, has_body: bool) -> Outcome:
+        dialog = self.first.dialog
+        if self.options.relay_invite and dialog.phase in UNANSWERED and 100 < reply.code < 200:
+            headers = end_to_end(reply.headers)
+            if has_body:
+                dialog.early_media(reply.code, reply.reason, headers)
+            else:
+                dialog.ringing(reply.code, reply.reason, headers)
+        return self.first.app.on_other_reply(reply)
+
+    def early(self, session: Session) -> None:
+        """A second leg has early media; of several the first one is heard."""
+        if session in self.trying and (self.options.early_media or self.options.relay_invite) and self._heard_early is None:
+            self._heard_early = session
+            self._in_first(lambda: self._bridge_early(session))
+
+    def _bridge_early(self, session: Session) -> None:
+        if session in self.trying and not self.bridged:
+            self._bridge_with(session)
+
+    def answered(self, session: Session, event: CallConfirmed) -> None:
+        """A leg is up. The first second leg to be so wins, a later one is hung up."""
+        if session is self.first or session is self.second:
+            return
+        if self.second is not None or session not in self.trying:
+            session.stop(487, "", ELSEWHERE)
+            return
+        self.trying.remove(session)
+        session.timers.remove(RING_TIMER)
+        self.second = session
+        self._stop_trying(ELSEWHERE)
+        reply = SipReply("INVITE", event.code, event.reason, event.headers)
+        self._in_first(lambda: self._pass_answer(reply))
+
+    def _pass_answer(self, reply: SipReply) -> Outcome:
+        if self.second is None:
+            return None  # it hung up in the meantime, which is told next
+        dialog = self.first.dialog
+        if self.options.relay_invite and not dialog.answered:
+            dialog.accept(200, reply.reason or "OK", end_to_end(reply.headers))
+        if self._heard_early is not self.second:
+            self.bridged = False
+        self.bridge()
+        return self.first.app.on_other_reply(reply)
+
+    def rung_out(self, session: Session) -> None:
+        """A second leg has rung for as long as its target allows."""
+        if session in self.trying:
+            session.stop(408, "Request Timeout")
+
+    def _failed(self, session: Session, event: CallEnded) -> None:
+        """A second leg was not answered."""
+        self.trying.remove(session)
+        if self._heard_early is session:
+            self._heard_early = None
+            self._in_first(self.unbridge)
+        if self.second is None and not self.trying and not self._call_next():
+            self._nobody(SipReply("INVITE", max(event.code, 400), event.reason, event.headers))
+
+    def _nobody(self, reply: SipReply) -> None:
+        self._in_first(lambda: self._pass_failure(reply))
+
+    def _pass_failure(self, reply: SipReply) -> Outcome:
+        first = self.first
+        self.part()
+        if self.options.relay_invite and not first.dialog.answered:
+            first.dialog.reject(reply.code, reply.reason, end_to_end(reply.headers))
+        return first.app.on_other_reply(reply)
+
+    # ------------------------------------------------------------------------------------------------------------- audio
+    def bridge(self) -> None:
+        """The two hear each other, and nothing else."""
+        if self.second is not None and not self.bridged:
+            self._bridge_with(self.second)
+
+    def _bridge_with(self, second: Session) -> None:
+        self.bridged = True
+        for one, other in ((self.first, second), (second, self.first)):
+            one.audio.open()
+            one.audio.flush()
+            one.audio.set(attached_input=True, attached_output=True)
+            one.audio.play(PlayBridge(other.leg))
+
+    def unbridge(self) -> None:
+        """Each has its playlist back, empty and attached as it was."""
+        if not self.bridged:
+            return
+        self.bridged = False
+        for session in filter(None, (self.first, self.second or self._heard_early)):
+            if not session.dialog.ending:
+                session.audio.flush()
+                playlist = session.audio.playlist
+                playlist.attach(input=playlist.input, output=playlist.output)
+
+    def media_changed(self, session: Session) -> None:
+        """A side has made a new offer: the other hears of hold, resume and codec by an offer of ours."""
+        other, media = self.other(session), session.audio.negotiated
+        if not self.options.relaying or other is None or media is None or other.dialog.phase is not Phase.CONNECTED:
+            return
+        direction, theirs = _DIRECTIONS[(media.receive, media.send)], other.audio.negotiated
+        codec = f"{media.codec}/{media.clock_hz}"
+        present = f"{theirs.codec}/{theirs.clock_hz}" if theirs is not None else codec
+        if direction == self._told.get(other.id, "sendrecv") and codec == present:
+            return
+        self._told[other.id] = direction
+        payloads = (codec, present) if codec != present else ()
+        other.dialog.offer(direction, payloads=payloads, on_reply=lambda reply: self._mirrored(other, reply))
+
+    @staticmethod
+    def _mirrored(other: Session, reply: SipReply) -> None:
+        if reply.code >= 300:
+            log.info("call %s: the peer did not take the other side's offer: %d %s", other.id, reply.code, reply.reason)
+
+    # ----------------------------------------------------------------------------------------------------------- requests
+    def other(self, session: Session) -> Session | None:
+        """The side that a call talks to; None while there is none."""
+        return self.second if session is self.first else self.first if session is self.second else None
+
+    def relay(self, session: Session, request: RequestReceived) -> bool:
+        """Pass a request on. False when it stays here: not relaying, no other side, or it was answered already."""
+        if request.method == "REFER" and self.options.transfers != "relay":
+            return transfer.refer(self, session, request, serve=self.options.transfers == "serve")
+        other = self.other(session)
+        if not self.options.relaying or other is None or other.dialog.phase is not Phase.CONNECTED:
+            return False
+        if not request.reply_wanted:
+            return self._relay_update(other, request)
+        token = other.dialog.send(
+            request.method,
+            end_to_end(request.headers),
+            request.content_type,
+            request.body,
+            on_reply=self._reply_back,
+        )
+        self._relayed[token] = session, request
+        return True
+
+    @staticmethod
+    def _relay_update(other: Session, request: RequestReceived) -> bool:
+        """UPDATE without an offer is passed on (a changed identity), unless it only refreshes the session."""
+        refresh = any(name.lower() in ("session-expires", "x") for name, _ in request.headers)
+        if request.method == "UPDATE" and not request.body and not refresh:
+            other.dialog.send("UPDATE", end_to_end(request.headers), on_reply=lambda reply: None)
+        return True
+
+    def _reply_back(self, reply: SipReply) -> None:
+        session, request = self._relayed.pop(reply.token, (None, None))
+        if session is not None and request is not None:
+            content_type = next((value for name, value in reply.headers if name.lower() == "content-type"), "")
+            session.dialog.reply(request, reply.code, reply.reason, end_to_end(reply.headers), content_type, reply.body)
+
+    # ------------------------------------------------------------------------------------------------------------ the end
+    def ended(self, session: Session, event: CallEnded) -> None:
+        """A side is gone: the other is told, and what it asked the gone one is answered."""
+        self._answer_open(session)
+        session.pair = None
+        if session in self.trying:
+            self._failed(session, event)
+            return
+        if session is self.first:
+            self._queue = []
+            self._stop_trying(())
+        if self.transfer is not None and self.transfer.referrer is session:
+            self.transfer.referrer_gone(event.headers)
+        else:
+            if self.transfer is not None:
+                self.transfer.cancel()
+            self.side_gone(session, event.headers)
+
+    def side_gone(self, session: Session, headers: tuple[tuple[str, str], ...]) -> None:
+        """Nobody comes in a gone side's place: the other one is told."""
+        other = self.other(session)
+        self.second = None if session is self.second else self.second
+        if other is None or other.dialog.ending:
+            self._let_go(other)
+        else:
+            other.run(lambda: self._other_gone(other, headers))
+
+    def _other_gone(self, other: Session, headers: tuple[tuple[str, str], ...]) -> Outcome:
+        if other.pair is not self:
+            return None
+        self.unbridge()
+        self._let_go(other)
+        return other.app.on_other_bye(headers)
+
+    def _let_go(self, session: Session | None) -> None:
+        if session is not None and session.pair is self:
+            session.pair = None
+
+    def _answer_open(self, gone: Session) -> None:
+        """Requests that were relayed to a side that is gone get a 481."""
+        for token, (asker, request) in list(self._relayed.items()):
+            if self.other(asker) is gone:
+                del self._relayed[token]
+                asker.dialog.reply(request, 481, "Call/Transaction Does Not Exist")
+            elif asker is gone:
+                del self._relayed[token]
+
+    def part(self) -> None:
+        """Both sides go their own ways: no longer bridged, nothing relayed, the end of one is nothing to the other."""
+        self._queue = []
+        if self.transfer is not None:
+            self.transfer.cancel()
+        self._stop_trying(())
+        self.unbridge()
+        for session in (self.first, self.second):
+            if session is not None:
+                self._answer_open(session)
+                self._let_go(session)
+        self.second = None
+
+    def leave(self, session: Session) -> None:
+        """One side goes its own way; to the other it is as if it had hung up."""
+        self._answer_open(session)
+        self.unbridge()
+        self._let_go(session)
+        self.side_gone(session, ())
+
+    def end_other(self, session: Session, code: int = 487, headers: tuple[str, ...] = ()) -> None:
+        """Hang up the other side; its end is nothing to this one any more."""
+        other = self.other(session)
+        self.part()
+        if other is not None:
+            other.stop(code, "", headers)
+
+    def _stop_trying(self, headers: tuple[str, ...]) -> None:
+        trying, self.trying = self.trying, []
+        for session in trying:
+            session.pair = None
+            session.stop(487, "", headers)
+
+    # -------------------------------------------------------------------------------------------------------- replacement
+    def replace(self, old: Session, new: Session, reason: str = "") -> None:
+        """Put a call in a leg's place: the side that stays hears the new one, the old leg gets a BYE. Both must be up."""
+        stays = self.other(old)
+        if stays is None:
+            raise Refused(481, "Call/Transaction Does Not Exist")
+        self._answer_open(old)
+        old.pair = None
+        new.pair = self
+        if old is self.first:
+            self.first = new
+        else:
+            self.second = new
+        self._told.clear()
+        self.bridged = False
+        self.bridge()
+        if not old.dialog.ending:
+            old.stop(487, "", (f'Reason: SIP;cause=200;text="{reason or "Replaced"}"',))
+
+    def _in_first(self, news: Callable[[], Outcome]) -> None:
+        self.first.run(lambda: news() if self.first.pair is self else None)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A call as plain data, between two of its events, and back: what another process needs to go on with it, or a person to look at it.
+
+Plain means: what JSON and msgpack carry. Not in it: what is queued in the media process, tasks that wait, objects of libraries. An
+application adds its own part by `snapshot` and takes it back by `restore`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING
+
+from di.calls.state import AudioPhase, Phase
+from di.kernel.errors import CallFailed
+from di.kernel.value import Value
+from di.sip.records import MediaNegotiated
+
+if TYPE_CHECKING:
+    from di.calls.session import Session
+
+VERSION = 1
+_TEXTS = (
+    "request_uri", "from_header", "to_header", "call_id", "local_tag", "remote_tag", "contact_uri", "source_ip", "remote_media_ip", "user",
+)  # fmt: skip
+
+
+def take(session: Session) -> dict[str, Value]:
+    """The call as it is now."""
+    dialog, audio, info = session.dialog, session.audio, session.dialog.info
+    other = session.pair.other(session) if session.pair is not None else None
+    return {
+        "version": VERSION,
+        "id": session.id,
+        "application": session.application,
+        "app_params": dict(session.app_params),
+        "attributes": dict(session.attributes),
+        "started_s": session.started_s,
+        "answered_s": session.answered_s,
+        "dialog": {
+            "phase": dialog.phase.name,
+            "direction": info.direction,
+            "has_offer": info.has_offer,
+            "over_ipv6": info.over_ipv6,
+            "source_port": info.source_port,
+            "remote_media_port": info.remote_media_port,
+            "headers": [[name, value] for name, value in info.headers],
+            **{name: str(getattr(info, name)) for name in _TEXTS},
+        },
+        "audio": {
+            "phase": audio.phase.name,
+            "address": list(audio.address) if audio.address is not None else None,
+            "negotiated": asdict(audio.negotiated) if audio.negotiated is not None else None,
+            "input": audio.playlist.input,
+            "output": audio.playlist.output,
+            "room": audio.room,
+            "tees": dict(audio.tees),
+            "muted": audio.muted,
+            "receiving": audio.receiving,
+            "recording": audio.recording,
+        },
+        "timers_ms": {str(id): left for id, left in session.timers.left_ms().items()},
+        "other": other.id if other is not None else "",
+        "app": session.app.snapshot(),
+    }
+
+
+def restore(session: Session, data: Mapping[str, Value]) -> None:
+    """Bring a new session of the same application into the state of a snapshot. Rooms and the other leg are joined by the caller.
+
+    Raises CallFailed for data that is no snapshot, and what the application's `restore` raises.
+    """
+    if data.get("version") != VERSION:
+        raise CallFailed(f"a call of version {data.get('version')!r} cannot be restored; {VERSION} is right")
+    dialog_data, audio_data, timers = (_mapping(data, name) for name in ("dialog", "audio", "timers_ms"))
+    try:
+        _restore_dialog(session, dialog_data)
+        _restore_audio(session, audio_data)
+        for id, left_ms in timers.items():
+            session.timers.set(int(id), float(str(left_ms)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise CallFailed(f"this is no snapshot of a call: {type(error).__name__} {error}") from error
+    session.attributes = dict(_mapping(data, "attributes"))
+    session.app_params = {name: str(value) for name, value in _mapping(data, "app_params").items()}
+    session.started_s, session.answered_s = float(str(data["started_s"])), float(str(data["answered_s"]))
+    session.app.restore(data.get("app"))
+
+
+def _restore_dialog(session: Session, data: Mapping[str, Value]) -> None:
+    headers = data["headers"]
+    if not isinstance(headers, (list, tuple)):
+        raise TypeError("headers")
+    session.dialog.phase = Phase[str(data["phase"])]
+    session.dialog.info = replace(
+        session.dialog.info,
+        direction=str(data["direction"]),
+        has_offer=data["has_offer"] is True,
+        over_ipv6=data["over_ipv6"] is True,
+        source_port=_number(data["source_port"]),
+        remote_media_port=_number(data["remote_media_port"]),
+        headers=tuple((str(name), str(value)) for name, value in headers),
+    )
+    for name in _TEXTS:
+        setattr(session.dialog.info, name, str(data[name]))
+
+
+def _restore_audio(session: Session, data: Mapping[str, Value]) -> None:
+    audio, address, negotiated = session.audio, data["address"], data["negotiated"]
+    audio.phase = AudioPhase[str(data["phase"])]
+    audio.address = (str(address[0]), _number(address[1])) if isinstance(address, (list, tuple)) else None
+    if isinstance(negotiated, dict):
+        names = {field.name for field in fields(MediaNegotiated)}
+        audio.negotiated = MediaNegotiated(**{name: value for name, value in negotiated.items() if name in names})
+    audio.playlist.input, audio.playlist.output = data["input"] is True, data["output"] is True
+    audio.room, audio.recording = str(data["room"]), str(data["recording"])
+    audio.tees = {name: str(room) for name, room in _mapping(data, "tees").items()}
+    audio.muted, audio.receiving = data["muted"] is True, data["receiving"] is True
+
+
+def _mapping(data: Mapping[str, Value], name: str) -> dict[str, Value]:
+    found = data.get(name)
+    if not isinstance(found, dict):
+        raise CallFailed(f"this is no snapshot of a call: {name} is missing")
+    return found
+
+
+def _number(value: Value) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{value!r} is no number")
+    return value
