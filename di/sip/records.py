@@ -188,7 +188,8 @@ class Unsubscribe:
 class TakeOutside:
     """Which methods outside dialogs the hub wants to see from now on (OPTIONS, MESSAGE, NOTIFY, REGISTER, PUBLISH …).
 
-    A request of another method is answered as before: OPTIONS as SetOptionsReply says, the rest 405 with Allow.
+    A request of another method is answered by the SIP process: OPTIONS as SetOptionsReply says, the rest is refused with Allow (REFER 488,
+    NOTIFY, BYE and PRACK 481, others 501: spec core.md §5, §6.4).
     """
 
     methods: tuple[str, ...]

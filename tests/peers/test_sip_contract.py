@@ -22,16 +22,21 @@ from di.sip.records import (
     Listen,
     Listening,
     MediaNegotiated,
+    OutsideReceived,
+    OutsideReplied,
     RefreshSubscription,
     Reinvite,
+    ReplyOutside,
     ReplyReceived,
     RequestReceived,
+    SendOutside,
     SendReply,
     SendRequest,
     SessionTimedOut,
     Stop,
     Subscribe,
     SubscriptionChanged,
+    TakeOutside,
     Unsubscribe,
 )
 from tests.support.fake_sip import FakeSip
@@ -283,6 +288,205 @@ async def test_peer_that_does_not_refresh(sip: Side) -> None:
     sip.send(Hangup(1))
     await call.taken_off()
     assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(200, "local")]
+
+
+# -------------------------------------------------------------------------------------------------- requests in the dialog
+async def test_hub_offers_again(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    flows = {"sendonly": (True, False), "recvonly": (False, True), "inactive": (False, False), "sendrecv": (True, True)}
+    for token, (direction, flow) in enumerate(flows.items(), 1):
+        sip.send(Reinvite(1, direction, token=token))
+        assert await call.take_offer(direction=REVERSED[direction]) == direction
+        media = (await sip.wait_for(MediaNegotiated, token + 1))[-1]
+        assert (media.send, media.receive) == flow
+        assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, token)][-1] == (token, 200)
+    assert kinds(sip)[-2:] == ["MediaNegotiated", "ReplyReceived"]
+
+
+REVERSED = {"sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive", "sendrecv": "sendrecv"}
+
+
+async def test_hub_asks_for_an_offer(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Reinvite(1, token=7, offer=False))
+    assert await call.take_offer() == ""
+    await sip.wait_for(MediaNegotiated, 2)
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(7, 200)]
+
+
+async def test_codecs_of_a_further_offer(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Reinvite(1, token=1, payloads=("PCMU/8000",)))
+    await call.take_offer()
+    assert [m.codec for m in await sip.wait_for(MediaNegotiated, 2)] == ["PCMU", "PCMU"]
+
+
+async def test_refused_offer_leaves_the_call_as_it_was(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Reinvite(1, "sendonly", token=3))
+    await call.take_offer(488)
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(3, 488)]
+    assert len(await sip.wait_for(MediaNegotiated)) == 1
+    assert await call.bye() == 200
+
+
+async def test_offer_that_crosses_another_is_made_again(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Reinvite(1, "sendonly", token=4))
+    assert await call.take_offer(491) == "sendonly"
+    assert await call.take_offer(direction="recvonly") == "sendonly"
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(4, 200)]
+
+
+async def test_second_offer_waits_for_the_first(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Reinvite(1, "sendonly", token=1))
+    sip.send(Reinvite(1, "sendrecv", token=2))
+    assert await call.take_offer(direction="recvonly") == "sendonly"
+    assert await call.take_offer() == "sendrecv"
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)] == [(1, 200), (2, 200)]
+    assert [(m.send, m.receive) for m in await sip.wait_for(MediaNegotiated, 3)] == [(True, True), (True, False), (True, True)]
+
+
+async def test_offer_before_the_call_is_up_is_refused(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    sip.send(Reinvite(1, token=5))
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(5, 500)]
+    await answered(sip, call)
+
+
+async def test_offers_of_the_peer_are_told(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    assert await call.reoffer("sendonly", "X-Why: hold\r\n") == 200
+    assert await call.update("sendrecv") == 200
+    assert await call.update() == 200
+    await sip.wait_for(RequestReceived, 3)
+    await sip.wait_for(MediaNegotiated, 3)
+    told = [event for event in sip.events if isinstance(event, (RequestReceived, MediaNegotiated))][1:]
+    assert [getattr(event, "method", "media") for event in told] == ["INVITE", "media", "UPDATE", "media", "UPDATE"]
+    requests = [event for event in told if isinstance(event, RequestReceived)]
+    assert not any(request.reply_wanted for request in requests)
+    assert ("X-Why", "hold") in requests[0].headers and requests[0].content_type == requests[1].content_type == "application/sdp"
+    assert b"a=sendonly" in requests[0].body and b"a=sendrecv" in requests[1].body and requests[2].body == b""
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "MESSAGE", "REFER", "NOTIFY", "SUBSCRIBE", "PUBLISH", "INFO", "FROBNICATE"])
+async def test_hub_answers_requests_inside(sip: Side, method: str) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    waiting = asyncio.ensure_future(call.exchange(method, "text/plain", "ask", "X-Ask: 1\r\nRefer-To: <sip:x@127.0.0.1>\r\n"))
+    request = (await sip.wait_for(RequestReceived))[0]
+    assert (request.method, request.reply_wanted, request.content_type, request.body) == (method, True, "text/plain", b"ask")
+    assert ("X-Ask", "1") in request.headers and not waiting.done()
+    sip.send(SendReply(1, request.token, 202, "Noted", ("X-Answer: 2",), "text/x-note", b"answer"))
+    reply = await waiting
+    assert (reply.code, reply.header("X-Answer"), reply.content_type, reply.body) == (202, "2", "text/x-note", b"answer")
+    assert "CallEnded" not in kinds(sip)
+
+
+async def test_branches_of_a_proxy_both_ring(sip: Side) -> None:
+    target = f"sip:them@127.0.0.1:{sip.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await sip.peer.take_invite()
+    call.ring("one")
+    await sip.wait_for(CallProgressed)
+    call.ring("two")
+    await sip.wait_for(CallProgressed, 2)
+    await call.accept("one")
+    await sip.wait_for(CallConfirmed)
+    assert (await sip.wait_for(CallIdentified))[-1].remote_tag == "one"
+
+
+async def test_invite_that_replaces_a_call_is_offered_like_any(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    known = (await sip.wait_for(CallIdentified))[-1]
+    replaces = f"{known.call_id};to-tag={known.local_tag};from-tag={known.remote_tag}"
+    second = sip.peer.invite(headers=f"Replaces: {replaces}\r\nReferred-By: <sip:boss@127.0.0.1>\r\n")
+    offer = (await sip.wait_for(CallOffered, 2))[1]
+    assert ("Replaces", replaces) in offer.headers and ("Referred-By", "<sip:boss@127.0.0.1>") in offer.headers
+    sip.send(Answer(3, 486, "Busy Here"))
+    assert await second.final() == 486
+    assert [e.call for e in await sip.wait_for(CallEnded)] == [3]
+    assert await call.bye() == 200
+
+
+# --------------------------------------------------------------------------------------------- requests outside of dialogs
+async def outside(sip: Side, **more: Any) -> Any:
+    target = f"sip:them@127.0.0.1:{sip.port}"
+    message = SendOutside(
+        5, "MESSAGE", target, "<sip:us@127.0.0.1>", f"<{target}>", ("X-Ask: 1",), "text/plain", b"hello", **more
+    )
+    sip.send(message)
+    request = await sip.peer.take_outside()
+    assert (request.method, request.body) == ("MESSAGE", b"hello")
+    return request
+
+
+async def test_request_outside_sent_and_answered(sip: Side) -> None:
+    request = await outside(sip)
+    request.answer(202, "X-Answer: 2\r\nContent-Type: text/x-note\r\n", "noted")
+    (reply,) = await sip.wait_for(OutsideReplied)
+    assert (reply.token, reply.code, reply.reason, reply.content_type, reply.body) == (5, 202, "Reply", "text/x-note", b"noted")
+    assert ("X-Answer", "2") in reply.headers
+
+
+async def test_request_outside_logs_in_once(sip: Side) -> None:
+    request = await outside(sip, username="us", password="secret")
+    request.answer(401)
+    again = await sip.peer.take_outside()
+    assert again.authorized and not request.authorized and again.body == b"hello"
+    again.answer(401)
+    assert [(r.token, r.code) for r in await sip.wait_for(OutsideReplied)] == [(5, 401)]
+
+
+async def test_request_outside_without_a_password_is_told_of_the_challenge(sip: Side) -> None:
+    (await outside(sip)).answer(407)
+    assert [(r.token, r.code) for r in await sip.wait_for(OutsideReplied)] == [(5, 407)]
+
+
+async def test_request_outside_to_no_address(sip: Side) -> None:
+    sip.send(SendOutside(6, "OPTIONS", "nowhere", "<sip:us@127.0.0.1>", "<sip:them@127.0.0.1>"))
+    assert [(r.token, r.code) for r in await sip.wait_for(OutsideReplied)] == [(6, 500)]
+
+
+async def test_hub_answers_requests_outside(sip: Side) -> None:
+    sip.send(TakeOutside(("MESSAGE", "REGISTER")))
+    waiting = asyncio.ensure_future(sip.peer.exchange("MESSAGE", "bob", body="hello", headers="X-Ask: 1\r\n"))
+    (request,) = await sip.wait_for(OutsideReceived)
+    assert (request.method, request.content_type, request.body) == ("MESSAGE", "text/plain", b"hello")
+    assert request.request_uri.startswith("sip:bob@") and ("X-Ask", "1") in request.headers and not waiting.done()
+    assert request.source_ip == "127.0.0.1" and request.source_port and request.call_id and "tag=" in request.from_header
+    sip.send(ReplyOutside(request.token, 202, "Noted", ("X-Answer: 2",), "text/x-note", b"answer"))
+    reply = await waiting
+    assert (reply.code, reply.header("X-Answer"), reply.content_type, reply.body) == (202, "2", "text/x-note", b"answer")
+    sip.send(ReplyOutside(request.token, 500))  # late: nothing happens
+
+
+async def test_methods_that_the_hub_does_not_take(sip: Side) -> None:
+    sip.send(TakeOutside(("MESSAGE",)))
+    codes = [(await sip.peer.exchange(method)).code for method in ("OPTIONS", "REGISTER", "REFER", "NOTIFY")]
+    assert codes == [200, 501, 488, 481] and "OutsideReceived" not in kinds(sip)
+    sip.send(TakeOutside(("OPTIONS",)))
+    sip.send(TakeOutside(()))
+    assert (await sip.peer.exchange("MESSAGE")).code == 501
 
 
 # --------------------------------------------------------------------------------------------------------- subscriptions

@@ -24,6 +24,12 @@ def description(port: int, direction: str = "sendrecv", codec: str = "PCMU/8000"
     )
 
 
+def direction_of(body: str) -> str:
+    """The direction that a description says, sendrecv without one."""
+    found = [line[2:] for line in body.splitlines() if line in ("a=sendrecv", "a=sendonly", "a=recvonly", "a=inactive")]
+    return found[0] if found else "sendrecv"
+
+
 class PeerCall:
     """One dialog, ours (`invite`) or theirs (`take_invite`)."""
 
@@ -37,6 +43,8 @@ class PeerCall:
         self.cseq = 0
         self.branch = ""
         self.invite_message: Message | None = None
+        self.acknowledged: Message | None = None
+        """The ACK of the last re-INVITE that was taken."""
         self.seen: list[Message] = []
 
     async def next(self, *wanted: int | str, patience_s: float = 10.0) -> Message:
@@ -73,7 +81,7 @@ class PeerCall:
         )
         self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}")
 
-    def reply(self, request: Message, code: int, body: str = "", headers: str = "") -> None:
+    def reply(self, request: Message, code: int, body: str = "", headers: str = "", kind: str = "application/sdp") -> None:
         """Answer a request of the other side. `headers`: further lines, each with its line end."""
         to = request.header("To")
         to = to if tag_of(to) else f"{to};{self.local.partition(';')[2]}"
@@ -83,7 +91,7 @@ class PeerCall:
             f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@{self.peer.host}:{self.peer.port}>\r\n{headers}"
         )
         self.peer.send(
-            head + ("Content-Type: application/sdp\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{body}"
+            head + (f"Content-Type: {kind}\r\n" if body and kind else "") + f"Content-Length: {len(body)}\r\n\r\n{body}"
         )
 
     # the steps that contract tests take
@@ -99,18 +107,34 @@ class PeerCall:
         """Hang up; the reply's code."""
         return await self.request("BYE")
 
-    async def request(self, method: str, kind: str = "text/plain", body: str = "") -> int:
-        """Send a request inside and wait for its reply."""
-        self.send_request(method, body, kind)
-        return await self.final()
+    async def request(self, method: str, kind: str = "text/plain", body: str = "", headers: str = "") -> int:
+        """Send a request inside and wait for its reply's code."""
+        return (await self.exchange(method, kind, body, headers)).code
 
-    async def reoffer(self, direction: str) -> int:
+    async def exchange(self, method: str, kind: str = "text/plain", body: str = "", headers: str = "") -> Message:
+        """Send a request inside and wait for its reply. `headers`: further lines, each with its line end."""
+        self.send_request(method, body, kind, headers=headers)
+        return await self.next(*range(200, 700))
+
+    async def reoffer(self, direction: str, headers: str = "") -> int:
         """re-INVITE with a direction, acknowledged when accepted."""
-        self.send_request("INVITE", description(40000, direction))
+        self.send_request("INVITE", description(40000, direction), headers=headers)
         code = await self.final()
         if code < 300:
             self.ack()
         return code
+
+    async def update(self, direction: str = "", headers: str = "") -> int:
+        """UPDATE, without a description when no direction is given."""
+        self.send_request("UPDATE", description(40000, direction) if direction else "", headers=headers)
+        return await self.final()
+
+    async def take_offer(self, code: int = 200, direction: str = "sendrecv") -> str:
+        """Wait for the server's re-INVITE and answer it. Returns the direction that it offered, empty for one without an offer."""
+        offer = await self.next("INVITE")
+        self.reply(offer, code, description(40000, direction) if code < 300 else "")
+        self.acknowledged = await self.next("ACK")
+        return direction_of(offer.body.decode()) if offer.body else ""
 
     def expire(self) -> None:
         """The session interval passes without a refresh of ours: nothing is to be done for it."""
@@ -119,9 +143,10 @@ class PeerCall:
         """Wait for the other side's BYE and confirm it."""
         self.reply(await self.next("BYE"), 200)
 
-    async def accept(self) -> None:
-        """Answer the INVITE that came (`take_invite`) with 200 and SDP, and wait for the ACK."""
+    async def accept(self, tag: str = "") -> None:
+        """Answer the INVITE that came (`take_invite`) with 200 and SDP, and wait for the ACK. `tag`: of the branch that does."""
         assert self.invite_message is not None
+        self._branch(tag)
         self.reply(self.invite_message, 200, description(40000))
         await self.next("ACK")
 
@@ -131,10 +156,15 @@ class PeerCall:
         self.reply(self.invite_message, code)
         await self.next("ACK")
 
-    def ring(self) -> None:
-        """180."""
+    def ring(self, tag: str = "", body: str = "") -> None:
+        """180, of the branch that `tag` names."""
         assert self.invite_message is not None
-        self.reply(self.invite_message, 180)
+        self._branch(tag)
+        self.reply(self.invite_message, 180, body)
+
+    def _branch(self, tag: str) -> None:
+        if tag:
+            self.local = f"{self.local.partition(';')[0]};tag={tag}"
 
     async def cancelled(self) -> None:
         """Wait for CANCEL, confirm it, end the INVITE with 487."""
@@ -179,6 +209,36 @@ class PeerSubscription(PeerCall):
         return await self.final()
 
 
+class PeerOutside(PeerCall):
+    """A request of the server's outside any dialog (`take_outside`)."""
+
+    def __init__(self, peer: UdpPeer, message: Message) -> None:
+        super().__init__(peer, message.header("Call-ID"), "server")
+        self.request_message = message
+
+    @property
+    def method(self) -> str:
+        """Its method."""
+        return self.request_message.method
+
+    @property
+    def body(self) -> bytes:
+        """Its body."""
+        return self.request_message.body
+
+    @property
+    def authorized(self) -> bool:
+        """Whether it carries credentials."""
+        return bool(self.request_message.header("Authorization") or self.request_message.header("Proxy-Authorization"))
+
+    def answer(self, code: int, headers: str = "", body: str = "") -> None:
+        """Answer it. `headers`: further lines, each with its line end, the Content-Type of a body among them."""
+        if code in (401, 407) and not headers:
+            name = "WWW" if code == 401 else "Proxy"
+            headers = f'{name}-Authenticate: Digest realm="peer", nonce="n{next(_NUMBERS)}", qop="auth"\r\n'
+        self.reply(self.request_message, code, body, headers, kind="" if "Content-Type:" in headers else "text/plain")
+
+
 class UdpPeer(asyncio.DatagramProtocol):
     """A phone's socket: sorts messages by Call-ID."""
 
@@ -188,6 +248,7 @@ class UdpPeer(asyncio.DatagramProtocol):
         self.calls: dict[str, PeerCall] = {}
         self.incoming: asyncio.Queue[PeerCall] = asyncio.Queue()
         self.subscribed: asyncio.Queue[PeerSubscription] = asyncio.Queue()
+        self.outside: asyncio.Queue[PeerOutside] = asyncio.Queue()
         self._transport: asyncio.DatagramTransport
 
     @classmethod
@@ -217,10 +278,16 @@ class UdpPeer(asyncio.DatagramProtocol):
         message = parse(data.decode("utf-8", "surrogateescape"))
         call_id = message.header("Call-ID")
         call = self.calls.get(call_id)
+        if isinstance(call, PeerOutside) and message.method and message.header("CSeq") != call.request_message.header("CSeq"):
+            call = None  # a further request, no retransmission
         if call is None:
             if message.method == "SUBSCRIBE":
                 subscription = self.calls[call_id] = PeerSubscription(self, message)
                 self.subscribed.put_nowait(subscription)
+                return
+            if message.method and message.method != "INVITE" and not tag_of(message.header("To")):
+                outside = self.calls[call_id] = PeerOutside(self, message)
+                self.outside.put_nowait(outside)
                 return
             if message.method != "INVITE":
                 return
@@ -253,6 +320,19 @@ class UdpPeer(asyncio.DatagramProtocol):
         """The next subscription that the server begins."""
         async with asyncio.timeout(10):
             return await self.subscribed.get()
+
+    async def take_outside(self) -> PeerOutside:
+        """The next request outside dialogs that the server sends."""
+        async with asyncio.timeout(10):
+            return await self.outside.get()
+
+    async def exchange(
+        self, method: str, user: str = "test", kind: str = "text/plain", body: str = "", headers: str = ""
+    ) -> Message:
+        """Send a request outside dialogs and wait for its final reply."""
+        call = PeerCall(self, f"outside{next(_NUMBERS)}@peer", user)
+        self.calls[call.call_id] = call
+        return await call.exchange(method, kind, body, headers)
 
     def close(self) -> None:
         """Close the socket."""
