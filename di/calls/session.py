@@ -25,6 +25,7 @@ from di.calls.digits import DigitMerger
 from di.calls.events import CallItem, EventPosted, Run, SystemEvent
 from di.calls.host import SessionHost
 from di.calls.mailbox import Mailbox, Timers
+from di.calls.state import Phase
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
@@ -106,6 +107,11 @@ class Session:
     def close(self) -> None:
         """Drop what is queued and stop every timer; `di.calls.flow` calls this once, last."""
         self._mailbox.close()
+
+    @property
+    def gone(self) -> bool:
+        """Whether everything has been given back."""
+        return self.dialog.phase is Phase.GONE
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.application} {self.dialog.phase.name}>"

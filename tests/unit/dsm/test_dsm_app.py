@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from di.calls.events import EventPosted, SystemEvent
+from di.calls.snapshot import restore, take
 from di.dsm import PLUGIN
 from di.dsm.language.draw import to_svg
 from di.dsm.language.errors import DsmError
@@ -46,7 +47,7 @@ def server(folder: Path, scripts: dict[str, str], conf: str = "") -> Playbook:
 
 
 def played(book: Playbook, leg: int) -> list[str]:
-    return [Path(item.path).name or item.kind for item in book.media.legs[leg].playlist]
+    return [Path(getattr(item, "path", "")).name or item.kind for item in book.media.legs[leg].playlist]
 
 
 TEE = """import(mod_conference);
@@ -84,7 +85,7 @@ def test_tee_and_mix_in(folder: Path) -> None:
     assert call.app.machine.vars["thrown"] == "conference" and "no input" in call.app.machine.vars["cause"]
     book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
     book.bye(call)
-    assert call.ended and rooms.names() == []
+    assert call.gone and rooms.names() == []
 
 
 def test_the_lobby(folder: Path) -> None:
@@ -100,7 +101,7 @@ def test_the_lobby(folder: Path) -> None:
     assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "take"], ["roomname", "other"]]) == [200, "OK"]
     assert book.sessions.rooms.members("wonderland") == [] and book.sessions.rooms.members("other") == [call.id]
     book.invoke("dsm", "postDSMEvent", call.id, [["action", "kick"]])
-    assert call.ended
+    assert call.gone
     assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "kick"]]) == [404, "Session not found"]
 
 
@@ -259,7 +260,7 @@ def test_a_fault_ends_its_own_call_only(folder: Path, monkeypatch: pytest.Monkey
     one, two = book.up("app-t"), book.up("app-t")
     monkeypatch.setattr(engine, "MAX_STEPS", 1000)
     book.invoke("dsm", "postDSMEvent", one.id, [])
-    assert one.stopping and not two.stopping
+    assert one.dialog.ending and not two.dialog.ending
 
 
 def test_outgoing_call_with_variables(folder: Path) -> None:
@@ -289,14 +290,14 @@ def test_b2b_bridges_and_its_bye(folder: Path) -> None:
     book = server(folder, {"t": text})
     a = book.up("app-t", (("X-Tenant", "7"), ("Via", "SIP/2.0/UDP 192.0.2.9"), ("Route", "<sip:192.0.2.8>")))
     b = next(s for s in book.sessions if s is not a)
-    assert b.dial_plan.headers == ["X-Tenant: 7"]
+    assert b.dialog.plan.headers == ["X-Tenant: 7"]
     book.progress(b.call)
     book.confirm(b.call)
     assert a.attributes["dsm_state"] == "C"
     assert played(book, a.leg) == ["bridge"] and played(book, b.leg) == ["bridge"]
     assert next(c for c in book.media.commands if isinstance(c, records.OpenLeg) and c.leg == b.leg).near == a.leg
     book.bye(b)
-    assert a.ended
+    assert a.gone
 
 
 STEERED = {
@@ -333,29 +334,29 @@ def test_events_between_two_legs(folder: Path) -> None:
     book.invoke("dsm", "postDSMEvent", b.id, [["do", "call"]])
     assert two["thrown"] == "script" and len(book.sessions) == 2
     book.bye(b)
-    assert (one["bye"], two["hung"]) == ("1", "1") and a.ended and b.ended
+    assert (one["bye"], two["hung"]) == ("1", "1") and a.gone and b.gone
 
 
 def test_a_leg_may_stay_when_a_steered_leg_goes(folder: Path) -> None:
     book, a, b = steered(folder, keep="true")
     book.confirm(b.call)
     book.invoke("dsm", "postDSMEvent", b.id, [["do", "end"]])
-    assert a.app.machine.vars["bye"] == "1" and not a.ended and not b.ended
+    assert a.app.machine.vars["bye"] == "1" and not a.gone and not b.gone
     book.bye(b)
-    assert not a.ended and a.app.second_leg.id == ""
+    assert not a.gone and a.app.second_leg.id == ""
 
 
 def test_a_steered_leg_ends_with_its_first_leg(folder: Path) -> None:
     book, a, b = steered(folder)
     book.confirm(b.call)
     book.bye(a)
-    assert b.ended and len(book.sessions) == 0
+    assert b.gone and len(book.sessions) == 0
 
 
 def test_a_steered_leg_that_is_refused(folder: Path) -> None:
     book, a, b = steered(folder)
     book.fail(b.call, 486)
-    assert a.app.machine.vars["code"] == "486" and not a.ended and b.ended
+    assert a.app.machine.vars["code"] == "486" and not a.gone and b.gone
 
 
 def test_a_diagram_for_the_second_leg_that_is_not_there(folder: Path) -> None:
@@ -379,7 +380,7 @@ def test_events_for_a_bare_leg_are_lost(folder: Path) -> None:
     book.confirm(b.call)
     book.invoke("dsm", "postDSMEvent", a.id, [])
     app: Any = a.app
-    assert app.machine.vars["sent"] == "1" and "thrown" not in app.machine.vars and not b.ended
+    assert app.machine.vars["sent"] == "1" and "thrown" not in app.machine.vars and not b.gone
 
 
 @pytest.mark.parametrize("keep", [True, False])
@@ -391,7 +392,7 @@ def test_session_that_is_not_refreshed(folder: Path, keep: bool) -> None:
     book.sessions.on_sip_event(sip.SessionTimedOut(a.call))
     book.run()
     app: Any = a.app
-    assert app.machine.vars["told"] == "x" and a.ended is not keep
+    assert app.machine.vars["told"] == "x" and a.gone is not keep
     assert len(book.sip.of(sip.Hangup, a.call)) == (not keep)
 
 
@@ -408,7 +409,7 @@ def test_session_timeout_of_one_leg_ends_both(folder: Path, of_callee: bool) -> 
     book.sessions.on_sip_event(sip.SessionTimedOut((b if of_callee else a).call))
     book.run()
     app: Any = a.app
-    assert a.ended and b.ended and ("told" in app.machine.vars, "bye" in app.machine.vars) == (not of_callee, of_callee)
+    assert a.gone and b.gone and ("told" in app.machine.vars, "bye" in app.machine.vars) == (not of_callee, of_callee)
 
 
 def test_a_packed_call_goes_on_in_another_process(folder: Path) -> None:
@@ -420,18 +421,19 @@ def test_a_packed_call_goes_on_in_another_process(folder: Path) -> None:
     one: Any = book.up("app-t").app
     book.invoke("dsm", "postDSMEvent", one.session.id, [])
     book.run(4)
-    data = json.loads(json.dumps(one.packed()))
-    assert data["machine"]["timers_ms"] == {"4": 6000} and data["dialog"]["call_id"] and data["queues"] == ["desk"]
+    data = json.loads(json.dumps(take(one.session)))
+    assert data["timers_ms"] == {"4": 6000} and data["dialog"]["call_id"] and data["app"]["queues"] == ["desk"]
     other = server(folder, {"t": text})
     two: Any = other.up("app-t").app
-    two.restored(data)
+    restore(two.session, data)
+    assert take(two.session) == {**data, "id": two.session.id}
     assert (two.machine.state.name, two.machine.vars["x"]) == ("B", "1") and "desk" in other.services.queues
     other.run(5.9)
     assert "late" not in two.machine.vars
     other.run(0.2)
     assert two.machine.vars["late"] == "1"
     with pytest.raises(DsmError, match="version"):
-        two.restored({})
+        two.restore({})
 
 
 def test_a_relayed_second_leg_answers_for_the_first(folder: Path) -> None:
@@ -451,7 +453,7 @@ def test_a_relayed_second_leg_answers_for_the_first(folder: Path) -> None:
     assert app.machine.vars["codes"] == "180200"
     book.confirm(a.call)
     book.bye(a)
-    assert b.ended
+    assert b.gone
 
 
 def test_a_refused_second_leg_refuses_a_relayed_call(folder: Path) -> None:
@@ -532,7 +534,7 @@ def test_the_end_of_the_server_reaches_calls_and_system_dsms(folder: Path) -> No
         book.services.queues.broadcast(SystemEvent(kind))
         book.run()
     app: Any = session.app
-    assert session.ended and app.machine.vars["u"] == "1"
+    assert session.gone and app.machine.vars["u"] == "1"
     assert not [name for name in book.services.queues._queues if name.startswith("SystemDSM_")]
 
 
@@ -549,9 +551,9 @@ async def test_a_module_of_ones_own_sees_every_call_and_may_keep_it_from_being_a
     app: Any = session.app
     assert book.answers(session.call) == [200] and app.machine.vars["seen"] == "X-Open: yes\r\n"
     book.bye(session)
-    assert len(book.waiting) == 1 and not session.ended, "the end of the call waits for the module"
+    assert len(book.waiting) == 1 and not session.gone, "the end of the call waits for the module"
     await book.waiting.pop()
-    assert session.ended and app.machine.vars["over"] == session.id
+    assert session.gone and app.machine.vars["over"] == session.id
 
 
 def test_names_of_audio_files(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,10 @@ def test_no_rtp_ends_the_call_unless_the_script_takes_care_of_it(folder: Path, k
     processed = "set(#processed=true);" if keep else ""
     book = server(folder, {"t": f"initial state A; transition r A - rtpTimeout / {{ {NOTE} {processed} }} -> A;"})
     call = book.up("app-t")
-    call.rtp_timeout_ms = 30_000
+    call.audio.rtp_timeout_ms = 30_000
     media_event(book, records.RtpTimedOut(call.leg, 30_000))
     assert seen(call)["l"] == "rtp_timeout:30"
-    assert call.ended is not keep
+    assert call.gone is not keep
 
 
 def test_media_that_is_given_up_is_told_then_the_call_ends(folder: Path) -> None:
@@ -53,7 +53,7 @@ def test_media_that_is_given_up_is_told_then_the_call_ends(folder: Path) -> None
     call = book.up("app-t")
     variables = seen(call)
     media_event(book, records.LegDropped(call.leg, "a fault"))
-    assert (variables["l"], call.ended, "bye" in variables) == ("cleared:", True, False)
+    assert (variables["l"], call.gone, "bye" in variables) == ("cleared:", True, False)
 
 
 @pytest.mark.parametrize(("flag", "attached"), [("0", False), ("1", True)])
@@ -93,7 +93,7 @@ def test_a_call_out_that_fails(folder: Path, code: int, expected: str) -> None:
     variables = seen(second)
     book.progress(second.call)
     book.fail(second.call, code, "No")
-    assert (variables["l"], second.ended) == (expected, True)
+    assert (variables["l"], second.gone) == (expected, True)
 
 
 def test_a_call_whose_ack_never_comes(folder: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_call_whose_ack_never_comes(folder: Path) -> None:
     variables = seen(call)
     book.sessions.on_sip_event(sip.CallEnded(call.call, 408, "Request Timeout", "timeout"))
     book.run()
-    assert (variables["l"], call.ended) == ("onNoAck", True)
+    assert (variables["l"], call.gone) == ("onNoAck", True)
 
 
 def test_a_request_of_ours_that_nobody_answers_ends_a_connected_call(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_request_of_ours_that_nobody_answers_ends_a_connected_call(folder: Pat
         variables = seen(call)
         book.sessions.on_sip_event(sip.ReplyReceived(call.call, 1, 481, "Gone"))
         book.run()
-        assert variables["l"] == ("keep" if keep else "") + "481Connected" and call.ended
+        assert variables["l"] == ("keep" if keep else "") + "481Connected" and call.gone
 
 
 def test_every_reload_of_the_server_is_told(folder: Path) -> None:
@@ -125,7 +125,7 @@ def test_every_reload_of_the_server_is_told(folder: Path) -> None:
     for kind in ("user1", "user2", "something", "shutdown"):
         book.services.queues.broadcast(SystemEvent(kind))
         book.run()
-    assert (seen(call)["l"], call.ended) == ("User1User2UnknownServerShutdown", False)
+    assert (seen(call)["l"], call.gone) == ("User1User2UnknownServerShutdown", False)
 
 
 # ---------------------------------------------------------------------------------------------------------------- JSON-RPC

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from di.calls.application import Application
-from di.calls.events import DialogState, EventPosted
+from di.calls.call_info import CallOut
+from di.calls.events import EventPosted
 from di.calls.session import Session
+from di.calls.state import Phase
 from di.kernel.errors import Refused
 from di.kernel.server_options import CoreOptions, Limit
 from di.sip import records as sip
 from di.sip.credentials import Credential
+from di.sip.headers import header_lines
 from media.control import records
 from tests.support.playbook import Playbook
 
@@ -29,7 +32,7 @@ class Diary(Application):
         self.lines: list[str] = []
 
     def __getattribute__(self, name: str) -> Any:
-        if name.startswith("on_"):
+        if name.startswith("on_") and not name.startswith("on_sip_"):
             lines = object.__getattribute__(self, "lines")
             lines.append(name)
         return object.__getattribute__(self, name)
@@ -64,7 +67,7 @@ def test_a_call_in_is_answered_with_our_address_and_started(book: Playbook) -> N
     leg = book.session(call).leg
     assert (answer.code, answer.media_ip, answer.media_port) == (200, "127.0.0.1", book.media.legs[leg].port)
     session = book.confirm(call)
-    assert session.state is DialogState.CONNECTED
+    assert session.dialog.phase is Phase.CONNECTED
     connected = book.media.legs[leg].connected
     assert connected is not None
     assert (connected.codec, connected.remote_port, connected.dtmf_receive, connected.send) == ("PCMU", 4000 + call, 101, True)
@@ -116,7 +119,7 @@ def test_stop_says_bye_once_and_no_callback_but_destroy(book: Playbook) -> None:
 
 def test_cancel_before_the_answer(book: Playbook) -> None:
     lines: list[str] = []
-    register(book, "late", on_invite=lambda self, s: s.defer_answer(), on_cancel=lambda self: lines.append("cancel"))
+    register(book, "late", on_invite=lambda self, s: s.dialog.defer_answer(), on_cancel=lambda self: lines.append("cancel"))
     call = book.offer("app-late")
     assert book.answers(call) == []
     book.sessions.on_sip_event(sip.CallEnded(call, 487, "Request Terminated", "cancel"))
@@ -126,7 +129,9 @@ def test_cancel_before_the_answer(book: Playbook) -> None:
 
 
 def test_an_application_that_answers_later(book: Playbook) -> None:
-    register(book, "late", on_invite=lambda self, s: s.defer_answer(), on_event=lambda self, event: self.session.accept())
+    register(
+        book, "late", on_invite=lambda self, s: s.dialog.defer_answer(), on_event=lambda self, event: self.session.dialog.accept()
+    )
     call = book.offer("app-late")
     book.session(call).post_event({"go": "on"})
     book.run()
@@ -135,8 +140,8 @@ def test_an_application_that_answers_later(book: Playbook) -> None:
 
 def test_early_media_starts_early_and_then_fully(book: Playbook) -> None:
     def invite(self: Application, session: Session) -> None:
-        session.defer_answer()
-        session.early_media()
+        session.dialog.defer_answer()
+        session.dialog.early_media()
 
     starts: list[str] = []
     callbacks = {
@@ -149,7 +154,7 @@ def test_early_media_starts_early_and_then_fully(book: Playbook) -> None:
     assert book.answers(call) == [183]
     book.negotiate(call)
     assert starts == ["early"]
-    book.session(call).accept()
+    book.session(call).dialog.accept()
     book.confirm(call)
     assert starts == ["early", "full"]
     assert book.answers(call) == [183, 200]
@@ -246,10 +251,7 @@ def test_limits_and_shutdown_mode() -> None:
     assert book.invoke("core", "set_shutdownmode", True) == "200 OK"
     assert book.answers(book.offer("app-diary")) == [503]
     assert book.sip.commands[-2] == sip.SetOptionsReply(503, "Server shutting down")
-    assert (
-        book.sessions.dialout(user="", application="diary", request_uri="sip:a@h", from_header="<sip:b@h>", to_header="<sip:a@h>")
-        == ""
-    )
+    assert book.sessions.dialout(CallOut("diary", "sip:a@h", "<sip:b@h>", "<sip:a@h>")) == ""
 
 
 def test_no_media_is_503(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
@@ -270,7 +272,8 @@ def dial(book: Playbook, **more: Any) -> str:
         "to_header": "<sip:callee@there.example>",
         **more,
     }
-    id = book.sessions.dialout(**values)
+    values["headers"] = tuple(header_lines(values.get("headers", ""), newline=""))
+    id = book.sessions.dialout(CallOut(**values))
     book.run()
     return id
 
@@ -287,7 +290,7 @@ def test_dialout_to_the_answer(book: Playbook) -> None:
     assert record(book, id)["dir"] == "out"
     assert record(book, id)["app"] == "diary"
     book.progress(session.call)
-    assert session.state is DialogState.PROCEEDING
+    assert session.dialog.phase is Phase.PROCEEDING
     book.confirm(session.call)
     assert diary(session) == ["on_outgoing_invite", "on_ringing", "on_connected", "on_session_start"]
     book.bye(session)
@@ -393,13 +396,13 @@ def test_timers(book: Playbook) -> None:
     register(book, "timers", on_timer=lambda self, id: ids.append(id))
     session = book.up("app-timers")
     for id, ms in ((1, 1000), (2, 2000), (3, 500), (-1, 1500)):
-        session.set_timer(id, ms)
-    session.set_timer(1, 3000)
-    session.remove_timer(3)
+        session.timers.set(id, ms)
+    session.timers.set(1, 3000)
+    session.timers.remove(3)
     book.run(2.5)
     assert ids == [-1, 2]
-    session.set_timer(-2, 100)
-    session.remove_timers()
+    session.timers.set(-2, 100)
+    session.timers.remove_all()
     book.run(5)
     assert ids == [-1, 2, -2]
 
@@ -408,7 +411,7 @@ def test_session_timeout_ends_the_call(book: Playbook) -> None:
     session = book.up("app-diary")
     book.sessions.on_sip_event(sip.SessionTimedOut(session.call))
     book.run()
-    assert session.ended and len(book.sip.of(sip.Hangup, session.call)) == 1
+    assert session.gone and len(book.sip.of(sip.Hangup, session.call)) == 1
 
 
 def test_rtp_timeout_ends_the_call(book: Playbook) -> None:

@@ -61,7 +61,7 @@ def test_muted_moved_and_kicked_in_every_application(folder: Path, user: str, ro
     watching = book.services.events.subscribe(EventFilter(types=frozenset(["call.muted", "room.*"])))
 
     assert book.invoke("rooms", "mute", member.id) == [200, "OK"]
-    assert member.muted and book.media.legs[member.leg].audio["muted"] is True
+    assert member.audio.muted and book.media.legs[member.leg].audio["muted"] is True
     assert book.invoke("rooms", "move", member.id, "elsewhere") == [200, "OK"]
     assert (book.sessions.rooms.members(room), book.sessions.rooms.members("elsewhere")) == ([other.id], [member.id])
     assert played_rooms(book, member.leg) == ["elsewhere"]
@@ -89,7 +89,7 @@ def test_room_info_follows(folder: Path) -> None:
 
     assert lines("room1") == [(member.id, 5, "moved to room2", 1), (other.id, 3, "direct access: entered", 0)]
     assert lines("room2") == [(member.id, 3, "moved here", 1)]
-    assert book.invoke("webconference", "unmute", "room2", "1", member.id)[:2] == [0, "OK"] and not member.muted
+    assert book.invoke("webconference", "unmute", "room2", "1", member.id)[:2] == [0, "OK"] and not member.audio.muted
     book.invoke("rooms", "move", member.id, "room1")
     assert lines("room1") == [(other.id, 3, "direct access: entered", 0), (member.id, 3, "moved here", 0)]
     assert book.invoke("webconference", "openRooms") == {
@@ -114,8 +114,8 @@ def test_refusals_say_what_to_do(folder: Path) -> None:
         answer = book.invoke("rooms", "move", member.id, room)
         assert answer[0] == code and text in answer[1], room
     assert "full" in book.invoke("rooms", "move", talker.id, "conf2")[1]
-    waiting.leave_room()
-    waiting.tee_room("tap", "conf2")
+    waiting.audio.leave_room()
+    waiting.audio.tee_room("tap", "conf2")
     assert "only heard" in book.invoke("rooms", "move", waiting.id, "conf3")[1]
     assert book.invoke("rooms", "mute", waiting.id) == [200, "OK"] == book.invoke("rooms", "unmute", waiting.id)
     waiting.untee_room("tap")

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from di.calls.sessions import Nowhere
+from di.calls.sessions import NoProcess
 from di.server.status import usage
 from tests.support.bare_hub import bare_services, invoke
 
@@ -24,7 +24,7 @@ def test_processes_and_overview() -> None:
     assert isinstance(hub, dict) and (hub["role"], hub["pid"], hub["restarts"]) == ("hub", os.getpid(), 0)
     assert hub["memory_bytes"] > 1_000_000 and hub["cpu_s"] > 0  # type: ignore[operator]
     overview = invoke(services, "status", "overview")
-    assert isinstance(services.sessions.media, Nowhere)
+    assert isinstance(services.sessions.media, NoProcess)
     assert overview == {
         "signature": "cordboard", "now": clock.epoch_s(), "plugins": [], "login": False,
         "problems": {"sip": "the SIP process is not up", "media": "the media process is not up"},

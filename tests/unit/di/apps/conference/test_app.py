@@ -45,6 +45,11 @@ def room_of(book: Playbook, session: Session) -> str:
     return next((item.room for item in book.media.legs[session.leg].playlist if item.kind == "room"), "")
 
 
+def bridged_to(book: Playbook, session: Session) -> int:
+    """The leg that a leg is alone with."""
+    return next((item.peer_leg for item in book.media.legs[session.leg].playlist if isinstance(item, records.PlayBridge)), 0)
+
+
 def test_everybody_who_calls_a_user_meets(folder: Path) -> None:
     book = conference(folder)
     one = book.up("blue")
@@ -108,7 +113,7 @@ def test_dialout_by_keypad(folder: Path) -> None:
     assert placed.headers == ("X-A: 1", "X-B: 2")
     assert book.sessions.rooms.count("blue") == 0
     book.confirm(session.call)
-    assert room_of(book, one) == room_of(book, session) == one.id
+    assert bridged_to(book, one) == session.leg and bridged_to(book, session) == one.leg
     press(book, one, "*")
     assert room_of(book, one) == room_of(book, session) == "blue"
     assert sorted(book.sessions.rooms.members("blue")) == sorted([one.id, session.id])
