@@ -367,7 +367,10 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class ReplyReceived:
-    """The final reply to SendRequest or Reinvite; 408 and 503 are also made here when none came."""
+    """The final reply to SendRequest or Reinvite, one a token and before CallEnded; 408, 481, 491, 500 and 503 are also made here.
+
+    408: none came; 481: the call ended first; 491: another transaction was in the way for too long; 500, 503: it could not be sent.
+    """
 
     call: int
     token: int

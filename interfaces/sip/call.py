@@ -1,25 +1,50 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One call as pjsua2 sees it: its callbacks become records, its commands become pjsua2 calls.
 
-Only `interfaces.sip.server` holds these objects. A callback never drops one: it hands it to `Host.bury`, and the server lets
-go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes).
+Only `interfaces.sip.server` holds these objects. A callback never drops one: it hands it to `Host.release`, and the server lets
+go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). What is said in session descriptions is decided in
+`descriptions`, which re-INVITE goes out when in `offers`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from random import Random
 from typing import Protocol
 
 import pjsua2 as pj
 
-from di.sip.records import CallConfirmed, CallEnded, CallIdentified, CallProgressed, MediaNegotiated, ReplyReceived
+from di.sip.records import (
+    CallConfirmed,
+    CallEnded,
+    CallIdentified,
+    CallProgressed,
+    MediaNegotiated,
+    Reinvite,
+    ReplyReceived,
+    RequestReceived,
+)
 from interfaces.sip import mapping, sdp, session_timer
 from interfaces.sip.border import callback
+from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message, endpoint_of, parse, tag_of
-from interfaces.sip.structures import Credentials, Reply, Waiting, description, header_vector, parameters, received, reply_record
+from interfaces.sip.reinvites import Reinvites
+from interfaces.sip.structures import (
+    Credentials,
+    Reply,
+    Waiting,
+    description,
+    header_vector,
+    parameters,
+    received,
+    reply_record,
+    stream_of,
+)
 
 log = logging.getLogger(__name__)
+
+OFFERING = ("INVITE", "UPDATE")
 
 
 class Host(Protocol):
@@ -31,10 +56,16 @@ class Host(Protocol):
     offered: frozenset[str]
     """Those of them that our own offers name."""
 
+    random: Random
+    """For waits that two sides must not choose alike."""
+
+    def now_ns(self) -> int:
+        """Monotonic."""
+
     def emit(self, record: object) -> None:
         """Send a record to the hub."""
 
-    def bury(self, call: SipCall) -> None:
+    def release(self, call: SipCall) -> None:
         """The call is over: let go of it once pjsip is no longer on the stack."""
 
     def identified(self, call: SipCall) -> None:
@@ -57,15 +88,14 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.slot = slot
         self.outgoing = slot < 0
         self.call_id = self.local_tag = self.remote_tag = ""
-        self.media_address: tuple[str, int] | None = None
-        self.payloads: tuple[str, ...] = ()
         self.credentials: Credentials | None = None
         self.waiting: dict[str, Waiting] = {}
         self.replies: OrderedDict[str, Reply] = OrderedDict()
-        self.ended = self.confirmed = False
-        self.offer_received = ""  # the peer's, until it has been answered
-        self._answer_description = self._remote_description = ""
-        self._negotiated = False
+        self.ended = self.confirmed = self.answered = False
+        self.descriptions = Descriptions(self.outgoing, host.offered)
+        self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random)
+        self.told_later: RequestReceived | None = None
+        """A re-INVITE or UPDATE that has come: told before the media that it changes, not at all when it is refused."""
         self._held_media: MediaNegotiated | None = None
         self._last_media: MediaNegotiated | None = None
         self._sent_headers: set[str] = set()
@@ -79,7 +109,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self, from_uri: str, to_uri: str, request_uri: str, headers: tuple[str, ...], address: tuple[str, int] | None
     ) -> None:
         """Send the INVITE. Raises pj.Error when an address is none."""
-        self.media_address = address
+        self.descriptions.move(address)
         operation = parameters(headers=headers)
         operation.txOption.localUri = from_uri
         operation.txOption.targetUri = request_uri
@@ -96,18 +126,16 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             code, reason = 180, reason or "Ringing"  # pjsip puts SDP into every other provisional reply
         if code == 100:
             return  # pjsip has sent it
-        if address is not None and code < 300 and self._speaks_none():
+        if address is not None and code < 300 and self.descriptions.nothing_in_common():
             code, reason, address = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE, "Not Acceptable Here", None
         operation = parameters(code, reason, fresh)
         if address is not None and code < 300:
-            self.media_address = address
-            if self._answer_description and not self._negotiated:
-                wished_ms = sdp.wished_ptime_ms(self._remote_description)
-                limited = sdp.only(self._answer_description, self.payloads)
-                operation.sdp.wholeSdp = sdp.rewrite(limited, *address, ptime_ms=wished_ms)
+            self.descriptions.move(address)
+            operation.sdp.wholeSdp = self.descriptions.answer_now()
         if code >= 300:
             self.end_locally(code, reason)
         self.answer(operation)
+        self.answered = code < 300 and code >= 200
 
     def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Hang up in whatever state: final reply, CANCEL or BYE."""
@@ -124,19 +152,18 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def request_failed(self, token: int, reason: str) -> None:
         """Report that a request could not be sent."""
-        self.host.emit(ReplyReceived(self.number, token, 500, reason))
+        self._emit_reply(token, 500, reason)
 
-    def offer_again(self, hold: bool, address: tuple[str, int] | None) -> None:
-        """Send a re-INVITE. Raises pj.Error while another offer is under way."""
-        if address is not None:
-            self.media_address = address
-        self.offer_received = ""
-        operation = parameters()
-        if hold:
-            self.setHold(operation)
+    def offer_again(self, wish: Reinvite) -> None:
+        """Send a re-INVITE as soon as nothing is in its way; `work` does."""
+        if self.answered:
+            self.reinvites.add(wish, self.host.codecs)
         else:
-            operation.opt.flag = pj.PJSUA_CALL_UNHOLD
-            self.reinvite(operation)
+            self.reinvites.refuse(wish, 500, "the call is not up")
+
+    def work(self) -> bool:
+        """Send the re-INVITE that is due. False when none is left."""
+        return not self.ended and self.reinvites.work(self, self.confirmed, self.host.now_ns())
 
     def request(self, method: str, token: int, headers: tuple[str, ...], content_type: str, body: bytes) -> None:
         """Send a request inside the dialog; its final reply becomes ReplyReceived."""
@@ -160,6 +187,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
         info = self.getInfo()
         if info.state == pj.PJSIP_INV_STATE_CONNECTING and self.outgoing:
+            self.answered = True
             self._answer = received(prm.e)
             if self._answer is not None:
                 self._learn_remote_tag(self._answer)
@@ -172,11 +200,13 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
                 message = self._cancel or received(prm.e)
                 code, reason = int(info.lastStatusCode), info.lastReason
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
-            self.host.bury(self)
+            self.host.release(self)
 
     @callback
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
         event = prm.e.body.tsxState
+        if event.tsx.role == pj.PJSIP_ROLE_UAS and event.tsx.method in OFFERING and event.tsx.statusCode >= 200:
+            self._told(event.tsx.statusCode)
         if 200 <= event.tsx.statusCode < 300 and event.tsx.method in session_timer.METHODS:
             self._session_interval(event)
         if event.type == pj.PJSIP_EVENT_TX_MSG:
@@ -189,34 +219,24 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
         # without an offer of theirs pjsua2 leaves remSdp uninitialised, so the text of a long one is that of the message it came in
-        ours, theirs = description(prm.sdp), prm.remSdp.wholeSdp or self.offer_received
-        if theirs:
-            self._remote_description = theirs
-            ours = sdp.agree_on_mode(sdp.keep_offered(ours, theirs), theirs)
-            if not self.outgoing and not self._negotiated:
-                self._answer_description = ours  # the media address comes with the hub's answer
-        else:
-            now = self._last_media
-            ours = sdp.keep_codecs(ours, self.host.offered | ({f"{now.codec}/{now.clock_hz}"} if now else set()))
-        if self.media_address is not None:
-            ours = sdp.rewrite(sdp.only(ours, self.payloads), *self.media_address, ptime_ms=sdp.wished_ptime_ms(theirs))
-        prm.sdp.wholeSdp = ours
+        now = self._last_media
+        ours, theirs = description(prm.sdp), prm.remSdp.wholeSdp or self.descriptions.received
+        prm.sdp.wholeSdp = self.descriptions.created(ours, theirs, f"{now.codec}/{now.clock_hz}" if now else "")
 
     @callback
     def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:
         """A later offer with nothing that we speak is refused with 488; pjsua alone would say 500 (RFC 3261 §14.2)."""
-        self.offer_received = description(prm.offer)
-        offered = sdp.audio_codecs(self.offer_received)
+        self.descriptions.received = description(prm.offer)
+        offered = sdp.audio_codecs(self.descriptions.received)
         if offered and not any(name in self.host.codecs for name in offered):
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
 
     @callback
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
-        self._negotiated = True
-        self.offer_received = ""
-        stream = self._stream()
+        self.descriptions.agreed()
+        stream = stream_of(self)
         if stream is not None:
-            record = mapping.negotiated(self.number, stream, self._remote_description)
+            record = mapping.negotiated(self.number, stream, self.descriptions.theirs)
         elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
             last = self._last_media
             record = mapping.paused(last)
@@ -224,49 +244,21 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return
         self._last_media = record
         if self.local_tag:
+            self._tell_request()
             self.host.emit(record)
         else:
             self._held_media = record  # CallIdentified first: it comes with the reply that is about to be sent
 
     # ---------------------------------------------------------------------------------------------------------- helpers
-    def _speaks_none(self) -> bool:
-        """The caller offers none of the codecs that the answer is limited to."""
-        offered = sdp.audio_codecs(self._remote_description)
-        return bool(self.payloads) and bool(offered) and not any(name in self.payloads for name in offered)
-
-    def _stream(self) -> mapping.Stream | None:
-        call = self.getInfo()  # a name of its own: pjsua2's items point into it
-        for media in call.media:
-            if media.type != pj.PJMEDIA_TYPE_AUDIO or media.status == pj.PJSUA_CALL_MEDIA_NONE:
-                continue
-            try:
-                info = self.getStreamInfo(media.index)
-            except pj.Error:
-                return None
-            parameters = info.audCodecParam
-            return mapping.Stream(
-                codec=info.codecName,
-                clock_hz=info.codecClockRate,
-                channels=parameters.info.channelCnt,
-                payload_type_send=info.txPt,
-                payload_type_receive=info.rxPt,
-                dtmf_send=info.audTxEventPt,
-                dtmf_receive=info.audRxEventPt,
-                direction=info.dir,
-                frame_ms=parameters.info.frameLen,
-                frames_per_packet=parameters.setting.frmPerPkt,
-                remote_address=info.remoteRtpAddress,
-                fmtp=";".join(f"{one.name}={one.val}" if one.name else one.val for one in parameters.setting.encFmtp),
-            )
-        return None
-
     def _sent(self, event: pj.TsxStateEvent) -> None:
-        """A message of ours left: note our tag, and which transaction carries which SendRequest."""
+        """A message of ours left: note our tag, and which transaction carries which SendRequest or re-INVITE."""
         if event.tsx.method == "BYE" and event.tsx.role == pj.PJSIP_ROLE_UAC and not self.ended:
             # no ACK came, or no answer to our session refresh: pjsip hangs up of its own accord (RFC 3261 §13.3.1.4, RFC 4028 §10)
             info = self.getInfo()
             code = info.lastStatusCode if info.lastStatusCode >= 300 else 408
             self._finish(CallEnded(self.number, code, info.lastReason or "Request Timeout", "timeout"))
+            return
+        if self.reinvites.left(event):
             return
         if self._sending_token and event.tsx.role == pj.PJSIP_ROLE_UAC:
             self._tokens[int(event.tsx.pjTransaction)] = self._sending_token
@@ -304,19 +296,37 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if not invite and state not in (pj.PJSIP_TSX_STATE_COMPLETED, pj.PJSIP_TSX_STATE_TERMINATED):
             return
         message = parse(event.src.rdata.wholeMsg) if event.type == pj.PJSIP_EVENT_RX_MSG else None
+        if invite and self.confirmed:
+            self.reinvites.replied(event, message, self.host.now_ns())
+            return
         if not invite:
             token = self._tokens.pop(int(event.tsx.pjTransaction), 0)
             if token:
                 self.host.emit(reply_record(self.number, token, event.tsx.statusCode, event.tsx.statusText, message))
             return
-        if message is None or self.confirmed:
+        if message is None:
             return
         if message.has_sdp:
-            self._remote_description = message.body.decode("utf-8", "replace")
+            self.descriptions.theirs = message.body.decode("utf-8", "replace")
         if message.code < 300:
             self._learn_remote_tag(message)
         if 100 < message.code < 200:
             self.host.emit(CallProgressed(self.number, message.code, message.reason, message.headers, message.has_sdp))
+
+    def _told(self, code: int) -> None:
+        """An offer or UPDATE of the peer's has been answered."""
+        if code < 300:
+            self._tell_request()
+        self.told_later = None
+
+    def _tell_request(self) -> None:
+        if self.told_later is not None:
+            self.host.emit(self.told_later)
+        self.told_later = None
+
+    def _emit_reply(self, token: int, code: int, reason: str) -> None:
+        if token:
+            self.host.emit(ReplyReceived(self.number, token, code, reason))
 
     def _learn_remote_tag(self, reply: Message) -> None:
         """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""
@@ -332,4 +342,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             waiting.request.reply(487)
             waiting.request.release()
         self.waiting.clear()
+        code, reason = (408, "Request Timeout") if record.by == "timeout" else (481, "Call/Transaction Does Not Exist")
+        for token in self._tokens.values():
+            self._emit_reply(token, code, reason)
+        self._tokens.clear()
+        self.reinvites.abandon(code, reason)
         self.host.emit(record)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from interfaces.sip.message import Message
+from interfaces.sip.message import Message, wire_bytes
 
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 
@@ -53,7 +53,7 @@ def answer(challenge: Challenge, method: str, uri: str, username: str, password:
     """Header name and value that answer a challenge, its nonce used for the first time. `cnonce`: random, from the caller."""
 
     def digest(text: str) -> str:
-        return hashlib.new(_HASHES[challenge.algorithm], text.encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.new(_HASHES[challenge.algorithm], wire_bytes(text)).hexdigest()
 
     secret = digest(f"{username}:{challenge.realm}:{password}")
     request = digest(f"{method}:{uri}")

@@ -16,7 +16,7 @@ from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 from dataclasses import dataclass
 
 from interfaces.sip.layout import EVENT, MESSAGE, TX_DATA, Text
-from interfaces.sip.message import Message, parse
+from interfaces.sip.message import Message, parse, wire_bytes
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ class Exchanges:
 
     def _copy(self, pool: int, text: str) -> tuple[int, int]:
         """A text where pjsip's parser may point into it: in the pool, with a NUL behind."""
-        data = text.encode("utf-8", "surrogateescape")
+        data = wire_bytes(text)
         buffer = self._library.pj_pool_alloc(pool, len(data) + 1)
         ctypes.memmove(buffer, data + b"\0", len(data) + 1)
         return int(buffer), len(data)

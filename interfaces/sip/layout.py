@@ -15,6 +15,8 @@ import os
 import sys
 from ctypes import c_char_p, c_int, c_long, c_void_p
 
+from interfaces.sip.message import text_of, wire_bytes
+
 
 class Text(ctypes.Structure):
     """pj_str_t. The bytes of one made here live as long as it and its copies do."""
@@ -24,7 +26,7 @@ class Text(ctypes.Structure):
     @classmethod
     def of(cls, text: str) -> Text:
         """A text as UTF-8; undecodable bytes of messages come back as they were."""
-        return cls.around(text.encode("utf-8", "surrogateescape"))
+        return cls.around(wire_bytes(text))
 
     @classmethod
     def around(cls, data: bytes) -> Text:
@@ -38,7 +40,7 @@ class Text(ctypes.Structure):
 
     def text(self) -> str:
         """What it points to, as text."""
-        return self.data().decode("utf-8", "surrogateescape")
+        return text_of(self.data())
 
 
 class Memory:
@@ -86,7 +88,7 @@ class RxData:
             return None
         name = ctypes.string_at(pointer + self.source_name, self.source_name_bytes).split(b"\0", 1)[0].decode("ascii", "replace")
         port = c_int.from_address(pointer + self.source_port).value
-        return ctypes.string_at(text, length).decode("utf-8", "surrogateescape"), name, port
+        return text_of(ctypes.string_at(text, length)), name, port
 
     def holds(self, memory: Memory, pointer: int, text: bytes, source: tuple[str, int]) -> bool:
         """Whether the structure at `pointer`, which is that of a message sent to ourselves, says what we know of it."""

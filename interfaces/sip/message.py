@@ -6,8 +6,17 @@ Lenient on purpose: pjsip has parsed the message before and has refused what it 
 
 from __future__ import annotations
 
+import logging
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+log = logging.getLogger(__name__)
+
+_TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
+"""RFC 3261 §25.1."""
+_NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of UTF-16 pairs that stand for no byte either (PEP 383)."""
 # RFC 3261 §7.3.3 and the registrations that came later
 _LONG_NAMES = {
     "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
@@ -81,7 +90,17 @@ def parse(text: str) -> Message:
         name, colon, value = line.partition(":")
         if colon and name.strip():
             headers.append((long_name(name.strip()), value.strip()))
-    return Message(lines[0].strip(), tuple(headers), body.encode("utf-8", "surrogateescape"))
+    return Message(lines[0].strip(), tuple(headers), wire_bytes(body))
+
+
+def text_of(data: bytes) -> str:
+    """What came from the network as text; bytes that are no UTF-8 stay and come back by `wire_bytes`."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def wire_bytes(text: str) -> bytes:
+    """A text as it goes to the network, the counterpart of `text_of`. Never raises: what is no character at all becomes U+FFFD."""
+    return _NO_CHARACTER.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -170,12 +189,34 @@ def host_of(uri: str) -> str:
     return rest.split(":", 1)[0].lower()
 
 
-def split_header(line: str) -> tuple[str, str] | None:
-    """Name and value of a header line that the hub hands over; None when it is no header or would smuggle in a second one."""
+STACK_HEADERS = frozenset((
+    "via", "route", "record-route", "from", "to", "call-id", "cseq", "max-forwards", "contact", "content-length",
+))  # fmt: skip
+"""What the SIP stack writes itself: a second one would break the message or the dialog.
+
+Contact may come from the hub where it is not the dialog's: in redirections (3xx) and registrations.
+"""
+
+
+def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
+    """Name and value of a header line that the hub hands over. `contact`: whether Contact may be one of them.
+
+    None, and a line in the log, when it is no header, when it would smuggle in a second one, and when it is the SIP stack's own.
+    """
     name, colon, value = line.rstrip("\r\n").partition(":")
     name, value = name.strip(), value.strip()
-    bad = any(character in line.rstrip("\r\n") for character in "\r\n\0") or not name or any(c in ' \t<>@,;"' for c in name)
-    return None if bad or not colon else (name, value)
+    if not colon or not name or any(character in line.rstrip("\r\n") for character in "\r\n\0") or not _TOKEN.fullmatch(name):
+        log.error("header line %.80r was left out: it must be 'Name: value' on one line", line)
+    elif (known := long_name(name).lower()) in STACK_HEADERS and not (contact and known == "contact"):
+        log.error("header %s was left out: the SIP stack writes it itself", name)
+    else:
+        return name, value
+    return None
+
+
+def header_pairs(lines: Iterable[str], contact: bool = False) -> tuple[tuple[str, str], ...]:
+    """Those of the hub's header lines that may be sent; see `split_header`."""
+    return tuple(pair for line in lines if (pair := split_header(line, contact)) is not None)
 
 
 def endpoint_of(address: str) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
 from interfaces.sip.exchange import Exchanges
 from interfaces.sip.layout import RX_DATA, Memory, Text
+from interfaces.sip.message import text_of
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ def description_text(session: int, known: str = "") -> str:
     print_sdp.argtypes = [c_void_p, c_char_p, ctypes.c_size_t]
     room = ctypes.create_string_buffer(_LONGEST_DESCRIPTION)
     length = int(print_sdp(session, room, _LONGEST_DESCRIPTION))
-    return ctypes.string_at(room, max(length, 0)).decode("utf-8", "surrogateescape")
+    return text_of(ctypes.string_at(room, max(length, 0)))
 
 
 class Native:

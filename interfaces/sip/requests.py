@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 
 from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.call import SipCall
-from interfaces.sip.message import Message, parse, split_header, tag_of
+from interfaces.sip.message import Message, header_pairs, parse, tag_of
 from interfaces.sip.native import Request
 from interfaces.sip.structures import Reply, Waiting
 from interfaces.sip.subscription import Reply as NotifyReply
@@ -112,7 +112,7 @@ class Requests:
         if key is None:
             log.debug("call %d: no request waits for the reply %d", call.number, command.token)
             return
-        headers = tuple(pair for line in command.headers if (pair := split_header(line)) is not None)
+        headers = header_pairs(command.headers, contact=300 <= command.code < 400)
         _answer(call, key, (command.code, command.reason, headers, command.content_type, command.body))
 
     def second_passed(self, calls: Iterable[SipCall]) -> None:

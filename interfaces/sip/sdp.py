@@ -7,7 +7,7 @@ pjsip does offer/answer (RFC 3264); the addresses that it writes belong to no so
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 STANDARD_PTIME_MS = 20
 SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 120
@@ -112,13 +112,10 @@ def keep_codecs(description: str, wanted: Collection[str]) -> str:
 
     Where none would be left a stream stays as it is.
     """
-    blocks: list[list[str]] = [[]]
-    for line in _lines(description):
-        if line.startswith("m="):
-            blocks.append([])
-        blocks[-1].append(line)
     kept = [
-        line for block in blocks for line in (_thinned(block, wanted) if block and block[0].startswith("m=audio ") else block)
+        line
+        for block in _blocks(description)
+        for line in (_thinned(block, wanted) if block and block[0].startswith("m=audio ") else block)
     ]
     return "".join(line + "\r\n" for line in kept)
 
@@ -141,6 +138,41 @@ def only(description: str, codecs: Collection[str]) -> str:
         for line in _lines(description)
     ]
     return "".join(line + "\r\n" for line in lines)
+
+
+def in_order(description: str, codecs: Sequence[str]) -> str:
+    """Name the audio stream's codecs in this order, the most wanted first; what is not among them, and telephone-event, comes after."""
+    block = _audio_lines(description)
+    if not block:
+        return description
+    names = _format_names(block)
+    words = block[0].split()
+    rank = {name: place for place, name in enumerate(codecs)}
+    kinds = sorted(words[3:], key=lambda kind: rank.get(names.get(kind, ""), len(rank)))
+    head = " ".join([*words[:3], *kinds])
+    return "".join((head if line == block[0] else line) + "\r\n" for line in _lines(description))
+
+
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+
+
+def with_direction(description: str, direction: str) -> str:
+    """Give each audio stream that is not refused this direction (RFC 4566 §6), in place of the one that it has."""
+    out: list[str] = []
+    for block in _blocks(description):
+        taken = block and block[0].startswith("m=audio ") and not block[0].startswith("m=audio 0 ")
+        out += [*(line for line in block if line[2:] not in DIRECTIONS), f"a={direction}"] if taken else block
+    return "".join(line + "\r\n" for line in out)
+
+
+def _blocks(description: str) -> list[list[str]]:
+    """The lines of the session, then those of each stream."""
+    blocks: list[list[str]] = [[]]
+    for line in _lines(description):
+        if line.startswith("m="):
+            blocks.append([])
+        blocks[-1].append(line)
+    return blocks
 
 
 def _thinned(block: list[str], wanted: Collection[str]) -> list[str]:

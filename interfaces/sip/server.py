@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from random import Random
 
 import pjsua2 as pj
 
@@ -41,7 +42,7 @@ from interfaces.sip.message import Message, host_of
 from interfaces.sip.native import Native
 from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
-from interfaces.sip.structures import Credentials
+from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
@@ -70,9 +71,11 @@ class SipServer:
         self._by_slot: dict[int, SipCall] = {}
         self._by_dialog: dict[tuple[str, str], SipCall] = {}
         self._credentials: dict[int, Credentials] = {}
-        self._buried: list[SipCall] = []
+        self._released: list[SipCall] = []
         self._fresh: dict[int, CallOffered] = {}
-        self._now_ns = now_ns
+        self._offering: dict[int, SipCall] = {}
+        self.now_ns = now_ns
+        self.random = Random()
         self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
         self._requests = Requests(
@@ -138,20 +141,23 @@ class SipServer:
         for _ in range(64):
             if self.endpoint.poll() <= 0:
                 break
+        for number, call in list(self._offering.items()):
+            if not call.work():
+                del self._offering[number]
         for offer in self._fresh.values():
             self._emit(offer)
         self._fresh.clear()
         self._sweep()
 
     def _sweep(self) -> None:
-        if not self._buried:
+        if not self._released:
             return
         # deleting a pjsua2 call cuts off whatever call uses its slot now, so one whose slot is taken again has to wait
-        kept = [call for call in self._buried if call.slot in self._by_slot]
-        for call in self._buried:
+        kept = [call for call in self._released if call.slot in self._by_slot]
+        for call in self._released:
             if call.slot not in self._by_slot:
                 call.destroy()
-        self._buried = kept
+        self._released = kept
 
     def second_passed(self) -> None:
         """Once a second: pjsip may write to the log again, unanswered requests are refused, subscriptions refreshed."""
@@ -164,7 +170,7 @@ class SipServer:
         for number in self._timers.fresh():
             call = self._calls[number]
             self._timers.take_over(number, self._native.stop_session_timer(call.call_id, call.local_tag, call.remote_tag))
-        for number in self._timers.expired(self._now_ns()):
+        for number in self._timers.expired(self.now_ns()):
             self._emit(SessionTimedOut(number))
 
     # -------------------------------------------------------------------------------------------------- what calls need
@@ -181,15 +187,16 @@ class SipServer:
             return
         self._emit(record)
 
-    def bury(self, call: SipCall) -> None:
+    def release(self, call: SipCall) -> None:
         """Forget a call; its object lives on until `poll` has come back from pjsip."""
         if self._calls.pop(call.number, None) is None:
             return
         if self._by_slot.get(call.slot) is call:
             del self._by_slot[call.slot]
         self._by_dialog.pop((call.call_id, call.local_tag), None)
+        self._offering.pop(call.number, None)
         self._timers.forget(call.number)
-        self._buried.append(call)
+        self._released.append(call)
 
     def identified(self, call: SipCall) -> None:
         """Requests inside its dialog can now be told apart."""
@@ -198,7 +205,7 @@ class SipServer:
     def refreshed(self, call: SipCall, interval_s: int) -> None:
         """A 2xx says how long the call lives without a refresh of the peer's."""
         if call.number in self._calls:
-            self._timers.refreshed(call.number, interval_s, self._now_ns())
+            self._timers.refreshed(call.number, interval_s, self.now_ns())
 
     # -------------------------------------------------------------------------------------------------------- commands
     def handle(self, command: object) -> None:
@@ -224,12 +231,13 @@ class SipServer:
     def _command(self, call: SipCall, command: Answer | Hangup | Reinvite | SendRequest | SendReply) -> None:
         match command:
             case Answer():
-                call.payloads = command.payloads
+                call.descriptions.limit(command.payloads)
                 call.reply(command.code, command.reason, command.headers, _address(command.media_ip, command.media_port))
             case Hangup():
                 call.end(command.code, command.reason, command.headers)
             case Reinvite():
-                call.offer_again(command.direction != "sendrecv", _address(command.media_ip, command.media_port))
+                call.offer_again(command)
+                self._offering[call.number] = call
             case SendRequest():
                 call.request(command.method, command.token, command.headers, command.content_type, command.body)
             case SendReply():
@@ -237,7 +245,7 @@ class SipServer:
 
     def _failed(self, call: SipCall, command: object, error: Exception) -> None:
         """pjsip refused a command: an unanswered call cannot go on, for the others the call stays as it is."""
-        text = " ".join(str(getattr(error, "reason", "") or error).split())
+        text = reason_of(error)
         log.error("call %d: %s failed: %s", call.number, type(command).__name__, text)
         if isinstance(command, Answer) and not call.confirmed:
             self._give_up(call, error, text)
@@ -270,9 +278,9 @@ class SipServer:
         try:
             call.dial(dial.from_uri, dial.to_uri, dial.request_uri, dial.headers, _address(dial.media_ip, dial.media_port))
         except (pj.Error, ValueError, TypeError, OverflowError) as error:
-            text = " ".join(str(getattr(error, "reason", "") or error).split())
+            text = reason_of(error)
             call.emit_failure(500, f"Cannot dial: {text}")
-            self.bury(call)
+            self.release(call)
             return
         if call.ended:
             return
@@ -302,7 +310,7 @@ class SipServer:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._inbound, number, slot)
         call.call_id = message.header("Call-ID")
-        call.offer_received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
+        call.descriptions.received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
         self._fresh[number] = mapping.offered(number, message, source)

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 
 import pjsua2 as pj
 
 from di.sip.records import ReplyReceived
-from interfaces.sip.message import Message, parse, split_header
+from interfaces.sip import mapping
+from interfaces.sip.message import Message, header_pairs, parse
 from interfaces.sip.native import Request, description_text
-
-log = logging.getLogger(__name__)
 
 Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
 """Code, reason, headers, content type, body."""
@@ -61,6 +59,39 @@ def description(session: pj.SdpSession) -> str:
     return description_text(int(session.pjSdpSession or 0), session.wholeSdp)
 
 
+def reason_of(error: Exception) -> str:
+    """What pjsip or Python says of a failure, on one line."""
+    return " ".join(str(getattr(error, "reason", "") or error).split())
+
+
+def stream_of(call: pj.Call) -> mapping.Stream | None:
+    """The call's audio stream; None while there is none."""
+    info = call.getInfo()  # a name of its own: pjsua2's items point into it
+    for media in info.media:
+        if media.type != pj.PJMEDIA_TYPE_AUDIO or media.status == pj.PJSUA_CALL_MEDIA_NONE:
+            continue
+        try:
+            stream = call.getStreamInfo(media.index)
+        except pj.Error:
+            return None
+        codec = stream.audCodecParam
+        return mapping.Stream(
+            codec=stream.codecName,
+            clock_hz=stream.codecClockRate,
+            channels=codec.info.channelCnt,
+            payload_type_send=stream.txPt,
+            payload_type_receive=stream.rxPt,
+            dtmf_send=stream.audTxEventPt,
+            dtmf_receive=stream.audRxEventPt,
+            direction=stream.dir,
+            frame_ms=codec.info.frameLen,
+            frames_per_packet=codec.setting.frmPerPkt,
+            remote_address=stream.remoteRtpAddress,
+            fmtp=";".join(f"{one.name}={one.val}" if one.name else one.val for one in codec.setting.encFmtp),
+        )
+    return None
+
+
 def parameters(code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
     """What most operations of a call take: one audio stream, code, reason, further headers."""
     made = pj.CallOpParam(True)
@@ -69,19 +100,15 @@ def parameters(code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -
     made.opt.textCount = 0
     made.statusCode = code
     made.reason = reason
-    made.txOption.headers = header_vector(headers)
+    made.txOption.headers = header_vector(headers, contact=300 <= code < 400)
     return made
 
 
-def header_vector(lines: tuple[str, ...]) -> pj.SipHeaderVector:
-    """Header lines of the hub; one that is none is left out and told."""
+def header_vector(lines: tuple[str, ...], contact: bool = False) -> pj.SipHeaderVector:
+    """Header lines of the hub that may be sent."""
     vector = pj.SipHeaderVector()
-    for line in lines:
-        pair = split_header(line)
-        if pair is None:
-            log.error("header line %.80r was left out: it must be 'Name: value' on one line", line)
-            continue
+    for name, value in header_pairs(lines, contact):
         header = pj.SipHeader()
-        header.hName, header.hValue = pair
+        header.hName, header.hValue = name, value
         vector.append(header)
     return vector

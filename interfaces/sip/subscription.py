@@ -21,7 +21,7 @@ from enum import Enum, auto
 from di.sip.records import Subscribe, SubscriptionChanged
 from interfaces.sip import digest
 from interfaces.sip.exchange import OutRequest
-from interfaces.sip.message import Message, header_values, split_header, tag_of, uri_of
+from interfaces.sip.message import Message, header_pairs, header_values, tag_of, uri_of
 from interfaces.sip.notify import BadNotify, Notify, seconds_of, with_parameters
 
 _S = 1_000_000_000
@@ -311,7 +311,7 @@ class Subscription:
         headers = [("Route", route) for route in routes]
         headers += [("Event", wish.event), ("Expires", str(expires_s))]
         headers += [("Accept", wish.accept)] if wish.accept else []
-        headers += [pair for line in wish.headers if (pair := split_header(line)) is not None]
+        headers += header_pairs(wish.headers)
         headers += self._authorization
         to_value = remote.to_value if remote is not None else wish.to_uri
         from_value = f"{wish.from_uri};tag={self.local_tag}"

@@ -368,6 +368,19 @@ async def test_offer_before_the_call_is_up_is_refused(sip: Side) -> None:
     await answered(sip, call)
 
 
+async def test_end_of_the_call_answers_what_is_outstanding(sip: Side) -> None:
+    call = sip.peer.invite()
+    await sip.wait_for(CallOffered)
+    await answered(sip, call)
+    sip.send(Reinvite(1, token=1))
+    sip.send(SendRequest(1, "INFO", 2))
+    await call.arrival("INFO")
+    assert await call.bye() == 200
+    await sip.wait_for(CallEnded)
+    replies = [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)]
+    assert sorted(replies) == [(1, 481), (2, 481)] and kinds(sip)[-1] == "CallEnded"
+
+
 async def test_offers_of_the_peer_are_told(sip: Side) -> None:
     call = sip.peer.invite()
     await sip.wait_for(CallOffered)

@@ -62,6 +62,7 @@ class FakeCall:
         """Re-INVITEs of the hub's: the first is under way, the others wait for it."""
         self.offered: asyncio.Queue[Reinvite] = asyncio.Queue()
         self.remote_tag: str | None = None
+        self.requests: set[int] = set()
         self.negotiated = self.answered = self.confirmed = self.ended = False
         self.waiting: dict[int, asyncio.Queue[Message]] = {}
         self.media: tuple[str, int] = ("", 0)
@@ -83,6 +84,9 @@ class FakeCall:
         self.ended = True
         for queue in self.waiting.values():
             queue.put_nowait(parse(_LAST_WORDS))
+        for token in (*self.requests, *(offer.token for offer in self.offers)):
+            if token:
+                self.sip.emit(ReplyReceived(self.number, token, 481, "Call/Transaction Does Not Exist"))
         self.sip.calls.pop(self.number, None)
         self.sip.emit(CallEnded(self.number, code, reason, by))
 
@@ -214,13 +218,18 @@ class FakeCall:
         """Refuse a dialled call."""
         self.end(code, "Reply", "remote")
 
-    async def answer_request(self, method: str, code: int) -> None:
-        """Wait for a request inside and answer it."""
+    async def arrival(self, method: str) -> SendRequest:
+        """Wait for a request inside."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 request = await self.arrived.get()
                 if isinstance(request, SendRequest) and request.method == method:
-                    break
+                    return request
+
+    async def answer_request(self, method: str, code: int) -> None:
+        """Wait for a request inside and answer it."""
+        request = await self.arrival(method)
+        self.requests.discard(request.token)
         self.sip.emit(ReplyReceived(self.number, request.token, code, "Reply"))
 
     # ---------------------------------------------------------------------------------------------------- the hub's steps
@@ -234,6 +243,7 @@ class FakeCall:
             case Reinvite():
                 self._reinvite(command)
             case SendRequest():
+                self.requests.add(command.token)
                 self.arrived.put_nowait(command)
             case SendReply():
                 waiting = self.waiting.pop(command.token, None)

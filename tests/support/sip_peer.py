@@ -173,9 +173,13 @@ class PeerCall:
         self.reply(self.invite_message, 487)
         await self.next("ACK")
 
+    async def arrival(self, method: str) -> Message:
+        """Wait for a request inside."""
+        return await self.next(method)
+
     async def answer_request(self, method: str, code: int) -> None:
         """Wait for a request inside and answer it."""
-        self.reply(await self.next(method), code)
+        self.reply(await self.arrival(method), code)
 
 
 class PeerSubscription(PeerCall):

@@ -5,7 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.message import Message, endpoint_of, host_of, parse, split_header, tag_of, uri_of
+from interfaces.sip.message import (
+    STACK_HEADERS,
+    Message,
+    endpoint_of,
+    header_pairs,
+    host_of,
+    parse,
+    split_header,
+    tag_of,
+    text_of,
+    uri_of,
+    wire_bytes,
+)
 
 REQUEST = (
     'INVITE sip:room1@example.org;app=x SIP/2.0\r\nv: SIP/2.0/UDP h;branch=z9\r\nf: "A, B" <sip:a@b;x=1>;tag=77\r\n'
@@ -62,11 +74,25 @@ def test_host(uri: str, host: str) -> None:
     ("line", "pair"),
     [
         ("X-A: b", ("X-A", "b")), ("X-A:b\r\n", ("X-A", "b")), ("X-A:", ("X-A", "")), ("X-A", None), (": b", None),
-        ("X-A: b\r\nVia: evil", None), ("X-A: b\0", None), ("X A: b", None), ("", None),
+        ("X-A: b\r\nVia: evil", None), ("X-A: b\0", None), ("X A: b", None), ("", None), ("X-\u00e4: b", None),
     ],
 )  # fmt: skip
 def test_header_lines_of_the_hub_cannot_smuggle_in_another(line: str, pair: tuple[str, str] | None) -> None:
     assert split_header(line) == pair
+
+
+@pytest.mark.parametrize("name", [*STACK_HEADERS, "v", "F", "t", "i", "m", "l", "VIA", " Route "])
+def test_headers_of_the_stack_are_not_sent_and_the_log_names_them(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert header_pairs((f"{name}: evil", "X-A: b")) == (("X-A", "b"),)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"header {name.strip()} was left out: the SIP stack writes it itself"
+    ]
+
+
+def test_contact_is_the_hubs_in_redirections() -> None:
+    assert header_pairs(("Contact: <sip:a@b>", "m: <sip:c@d>", "Via: x"), contact=True) == (
+        ("Contact", "<sip:a@b>"), ("m", "<sip:c@d>"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -80,7 +106,23 @@ def test_endpoints(text: str, pair: tuple[str, int]) -> None:
 ANY_BYTES = st.binary(max_size=300).map(lambda data: data.decode("utf-8", "surrogateescape"))
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=300) | ANY_BYTES)
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_bytes_from_outside_come_back_as_they_were(value: bytes, body: bytes) -> None:
+    value = bytes(byte for byte in value if byte not in b"\r\n").strip()
+    message = parse(text_of(b"INFO sip:a@b SIP/2.0\r\nX-Any: " + value + b"\r\n\r\n" + body))
+    assert message.body == body
+    assert wire_bytes(message.header("X-Any")).strip() == wire_bytes(text_of(value).strip())
+    assert wire_bytes(text_of(value)) == value
+
+
+@given(st.text(max_size=300) | ANY_BYTES)
+def test_any_text_goes_to_the_network(text: str) -> None:
+    assert isinstance(wire_bytes(text), bytes)
+    for pair in header_pairs((text, f"X-Any: {text}", f"{text}: a")):
+        assert b"\r" not in wire_bytes(": ".join(pair)) and b"\n" not in wire_bytes(": ".join(pair))
+
+
+@given(st.text(max_size=300) | ANY_BYTES)
 def test_any_text_gives_a_message(text: str) -> None:
     message = parse(text)
     assert isinstance(message, Message) and isinstance(message.code, int)

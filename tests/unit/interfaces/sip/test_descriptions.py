@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is said instead of pjsip's description."""
+
+from __future__ import annotations
+
+from interfaces.sip import sdp
+from interfaces.sip.descriptions import Descriptions
+
+OURS = (
+    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 3 101\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:0 PCMU/8000\r\n"
+    "a=rtpmap:8 PCMA/8000\r\na=rtpmap:3 GSM/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+)
+THEIRS = OURS.replace("0 8 3 101", "3 8 101")
+
+
+def of(outgoing: bool = False) -> Descriptions:
+    return Descriptions(outgoing, {"PCMU/8000", "PCMA/8000", "GSM/8000"})
+
+
+def test_first_answer_waits_for_the_address() -> None:
+    ours = of()
+    assert sdp.audio_codecs(ours.created(OURS, THEIRS, "")) == ["PCMA/8000", "GSM/8000"]
+    ours.limit(("GSM/8000",))
+    ours.move(("127.0.0.1", 30000))
+    answer = ours.answer_now()
+    assert sdp.audio_codecs(answer) == ["GSM/8000"] and sdp.audio_address(answer) == ("127.0.0.1", 30000)
+    ours.agreed()
+    assert ours.answer_now() == ""
+
+
+def test_offer_in_the_wanted_order_once() -> None:
+    ours = of(True)
+    ours.move(("127.0.0.1", 30000))
+    before = ours.offer_again("sendonly", ("GSM/8000", "PCMU/8000"), ("127.0.0.2", 30002))
+    offer = ours.created(OURS, "", "")
+    assert sdp.audio_codecs(offer) == ["GSM/8000", "PCMU/8000"] and sdp.audio_address(offer) == ("127.0.0.2", 30002)
+    assert "a=sendonly" in offer and "a=sendrecv" not in offer and "101" in offer.splitlines()[4]
+    ours.agreed()
+    assert sdp.audio_codecs(ours.created(OURS, "", "")) == ["PCMU/8000", "PCMA/8000", "GSM/8000"]
+    ours.restore(before)
+    again = ours.created(OURS, "", "")
+    assert sdp.audio_address(again) == ("127.0.0.1", 30000) and "a=sendrecv" in again
+
+
+def test_spoken_codec_stays_in_our_offers() -> None:
+    ours = Descriptions(True, {"PCMU/8000"})
+    assert sdp.audio_codecs(ours.created(OURS, "", "GSM/8000")) == ["PCMU/8000", "GSM/8000"]
+    assert sdp.audio_codecs(ours.created(OURS, "", "")) == ["PCMU/8000"]
+
+
+def test_direction_of_a_refused_stream_is_left_alone() -> None:
+    refused = OURS.replace("m=audio 4000", "m=audio 0")
+    assert sdp.with_direction(refused, "sendonly") == refused
+    assert sdp.in_order(refused, ("GSM/8000",)) == refused
