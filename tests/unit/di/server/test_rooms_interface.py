@@ -118,8 +118,8 @@ def test_refusals_say_what_to_do(folder: Path) -> None:
     waiting.audio.tee_room("tap", "conf2")
     assert "only heard" in book.invoke("rooms", "move", waiting.id, "conf3")[1]
     assert book.invoke("rooms", "mute", waiting.id) == [200, "OK"] == book.invoke("rooms", "unmute", waiting.id)
-    waiting.untee_room("tap")
-    assert book.invoke("rooms", "mute", waiting.id)[0] == 409 and not waiting.muted
+    waiting.audio.untee_room("tap")
+    assert book.invoke("rooms", "mute", waiting.id)[0] == 409 and not waiting.audio.muted
 
 
 def test_who_begins_to_listen_gets_times_and_places(folder: Path) -> None:
