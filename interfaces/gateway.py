@@ -8,7 +8,7 @@ import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from inspect import isawaitable
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from di.access.rules import Unauthenticated
@@ -18,6 +18,9 @@ from di.kernel.registry import INTERNAL, Caller
 from di.kernel.value import LongLong, Value
 from interfaces.http1 import BadRequest, Request
 from interfaces.http_server import plain_answer
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # for the type checker alone; Python has it from 3.13 on
 
 log = logging.getLogger(__name__)
 
@@ -38,14 +41,14 @@ class Access(Protocol):
         """Raise ConfigError when this address may not be bound without authentication."""
 
 
-def waits(answer: Value | Awaitable[Value]) -> bool:
+def waits(answer: Value | Awaitable[Value]) -> TypeIs[Awaitable[Value]]:
     """Whether a call's answer must be awaited; quick for plain values, which nearly all are."""
     return type(answer) not in _PLAIN and isawaitable(answer)
 
 
 async def settle(answer: Value | Awaitable[Value]) -> Value:
     """The answer itself, after waiting where needed."""
-    return await cast(Awaitable[Value], answer) if waits(answer) else answer
+    return await answer if waits(answer) else answer
 
 
 def names(text: str) -> tuple[str, ...]:

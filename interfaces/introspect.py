@@ -137,15 +137,10 @@ def json_schema(hint: object) -> dict[str, Value]:
 def describe_method(method: Method) -> dict[str, Value]:
     """One OpenRPC method object."""
     first, _, more = method.doc.partition("\n")
-    params: list[Value] = [
-        {"name": p.name, "required": p.required, "schema": json_schema(p.type if p.type is not None else object)}
-        | ({} if p.required or not _is_json(p.default) else {"description": f"Default: {p.default!r}"})
-        for p in method.parameters
-    ]
     described: dict[str, Value] = {
         "name": method.full_name,
         "summary": first,
-        "params": params,
+        "params": [_describe_parameter(p) for p in method.parameters],
         "paramStructure": "by-position" if method.rest or method.raw else "either",
         "result": {"name": "result", "schema": json_schema(method.returns)},
         "errors": ERRORS,
@@ -157,6 +152,17 @@ def describe_method(method: Method) -> dict[str, Value]:
         described["description"] = more.strip()
     if method.rest:
         described["x-rest"] = True
+    return described
+
+
+def _describe_parameter(parameter: Parameter) -> dict[str, Value]:
+    described: dict[str, Value] = {
+        "name": parameter.name,
+        "required": parameter.required,
+        "schema": json_schema(parameter.type if parameter.type is not None else object),
+    }
+    if not parameter.required and _is_json(parameter.default):
+        described["description"] = f"Default: {parameter.default!r}"
     return described
 
 

@@ -110,9 +110,10 @@ class EventFilter:
 
 def _names(wish: dict[str, Value], part: str) -> frozenset[str]:
     names = wish.get(part, [])
-    if not isinstance(names, list) or not all(type(name) is str for name in names):
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
+    if texts is None or not isinstance(names, list) or len(texts) < len(names):
         raise TypeMismatch(f"{part} of an event filter must be an array of strings")
-    return frozenset(names)
+    return frozenset(texts)
 
 
 class Subscriber:

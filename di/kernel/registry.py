@@ -304,5 +304,5 @@ class Registry:
         """`invoke`, waiting when the function waits."""
         answer = self.invoke(module, method, args, caller)
         if inspect.isawaitable(answer):
-            return typing.cast(Value, await answer)
+            return await answer
         return answer

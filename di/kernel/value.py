@@ -12,7 +12,9 @@
 | Blob       | ``bytes``                                                  |
 | Array      | ``list`` (a ``tuple`` returned by a method counts as one)   |
 | Struct     | ``dict[str, Value]``, shown in ascending byte order of key |
-| AObject    | any other object, borrowed                                 |
+| AObject    | no `Value`: objects go by typed arguments, not through DI  |
+
+A Python object that gets here all the same (a script's function returns one) is printed and compared as AmArg's AObject is.
 
 Equality is by type first: ``1``, ``LongLong(1)``, ``True``, ``1.0`` and ``"1"`` all differ (spec di.md §1.3), which Python's
 own ``==`` does not give; use ``equal`` or ``index_key``.
@@ -22,16 +24,20 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Hashable, Iterator
-
-Value = object
-Args = list[Value]
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeAlias
 
 
 class LongLong(int):
     """A 64-bit integer that stays distinct from Int, as AmArg's LongLong does."""
 
     __slots__ = ()
+
+
+if TYPE_CHECKING:
+    Value: TypeAlias = "bool | int | LongLong | float | str | bytes | list[Value] | tuple[Value, ...] | dict[str, Value] | None"
+else:
+    Value = object  # what the registry finds in the type hints of a published function: any value will do
 
 
 class Kind(enum.IntEnum):
@@ -64,8 +70,8 @@ _KINDS: dict[type, Kind] = {
 }
 
 
-def kind(value: Value) -> Kind:
-    """Return the AmArg type of a value; anything unknown is an object."""
+def kind(value: object) -> Kind:
+    """Return the AmArg type of a value; anything that is no `Value` is an object."""
     return _KINDS.get(type(value), Kind.OBJECT)
 
 
@@ -104,7 +110,7 @@ def index_key(value: Value) -> Hashable:
     return (k, value)
 
 
-def sorted_members(struct: dict[str, Value]) -> Iterator[tuple[str, Value]]:
+def sorted_members(struct: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
     """Iterate a struct in ascending byte order of its keys, as AmArg's map does."""
     for key in sorted(struct, key=_key_bytes):
         yield key, struct[key]
@@ -145,6 +151,7 @@ def to_text(value: Value) -> str:
             assert isinstance(value, float)
             return format_double(value)
         case Kind.CSTR:
+            assert isinstance(value, str)
             return f"'{value}'"
         case Kind.BLOB:
             assert isinstance(value, bytes)
@@ -156,4 +163,4 @@ def to_text(value: Value) -> str:
             assert isinstance(value, dict)
             return "{" + ", ".join(f"'{k}': {to_text(v)}" for k, v in sorted_members(value)) + "}"
         case _:
-            return "<DynInv>" if hasattr(value, "di_invoke") else "<Object>"
+            return "<Object>"

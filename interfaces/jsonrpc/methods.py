@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import cast
 
 from di.kernel.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.registry import Caller, Registry
@@ -24,17 +23,17 @@ _WRAPPED = frozenset(("calls", "get_loglevel"))
 
 @dataclass(frozen=True, slots=True)
 class RpcFailure:
-    """The content of an error object."""
+    """The content of an error object; `data` says more about the case."""
 
     code: int
     message: str
-    data: Value
+    data: str
 
 
 class RpcError(Exception):
     """Ends a call with a given error object."""
 
-    def __init__(self, code: int, message: str, data: Value = None) -> None:
+    def __init__(self, code: int, message: str, data: str) -> None:
         super().__init__(f"{code} {message}: {data}")
         self.failure = RpcFailure(code, message, data)
 
@@ -69,9 +68,9 @@ def execute(registry: Registry, name: str, params: Value, caller: Caller) -> Val
     answer = registry.invoke(module, function, params if params is not None or module != "core" else [], caller)
     if module == "core":
         if function in _WRAPPED:
-            return _in_array(cast(Awaitable[Value], answer)) if waits(answer) else [answer]
+            return _in_array(answer) if waits(answer) else [answer]
         if function == "set_loglevel":
-            return _nothing(cast(Awaitable[Value], answer)) if waits(answer) else None
+            return _nothing(answer) if waits(answer) else None
     return answer
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 from di.calls.events import EventPosted
 from di.kernel.value import Value
@@ -90,7 +89,7 @@ class Peer:
         except Exception as error:  # noqa: BLE001 - every failure of a call is an error object
             return _failed(id, failure_of(error, method.partition(".")[0]))
         if waits(answer):
-            return _later(id, cast(Awaitable[Value], answer), method)
+            return _later(id, answer, method)
         return _succeeded(id, answer)
 
     def _post_request(self, receiver: str, method: str, id: Value, params: Value) -> None:
@@ -172,5 +171,5 @@ def success(id: Value, result: Value) -> dict[str, Value]:
 
 def failure_object(id: Value, failure: RpcFailure) -> dict[str, Value]:
     """A response object with an error; its members are written in ascending order, as all are."""
-    error = {"code": failure.code, "data": failure.data, "message": failure.message}
+    error: Value = {"code": failure.code, "data": failure.data, "message": failure.message}
     return {"error": error, "id": id, "jsonrpc": "2.0"}

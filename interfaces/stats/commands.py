@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from inspect import isawaitable
 
 from di.kernel.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.registry import Caller, Registry
 from di.kernel.server_options import parse_level
 from di.kernel.value import Value, to_text
+from interfaces.gateway import waits
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,9 @@ class Commands:
             return failure(error)
 
     def _core(self, caller: Caller, function: str, *args: Value) -> Value:
-        return self._registry.invoke("core", function, list(args), caller)
+        answer = self._registry.invoke("core", function, list(args), caller)
+        assert not waits(answer), f"core.{function} waits"
+        return answer
 
     def _built_in(self, line: str, caller: Caller) -> str:
         reader = _READERS.get(line)
@@ -143,7 +145,7 @@ class Commands:
         while not words[-1]:
             words.pop()
         answer = self._registry.invoke(words[0], words[1], [*words[2:]], caller)
-        return _later(answer) if isawaitable(answer) else to_text(answer)
+        return _later(answer) if waits(answer) else to_text(answer)
 
 
 _SETTERS: dict[str, Callable[[Commands, Caller, str], str]] = {

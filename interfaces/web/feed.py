@@ -53,7 +53,7 @@ class Encoder:
     def event(self, number: int, event: Event) -> bytes:
         """The notification of an event for one subscription."""
         if event is not self._last:
-            body = {
+            body: dict[str, Value] = {
                 "sequence": event.sequence,
                 "type": event.type,
                 "time": event.time_s,
@@ -147,7 +147,8 @@ class Feed:
                 texts.append(notification("events.dropped", {"watch": number, "reason": change.reason}))
                 del self._watches[number]
             elif change is not None:
-                texts.append(notification("events.changed", {"watch": number, "entered": change.entered, "left": change.left}))
+                params: dict[str, Value] = {"watch": number, "entered": [*change.entered], "left": [*change.left]}
+                texts.append(notification("events.changed", params))
         return texts
 
     def _encode(self, number: int, item: Item) -> bytes:

@@ -73,7 +73,7 @@ class _Entry:
             return Error(*_failure(error, method))
         if waits(answer):
             later = _Later()
-            context.waiting.append((later, _fill(later, cast(Awaitable[Value], answer), method)))
+            context.waiting.append((later, _fill(later, answer, method)))
             return Success(later)
         return Success(answer)
 

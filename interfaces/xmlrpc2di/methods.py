@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
 
 from di.kernel.errors import CallFailed, Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.registry import Caller, Registry
@@ -137,7 +136,7 @@ class Methods:
         answer = self.registry.invoke("core", builtin.function, args, caller)
         if builtin.answer is None:
             return answer
-        return _replaced(cast(Awaitable[Value], answer), builtin.answer) if waits(answer) else builtin.answer
+        return _replaced(answer, builtin.answer) if waits(answer) else builtin.answer
 
     def _di(self, params: list[Value] | None, caller: Caller) -> Value | Awaitable[Value]:
         if params is None:
@@ -164,7 +163,7 @@ class Methods:
         for index, entry in enumerate(entries):
             answer = self._entry(entry, caller)
             if waits(answer):
-                return self._rest(entries, index, cast(Awaitable[Value], answer), results, caller)
+                return self._rest(entries, index, answer, results, caller)
             results.append(answer)
         return results
 
@@ -180,15 +179,16 @@ class Methods:
     def _entry(self, entry: Value, caller: Caller) -> Value | Awaitable[Value]:
         """One entry's outcome: a list of one value, or a fault as a struct. Raises nothing."""
         try:
-            if not isinstance(entry, dict) or not isinstance(entry.get("methodName"), str) or "params" not in entry:
+            name = entry.get("methodName") if isinstance(entry, dict) else None
+            if not isinstance(entry, dict) or not isinstance(name, str) or "params" not in entry:
                 raise FaultError(-1, f"{_MULTICALL}: Invalid argument (expected a struct with members methodName and params)")
-            if entry["methodName"] == _MULTICALL:
+            if name == _MULTICALL:
                 raise FaultError(-1, f"{_MULTICALL}: recursive calls are refused")
             params = entry["params"]
-            answer = self.execute(entry["methodName"], params if isinstance(params, list) else [params], caller)
+            answer = self.execute(name, params if isinstance(params, list) else [params], caller)
         except Exception as error:  # noqa: BLE001 - every failure of an entry is that entry's fault struct
             return _fault_struct(error)
-        return _wrapped(cast(Awaitable[Value], answer)) if waits(answer) else [answer]
+        return _wrapped(answer) if waits(answer) else [answer]
 
     def names(self) -> list[str]:
         """Every method name that `execute` knows."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import cast
 
 from di.kernel.registry import Caller
 from di.kernel.value import Value, to_text
@@ -49,7 +48,7 @@ class XmlRpcGateway:
         except Exception as error:  # noqa: BLE001 - every failure is a fault
             return self._fault(error)
         if waits(answer):
-            return self._later(cast(Awaitable[Value], answer))
+            return self._later(answer)
         return self._result(answer)
 
     async def _later(self, answer: Awaitable[Value]) -> bytes:

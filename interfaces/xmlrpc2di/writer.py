@@ -54,6 +54,7 @@ def write_value(value: Value) -> str:
             members = [_member(name, member) for name, member in sorted_members(value)]
             return f"<value><struct>{''.join(members)}</struct></value>"
         case Kind.DOUBLE:
+            assert isinstance(value, float)
             return f"<value><double>{value:f}</double></value>"
         case Kind.LONG_LONG:
             assert isinstance(value, int)

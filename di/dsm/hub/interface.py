@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from di.calls.events import EventPosted
@@ -134,11 +135,7 @@ class DsmInterface:
     @di_method("diagramGraph", listed=False, changes=False)
     def diagram_graph(self, name: str, application: str = "") -> dict[str, Value]:
         """A diagram as nodes and edges for drawing, each node with the number of calls in that state now; not in SEMS."""
-        graph = graph_of(self._diagram(name, application)).as_value()
-        nodes = graph["nodes"]
-        for node in nodes if isinstance(nodes, list) else ():
-            node["calls"] = self._server.in_state.get((name, node["name"]), 0)
-        return graph
+        return graph_of(self._diagram(name, application)).as_value(self._calls_in(name))
 
     @di_method("diagramSvg", listed=False, changes=False)
     async def diagram_svg(self, name: str, application: str = "") -> dict[str, Value]:
@@ -148,7 +145,7 @@ class DsmInterface:
         """
         diagram = self._diagram(name, application)
         svg = await self._server.pictures.svg(application, diagram)
-        return {"svg": svg, "calls": self._calls_in(name)}
+        return {"svg": svg, "calls": dict(self._calls_in(name))}
 
     def _diagram(self, name: str, application: str) -> Diagram:
         bundle = self._bundle(application)
@@ -157,7 +154,7 @@ class DsmInterface:
             raise CallFailed(f"there is no diagram {name!r}")
         return diagram
 
-    def _calls_in(self, name: str) -> dict[str, Value]:
+    def _calls_in(self, name: str) -> Mapping[str, int]:
         return {state: count for (diagram, state), count in self._server.in_state.items() if diagram == name}
 
     @di_method("diagrams", listed=False, changes=False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from di.dsm.language.model import Call, Diagram, For, If, Statements, Transition
@@ -51,14 +52,15 @@ class Graph:
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
 
-    def as_value(self) -> dict[str, Value]:
-        """As a struct, for JSON."""
+    def as_value(self, calls: Mapping[str, int] | None = None) -> dict[str, Value]:
+        """As a struct, for JSON. `calls`: how many calls are in each state, which each node then tells."""
         return {
             "name": self.name,
             "nodes": [
                 {
                     "name": node.name, "initial": node.initial, "final": node.final, "missing": node.missing,
                     "enter": list(node.enter), "exit": list(node.leave),
+                    **({} if calls is None else {"calls": calls.get(node.name, 0)}),
                 }
                 for node in self.nodes
             ],

@@ -7,6 +7,7 @@ Not packed: objects that are tied to a process (connections, parsed documents, P
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
 from di.dsm.language.errors import DsmError
 from di.dsm.language.graph import lines
@@ -18,7 +19,7 @@ VERSION = 1
 _PLAIN = (str, int, float, bool, bytes, type(None))
 
 
-def is_plain(value: object, depth: int = 0) -> bool:
+def is_plain(value: object, depth: int = 0) -> TypeGuard[Value]:
     """Whether a value can be packed as it is."""
     if depth > 50:
         return False
@@ -31,7 +32,7 @@ def is_plain(value: object, depth: int = 0) -> bool:
 
 def pack(machine: Machine, timers_ms: Mapping[int, int] | None = None) -> dict[str, Value]:
     """Everything that a machine needs to go on. `timers_ms`: what is left of each timer."""
-    avars = {name: value for name, value in machine.avars.items() if is_plain(value)}
+    avars: dict[str, Value] = {name: value for name, value in machine.avars.items() if is_plain(value)}
     return {
         "version": VERSION,
         "diagram": machine.diagram.name if machine.diagram else "",
@@ -49,7 +50,7 @@ def pack(machine: Machine, timers_ms: Mapping[int, int] | None = None) -> dict[s
         ],
         "vars": dict(machine.vars),
         "avars": avars,
-        "lost": sorted(set(machine.avars) - set(avars)),
+        "lost": [*sorted(set(machine.avars) - set(avars))],
         "timers_ms": {str(id): left for id, left in (timers_ms or {}).items()},
     }
 

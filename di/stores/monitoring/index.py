@@ -34,10 +34,9 @@ COMPOUND: Hashable = _Compound()
 
 def key_of(value: Value) -> Hashable:
     """The index key of a value: equal scalars have equal keys, different ones different keys."""
-    kind = type(value)
-    if kind is str:
+    if isinstance(value, str):
         return value  # the common case, without a tuple; no other key is a str
-    if kind in (list, tuple, dict) or (isinstance(value, float) and math.isnan(value)):
+    if isinstance(value, (list, tuple, dict)) or (isinstance(value, float) and math.isnan(value)):
         return COMPOUND
     return index_key(value)
 
