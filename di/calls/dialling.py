@@ -11,7 +11,6 @@ from di.calls import flow
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo, CallOut
 from di.kernel.errors import Refused
-from di.sip.credentials import find_credential
 from di.sip.headers import is_sip_uri, parse_uri, uri_of
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     session.audio.near_leg = order.near_leg
     plan = session.dialog.plan
     plan.headers, plan.next_hop, plan.prefer = list(order.headers), hop, order.prefer
-    credential = order.credential or find_credential(order.params)
+    credential = order.credential
     if credential is not None:
         plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
     return session

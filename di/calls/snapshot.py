@@ -8,7 +8,7 @@ application adds its own part by `snapshot` and takes it back by `restore`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from di.calls.state import AudioPhase, Phase
@@ -98,7 +98,7 @@ def _restore_dialog(session: Session, data: Mapping[str, Value]) -> None:
         over_ipv6=data["over_ipv6"] is True,
         source_port=_number(data["source_port"]),
         remote_media_port=_number(data["remote_media_port"]),
-        headers=tuple((str(name), str(value)) for name, value in headers),
+        headers=tuple((str(pair[0]), str(pair[1])) for pair in headers if isinstance(pair, (list, tuple))),
     )
     for name in _TEXTS:
         setattr(session.dialog.info, name, str(data[name]))
@@ -109,12 +109,33 @@ def _restore_audio(session: Session, data: Mapping[str, Value]) -> None:
     audio.phase = AudioPhase[str(data["phase"])]
     audio.address = (str(address[0]), _number(address[1])) if isinstance(address, (list, tuple)) else None
     if isinstance(negotiated, dict):
-        names = {field.name for field in fields(MediaNegotiated)}
-        audio.negotiated = MediaNegotiated(**{name: value for name, value in negotiated.items() if name in names})
+        audio.negotiated = _negotiated(negotiated)
     audio.playlist.input, audio.playlist.output = data["input"] is True, data["output"] is True
     audio.room, audio.recording = str(data["room"]), str(data["recording"])
     audio.tees = {name: str(room) for name, room in _mapping(data, "tees").items()}
     audio.muted, audio.receiving = data["muted"] is True, data["receiving"] is True
+
+
+def _negotiated(data: Mapping[str, Value]) -> MediaNegotiated:
+    def number(name: str) -> int:
+        return _number(data[name])
+
+    return MediaNegotiated(
+        call=number("call"),
+        remote_ip=str(data["remote_ip"]),
+        remote_port=number("remote_port"),
+        codec=str(data["codec"]),
+        clock_hz=number("clock_hz"),
+        channels=number("channels"),
+        payload_type_send=number("payload_type_send"),
+        payload_type_receive=number("payload_type_receive"),
+        ptime_ms=number("ptime_ms"),
+        dtmf_send=number("dtmf_send"),
+        dtmf_receive=number("dtmf_receive"),
+        send=data["send"] is True,
+        receive=data["receive"] is True,
+        fmtp=str(data["fmtp"]),
+    )
 
 
 def _mapping(data: Mapping[str, Value], name: str) -> dict[str, Value]:

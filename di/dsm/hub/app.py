@@ -36,7 +36,7 @@ from di.kernel.errors import ConfigError, Refused
 from di.kernel.paths import configured
 from di.kernel.value import Value
 from di.sip.app_params import session_map
-from di.sip.credentials import Credential, without_credential
+from di.sip.credentials import Credential
 
 if TYPE_CHECKING:
     from di.server.plugin import Closer
@@ -338,7 +338,7 @@ def typed_replace(options: BundleOptions, **changes: str) -> BundleOptions:
 
 def session_variables(params: Value) -> dict[str, str]:
     """Variables of an outgoing call from its session parameters (spec dsm.md §2.8): arrays in the old form, other types as text."""
-    rest = without_credential(params)
+    rest = params
     if isinstance(rest, (list, tuple)):
         rest = next((item for item in rest if isinstance(item, dict)), None)
     found: dict[str, str] = {}

@@ -111,7 +111,7 @@ class MachineCall(Application):
         return {
             "bundle": self.bundle.name,
             "machine": pack(self.machine),
-            "queues": sorted(self.names),
+            "queues": [*sorted(self.names)],
             "begun": self.session_begun,
             "early_begun": self.early_begun,
             "invited": self.invited,

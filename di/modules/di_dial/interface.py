@@ -36,9 +36,8 @@ class Dialer:
         self, application: str, user: str, from_uri: str, to_uri: str, realm: str, auth_user: str, auth_pwd: str, *extra: Value
     ) -> list[Value]:
         """Call a URI for an application, answering challenges with these credentials."""
-        credential = Credential(realm, auth_user, auth_pwd)
-        params: Value = [credential, extra[0]] if extra else credential
-        return [self._place(application, user, from_uri, to_uri, to_uri, params) or _FAILED + "\n"]
+        credential, params = Credential(realm, auth_user, auth_pwd), extra[0] if extra else None
+        return [self._place(application, user, from_uri, to_uri, to_uri, params, credential) or _FAILED + "\n"]
 
     @di_method("dial_auth_b2b", dangerous=True)
     def dial_auth_b2b(
@@ -65,9 +64,8 @@ class Dialer:
             return ["incorrect dialout pin.\n"]
         to_uri = f"sip:{to_user}@{account.realm}"
         credential = Credential(account.realm, account.user, account.password)
-        return [
-            self._place(application, user, f"sip:{account.user}@{account.realm}", to_uri, to_uri, credential) or _FAILED + "\n"
-        ]
+        from_uri = f"sip:{account.user}@{account.realm}"
+        return [self._place(application, user, from_uri, to_uri, to_uri, None, credential) or _FAILED + "\n"]
 
     @di_method("help", changes=False)
     def help(self) -> list[Value]:
@@ -79,8 +77,18 @@ class Dialer:
             "dial_pin <application> <dialout pin> <user> <to_user>",
         ]
 
-    def _place(self, application: str, user: str, from_uri: str, to_uri: str, request_uri: str, params: Value) -> str:
-        return self._sessions.dialout(CallOut(application, request_uri, f"<{from_uri}>", f"<{to_uri}>", user, params=params))
+    def _place(
+        self,
+        application: str,
+        user: str,
+        from_uri: str,
+        to_uri: str,
+        request_uri: str,
+        params: Value,
+        credential: Credential | None = None,
+    ) -> str:
+        order = CallOut(application, request_uri, f"<{from_uri}>", f"<{to_uri}>", user, params=params, credential=credential)
+        return self._sessions.dialout(order)
 
 
 def start(services: Services, options: Options) -> Closer:

@@ -279,7 +279,7 @@ def dial(book: Playbook, **more: Any) -> str:
 
 
 def test_dialout_to_the_answer(book: Playbook) -> None:
-    id = dial(book, headers="X-A: 1\r\nX-B: 2", params=Credential("realm", "me", "pw"))
+    id = dial(book, headers="X-A: 1\r\nX-B: 2", credential=Credential("realm", "me", "pw"))
     session = book.sessions.find(id)
     assert session is not None
     placed = book.sip.of(sip.Dial, session.call)[0]

@@ -12,7 +12,6 @@ from di.calls.session import Session
 from di.kernel.errors import OutOfBounds
 from di.modules.di_dial import PLUGIN
 from di.sip import records as sip
-from di.sip.credentials import Credential
 from tests.support.playbook import Playbook
 
 PINS = 'dialout_pin0="47;u;realm.example;me;pw"\ndialout_pin1="48;u;r;m;p;"\ndialout_pin2="broken;x"\ndialout_pin3="49;u;r;m;p"\n'
@@ -44,9 +43,10 @@ def test_dial(book: Playbook) -> None:
 def test_dial_auth(book: Playbook) -> None:
     dial, session = placed(book, "dial_auth", "app", "user", "sip:a@h", "sip:b@h2", "r", "u", "p")
     assert (dial.realm, dial.username, dial.password) == ("r", "u", "p")
-    assert session.params == Credential("r", "u", "p")
+    assert session.params is None
     _, session = placed(book, "dial_auth", "app", "user", "sip:a@h", "sip:b@h2", "r", "u", "p", {"x": "y"})
-    assert session.params == [Credential("r", "u", "p"), {"x": "y"}]
+    assert session.params == {"x": "y"}
+    assert (session.dialog.plan.realm, session.dialog.plan.username, session.dialog.plan.password) == ("r", "u", "p")
 
 
 def test_dial_auth_b2b(book: Playbook) -> None:
