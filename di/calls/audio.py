@@ -96,6 +96,12 @@ class Audio:
         """Whether the application has been told that the session has begun."""
         return self.phase is AudioPhase.STARTED
 
+    @property
+    def codec_in_use(self) -> tuple[str, ...]:
+        """The negotiated codec as NAME/clock, in a tuple; empty while there is none."""
+        media = self.negotiated
+        return (f"{media.codec}/{media.clock_hz}",) if media is not None else ()
+
     def enter(self, phase: AudioPhase) -> bool:
         """Go on to a phase. False when it is there already or beyond."""
         if phase <= self.phase:

@@ -20,7 +20,7 @@ from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
 from di.calls.digits import parse_dtmf_relay
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, Run, SipReply, SystemEvent, TimerExpired, Verdict
-from di.calls.pair import RING_TIMER
+from di.calls.hunt import RING_TIMER
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
 from di.kernel.errors import Refused
 from di.sip.records import (

@@ -18,11 +18,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from di.calls import transfer
-from di.calls.call_info import CallOut, Target
+from di.calls.applications import Factory
+from di.calls.call_info import Target
 from di.calls.events import Outcome, SipReply
+from di.calls.hunt import Hunt
 from di.calls.second_leg import SecondLeg
 from di.calls.state import UNANSWERED, Phase
 from di.kernel.errors import Refused
@@ -31,16 +33,11 @@ from di.sip.records import CallConfirmed, CallEnded, CallProgressed, RequestRece
 from media.control.records import PlayBridge
 
 if TYPE_CHECKING:
-    from di.calls.application import Application
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
-RING_TIMER = -1_000_002
-"""Number of the timer that bounds how long a second leg rings."""
-ELSEWHERE = ('Reason: SIP;cause=200;text="Call completed elsewhere"',)
 _DIRECTIONS = {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly", (False, False): "inactive"}
 """(the peer sends, the peer receives) → what is offered to the other side."""
-Factory = Callable[["Session"], "Application"]
 
 
 @dataclass
@@ -56,7 +53,7 @@ class PairOptions:
     relay_invite: bool = False
     early_media: bool = False
     relaying: bool = True
-    transfers: str = "relay"
+    transfers: Literal["relay", "serve", "refuse"] = "relay"
     in_turn: bool = False
     application: str = "second_leg"
 
@@ -68,16 +65,13 @@ class Pair:
         self.first = first
         self.second: Session | None = None
         self.options = options or PairOptions()
-        self.bridged = False
-        self.trying: list[Session] = []
-        """Second legs that have not answered yet."""
-        self._queue: list[Target] = []
-        self._factory: Factory = SecondLeg
-        self._relayed: dict[int, tuple[Session, RequestReceived]] = {}
-        self._told: dict[str, str] = {}
-        self._heard_early: Session | None = None
+        self.hunt: Hunt | None = None
+        """Who is being called for the first leg."""
         self.transfer: transfer.Transfer | None = None
         """A blind transfer under way."""
+        self._bridged_with: Session | None = None
+        self._relayed: dict[int, tuple[Session, RequestReceived]] = {}
+        self._told: dict[str, str] = {}
         first.pair = self
 
     # ------------------------------------------------------------------------------------------------------------- begin
@@ -86,10 +80,19 @@ class Pair:
 
         `factory` makes the application of each second leg.
         """
-        self._factory = factory
-        self._queue = list(targets)
-        if not self._call_next():
-            self._nobody(SipReply("INVITE", 503, "Service Unavailable"))
+        options = self.options
+        self.hunt = Hunt(self.first, self, options.application, options.in_turn, factory)
+        self.hunt.start(targets)
+
+    @property
+    def trying(self) -> list[Session]:
+        """Second legs that have not answered yet."""
+        return self.hunt.trying if self.hunt is not None else []
+
+    @property
+    def bridged(self) -> bool:
+        """Whether the first leg hears another one instead of its playlist."""
+        return self._bridged_with is not None
 
     def join(self, second: Session) -> None:
         """Connect the first leg with a call that is there already, and let them hear each other."""
@@ -97,53 +100,10 @@ class Pair:
         second.pair = self
         self.bridge()
 
-    def _call_next(self) -> bool:
-        """Call what is in turn. False when nothing could be called."""
-        while self._queue:
-            batch = [self._queue.pop(0)] if self.options.in_turn else self._queue
-            if not self.options.in_turn:
-                self._queue = []
-            for target in batch:
-                self._call(target)
-            if self.trying:
-                return True
-        return False
-
-    def _call(self, target: Target) -> None:
-        prefer = self.first.audio.negotiated
-        order = CallOut(
-            application=self.options.application,
-            request_uri=target.uri,
-            from_header=target.from_header or self.first.info.from_header.split(";tag=")[0],
-            to_header=target.to_header or f"<{target.uri}>",
-            user=target.user,
-            headers=target.headers,
-            next_hop=target.next_hop,
-            credential=target.credential,
-            prefer=(f"{prefer.codec}/{prefer.clock_hz}",) if prefer is not None else (),
-            near_leg=self.first.leg,
-            params=target.params,
-        )
-        session = self.first.host.dial(order, self._make_leg)
-        if session is not None and target.ring_ms:
-            session.timers.set(RING_TIMER, target.ring_ms)
-
-    def _make_leg(self, session: Session) -> Application:
-        session.pair = self
-        self.trying.append(session)
-        try:
-            return self._factory(session)
-        except BaseException:
-            self.trying.remove(session)
-            session.pair = None
-            raise
-
-    # ----------------------------------------------------------------------------------------- what happens to the second leg
-    def progressed(self, session: Session, event: CallProgressed) -> None:
+    # ------------------------------------------------------------------------- news of the second legs, told to the first leg
+    def on_progress(self, session: Session, reply: SipReply, has_body: bool) -> None:
         """A provisional reply of a second leg."""
-        if session in self.trying:
-            reply = SipReply("INVITE", event.code, event.reason, event.headers)
-            self._in_first(lambda: self._pass_progress(reply, event.has_body))
+        self._in_first(lambda: self._pass_progress(reply, has_body))
 
     def _pass_progress(self, reply: SipReply, has_body: bool) -> Outcome:
         dialog = self.first.dialog
@@ -155,28 +115,18 @@ class Pair:
                 dialog.ringing(reply.code, reply.reason, headers)
         return self.first.app.on_other_reply(reply)
 
-    def early(self, session: Session) -> None:
-        """A second leg has early media; of several the first one is heard."""
-        if session in self.trying and (self.options.early_media or self.options.relay_invite) and self._heard_early is None:
-            self._heard_early = session
-            self._in_first(lambda: self._bridge_early(session))
+    def on_early_media(self, session: Session) -> None:
+        """A second leg has early media."""
+        if self.options.early_media or self.options.relay_invite:
+            self._in_first(lambda: self._bridge_with(session) if session in self.trying and not self.bridged else None)
 
-    def _bridge_early(self, session: Session) -> None:
-        if session in self.trying and not self.bridged:
-            self._bridge_with(session)
+    def on_early_media_gone(self, session: Session) -> None:
+        """That leg was not answered."""
+        self._in_first(lambda: self.unbridge() if self._bridged_with is session else None)
 
-    def answered(self, session: Session, event: CallConfirmed) -> None:
-        """A leg is up. The first second leg to be so wins, a later one is hung up."""
-        if session is self.first or session is self.second:
-            return
-        if self.second is not None or session not in self.trying:
-            session.stop(487, "", ELSEWHERE)
-            return
-        self.trying.remove(session)
-        session.timers.remove(RING_TIMER)
+    def on_answer(self, session: Session, reply: SipReply) -> None:
+        """A second leg is up."""
         self.second = session
-        self._stop_trying(ELSEWHERE)
-        reply = SipReply("INVITE", event.code, event.reason, event.headers)
         self._in_first(lambda: self._pass_answer(reply))
 
     def _pass_answer(self, reply: SipReply) -> Outcome:
@@ -185,26 +135,11 @@ class Pair:
         dialog = self.first.dialog
         if self.options.relay_invite and not dialog.answered:
             dialog.accept(200, reply.reason or "OK", end_to_end(reply.headers))
-        if self._heard_early is not self.second:
-            self.bridged = False
         self.bridge()
         return self.first.app.on_other_reply(reply)
 
-    def rung_out(self, session: Session) -> None:
-        """A second leg has rung for as long as its target allows."""
-        if session in self.trying:
-            session.stop(408, "Request Timeout")
-
-    def _failed(self, session: Session, event: CallEnded) -> None:
-        """A second leg was not answered."""
-        self.trying.remove(session)
-        if self._heard_early is session:
-            self._heard_early = None
-            self._in_first(self.unbridge)
-        if self.second is None and not self.trying and not self._call_next():
-            self._nobody(SipReply("INVITE", max(event.code, 400), event.reason, event.headers))
-
-    def _nobody(self, reply: SipReply) -> None:
+    def on_nobody(self, reply: SipReply) -> None:
+        """Nobody could be reached: the first leg is by itself again."""
         self._in_first(lambda: self._pass_failure(reply))
 
     def _pass_failure(self, reply: SipReply) -> Outcome:
@@ -214,14 +149,35 @@ class Pair:
             first.dialog.reject(reply.code, reply.reason, end_to_end(reply.headers))
         return first.app.on_other_reply(reply)
 
+    # ------------------------------------------------------------------------------------ what a leg's flow tells (di.calls.flow)
+    def progressed(self, session: Session, event: CallProgressed) -> None:
+        """A leg has a provisional reply."""
+        if self.hunt is not None:
+            self.hunt.progressed(session, event)
+
+    def early(self, session: Session) -> None:
+        """A leg has early media."""
+        if self.hunt is not None:
+            self.hunt.early(session)
+
+    def answered(self, session: Session, event: CallConfirmed) -> None:
+        """A leg is up."""
+        if self.hunt is not None and session is not self.first and session is not self.second:
+            self.hunt.answered(session, event)
+
+    def rung_out(self, session: Session) -> None:
+        """A leg's ringing time is over."""
+        if self.hunt is not None:
+            self.hunt.rung_out(session)
+
     # ------------------------------------------------------------------------------------------------------------- audio
     def bridge(self) -> None:
         """The two hear each other, and nothing else."""
-        if self.second is not None and not self.bridged:
+        if self.second is not None and self._bridged_with is not self.second:
             self._bridge_with(self.second)
 
     def _bridge_with(self, second: Session) -> None:
-        self.bridged = True
+        self._bridged_with = second
         for one, other in ((self.first, second), (second, self.first)):
             one.audio.open()
             one.audio.flush()
@@ -230,10 +186,8 @@ class Pair:
 
     def unbridge(self) -> None:
         """Each has its playlist back, empty and attached as it was."""
-        if not self.bridged:
-            return
-        self.bridged = False
-        for session in filter(None, (self.first, self.second or self._heard_early)):
+        second, self._bridged_with = self._bridged_with, None
+        for session in (self.first, second) if second is not None else ():
             if not session.dialog.ending:
                 session.audio.flush()
                 playlist = session.audio.playlist
@@ -301,12 +255,11 @@ class Pair:
         """A side is gone: the other is told, and what it asked the gone one is answered."""
         self._answer_open(session)
         session.pair = None
-        if session in self.trying:
-            self._failed(session, event)
+        if self.hunt is not None and session in self.trying:
+            self.hunt.failed(session, event)
             return
         if session is self.first:
-            self._queue = []
-            self._stop_trying(())
+            self._stop_hunt()
         if self.transfer is not None and self.transfer.referrer is session:
             self.transfer.referrer_gone(event.headers)
         else:
@@ -345,10 +298,9 @@ class Pair:
 
     def part(self) -> None:
         """Both sides go their own ways: no longer bridged, nothing relayed, the end of one is nothing to the other."""
-        self._queue = []
         if self.transfer is not None:
             self.transfer.cancel()
-        self._stop_trying(())
+        self._stop_hunt()
         self.unbridge()
         for session in (self.first, self.second):
             if session is not None:
@@ -370,11 +322,9 @@ class Pair:
         if other is not None:
             other.stop(code, "", headers)
 
-    def _stop_trying(self, headers: tuple[str, ...]) -> None:
-        trying, self.trying = self.trying, []
-        for session in trying:
-            session.pair = None
-            session.stop(487, "", headers)
+    def _stop_hunt(self) -> None:
+        if self.hunt is not None:
+            self.hunt.stop()
 
     # -------------------------------------------------------------------------------------------------------- replacement
     def replace(self, old: Session, new: Session, reason: str = "") -> None:
@@ -390,7 +340,7 @@ class Pair:
         else:
             self.second = new
         self._told.clear()
-        self.bridged = False
+        self._bridged_with = None
         self.bridge()
         if not old.dialog.ending:
             old.stop(487, "", (f'Reason: SIP;cause=200;text="{reason or "Replaced"}"',))

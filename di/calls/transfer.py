@@ -95,14 +95,13 @@ def _blind(pair: Pair, session: Session, stays: Session, target: str, replaces: 
     headers = [f"Referred-By: <{uri_of(_remote_party(session))}>"]
     if replaces is not None:
         headers.append(f"Replaces: {replaces[0]};to-tag={replaces[1]};from-tag={replaces[2]}")
-    media = stays.audio.negotiated
     order = CallOut(
         application=pair.options.application,
         request_uri=target,
         from_header=f"<{uri_of(_remote_party(stays))}>",
         to_header=f"<{target}>",
         headers=tuple(headers),
-        prefer=(f"{media.codec}/{media.clock_hz}",) if media is not None else (),
+        prefer=stays.audio.codec_in_use,
         near_leg=stays.leg,
     )
     transfer = Transfer(pair, session)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from di.calls.applications import Factory
 from di.calls.call_info import Target
-from di.calls.pair import Factory, Pair, PairOptions
+from di.calls.pair import Pair, PairOptions
 from di.calls.second_leg import SecondLeg
 from di.dsm.actions.calls import header_lines
 from di.dsm.language.errors import DsmException

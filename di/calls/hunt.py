@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls several targets for a pair's first leg, all at once or in turn, until one answers (RFC 3261 §16.7 calls it a search).
+
+targets ─► INVITEs ─► replies, early media ─► the pair
+             ├ the first 2xx wins ─► the others get a CANCEL, or a BYE if they answered in the same moment
+             └ all fail, or none can be called ─► the last failure
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from di.calls.call_info import CallOut, Target
+from di.calls.events import SipReply
+from di.sip.records import CallConfirmed, CallEnded, CallProgressed
+
+if TYPE_CHECKING:
+    from di.calls.application import Application
+    from di.calls.applications import Factory
+    from di.calls.session import Session
+
+RING_TIMER = -1_000_002
+"""Number of the timer that bounds how long a second leg rings."""
+ELSEWHERE = ('Reason: SIP;cause=200;text="Call completed elsewhere"',)
+
+
+class Found(Protocol):
+    """Who wants somebody to be found: the pair. These are called as events of the leg that they are about."""
+
+    def on_progress(self, session: Session, reply: SipReply, has_body: bool) -> None:
+        """A provisional reply."""
+
+    def on_early_media(self, session: Session) -> None:
+        """One of the legs has early media, the first to have it."""
+
+    def on_early_media_gone(self, session: Session) -> None:
+        """That leg was not answered."""
+
+    def on_answer(self, session: Session, reply: SipReply) -> None:
+        """The winner. The search is over."""
+
+    def on_nobody(self, reply: SipReply) -> None:
+        """Nobody could be reached; the last failure. The search is over."""
+
+
+class Hunt:
+    """One search. `application`: name under which the legs are logged; `factory` makes their applications."""
+
+    def __init__(self, first: Session, found: Found, application: str, in_turn: bool, factory: Factory) -> None:
+        self.trying: list[Session] = []
+        """Legs that have not answered yet."""
+        self._first = first
+        self._found = found
+        self._application = application
+        self._in_turn = in_turn
+        self._factory = factory
+        self._queue: list[Target] = []
+        self._early: Session | None = None
+
+    def start(self, targets: list[Target]) -> None:
+        """Call them. What cannot be called at all counts as 503."""
+        self._queue = list(targets)
+        if not self._call_next():
+            self._found.on_nobody(SipReply("INVITE", 503, "Service Unavailable"))
+
+    def stop(self, headers: tuple[str, ...] = ()) -> None:
+        """Call nobody else, cancel those who ring; nothing is told of them any more."""
+        self._queue = []
+        trying, self.trying = self.trying, []
+        for session in trying:
+            session.pair = None
+            session.stop(487, "", headers)
+
+    def _call_next(self) -> bool:
+        """Call what is in turn. False when nothing could be called."""
+        while self._queue:
+            count = 1 if self._in_turn else len(self._queue)
+            batch, self._queue = self._queue[:count], self._queue[count:]
+            for target in batch:
+                self._call(target)
+            if self.trying:
+                return True
+        return False
+
+    def _call(self, target: Target) -> None:
+        first = self._first
+        party = first.info.from_header if first.dialog.incoming else first.info.to_header
+        order = CallOut(
+            application=self._application,
+            request_uri=target.uri,
+            from_header=target.from_header or party.split(";tag=")[0],
+            to_header=target.to_header or f"<{target.uri}>",
+            user=target.user,
+            headers=target.headers,
+            next_hop=target.next_hop,
+            credential=target.credential,
+            prefer=first.audio.codec_in_use,
+            near_leg=first.leg,
+            params=target.params,
+        )
+        session = first.host.dial(order, self._make_leg)
+        if session is not None and target.ring_ms:
+            session.timers.set(RING_TIMER, target.ring_ms)
+
+    def _make_leg(self, session: Session) -> Application:
+        session.pair = self._first.pair
+        application = self._factory(session)
+        self.trying.append(session)
+        return application
+
+    # ---------------------------------------------------------------------------------------------------- what the legs tell
+    def progressed(self, session: Session, event: CallProgressed) -> None:
+        """A provisional reply of a leg."""
+        if session in self.trying:
+            self._found.on_progress(session, SipReply("INVITE", event.code, event.reason, event.headers), event.has_body)
+
+    def early(self, session: Session) -> None:
+        """A leg has early media; of several the first one counts."""
+        if session in self.trying and self._early is None:
+            self._early = session
+            self._found.on_early_media(session)
+
+    def answered(self, session: Session, event: CallConfirmed) -> None:
+        """A leg is up: the first to be so wins."""
+        if session not in self.trying:
+            session.pair = None
+            session.stop(487, "", ELSEWHERE)
+            return
+        self.trying.remove(session)
+        session.timers.remove(RING_TIMER)
+        self.stop(ELSEWHERE)
+        self._found.on_answer(session, SipReply("INVITE", event.code, event.reason, event.headers))
+
+    def rung_out(self, session: Session) -> None:
+        """A leg has rung for as long as its target allows."""
+        if session in self.trying:
+            session.stop(408, "Request Timeout")
+
+    def failed(self, session: Session, event: CallEnded) -> None:
+        """A leg was not answered; the next in turn is called."""
+        self.trying.remove(session)
+        if self._early is session:
+            self._early = None
+            self._found.on_early_media_gone(session)
+        if not self.trying and not self._call_next():
+            self._found.on_nobody(SipReply("INVITE", max(event.code, 400), event.reason, event.headers))
