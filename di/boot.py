@@ -202,7 +202,7 @@ class Hub:
     async def _end_calls(self) -> None:
         if not len(self.sessions) or not self.sessions.sip_is_up:
             return
-        self.sessions.on_idle = self._idle.set
+        self.sessions.when_idle(self._idle.set)
         self.services.queues.broadcast(SystemEvent("shutdown"))
         limit_s = self.settings.core.max_shutdown_time or None
         try:

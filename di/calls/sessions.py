@@ -8,34 +8,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from ipaddress import ip_address
+from typing import TypeAlias
 
 from di.calls.applications import Factory
+from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut
 from di.calls.control import CallControl
 from di.calls.dialling import default_hop, dial
 from di.calls.events import Outcome, RoomChanged
 from di.calls.limits import CallLimits
 from di.calls.outside import Outside
+from di.calls.published import Published
 from di.calls.rooms import Rooms
 from di.calls.selection import Selection
 from di.calls.session import Session
 from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
-from di.calls.transfer import Replacing, parse_replaces, replaced_by
 from di.kernel.clock import Tasks
-from di.kernel.errors import Refused
-from di.kernel.event_log import EventFilter
 from di.kernel.ids import IdMaker
 from di.kernel.ports import Clock, MonitoringHooks
-from di.kernel.value import Value
 from di.media_control.port import MediaPort
 from di.sip import records as sip
-from di.sip.app_params import session_map
-from di.sip.headers import first_header, parse_uri
 from di.sip.port import SipPort
 from di.sip.records import (
-    Answer,
     CallEnded,
     CallOffered,
     ListenFailed,
@@ -50,6 +45,8 @@ from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Stat
 
 log = logging.getLogger(__name__)
 
+MediaFigures: TypeAlias = Callable[[], Mapping[int, Mapping[str, float]]]
+
 
 class NoProcess:
     """A port while its process is down: what is sent is lost, which `sip_lost`/`media_lost` has settled already."""
@@ -63,21 +60,19 @@ class Sessions:
 
     def __init__(self, surroundings: Surroundings, selection: Selection, pid: int) -> None:
         self.surroundings = surroundings
-        self.selection = selection
         self.sip: SipPort = NoProcess()
         self.media: MediaPort = NoProcess()
         core = surroundings.core
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
         self.control = CallControl(self.limits, surroundings.clock)
-        self.rooms = Rooms(self._to_member, self._publish_room)
-        surroundings.events.add_snapshot("rooms", self._rooms_snapshot)
-        surroundings.events.add_snapshot("sessions", self._sessions_snapshot)
+        self.arrivals = Arrivals(self, selection)
+        self._published = Published(self, surroundings.events)
+        self.rooms = Rooms(self._to_member, self._published.room)
         self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
         self.outside = Outside(self, lambda: default_hop(core))
         self.tasks = Tasks()
-        self.on_idle: Callable[[], None] | None = None
-        self.media_figures: Callable[[], Mapping[int, Mapping[str, float]]] = dict
-        """What each media process last said of itself, by its number, for the metrics."""
+        self._when_idle: list[Callable[[], None]] = []
+        self._media_figures: MediaFigures = dict
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
         self._ids = IdMaker(surroundings.clock.random, pid)
         self._by_id: dict[str, Session] = {}
@@ -115,15 +110,15 @@ class Sessions:
         """The dialog is up."""
         session.answered_s = self.clock.epoch_s()
         self.control.answered(session)
-        self._publish("call.answered", session)
+        self._published.call("call.answered", session)
 
     def call_muted(self, session: Session) -> None:
         """Whether the others hear a call has changed."""
-        self._publish("call.muted", session, muted=session.audio.muted)
+        self._published.call("call.muted", session, muted=session.audio.muted)
 
     def digit_pressed(self, session: Session, event: int, duration_ms: int, source: str) -> None:
         """A key was pressed."""
-        self._publish("dtmf", session, key=event, duration_ms=duration_ms, source=source)
+        self._published.call("dtmf", session, key=event, duration_ms=duration_ms, source=source)
 
     def forget(self, session: Session, ended: CallEnded) -> None:
         """Take a finished call out of every table and mark its record."""
@@ -136,11 +131,13 @@ class Sessions:
         self.control.ended(session, ended)
         self._tell_options()
         self.monitoring.mark_finished(session.id)
-        self._publish("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
+        self._published.call("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
         if self.surroundings.core.log_sessions:
             log.info("call %s: ended (%d %s, by %s)", session.id, ended.code, ended.reason, ended.by)
-        if not self._by_id and self.on_idle is not None:
-            self.on_idle()
+        if not self._by_id:
+            waiting, self._when_idle = self._when_idle, []
+            for callback in waiting:
+                callback()
 
     @property
     def media_is_up(self) -> bool:
@@ -159,6 +156,10 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         yield from list(self._by_id.values())
 
+    def all(self) -> Collection[Session]:
+        """Every call; to be looked at before anything else happens."""
+        return self._by_id.values()
+
     def find(self, id: str) -> Session | None:
         """The call with that id, or None."""
         return self._by_id.get(id)
@@ -176,7 +177,7 @@ class Sessions:
         """Take a record of the SIP process (`di.sip.records.EVENTS`)."""
         match record:
             case CallOffered():
-                self._offered(record)
+                self.arrivals.offered(record)
             case SubscriptionChanged():
                 self.subscriptions.on_changed(record)
             case OutsideReceived():
@@ -199,7 +200,7 @@ class Sessions:
         elif isinstance(record, media.LEG_EVENTS):
             session = self._by_leg.get(record.leg)
             if isinstance(record, SpeakerChanged):
-                self._publish_speaker(record, session)
+                self._published.speaker(record, session)
             if session is not None:
                 session.post(record)
 
@@ -227,72 +228,8 @@ class Sessions:
                 session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls
-    def _offered(self, offer: CallOffered) -> None:
-        refused = self.control.gate()
-        if refused is not None:
-            log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, refused.code, refused.reason)
-            self._refuse(offer, refused)
-            return
-        try:
-            name, factory = self._application(offer)
-        except Refused as nobody:
-            self._refuse(offer, nobody)
-            return
-        session = self._session("in", offer.call, name, _info(offer))
-        session.app_params = session_map(offer.headers)
-        try:
-            session.app = factory(session)
-        except Refused as no:
-            log.info("INVITE %s: %s refuses with %s", offer.request_uri, name, no)
-            self._refuse(offer, no)
-            return
-        except Exception:  # an application's fault costs its own call only
-            log.exception("INVITE %s: %s cannot begin", offer.request_uri, name)
-            self._refuse(offer, Refused(500, "Server Internal Error"))
-            return
-        self.begin(session)
-        session.post(offer)
-
-    def _application(self, offer: CallOffered) -> tuple[str, Factory]:
-        """Who takes a call: the one whose place it takes (RFC 3891), else the configured application. Raises Refused."""
-        replaces = first_header(offer.headers, "Replaces")
-        if replaces is not None:
-            replaced = self._replaced(offer, replaces)
-            return replaced.application, lambda session: Replacing(session, replaced)
-        name = self.selection.choose(offer.request_uri, offer.headers)
-        factory = self.surroundings.applications.find(name) if name else None
-        if factory is None:
-            reason = f"no application {name!r}" if name else "no application is mapped to it"
-            log.warning("INVITE %s: %s", offer.request_uri, reason)
-            raise Refused(404, "Not Found")
-        return name, factory
-
-    def _replaced(self, offer: CallOffered, value: str) -> Session:
-        """The call that an INVITE wants to replace. Raises Refused, with the cause in the log."""
-        dialog = parse_replaces(value)
-        found = self.find_dialog(*dialog) if dialog is not None else None
-        if found is not None and self.trusts(offer.source_ip) and replaced_by(found, offer):
-            return found
-        refused = Refused(400, "Bad Replaces")
-        if dialog is not None:
-            refused = Refused(481, "Call/Transaction Does Not Exist") if found is None else Refused(403, "Forbidden")
-        log.warning(
-            "INVITE with Replaces %s from %s:%d: %d %s", value, offer.source_ip, offer.source_port, refused.code, refused.reason
-        )
-        raise refused
-
-    def trusts(self, ip: str) -> bool:
-        """Whether an address is one of `trusted_peers`."""
-        try:
-            address = ip_address(ip)
-        except ValueError:
-            return False
-        return any(address in network for network in self.surroundings.core.trusted_peers)
-
-    def _refuse(self, offer: CallOffered, refused: Refused) -> None:
-        self.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
-
-    def _session(self, direction: str, call: int, application: str, info: CallInfo, id: str = "") -> Session:
+    def make(self, direction: str, call: int, application: str, info: CallInfo, id: str = "") -> Session:
+        """A session that nobody knows yet; `begin` follows when an application has taken it."""
         self._next_leg += 1
         session = Session(self, id or self.new_id(), call, self._next_leg, application, info)
         core = self.surroundings.core
@@ -313,7 +250,7 @@ class Sessions:
         )
         if info.call_id:
             session.log(callid=info.call_id, rtag=info.remote_tag)
-        self._publish("call.started", session, **session.attributes)
+        self._published.call("call.started", session, **session.attributes)
         if self.surroundings.core.log_sessions:
             log.info("call %s: %s %s %s", session.id, info.direction, session.application, info.request_uri)
 
@@ -333,7 +270,7 @@ class Sessions:
     def open_call(self, info: CallInfo, application: str, id: str) -> Session:
         """A session for a call out, not yet known to anybody; `begin` follows."""
         self._next_call += 2
-        return self._session("out", self._next_call, application, info, id)
+        return self.make("out", self._next_call, application, info, id)
 
     # ----------------------------------------------------------------------------------------------------------------- others
     def preload(self, path: str) -> None:
@@ -341,6 +278,21 @@ class Sessions:
         if path not in self._preloads:
             self._preloads.append(path)
             self._load_prompt(path)
+
+    def when_idle(self, callback: Callable[[], None]) -> None:
+        """Call back once when no call is left: at once if there is none."""
+        if self._by_id:
+            self._when_idle.append(callback)
+        else:
+            callback()
+
+    def media_figures(self) -> Mapping[int, Mapping[str, float]]:
+        """What each media process last said of itself, by its number."""
+        return self._media_figures()
+
+    def read_media_figures(self, figures: MediaFigures) -> None:
+        """From where `media_figures` has them."""
+        self._media_figures = figures
 
     def media_up(self, media: MediaPort) -> None:
         """A media process is in service."""
@@ -388,58 +340,3 @@ class Sessions:
         session = self._by_id.get(member)
         if session is not None:
             session.post(change)
-
-    def _rooms_snapshot(self, wanted: EventFilter) -> Value:
-        """Room → its members' ids, for who starts to listen to events."""
-        names = [name for name in self.rooms.names() if not wanted.rooms or name in wanted.rooms]
-        return {name: [*self.rooms.members(name)] for name in names}
-
-    def _sessions_snapshot(self, wanted: EventFilter) -> Value:
-        """Call → what the monitoring store does not have of it, for who starts to listen to events."""
-        found = [self._by_id[id] for id in wanted.calls if id in self._by_id] if wanted.calls else self._by_id.values()
-        return {
-            session.id: {
-                "application": session.application,
-                "direction": session.info.direction,
-                "started": session.started_s,
-                "answered": session.answered_s,
-                "room": session.audio.room,
-                "muted": session.audio.muted,
-                "speaking": session.audio.speaking,
-            }
-            for session in found
-        }
-
-    def _publish(self, type: str, session: Session, **attributes: Value) -> None:
-        self.surroundings.events.publish(type, session.id, session.audio.room, attributes)
-
-    def _publish_room(self, type: str, room: str, member: str) -> None:
-        self.surroundings.events.publish(type, member, room, {"participants": self.rooms.count(room)})
-
-    def _publish_speaker(self, record: SpeakerChanged, session: Session | None) -> None:
-        if session is not None:
-            session.audio.speaking = record.speaking
-        attributes: dict[str, Value] = {"speaking": record.speaking, "level_db": record.level_db}
-        self.surroundings.events.publish("room.speaking", session.id if session else "", record.room, attributes)
-
-
-def _info(offer: CallOffered) -> CallInfo:
-    return CallInfo(
-        "in",
-        offer.request_uri,
-        offer.from_header,
-        offer.to_header,
-        offer.call_id,
-        "",
-        offer.remote_tag,
-        offer.contact_uri,
-        offer.source_ip,
-        offer.source_port,
-        offer.headers,
-        offer.body,
-        offer.has_offer,
-        offer.remote_media_ip,
-        offer.remote_media_port,
-        parse_uri(offer.request_uri).user,
-        ":" in offer.source_ip,
-    )

@@ -57,7 +57,7 @@ class Playbook:
         self.services, self.clock = bare_services(core=core)
         self.services.conf_dir = conf_dir
         self.sessions = self.services.sessions
-        self.sessions.selection = Selection("$(mapping)", parse_mapping(mapping, "mapping"))
+        self.sessions.arrivals.selection = Selection("$(mapping)", parse_mapping(mapping, "mapping"))
         self.sip = RecordedSip(self.sessions.on_sip_event)
         self.media = FakeMedia(self.sessions.on_media_event)
         self.sessions.sip = self.sip

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Calls that come in: which application takes one, or why it is refused before it is a call (spec core.md §6.1).
+
+gate (limits) → INVITE with Replaces? the call that it names : selection → the application's factory → a session
+"""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from di.calls.applications import Factory
+from di.calls.call_info import CallInfo
+from di.calls.selection import Selection
+from di.calls.transfer import Replacing, parse_replaces, replaced_by
+from di.kernel.errors import Refused
+from di.sip.app_params import session_map
+from di.sip.headers import first_header, parse_uri
+from di.sip.records import Answer, CallOffered
+
+if TYPE_CHECKING:
+    from di.calls.session import Session
+    from di.calls.sessions import Sessions
+
+log = logging.getLogger(__name__)
+
+
+class Arrivals:
+    """`selection` is replaced when the configuration is read anew."""
+
+    def __init__(self, sessions: Sessions, selection: Selection) -> None:
+        self.selection = selection
+        self._sessions = sessions
+
+    def offered(self, offer: CallOffered) -> None:
+        """Take an INVITE: it becomes a session, or is refused with a line in the log."""
+        refused = self._sessions.control.gate()
+        if refused is not None:
+            log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, refused.code, refused.reason)
+            self._refuse(offer, refused)
+            return
+        try:
+            name, factory = self._application(offer)
+        except Refused as nobody:
+            self._refuse(offer, nobody)
+            return
+        session = self._sessions.make("in", offer.call, name, _info(offer))
+        session.app_params = session_map(offer.headers)
+        try:
+            session.app = factory(session)
+        except Refused as no:
+            log.info("INVITE %s: %s refuses with %s", offer.request_uri, name, no)
+            self._refuse(offer, no)
+            return
+        except Exception:  # an application's fault costs its own call only
+            log.exception("INVITE %s: %s cannot begin", offer.request_uri, name)
+            self._refuse(offer, Refused(500, "Server Internal Error"))
+            return
+        self._sessions.begin(session)
+        session.post(offer)
+
+    def _application(self, offer: CallOffered) -> tuple[str, Factory]:
+        """Who takes a call: the one whose place it takes (RFC 3891), else the configured application. Raises Refused."""
+        replaces = first_header(offer.headers, "Replaces")
+        if replaces is not None:
+            replaced = self._replaced(offer, replaces)
+            return replaced.application, lambda session: Replacing(session, replaced)
+        name = self.selection.choose(offer.request_uri, offer.headers)
+        factory = self._sessions.surroundings.applications.find(name) if name else None
+        if factory is None:
+            reason = f"no application {name!r}" if name else "no application is mapped to it"
+            log.warning("INVITE %s: %s", offer.request_uri, reason)
+            raise Refused(404, "Not Found")
+        return name, factory
+
+    def _replaced(self, offer: CallOffered, value: str) -> Session:
+        """The call that an INVITE wants to replace. Raises Refused, with the cause in the log."""
+        dialog = parse_replaces(value)
+        found = self._sessions.find_dialog(*dialog) if dialog is not None else None
+        if found is not None and self._trusts(offer.source_ip) and replaced_by(found, offer):
+            return found
+        refused = Refused(400, "Bad Replaces")
+        if dialog is not None:
+            refused = Refused(481, "Call/Transaction Does Not Exist") if found is None else Refused(403, "Forbidden")
+        source = f"{offer.source_ip}:{offer.source_port}"
+        log.warning("INVITE with Replaces %s from %s: %d %s", value, source, refused.code, refused.reason)
+        raise refused
+
+    def _trusts(self, ip: str) -> bool:
+        """Whether an address is one of `trusted_peers`."""
+        try:
+            address = ip_address(ip)
+        except ValueError:
+            return False
+        return any(address in network for network in self._sessions.surroundings.core.trusted_peers)
+
+    def _refuse(self, offer: CallOffered, refused: Refused) -> None:
+        self._sessions.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
+
+
+def _info(offer: CallOffered) -> CallInfo:
+    return CallInfo(
+        direction="in",
+        request_uri=offer.request_uri,
+        from_header=offer.from_header,
+        to_header=offer.to_header,
+        call_id=offer.call_id,
+        remote_tag=offer.remote_tag,
+        contact_uri=offer.contact_uri,
+        source_ip=offer.source_ip,
+        source_port=offer.source_port,
+        headers=offer.headers,
+        body=offer.body,
+        has_offer=offer.has_offer,
+        remote_media_ip=offer.remote_media_ip,
+        remote_media_port=offer.remote_media_port,
+        user=parse_uri(offer.request_uri).user,
+        over_ipv6=":" in offer.source_ip,
+    )
