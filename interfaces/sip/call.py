@@ -94,6 +94,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.ended = self.confirmed = self.answered = False
         self.descriptions = Descriptions(self.outgoing, host.offered)
         self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random)
+        self.remote_cseq = -1
+        """Of the peer's last request in this dialog."""
         self.told_later: RequestReceived | None = None
         """A re-INVITE or UPDATE that has come: told before the media that it changes, not at all when it is refused."""
         self._held_media: MediaNegotiated | None = None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Digest answers to 401 and 407 for requests that pjsip does not authenticate for us (RFC 3261 §22, RFC 7616, RFC 8760). Pure text.
 
-pjsip answers the challenges of calls itself; subscriptions send their own requests and come here.
+pjsip answers the challenges of calls itself; subscriptions and requests outside of dialogs come here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from interfaces.sip.message import Message, wire_bytes
 
+_MAX_ANSWERS = 2
+"""One, and one more when the peer says that the nonce was stale."""
 _HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
 
 
@@ -70,6 +72,29 @@ def answer(challenge: Challenge, method: str, uri: str, username: str, password:
     if challenge.qop:
         words += [f'cnonce="{cnonce}"', f"qop={challenge.qop}", "nc=00000001"]
     return challenge.answer_name, "Digest " + ", ".join(words)
+
+
+class Login:
+    """Answers challenges, not for ever and only to who asked first. `realm`: the only one that is answered, empty for any."""
+
+    def __init__(self, realm: str, username: str, password: str) -> None:
+        self._realm, self._username, self._password = realm, username, password
+        self._answers = 0
+        self._source = ""
+
+    def begin(self) -> None:
+        """The next request is another one."""
+        self._answers = 0
+
+    def answer(self, message: Message, source: str, method: str, uri: str, cnonce: str) -> tuple[tuple[str, str], ...]:
+        """The header that goes with the request sent again; empty when it is not. `source`: where the challenge came from."""
+        offered = [challenge for challenge in challenges(message) if self._realm in ("", challenge.realm)]
+        fresh = self._answers == 0 or (bool(offered) and offered[0].stale)
+        if not self._username or not offered or not fresh or self._answers >= _MAX_ANSWERS or self._source not in ("", source):
+            return ()
+        self._answers += 1
+        self._source = source
+        return (answer(offered[0], method, uri, self._username, self._password, cnonce),)
 
 
 def parameters(text: str) -> dict[str, str]:

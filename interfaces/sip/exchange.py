@@ -43,7 +43,7 @@ class _Selector(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class OutRequest:
-    """A request to send. `from_value` and `to_value` are complete header values with their tags; Contact is added."""
+    """A request to send. `from_value` and `to_value` are complete header values with their tags. `contact`: whether ours is added."""
 
     method: str
     target: str
@@ -52,6 +52,16 @@ class OutRequest:
     call_id: str
     cseq: int
     headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    body: bytes = b""
+    contact: bool = True
+
+
+def body_of(library: ctypes.CDLL, pool: int, content_type: str, body: bytes) -> int:
+    """A pjsip_msg_body in a pool."""
+    kind, _, subkind = content_type.partition("/")
+    parts = Text.of(kind.strip()), Text.of(subkind.strip()), Text.around(body)
+    return int(library.pjsip_msg_body_create(pool, *(byref(part) for part in parts)) or 0)
 
 
 class CannotSend(Exception):
@@ -81,11 +91,22 @@ class Exchanges:
     def try_out(self, received_as_known: bool) -> bool:
         """Whether this pjproject's messages are laid out as known: those received, and one that is made and thrown away."""
         trial = OutRequest(
-            "TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1, (("X-Trial", "1"),)
+            "TRIAL",
+            "sip:a@127.0.0.1",
+            "<sip:b@127.0.0.1>;tag=c",
+            "<sip:a@127.0.0.1>",
+            "trial",
+            1,
+            (("X-Trial", "1"),),
+            "x/trial",
+            b"body",
         )
         try:
-            self._library.pjsip_tx_data_dec_ref(self._make(trial))
-            self.usable = received_as_known
+            data = self._make(trial)
+            self.usable = received_as_known and TX_DATA.prints(
+                self._library, data, b"X-Trial: 1\r\n", b"x/trial\r\n", b"\r\n\r\nbody"
+            )
+            self._library.pjsip_tx_data_dec_ref(data)
         except CannotSend:
             self.usable = False
         return self.usable
@@ -114,12 +135,12 @@ class Exchanges:
             routes = [value for name, value in request.headers if name.lower() == "route"]
             way = (routes[0] if routes else request.target).strip("<>").split(">")[0]
             account = self._account(way)
-            contact = self._contact(pool, way, account)
+            contact = self._header(pool, "Contact", self._contact(pool, way, account)) if request.contact else None
             parts = [
                 self._uri(pool, request.target),
                 self._header(pool, "From", request.from_value),
                 self._header(pool, "To", request.to_value),
-                self._header(pool, "Contact", contact),
+                contact,
                 self._header(pool, "Call-ID", request.call_id),
             ]
             method, name = _Method(), Text.of(request.method)
@@ -154,6 +175,8 @@ class Exchanges:
                 name_text, value_text = Text.of(name), Text.of(value)
                 header = self._library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
             self._library.pj_list_insert_before(message + MESSAGE.headers, header)
+        if request.body:
+            MESSAGE.set_body(message, body_of(self._library, pool, request.content_type, request.body))
 
     def _contact(self, pool: int, way: str, account: int) -> str:
         """The address that the peer reaches us at when requests go that way."""
@@ -227,6 +250,8 @@ def _declare(library: ctypes.CDLL) -> None:
         "pjsua_init_tpselector": (None, [c_int, POINTER(_Selector)]),
         "pjsip_tx_data_set_transport": (c_int, [c_void_p, POINTER(_Selector)]),
         "pjsip_tx_data_dec_ref": (c_int, [c_void_p]),
+        "pjsip_msg_body_create": (c_void_p, [c_void_p, POINTER(Text), POINTER(Text), POINTER(Text)]),
+        "pjsip_msg_print": (ctypes.c_ssize_t, [c_void_p, c_void_p, ctypes.c_size_t]),
         "pjsip_endpt_send_request": (c_int, [c_void_p, c_void_p, ctypes.c_int32, c_void_p, _ON_ANSWER]),
     }  # fmt: skip
     for name, (result, arguments) in pointers.items():

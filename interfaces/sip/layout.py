@@ -74,7 +74,7 @@ class Memory:
 class RxData:
     """pjsip_rx_data: a received message."""
 
-    packet, source_name, source_port, text, length = 320, 4368, 4416, 4424, 4432
+    packet, source_name, source_port, text, length, message_at = 320, 4368, 4416, 4424, 4432, 4440
     packet_bytes = 4000
     source_name_bytes = 46
 
@@ -99,6 +99,7 @@ class RxData:
             return (
                 length == len(text) and memory.data(memory.word(pointer + self.text), length) == text
                 and (name, port) == source and self.read(pointer) is not None
+                and _is_request(memory, memory.word(pointer + self.message_at), text.split(b" ", 1)[0])
             )  # fmt: skip
         except OSError:
             return False
@@ -106,6 +107,10 @@ class RxData:
     def pool(self, pointer: int) -> int:
         """Its memory pool."""
         return c_void_p.from_address(pointer).value or 0
+
+    def message(self, pointer: int) -> int:
+        """The pjsip_msg that was read."""
+        return c_void_p.from_address(pointer + self.message_at).value or 0
 
     def transport(self, pointer: int) -> int:
         """The transport that it came by."""
@@ -115,14 +120,19 @@ class RxData:
 class MessageLayout:
     """pjsip_msg."""
 
-    method, headers = 16, 40
+    method, headers, body = 16, 40, 104
     is_request = 0
+
+    def set_body(self, message: int, body: int) -> None:
+        """Give a message of ours a pjsip_msg_body."""
+        c_void_p.from_address(message + self.body).value = body
 
 
 class TxData:
     """pjsip_tx_data: a message to be sent."""
 
     pool_at, message_at = 16, 392
+    longest = 4000
 
     def __init__(self) -> None:
         self._memory: Memory | None = None
@@ -141,12 +151,23 @@ class TxData:
 
     def _found(self, memory: Memory, pointer: int, method: bytes) -> int | None:
         message = memory.word(pointer + self.message_at)
-        name, length = memory.word(message + MESSAGE.method), memory.word(message + MESSAGE.method + 8)
-        if memory.number(message) != MESSAGE.is_request or length != len(method) or memory.data(name, length) != method:
+        if not _is_request(memory, message, method):
             return None
         head = message + MESSAGE.headers
         previous, following = memory.word(head), memory.word(head + 8)
         return message if memory.word(following) == head and memory.word(previous + 8) == head else None
+
+    def prints(self, library: ctypes.CDLL, pointer: int, *wanted: bytes) -> bool:
+        """Whether pjsip makes a text of its message that has each of these parts."""
+        room = ctypes.create_string_buffer(self.longest)
+        length = library.pjsip_msg_print(c_void_p.from_address(pointer + self.message_at).value, room, self.longest)
+        return all(part in room.raw[: max(length, 0)] for part in wanted)
+
+
+def _is_request(memory: Memory, message: int, method: bytes) -> bool:
+    """Whether a pjsip_msg is a request of that method. Raises OSError."""
+    name, length = memory.word(message + MESSAGE.method), memory.word(message + MESSAGE.method + 8)
+    return memory.number(message) == MESSAGE.is_request and length == len(method) and memory.data(name, length) == method
 
 
 class EventLayout:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
-_TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
+TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
 """RFC 3261 §25.1."""
 _NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of UTF-16 pairs that stand for no byte either (PEP 383)."""
@@ -205,7 +205,7 @@ def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
     """
     name, colon, value = line.rstrip("\r\n").partition(":")
     name, value = name.strip(), value.strip()
-    if not colon or not name or any(character in line.rstrip("\r\n") for character in "\r\n\0") or not _TOKEN.fullmatch(name):
+    if not colon or not name or any(character in line.rstrip("\r\n") for character in "\r\n\0") or not TOKEN.fullmatch(name):
         log.error("header line %.80r was left out: it must be 'Name: value' on one line", line)
     elif (known := long_name(name).lower()) in STACK_HEADERS and not (contact and known == "contact"):
         log.error("header %s was left out: the SIP stack writes it itself", name)
@@ -217,6 +217,18 @@ def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
 def header_pairs(lines: Iterable[str], contact: bool = False) -> tuple[tuple[str, str], ...]:
     """Those of the hub's header lines that may be sent; see `split_header`."""
     return tuple(pair for line in lines if (pair := split_header(line, contact)) is not None)
+
+
+def cseq_of(message: Message) -> int:
+    """The number in its CSeq; -1 when there is none."""
+    number = message.header("CSeq").split(" ", 1)[0].split("\t", 1)[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= 10 else -1
+
+
+def route_of(next_hop: str) -> str:
+    """The Route value of an outbound proxy's URI, which is passed by loosely (RFC 3261 §19.1.1, lr)."""
+    uri = next_hop.strip("<> ")
+    return f"<{uri}{'' if ';lr' in uri else ';lr'}>"
 
 
 def endpoint_of(address: str) -> tuple[str, int]:

@@ -17,7 +17,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
-from interfaces.sip.exchange import Exchanges
+from interfaces.sip.exchange import Exchanges, body_of
 from interfaces.sip.layout import RX_DATA, Memory, Text
 from interfaces.sip.message import text_of
 
@@ -91,6 +91,10 @@ class Request:
         """Answer without a transaction; a retransmitted request comes again and wants the same reply."""
         return self._native.respond(self._pointer, code, reason, headers, content_type, body)
 
+    def hide(self, name: str) -> None:
+        """Take every header of a name out of what pjsip has read; `text` and what pjsua2 shows of the request keep it."""
+        self._native.hide(self._pointer, name)
+
     def release(self) -> None:
         """Give the copy back."""
         if self._kept:
@@ -156,8 +160,9 @@ class Native:
         library.pjsip_dlg_get_inv_session.argtypes = [c_void_p]
         library.pjsip_dlg_get_inv_session.restype = c_void_p
         library.pjsip_timer_end_session.argtypes = [c_void_p]
-        library.pjsip_msg_body_create.argtypes = [c_void_p, POINTER(Text), POINTER(Text), POINTER(Text)]
-        library.pjsip_msg_body_create.restype = c_void_p
+        library.pjsip_msg_find_hdr_by_name.argtypes = [c_void_p, POINTER(Text), c_void_p]
+        library.pjsip_msg_find_hdr_by_name.restype = c_void_p
+        library.pj_list_erase.argtypes = [c_void_p]
 
     def start(self) -> None:
         """Register with the running endpoint. Raises OSError when pjsip refuses."""
@@ -247,6 +252,12 @@ class Native:
         found = RX_DATA.read(pointer)
         return None if found is None else Request(self, pointer, *found)
 
+    def hide(self, pointer: int, name: str) -> None:
+        """Take every header of a name out of the request at `pointer`."""
+        wanted = Text.of(name)
+        while header := self.library.pjsip_msg_find_hdr_by_name(RX_DATA.message(pointer), byref(wanted), None):
+            self.library.pj_list_erase(header)
+
     def respond(
         self, pointer: int, code: int, reason: str, headers: Iterable[tuple[str, str]], content_type: str, body: bytes
     ) -> bool:
@@ -259,11 +270,7 @@ class Native:
             name_text, value_text = Text.of(name), Text.of(value)
             header = self.library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
             self.library.pj_list_insert_before(address, header)
-        content = None
-        if body:
-            kind, _, subkind = content_type.partition("/")
-            parts = Text.of(kind.strip()), Text.of(subkind.strip()), Text.around(body)
-            content = self.library.pjsip_msg_body_create(pool, *(byref(part) for part in parts))
+        content = body_of(self.library, pool, content_type, body) if body else None
         text = byref(Text.of(reason)) if reason else None
         status = self.library.pjsip_endpt_respond_stateless(self._endpoint, pointer, code, text, address, content)
         return int(status) == 0

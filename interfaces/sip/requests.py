@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Requests that pjsua2 does not bring to us: outside a dialog answered here, inside one handed to the hub.
+"""Requests as they arrive, before pjsip's dialogs and pjsua see them: answered here, handed to the hub, or left to the stack.
+
+    outside a dialog ─► INVITE: pjsua │ methods that the hub takes: `outside` │ OPTIONS, NOTIFY and the rest: answered here
+    inside a dialog  ─► tags and CSeq are looked at (RFC 3261 §12.2.2)
+                        ├─ INVITE, UPDATE, PRACK, BYE: pjsip answers; the hub is told of the first two
+                        └─ all others: the hub answers
 
 Replies are stateless, so what a retransmitted request wants again is remembered with its call for a while.
 """
@@ -12,28 +17,30 @@ from collections.abc import Callable, Iterable
 
 from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.call import SipCall
-from interfaces.sip.message import Message, header_pairs, parse, tag_of
+from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
 from interfaces.sip.native import Request
+from interfaces.sip.outside import RETRY_AFTER_S, Outside
 from interfaces.sip.structures import Reply, Waiting
 from interfaces.sip.subscription import Reply as NotifyReply
 
 log = logging.getLogger(__name__)
 
 ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REFER, NOTIFY"
-RETRY_AFTER_S = 10
 MAX_WAITING_REQUESTS = 32
 """Requests inside one call whose reply the hub owes; more are refused with 503, for a peer must not fill our memory."""
 _MAX_REMEMBERED_REPLIES = 16
-_PATIENCE_S = 32
+_PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
-_TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:[^\n]*;[ \t]*tag[ \t]*=", re.IGNORECASE)
-"""A To header with a tag, without taking the whole message apart."""
+_REPLACES = re.compile(r"\nReplaces[ \t]*:", re.IGNORECASE)
+_OFFERING = ("INVITE", "UPDATE")
+_OF_THE_STACK = ("INVITE", "UPDATE", "PRACK", "BYE")
+"""Requests inside a dialog that pjsip answers."""
 
 
 class Requests:
     """`call_of` finds a call by Call-ID and our tag, `notified` answers a NOTIFY of a subscription found in the same way.
 
-    `closed` says whether new calls are refused.
+    `closed` says whether new calls are refused, `outside` takes what the hub wants to see outside dialogs.
     """
 
     def __init__(
@@ -42,11 +49,13 @@ class Requests:
         call_of: Callable[[str, str], SipCall | None],
         closed: Callable[[], bool],
         notified: Callable[[str, str, Message], NotifyReply | None],
+        outside: Outside,
     ) -> None:
         self._emit = emit
         self._call_of = call_of
         self._notified = notified
         self._closed = closed
+        self._outside = outside
         self._token = 0
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
@@ -54,56 +63,72 @@ class Requests:
         self.user_agent = ""
 
     def arrived(self, request: Request) -> bool:
-        """Look at a request before pjsua does; True when it has been dealt with."""
+        """Look at a request before pjsip's dialogs do; True when it has been dealt with."""
         method = request.text.partition(" ")[0]
-        if method in ("ACK", "CANCEL", "UPDATE"):
+        if method in ("ACK", "CANCEL"):
             return False
-        if method == "INVITE":
-            return self._over_the_cap(request)
-        if method in ("BYE", "PRACK"):
-            tagged = _TO_TAG.search(request.text) or tag_of(parse(request.text).header("To"))
-            return False if tagged else request.reply(481)  # spec core.md §6.4
         message = parse(request.text)
         tag = tag_of(message.header("To"))
-        if method == "OPTIONS":
-            return self._answer_options(request)
-        if not tag and method != "NOTIFY":
-            return request.reply(488 if method == "REFER" else 501, headers=[("Allow", ALLOW)])
+        if not tag:
+            return self._new_call(request) if method == "INVITE" else self._without_dialog(method, message, request)
         call = self._call_of(message.header("Call-ID"), tag)
-        if call is not None:
+        if call is not None and call.remote_tag.lower() in ("", tag_of(message.header("From")).lower()):
             return self._inside(call, method, message, request)
-        return method == "NOTIFY" and self._of_subscription(message, tag, request)
+        # with a strange tag pjsip answers 481; it knows nothing of subscriptions
+        return method == "NOTIFY" and call is None and self._of_subscription(message, tag, request)
+
+    # --------------------------------------------------------------------------------------------------- without a dialog
+    def _new_call(self, request: Request) -> bool:
+        if self._closed():
+            return request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+        if _REPLACES.search(request.text):
+            request.hide("Replaces")  # pjsua would answer by itself and end the other call: the hub decides
+        return False
+
+    def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
+        if method in ("BYE", "PRACK"):
+            return request.reply(481)  # spec core.md §6.4
+        if method == "UPDATE":
+            return False
+        if self._outside.arrived(method, message, request):
+            return True
+        if method == "OPTIONS":
+            return request.reply(*self.options, self._abilities())
+        if method == "NOTIFY":
+            return self._of_subscription(message, "", request)
+        return request.reply(488 if method == "REFER" else 501, headers=[("Allow", ALLOW)])
 
     def _of_subscription(self, message: Message, tag: str, request: Request) -> bool:
         """A NOTIFY outside calls: for one of our subscriptions, or for none (RFC 6665 §4.1.3)."""
         answer = self._notified(message.header("Call-ID"), tag, message)
         return request.reply(*(answer or (481, "Subscription does not exist", ())))
 
-    def _over_the_cap(self, request: Request) -> bool:
-        if not self._closed() or tag_of(parse(request.text).header("To")):
-            return False
-        return request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+    def _abilities(self) -> tuple[tuple[str, str], ...]:
+        """What an answer to OPTIONS says (RFC 3261 §11.2)."""
+        headers = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", self.supported))
+        return (*headers, ("Server", self.user_agent)) if self.user_agent else headers
 
-    def _answer_options(self, request: Request) -> bool:
-        headers = [("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", self.supported)]
-        if self.user_agent:
-            headers.append(("Server", self.user_agent))
-        return request.reply(*self.options, headers)
-
+    # --------------------------------------------------------------------------------------------------- inside a dialog
     def _inside(self, call: SipCall, method: str, message: Message, request: Request) -> bool:
-        key = message.header("CSeq")
+        key = f"{message.header('Via')}|{message.header('CSeq')}"  # a retransmission has the same branch
         if key in call.replies:
             return request.reply(*call.replies[key])
         if key in call.waiting:
             return True  # retransmitted while the hub thinks
+        number = cseq_of(message)
+        if number <= call.remote_cseq:
+            return request.reply(500, "Out Of Order")  # RFC 3261 §12.2.2
+        if method in _OF_THE_STACK:
+            call.remote_cseq = number
+            if method in _OFFERING:
+                call.told_later = _record(call, 0, method, message)
+            return False
         if len(call.waiting) >= MAX_WAITING_REQUESTS or not request.keep():
             return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        call.remote_cseq = number
         self._token += 1
         call.waiting[key] = Waiting(self._token, request, self._second)
-        record = RequestReceived(
-            call.number, self._token, method, message.headers, message.content_type, message.body, reply_wanted=True
-        )
-        self._emit(record)
+        self._emit(_record(call, self._token, method, message))
         return True
 
     def answer(self, call: SipCall, command: SendReply) -> None:
@@ -113,6 +138,9 @@ class Requests:
             log.debug("call %d: no request waits for the reply %d", call.number, command.token)
             return
         headers = header_pairs(command.headers, contact=300 <= command.code < 400)
+        if command.code == 405 or (key.endswith(" OPTIONS") and command.code < 300):
+            known = {name.lower() for name, _ in headers}
+            headers += tuple(pair for pair in self._abilities() if pair[0].lower() not in known)
         _answer(call, key, (command.code, command.reason, headers, command.content_type, command.body))
 
     def second_passed(self, calls: Iterable[SipCall]) -> None:
@@ -120,9 +148,15 @@ class Requests:
         self._second += 1
         for call in calls:
             for key, waiting in list(call.waiting.items()):
-                if self._second - waiting.second > _PATIENCE_S:
-                    log.error("call %d: the hub has not answered %s", call.number, key)
+                if self._second - waiting.second >= _PATIENCE_S:
+                    log.error("call %d: the hub has not answered %s", call.number, key.rpartition("|")[2])
                     _answer(call, key, (500, "", (), "", b""))
+
+
+def _record(call: SipCall, token: int, method: str, message: Message) -> RequestReceived:
+    """A request inside a call; `token` 0: the stack answers."""
+    wanted = token > 0
+    return RequestReceived(call.number, token, method, message.headers, message.content_type, message.body, reply_wanted=wanted)
 
 
 def _answer(call: SipCall, key: str, reply: Reply) -> None:

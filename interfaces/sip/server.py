@@ -25,11 +25,14 @@ from di.sip.records import (
     Listening,
     RefreshSubscription,
     Reinvite,
+    ReplyOutside,
+    SendOutside,
     SendReply,
     SendRequest,
     SessionTimedOut,
     SetOptionsReply,
     Subscribe,
+    TakeOutside,
     Unsubscribe,
 )
 from interfaces.sip import mapping
@@ -38,8 +41,9 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, Place, SipEndpoint
 from interfaces.sip.exchange import Done, OutRequest
 from interfaces.sip.layout import RX_DATA
-from interfaces.sip.message import Message, host_of
+from interfaces.sip.message import Message, cseq_of, host_of
 from interfaces.sip.native import Native
+from interfaces.sip.outside import Outside
 from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
 from interfaces.sip.structures import Credentials, reason_of
@@ -78,8 +82,13 @@ class SipServer:
         self.random = Random()
         self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
+        self._outside = Outside(emit, self._send)
         self._requests = Requests(
-            emit, lambda call_id, tag: self._by_dialog.get((call_id, tag)), self._closed, self._subscriptions.notified
+            emit,
+            lambda call_id, tag: self._by_dialog.get((call_id, tag)),
+            self._closed,
+            self._subscriptions.notified,
+            self._outside,
         )
         self.stopping = False
 
@@ -163,6 +172,7 @@ class SipServer:
         """Once a second: pjsip may write to the log again, unanswered requests are refused, subscriptions refreshed."""
         self.endpoint.log_writer.second_passed()
         self._requests.second_passed(self._calls.values())
+        self._outside.second_passed()
         self._subscriptions.second_passed()
         self._look_at_session_timers()
 
@@ -216,6 +226,12 @@ class SipServer:
             self._dial(command)
         elif isinstance(command, (Subscribe, RefreshSubscription, Unsubscribe)):
             self._subscriptions.handle(command)
+        elif isinstance(command, SendOutside):
+            self._outside.send(command)
+        elif isinstance(command, ReplyOutside):
+            self._outside.reply(command)
+        elif isinstance(command, TakeOutside):
+            self._outside.take(command)
         elif isinstance(command, (Answer, Hangup, Reinvite, SendRequest, SendReply)):
             call = self._calls.get(command.call)
             if call is None or call.ended:
@@ -298,8 +314,8 @@ class SipServer:
                 self.handle(Hangup(call.number, 503, "Service Unavailable"))
 
     def busy(self) -> bool:
-        """Whether pjsip still holds calls, be it only for the answer to a BYE, or subscriptions wait for a reply."""
-        return self._native.active_calls() > 0 or self._subscriptions.busy()
+        """Whether pjsip still holds calls, be it only for the answer to a BYE, or subscriptions and requests wait for a reply."""
+        return self._native.active_calls() > 0 or self._subscriptions.busy() or self._outside.busy()
 
     def _closed(self) -> bool:
         """Whether new calls are refused: at the cap, or stopping."""
@@ -310,6 +326,7 @@ class SipServer:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._inbound, number, slot)
         call.call_id = message.header("Call-ID")
+        call.remote_cseq = cseq_of(message)
         call.descriptions.received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)

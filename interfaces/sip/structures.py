@@ -18,7 +18,7 @@ Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A request inside a call whose reply the hub owes, by its CSeq in `SipCall.waiting`. `second`: when it came."""
+    """A request inside a call whose reply the hub owes, by its top Via and CSeq in `SipCall.waiting`. `second`: when it came."""
 
     token: int
     request: Request

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from di.sip.records import Subscribe, SubscriptionChanged
-from interfaces.sip import digest
+from interfaces.sip.digest import Login
 from interfaces.sip.exchange import OutRequest
-from interfaces.sip.message import Message, header_pairs, header_values, tag_of, uri_of
+from interfaces.sip.message import Message, header_pairs, header_values, route_of, tag_of, uri_of
 from interfaces.sip.notify import BadNotify, Notify, seconds_of, with_parameters
 
 _S = 1_000_000_000
@@ -31,8 +31,6 @@ _LINGER_NS = 34 * _S
 """How long a finished subscription still knows what it answered to a NOTIFY that comes again."""
 _MAX_MARGIN_NS = 64 * _S
 _RETRY_NS = 10 * _S
-_MAX_ANSWERS = 2
-"""To challenges of one SUBSCRIBE: one, and one more when the nonce was stale."""
 _MAX_SECONDS = 2**31 - 1
 _REMEMBERED_REPLIES = 16
 _OVER_CODES = frozenset((404, 405, 408, 410, 416, 480, 481, 482, 483, 484, 485, 489, 501, 502, 604))
@@ -81,8 +79,7 @@ class Subscription:
         self._cseq = 0
         self._remote_cseq = -1
         self._authorization: tuple[tuple[str, str], ...] = ()
-        self._answers = 0
-        self._source = ""
+        self._login = Login(wish.realm, wish.username, wish.password)
         self._again: int | None = None
         self._lengthened = False
         self._end_ns: int | None = None
@@ -144,18 +141,9 @@ class Subscription:
 
     def _answered(self, message: Message, source: str, now_ns: int) -> bool:
         """Answer a challenge: with a password, from where the first reply came from, and not for ever."""
-        wish = self.wish
-        offered = digest.challenges(message)
-        if wish.realm:
-            offered = [challenge for challenge in offered if challenge.realm == wish.realm]
-        fresh = self._answers == 0 or (bool(offered) and offered[0].stale)
-        if not wish.username or not offered or not fresh or self._answers >= _MAX_ANSWERS or self._source not in ("", source):
+        self._authorization = self._login.answer(message, source, "SUBSCRIBE", self._target(), self._token())
+        if not self._authorization:
             return False
-        self._answers += 1
-        self._source = source
-        self._authorization = (
-            digest.answer(offered[0], "SUBSCRIBE", self._target(), wish.username, wish.password, self._token()),
-        )
         self._send(self._sent_expires_s, now_ns)
         return True
 
@@ -297,7 +285,7 @@ class Subscription:
             self._subscribe(again, now_ns)
 
     def _subscribe(self, expires_s: int, now_ns: int) -> None:
-        self._answers = 0
+        self._login.begin()
         self._lengthened = False
         self._send(expires_s, now_ns)
 
@@ -307,7 +295,7 @@ class Subscription:
         self._sent_expires_s = expires_s
         self._notify_by_ns = now_ns + _NOTIFY_WAIT_NS
         wish, remote = self.wish, self._remote
-        routes = remote.routes if remote is not None else ((f"<{wish.next_hop}>",) if wish.next_hop else ())
+        routes = remote.routes if remote is not None else ((route_of(wish.next_hop),) if wish.next_hop else ())
         headers = [("Route", route) for route in routes]
         headers += [("Event", wish.event), ("Expires", str(expires_s))]
         headers += [("Accept", wish.accept)] if wish.accept else []

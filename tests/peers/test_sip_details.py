@@ -170,6 +170,8 @@ async def test_slots_are_used_again_at_once(sip: SipProcess, peer: UdpPeer) -> N
         "RX_DATA.length = 4440",
         "TX_DATA.message_at = 400",
         "MESSAGE.headers = 8",
+        "MESSAGE.body = 112",
+        "RX_DATA.message_at = 4448",
     ],
 )
 async def test_stack_that_is_laid_out_differently(wrong: str) -> None:

@@ -84,7 +84,7 @@ class SipProcess:
         self._changed.set()
         if isinstance(record, CallOffered):
             self.on_offer(record)
-        elif isinstance(record, RequestReceived) and self.reply_code:
+        elif isinstance(record, RequestReceived) and record.reply_wanted and self.reply_code:
             self.send(SendReply(record.call, record.token, self.reply_code))
 
     def answer_all(self, offer: CallOffered) -> None:

@@ -11,15 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip.records import RequestReceived, SendReply
+from di.sip.records import RequestReceived, SendReply, TakeOutside
 from interfaces.sip.account import challenged_realms
 from interfaces.sip.message import Message, parse
+from interfaces.sip.outside import Outside
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
 
 
 class NotingRequest:
+    source_ip, source_port = "192.0.2.1", 5060
+
     def __init__(self, text: str) -> None:
         self.text = text
+        self.hidden: list[str] = []
         self.replies: list[tuple[Any, ...]] = []
         self.kept = self.released = False
 
@@ -30,25 +34,37 @@ class NotingRequest:
     def release(self) -> None:
         self.released = True
 
+    def hide(self, name: str) -> None:
+        self.hidden.append(name)
+
     def reply(self, *parts: Any, **named: Any) -> bool:
         self.replies.append((*parts, *named.values()))
         return True
 
 
-def desk(closed: bool = False) -> tuple[Requests, list[Any], Any]:
+def desk(closed: bool = False, taken: tuple[str, ...] = ()) -> tuple[Requests, list[Any], Any]:
     events: list[Any] = []
-    call: Any = SimpleNamespace(number=1, waiting={}, replies=OrderedDict())
+    call: Any = SimpleNamespace(number=1, waiting={}, replies=OrderedDict(), remote_tag="theirs", remote_cseq=-1, told_later=None)
     known = {("c", "ours"): call}
 
     def notified(call_id: str, tag: str, message: Message) -> Any:
         return (200, "OK", (("X-Said", message.method),)) if (call_id, tag) == ("c", "subscribed") else None
 
-    return Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed, notified), events, call
+    outside = Outside(events.append, lambda request, done: None)
+    outside.take(TakeOutside(taken))
+    return (
+        Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed, notified, outside),
+        events,
+        call,
+    )
 
 
-def text(method: str, tag: str = "", cseq: int = 1, call_id: str = "c") -> str:
+def text(method: str, tag: str = "", cseq: int = 1, call_id: str = "c", theirs: str = "theirs", more: str = "") -> str:
     to = f"<sip:a@h>;tag={tag}" if tag else "<sip:a@h>"
-    return f"{method} sip:a@h SIP/2.0\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n\r\nbody"
+    return (
+        f"{method} sip:a@h SIP/2.0\r\nTo: {to}\r\nFrom: <sip:b@h>;tag={theirs}\r\nCall-ID: {call_id}\r\n"
+        f"CSeq: {cseq} {method}\r\n{more}\r\nbody"
+    )
 
 
 def ask(requests: Requests, message: str) -> tuple[bool, NotingRequest]:
@@ -61,7 +77,7 @@ def ask(requests: Requests, message: str) -> tuple[bool, NotingRequest]:
     [
         ("INVITE", "", False, 0), ("ACK", "", False, 0), ("CANCEL", "", False, 0), ("UPDATE", "ours", False, 0), ("BYE", "ours", False, 0),
         ("BYE", "", True, 481), ("PRACK", "", True, 481), ("REGISTER", "", True, 501), ("REFER", "", True, 488), ("INFO", "", True, 501),
-        ("OPTIONS", "", True, 200), ("OPTIONS", "ours", True, 200), ("INFO", "stranger", False, 0),
+        ("OPTIONS", "", True, 200), ("OPTIONS", "stranger", False, 0), ("INFO", "stranger", False, 0),
         ("NOTIFY", "", True, 481), ("NOTIFY", "stranger", True, 481), ("NOTIFY", "subscribed", True, 200), ("SUBSCRIBE", "", True, 501),
     ],
 )  # fmt: skip
@@ -94,11 +110,63 @@ def test_inside_a_call_the_hub_answers_and_the_reply_is_remembered() -> None:
     assert ask(requests, text("INFO", "ours"))[1].replies == request.replies and len(events) == 1
 
 
+def test_numbers_must_rise() -> None:
+    """RFC 3261 §12.2.2, whoever answers the request."""
+    requests, events, call = desk()
+    assert not ask(requests, text("INVITE", "ours", 5))[0] and call.remote_cseq == 5
+    for method in ("INFO", "BYE", "OPTIONS", "INVITE", "PRACK"):
+        done, request = ask(requests, text(method, "ours", 5, more="Via: x\r\n"))
+        assert done and [reply[0] for reply in request.replies] == [500], method
+    assert not ask(requests, text("ACK", "ours", 5))[0] and events == []
+    assert ask(requests, text("INFO", "ours", 7))[0] and len(events) == 1
+    assert ask(requests, text("INFO", "ours", 6))[1].replies[0][0] == 500
+
+
+def test_strange_tag_is_left_to_the_dialogs() -> None:
+    requests, events, call = desk()
+    done, request = ask(requests, text("INFO", "ours", theirs="other"))
+    assert not done and request.replies == [] and events == [] and call.remote_cseq == -1
+    assert ask(requests, text("INFO", "ours", theirs="THEIRS"))[0] and len(events) == 1
+
+
+def test_offers_are_told_later() -> None:
+    requests, events, call = desk()
+    for number, method in enumerate(("INVITE", "UPDATE"), 1):
+        assert not ask(requests, text(method, "ours", number))[0] and events == []
+        assert (call.told_later.method, call.told_later.token, call.told_later.reply_wanted) == (method, 0, False)
+    assert not ask(requests, text("PRACK", "ours", 3))[0] and call.told_later.method == "UPDATE"
+
+
+def test_options_inside_says_what_we_can() -> None:
+    requests, events, call = desk()
+    _, request = ask(requests, text("OPTIONS", "ours"))
+    requests.answer(call, SendReply(1, events[0].token, 200, "OK", ("accept: a/b",)))
+    headers = dict(request.replies[0][2])
+    assert headers["accept"] == "a/b" and "Accept" not in headers and "REFER" in headers["Allow"] and "Supported" in headers
+
+
+def test_replaces_is_hidden_from_pjsua_alone() -> None:
+    requests, _, _ = desk()
+    done, request = ask(requests, text("INVITE", more="Replaces: x;to-tag=a;from-tag=b\r\n"))
+    assert not done and request.hidden == ["Replaces"]
+    assert (
+        ask(requests, text("INVITE"))[1].hidden == []
+        and ask(requests, text("INVITE", "ours", more="Replaces: x\r\n"))[1].hidden == []
+    )
+
+
+def test_taken_methods_go_to_the_hub() -> None:
+    requests, events, _ = desk(taken=("OPTIONS", "INVITE", "BYE"))
+    done, request = ask(requests, text("OPTIONS"))
+    assert done and request.kept and request.replies == [] and events[0].method == "OPTIONS"
+    assert not ask(requests, text("INVITE"))[0] and ask(requests, text("BYE"))[1].replies[0][0] == 481 and len(events) == 1
+
+
 def test_patience_and_number_are_bounded() -> None:
     requests, events, call = desk()
     asked = [ask(requests, text("INFO", "ours", number))[1] for number in range(MAX_WAITING_REQUESTS + 3)]
     assert len(events) == MAX_WAITING_REQUESTS and [r.replies[0][0] for r in asked[MAX_WAITING_REQUESTS:]] == [503] * 3
-    for _ in range(33):
+    for _ in range(30):
         requests.second_passed([call])
     assert {r.replies[0][0] for r in asked[:MAX_WAITING_REQUESTS]} == {500} and not call.waiting and len(call.replies) <= 16
 

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Requests outside of dialogs, both ways: the hub's go out through `exchange`, those of methods that it takes wait for its answer.
+
+    SendOutside ─► OutRequest ─► pjsip transaction ─► (401, 407: once more with credentials) ─► OutsideReplied
+    network ─► OutsideReceived ─► ReplyOutside ─► stateless reply, given again to each retransmission
+
+pjsip is reached through what is passed in, so all of this runs in tests without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from interfaces.sip.digest import Login
+from interfaces.sip.exchange import CannotSend, Done, OutRequest
+from interfaces.sip.message import TOKEN, Message, header_pairs, route_of, tag_of
+from interfaces.sip.native import Request
+from interfaces.sip.structures import Reply
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_S = 10
+MAX_WAITING = 256
+"""Requests whose reply the hub owes; more are refused with 503, for strangers must not fill our memory."""
+_MAX_REMEMBERED = 1024
+_PATIENCE_S = 30
+"""The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
+_OF_CALLS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
+_WITHOUT_CONTACT = frozenset(("MESSAGE", "REGISTER", "PUBLISH"))
+"""RFC 3428 §4 forbids it, RFC 3903 §4 knows none, and in a registration it is what is registered: the hub's to say."""
+
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A request whose reply the hub owes. `second`: when it came."""
+
+    key: Key
+    request: Request
+    second: int
+
+
+class Outside:
+    """`emit` sends a record to the hub, `send` gives a request to pjsip (`Exchanges.send`)."""
+
+    def __init__(self, emit: Callable[[object], None], send: Callable[[OutRequest, Done], None]) -> None:
+        self._emit, self._send = emit, send
+        self._taken: frozenset[str] = frozenset()
+        self._waiting: dict[int, _Waiting] = {}
+        self._tokens: dict[Key, int] = {}
+        self._replies: OrderedDict[Key, Reply] = OrderedDict()
+        self._token = self._second = self._in_flight = 0
+
+    # ------------------------------------------------------------------------------------------------------------ inwards
+    def take(self, command: TakeOutside) -> None:
+        """The hub wants these methods from now on; those of calls stay the stack's."""
+        self._taken = frozenset(command.methods) - _OF_CALLS
+
+    def arrived(self, method: str, message: Message, request: Request) -> bool:
+        """Take a request without a To tag, if the hub wants it."""
+        key = (message.header("Via"), message.header("Call-ID"), message.header("CSeq"), tag_of(message.header("From")))
+        if key in self._replies:
+            return request.reply(*self._replies[key])
+        if key in self._tokens:
+            return True  # retransmitted while the hub thinks
+        if method not in self._taken:
+            return False
+        if len(self._waiting) >= MAX_WAITING or not request.keep():
+            return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        self._token += 1
+        self._tokens[key] = self._token
+        self._waiting[self._token] = _Waiting(key, request, self._second)
+        self._emit(
+            OutsideReceived(
+                self._token, method, message.request_uri, message.header("From"), message.header("To"), message.header("Call-ID"),
+                request.source_ip, request.source_port, message.headers, message.content_type, message.body,
+            )
+        )  # fmt: skip
+        return True
+
+    def reply(self, command: ReplyOutside) -> None:
+        """Send the hub's reply; one that nobody waits for is late."""
+        if command.token not in self._waiting:
+            log.debug("no request outside of calls waits for the reply %d", command.token)
+            return
+        headers = header_pairs(command.headers, contact=True)
+        self._answer(command.token, (command.code, command.reason, headers, command.content_type, command.body))
+
+    def second_passed(self) -> None:
+        """Refuse what the hub has left unanswered for too long."""
+        self._second += 1
+        for token, waiting in list(self._waiting.items()):
+            if self._second - waiting.second >= _PATIENCE_S:
+                log.error("the hub has not answered %s outside of calls", waiting.key[2])
+                self._answer(token, (480, "", (), "", b""))
+
+    def _answer(self, token: int, reply: Reply) -> None:
+        waiting = self._waiting.pop(token)
+        del self._tokens[waiting.key]
+        waiting.request.reply(*reply)
+        waiting.request.release()
+        self._replies[waiting.key] = reply
+        while len(self._replies) > _MAX_REMEMBERED:
+            self._replies.popitem(last=False)
+
+    # ----------------------------------------------------------------------------------------------------------- outwards
+    def send(self, command: SendOutside) -> None:
+        """Send the hub's request; its reply, or the lack of one, comes as OutsideReplied."""
+        if command.method in _OF_CALLS or not TOKEN.fullmatch(command.method):
+            self._refused(command, f"{command.method!r} is no request outside of calls")
+            return
+        headers = [("Route", route_of(command.next_hop))] if command.next_hop else []
+        request = OutRequest(
+            command.method, command.request_uri, f"{command.from_uri};tag={secrets.token_hex(8)}", command.to_uri,
+            command.call_id or secrets.token_hex(16), command.cseq or 1,
+            (*headers, *header_pairs(command.headers, contact=command.method == "REGISTER")),
+            command.content_type, command.body, contact=command.method not in _WITHOUT_CONTACT,
+        )  # fmt: skip
+        self._go(command, request, Login(command.realm, command.username, command.password))
+
+    def busy(self) -> bool:
+        """Whether replies to our requests are still to come."""
+        return self._in_flight > 0
+
+    def _go(
+        self, command: SendOutside, request: OutRequest, login: Login, authorization: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        def done(code: int, reason: str, message: Message | None, source: str) -> None:
+            self._in_flight -= 1
+            if message is not None and code in (401, 407):
+                answer = login.answer(message, source, request.method, request.target, secrets.token_hex(8))
+                if answer:
+                    self._go(command, replace(request, cseq=request.cseq + 1), login, answer)
+                    return
+            self._replied(command, code, reason, message)
+
+        self._in_flight += 1
+        try:
+            self._send(replace(request, headers=(*request.headers, *authorization)), done)
+        except CannotSend as error:
+            self._in_flight -= 1
+            self._refused(command, str(error))
+
+    def _replied(self, command: SendOutside, code: int, reason: str, message: Message | None) -> None:
+        if message is None:
+            self._emit(OutsideReplied(command.token, code, reason))
+            return
+        self._emit(OutsideReplied(command.token, code, reason, message.headers, message.content_type, message.body))
+
+    def _refused(self, command: SendOutside, reason: str) -> None:
+        log.error("request %d outside of calls: %s", command.token, reason)
+        self._emit(OutsideReplied(command.token, 500, reason))

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which dialog a message belongs to, and what comes of one that does not fit: raw UDP, one line at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from di.sip.records import (
+    Answer,
+    CallConfirmed,
+    CallEnded,
+    CallIdentified,
+    CallOffered,
+    CallProgressed,
+    Dial,
+    Hangup,
+    MediaNegotiated,
+    RequestReceived,
+)
+from interfaces.sip.message import Message, tag_of, uri_of
+from tests.support.sip_peer import PeerCall, UdpPeer, description
+from tests.support.sip_process import SipProcess
+
+
+@pytest_asyncio.fixture
+async def sip() -> AsyncIterator[SipProcess]:
+    process = await SipProcess.start()
+    yield process
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
+
+
+@pytest_asyncio.fixture
+async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
+    peer = await UdpPeer.open(sip.port)
+    yield peer
+    peer.close()
+
+
+async def connected(sip: SipProcess, peer: UdpPeer) -> PeerCall:
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    return call
+
+
+def dial(sip: SipProcess, peer: UdpPeer, *headers: str) -> None:
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, headers, "127.0.0.1", 30000))
+
+
+# ------------------------------------------------------------------------------------------------------- order and tags
+@pytest.mark.parametrize("method", ["INFO", "MESSAGE", "OPTIONS", "UPDATE", "INVITE", "BYE"])
+async def test_number_that_is_not_higher(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    """RFC 3261 §12.2.2: 500, and the call goes on."""
+    call = await connected(sip, peer)
+    call.cseq = 9
+    assert await call.request("INFO", body="x") == 200
+    for number in (3, 10, 11):
+        call.send_request(method, description(40000) if method == "INVITE" else "", cseq=number)
+        if number < 11:
+            assert await call.final() == 500
+            if method == "INVITE":
+                call.send_request("ACK", cseq=number)
+    assert await call.final() == 200
+    told = ["INFO", *([method] if method != "BYE" else [])]
+    await sip.wait_until(lambda: [r.method for r in sip.of(RequestReceived)] == told)
+
+
+@pytest.mark.parametrize("method", ["INFO", "OPTIONS", "UPDATE", "REFER", "NOTIFY"])
+@pytest.mark.parametrize("side", ["local", "remote"])
+async def test_tag_of_another_dialog(sip: SipProcess, peer: UdpPeer, method: str, side: str) -> None:
+    call = await connected(sip, peer)
+    right = getattr(call, side)
+    setattr(call, side, right.partition(";tag=")[0] + ";tag=stranger")
+    call.send_request(method)
+    assert await call.final() == 481
+    setattr(call, side, right)
+    assert sip.of(RequestReceived) == [] and await call.bye() == 200
+
+
+async def test_retransmission_gets_the_same_answer(sip: SipProcess, peer: UdpPeer) -> None:
+    call = await connected(sip, peer)
+    sip.reply_code = 202
+    for _ in range(3):
+        call.send_request("MESSAGE", "hello", "text/plain", cseq=5, branch="z9hG4bKsame")
+        assert await call.final() == 202
+    assert len(sip.of(RequestReceived)) == 1
+    call.cseq = 5
+    assert await call.bye() == 200
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+async def test_refused_offer_is_not_told(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    call = await connected(sip, peer)
+    call.send_request(method, description(40000, codec="X-NONE/8000", payload_type=96))
+    assert await call.final() == 488
+    if method == "INVITE":
+        call.ack()
+    assert await call.reoffer("sendonly") == 200
+    told = (await sip.wait_for(RequestReceived))[0]
+    assert b"sendonly" in told.body and len(sip.of(RequestReceived)) == 1
+
+
+async def test_reinvite_without_an_offer_is_told(sip: SipProcess, peer: UdpPeer) -> None:
+    call = await connected(sip, peer)
+    call.send_request("INVITE")
+    offer = await call.next(200)
+    assert offer.has_sdp
+    call.ack(description(40002))
+    await sip.wait_for(MediaNegotiated, 2)
+    kinds = [type(event).__name__ for event in sip.events]
+    assert kinds[-2:] == ["RequestReceived", "MediaNegotiated"] and sip.of(MediaNegotiated)[1].remote_port == 40002
+
+
+# ----------------------------------------------------------------------------------------------------------- transfers
+async def test_refer_is_the_hubs(sip: SipProcess, peer: UdpPeer) -> None:
+    """pjsua would dial by itself."""
+    call = await connected(sip, peer)
+    sip.reply_code = 202
+    assert await call.request("REFER", headers=f"Refer-To: <sip:other@127.0.0.1:{peer.port}>\r\n") == 202
+    assert await call.request("OPTIONS") == 202 and peer.incoming.empty()
+    assert not [m for m in call.seen if m.method]
+
+
+async def test_replacing_call_is_answered_and_the_other_stays(sip: SipProcess, peer: UdpPeer) -> None:
+    first = await connected(sip, peer)
+    known = sip.of(CallIdentified)[0]
+    sip.on_offer = lambda offer: None
+    replaces = f"Replaces: {known.call_id};to-tag={known.local_tag};from-tag={known.remote_tag}\r\n"
+    second = peer.invite(headers=f"{replaces}Require: replaces\r\n")
+    offer = (await sip.wait_for(CallOffered, 2))[1]
+    sip.send(Answer(offer.call, 200, "OK", (), "127.0.0.1", 30010))
+    assert await second.final() == 200
+    second.ack()
+    await sip.wait_for(CallConfirmed, 2)
+    assert sip.of(CallEnded) == []
+    sip.send(Hangup(1))
+    await first.taken_off()
+    assert await second.bye() == 200
+
+
+async def test_headers_of_a_transfer_go_out(sip: SipProcess, peer: UdpPeer) -> None:
+    dial(
+        sip,
+        peer,
+        "Replaces: a@b;to-tag=c;from-tag=d",
+        "Referred-By: <sip:boss@127.0.0.1>",
+        "Call-ID: evil",
+        "Contact: <sip:evil@h>",
+    )
+    message = (await peer.take_invite()).invite_message
+    assert message is not None
+    assert message.header("Replaces") == "a@b;to-tag=c;from-tag=d" and message.header("Referred-By") == "<sip:boss@127.0.0.1>"
+    assert not any("evil" in value for _, value in message.headers)
+    await sip.wait_until(lambda: "Call-ID was left out" in sip.log and "Contact was left out" in sip.log)
+
+
+# --------------------------------------------------------------------------------------------------------------- forks
+def branch_of(call: PeerCall, tag: str) -> PeerCall:
+    """A dialog of its own for another branch of the same INVITE: it sends and receives with its own tag."""
+    other = PeerCall(call.peer, call.call_id, "server")
+    other.local = f"<sip:peer@127.0.0.1>;tag={tag}"
+    other.remote, other.target, other.invite_message = call.remote, call.target, call.invite_message
+    other.messages = call.messages
+    return other
+
+
+async def next_of(call: PeerCall, method: str, tag: str) -> Message:
+    """The next request of a method in the branch with a tag."""
+    while True:
+        message = await call.next(method)
+        if tag_of(message.header("To")) == tag:
+            return message
+
+
+@pytest.mark.parametrize("winner", ["one", "two"])
+async def test_two_branches_ring_and_one_answers(sip: SipProcess, peer: UdpPeer, winner: str) -> None:
+    dial(sip, peer)
+    call = await peer.take_invite()
+    for tag in ("one", "two"):
+        branch_of(call, tag).ring()
+    await sip.wait_for(CallProgressed, 2)
+    answering = branch_of(call, winner)
+    answering.reply(call.invite_message, 200, description(40000))  # type: ignore[arg-type]
+    ack = await next_of(call, "ACK", winner)
+    assert uri_of(ack.header("To")).startswith("sip:them@")
+    await sip.wait_for(CallConfirmed)
+    assert sip.of(CallIdentified)[-1].remote_tag == winner
+    assert await answering.bye() == 200
+    assert [e.by for e in await sip.wait_for(CallEnded)] == ["remote"]
+
+
+async def test_two_branches_answer(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §13.2.2.4: the first is the call, the other is acknowledged and ended."""
+    dial(sip, peer)
+    call = await peer.take_invite()
+    first, second = branch_of(call, "one"), branch_of(call, "two")
+    first.reply(call.invite_message, 200, description(40000))  # type: ignore[arg-type]
+    await next_of(call, "ACK", "one")
+    second.reply(call.invite_message, 200, description(40002))  # type: ignore[arg-type]
+    await next_of(call, "ACK", "two")
+    bye = await next_of(call, "BYE", "two")
+    second.reply(bye, 200)
+    await sip.wait_for(CallConfirmed)
+    assert sip.of(CallIdentified)[-1].remote_tag == "one" and [m.remote_port for m in sip.of(MediaNegotiated)] == [40000]
+    assert await first.request("INFO", body="x") == 200
+    sip.send(Hangup(2))
+    assert tag_of((await call.next("BYE")).header("To")) == "one"
+    assert len(await sip.wait_for(CallEnded)) == 1
+
+
+async def test_early_media_of_two_branches(sip: SipProcess, peer: UdpPeer) -> None:
+    """The branch that answers is the one that is heard in the end."""
+    dial(sip, peer)
+    call = await peer.take_invite()
+    first, second = branch_of(call, "one"), branch_of(call, "two")
+    first.ring(body=description(40000))
+    await sip.wait_for(MediaNegotiated)
+    second.ring(body=description(40002))
+    await sip.wait_for(CallProgressed, 2)
+    second.reply(call.invite_message, 200, description(40002))  # type: ignore[arg-type]
+    await next_of(call, "ACK", "two")
+    await sip.wait_for(CallConfirmed)
+    assert sip.of(MediaNegotiated)[-1].remote_port == 40002 and sip.of(CallIdentified)[-1].remote_tag == "two"
+    assert await second.bye() == 200
+    assert [e.by for e in await sip.wait_for(CallEnded)] == ["remote"]
+
+
+async def test_answer_that_crosses_our_cancel(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §9.1: the call has been made, so it is acknowledged and ended."""
+    dial(sip, peer)
+    call = await peer.take_invite()
+    call.ring()
+    await sip.wait_for(CallProgressed)
+    sip.send(Hangup(2, 487, "Enough"))
+    cancel = await call.next("CANCEL")
+    call.reply(call.invite_message, 200, description(40000))  # type: ignore[arg-type]
+    call.reply(cancel, 200)
+    await call.next("ACK")
+    call.reply(await call.next("BYE"), 200)
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(487, "local")]
+    assert await peer.exchange("OPTIONS") and len(sip.of(CallEnded)) == 1 and sip.of(CallConfirmed) == []
