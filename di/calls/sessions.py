@@ -7,7 +7,7 @@ The order of checks for a new call is that of spec core.md §6.1; what is logged
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from ipaddress import ip_address
 
 from di.calls.applications import Factory
@@ -75,8 +75,8 @@ class Sessions:
         self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
         self.outside = Outside(self, lambda: default_hop(core))
         self.tasks = Tasks()
-        self.on_idle: Callable[[], None] | None = None
-        self.media_figures: Callable[[], Mapping[int, Mapping[str, float]]] = dict
+        self.idle_listeners: list[Callable[[], None]] = []
+        """Called when the last call has ended."""
         """What each media process last said of itself, by its number, for the metrics."""
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
         self._ids = IdMaker(surroundings.clock.random, pid)
@@ -139,8 +139,9 @@ class Sessions:
         self._publish("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
         if self.surroundings.core.log_sessions:
             log.info("call %s: ended (%d %s, by %s)", session.id, ended.code, ended.reason, ended.by)
-        if not self._by_id and self.on_idle is not None:
-            self.on_idle()
+        if not self._by_id:
+            for listener in self.idle_listeners:
+                listener()
 
     @property
     def media_is_up(self) -> bool:
