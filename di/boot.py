@@ -30,6 +30,7 @@ from di.kernel.clock import LoopClock
 from di.kernel.errors import ConfigError
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
+from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
 from di.media_control import codecs
 from di.media_control.processes import MediaProcesses
@@ -81,6 +82,7 @@ class Hub:
         self._signals = 0
         self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
         self.media = MediaProcesses(settings.core, self.sessions)
+        self.services.offers.make(MEDIA_FIGURES, self.media.figures)
 
     def processes(self) -> list[ProcessState]:
         """The hub and its children, as `status.processes` shows them."""
@@ -249,23 +251,21 @@ def _raise_file_limit() -> None:
 
 
 def banner(hub: Hub) -> str:
-    """Seven lines: where to call, where the panel and RPC are, what to try."""
+    """Up to seven lines: where to call, where the panel and RPC are, what to try."""
     transports = sorted({f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for _, ip, port in hub.transports})
     place = transports[0] if transports else "?"
     loaded = hub.services.loaded
     applications = len(list(hub.services.applications.names()))
-    doors = {loaded.plugin.name: loaded.options for loaded in hub.settings.plugins if loaded.plugin.listens_last}
-    xml = getattr(doors.get("xmlrpc2di"), "xmlrpc_port", 0)
-    web = getattr(doors.get("web"), "port", 0)
-    scheme = "https" if getattr(doors.get("web"), "tls_certificate", "") else "http"
+    urls = hub.services.urls
+    xml, web, panel = (urls.get(name, "") for name in ("xmlrpc2di", "web", "panel"))
     return "\n".join(
         (
             f"cordboard is up: {len(loaded)} plug-ins, {applications} applications. Ctrl-C stops it.",
             f"  call      sip:announce@{place} · sip:room1@{place} · sip:echo@{place}",
-            *((f"  panel     {scheme}://127.0.0.1:{web}/",) if web and getattr(doors["web"], "panel", False) else ()),
-            f"  XML-RPC   http://127.0.0.1:{xml}/" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
-            f"  JSON-RPC  {scheme}://127.0.0.1:{web}/jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
-            f"  try       python3 -c \"import xmlrpc.client as x; print(x.ServerProxy('http://127.0.0.1:{xml}').calls())\"",
+            *((f"  panel     {panel}",) if panel else ()),
+            f"  XML-RPC   {xml}" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
+            f"  JSON-RPC  {web}jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
+            *((f"  try       python3 -c \"import xmlrpc.client as x; print(x.ServerProxy('{xml}').calls())\"",) if xml else ()),
             "  read      README.md, docs/",
         )
     )

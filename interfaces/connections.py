@@ -15,7 +15,7 @@ import asyncio
 import ssl
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Protocol
 
 MESSAGE_LIMIT_NS = 10_000_000_000
@@ -176,9 +176,9 @@ class Server(ABC):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def spawn(self, coroutine: object) -> asyncio.Task[None]:
+    def spawn(self, coroutine: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run a waiting call; the task is held until it ends."""
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)  # type: ignore[arg-type]
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -7,8 +7,7 @@ The order of checks for a new call is that of spec core.md §6.1; what is logged
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Collection, Iterator
 
 from di.calls.applications import Factory
 from di.calls.arrivals import Arrivals
@@ -45,8 +44,6 @@ from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Stat
 
 log = logging.getLogger(__name__)
 
-MediaFigures: TypeAlias = Callable[[], Mapping[int, Mapping[str, float]]]
-
 
 class NoProcess:
     """A port while its process is down: what is sent is lost, which `sip_lost`/`media_lost` has settled already."""
@@ -72,7 +69,6 @@ class Sessions:
         self.outside = Outside(self, lambda: default_hop(core))
         self.tasks = Tasks()
         self._when_idle: list[Callable[[], None]] = []
-        self._media_figures: MediaFigures = dict
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
         self._ids = IdMaker(surroundings.clock.random, pid)
         self._by_id: dict[str, Session] = {}
@@ -285,14 +281,6 @@ class Sessions:
             self._when_idle.append(callback)
         else:
             callback()
-
-    def media_figures(self) -> Mapping[int, Mapping[str, float]]:
-        """What each media process last said of itself, by its number."""
-        return self._media_figures()
-
-    def read_media_figures(self, figures: MediaFigures) -> None:
-        """From where `media_figures` has them."""
-        self._media_figures = figures
 
     def media_up(self, media: MediaPort) -> None:
         """A media process is in service."""

@@ -21,7 +21,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, Literal, TypeVar, cast
 
 from di.kernel.errors import ConfigError
 from media.control.link import RecordLink
@@ -118,7 +118,7 @@ class Child(Generic[E]):
     async def _greet(self) -> None:
         assert self._hello is not None and self._link is not None
         lost = asyncio.ensure_future(self._lost.wait())
-        either: set[asyncio.Future[Any]] = {self._hello, lost}
+        either: set[asyncio.Future[Hello] | asyncio.Future[Literal[True]]] = {self._hello, lost}
         try:
             for _ in range(int(_HELLO_TIMEOUT_S / _HELLO_NOTICE_S)):
                 done, _pending = await asyncio.wait(either, timeout=_HELLO_NOTICE_S, return_when=asyncio.FIRST_COMPLETED)

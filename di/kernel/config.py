@@ -67,7 +67,7 @@ def _load(path: Path, wanted_by: str) -> str:
     try:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         hint = f"cannot be read ({reason}); " + (f"it is included by {wanted_by}" if wanted_by else "name an existing file")
         raise ConfigError(str(path), 0, "", hint) from error
 

@@ -22,7 +22,7 @@ import re
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 from di.kernel.config import ConfigFile, Entry
 from di.kernel.errors import ConfigError
@@ -51,13 +51,13 @@ class OptionInfo:
     maximum: float | None = None
     choices: tuple[str, ...] | None = None
     unit: str = ""
-    parse: Callable[[str], Any] | None = None
+    parse: Callable[[str], object] | None = None
     pattern: str = ""
     secret: bool = False
 
 
 def option(
-    default: object,
+    default: T | _Required,
     *,
     help: str,
     key: str = "",
@@ -65,18 +65,20 @@ def option(
     maximum: float | None = None,
     choices: tuple[str, ...] | None = None,
     unit: str = "",
-    parse: Callable[[str], Any] | None = None,
+    parse: Callable[[str], T] | None = None,
     secret: bool = False,
-) -> Any:
+) -> T:
     """Declare one key as a dataclass field. Without `key` the field's name is the key. `secret` values are never logged."""
     info = OptionInfo(key, default, help, minimum, maximum, choices, unit, parse, secret=secret)
-    return dataclasses.field(default=default, metadata={"option": info})
+    field: T = dataclasses.field(default=cast(T, default), metadata={"option": info})
+    return field
 
 
-def further_keys(pattern: str, *, help: str) -> Any:
+def further_keys(pattern: str, *, help: str) -> dict[str, str]:
     """Declare a `dict[str, str]` field that takes every other key matching a shell pattern, as dsm.conf and `dialout_pin*` need."""
     info = OptionInfo("", {}, help, pattern=pattern)
-    return dataclasses.field(default_factory=dict, metadata={"option": info})
+    field: dict[str, str] = dataclasses.field(default_factory=dict, metadata={"option": info})
+    return field
 
 
 def describe(cls: type) -> dict[str, OptionInfo]:
@@ -95,6 +97,12 @@ def where(options: object, field_name: str) -> tuple[str, int]:
     return sources.get(field_name, sources.get("", ("", 0)))
 
 
+def keep_sources(changed: T, original: object) -> T:
+    """Let `where` answer for a copy of loaded options as it does for the original; returns the copy."""
+    object.__setattr__(changed, "_sources", getattr(original, "_sources", {}))
+    return changed
+
+
 def load(cls: type[T], conf: ConfigFile, environ: Mapping[str, str], module: str | None = None) -> T:
     """Make a `cls` from a file and the environment. `module` defaults to the file's stem (`sems` has no module part in variables).
 
@@ -103,7 +111,7 @@ def load(cls: type[T], conf: ConfigFile, environ: Mapping[str, str], module: str
     module = Path(conf.name).stem if module is None else module
     known = describe(cls)
     hints = typing.get_type_hints(cls)
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     sources: dict[str, tuple[str, int]] = {"": (conf.name, 0)}
     for name, info in known.items():
         if info.pattern:
@@ -136,7 +144,7 @@ def _lookup(conf: ConfigFile, key: str, environ: Mapping[str, str], module: str)
     return conf.entries.get(key)
 
 
-def convert(info: OptionInfo, hint: object, entry: Entry) -> Any:
+def convert(info: OptionInfo, hint: object, entry: Entry) -> object:
     """Turn a key's text into its type. Raises ConfigError that says what would be right."""
     text = entry.value
     shown = "…" if info.secret else repr(text)

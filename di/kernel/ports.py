@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from di.kernel.event_log import Dropped
 from di.kernel.offers import Offer
 from di.kernel.value import Value
 
@@ -62,5 +63,38 @@ class NoMonitoring:
         """Nothing."""
 
 
+class ResultChange(Protocol):
+    """Ids that came into a standing query's result and ids that left it."""
+
+    @property
+    def entered(self) -> list[str]:
+        """What came."""
+
+    @property
+    def left(self) -> list[str]:
+        """What went."""
+
+
+class StandingQuery(Protocol):
+    """A filter whose result is followed on a client's behalf."""
+
+    def members(self) -> list[str]:
+        """The present result; changes up to now are forgotten."""
+
+    def take(self) -> ResultChange | Dropped | None:
+        """What changed since the last call, None for nothing; Dropped, once, when the client was too slow."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+MakeQuery: TypeAlias = "Callable[[list[Value], Callable[[], None]], StandingQuery]"
+"""From filters and what is called when the result has changed. Raises TypeMismatch or OutOfBounds for a bad filter."""
+MediaFigures: TypeAlias = "Callable[[], Mapping[int, Mapping[str, float]]]"
+"""Number of a media process → what it last reported, by name."""
+
 MONITORING: Offer[MonitoringHooks] = Offer("monitoring")
 """Under this key stands the store, when one is loaded."""
+STANDING_QUERIES: Offer[MakeQuery] = Offer("standing queries")
+"""Likewise."""
+MEDIA_FIGURES: Offer[MediaFigures] = Offer("figures of the media processes")

@@ -21,7 +21,7 @@ import inspect
 import types
 import typing
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from di.kernel.errors import Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.value import LongLong, Value
@@ -29,7 +29,9 @@ from di.kernel.value import LongLong, Value
 T = TypeVar("T")
 _LENIENT = "lenient"
 Lenient = Annotated[T, _LENIENT]
-RawArgs = typing.NewType("RawArgs", object)
+_RAW = "raw"
+RawArgs = Annotated[Value, _RAW]
+Function: TypeAlias = "Callable[..., Value | Awaitable[Value]]"
 
 _EXACT: dict[object, type] = {t: t for t in (str, int, float, bool, bytes, list, dict, LongLong)}
 _ANY = (object, Any)
@@ -69,7 +71,7 @@ class Method:
 
     module: str
     name: str
-    function: Callable[..., Any]
+    function: Function
     parameters: tuple[Parameter, ...]
     rest: bool
     raw: bool
@@ -156,7 +158,7 @@ class _Mark:
     dangerous: bool
 
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F", bound=Callable[..., object])
 
 
 def di_method(*names: str, listed: bool | str = True, changes: bool = True, dangerous: bool = False) -> Callable[[F], F]:
@@ -189,8 +191,8 @@ class Interface:
         return [m.listed for m in self.methods.values() if m.listed is not None]
 
 
-def _marked(target: object) -> Iterator[tuple[Callable[..., Any], _Mark]]:
-    seen: dict[str, tuple[Callable[..., Any], _Mark]] = {}
+def _marked(target: object) -> Iterator[tuple[Function, _Mark]]:
+    seen: dict[str, tuple[Function, _Mark]] = {}
     for cls in reversed(type(target).__mro__):
         for attribute, function in vars(cls).items():
             mark = getattr(function, "__di_method__", None)
@@ -199,7 +201,7 @@ def _marked(target: object) -> Iterator[tuple[Callable[..., Any], _Mark]]:
     yield from seen.values()
 
 
-def _describe(module: str, name: str, function: Callable[..., Any], mark: _Mark) -> Method:
+def _describe(module: str, name: str, function: Function, mark: _Mark) -> Method:
     doc = inspect.getdoc(function)
     if not doc:
         raise TypeError(f"{module}.{name} has no docstring; its first line becomes the published summary")
@@ -208,7 +210,7 @@ def _describe(module: str, name: str, function: Callable[..., Any], mark: _Mark)
     rest = raw = False
     for parameter in inspect.signature(function).parameters.values():
         hint = hints.get(parameter.name)
-        if hint is RawArgs:
+        if hint == RawArgs:
             raw = True
         elif parameter.kind is parameter.VAR_POSITIONAL:
             rest = True
@@ -297,8 +299,7 @@ class Registry:
         bound = found.bind(args)
         for observe in self.observers:
             observe(caller, found, bound)
-        answer: Value | Awaitable[Value] = found.function(*bound)
-        return answer
+        return found.function(*bound)
 
     async def call(self, module: str, method: str, args: Value, caller: Caller = INTERNAL) -> Value:
         """`invoke`, waiting when the function waits."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from di.kernel.child import Child, ChildKind, StartFailed
@@ -34,9 +34,6 @@ _FORMATS_TIMEOUT_S = 20.0
 
 class Calls(Protocol):
     """Who has the legs (`di.calls.sessions.Sessions`)."""
-
-    def read_media_figures(self, figures: Callable[[], Mapping[int, Mapping[str, float]]]) -> None:
-        """From where what the processes say of themselves can be read."""
 
     @property
     def clock(self) -> Clock:
@@ -64,7 +61,6 @@ class MediaProcesses:
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
         self.children = [self._child(place, (core.media_ip, core.further_media_ip), *ports[place]) for place in range(count)]
         self._timer: TimerHandle | None = None
-        calls.read_media_figures(self.figures)
 
     def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Event]:
         links = {}

@@ -85,7 +85,7 @@ class Metrics(Collector):
         )
 
     def _media(self) -> Iterator[Metric]:
-        figures = self._services.sessions.media_figures()
+        figures = self._services.media_figures()
         for name, family, text in _MEDIA:
             metric = family(f"cordboard_media_{name}", text, labels=["process"])
             for place, values in sorted(figures.items()):

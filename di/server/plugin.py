@@ -14,7 +14,7 @@ import importlib.util
 import pkgutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from di.kernel.errors import ConfigError
 
@@ -67,7 +67,7 @@ def split_names(text: str) -> list[str]:
     return [name.strip().removesuffix(".so") for name in text.split(";") if name.strip()]
 
 
-def find(name: str, file: str, line: int) -> Plugin[Any] | None:
+def find(name: str, file: str, line: int) -> Plugin[object] | None:
     """Import a plug-in by name; None for a name that needs none. Raises ConfigError for an unknown or broken one."""
     if name in BUILT_IN:
         return None

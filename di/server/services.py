@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from di.access import Access
 from di.calls.sessions import Sessions
 from di.calls.surroundings import Surroundings
+from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Services(Surroundings):
-    """The hub's parts. `conf_dir` is where `<module>.conf` files live; `metric_sources` add to /metrics."""
+    """The hub's parts. `conf_dir` is where `<module>.conf` files live; `metric_sources` add to /metrics.
+
+    `urls`: where the gateways can be reached from this machine: `panel`, `web`, `xmlrpc2di`.
+    """
 
     registry: Registry
     access: Access
@@ -28,3 +32,9 @@ class Services(Surroundings):
     sessions: Sessions = field(init=False)
     loaded: list[str] = field(default_factory=list)
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
+    urls: dict[str, str] = field(default_factory=dict)
+
+    def media_figures(self) -> Mapping[int, Mapping[str, float]]:
+        """What each media process last reported, by its number; empty while there are none."""
+        figures = self.offers.find(MEDIA_FIGURES)
+        return figures() if figures is not None else {}

@@ -7,13 +7,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from di.calls.selection import Selection, parse_mapping
 from di.kernel import addresses
 from di.kernel.config import ConfigFile, Entry, module_folder
 from di.kernel.errors import ConfigError
-from di.kernel.options import load, variable, where
+from di.kernel.options import keep_sources, load, variable, where
 from di.kernel.server_options import CoreOptions
 from di.media_control import codecs
 from di.media_control.port_ranges import port_ranges
@@ -28,8 +27,8 @@ log = logging.getLogger(__name__)
 class LoadedPlugin:
     """A plug-in with its options (None when it has none)."""
 
-    plugin: Plugin[Any]
-    options: Any
+    plugin: Plugin[object]
+    options: object
 
 
 @dataclass(frozen=True)
@@ -159,8 +158,7 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
     changed = replace(
         core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060, further_sip=further, further_media_ip=other
     )
-    object.__setattr__(changed, "_sources", getattr(core, "_sources", {}))
-    return changed
+    return keep_sources(changed, core)
 
 
 def _selection(core: CoreOptions, conf_dir: Path) -> Selection:
@@ -204,7 +202,7 @@ def _plugins(conf: ConfigFile, core: CoreOptions, conf_dir: Path, environ: Mappi
     return tuple(found)
 
 
-def _options(plugin: Plugin[Any], path: Path, conf_dir: Path, environ: Mapping[str, str]) -> Any:
+def _options(plugin: Plugin[object], path: Path, conf_dir: Path, environ: Mapping[str, str]) -> object:
     if path.is_file():
         conf = ConfigFile.read(path, conf_dir)
     elif plugin.config_required:

@@ -70,7 +70,7 @@ class StatusInterface:
         """Return what each media process last reported: number, legs, cpu (share of one), packets, lateness of its tick in us, …"""
         return [
             {"number": number, **{name: _number(value) for name, value in figures.items()}}
-            for number, figures in self._services.sessions.media_figures().items()
+            for number, figures in self._services.media_figures().items()
         ]
 
 

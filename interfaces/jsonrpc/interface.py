@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from di.kernel.errors import TypeMismatch
 from di.kernel.registry import INTERNAL, Registry, di_method
 from di.kernel.value import Value
@@ -78,7 +76,7 @@ class JsonRpcInterface:
         try:
             return success(id, await settle(execute(self._registry, method, params, INTERNAL)))
         except Exception as error:  # noqa: BLE001 - every failure of a call is an error object
-            return cast(Value, failure_object(id, failure_of(error, method.partition(".")[0])))
+            return failure_object(id, failure_of(error, method.partition(".")[0]))
 
 
 def _optional(more: tuple[Value, ...]) -> tuple[Value, Value]:

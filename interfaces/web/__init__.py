@@ -18,13 +18,14 @@ from aiohttp import web
 
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
+from di.kernel.ports import STANDING_QUERIES
 from di.server.plugin import Closer, Plugin
 from interfaces.gateway import origin_check, tls_context
 from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
 from interfaces.web.interface import EventsInterface, SystemInterface
 from interfaces.web.options import Options
-from interfaces.web.pages import pages, watches
+from interfaces.web.pages import pages
 from interfaces.web.server import WebGateway, http_log
 from interfaces.web.session import Sessions
 
@@ -46,7 +47,7 @@ async def start(services: Services, options: Options) -> Closer:
         pages(services),
         files=read_files(PANEL) if options.panel else StaticFiles(),
     )
-    sessions = Sessions(gateway, services.events, options, lambda: watches(services))
+    sessions = Sessions(gateway, services.events, options, lambda: services.offers.find(STANDING_QUERIES))
     app = gateway.application(sessions.handle)
     runner = web.AppRunner(app, access_log=None, logger=http_log, keepalive_timeout=75.0, shutdown_timeout=2.0)
     await runner.setup()
@@ -61,6 +62,10 @@ async def start(services: Services, options: Options) -> Closer:
             f"cannot listen on {options.server_ip}:{options.port} ({error.strerror}); stop the other program or take another port"
         )
         raise ConfigError(*where(options, "port"), "port", hint) from error
+
+    url = services.urls["web"] = f"{'https' if tls is not None else 'http'}://127.0.0.1:{server.port}/"
+    if options.panel:
+        services.urls["panel"] = url
 
     async def close() -> None:
         await server.stop()

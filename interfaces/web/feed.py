@@ -9,38 +9,15 @@ events.changed   {watch, entered, left}                   events.dropped  {subsc
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Item, Snapshot, Subscriber
+from di.kernel.ports import MakeQuery, StandingQuery
 from di.kernel.value import Value
 from interfaces.jsonrpc.methods import RpcError
 from interfaces.jsonrpc.strict import dumps
 
 _TURN = 64
 """Notifications of one subscription before the next one has its turn."""
-
-
-class Delta(Protocol):
-    """A change of a standing query's result."""
-
-    entered: list[str]
-    left: list[str]
-
-
-class Watch(Protocol):
-    """A standing query, as the monitoring module offers it."""
-
-    def members(self) -> list[str]:
-        """The present result."""
-
-    def take(self) -> Delta | Dropped | None:
-        """What changed since."""
-
-    def close(self) -> None:
-        """End it."""
-
-
-MakeWatch = Callable[[list[Value], Callable[[], None]], Watch]
 
 
 class Encoder:
@@ -74,12 +51,12 @@ class Feed:
     """The subscriptions of one connection. `wake` is called when there is something to take; `limit` is each one's queue."""
 
     def __init__(
-        self, events: EventLog, encoder: Encoder, wake: Callable[[], None], limit: int, most: int, make_watch: MakeWatch | None
+        self, events: EventLog, encoder: Encoder, wake: Callable[[], None], limit: int, most: int, make_watch: MakeQuery | None
     ) -> None:
         self._events, self._encoder, self._wake = events, encoder, wake
         self._limit, self._most, self._make_watch = limit, most, make_watch
         self._subscriptions: dict[int, Subscriber] = {}
-        self._watches: dict[int, Watch] = {}
+        self._watches: dict[int, StandingQuery] = {}
         self._number = 0
 
     def subscribe(self, wanted: Value, from_sequence: int, snapshot: bool, stream: str) -> Value:

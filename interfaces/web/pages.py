@@ -11,7 +11,6 @@ from di.server import health, metrics
 
 if TYPE_CHECKING:
     from di.server.services import Services
-    from interfaces.web.feed import MakeWatch
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -22,12 +21,6 @@ class Page:
 
     content: Callable[[], tuple[int, str, bytes]]
     open: bool = False
-
-
-def watches(services: Services) -> MakeWatch | None:
-    """The factory of standing queries over the monitoring store, or None when that module is not loaded."""
-    make: MakeWatch | None = getattr(services.monitoring, "watch", None)
-    return make
 
 
 def pages(services: Services) -> dict[str, Page]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TypeAlias, cast
 
 from jsonrpcserver import Error, Success
 from jsonrpcserver.dispatcher import dispatch_to_response_pure
@@ -51,11 +52,21 @@ class _Later:
     error: dict[str, Value] | None = None
 
 
+_BOUND = inspect.BoundArguments(inspect.Signature(), OrderedDict())
+
+
+_Answer: TypeAlias = "dict[str, Value | _Later]"
+_Answers: TypeAlias = "list[_Answer] | _Answer | None"
+"""What jsonrpcserver makes of a message: response objects as JSON has them."""
+_dispatch = cast("Callable[..., _Answers]", dispatch_to_response_pure)
+"""Its own types are those of a text that jsonrpcserver reads and checks by itself."""
+
+
 class _AnyArguments(inspect.Signature):
     """A signature that everything fits: jsonrpcserver tries the arguments on it, and here they always are the same three."""
 
-    def bind(self, *args: Any, **kwargs: Any) -> Any:
-        return None
+    def bind(self, *args: object, **kwargs: object) -> inspect.BoundArguments:
+        return _BOUND
 
 
 class _Entry:
@@ -63,7 +74,7 @@ class _Entry:
 
     __signature__ = _AnyArguments()
 
-    def __call__(self, context: Context, reason: str, method: str, params: Value, /) -> Any:
+    def __call__(self, context: Context, reason: str, method: str, params: Value, /) -> object:
         if reason:
             return Error(-32600, "Invalid Request", reason)
         try:
@@ -81,10 +92,10 @@ class _Entry:
 _ENTRY = _Entry()
 
 
-class _Methods(dict[str, Any]):
+class _Methods(dict[str, _Entry]):
     """Every name is a method: the registry decides which exist."""
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> _Entry:
         return _ENTRY
 
 
@@ -130,7 +141,7 @@ def _normalised(request: Value) -> dict[str, Value]:
     return entry
 
 
-def _deserialize(text: bytes | str) -> Any:
+def _deserialize(text: bytes | str) -> Value:
     message = loads(text)
     if not isinstance(message, list):
         return _normalised(message)
@@ -142,52 +153,60 @@ def _deserialize(text: bytes | str) -> Any:
 
 def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
     """Answer a message, at once when nothing in it waits. Empty: there is nothing to answer (notifications)."""
-    answers: Any = dispatch_to_response_pure(
+    answers = _dispatch(
         deserializer=_deserialize,
         validator=_accept,
         methods=_METHODS,
         context=context,
-        post_process=cast(Any, to_serializable_one),
-        request=cast(str, text),
+        post_process=to_serializable_one,
+        request=text,
     )
     if context.waiting:
         return _after(context, answers)
-    return _written(answers) if answers is not None else b""
+    return _written(cast(Value, answers))  # nothing waits, so no result is a _Later
 
 
-def _written(answers: Any) -> bytes | Awaitable[bytes]:
+def _written(answers: Value) -> bytes | Awaitable[bytes]:
+    if answers is None:
+        return b""
     if isinstance(answers, dict) and is_large(answers.get("result")):
         return json_result({name: answers[name] for name in sorted(answers)}, dumps, b",")
     return dumps(answers)
 
 
-def _accept(request: Any) -> Any:
+def _accept(request: Value) -> Value:
     return request
 
 
-async def _after(context: Context, answers: Any) -> bytes:
+async def _after(context: Context, answers: _Answers) -> bytes:
     await asyncio.gather(*(filling for _, filling in context.waiting))
-    if answers is None:
-        return b""
-    for answer in answers if isinstance(answers, list) else [answers]:
-        later = answer.get("result")
-        if isinstance(later, _Later):
-            if later.error is not None:
-                del answer["result"]
-                answer["error"] = later.error
-            else:
-                answer["result"] = later.result
-    text = _written(answers)
+    if isinstance(answers, list):
+        text = _written([_filled(answer) for answer in answers])
+    else:
+        text = _written(_filled(answers) if answers is not None else None)
     return text if isinstance(text, bytes) else await text
 
 
-def named_or_first(params: Value, name: str, expected: type, default: Value = None) -> Any:
-    """One parameter of a gateway's own method, by name or at the first place. Raises RpcError for another type."""
-    value = default
+def _filled(answer: _Answer) -> dict[str, Value]:
+    """The answer with what it waited for."""
+    filled: dict[str, Value] = {}
+    for name, value in answer.items():
+        if not isinstance(value, _Later):
+            filled[name] = value
+        elif value.error is not None:
+            filled["error"] = value.error
+        else:
+            filled[name] = value.result
+    return filled
+
+
+def text_parameter(params: Value, name: str, default: str = "") -> str:
+    """A text parameter of a gateway's own method, by name or at the first position. Raises RpcError for another type."""
+    value: Value = default
     if isinstance(params, dict):
         value = params.get(name, default)
     elif isinstance(params, list) and params:
         value = params[0]
-    if value is not default and type(value) is not expected:
-        raise RpcError(-32602, "Invalid params", f"{name} must be of type {expected.__name__}")
+    if not isinstance(value, str):
+        raise RpcError(-32602, "Invalid params", f"{name} must be of type str")
     return value

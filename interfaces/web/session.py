@@ -21,12 +21,13 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from di.access.rules import Unauthenticated
 from di.kernel.errors import Forbidden
+from di.kernel.ports import MakeQuery
 from di.kernel.registry import Caller
 from di.kernel.value import Value
 from interfaces.jsonrpc.methods import RpcError
-from interfaces.web.feed import Encoder, Feed, MakeWatch
+from interfaces.web.feed import Encoder, Feed
 from interfaces.web.options import Options
-from interfaces.web.rpc import Context, Special, named_or_first
+from interfaces.web.rpc import Context, Special, text_parameter
 from interfaces.web.server import WebGateway
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Sessions:
     """All WebSocket connections of the port."""
 
     def __init__(
-        self, gateway: WebGateway, events: EventLog, options: Options, make_watch: Callable[[], MakeWatch | None]
+        self, gateway: WebGateway, events: EventLog, options: Options, make_watch: Callable[[], MakeQuery | None]
     ) -> None:
         """`make_watch` gives the monitoring module's factory of standing queries, or None while that module is not loaded."""
         self.gateway, self.events, self.options, self.make_watch = gateway, events, options, make_watch
@@ -199,7 +200,7 @@ class Session:
 
     async def _authenticate(self, params: Value, context: Context) -> Value:
         """rpc.authenticate(authorization): say who you are, as the HTTP header of that name would."""
-        text = named_or_first(params, "authorization", str, "")
+        text = text_parameter(params, "authorization")
         try:
             found = self.sessions.gateway.access.authenticate("ws", self.source, text)
             self.caller = await found if isawaitable(found) else found

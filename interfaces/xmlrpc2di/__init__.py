@@ -36,6 +36,7 @@ async def start(services: Services, options: Options) -> Closer:
     server = None
     if options.run_server:
         server = await _open(services, options)
+        services.urls["xmlrpc2di"] = f"http{'s' if server.secure else ''}://127.0.0.1:{server.port}/"
 
     async def close() -> None:
         services.registry.unregister("xmlrpc2di")

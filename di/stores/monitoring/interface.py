@@ -220,7 +220,7 @@ class Monitoring:
         """The ids of records that match every filter, by value and type: [attribute, value], … Without a filter: all."""
         return self._find(filters)
 
-    def _find(self, filters: object) -> list[str]:
+    def _find(self, filters: Value) -> list[str]:
         if not self._store:
             return []
         if not isinstance(filters, list):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from di.kernel.ports import MONITORING
+from di.kernel.ports import MONITORING, STANDING_QUERIES
 from di.stores.monitoring.hooks import StoreHooks, publisher
 from di.stores.monitoring.interface import Monitoring
 from di.stores.monitoring.metrics import collect as collect_metrics
@@ -33,7 +33,8 @@ def start(services: Services, options: Options) -> Closer:
     samples = Samples(options.retain_samples_s)
     interface = Monitoring(store, samples, epoch_s)
     services.registry.register("monitoring", interface)
-    withdraw = services.offers.make(MONITORING, StoreHooks(store, samples, epoch_s))
+    hooks = StoreHooks(store, samples, epoch_s)
+    withdraw = (services.offers.make(MONITORING, hooks), services.offers.make(STANDING_QUERIES, hooks.watch))
 
     def metrics() -> Iterator[Metric]:
         return collect_metrics(store, samples, epoch_s)
@@ -49,7 +50,8 @@ def start(services: Services, options: Options) -> Closer:
     def close() -> None:
         if collector is not None:
             collector.cancel()
-        withdraw()
+        for undo in withdraw:
+            undo()
         services.metric_sources.remove(metrics)
         services.events.remove_snapshot("calls")
         services.registry.unregister("monitoring")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from di.calls.sessions import NoProcess
+from di.kernel.ports import MEDIA_FIGURES
 from di.server.status import usage
 from tests.support.bare_hub import bare_services, invoke
 
@@ -14,7 +15,7 @@ from tests.support.bare_hub import bare_services, invoke
 def test_media_figures_are_those_of_the_last_report() -> None:
     services, _ = bare_services()
     assert invoke(services, "status", "media") == []
-    services.sessions.read_media_figures(lambda: {0: {"legs": 2, "cpu": 0.25}, 1: {"legs": 0, "cpu": 0.0}})
+    services.offers.make(MEDIA_FIGURES, lambda: {0: {"legs": 2, "cpu": 0.25}, 1: {"legs": 0, "cpu": 0.0}})
     assert invoke(services, "status", "media") == [{"number": 0, "legs": 2, "cpu": 0.25}, {"number": 1, "legs": 0, "cpu": 0}]
 
 
