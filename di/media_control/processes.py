@@ -65,7 +65,7 @@ class MediaProcesses:
         self._timer: TimerHandle | None = None
         calls.media_figures = self.figures
 
-    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Event]:
+    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Command, records.Event]:
         links = {}
         for first, second, ours, theirs in self._pairs:
             if place in (first, second):
@@ -77,7 +77,7 @@ class MediaProcesses:
             arguments += ["--span-link", f"{peer}:{descriptor}"]
         kind = ChildKind("media", "media.io.process", tuple(arguments), records.EVENTS, tuple(links.values()))
 
-        async def on_up(link: RecordLink) -> None:
+        async def on_up(link: RecordLink[records.Command, records.Event]) -> None:
             self.router.up(place, link)
             self._calls.media_up(self.router)
 
@@ -117,7 +117,7 @@ class MediaProcesses:
         self.router.ask_load()
         self._timer = self._calls.clock.call_later(_REPORT_NS, self._report)
 
-    async def stop(self, farewell: object, grace_s: float) -> None:
+    async def stop(self, farewell: records.Command, grace_s: float) -> None:
         """End all of them for good."""
         if self._timer is not None:
             self._timer.cancel()

@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 
-from di.sip.records import RequestReceived, SendReply
+from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, header_pairs, parse, tag_of
 from interfaces.sip.native import Request
@@ -38,7 +38,7 @@ class Requests:
 
     def __init__(
         self,
-        emit: Callable[[object], None],
+        emit: Callable[[Event], None],
         call_of: Callable[[str, str], SipCall | None],
         closed: Callable[[], bool],
         notified: Callable[[str, str, Message], NotifyReply | None],
