@@ -88,7 +88,7 @@ class Hub:
         """The hub and its children, as `status.processes` shows them."""
         uptime_s = (self.services.clock.now_ns() - self._began_ns) / 1e9
         media = self.media.children
-        children: list[tuple[str, Child[sip_records.Event] | Child[records.Event]]] = [
+        children: list[tuple[str, Child[sip_records.Command, sip_records.Event] | Child[records.Command, records.Event]]] = [
             ("sip", self.sip),
             *((f"media {place}" if len(media) > 1 else "media", child) for place, child in enumerate(media)),
         ]
@@ -120,7 +120,7 @@ class Hub:
         self.services.loaded.append(name)
         log.info("plug-in %s is loaded", name)
 
-    async def _sip_up(self, link: RecordLink) -> None:
+    async def _sip_up(self, link: RecordLink[sip_records.Command, sip_records.Event]) -> None:
         core = self.settings.core
         formats = await self.media.formats()
         where = self.settings.source("exclude_payloads")

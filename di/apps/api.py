@@ -49,6 +49,7 @@ from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyRece
 from di.sip.session_timer_keys import KEYS as SESSION_TIMER_KEYS
 from media.control.predef import PredefError, parse_predef
 from media.control.records import (
+    Announce,
     ItemFailed,
     PlayBridge,
     PlayEcho,
@@ -60,13 +61,13 @@ from media.control.records import (
     PlaySilence,
     PlayTone,
     RecordingStopped,
-    RoomPlay,
     SpeakerChanged,
 )
 
 __all__ = [
     "APP_PARAMS_HEADER",
     "SESSION_TIMER_KEYS",
+    "Announce",
     "Application",
     "AudioPhase",
     "CallConfirmed",
@@ -110,7 +111,6 @@ __all__ = [
     "ReplyReceived",
     "RequestReceived",
     "RoomChanged",
-    "RoomPlay",
     "Search",
     "Services",
     "Session",

@@ -28,6 +28,7 @@ from media.control.records import (
     SetPlayout,
     SetRtpTimeout,
     SetupMixIn,
+    Sound,
     StartRecording,
     StopRecording,
     TeeRoom,
@@ -231,7 +232,7 @@ class Audio:
         """Put a mixer over what the peer hears (media.control SetupMixIn)."""
         self.send(SetupMixIn(self.leg, level, interval_ms))
 
-    def mix_in(self, *items: PlayItem, replace: bool = False) -> None:
+    def mix_in(self, *items: Sound, replace: bool = False) -> None:
         """Give the mixer something to play, after what it has or instead of it."""
         self.send(MixIn(self.leg, items, replace))
 

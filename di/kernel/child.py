@@ -21,7 +21,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar
 
 from di.kernel.errors import ConfigError
 from media.control.link import RecordLink
@@ -36,6 +36,7 @@ _EARLY_S = 10.0
 _MAX_PAUSE_S = 5.0
 
 
+C = TypeVar("C")
 E = TypeVar("E")
 
 
@@ -54,14 +55,14 @@ class ChildKind(Generic[E]):
     descriptors: tuple[int, ...] = ()
 
 
-class Child(Generic[E]):
-    """Keeps one process running."""
+class Child(Generic[C, E]):
+    """Keeps one process running that takes commands `C` and sends events `E`."""
 
     def __init__(
         self,
         kind: ChildKind[E],
         on_record: Callable[[E], None],
-        on_up: Callable[[RecordLink], Awaitable[None]],
+        on_up: Callable[[RecordLink[C, E]], Awaitable[None]],
         on_lost: Callable[[str], None],
     ) -> None:
         """`on_up` brings a fresh process into service (and may raise StartFailed); `on_lost` gets the cause of its death."""
@@ -70,7 +71,7 @@ class Child(Generic[E]):
         self._up_since_s: float | None = None
         self._on_record, self._on_up, self._on_lost = on_record, on_up, on_lost
         self._process: asyncio.subprocess.Process | None = None
-        self._link: RecordLink | None = None
+        self._link: RecordLink[C, E] | None = None
         self._hello: asyncio.Future[Hello] | None = None
         self._lost = asyncio.Event()
         self._stopping = False
@@ -139,12 +140,12 @@ class Child(Generic[E]):
         finally:
             lost.cancel()
 
-    def _record(self, record: object) -> None:
+    def _record(self, record: E | Hello) -> None:
         if isinstance(record, Hello):
             if self._hello is not None and not self._hello.done():
                 self._hello.set_result(record)
             return
-        self._on_record(cast(E, record))  # the link makes no other records than those of the kind
+        self._on_record(record)
 
     async def _watch(self) -> None:
         """Notice the end of the process, tell, start it again."""
@@ -191,7 +192,7 @@ class Child(Generic[E]):
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return f"pid {process.pid}, {how}"
 
-    async def stop(self, farewell: object, grace_s: float) -> None:
+    async def stop(self, farewell: C, grace_s: float) -> None:
         """End the process for good: say farewell, wait, then insist."""
         self._stopping = True
         if self._watcher is not None:

@@ -62,7 +62,7 @@ class MediaProcesses:
         self.children = [self._child(place, (core.media_ip, core.further_media_ip), *ports[place]) for place in range(count)]
         self._timer: TimerHandle | None = None
 
-    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Event]:
+    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Command, records.Event]:
         links = {}
         for first, second, ours, theirs in self._pairs:
             if place in (first, second):
@@ -74,7 +74,7 @@ class MediaProcesses:
             arguments += ["--span-link", f"{peer}:{descriptor}"]
         kind = ChildKind("media", "media.io.process", tuple(arguments), records.EVENTS, tuple(links.values()))
 
-        async def on_up(link: RecordLink) -> None:
+        async def on_up(link: RecordLink[records.Command, records.Event]) -> None:
             self.router.up(place, link)
             self._calls.media_up(self.router)
 
@@ -114,7 +114,7 @@ class MediaProcesses:
         self.router.ask_load()
         self._timer = self._calls.clock.call_later(_REPORT_NS, self._report)
 
-    async def stop(self, farewell: object, grace_s: float) -> None:
+    async def stop(self, farewell: records.Command, grace_s: float) -> None:
         """End all of them for good."""
         if self._timer is not None:
             self._timer.cancel()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Several media processes as one: `di.kernel.ports.MediaPort` for all above, which knows legs and rooms but no processes.
+"""Several media processes as one: `di.media_control.port.MediaPort` for all above, which knows legs and rooms but no processes.
 
     send(command) ─┬─ of a leg ──────────► its process
                    ├─ OpenLeg ───────────► process of its room or neighbour, else the one with least to do
@@ -23,6 +23,7 @@ from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
 from media.control.records import (
     LEG_COMMANDS,
+    Announce,
     CloseLeg,
     Command,
     Enqueue,
@@ -39,7 +40,6 @@ from media.control.records import (
     PlayRoom,
     PromptLoaded,
     QueryStatistics,
-    RoomPlay,
     RoomRecordingStopped,
     Shutdown,
     StartRoomRecording,
@@ -76,7 +76,7 @@ class MediaRouter:
             Enqueue: self._enqueue,
             FlushPlaylist: self._flush,
             TeeRoom: self._tee,
-            RoomPlay: self._room_play,
+            Announce: self._room_play,
             StartRoomRecording: self._start_recording,
             StopRoomRecording: lambda command: self._recordings.stop(command.room),
             LoadPrompt: self._ask_all,
@@ -235,7 +235,7 @@ class MediaRouter:
             self._tell_spans()
             self._to_leg(command)
 
-    def _room_play(self, command: RoomPlay) -> None:
+    def _room_play(self, command: Announce) -> None:
         for place in self._rooms.places(command.room):
             self._tell(place, command)
 

@@ -440,5 +440,5 @@ CallEvent: TypeAlias = (
 """What happens in one call."""
 Event: TypeAlias = CallEvent | Listening | ListenFailed | SubscriptionChanged | OutsideReceived | OutsideReplied
 
-COMMANDS: tuple[type[Command | AudioFormat], ...] = (*get_args(Command), AudioFormat)
+COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)

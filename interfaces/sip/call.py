@@ -18,6 +18,7 @@ import pjsua2 as pj
 from di.sip.records import (
     CallConfirmed,
     CallEnded,
+    CallEvent,
     CallIdentified,
     CallProgressed,
     MediaNegotiated,
@@ -62,7 +63,7 @@ class Host(Protocol):
     def now_ns(self) -> int:
         """Monotonic."""
 
-    def emit(self, record: object) -> None:
+    def emit(self, record: CallEvent) -> None:
         """Send a record to the hub."""
 
     def release(self, call: SipCall) -> None:

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from di.sip.records import Event, OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from interfaces.sip.digest import Login
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import TOKEN, Message, header_pairs, route_of, tag_of
@@ -49,7 +49,7 @@ class _Waiting:
 class Outside:
     """`emit` sends a record to the hub, `send` gives a request to pjsip (`Exchanges.send`)."""
 
-    def __init__(self, emit: Callable[[object], None], send: Callable[[OutRequest, Done], None]) -> None:
+    def __init__(self, emit: Callable[[Event], None], send: Callable[[OutRequest, Done], None]) -> None:
         self._emit, self._send = emit, send
         self._taken: frozenset[str] = frozenset()
         self._waiting: dict[int, _Waiting] = {}

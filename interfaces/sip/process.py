@@ -19,7 +19,7 @@ import socket
 import sys
 from collections.abc import Sequence
 
-from di.sip.records import COMMANDS, Listen, ListenFailed, Stop
+from di.sip.records import COMMANDS, Command, Event, Listen, ListenFailed, Stop
 from interfaces.sip.endpoint import ListenError
 from interfaces.sip.native import readiness_descriptor
 from interfaces.sip.server import SipServer
@@ -40,13 +40,13 @@ class Process:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._link: RecordLink | None = None
+        self._link: RecordLink[Event, Command] | None = None
         self._server: SipServer | None = None
         self._finished: asyncio.Future[int] = loop.create_future()
         self._stopping = False
         self._deadline_s = 0.0
         self._ticks = 0
-        self._out: list[object] = []
+        self._out: list[Event] = []
         self._pumping = False
 
     async def run(self, sock: socket.socket) -> int:
@@ -62,7 +62,7 @@ class Process:
         await asyncio.sleep(0)
         return status
 
-    def _on_record(self, record: object) -> None:
+    def _on_record(self, record: Command | Hello) -> None:
         if isinstance(record, Hello):
             if record.version != VERSION:
                 log.error("hub speaks version %d, this is %d: install hub and SIP process together", record.version, VERSION)

@@ -9,7 +9,7 @@ from random import Random
 
 import pjsua2 as pj
 
-from di.sip.records import Reinvite, ReplyReceived
+from di.sip.records import CallEvent, Reinvite, ReplyReceived
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message
 from interfaces.sip.offers import Offers
@@ -25,7 +25,7 @@ class Reinvites:
     """Of the call `number`; `emit` sends a record to the hub. Holds no call: pjsua2's objects must not stand in a ring of references."""
 
     def __init__(
-        self, number: int, outgoing: bool, descriptions: Descriptions, emit: Callable[[object], None], random: Random
+        self, number: int, outgoing: bool, descriptions: Descriptions, emit: Callable[[CallEvent], None], random: Random
     ) -> None:
         self._number, self._descriptions, self._emit = number, descriptions, emit
         self._offers = Offers(number, outgoing, random)

@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 
-from di.sip.records import RequestReceived, SendReply
+from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
 from interfaces.sip.native import Request
@@ -45,7 +45,7 @@ class Requests:
 
     def __init__(
         self,
-        emit: Callable[[object], None],
+        emit: Callable[[Event], None],
         call_of: Callable[[str, str], SipCall | None],
         closed: Callable[[], bool],
         notified: Callable[[str, str, Message], NotifyReply | None],

@@ -18,8 +18,11 @@ import pjsua2 as pj
 from di.sip.records import (
     Answer,
     CallEnded,
+    CallEvent,
     CallOffered,
+    Command,
     Dial,
+    Event,
     Hangup,
     Listen,
     Listening,
@@ -58,7 +61,7 @@ _ERRNO_OF_SIP_CODES = 170000
 class SipServer:
     """Everything of the SIP process but its socket to the hub and its clock: `now_ns` is monotonic."""
 
-    def __init__(self, emit: Callable[[object], None], now_ns: Callable[[], int]) -> None:
+    def __init__(self, emit: Callable[[Event], None], now_ns: Callable[[], int]) -> None:
         self._emit = emit
         self.endpoint: SipEndpoint
         self._native: Native
@@ -184,13 +187,13 @@ class SipServer:
             self._emit(SessionTimedOut(number))
 
     # -------------------------------------------------------------------------------------------------- what calls need
-    def emit(self, record: object) -> None:
+    def emit(self, record: CallEvent) -> None:
         """Send a record of a call to the hub.
 
         A call that pjsip itself refuses while it takes it in (422, 420) or that is cancelled in the same breath is never offered:
         what is reported about a call before `poll` has offered it can only be its end.
         """
-        number = getattr(record, "call", 0)
+        number = record.call
         if number in self._fresh:
             if isinstance(record, CallEnded):
                 del self._fresh[number]
@@ -218,7 +221,7 @@ class SipServer:
             self._timers.refreshed(call.number, interval_s, self.now_ns())
 
     # -------------------------------------------------------------------------------------------------------- commands
-    def handle(self, command: object) -> None:
+    def handle(self, command: Command) -> None:
         """Carry out one command."""
         if isinstance(command, SetOptionsReply):
             self._requests.options = (command.code, command.reason)
@@ -259,7 +262,7 @@ class SipServer:
             case SendReply():
                 self._requests.answer(call, command)
 
-    def _failed(self, call: SipCall, command: object, error: Exception) -> None:
+    def _failed(self, call: SipCall, command: Command, error: Exception) -> None:
         """pjsip refused a command: an unanswered call cannot go on, for the others the call stays as it is."""
         text = reason_of(error)
         log.error("call %d: %s failed: %s", call.number, type(command).__name__, text)

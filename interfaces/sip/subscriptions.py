@@ -7,7 +7,7 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from di.sip.records import RefreshSubscription, Subscribe, Unsubscribe
+from di.sip.records import Event, RefreshSubscription, Subscribe, Unsubscribe
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message
 from interfaces.sip.subscription import Reply, Subscription
@@ -19,7 +19,7 @@ class Subscriptions:
     """`send` gives a request to pjsip (`Exchanges.send`), `now_ns` is a monotonic clock."""
 
     def __init__(
-        self, emit: Callable[[object], None], send: Callable[[OutRequest, Done], None], now_ns: Callable[[], int]
+        self, emit: Callable[[Event], None], send: Callable[[OutRequest, Done], None], now_ns: Callable[[], int]
     ) -> None:
         self._emit = emit
         self._send = send

@@ -7,21 +7,28 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Generic, TypeVar, cast
 
-from media.control.wire import Codec
+from media.control.wire import Codec, Hello, Unknown
 
 log = logging.getLogger(__name__)
 
+Sent = TypeVar("Sent")
+Received = TypeVar("Received")
 
-class RecordLink(asyncio.Protocol):
+
+class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     """Carries records both ways over a connected stream socket.
 
-    ``on_record`` is called in the loop for each record; what it raises is logged and does not end the link. ``on_lost`` is called once.
+    `classes`: what may come in, beside Hello; anything else is logged and left out. ``on_record`` is called in the loop for each
+    record; what it raises is logged and does not end the link. ``on_lost`` is called once.
     """
 
-    def __init__(self, classes: Iterable[type], on_record: Callable[[object], None], on_lost: Callable[[], None]) -> None:
-        self._codec = Codec(classes)
+    def __init__(
+        self, classes: Iterable[type[Received]], on_record: Callable[[Received | Hello], None], on_lost: Callable[[], None]
+    ) -> None:
+        self._classes: tuple[type[Received] | type[Hello], ...] = (Hello, *classes)
+        self._codec = Codec(self._classes)
         self._on_record = on_record
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
@@ -31,10 +38,10 @@ class RecordLink(asyncio.Protocol):
     async def open(
         cls,
         sock: socket.socket,
-        classes: Iterable[type],
-        on_record: Callable[[object], None],
+        classes: Iterable[type[Received]],
+        on_record: Callable[[Received | Hello], None],
         on_lost: Callable[[], None],
-    ) -> RecordLink:
+    ) -> RecordLink[Sent, Received]:
         """Attach to a connected socket, which the link then owns."""
         loop = asyncio.get_running_loop()
         _, link = await loop.create_connection(lambda: cls(classes, on_record, on_lost), sock=sock)
@@ -46,7 +53,7 @@ class RecordLink(asyncio.Protocol):
         queued = sum(map(len, self._unsent))
         return queued + (self._transport.get_write_buffer_size() if self._transport else 0)
 
-    def send(self, record: object) -> None:
+    def send(self, record: Sent | Hello) -> None:
         """Queue one record; silently dropped once the link is lost (``on_lost`` has said so).
 
         What one turn of the loop sends goes out in one write: the system call costs twenty times the packing.
@@ -56,7 +63,7 @@ class RecordLink(asyncio.Protocol):
                 asyncio.get_running_loop().call_soon(self._flush)
             self._unsent.append(self._codec.pack(record))
 
-    def send_all(self, records: Iterable[object]) -> None:
+    def send_all(self, records: Iterable[Sent]) -> None:
         """Queue several records."""
         for record in records:
             self.send(record)
@@ -78,6 +85,10 @@ class RecordLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for record in self._codec.feed(data):
+                if not isinstance(record, self._classes):
+                    name = record.name if isinstance(record, Unknown) else type(record).__name__
+                    log.warning("%s came, which is not known here: left out", name)
+                    continue
                 try:
                     self._on_record(record)
                 except Exception:

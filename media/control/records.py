@@ -11,7 +11,7 @@ Playlist, SetLegAudio, … → CloseLeg. A leg that is not connected neither sen
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,6 @@ class PlayFile:
     loop: bool = False
     seek_ms: int = 0
     talk_through: bool = False
-    kind: ClassVar[str] = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,21 +104,20 @@ class PlaySilence:
     """Silence; `length_ms` 0: endless, in a mixer or an announcement a second."""
 
     length_ms: int = 0
-    talk_through: bool = False
-    kind: ClassVar[str] = "silence"
 
 
 @dataclass(frozen=True, slots=True)
 class PlayTone:
-    """A tone of one or two frequencies with a cadence; `length_ms` and `talk_through` as above. `loop`: again, in a mixer."""
+    """A tone of one or two frequencies, `on_ms` and `off_ms` by turns (`off_ms` 0: on all the time).
 
-    frequencies_hz: tuple[int, ...] = ()
+    `length_ms` 0: endless, in a mixer or an announcement a second. `talk_through` as above.
+    """
+
+    frequencies_hz: tuple[int, ...]
     on_ms: int = 0
     off_ms: int = 0
     length_ms: int = 0
     talk_through: bool = False
-    loop: bool = False
-    kind: ClassVar[str] = "tone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +125,6 @@ class PlaySeparator:
     """A marker: SeparatorReached with its number is reported when it is reached."""
 
     number: int
-    kind: ClassVar[str] = "separator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +132,11 @@ class PlayRoom:
     """A room; endless. While it is the current item the leg speaks and listens there."""
 
     room: str
-    kind: ClassVar[str] = "room"
 
 
 @dataclass(frozen=True, slots=True)
 class PlayEcho:
     """The leg hears itself; endless."""
-
-    kind: ClassVar[str] = "echo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +145,6 @@ class PlayRecord:
 
     path: str
     length_ms: int = 0
-    kind: ClassVar[str] = "record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +152,11 @@ class PlayBridge:
     """Another leg; endless. The two hear each other while both are bridged."""
 
     peer_leg: int
-    kind: ClassVar[str] = "bridge"
 
 
-PlayItem: TypeAlias = PlayFile | PlaySilence | PlayTone | PlaySeparator | PlayRoom | PlayEcho | PlayRecord | PlayBridge
+Sound: TypeAlias = PlayFile | PlaySilence | PlayTone
+"""What can be mixed over other audio."""
+PlayItem: TypeAlias = Sound | PlaySeparator | PlayRoom | PlayEcho | PlayRecord | PlayBridge
 """One entry of a leg's playlist (spec core.md §9.2)."""
 
 
@@ -256,11 +250,11 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomPlay:
-    """Play items once to everybody in a room, mixed over the talk."""
+class Announce:
+    """Play sounds once to everybody in a room, mixed over the talk."""
 
     room: str
-    items: tuple[PlayItem, ...]
+    items: tuple[Sound, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,14 +341,14 @@ class SetupMixIn:
 
 @dataclass(frozen=True, slots=True)
 class MixIn:
-    """Give a leg's mixer something to play: file, tone or silence (a tone or silence of no length lasts a second).
+    """Give a leg's mixer something to play.
 
     `replace`: only these from now on, the whole again at every interval; otherwise they are appended and play once.
     Without SetupMixIn there is no effect.
     """
 
     leg: int
-    items: tuple[PlayItem, ...]
+    items: tuple[Sound, ...]
     replace: bool = False
 
 
@@ -496,17 +490,19 @@ LegCommand: TypeAlias = (
     | SetRtpTimeout | StartRecording | StopRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
 )  # fmt: skip
 """What is for one leg, named by its `leg`."""
-Command: TypeAlias = (
-    LegCommand | RoomPlay | StartRoomRecording | StopRoomRecording | LoadPrompt | QueryStatistics | Shutdown | SpanRoom
-)
+RoomCommand: TypeAlias = Announce | StartRoomRecording | StopRoomRecording | SpanRoom
+"""What is for a room, named by its `room`."""
+Command: TypeAlias = LegCommand | RoomCommand | LoadPrompt | QueryStatistics | Shutdown
+
 LegEvent: TypeAlias = (
     LegOpened | LegFailed | LegDropped | PlaylistEmptied | SeparatorReached | ItemFailed | DigitPressed | RtpTimedOut | RecordingStopped
     | SpeakerChanged
 )  # fmt: skip
 """What one leg has to tell, named by its `leg`."""
-Event: TypeAlias = LegEvent | RoomRecordingStopped | PromptLoaded | Statistics | CodecsAvailable | AudioFormat
+Event: TypeAlias = LegEvent | RoomRecordingStopped | PromptLoaded | Statistics | CodecsAvailable
 
 LEG_COMMANDS = get_args(LegCommand)
+ROOM_COMMANDS = get_args(RoomCommand)
 LEG_EVENTS = get_args(LegEvent)
-COMMANDS: tuple[type[Command | PlayItem], ...] = (*get_args(Command), *get_args(PlayItem))
+COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgpack
 
@@ -38,12 +38,25 @@ class Unknown:
     name: str
 
 
+def _with_parts(classes: Iterable[type]) -> dict[type, None]:
+    """Return the classes and, of their fields, each that is a record itself, also one in a tuple or a union."""
+    seen: dict[type, None] = {}
+    hints = list[object](classes)
+    while hints:
+        hint = hints.pop()
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint) and hint not in seen:
+            seen[hint] = None
+            hints += get_type_hints(hint).values()
+        hints += get_args(hint)
+    return seen
+
+
 class Codec:
-    """Packs and unpacks the given record classes. Keeps the state of one byte stream."""
+    """Packs any record; unpacks the given classes and those that their fields are of. Keeps the state of one byte stream."""
 
     def __init__(self, classes: Iterable[type]) -> None:
         self._classes: dict[str, tuple[type, int]] = {
-            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in (Hello, *classes)
+            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in _with_parts((Hello, *classes))
         }
         self._field_names: dict[type, tuple[str, ...]] = {}
         self._unpacker = msgpack.Unpacker(

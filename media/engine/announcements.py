@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Audio played once to everybody in a room, mixed over the talk (RoomPlay): announcements, join and leave sounds."""
+"""Audio played once to everybody in a room, mixed over the talk (Announce): announcements, join and leave sounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import NATIVE, Codec
-from media.control.records import PlayFile, PlayItem, PlaySilence, PlayTone
+from media.control.records import PlayFile, PlaySilence, PlayTone, Sound
 from media.dsp import tone
 from media.engine.rooms import Rooms
 from media.engine.sources import StoredAudio
@@ -28,10 +28,8 @@ def plain_samples(rate_hz: int) -> Codec:
     return Codec("SAMPLES", rate_hz, rate_hz, NATIVE, 2, lambda s: s.astype(np.int16).view(np.uint8), lambda p: p.view(np.int16))
 
 
-def made_samples(item: PlayItem, rate_hz: int) -> NDArray[np.int16] | None:
-    """Return the samples of a tone or of silence, of a second unless the item says how long; None for other kinds."""
-    if not isinstance(item, (PlaySilence, PlayTone)):
-        return None
+def made_samples(item: PlaySilence | PlayTone, rate_hz: int) -> NDArray[np.int16]:
+    """Return the samples of a tone or of silence, of a second unless the item says how long."""
     length = min(max(item.length_ms, 0) or 1000, LONGEST_MS) * rate_hz // 1000
     if isinstance(item, PlaySilence):
         return np.zeros(length, np.int16)
@@ -63,8 +61,8 @@ class Announcements:
         self._queues: dict[str, _Queue] = {}
         self._nobody: NDArray[np.int32] = np.zeros(0, np.int32)
 
-    def play(self, room: str, items: tuple[PlayItem, ...], rate_hz: int) -> None:
-        """Queue items for a room. Raises ValueError for a kind that cannot be announced."""
+    def play(self, room: str, items: tuple[Sound, ...], rate_hz: int) -> None:
+        """Queue sounds for a room. Raises ValueError for what is none."""
         pieces = [self._piece(item, rate_hz) for item in items]
         self._queues.setdefault(room, _Queue()).pieces.extend(pieces)
 
@@ -72,15 +70,16 @@ class Announcements:
         """Whether a room is being played something."""
         return room in self._queues
 
-    def _piece(self, item: PlayItem, rate_hz: int) -> Piece:
-        piece = Piece(rate_hz, made_samples(item, rate_hz))
-        if piece.samples is not None:
-            return piece
-        if isinstance(item, PlayFile):
-            self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(piece, audio))
-        else:
-            raise ValueError(f"a room cannot be played an item of kind {item.kind!r}: file, tone or silence")
-        return piece
+    def _piece(self, item: Sound, rate_hz: int) -> Piece:
+        match item:
+            case PlaySilence() | PlayTone():
+                return Piece(rate_hz, made_samples(item, rate_hz))
+            case PlayFile():
+                piece = Piece(rate_hz)
+                self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(piece, audio))
+                return piece
+            case _:  # the wire does not look into tuples
+                raise ValueError(f"a room cannot be played {type(item).__name__}: file, tone or silence")
 
     @staticmethod
     def _loaded(piece: Piece, audio: StoredAudio | None) -> None:

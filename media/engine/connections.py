@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from media import codecs
 from media.codecs.codec import packet_ms
-from media.control.records import ConnectLeg, LegFailed, LegOpened, OpenLeg
+from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg
 from media.engine.addresses import FAMILY_IPV6, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
 from media.engine.leg_table import LegTable
@@ -63,7 +63,7 @@ class Connections:
         bind: Callable[[bool, int], int | None],
         random: Random,
         legs: LegTable,
-        emit: Callable[[object], None],
+        emit: Callable[[Event], None],
     ) -> None:
         self.addresses = AddressTable()
         self.waiting: NDArray[np.int32] = np.full(64, -1, np.int32)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from media.control.records import DigitPressed
+from media.control.records import DigitPressed, Event
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, LegTable
 from media.rtp.telephone_event import Press
@@ -17,7 +17,7 @@ from media.rtp.telephone_event import Press
 class Digits:
     """Keeps which legs have a press under way, so that lost ends are found without asking every leg."""
 
-    def __init__(self, emit: Callable[[object], None]) -> None:
+    def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
         self._busy: dict[int, Leg] = {}
         self._sending: dict[int, Leg] = {}

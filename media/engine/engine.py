@@ -72,7 +72,7 @@ class Engine:
         self.legs = LegTable()
         self.counters = np.zeros(len(COUNTERS), np.int64)
         self.notes, self.note_count, self.coded = receive.empty_notes()
-        self._events: list[object] = []
+        self._events: list[records.Event] = []
         self.by_number: dict[int, Leg] = {}
         self._by_row: dict[int, Leg] = {}
         self.connections = Connections(options, bind, random, self.legs, self._emit)
@@ -111,7 +111,7 @@ class Engine:
             records.SetRtpTimeout: self._set_timeout,
             records.SetDigitDetection: self._set_detection,
             records.SendDigit: self._send_digit,
-            records.RoomPlay: self._room_play,
+            records.Announce: self._room_play,
             records.StartRecording: self._start_recording,
             records.StopRecording: self._stop_recording,
             records.StartRoomRecording: self._start_room_recording,
@@ -126,21 +126,21 @@ class Engine:
         }
 
     # ------------------------------------------------------------------------------------------------------- hub to engine
-    def handle(self, command: object, now_ns: int) -> bool:
-        """Carry out one command; False when the engine does not know its kind."""
+    def handle(self, command: records.Command, now_ns: int) -> bool:
+        """Carry out one command; False when it is none of the engine's."""
         handler = self._handlers.get(type(command))
         if handler is None:
             return False
         handler(command, now_ns)
-        leg = self.by_number.get(getattr(command, "leg", -1))
-        if leg is not None:
-            self.players.touch(leg)
-        room = getattr(command, "room", "")
-        if room:
-            self.players.rooms.touched.add(room)
+        if isinstance(command, records.LEG_COMMANDS):
+            leg = self.by_number.get(command.leg)
+            if leg is not None:
+                self.players.touch(leg)
+        if isinstance(command, (records.TeeRoom, records.ROOM_COMMANDS)):
+            self.players.rooms.touched.add(command.room)
         return True
 
-    def take_events(self) -> list[object]:
+    def take_events(self) -> list[records.Event]:
         """Return the events since the last call, oldest first."""
         events, self._events = self._events, []
         return events
@@ -153,7 +153,7 @@ class Engine:
         """Bring a wanted file, or the reason why it cannot be had."""
         self.players.file_loaded(token, audio, error)
 
-    def _emit(self, event: object) -> None:
+    def _emit(self, event: records.Event) -> None:
         self._events.append(event)
 
     def _open_leg(self, command: records.OpenLeg, now_ns: int) -> None:
@@ -285,7 +285,7 @@ class Engine:
     def _span_room(self, command: records.SpanRoom, now_ns: int) -> None:
         self.spans.set(command)
 
-    def _room_play(self, command: records.RoomPlay, now_ns: int) -> None:
+    def _room_play(self, command: records.Announce, now_ns: int) -> None:
         rows = self.players.rooms.rows(command.room)
         rates = [leg.codec.rate_hz for row in rows if (leg := self._by_row[row]).codec is not None]
         self._announcements.play(command.room, command.items, max(rates, default=8000))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from media.control.records import DigitPressed
+from media.control.records import DigitPressed, Event
 from media.dsp import dtmf
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
@@ -16,7 +16,7 @@ from media.engine.leg_table import LegTable
 class InbandDigits:
     """One detector over all those legs; each keeps the end of its last frame and a small state."""
 
-    def __init__(self, table: LegTable, emit: Callable[[object], None]) -> None:
+    def __init__(self, table: LegTable, emit: Callable[[Event], None]) -> None:
         self._table = table
         self._emit = emit
         self._legs: dict[int, tuple[Leg, dtmf.KeyTracker]] = {}

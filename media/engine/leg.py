@@ -26,10 +26,13 @@ class AudioSettings:
 
     def change(self, command: SetLegAudio) -> None:
         """Take over what the command does not leave as it is."""
-        for name in ("muted", "deaf", "send_muted", "receive_off", "attached_input", "attached_output", "gain_db"):
-            value = getattr(command, name)
-            if value is not None:
-                setattr(self, name, value)
+        self.muted = self.muted if command.muted is None else command.muted
+        self.deaf = self.deaf if command.deaf is None else command.deaf
+        self.send_muted = self.send_muted if command.send_muted is None else command.send_muted
+        self.receive_off = self.receive_off if command.receive_off is None else command.receive_off
+        self.attached_input = self.attached_input if command.attached_input is None else command.attached_input
+        self.attached_output = self.attached_output if command.attached_output is None else command.attached_output
+        self.gain_db = self.gain_db if command.gain_db is None else command.gain_db
 
 
 @dataclass(slots=True)

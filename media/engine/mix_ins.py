@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from media.codecs import g711
 from media.codecs.codec import LINEAR_16, NATIVE
-from media.control.records import ItemFailed, PlayFile, PlayItem, PlayTone
+from media.control.records import Event, ItemFailed, PlayFile, PlaySilence, PlayTone, Sound
 from media.dsp.kernel import borrowed, inline_kernel, kernel, samples_at
 from media.engine.announcements import FRAMES_A_SECOND, Want, made_samples, plain_samples
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
-from media.engine.playlist import path_of
 from media.engine.render import put_samples
 from media.engine.sources import StoredAudio
 
@@ -119,7 +118,7 @@ def leg_row(mixer: Any) -> Any:
 class Piece:
     """One item; `samples` are at `rate_hz` (0: not asked for). `wanted`: which request for a file counts."""
 
-    item: PlayItem
+    item: Sound
     rate_hz: int = 0
     samples: NDArray[np.int16] | None = None
     wanted: int = 0
@@ -138,7 +137,7 @@ class Mixer:
 class MixIns:
     """The mixers of a process, dense: number k is row k of the table that the kernel walks."""
 
-    def __init__(self, table: LegTable, want: Want, emit: Callable[[object], None]) -> None:
+    def __init__(self, table: LegTable, want: Want, emit: Callable[[Event], None]) -> None:
         self._table = table
         self._want = want
         self._emit = emit
@@ -167,7 +166,7 @@ class MixIns:
         self._mixers.append(Mixer(leg))
         self._places[leg.number] = place
 
-    def play(self, leg: Leg, items: tuple[PlayItem, ...], replace: bool) -> None:
+    def play(self, leg: Leg, items: tuple[Sound, ...], replace: bool) -> None:
         """Give a leg's mixer pieces to play."""
         place = self._places.get(leg.number)
         if place is None or not items:
@@ -220,16 +219,18 @@ class MixIns:
         codec = mixer.leg.codec
         if codec is None or piece.rate_hz == codec.rate_hz:
             return
-        piece.rate_hz, piece.samples = codec.rate_hz, made_samples(piece.item, codec.rate_hz)
+        piece.rate_hz, piece.samples = codec.rate_hz, None
         piece.wanted += 1
-        if piece.samples is not None:
-            return
-        item = piece.item
-        if not isinstance(item, PlayFile):
-            self._fail(mixer, piece, f"an item of kind {item.kind!r} cannot be mixed in: file, tone or silence")
-            return
         wanted = piece.wanted
-        self._want(item.path, plain_samples(codec.rate_hz), lambda audio, error: self._loaded(mixer, piece, wanted, audio, error))
+        match piece.item:
+            case PlaySilence() | PlayTone():
+                piece.samples = made_samples(piece.item, codec.rate_hz)
+            case PlayFile(path):
+                self._want(
+                    path, plain_samples(codec.rate_hz), lambda audio, error: self._loaded(mixer, piece, wanted, audio, error)
+                )
+            case _:  # the wire does not look into tuples
+                self._fail(mixer, piece, f"{type(piece.item).__name__} cannot be mixed in: file, tone or silence")
 
     def _loaded(self, mixer: Mixer, piece: Piece, wanted: int, audio: StoredAudio | None, error: str) -> None:
         if wanted != piece.wanted or piece not in mixer.pieces or mixer not in self._mixers:
@@ -244,7 +245,8 @@ class MixIns:
 
     def _fail(self, mixer: Mixer, piece: Piece, reason: str) -> None:
         """Leave a piece out and say so."""
-        self._emit(ItemFailed(mixer.leg.number, path_of(piece.item), reason))
+        path = piece.item.path if isinstance(piece.item, PlayFile) else ""
+        self._emit(ItemFailed(mixer.leg.number, path, reason))
         was_current = self._piece(mixer) is piece
         number = mixer.pieces.index(piece)
         del mixer.pieces[number]
@@ -263,7 +265,7 @@ class MixIns:
         samples = piece.samples if piece is not None else None
         row["length"], row["address"] = (0, 0) if samples is None else (len(samples), samples.ctypes.data)
         row["position"] = min(position, max(int(row["length"]) - 1, 0)) if samples is not None else position
-        row["loops"] = piece is not None and isinstance(piece.item, (PlayFile, PlayTone)) and piece.item.loop
+        row["loops"] = piece is not None and isinstance(piece.item, PlayFile) and piece.item.loop
 
     def _clear(self, place: int) -> None:
         self._mixers[place].pieces.clear()

@@ -10,15 +10,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from media.control.records import PlayFile, PlayItem, PlayRecord, PlayRoom, PlaySilence, PlayTone
+from media.control.records import PlayFile, PlayItem, PlayRoom, PlayTone
 from media.engine.sources import StoredAudio
 
 ENDLESS = -1
-
-
-def path_of(item: PlayItem) -> str:
-    """The file that an item is about; empty for the others."""
-    return item.path if isinstance(item, (PlayFile, PlayRecord)) else ""
 
 
 @dataclass(slots=True, eq=False)
@@ -79,9 +74,10 @@ class Playlist:
         A leg speaks on in an interrupted room while the interrupting items say ``talk_through``.
         """
         for place, entry in enumerate(self._entries):
-            item = entry.item
-            if isinstance(item, PlayRoom):
-                return item.room, place == 0
-            if not (isinstance(item, (PlayFile, PlayTone, PlaySilence)) and item.talk_through):
-                break
+            match entry.item:
+                case PlayRoom(room):
+                    return room, place == 0
+                case PlayFile(talk_through=True) | PlayTone(talk_through=True):
+                    continue
+            break
         return "", False

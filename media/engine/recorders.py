@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.control.records import RecordingStopped, RoomRecordingStopped, StartRoomRecording
+from media.control.records import Event, RecordingStopped, RoomRecordingStopped, StartRoomRecording
 from media.dsp.resample import FrameConverter
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
@@ -134,7 +134,7 @@ Work = FileOpened | Block | Padding | FileClosed
 class Recorders:
     """All recordings of a process. `work` is what the shell's writer has to do, in order."""
 
-    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], emit: Callable[[object], None]) -> None:
+    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], emit: Callable[[Event], None]) -> None:
         self._table = table
         self._rooms = rooms
         self._by_row = by_row

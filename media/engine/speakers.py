@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from media.control.records import SpeakerChanged
+from media.control.records import Event, SpeakerChanged
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
@@ -25,7 +25,7 @@ SILENCE_DB = -96.0
 class Speakers:
     """The legs that are being heard in their rooms."""
 
-    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], emit: Callable[[object], None]) -> None:
+    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], emit: Callable[[Event], None]) -> None:
         self._table = table
         self._rooms = rooms
         self._by_row = by_row

@@ -41,11 +41,11 @@ def warm() -> None:
     for leg, ptime_ms in ((1, 20), (2, 10)):
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)
         engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0, ptime_ms), 0)
-        engine.handle(Enqueue(leg, (PlayRoom(room="warm"),)), 0)
+        engine.handle(Enqueue(leg, (PlayRoom("warm"),)), 0)
     FrameConverter(16000, 8000).convert(np.zeros(320, np.int16))
     put_decoded(engine.legs.rows, 0, np.zeros(160, np.int16), 0, engine.counters)  # what library codecs need
     engine.handle(SetupMixIn(1, 0.5), 0)
-    engine.handle(MixIn(1, (PlaySilence(length_ms=20),)), 0)
+    engine.handle(MixIn(1, (PlaySilence(20),)), 0)
     files, batches = np.full(64, -1, np.int32), batch.Batches()
     batches.fit(len(engine.legs.rows), 1)
     files[0] = 1 << 20  # no such descriptor: the calls fail, the code around them is compiled

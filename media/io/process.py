@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import fcntl
 import gc
 import logging
@@ -72,8 +71,8 @@ class MediaProcess:
     ) -> None:
         link.setblocking(False)
         self._link: socket.socket | None = link
-        self._codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
-        self._pending: deque[object] = deque()
+        self._codec = wire.Codec(records.COMMANDS)
+        self._pending: deque[records.Command | wire.Hello] = deque()
         self._unsent = bytearray()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._loader = FileLoader(self._wake, cache_bytes)
@@ -173,20 +172,19 @@ class MediaProcess:
             self._write_link()
 
     # ----------------------------------------------------------------------------------------------------------- commands
-    def _handle(self, record: object, now_ns: int) -> None:
+    def _handle(self, record: records.Command | wire.Hello, now_ns: int) -> None:
         try:
             self._dispatch(record, now_ns)
         except ValueError as error:
             log.warning("%s refused: %s", type(record).__name__, error)
         except Exception as error:
             log.exception("%s failed", type(record).__name__)
-            leg = getattr(record, "leg", 0)
-            if leg:
-                self._engine.handle(records.CloseLeg(leg), now_ns)
-                self._send(records.LegDropped(leg, f"{type(record).__name__} failed: {error}"))
+            if isinstance(record, records.LEG_COMMANDS):
+                self._engine.handle(records.CloseLeg(record.leg), now_ns)
+                self._send(records.LegDropped(record.leg, f"{type(record).__name__} failed: {error}"))
         self._request_files()
 
-    def _dispatch(self, record: object, now_ns: int) -> None:
+    def _dispatch(self, record: records.Command | wire.Hello, now_ns: int) -> None:
         match record:
             case wire.Hello():
                 if record.version != wire.VERSION:
@@ -200,8 +198,7 @@ class MediaProcess:
                 counters = {**self._engine.statistics(), **self._statistics()}
                 self._send(records.Statistics(record.request, 0, counters))
             case _:
-                if not self._engine.handle(record, now_ns):
-                    log.warning("command %s is not known here", getattr(record, "name", type(record).__name__))
+                self._engine.handle(record, now_ns)
 
     def _load_prompt(self, command: records.LoadPrompt) -> None:
         def done(audio: StoredAudio | None, error: str) -> None:
@@ -258,13 +255,16 @@ class MediaProcess:
             return
         try:
             for record in self._codec.feed(data):
-                if not dataclasses.is_dataclass(record):
-                    raise ValueError(f"a bare {type(record).__name__} where a record should be")
-                self._pending.append(record)
+                if isinstance(record, (wire.Hello, records.COMMANDS)):
+                    self._pending.append(record)
+                elif isinstance(record, wire.Unknown):
+                    log.warning("command %s is not known here", record.name)
+                else:
+                    raise ValueError(f"a bare {type(record).__name__} where a command should be")
         except Exception as error:  # noqa: BLE001 - whatever the bytes were, they are no records
             self._lose_link(f"not understood: {error}")
 
-    def _send(self, record: object) -> None:
+    def _send(self, record: records.Event | wire.Hello) -> None:
         if self._link is not None:
             self._unsent += self._codec.pack(record)
             if len(self._unsent) > MOST_BACKLOG_BYTES:

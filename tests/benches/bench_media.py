@@ -67,7 +67,7 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
                 server.send(*(OpenLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg) for leg in legs))
                 for leg in legs:
                     port = server.wait_for(LegOpened, leg=leg).port
-                    item = PlayFile(path=wav, loop=True) if what == "announce" else PlayRoom(room=f"room{leg // 10}")
+                    item = PlayFile(wav, loop=True) if what == "announce" else PlayRoom(f"room{leg // 10}")
                     server.send(
                         ConnectLeg(leg, "127.0.0.1", FIRST_PEER_PORT - 2 + 2 * leg, "PCMU", 8000, 0, 0), Enqueue(leg, (item,))
                     )

@@ -121,7 +121,7 @@ def bridged(codec: Codec, relays: bool) -> float:
     load = Load(40 if codec.coder else 1000, codec)
     load.engine.relays.enabled = relays
     for leg in load.legs:
-        load.engine.handle(Enqueue(leg, (PlayBridge(peer_leg=leg + 1 if leg % 2 else leg - 1),)), 0)
+        load.engine.handle(Enqueue(leg, (PlayBridge(leg + 1 if leg % 2 else leg - 1),)), 0)
     return load.measure(RELAY_WARM_UP)
 
 
@@ -146,17 +146,17 @@ def main() -> None:
     for name in ("rooms of ten", "with key detection"):
         load = Load(1000, plain)
         for leg in load.legs:
-            load.engine.handle(Enqueue(leg, (PlayRoom(room=str(leg // 10)),)), 0)
+            load.engine.handle(Enqueue(leg, (PlayRoom(str(leg // 10)),)), 0)
             load.engine.handle(SetDigitDetection(leg, inband=name != "rooms of ten"), 0)
         print(f"1000 legs, {name:20} {load.measure():9.1f} us/leg/s", flush=True)
     load = Load(1001, plain, silent_after=1)
-    load.do(PlayRoom(room="hall"))
+    load.do(PlayRoom("hall"))
     print(f"one speaker, 1000 listeners     {load.measure():9.1f} us/leg/s", flush=True)
     load = Load(1000, plain)
-    load.do(PlayRoom(room="hall"))
+    load.do(PlayRoom("hall"))
     print(f"a room of 1000, all speaking    {load.measure():9.1f} us/leg/s", flush=True)
     mixed = Load(20, codecs.find("L16", 16000) or plain)
-    mixed.do(PlayRoom(room="mixed"))
+    mixed.do(PlayRoom("mixed"))
     even = mixed.measure()
     engine = mixed.engine
     engine.handle(ConnectLeg(1, "10.0.0.1", 4000, "L16", 48000, 96, 96), 0)

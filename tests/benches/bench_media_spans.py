@@ -59,7 +59,7 @@ def alone(legs: int, rooms: int) -> tuple[float, float]:
         loads = [Load(legs // count, pcmu) for _ in range(count)]
         for place, load in enumerate(loads):
             for leg in load.legs:
-                load.engine.handle(Enqueue(leg, (PlayRoom(room=f"r{leg % rooms}"),)), 0)
+                load.engine.handle(Enqueue(leg, (PlayRoom(f"r{leg % rooms}"),)), 0)
             for room in range(rooms if count > 1 else 0):
                 load.engine.handle(SpanRoom(f"r{room}", room + 1, (1 - place,)), 0)
         figures.append(engines(loads))
@@ -81,7 +81,7 @@ def processes(count: int, rooms: int, calls: int, seconds: float, folder: Path) 
                         cluster.send(OpenLeg(leg, "127.0.0.1", port, room=room))
                         opened = cluster.wait_for(LegOpened, leg=leg)
                         cluster.send(ConnectLeg(leg, "127.0.0.1", port, "PCMU", 8000, 0, 0))
-                        cluster.send(Enqueue(leg, (PlayRoom(room=room),)))
+                        cluster.send(Enqueue(leg, (PlayRoom(room),)))
                         lines.write(f"{leg - 1} {opened.port}\n")
                     lines.flush()
                     time.sleep(AT_ONCE / CALLS_A_SECOND)
@@ -121,7 +121,7 @@ def delay() -> str:
             peer.samples = np.zeros(160, np.int16)
         for leg, peer in enumerate(group.peers, 1):
             cluster.connect(leg, peer, room="r")
-            cluster.send(Enqueue(leg, (PlayRoom(room="r"),)))
+            cluster.send(Enqueue(leg, (PlayRoom("r"),)))
         group.run_ms(2000)
         near.forget(), far.forget()
         group.run_ms(15000)

@@ -93,7 +93,7 @@ def test_a_stalled_disk_delays_no_tick_and_loses_no_sample(disk: SlowDisk, tmp_p
         taped, beside, told = group.peer(500), group.peer(700), group.peer(900)
         for leg, peer in ((1, taped), (2, beside), (3, told)):
             server.connect(leg, peer)
-        server.send(Enqueue(3, (PlayTone(frequencies_hz=(900,)),)))
+        server.send(Enqueue(3, (PlayTone((900,)),)))
         server.send(StartRecording(1, str(disk.path)), StartRecording(2, str(tmp_path / "beside.wav")))
         group.run_ms(2500)
         assert writer_hangs(server), "the pipe does not stall the writer: the test shows nothing"
@@ -141,7 +141,7 @@ def test_what_waits_is_bounded_and_giving_up_is_said_at_once(disk: SlowDisk, tmp
         taped, told = group.peer(500), group.peer(900)
         for leg, peer in ((1, taped), (3, told)):
             server.connect(leg, peer)
-        server.send(Enqueue(3, (PlayTone(frequencies_hz=(900,)),)), StartRecording(1, str(disk.path)))
+        server.send(Enqueue(3, (PlayTone((900,)),)), StartRecording(1, str(disk.path)))
         group.run_ms(6500)
         stopped = server.wait_for(RecordingStopped, leg=1)
         assert writer_hangs(server)

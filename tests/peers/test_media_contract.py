@@ -107,14 +107,14 @@ def connect(side: Any, leg: int) -> None:
 
 def test_a_file_then_empty(side: Any, beep: str) -> None:
     connect(side, 1)
-    side.send(records.Enqueue(1, (PlayFile(path=beep),)))
+    side.send(records.Enqueue(1, (PlayFile(beep),)))
     side.let_end(1)
     side.wait_for(records.PlaylistEmptied, leg=1)
 
 
 def test_separators_come_in_order_and_go(side: Any, beep: str) -> None:
     connect(side, 1)
-    items = (PlaySeparator(number=1), PlayFile(path=beep), PlaySeparator(number=2))
+    items = (PlaySeparator(1), PlayFile(beep), PlaySeparator(2))
     side.send(records.Enqueue(1, items))
     side.wait_for(records.SeparatorReached, leg=1, number=1)
     side.let_end(1)
@@ -125,7 +125,7 @@ def test_separators_come_in_order_and_go(side: Any, beep: str) -> None:
 def test_what_is_queued_before_the_leg_is_connected_waits(side: Any, beep: str) -> None:
     side.send(records.OpenLeg(1, "127.0.0.1", 40002))
     side.wait_for(records.LegOpened, leg=1)
-    side.send(records.Enqueue(1, (PlayFile(path=beep), PlaySeparator(number=7))))
+    side.send(records.Enqueue(1, (PlayFile(beep), PlaySeparator(7))))
     side.collect(0.3)
     assert not [e for e in side.events if isinstance(e, records.SeparatorReached)]
     side.send(records.ConnectLeg(1, "127.0.0.1", 40002, "PCMU", 8000, 0, 0))
@@ -136,7 +136,7 @@ def test_what_is_queued_before_the_leg_is_connected_waits(side: Any, beep: str) 
 def test_a_missing_file_is_said_and_skipped(side: Any, tmp_path: Path) -> None:
     connect(side, 1)
     missing = str(tmp_path / "none.wav")
-    side.send(records.Enqueue(1, (PlayFile(path=missing), PlaySeparator(number=1))))
+    side.send(records.Enqueue(1, (PlayFile(missing), PlaySeparator(1))))
     failed = side.wait_for(records.ItemFailed, leg=1)
     assert failed.path == missing
     assert failed.reason

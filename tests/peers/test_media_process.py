@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import random
@@ -79,7 +80,7 @@ def test_announcement_is_heard_in_order_and_then_reported_over(server: MediaServ
     with PeerGroup() as group:
         peer, leg = group.peer(400, PCMA), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayFile(path=path), PlaySeparator(number=7))))
+        server.send(Enqueue(leg, (PlayFile(path), PlaySeparator(7))))
         group.run_ms(1000)
         assert [note for note in tones.loudest(peer.heard(), ALL_HZ, 100) if note] == [500, 700, 900]
         assert server.wait_for(SeparatorReached, leg=leg).number == 7
@@ -92,7 +93,7 @@ def test_room_members_hear_each_other_and_nobody_else(server: MediaServer, legs:
         for peer, room in zip(peers, ("room1", "room1", "room2"), strict=True):
             leg = next(legs)
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayRoom(room=room),)))
+            server.send(Enqueue(leg, (PlayRoom(room),)))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, set()]
 
@@ -102,7 +103,7 @@ def test_mute_and_deaf_change_who_hears_whom(server: MediaServer, legs: Iterator
         peers, numbers = [group.peer(400), group.peer(600), group.peer(800)], [next(legs) for _ in range(3)]
         for peer, leg in zip(peers, numbers, strict=True):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayRoom(room="muting"),)))
+            server.send(Enqueue(leg, (PlayRoom("muting"),)))
         server.send(SetLegAudio(numbers[0], muted=True), SetLegAudio(numbers[1], deaf=True))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600, 800}, set(), {600}]
@@ -113,7 +114,7 @@ def test_teed_leg_is_heard_in_two_rooms_and_hears_its_own(server: MediaServer, l
         peers, numbers = [group.peer(400), group.peer(600, PCMA), group.peer(800)], [next(legs) for _ in range(3)]
         for peer, leg, room in zip(peers, numbers, ("own", "own", "teed"), strict=True):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayRoom(room=room),)))
+            server.send(Enqueue(leg, (PlayRoom(room),)))
         server.send(TeeRoom(numbers[0], "teed"))
         group.run_ms(1000)
         assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, {400}]
@@ -131,10 +132,10 @@ def test_mixed_in_file_has_its_share_and_ends(server: MediaServer, legs: Iterato
         peer, other, leg, far = group.peer(), group.peer(600), next(legs), next(legs)
         server.connect(leg, peer)
         server.connect(far, other)
-        server.send(*(Enqueue(number, (PlayRoom(room="mixed"),)) for number in (leg, far)))
+        server.send(*(Enqueue(number, (PlayRoom("mixed"),)) for number in (leg, far)))
         group.run_ms(600)
         alone = tones.level(peer.heard()[-1600:], 600)
-        server.send(SetupMixIn(leg, 0.25), MixIn(leg, (PlayFile(path=path),), replace=True))
+        server.send(SetupMixIn(leg, 0.25), MixIn(leg, (PlayFile(path),), replace=True))
         group.run_ms(550)
         both = peer.heard()[-2400:]
         group.run_ms(600)
@@ -159,7 +160,7 @@ def test_bridge_joins_two_legs_only(server: MediaServer, legs: Iterator[int]) ->
         one, other, a, b = group.peer(400), group.peer(600, PCMA), next(legs), next(legs)
         server.connect(a, one)
         server.connect(b, other)
-        server.send(Enqueue(a, (PlayBridge(peer_leg=b),)), Enqueue(b, (PlayBridge(peer_leg=a),)))
+        server.send(Enqueue(a, (PlayBridge(b),)), Enqueue(b, (PlayBridge(a),)))
         group.run_ms(800)
         assert (tones.heard(one.heard(300), ALL_HZ), tones.heard(other.heard(300), ALL_HZ)) == ({600}, {400})
 
@@ -170,9 +171,9 @@ def test_front_item_interrupts_and_flush_says_nothing(server: MediaServer, legs:
     with PeerGroup() as group:
         peer, leg = group.peer(), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, (PlayFile(path=long),)))
+        server.send(Enqueue(leg, (PlayFile(long),)))
         group.run_ms(200)
-        server.send(Enqueue(leg, (PlayFile(path=short),), front=True))
+        server.send(Enqueue(leg, (PlayFile(short),), front=True))
         group.run_ms(700)
         server.send(FlushPlaylist(leg))
         group.run_ms(300)
@@ -241,7 +242,7 @@ def test_missing_and_broken_files_are_named(server: MediaServer, legs: Iterator[
     with PeerGroup() as group:
         peer, leg = group.peer(), next(legs)
         server.connect(leg, peer)
-        server.send(Enqueue(leg, tuple(PlayFile(path=str(tmp_path / n)) for n in ("none.wav", "broken.wav"))))
+        server.send(Enqueue(leg, tuple(PlayFile(str(tmp_path / n)) for n in ("none.wav", "broken.wav"))))
         assert "No such file" in server.wait_for(ItemFailed, leg=leg, path=str(tmp_path / "none.wav")).reason
         assert "cannot be read" in server.wait_for(ItemFailed, leg=leg, path=str(tmp_path / "broken.wav")).reason
         server.wait_for(PlaylistEmptied, leg=leg)
@@ -292,7 +293,7 @@ def test_leg_and_room_recordings_hold_what_was_said(server: MediaServer, legs: I
         server.connect(b, other)
         room = str(tmp_path / "room.wav")
         server.send(StartRecording(a, str(tmp_path / "leg.wav")), StartRoomRecording("taped", room, "both"))
-        server.send(*(Enqueue(leg, (PlayRoom(room="taped"),)) for leg in (a, b)))
+        server.send(*(Enqueue(leg, (PlayRoom("taped"),)) for leg in (a, b)))
         group.run_ms(600)
         server.send(SetLegAudio(b, muted=True))
         group.run_ms(600)
@@ -319,7 +320,7 @@ def test_recording_stops_by_itself_and_reports_what_cannot_be_written(
         server.connect(a, peer)
         server.connect(b, group.peer())
         server.connect(c, group.peer(400))
-        server.send(Enqueue(a, (PlayRecord(path=str(tmp_path / "item.wav"), length_ms=300), PlaySeparator(number=4))))
+        server.send(Enqueue(a, (PlayRecord(path=str(tmp_path / "item.wav"), length_ms=300), PlaySeparator(4))))
         server.send(StartRecording(b, str(tmp_path / "quiet.wav"), silence_ms=200))
         server.send(StartRecording(c, str(tmp_path / "none" / "x.wav")))
         group.run_ms(600)
@@ -347,7 +348,7 @@ def test_ipv6_legs_are_served_beside_ipv4() -> None:
         six, four = group.peer(400, bind_ip="::1"), group.peer(600)
         for leg, peer in ((1, six), (2, four)):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayRoom(room="both"),)))
+            server.send(Enqueue(leg, (PlayRoom("both"),)))
         group.run_ms(800)
         assert (tones.heard(six.heard(300), ALL_HZ), tones.heard(four.heard(300), ALL_HZ)) == ({600}, {400})
 
@@ -360,6 +361,11 @@ def test_bytes_that_are_no_records_end_the_process_without_a_traceback(capfd: py
     assert "Traceback" not in capfd.readouterr().err
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Nonsense:
+    """No record of the media process."""
+
+
 def test_commands_with_senseless_fields_are_refused_and_the_rest_served(
     server: MediaServer, legs: Iterator[int], tmp_path: Path
 ) -> None:
@@ -367,7 +373,13 @@ def test_commands_with_senseless_fields_are_refused_and_the_rest_served(
         peer, leg = group.peer(400), next(legs)
         server.connect(leg, peer)
         server.send(
-            Enqueue(leg, (PlayTone(frequencies_hz=(-5, 10**9), on_ms=-1, off_ms=10**9, length_ms=40),)),
+            Enqueue(
+                leg,
+                (
+                    Nonsense(),
+                    PlayTone((-5, 10**9), on_ms=-1, off_ms=10**9, length_ms=40),
+                ),
+            ),
             SendDigit(leg, 99, -1),
             SetRtpTimeout(leg, -5),
             SetLegAudio(leg, gain_db=1e300),
@@ -376,7 +388,7 @@ def test_commands_with_senseless_fields_are_refused_and_the_rest_served(
             StartRoomRecording("r", str(tmp_path / "r.wav"), "sideways"),
             LoadPrompt(3, "a\0b"),
         )
-        assert "nonsense" in server.wait_for(ItemFailed, leg=leg).reason
+        assert "Nonsense" in server.wait_for(ItemFailed, leg=leg).reason
         assert server.wait_for(PromptLoaded, request=3).error
         server.wait_for(PlaylistEmptied, leg=leg)
         assert server.statistics(leg)["packets_sent"] >= 1

@@ -38,7 +38,7 @@ def bridge() -> Iterator[tuple[MediaServer, PeerGroup, Peer, Peer]]:
         one, other = group.peer(500, PCMA), group.peer(700, PCMA)
         server.connect(1, one)
         server.connect(2, other)
-        server.send(Enqueue(1, (PlayBridge(peer_leg=2),)), Enqueue(2, (PlayBridge(peer_leg=1),)))
+        server.send(Enqueue(1, (PlayBridge(2),)), Enqueue(2, (PlayBridge(1),)))
         group.run_ms(600)
         assert [server.statistics(leg)["relayed"] for leg in (1, 2)] == [1, 1]
         group.run_ms(300)

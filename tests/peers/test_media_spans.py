@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 from media.control.records import (
+    Announce,
     CloseLeg,
     Enqueue,
     FlushPlaylist,
     PlayBridge,
     PlayRoom,
     PlayTone,
-    RoomPlay,
     RoomRecordingStopped,
     SpeakerChanged,
     StartRoomRecording,
@@ -50,7 +50,7 @@ def group() -> Iterator[PeerGroup]:
 
 
 def join(cluster: MediaCluster, leg: int, room: str = "r") -> None:
-    cluster.send(Enqueue(leg, (PlayRoom(room=room),)))
+    cluster.send(Enqueue(leg, (PlayRoom(room),)))
 
 
 def listen(group: PeerGroup, length_ms: int = 1500) -> None:
@@ -113,10 +113,10 @@ def test_what_comes_over_has_no_gaps_that_the_own_process_has_not(cluster: Media
 def test_a_bridge_over_processes(cluster: MediaCluster, group: PeerGroup) -> None:
     places = [cluster.connect(leg, group.peer(tone_hz)) for leg, tone_hz in ((1, 400.0), (2, 900.0))]
     assert places[0] != places[1]
-    cluster.send(Enqueue(1, (PlayBridge(peer_leg=2),)))
+    cluster.send(Enqueue(1, (PlayBridge(2),)))
     listen(group)
     assert [heard(peer) for peer in group.peers] == [set(), set()]
-    cluster.send(Enqueue(2, (PlayBridge(peer_leg=1),)))
+    cluster.send(Enqueue(2, (PlayBridge(1),)))
     group.run_ms(300)
     listen(group)
     assert [heard(peer) for peer in group.peers] == [{900.0}, {400.0}]
@@ -135,8 +135,8 @@ def test_a_tee_over_processes_and_what_is_played_to_the_room(cluster: MediaClust
     listen(group)
     assert [heard(peer) for peer in group.peers] == [{900.0}, set()]
     join(cluster, 2)
-    tone = PlayTone(frequencies_hz=(1150,), on_ms=5000, length_ms=5000)
-    cluster.send(RoomPlay("r", (tone,)))
+    tone = PlayTone((1150,), on_ms=5000, length_ms=5000)
+    cluster.send(Announce("r", (tone,)))
     group.run_ms(300)
     listen(group)
     assert [heard(peer) for peer in group.peers] == [{900.0, 1150.0}, {1150.0}]

@@ -40,7 +40,7 @@ def through_room(said: Samples, arrivals: dict[int, list[int]]) -> Samples:
     payloads = codec.encode(said).reshape(-1, 160)
     rig.connect(1, SPEAKER)
     rig.connect(2, LISTENER)
-    rig.do(*(Enqueue(leg, (PlayRoom(room="r"),)) for leg in (1, 2)))
+    rig.do(*(Enqueue(leg, (PlayRoom("r"),)) for leg in (1, 2)))
     heard = []
     for tick in range(max(arrivals) + 1):
         for step in arrivals.get(tick, []):
@@ -92,7 +92,7 @@ def test_speech_through_a_room_of_the_real_process(kind: int) -> None:
         speaker.samples = np.concatenate([said, np.zeros(4 * RATE_HZ, np.int16)])
         for leg, peer in ((1, speaker), (2, listener)):
             server.connect(leg, peer)
-            server.send(Enqueue(leg, (PlayRoom(room="r"),)))
+            server.send(Enqueue(leg, (PlayRoom("r"),)))
         listener.samples = tones.tone(0, 1000)
         group.run_ms(7000)
         assert score(said, listener.heard()) > 3.8

@@ -28,20 +28,19 @@ class FakeLeg:
 
 
 class FakeMedia:
-    """`di.kernel.ports.MediaPort`. `on_event` gets the events, at once; `commands` keeps everything that was sent."""
+    """`di.media_control.port.MediaPort`. `on_event` gets the events, at once; `commands` keeps everything that was sent."""
 
-    def __init__(self, on_event: Callable[[object], None], ip: str = "127.0.0.1") -> None:
+    def __init__(self, on_event: Callable[[records.Event], None], ip: str = "127.0.0.1") -> None:
         self.on_event = on_event
-        self.commands: list[object] = []
+        self.commands: list[records.Command] = []
         self.legs: dict[int, FakeLeg] = {}
         self.fail_next_leg = ""
         self._ip = ip
         self._port = 20000
 
-    def send(self, command: object) -> None:
+    def send(self, command: records.Command) -> None:
         """Take a command."""
         self.commands.append(command)
-        leg = self.legs.get(getattr(command, "leg", -1))
         match command:
             case records.OpenLeg():
                 self._open(command)
@@ -52,8 +51,8 @@ class FakeMedia:
                 self.on_event(records.PromptLoaded(command.request, command.path, 0 if error else 1000, error))
             case records.QueryStatistics():
                 self.on_event(records.Statistics(command.request, command.leg, {"legs": float(len(self.legs))}))
-            case _ if leg is not None:
-                self._on_leg(command, leg)
+            case _ if isinstance(command, records.LEG_COMMANDS) and command.leg in self.legs:
+                self._on_leg(command, self.legs[command.leg])
 
     def _open(self, command: records.OpenLeg) -> None:
         if self.fail_next_leg:
@@ -64,7 +63,7 @@ class FakeMedia:
         self.legs[command.leg] = FakeLeg(self._port)
         self.on_event(records.LegOpened(command.leg, self._ip, self._port))
 
-    def _on_leg(self, command: object, leg: FakeLeg) -> None:
+    def _on_leg(self, command: records.LegCommand, leg: FakeLeg) -> None:
         match command:
             case records.ConnectLeg():
                 leg.connected = command
@@ -87,12 +86,13 @@ class FakeMedia:
         leg = self.legs[number]
         while leg.connected is not None and leg.playlist:
             item = leg.playlist[0]
-            if item.kind == "separator":
-                event: object = records.SeparatorReached(number, item.number)
-            elif item.kind == "file" and not Path(item.path).is_file():
-                event = records.ItemFailed(number, item.path, "No such file")
-            else:
-                return
+            match item:
+                case records.PlaySeparator():
+                    event: records.Event = records.SeparatorReached(number, item.number)
+                case records.PlayFile() if not Path(item.path).is_file():
+                    event = records.ItemFailed(number, item.path, "No such file")
+                case _:
+                    return
             leg.playlist.pop(0)
             self.on_event(event)
             if not leg.playlist:
@@ -119,4 +119,4 @@ class FakeMedia:
 
     def files(self, leg: int) -> list[str]:
         """Names, without folder and suffix, of the files in a leg's playlist."""
-        return [Path(item.path).stem for item in self.legs[leg].playlist if item.kind == "file"]
+        return [Path(item.path).stem for item in self.legs[leg].playlist if isinstance(item, records.PlayFile)]

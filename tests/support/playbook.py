@@ -33,7 +33,7 @@ DEFAULT_MAPPING = (
 
 
 class RecordedSip:
-    """`di.kernel.ports.SipPort` that keeps the commands; a Hangup ends its call at once, as a peer that answers BYE would."""
+    """`di.sip.port.SipPort` that keeps the commands; a Hangup ends its call at once, as a peer that answers BYE would."""
 
     def __init__(self, on_event: Callable[[object], None]) -> None:
         self.on_event = on_event

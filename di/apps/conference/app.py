@@ -38,7 +38,7 @@ from di.apps.conference.settings import CallerSettings, Files, for_caller
 _STAR, _HASH = 10, 11
 _KEYS = "0123456789*#"
 _MAX_NUMBER = 64
-_ERROR_TONE = PlayTone(frequencies_hz=(440, 480), on_ms=250, off_ms=250, length_ms=2000)
+_ERROR_TONE = PlayTone((440, 480), on_ms=250, off_ms=250, length_ms=2000)
 
 
 class State(Enum):

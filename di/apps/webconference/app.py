@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from di.apps.api import (
+    Announce,
     Application,
     CallProgressed,
     PlayFile,
@@ -18,7 +19,6 @@ from di.apps.api import (
     PlaySeparator,
     PlayTone,
     RoomChanged,
-    RoomPlay,
     Session,
     app_param,
     first_header,
@@ -134,7 +134,7 @@ class WebconferenceCall(Application):
         self._state, self._room = State.ENTERING_CONFERENCE, room
         self.session.audio.flush()
         self._say(*self._digits, "entering_conference")
-        self.session.audio.play(PlaySeparator(number=_ENTERED))
+        self.session.audio.play(PlaySeparator(_ENTERED))
 
     def on_separator(self, number: int) -> None:
         """Prompts before a change of state are over."""
@@ -146,7 +146,7 @@ class WebconferenceCall(Application):
     def _refuse(self) -> None:
         self._state = State.PLAY_ERROR_FINISH
         self._say("wrong_pin_bye")
-        self.session.audio.play(PlaySeparator(number=_ERROR_SAID))
+        self.session.audio.play(PlaySeparator(_ERROR_SAID))
 
     # -------------------------------------------------------------------------------------------------------------- the room
     def _enter(self, room: str, reason: str) -> None:
@@ -244,8 +244,8 @@ class WebconferenceCall(Application):
     def _ring(self) -> None:
         if self._state is State.IN_CONFERENCE:
             return
-        tone = PlayTone(frequencies_hz=_RINGBACK_HZ, on_ms=_RING_ON_MS, length_ms=_RING_ON_MS)
-        self.session.host.media.send(RoomPlay(self._room, (tone,)))
+        tone = PlayTone(_RINGBACK_HZ, on_ms=_RING_ON_MS, length_ms=_RING_ON_MS)
+        self.session.host.media.send(Announce(self._room, (tone,)))
         self.session.timers.set(_RING_TIMER, _RING_CYCLE_MS)
 
     def on_early_session_start(self) -> None:

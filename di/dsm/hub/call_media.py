@@ -79,19 +79,19 @@ class CallMedia:
     def play_silence(self, length_ms: int, *, front: bool = False) -> None:
         """Queue silence; nothing for a length that is not positive."""
         if length_ms > 0:
-            self._play(PlaySilence(length_ms=length_ms), front)
+            self._play(PlaySilence(length_ms), front)
 
     def play_tone(self, length_ms: int, on_ms: int, off_ms: int, hz: int, hz2: int, *, front: bool = False) -> None:
         """Queue a ring tone."""
         tones = tuple(tone for tone in (hz, hz2) if 0 < tone < 4000)
-        item: PlayItem = PlayTone(frequencies_hz=tones, on_ms=max(on_ms, 0), off_ms=max(off_ms, 0), length_ms=max(length_ms, 0))
+        item: PlayItem = PlayTone(tones, on_ms=max(on_ms, 0), off_ms=max(off_ms, 0), length_ms=max(length_ms, 0))
         if not tones:
-            item = PlaySilence(length_ms=max(length_ms, 0))
+            item = PlaySilence(max(length_ms, 0))
         self._play(item, front)
 
     def add_separator(self, number: int, *, front: bool = False) -> None:
         """Queue a marker."""
-        self._play(PlaySeparator(number=number), front)
+        self._play(PlaySeparator(number), front)
 
     def flush(self) -> None:
         """Drop everything."""

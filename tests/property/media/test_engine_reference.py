@@ -77,7 +77,7 @@ def test_matrix_equals_naive_loop(plans: list[Plan]) -> None:
     for i, plan in enumerate(plans):
         kind = 0 if plan.codec == "PCMU" else 8
         rig.connect(i, ("127.0.0.1", 30000 + i), plan.codec, 8000, kind)
-        item = PlayRoom(room=plan.room) if plan.room else PlayEcho()
+        item = PlayRoom(plan.room) if plan.room else PlayEcho()
         rig.do(Enqueue(i, (item,)), SetLegAudio(i, muted=plan.muted, deaf=plan.deaf))
     for tick in range(FRAMES):
         for i, plan in enumerate(plans):
@@ -101,10 +101,10 @@ def test_a_silent_leg_more_changes_nobody(plans: list[Plan], random: object) -> 
         if extra:
             order.reverse()
             rig.connect(99, ("127.0.0.1", 31000))
-            rig.do(Enqueue(99, (PlayRoom(room="a"),)))
+            rig.do(Enqueue(99, (PlayRoom("a"),)))
         for i, plan in order:
             rig.connect(i, ("127.0.0.1", 30000 + i), plan.codec, 8000, 0 if plan.codec == "PCMU" else 8)
-            rig.do(Enqueue(i, (PlayRoom(room=plan.room or "c"),)))
+            rig.do(Enqueue(i, (PlayRoom(plan.room or "c"),)))
         sent = []
         for tick in range(3):
             for i, plan in order:

@@ -92,7 +92,7 @@ class Pair:
         }
         for leg in (1, 2):
             self.rig.connect(leg, ("127.0.0.1", 30000 + leg), plan.codec, clock_hz, kind, dtmf_send=101, dtmf_receive=101)
-        self.rig.do(Enqueue(1, (PlayBridge(peer_leg=2),)), Enqueue(2, (PlayBridge(peer_leg=1),)))
+        self.rig.do(Enqueue(1, (PlayBridge(2),)), Enqueue(2, (PlayBridge(1),)))
 
     def command(self, leg: int, which: str) -> None:
         held = {**{f: getattr(self.connections[leg], f) for f in ConnectLeg.__slots__}}

@@ -89,20 +89,20 @@ def meetings(draw: st.DrawFn) -> tuple[int, list[Member]]:
         for tick in draw(st.lists(st.integers(1, TICKS - 2), max_size=4, unique=True)):
             member.plan[tick] = [draw(st.sampled_from(_moves(number)))]
         if draw(st.booleans()):
-            member.plan.setdefault(0, []).append(Enqueue(number, (PlayRoom(room="r"),)))
+            member.plan.setdefault(0, []).append(Enqueue(number, (PlayRoom("r"),)))
         members.append(member)
     for place in range(processes):  # somebody who stays, so that the rate of the room stays too
         number = 20 + place
         anchor = Member(number, place, "L16/16" if wide else "PCMU", 7 + place)
-        anchor.plan[0] = [Enqueue(number, (PlayRoom(room="r"),))]
+        anchor.plan[0] = [Enqueue(number, (PlayRoom("r"),))]
         members.append(anchor)
     return processes, members
 
 
 def _moves(leg: int) -> list[Any]:
     return [
-        Enqueue(leg, (PlayRoom(room="r"),)),
-        Enqueue(leg, (PlaySilence(length_ms=60), PlayRoom(room="r")), front=True),
+        Enqueue(leg, (PlayRoom("r"),)),
+        Enqueue(leg, (PlaySilence(60), PlayRoom("r")), front=True),
         FlushPlaylist(leg),
         SetLegAudio(leg, muted=True),
         SetLegAudio(leg, muted=False),
@@ -162,7 +162,7 @@ def test_ticks_are_heard_in_order_once_and_within_the_bound(lateness: list[tuple
 def test_any_words_are_sums_or_dropped(datagrams: list[bytes], words: list[int]) -> None:
     rig = EngineRig()
     rig.connect(1, ("10.0.0.1", 5000))
-    rig.do(Enqueue(1, (PlayRoom(room="r"),)), SpanRoom("r", 9, (1,)))
+    rig.do(Enqueue(1, (PlayRoom("r"),)), SpanRoom("r", 9, (1,)))
     spans: Spans = rig.engine.spans
     for data in datagrams:
         spans.put(1, np.frombuffer(data[: len(data) & ~3], np.int32).copy())

@@ -117,7 +117,7 @@ def test_tees_and_mix_ins_equal_naive_loop(plans: list[Plan]) -> None:
     loads: dict[str, np.ndarray] = {}
     for i, plan in enumerate(plans):
         rig.connect(i, ("127.0.0.1", 30000 + i), plan.codec, 8000, 0 if plan.codec == "PCMU" else 8)
-        item = PlayRoom(room=plan.room) if plan.room else PlayEcho()
+        item = PlayRoom(plan.room) if plan.room else PlayEcho()
         rig.do(
             Enqueue(i, (item,)),
             SetLegAudio(i, muted=plan.muted, attached_input=plan.attached),
@@ -127,7 +127,7 @@ def test_tees_and_mix_ins_equal_naive_loop(plans: list[Plan]) -> None:
             names = [f"{i}-{n}" for n in range(len(plan.over.pieces))]
             loads |= dict(zip(names, pieces(plan), strict=True))
             rig.do(SetupMixIn(i, plan.over.level, plan.over.interval_frames * 20))
-            rig.do(MixIn(i, tuple(PlayFile(path=name) for name in names), plan.over.replace))
+            rig.do(MixIn(i, tuple(PlayFile(name) for name in names), plan.over.replace))
     for wanted in rig.engine.take_wanted():
         assert wanted.codec is plain_samples(8000)
         rig.engine.file_loaded(wanted.token, StoredAudio(wanted.codec, loads[wanted.path].view(np.uint8)), "")

@@ -47,7 +47,10 @@ def server(folder: Path, scripts: dict[str, str], conf: str = "") -> Playbook:
 
 
 def played(book: Playbook, leg: int) -> list[str]:
-    return [Path(getattr(item, "path", "")).name or item.kind for item in book.media.legs[leg].playlist]
+    return [
+        Path(item.path).name if isinstance(item, records.PlayFile) else type(item).__name__
+        for item in book.media.legs[leg].playlist
+    ]
 
 
 TEE = """import(mod_conference);
@@ -71,7 +74,7 @@ def test_tee_and_mix_in(folder: Path) -> None:
     book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
     assert leg_of() == [
         records.TeeRoom(call.leg, "other"), records.TeeRoom(call.leg, "other"), records.SetupMixIn(call.leg, 0.5, 2000),
-        records.MixIn(call.leg, (records.PlayFile(path=str(folder / "over.wav"), loop=True),)),
+        records.MixIn(call.leg, (records.PlayFile(str(folder / "over.wav"), loop=True),)),
     ]  # fmt: skip
     rooms = book.sessions.rooms
     assert (call.app.machine.vars["n"], rooms.members("own"), rooms.members("other")) == ("1", [call.id], [call.id])
@@ -96,7 +99,7 @@ def test_the_lobby(folder: Path) -> None:
     assert played(book, call.leg) == ["welcome.wav"]
     assert book.media.legs[call.leg].audio["attached_output"] is True
     assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "take"], ["roomname", "wonderland"]]) == [200, "OK"]
-    assert played(book, call.leg) == ["taken.wav", "room"]
+    assert played(book, call.leg) == ["taken.wav", "PlayRoom"]
     assert book.sessions.rooms.members("wonderland") == [call.id]
     assert book.invoke("dsm", "postDSMEvent", call.id, [["action", "take"], ["roomname", "other"]]) == [200, "OK"]
     assert book.sessions.rooms.members("wonderland") == [] and book.sessions.rooms.members("other") == [call.id]
@@ -294,7 +297,7 @@ def test_b2b_bridges_and_its_bye(folder: Path) -> None:
     book.progress(b.call)
     book.confirm(b.call)
     assert a.attributes["dsm_state"] == "C"
-    assert played(book, a.leg) == ["bridge"] and played(book, b.leg) == ["bridge"]
+    assert played(book, a.leg) == ["PlayBridge"] and played(book, b.leg) == ["PlayBridge"]
     assert next(c for c in book.media.commands if isinstance(c, records.OpenLeg) and c.leg == b.leg).near == a.leg
     book.bye(b)
     assert a.gone
@@ -330,7 +333,7 @@ def test_events_between_two_legs(folder: Path) -> None:
     book.confirm(b.call)
     assert (one["got"], two["seen"], two["other"]) == ("hello", "119", a.id)
     assert a.attributes["dsm_state"] == "C" and b.attributes["dsm_diag"] == "b" and two["answer"] == "hello"
-    assert played(book, a.leg) == ["bridge"] and played(book, b.leg) == ["bridge"]
+    assert played(book, a.leg) == ["PlayBridge"] and played(book, b.leg) == ["PlayBridge"]
     book.invoke("dsm", "postDSMEvent", b.id, [["do", "call"]])
     assert two["thrown"] == "script" and len(book.sessions) == 2
     book.bye(b)

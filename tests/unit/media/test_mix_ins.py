@@ -28,7 +28,7 @@ from tests.support import tones
 from tests.support.engine_rig import EngineRig
 from tests.unit.media.test_rooms import Phone, codec, room, talk
 
-TONE = PlayTone(frequencies_hz=(700,), loop=True)
+TONE = PlayTone((700,), length_ms=60_000)
 TONE_PEAK = 0.35 * 32767
 
 
@@ -106,7 +106,7 @@ def test_mix_in_alone_then_flushed() -> None:
 def test_codec_change_keeps_the_place() -> None:
     rig = EngineRig()
     phone = Phone(rig, 1, codec("PCMU", 8000), 0)
-    items = (PlayTone(frequencies_hz=(700,), length_ms=1000), PlayTone(frequencies_hz=(900,), loop=True))
+    items = (PlayTone((700,), length_ms=1000), PlayTone((900,), length_ms=60_000))
     rig.do(Enqueue(1, (PlaySilence(),)), SetupMixIn(1, 1.0), MixIn(1, items))
     talk(rig, [phone], 25)
     phone.heard.clear()
@@ -123,7 +123,7 @@ def test_codec_change_keeps_the_place() -> None:
 def test_what_cannot_be_mixed_in_is_reported_and_left_out() -> None:
     rig = EngineRig()
     phone = Phone(rig, 1, codec("PCMU", 8000), 0)
-    bad = (PlayFile(path="none.wav"), PlayFile(path="empty.wav"), PlayEcho(), TONE)
+    bad = (PlayFile("none.wav"), PlayFile("empty.wav"), PlayEcho(), TONE)
     rig.do(MixIn(1, bad), SetupMixIn(1, 1.0), MixIn(1, ()), MixIn(1, bad))
     first, second = rig.engine.take_wanted()
     rig.engine.file_loaded(second.token, StoredAudio(second.codec, np.zeros(0, np.uint8)), "")
@@ -138,7 +138,7 @@ def test_many_mixers_come_and_go() -> None:
     rig = EngineRig()
     phones = [Phone(rig, leg, codec("PCMU", 8000), 0) for leg in range(1, 12)]
     for phone in phones:
-        rig.do(SetupMixIn(phone.leg, 1.0), MixIn(phone.leg, (PlayTone(frequencies_hz=(100 * phone.leg + 300,), loop=True),)))
+        rig.do(SetupMixIn(phone.leg, 1.0), MixIn(phone.leg, (PlayTone((100 * phone.leg + 300,), length_ms=60_000),)))
     for phone in phones[::2]:
         rig.do(CloseLeg(phone.leg))
     rest = phones[1::2]
@@ -150,7 +150,7 @@ def test_many_mixers_come_and_go() -> None:
 def test_late_file_of_a_closed_leg_is_ignored() -> None:
     rig = EngineRig()
     Phone(rig, 1, codec("PCMU", 8000), 0)
-    rig.do(SetupMixIn(1, 1.0), MixIn(1, (PlayFile(path="a.wav"),)))
+    rig.do(SetupMixIn(1, 1.0), MixIn(1, (PlayFile("a.wav"),)))
     (wanted,) = rig.engine.take_wanted()
     rig.do(CloseLeg(1))
     rig.engine.file_loaded(wanted.token, StoredAudio(wanted.codec, np.zeros(320, np.uint8)), "")

@@ -28,7 +28,7 @@ def header(packet: bytes) -> Packet:
 
 def play(rig: EngineRig, leg: int, samples: np.ndarray) -> None:
     """Let a leg play samples at its codec's rate."""
-    rig.do(Enqueue(leg, (PlayFile(path="x", loop=True),)))
+    rig.do(Enqueue(leg, (PlayFile("x", loop=True),)))
     for wanted in rig.engine.take_wanted():
         rig.engine.file_loaded(wanted.token, StoredAudio(wanted.codec, wanted.codec.encode(samples)), "")
 

@@ -105,7 +105,7 @@ def start(name: str, clock_hz: int, audio: StoredAudio, ptime_ms: int = 20, **it
     codec = codecs.find(name, clock_hz)
     assert codec is not None
     rig.connect(1, PEER, name, clock_hz, 96, ptime_ms=ptime_ms, channels=codec.channels, dtmf_send=101)
-    rig.do(Enqueue(1, (PlayFile(path="x.predef", **item),)))  # type: ignore[arg-type]
+    rig.do(Enqueue(1, (PlayFile("x.predef", **item),)))  # type: ignore[arg-type]
     for wanted in rig.engine.take_wanted():
         rig.engine.file_loaded(wanted.token, audio, "")
     return rig

@@ -22,7 +22,7 @@ def record(speakers: dict[int, tuple[int, int]], mode: str) -> dict[str, NDArray
     sounds = {}
     for leg, (rate_hz, frequency_hz) in speakers.items():
         rig.connect(leg, ("10.0.0.1", 4000 + leg), "L16", rate_hz, 96)
-        rig.do(Enqueue(leg, (PlayRoom(room="r"),)))
+        rig.do(Enqueue(leg, (PlayRoom("r"),)))
         sounds[leg] = tone(frequency_hz, 20 * TICKS, rate_hz).reshape(TICKS, -1)
     rig.do(StartRoomRecording("r", "x.wav", mode))
     for step in range(TICKS):

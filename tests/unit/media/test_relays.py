@@ -11,6 +11,7 @@ import pytest
 from media import codecs
 from media.codecs.codec import Codec
 from media.control.records import (
+    Announce,
     CloseLeg,
     Enqueue,
     FlushPlaylist,
@@ -18,7 +19,6 @@ from media.control.records import (
     PlayBridge,
     PlayRoom,
     PlayTone,
-    RoomPlay,
     SetLegAudio,
     SetupMixIn,
     StartRoomRecording,
@@ -43,7 +43,7 @@ class Talk:
         for leg in (1, 2):
             self.join(leg, room)
         if not room:
-            self.rig.do(*(Enqueue(leg, (PlayBridge(peer_leg=3 - leg),)) for leg in (1, 2)))
+            self.rig.do(*(Enqueue(leg, (PlayBridge(3 - leg),)) for leg in (1, 2)))
         samples = tones.tone(500, 4000, codec.rate_hz)
         frame = codec.rate_hz // 50
         coder = codec.coder("") if codec.coder else None
@@ -59,7 +59,7 @@ class Talk:
         more = {"channels": self.codec.channels}
         self.rig.connect(leg, ("127.0.0.1", 30000 + leg), self.codec.rtpmap, self.codec.clock_hz, self.kind, **more)
         if room:
-            self.rig.do(Enqueue(leg, (PlayRoom(room=room),)))
+            self.rig.do(Enqueue(leg, (PlayRoom(room),)))
 
     def say(self, ts_offset: int = 0) -> None:
         payload = self.payloads[self.sent % len(self.payloads)]
@@ -169,14 +169,14 @@ def test_company_ends_a_relay_and_its_leaving_brings_it_back(what: str) -> None:
     talk = Talk("G722", 8000, room="two")
     talk.run(30)
     assert talk.relayed
-    rig, tone = talk.rig, PlayTone(frequencies_hz=(900,), length_ms=100)
+    rig, tone = talk.rig, PlayTone((900,), length_ms=100)
     if what == "third":
         talk.join(3, "two")
     elif what == "tee":
         talk.join(3, "elsewhere")
         rig.do(TeeRoom(3, "two"))
     elif what == "announcement":
-        rig.do(RoomPlay("two", (tone,)))
+        rig.do(Announce("two", (tone,)))
     elif what == "recording":
         rig.do(StartRoomRecording("two", "x.wav"))
     elif what == "mix":
@@ -190,7 +190,7 @@ def test_company_ends_a_relay_and_its_leaving_brings_it_back(what: str) -> None:
         return
     else:
         rig.connect(4, ("127.0.0.1", 30004), "PCMU", 8000, 0)
-        rig.do(CloseLeg(2), Enqueue(4, (PlayRoom(room="two"),)))
+        rig.do(CloseLeg(2), Enqueue(4, (PlayRoom("two"),)))
         talk.run(5)
         assert not rig.engine.leg_statistics(rig.engine.by_number[4])["relayed"]
         return
@@ -220,7 +220,7 @@ def test_many_rooms_and_legs_leave_nothing_behind() -> None:
     for leg in range(1, 41):
         rig.connect(leg, ("127.0.0.1", 30000 + leg))
     for leg in range(1, 41):
-        rig.do(Enqueue(leg, (PlayBridge(peer_leg=leg + 1 if leg % 2 else leg - 1),)))
+        rig.do(Enqueue(leg, (PlayBridge(leg + 1 if leg % 2 else leg - 1),)))
     for tick in range(20):
         for leg in range(1, 41):
             rig.arrive(rig.ports[leg], ("127.0.0.1", 30000 + leg), rtp(tick, tick * 160, bytes([leg] * 160)))

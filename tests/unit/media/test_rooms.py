@@ -11,13 +11,13 @@ import pytest
 from media import codecs
 from media.codecs.codec import Codec, Coder
 from media.control.records import (
+    Announce,
     CloseLeg,
     Enqueue,
     PlayBridge,
     PlayRoom,
     PlaySilence,
     PlayTone,
-    RoomPlay,
     SetLegAudio,
     SpeakerChanged,
 )
@@ -77,7 +77,7 @@ def talk(rig: EngineRig, phones: list[Phone], ticks: int = 60) -> None:
 
 
 def room(rig: EngineRig, *phones: Phone, name: str = "r") -> list[Phone]:
-    rig.do(*(Enqueue(phone.leg, (PlayRoom(room=name),)) for phone in phones))
+    rig.do(*(Enqueue(phone.leg, (PlayRoom(name),)) for phone in phones))
     return list(phones)
 
 
@@ -132,7 +132,7 @@ def test_announcement_is_mixed_over_the_talk_once() -> None:
     one, other = Phone(rig, 1, codec("PCMU", 8000), 500), Phone(rig, 2, codec("PCMU", 8000), 0)
     phones = room(rig, one, other)
     rig.tick()
-    rig.do(RoomPlay("r", (PlaySilence(length_ms=200), PlayTone(frequencies_hz=(1300,), length_ms=400))))
+    rig.do(Announce("r", (PlaySilence(200), PlayTone((1300,), length_ms=400))))
     talk(rig, phones, 70)
     for phone, voice in ((one, set()), (other, {500.0})):
         during, after = np.concatenate(phone.heard[14:26]), np.concatenate(phone.heard[40:])
@@ -167,7 +167,7 @@ def test_talk_through_keeps_speaking_in_the_interrupted_room() -> None:
     rig = EngineRig()
     one, other = Phone(rig, 1, codec("PCMU", 8000), 500), Phone(rig, 2, codec("PCMU", 8000), 900)
     phones = room(rig, one, other)
-    prompt = PlayTone(frequencies_hz=(1300,), talk_through=True)
+    prompt = PlayTone((1300,), talk_through=True)
     rig.do(Enqueue(1, (prompt,), front=True))
     talk(rig, phones)
     assert one.hears([500.0, 900.0, 1300.0]) == {1300.0}
@@ -177,10 +177,10 @@ def test_talk_through_keeps_speaking_in_the_interrupted_room() -> None:
 def test_bridge_needs_both_sides_and_ends_with_one() -> None:
     rig = EngineRig()
     one, other = Phone(rig, 1, codec("PCMU", 8000), 500), Phone(rig, 2, codec("L16", 16000), 900)
-    rig.do(Enqueue(1, (PlayBridge(peer_leg=2),)))
+    rig.do(Enqueue(1, (PlayBridge(2),)))
     talk(rig, [one, other], 30)
     assert one.hears([500.0, 900.0]) == other.hears([500.0, 900.0]) == set()
-    rig.do(Enqueue(2, (PlayBridge(peer_leg=1),)))
+    rig.do(Enqueue(2, (PlayBridge(1),)))
     one.heard.clear()
     other.heard.clear()
     talk(rig, [one, other])
@@ -197,7 +197,7 @@ def test_room_of_a_thousand_listeners_is_one_encoding_for_all() -> None:
     room(rig, speaker)
     for leg in range(2, 1002):
         rig.connect(leg, ("10.0.0.2", 2000 + leg))
-    rig.do(*(Enqueue(leg, (PlayRoom(room="r"),)) for leg in range(2, 1002)))
+    rig.do(*(Enqueue(leg, (PlayRoom("r"),)) for leg in range(2, 1002)))
     for _ in range(5):
         speaker.say()
         packets = rig.tick()

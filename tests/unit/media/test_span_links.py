@@ -34,7 +34,7 @@ def links(ends: tuple[socket.socket, socket.socket]) -> Iterator[Pair]:
 def spanning_rig(peer: int) -> EngineRig:
     rig = EngineRig()
     rig.connect(1, ("10.0.0.1", 5000))
-    rig.do(Enqueue(1, (PlayRoom(room="r"),)), SpanRoom("r", 9, (peer,)))
+    rig.do(Enqueue(1, (PlayRoom("r"),)), SpanRoom("r", 9, (peer,)))
     return rig
 
 

@@ -34,7 +34,7 @@ class Party:
         self.heard: list[Any] = []
         rig.connect(leg, self.source, codec, self.rate_hz, self.kind)
         if room:
-            rig.do(Enqueue(leg, (PlayRoom(room=room),)))
+            rig.do(Enqueue(leg, (PlayRoom(room),)))
 
     def say(self, tick: int) -> None:
         count = self.rate_hz // 50

@@ -24,7 +24,7 @@ def loaded(rig: EngineRig, samples_8k: np.ndarray) -> None:
 def start(**item: object) -> tuple[EngineRig, np.ndarray]:
     rig = EngineRig()
     rig.connect(1, PEER, "L16", 8000, 96)
-    rig.do(Enqueue(1, (PlayFile(path="x", **item),)))  # type: ignore[arg-type]
+    rig.do(Enqueue(1, (PlayFile("x", **item),)))  # type: ignore[arg-type]
     samples = np.arange(1, 1001, dtype=np.int16)
     loaded(rig, samples)
     return rig, samples
@@ -59,7 +59,7 @@ def test_a_loop_joins_sample_by_sample_whatever_its_length() -> None:
 def test_an_interrupted_file_goes_on_where_it_was_also_in_another_codec() -> None:
     rig, samples = start()
     assert hear(rig, 2).tolist() == samples[:320].tolist()
-    rig.do(Enqueue(1, (PlaySilence(length_ms=40),), front=True))
+    rig.do(Enqueue(1, (PlaySilence(40),), front=True))
     assert not np.any(hear(rig, 2))
     assert hear(rig, 1).tolist() == samples[320:480].tolist()
     rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0))

@@ -115,7 +115,7 @@ def test_sent_presses_are_read_back_by_the_receiver() -> None:
 def test_sent_press_takes_the_place_of_audio_with_one_timestamp_and_three_ends() -> None:
     rig = EngineRig()
     rig.connect(1, PEER, dtmf_send=97)
-    rig.do(Enqueue(1, (PlayTone(frequencies_hz=(440,)),)), SendDigit(1, 5, 60))
+    rig.do(Enqueue(1, (PlayTone((440,)),)), SendDigit(1, 5, 60))
     packets = [rig.tick()[1] for _ in range(8)]
     events = [p for p in packets if p[1] & 127 == 97]
     assert [p[13] >> 7 for p in events] == [0, 0, 1, 1, 1]

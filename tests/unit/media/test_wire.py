@@ -40,7 +40,7 @@ def test_every_record_round_trips(cls: type) -> None:
 
 def test_bytes_may_come_in_any_pieces() -> None:
     codec = Codec(ALL)
-    sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (records.PlayFile(path="x"),))]
+    sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (records.PlayFile("x"),))]
     stream = b"".join(codec.pack(r) for r in sent)
     got = [record for byte in stream for record in codec.feed(bytes([byte]))]
     assert got == sent
@@ -82,3 +82,11 @@ def test_a_mangled_record_is_a_value_error(body: object) -> None:
     data = msgpack.packb(msgpack.ExtType(1, msgpack.packb(body)))
     with pytest.raises(ValueError, match=r"CloseLeg|a record must be"):
         list(Codec(ALL).feed(data))
+
+
+def test_what_fields_are_of_is_unpacked_too_and_nothing_else() -> None:
+    codec = Codec([records.Enqueue, records.CodecsAvailable])
+    items = (records.PlayFile("x"), records.PlayEcho())
+    sent = [records.Enqueue(4, items), records.CodecsAvailable((records.AudioFormat("PCMU", 8000),))]
+    stream = b"".join(codec.pack(record) for record in (*sent, records.CloseLeg(5)))
+    assert list(codec.feed(stream)) == [*sent, Unknown("CloseLeg")]

@@ -17,6 +17,7 @@ from di.media_control.rooms import MediaRooms
 from di.media_control.router import MediaRouter
 from media.control import records
 from media.control.records import (
+    Announce,
     CloseLeg,
     Enqueue,
     FlushPlaylist,
@@ -26,7 +27,6 @@ from media.control.records import (
     PlayBridge,
     PlayRoom,
     PlayTone,
-    RoomPlay,
     RoomRecordingStopped,
     SpanRoom,
     StartRoomRecording,
@@ -52,7 +52,7 @@ class Book:
         return next(place for place, media in enumerate(self.media) if leg in media.legs)
 
     def join(self, leg: int, room: str) -> None:
-        self.router.send(Enqueue(leg, (PlayRoom(room=room),)))
+        self.router.send(Enqueue(leg, (PlayRoom(room),)))
 
     def told(self, place: int, kind: type) -> list[Any]:
         """Commands of a kind that a process got."""
@@ -128,7 +128,7 @@ def test_a_room_spans_when_it_must_and_no_longer() -> None:
     assert book.told(a, SpanRoom) == [SpanRoom("r", 1, (b,))]
     assert book.told(b, SpanRoom) == [SpanRoom("r", 1, (a,))]
     commands = book.media[b].commands
-    assert commands.index(SpanRoom("r", 1, (a,))) < commands.index(Enqueue(2, (PlayRoom(room="r"),)))
+    assert commands.index(SpanRoom("r", 1, (a,))) < commands.index(Enqueue(2, (PlayRoom("r"),)))
     book.router.send(FlushPlaylist(2))
     assert book.told(a, SpanRoom)[-1] == book.told(b, SpanRoom)[-1] == SpanRoom("r", 1)
     book.join(2, "r")
@@ -151,14 +151,13 @@ def test_a_bridge_over_processes_is_a_room_of_two_and_one_within_is_left_alone()
     book = Book(2)
     a, b = book.open(1), book.open(2)
     near = book.open(3, near=1)
-    book.router.send(Enqueue(1, (PlayBridge(peer_leg=2),)))
-    book.router.send(Enqueue(2, (PlayBridge(peer_leg=1),)))
+    book.router.send(Enqueue(1, (PlayBridge(2),)))
+    book.router.send(Enqueue(2, (PlayBridge(1),)))
     (ours,), (theirs,) = book.told(a, Enqueue), book.told(b, Enqueue)
-    assert ours.items[0].kind == theirs.items[0].kind == "room"
-    assert ours.items[0].room == theirs.items[0].room == "\0bridge 1 2"
+    assert ours.items == theirs.items == (PlayRoom("\0bridge 1 2"),)
     assert book.told(a, SpanRoom)[-1].peers == (b,)
-    book.router.send(Enqueue(3, (PlayBridge(peer_leg=1),)))
-    assert book.told(near, Enqueue)[-1].items[0].kind == "bridge"
+    book.router.send(Enqueue(3, (PlayBridge(1),)))
+    assert book.told(near, Enqueue)[-1].items == (PlayBridge(1),)
 
 
 def test_room_audio_goes_where_the_room_is() -> None:
@@ -166,8 +165,8 @@ def test_room_audio_goes_where_the_room_is() -> None:
     places = [book.open(leg) for leg in (1, 2)]
     for leg in (1, 2):
         book.join(leg, "r")
-    book.router.send(RoomPlay("r", (PlayTone(),)))
-    assert [len(book.told(place, RoomPlay)) for place in range(3)] == [int(place in places) for place in range(3)]
+    book.router.send(Announce("r", (PlayTone((440,)),)))
+    assert [len(book.told(place, Announce)) for place in range(3)] == [int(place in places) for place in range(3)]
 
 
 def test_statistics_and_prompts_are_answered_once() -> None:
@@ -228,7 +227,7 @@ def test_a_process_without_a_port_hands_the_leg_on_with_what_it_was_told() -> No
     assert not book.got(LegFailed)
     assert [type(event) for event in book.got(LegOpened)] == [LegOpened]
     assert book.media[1].legs[1].playout == "simple"
-    assert book.media[1].legs[1].playlist == [PlayRoom(room="r")]
+    assert book.media[1].legs[1].playlist == [PlayRoom("r")]
     book.media[0].on_event = deliver
     for media in book.media:
         media.fail_next_leg = "no free RTP port"

@@ -37,7 +37,7 @@ def hub(folder: Path, text: str = "", conference: str = "") -> Playbook:
 
 
 def played_rooms(book: Playbook, leg: int) -> list[str]:
-    return [item.room for item in book.media.legs[leg].playlist if item.kind == "room"]
+    return [item.room for item in book.media.legs[leg].playlist if isinstance(item, records.PlayRoom)]
 
 
 def test_members_are_listed_in_order(folder: Path) -> None:

@@ -39,7 +39,7 @@ def book(tmp_path: Path) -> Playbook:
 def test_file(book: Playbook, user: str, domain: str, file: str) -> None:
     session = book.confirm(book.offer(user, domain=domain))
     current = book.media.current(session.leg)
-    assert current == records.PlayFile(path=str(book.services.conf_dir / file))
+    assert current == records.PlayFile(str(book.services.conf_dir / file))
 
 
 def test_bye_after_the_file(book: Playbook) -> None:

@@ -42,7 +42,7 @@ def callee(book: Playbook) -> Any:
 
 def room_of(book: Playbook, session: Session) -> str:
     """The room that a leg speaks in."""
-    return next((item.room for item in book.media.legs[session.leg].playlist if item.kind == "room"), "")
+    return next((item.room for item in book.media.legs[session.leg].playlist if isinstance(item, records.PlayRoom)), "")
 
 
 def bridged_to(book: Playbook, session: Session) -> int:
@@ -136,7 +136,7 @@ def test_hash_drops_the_callee(folder: Path, answered: bool) -> None:
     assert book.sip.of(sip.Hangup, session.call)
     assert len(book.sessions) == 1
     assert room_of(book, one) == "blue"
-    assert not [i for i in book.media.legs[one.leg].playlist if i.kind == "tone"]
+    assert not [i for i in book.media.legs[one.leg].playlist if isinstance(i, records.PlayTone)]
 
 
 def test_callee_that_does_not_come(folder: Path) -> None:
@@ -145,7 +145,7 @@ def test_callee_that_does_not_come(folder: Path) -> None:
     press(book, one, "#*5*")
     book.fail(callee(book).call)
     playlist = book.media.legs[one.leg].playlist
-    tone = next(item for item in playlist if item.kind == "tone")
+    tone = next(item for item in playlist if isinstance(item, records.PlayTone))
     assert (tone.frequencies_hz, tone.on_ms, tone.off_ms, tone.length_ms) == ((440, 480), 250, 250, 2000)
     assert room_of(book, one) == "blue"
 
@@ -157,7 +157,7 @@ def test_callee_that_hangs_up_in_private(folder: Path) -> None:
     book.confirm(callee(book).call)
     book.bye(callee(book))
     assert room_of(book, one) == "blue"
-    assert not [i for i in book.media.legs[one.leg].playlist if i.kind == "tone"]
+    assert not [i for i in book.media.legs[one.leg].playlist if isinstance(i, records.PlayTone)]
 
 
 def test_caller_that_hangs_up_takes_the_callee_along(folder: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from di.apps.echo import PLUGIN
+from media.control.records import PlayEcho
 from tests.support.playbook import Playbook
 
 
@@ -12,7 +13,7 @@ def test_star_cycles_the_playout_buffer() -> None:
     book.load(PLUGIN)
     session = book.up("echo")
     leg = book.media.legs[session.leg]
-    assert [item.kind for item in leg.playlist] == ["echo"]
+    assert leg.playlist == [PlayEcho()]
     seen = [leg.playout]
     for _ in range(3):
         book.media.press(session.leg, "*")

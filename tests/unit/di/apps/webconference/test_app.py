@@ -58,7 +58,7 @@ def test_direct_entry_and_what_the_members_hear(folder: Path) -> None:
     one = book.up("room1")
     assert book.media.files(one.leg) == ["first_participant"]
     pass_prompts(book, one.leg)
-    assert book.media.current(one.leg) == records.PlayRoom(room="room1")
+    assert book.media.current(one.leg) == records.PlayRoom("room1")
     two = book.up("room1")
     assert book.media.files(one.leg) == ["beep"]
     assert book.media.files(two.leg) == ["beep"]
@@ -186,7 +186,7 @@ def test_looped_first_prompt_stops_when_somebody_comes(folder: Path) -> None:
     assert current.loop
     book.up("room1")
     assert book.media.files(one.leg) == ["beep"]
-    assert book.media.legs[one.leg].playlist[-1].kind == "room"
+    assert book.media.legs[one.leg].playlist[-1] == records.PlayRoom("room1")
 
 
 def test_missing_prompt_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -323,13 +323,13 @@ def test_dialout(folder: Path) -> None:
     book.progress(session.call)
     assert people(book, "room1")[1][2:4] == [2, "180 Ringing"]
     book.run(13)
-    rings = [c for c in book.media.commands if isinstance(c, records.RoomPlay)]
+    rings = [c for c in book.media.commands if isinstance(c, records.Announce)]
     assert len(rings) == 3
     assert rings[0].room == "room1"
     assert rings[0].items[0].frequencies_hz == (440, 480)
     book.confirm(session.call)
     book.run(20)
-    assert len([c for c in book.media.commands if isinstance(c, records.RoomPlay)]) == 3
+    assert len([c for c in book.media.commands if isinstance(c, records.Announce)]) == 3
     assert people(book, "room1")[1][2:4] == [3, "200 OK"]
     assert book.sessions.rooms.members("room1") == [one.id, session.id]
 
