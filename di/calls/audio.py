@@ -7,9 +7,14 @@ file cannot be played) arrives as a callback of the application.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from di.calls.call_info import CallInfo
+from di.calls.rooms import Rooms
 from di.calls.state import AudioPhase
+from di.kernel.ports import Clock
+from di.kernel.value import Value
+from di.media_control.port import MediaPort
 from di.sip.records import MediaNegotiated
 from media.control.records import (
     Command,
@@ -34,8 +39,41 @@ from media.control.records import (
     TeeRoom,
 )
 
-if TYPE_CHECKING:
-    from di.calls.session import Session
+
+class AudioHost(Protocol):
+    """What the audio of a call needs from the server."""
+
+    @property
+    def media(self) -> MediaPort:
+        """The way to the media process."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def rooms(self) -> Rooms:
+        """Who is in which room."""
+
+
+class AudioOwner(Protocol):
+    """The call that the audio is of (`di.calls.session.Session`)."""
+
+    id: str
+
+    @property
+    def host(self) -> AudioHost:
+        """The server."""
+
+    @property
+    def info(self) -> CallInfo:
+        """What is known of its SIP side."""
+
+    def log(self, **attributes: Value) -> None:
+        """Set attributes in the monitoring store."""
+
+    def muted_changed(self) -> None:
+        """Whether the others hear the call has changed."""
 
 
 class Playlist:
@@ -63,7 +101,7 @@ class Playlist:
 class Audio:
     """`leg` is the media process's number. Hints for where the leg is placed: a room that it will probably join, a leg near it."""
 
-    def __init__(self, session: Session, leg: int) -> None:
+    def __init__(self, call: AudioOwner, leg: int) -> None:
         self.leg = leg
         self.phase = AudioPhase.CLOSED
         self.address: tuple[str, int] | None = None
@@ -84,7 +122,7 @@ class Audio:
         self.recording = ""
         """File that is being recorded; empty: none."""
         self._recording_from_ns = 0
-        self._session = session
+        self._call = call
 
     # ------------------------------------------------------------------------------------------------------------- the leg
     @property
@@ -114,7 +152,7 @@ class Audio:
         """Ask the media process for an RTP address, once. A playlist that was detached before is so from the first packet on."""
         if not self.enter(AudioPhase.OPENING):
             return
-        info = self._session.dialog.info
+        info = self._call.info
         ip, port = info.remote_media_ip, info.remote_media_port
         ipv6 = ":" in ip if ip else info.over_ipv6
         self.send(OpenLeg(self.leg, ip, port, ipv6, self.room or self.expected_room, self.near_leg))
@@ -148,7 +186,7 @@ class Audio:
 
     def send(self, command: Command) -> None:
         """Hand a record of this leg to the media process."""
-        self._session.host.media.send(command)
+        self._call.host.media.send(command)
 
     # ------------------------------------------------------------------------------------------------------------ playlist
     def play(self, *items: PlayItem, front: bool = False) -> None:
@@ -177,7 +215,7 @@ class Audio:
         """Change what passes between the leg and its playlist (media.control SetLegAudio). Without effect before `open`."""
         if muted is not None and muted != self.muted:
             self.muted = muted
-            self._session.host.call_muted(self._session)
+            self._call.muted_changed()
         if self.asked:
             self.send(SetLegAudio(self.leg, muted, deaf, send_muted, None, attached_input, attached_output, gain_db))
 
@@ -211,7 +249,7 @@ class Audio:
         """Record the peer beside whatever is played, after ending a recording that runs; `on_recording_stopped` tells how it ended."""
         self.stop_recording()
         self.recording = path
-        self._recording_from_ns = self._session.host.clock.now_ns()
+        self._recording_from_ns = self._call.host.clock.now_ns()
         self.send(StartRecording(self.leg, path, length_ms, silence_ms))
 
     def stop_recording(self) -> bool:
@@ -225,7 +263,7 @@ class Audio:
         """How long the recording runs, None without one. The samples are counted by the media process (`RecordingStopped`)."""
         if not self.recording:
             return None
-        return (self._session.host.clock.now_ns() - self._recording_from_ns) // 1_000_000
+        return (self._call.host.clock.now_ns() - self._recording_from_ns) // 1_000_000
 
     # --------------------------------------------------------------------------------------------------------------- mix-in
     def set_up_mix_in(self, level: float, interval_ms: int) -> None:
@@ -246,8 +284,8 @@ class Audio:
         if self.room and self.room != room:
             self.leave_room()
         self.room = room
-        count = self._session.host.rooms.join(room, self._session.id)
-        self._session.log(conf_id=room)
+        count = self._call.host.rooms.join(room, self._call.id)
+        self._call.log(conf_id=room)
         if item:
             self.play(PlayRoom(room))
         return count
@@ -262,7 +300,7 @@ class Audio:
         """Let the peer be heard in a room too, as a channel of this name; it hears nothing of that room. It gives up a room before."""
         self.untee_room(name)
         self.tees[name] = room
-        self._session.host.rooms.join(room, self._session.id)
+        self._call.host.rooms.join(room, self._call.id)
         self.send(TeeRoom(self.leg, room))
 
     def untee_room(self, name: str) -> None:
@@ -281,4 +319,4 @@ class Audio:
     def _give_back(self, room: str) -> None:
         """Leave a room as soon as no channel is held there."""
         if room != self.room and room not in self.tees.values():
-            self._session.host.rooms.leave(room, self._session.id)
+            self._call.host.rooms.leave(room, self._call.id)

@@ -7,29 +7,59 @@ effect: whoever ends a call need not know how far it is.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from di.calls.call_info import CallInfo, DialPlan
 from di.calls.events import Outcome, SipReply
 from di.calls.state import ENDING, UNANSWERED, UP, Phase, may_follow
+from di.sip.port import SipPort
 from di.sip.records import Answer, CallEnded, Dial, Hangup, Reinvite, ReplyReceived, RequestReceived, SendReply, SendRequest
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
-
-log = logging.getLogger(__name__)
 
 OnReply = Callable[[SipReply], Outcome]
 Headers = tuple[str, ...]
 """Complete header lines without line end."""
 
 
+class DialogHost(Protocol):
+    """What the SIP side of a call needs from the server."""
+
+    @property
+    def sip(self) -> SipPort:
+        """The way to the SIP process."""
+
+    def next_token(self) -> int:
+        """A number for a request."""
+
+
+class Opened(Protocol):
+    """The call's audio: where it can be reached."""
+
+    address: tuple[str, int] | None
+
+    def open(self) -> None:
+        """Ask for an address; `Dialog.audio_opened` follows."""
+
+
+class DialogOwner(Protocol):
+    """The call that the dialog is of (`di.calls.session.Session`)."""
+
+    @property
+    def host(self) -> DialogHost:
+        """The server."""
+
+    @property
+    def audio(self) -> Opened:
+        """Its audio."""
+
+    def post(self, event: CallEnded) -> None:
+        """Queue an event."""
+
+
 class Dialog:
     """`call` is the SIP process's number. `payloads`: codecs that the answer may name, as NAME/clock; empty: all."""
 
-    def __init__(self, session: Session, call: int, info: CallInfo) -> None:
+    def __init__(self, owner: DialogOwner, call: int, info: CallInfo) -> None:
         self.call = call
         self.info = info
         self.phase = Phase.IDLE
@@ -38,7 +68,7 @@ class Dialog:
         self.answer_deferred = False
         self.peer_offered = False
         """The peer has sent an offer of its own whose outcome is still to come."""
-        self._session = session
+        self._owner = owner
         self._pending: tuple[int, str, Headers] | None = None
         self._sent: dict[int, tuple[str, OnReply | None]] = {}
 
@@ -74,7 +104,7 @@ class Dialog:
     def ringing(self, code: int = 180, reason: str = "Ringing", headers: Headers = ()) -> None:
         """Send a provisional reply without media."""
         if self.phase in UNANSWERED:
-            self._session.host.sip.send(Answer(self.call, code, reason, headers))
+            self._owner.host.sip.send(Answer(self.call, code, reason, headers))
             self.enter(Phase.PROCEEDING)
 
     def early_media(self, code: int = 183, reason: str = "Session Progress", headers: Headers = ()) -> None:
@@ -90,19 +120,19 @@ class Dialog:
     def reject(self, code: int, reason: str, headers: Headers = ()) -> None:
         """Refuse the call with a final reply."""
         if self.phase in UNANSWERED and self.enter(Phase.REFUSED):
-            self._session.host.sip.send(Hangup(self.call, code, reason, headers))
+            self._owner.host.sip.send(Hangup(self.call, code, reason, headers))
 
     def defer_answer(self) -> None:
         """Keep the core from accepting when `on_invite` returns; the application answers later."""
         self.answer_deferred = True
 
     def _answer(self, code: int, reason: str, headers: Headers) -> None:
-        address = self._session.audio.address
+        address = self._owner.audio.address
         if address is None:
             self._pending = (code, reason, headers)
-            self._session.audio.open()
+            self._owner.audio.open()
             return
-        self._session.host.sip.send(Answer(self.call, code, reason, headers, *address, self.payloads))
+        self._owner.host.sip.send(Answer(self.call, code, reason, headers, *address, self.payloads))
 
     def audio_opened(self) -> None:
         """The leg has its address: what waited for it is sent."""
@@ -115,10 +145,10 @@ class Dialog:
             self._dial()
 
     def _dial(self) -> None:
-        info, plan, address = self.info, self.plan, self._session.audio.address
+        info, plan, address = self.info, self.plan, self._owner.audio.address
         self.enter(Phase.TRYING)
         ip, port = address or ("", 0)
-        self._session.host.sip.send(
+        self._owner.host.sip.send(
             Dial(
                 self.call,
                 info.from_header,
@@ -146,9 +176,9 @@ class Dialog:
         else:
             self.enter(Phase.REFUSED if self.incoming else Phase.CANCELLING)
         if not self.incoming and was is Phase.IDLE:
-            self._session.post(CallEnded(self.call, code, reason, "local"))
+            self._owner.post(CallEnded(self.call, code, reason, "local"))
         else:
-            self._session.host.sip.send(Hangup(self.call, code, reason, headers))
+            self._owner.host.sip.send(Hangup(self.call, code, reason, headers))
 
     # ---------------------------------------------------------------------------------------------------- inside the dialog
     def offer(
@@ -166,9 +196,9 @@ class Dialog:
         """
         if self.phase is not Phase.CONNECTED:
             return 0
-        ip, port = self._session.audio.address or ("", 0)
+        ip, port = self._owner.audio.address or ("", 0)
         token = self._note("INVITE", on_reply)
-        self._session.host.sip.send(Reinvite(self.call, direction, ip, port, token, headers, payloads, sdp))
+        self._owner.host.sip.send(Reinvite(self.call, direction, ip, port, token, headers, payloads, sdp))
         return token
 
     def send(
@@ -184,7 +214,7 @@ class Dialog:
         Returns the token that the reply carries.
         """
         token = self._note(method, on_reply)
-        self._session.host.sip.send(SendRequest(self.call, method, token, headers, content_type, body))
+        self._owner.host.sip.send(SendRequest(self.call, method, token, headers, content_type, body))
         return token
 
     def reply(
@@ -198,10 +228,10 @@ class Dialog:
     ) -> None:
         """Answer a request that came by `on_request` or `on_sip_request`; without effect where none is wanted."""
         if request.reply_wanted:
-            self._session.host.sip.send(SendReply(self.call, request.token, code, reason, headers, content_type, body))
+            self._owner.host.sip.send(SendReply(self.call, request.token, code, reason, headers, content_type, body))
 
     def _note(self, method: str, on_reply: OnReply | None) -> int:
-        token = self._session.host.next_token()
+        token = self._owner.host.next_token()
         self._sent[token] = method, on_reply
         return token
 

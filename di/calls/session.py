@@ -104,6 +104,10 @@ class Session:
         self.attributes.update(attributes)
         self.host.monitoring.log(self.id, **attributes)
 
+    def muted_changed(self) -> None:
+        """Whether the others hear the call has changed; `Audio.set` calls this."""
+        self.host.call_muted(self)
+
     def close(self) -> None:
         """Drop what is queued and stop every timer; `di.calls.flow` calls this once, last."""
         self._mailbox.close()
