@@ -17,6 +17,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
+from interfaces.sip.abilities import Abilities, Capabilities
 from interfaces.sip.exchange import Exchanges, body_of
 from interfaces.sip.layout import RX_DATA, Memory, Text
 from interfaces.sip.message import text_of
@@ -142,6 +143,7 @@ class Native:
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
         self._as_known = False
+        self._capabilities: Capabilities
         self.transports: list[int] = []
         self._trial: tuple[bytes, tuple[str, int]] | None = None
 
@@ -164,13 +166,18 @@ class Native:
         library.pjsip_msg_find_hdr_by_name.restype = c_void_p
         library.pj_list_erase.argtypes = [c_void_p]
 
-    def start(self) -> None:
-        """Register with the running endpoint. Raises OSError when pjsip refuses."""
+    def start(self, abilities: Abilities) -> None:
+        """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
         self._endpoint = self.library.pjsua_get_pjsip_endpt()
         status = self.library.pjsip_endpt_register_module(self._endpoint, byref(self._module))
         if status != 0:
             raise OSError(f"pjsip refused our module (status {status})")
         self.exchanges.start(self._endpoint)
+        self._capabilities = Capabilities(self.library, self._endpoint)
+        if not self._capabilities.say(abilities):
+            log.error(
+                "pjsip's lists of methods and extensions are laid out differently: Allow and Supported of calls say what pjsua can"
+            )
 
     def try_out(self, sends: Sequence[Callable[[bytes], tuple[str, int]]], pump: Callable[[], None]) -> bool:
         """Compare what we read of pjsip's structures with requests that each of `sends` sends to one of our own addresses.

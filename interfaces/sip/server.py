@@ -36,6 +36,7 @@ from di.sip.records import (
     Unsubscribe,
 )
 from interfaces.sip import mapping
+from interfaces.sip.abilities import Abilities
 from interfaces.sip.account import SipAccount
 from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, Place, SipEndpoint
@@ -99,13 +100,12 @@ class SipServer:
         self._requests.options = (listen.options_code, listen.options_reason)
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
-        self._requests.user_agent = listen.user_agent
-        if listen.reliable_provisional in ("supported", "require"):
-            self._requests.supported = "100rel, replaces, timer"
+        abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
+        self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
         self._native = Native(self._requests.arrived, self._account_towards)
         self.endpoint.start(listen)
-        self._native.start()
+        self._native.start(abilities)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
             raise ListenError(f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it")
