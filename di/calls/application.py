@@ -86,8 +86,10 @@ class Application:
         return None
 
     def on_request(self, request: RequestReceived) -> Outcome:
-        """A request in the dialog that the core does not answer itself. The default answers 501 where an answer is wanted."""
-        if request.reply_wanted:
+        """A request in the dialog that the core does not answer itself. The default answers 501 where an answer is wanted, OPTIONS 200."""
+        if request.reply_wanted and request.method == "OPTIONS":
+            self.session.dialog.reply(request, 200, "OK")
+        elif request.reply_wanted:
             self.session.dialog.reply(request, 501, "Not Implemented")
         return None
 

@@ -8,7 +8,6 @@ go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). 
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from random import Random
 from typing import Protocol
@@ -23,27 +22,25 @@ from di.sip.records import (
     CallProgressed,
     MediaNegotiated,
     Reinvite,
-    ReplyReceived,
     RequestReceived,
+    SendRequest,
 )
 from interfaces.sip import mapping, sdp, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
-from interfaces.sip.message import Message, endpoint_of, parse, tag_of
+from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
 from interfaces.sip.reinvites import Reinvites
+from interfaces.sip.sent_requests import SentRequests
 from interfaces.sip.structures import (
     Credentials,
     Reply,
     Waiting,
     description,
-    header_vector,
     parameters,
     received,
-    reply_record,
     stream_of,
 )
-
-log = logging.getLogger(__name__)
+from interfaces.sip.substitutes import Substitutes
 
 OFFERING = ("INVITE", "UPDATE")
 
@@ -56,6 +53,9 @@ class Host(Protocol):
 
     offered: frozenset[str]
     """Those of them that our own offers name."""
+
+    substitutes: Substitutes
+    """For bytes that pjsua2 does not take."""
 
     random: Random
     """For waits that two sides must not choose alike."""
@@ -94,7 +94,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.replies: OrderedDict[str, Reply] = OrderedDict()
         self.ended = self.confirmed = self.answered = False
         self.descriptions = Descriptions(self.outgoing, host.offered)
-        self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random)
+        self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.substitutes)
+        self.requests = SentRequests(number, host.emit, host.substitutes)
         self.remote_cseq = -1
         """Of the peer's last request in this dialog."""
         self.told_later: RequestReceived | None = None
@@ -102,8 +103,6 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._held_media: MediaNegotiated | None = None
         self._last_media: MediaNegotiated | None = None
         self._sent_headers: set[str] = set()
-        self._sending_token = 0
-        self._tokens: dict[int, int] = {}
         self._answer: Message | None = None
         self._cancel: Message | None = None
 
@@ -113,12 +112,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     ) -> None:
         """Send the INVITE. Raises pj.Error when an address is none."""
         self.descriptions.move(address)
-        operation = parameters(headers=headers)
-        operation.txOption.localUri = from_uri
-        operation.txOption.targetUri = request_uri
+        operation = parameters(self.host.substitutes, headers=headers)
+        operation.txOption.localUri = escaped(from_uri)
+        operation.txOption.targetUri = escaped(request_uri)
         if address is None:
             operation.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER
-        self.makeCall(to_uri, operation)
+        self.makeCall(escaped(to_uri), operation)
         self.slot = self.getId()
 
     def reply(self, code: int, reason: str, headers: tuple[str, ...], address: tuple[str, int] | None) -> None:
@@ -131,7 +130,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return  # pjsip has sent it
         if address is not None and code < 300 and self.descriptions.nothing_in_common():
             code, reason, address = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE, "Not Acceptable Here", None
-        operation = parameters(code, reason, fresh)
+        operation = parameters(self.host.substitutes, code, reason, fresh)
         if address is not None and code < 300:
             self.descriptions.move(address)
             operation.sdp.wholeSdp = self.descriptions.answer_now()
@@ -143,7 +142,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Hang up in whatever state: final reply, CANCEL or BYE."""
         self.end_locally(200 if self.confirmed else code, reason)
-        self.hangup(parameters(code, reason, headers))
+        self.hangup(parameters(self.host.substitutes, code, reason, headers))
 
     def end_locally(self, code: int, reason: str) -> None:
         """Report the end as ours, once."""
@@ -152,10 +151,6 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def emit_failure(self, code: int, reason: str) -> None:
         """Report the end of a call that pjsip would not carry on with."""
         self._finish(CallEnded(self.number, code, reason, "error"))
-
-    def request_failed(self, token: int, reason: str) -> None:
-        """Report that a request could not be sent."""
-        self._emit_reply(token, 500, reason)
 
     def offer_again(self, wish: Reinvite) -> None:
         """Send a re-INVITE as soon as nothing is in its way; `work` does."""
@@ -168,18 +163,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """Send the re-INVITE that is due. False when none is left."""
         return not self.ended and self.reinvites.work(self, self.confirmed, self.host.now_ns())
 
-    def request(self, method: str, token: int, headers: tuple[str, ...], content_type: str, body: bytes) -> None:
-        """Send a request inside the dialog; its final reply becomes ReplyReceived."""
-        parameters = pj.CallSendRequestParam()
-        parameters.method = method
-        parameters.txOption.headers = header_vector(headers)
-        parameters.txOption.contentType = content_type
-        parameters.txOption.msgBody = body.decode("utf-8", "surrogateescape")
-        self._sending_token = token
-        try:
-            self.sendRequest(parameters)
-        finally:
-            self._sending_token = 0
+    def request(self, command: SendRequest) -> None:
+        """Send a request inside the dialog."""
+        self.requests.send(self, command)
 
     def destroy(self) -> None:
         """Delete the object in C++ now, so that it does not matter when Python lets go of this one (pjproject#3856)."""
@@ -196,7 +182,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
                 self._learn_remote_tag(self._answer)
         elif info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
             self.confirmed = True
-            headers = self._answer.headers if self._answer is not None else ()
+            message = self._answer if self.outgoing else received(prm.e)
+            headers = message.headers if message is not None else ()
             self.host.emit(CallConfirmed(self.number, info.lastStatusCode, info.lastReason, headers))
         elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
             if not self.ended:
@@ -261,11 +248,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             code = info.lastStatusCode if info.lastStatusCode >= 300 else 408
             self._finish(CallEnded(self.number, code, info.lastReason or "Request Timeout", "timeout"))
             return
-        if self.reinvites.left(event):
-            return
-        if self._sending_token and event.tsx.role == pj.PJSIP_ROLE_UAC:
-            self._tokens[int(event.tsx.pjTransaction)] = self._sending_token
-            self._sending_token = 0
+        if self.reinvites.left(event) or self.requests.left(event):
             return
         if self.local_tag or event.tsx.statusCode == 100:
             return
@@ -303,9 +286,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self.reinvites.replied(event, message, self.host.now_ns())
             return
         if not invite:
-            token = self._tokens.pop(int(event.tsx.pjTransaction), 0)
-            if token:
-                self.host.emit(reply_record(self.number, token, event.tsx.statusCode, event.tsx.statusText, message))
+            self.requests.replied(event, message)
             return
         if message is None:
             return
@@ -327,10 +308,6 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self.host.emit(self.told_later)
         self.told_later = None
 
-    def _emit_reply(self, token: int, code: int, reason: str) -> None:
-        if token:
-            self.host.emit(ReplyReceived(self.number, token, code, reason))
-
     def _learn_remote_tag(self, reply: Message) -> None:
         """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""
         tag = tag_of(reply.header("To"))
@@ -346,8 +323,6 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             waiting.request.release()
         self.waiting.clear()
         code, reason = (408, "Request Timeout") if record.by == "timeout" else (481, "Call/Transaction Does Not Exist")
-        for token in self._tokens.values():
-            self._emit_reply(token, code, reason)
-        self._tokens.clear()
+        self.requests.abandon(code, reason)
         self.reinvites.abandon(code, reason)
         self.host.emit(record)

@@ -172,9 +172,9 @@ class FormatFactory:
 
     def _check_layout(self, manager: int) -> None:
         """Compare what pjmedia says of PCMU, and of Opus where it has it, with what is known of them."""
-        law = self._param_of(manager, "PCMU/8000/1")
-        seen = (law.info.clock_hz, law.info.channels, law.info.average_bits, law.info.frame_ms, law.info.sample_bits)
-        if seen != (8000, 1, 64000, 10, 16) or not 1 <= law.setting.frames_a_packet <= 2 or law.setting.decoder.count:
+        pcmu = self._param_of(manager, "PCMU/8000/1")
+        seen = (pcmu.info.clock_hz, pcmu.info.channels, pcmu.info.average_bits, pcmu.info.frame_ms, pcmu.info.sample_bits)
+        if seen != (8000, 1, 64000, 10, 16) or not 1 <= pcmu.setting.frames_a_packet <= 2 or pcmu.setting.decoder.count:
             raise LayoutError(f"PCMU reads as {seen}")
         if self._found(manager, "opus/48000/2") is not None:
             fmtp = self._param_of(manager, "opus/48000/2").setting.decoder

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from interfaces.sip.layout import EVENT, MESSAGE, TX_DATA, Text
 from interfaces.sip.message import Message, parse, wire_bytes
+from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -90,24 +91,18 @@ class Exchanges:
 
     def try_out(self, received_as_known: bool) -> bool:
         """Whether this pjproject's messages are laid out as known: those received, and one that is made and thrown away."""
+        there = Substitutes()
         trial = OutRequest(
-            "TRIAL",
-            "sip:a@127.0.0.1",
-            "<sip:b@127.0.0.1>;tag=c",
-            "<sip:a@127.0.0.1>",
-            "trial",
-            1,
-            (("X-Trial", "1"),),
-            "x/trial",
-            b"body",
-        )
+            "TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1,
+            (("X-Trial", there.header("X-Trial", "\udcff1")),), "x/trial", there.body(b"\xfebody").encode(),
+        )  # fmt: skip
         try:
             data = self._make(trial)
-            self.usable = received_as_known and TX_DATA.prints(
-                self._library, data, b"X-Trial: 1\r\n", b"x/trial\r\n", b"\r\n\r\nbody"
-            )
+            TX_DATA.put_back(self._library, data, there)
+            printed = TX_DATA.prints(self._library, data, b"X-Trial: \xff1\r\n", b"x/trial\r\n", b"\r\n\r\n\xfebody")
+            self.usable = received_as_known and printed
             self._library.pjsip_tx_data_dec_ref(data)
-        except CannotSend:
+        except (CannotSend, OSError):
             self.usable = False
         return self.usable
 
@@ -251,6 +246,7 @@ def _declare(library: ctypes.CDLL) -> None:
         "pjsip_tx_data_set_transport": (c_int, [c_void_p, POINTER(_Selector)]),
         "pjsip_tx_data_dec_ref": (c_int, [c_void_p]),
         "pjsip_msg_body_create": (c_void_p, [c_void_p, POINTER(Text), POINTER(Text), POINTER(Text)]),
+        "pjsip_msg_find_hdr_by_name": (c_void_p, [c_void_p, POINTER(Text), c_void_p]),
         "pjsip_msg_print": (ctypes.c_ssize_t, [c_void_p, c_void_p, ctypes.c_size_t]),
         "pjsip_endpt_send_request": (c_int, [c_void_p, c_void_p, ctypes.c_int32, c_void_p, _ON_ANSWER]),
     }  # fmt: skip

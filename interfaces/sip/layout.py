@@ -16,6 +16,7 @@ import sys
 from ctypes import c_char_p, c_int, c_long, c_void_p
 
 from interfaces.sip.message import text_of, wire_bytes
+from interfaces.sip.substitutes import Substitutes
 
 
 class Text(ctypes.Structure):
@@ -121,6 +122,8 @@ class MessageLayout:
     """pjsip_msg."""
 
     method, headers, body = 16, 40, 104
+    value = 64  # of a pjsip_generic_string_hdr
+    content = 80  # of a pjsip_msg_body
     is_request = 0
 
     def set_body(self, message: int, body: int) -> None:
@@ -133,6 +136,7 @@ class TxData:
 
     pool_at, message_at = 16, 392
     longest = 4000
+    longest_stand_in = 64
 
     def __init__(self) -> None:
         self._memory: Memory | None = None
@@ -157,11 +161,42 @@ class TxData:
         previous, following = memory.word(head), memory.word(head + 8)
         return message if memory.word(following) == head and memory.word(previous + 8) == head else None
 
+    def put_back(self, library: ctypes.CDLL, pointer: int, substitutes: Substitutes) -> None:
+        """Write the bytes that pjsua2 did not take into a message that leaves. Raises OSError."""
+        self._memory = memory = self._memory or Memory()
+        message = memory.word(pointer + self.message_at)
+        pool = self.pool(pointer)
+        for name, stand_in, data in substitutes.headers():
+            wanted = Text.of(name)
+            header = library.pjsip_msg_find_hdr_by_name(message, ctypes.byref(wanted), None)
+            while header:
+                place = header + MESSAGE.value
+                length = memory.word(place + 8)
+                if length == len(stand_in) and memory.data(memory.word(place), length) == stand_in:
+                    _put(library, pool, place, data)
+                header = library.pjsip_msg_find_hdr_by_name(message, ctypes.byref(wanted), memory.word(header + 8))
+        body = memory.word(message + MESSAGE.body)
+        if body:
+            place = body + MESSAGE.content
+            length = memory.number(place + 8)
+            held = memory.data(memory.word(place), length) if 0 < length < self.longest_stand_in else b""
+            found = substitutes.of_body(held)
+            if found is not None:
+                _put(library, pool, place, found)
+
     def prints(self, library: ctypes.CDLL, pointer: int, *wanted: bytes) -> bool:
         """Whether pjsip makes a text of its message that has each of these parts."""
         room = ctypes.create_string_buffer(self.longest)
         length = library.pjsip_msg_print(c_void_p.from_address(pointer + self.message_at).value, room, self.longest)
         return all(part in room.raw[: max(length, 0)] for part in wanted)
+
+
+def _put(library: ctypes.CDLL, pool: int, place: int, data: bytes) -> None:
+    """Let a pointer and the length behind it say these bytes, copied into a pool."""
+    copy = library.pj_pool_alloc(pool, len(data) + 1)
+    ctypes.memmove(copy, data + b"\0", len(data) + 1)
+    c_void_p.from_address(place).value = copy
+    c_int.from_address(place + 8).value = len(data)
 
 
 def _is_request(memory: Memory, message: int, method: bytes) -> bool:

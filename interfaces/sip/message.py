@@ -103,6 +103,11 @@ def wire_bytes(text: str) -> bytes:
     return _NO_CHARACTER.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
+def escaped(uri: str) -> str:
+    """A URI, or a header value with one, in which bytes that are no UTF-8 are written as %XX (RFC 3261 §25.1)."""
+    return "".join(f"%{ord(c) & 0xFF:02X}" if "\udc80" <= c <= "\udcff" else c for c in _NO_CHARACTER.sub("", uri))
+
+
 def _split(text: str) -> tuple[str, str]:
     at = text.find("\r\n\r\n")
     if at >= 0:

@@ -17,9 +17,11 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
+from interfaces.sip.abilities import Abilities, Capabilities
 from interfaces.sip.exchange import Exchanges, body_of
-from interfaces.sip.layout import RX_DATA, Memory, Text
+from interfaces.sip.layout import RX_DATA, TX_DATA, Memory, Text
 from interfaces.sip.message import text_of
+from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +60,8 @@ class _Module(ctypes.Structure):
         ("unload", c_void_p),
         ("on_rx_request", _ON_MESSAGE),
         ("on_rx_response", c_void_p),
-        ("on_tx_request", c_void_p),
-        ("on_tx_response", c_void_p),
+        ("on_tx_request", _ON_MESSAGE),
+        ("on_tx_response", _ON_MESSAGE),
         ("on_tsx_state", c_void_p),
     ]
 
@@ -130,9 +132,12 @@ def description_text(session: int, known: str = "") -> str:
 
 
 class Native:
-    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request; `account` is for requests of ours."""
+    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request; `account` is for requests of ours.
 
-    def __init__(self, on_request: Callable[[Request], bool], account: Callable[[str], int]) -> None:
+    `substitutes`: what is put back into messages that leave.
+    """
+
+    def __init__(self, on_request: Callable[[Request], bool], account: Callable[[str], int], substitutes: Substitutes) -> None:
         self.library = pjsip_library()
         self._declare()
         self.exchanges = Exchanges(self.library, RX_DATA.read, account)
@@ -141,7 +146,11 @@ class Native:
         self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
+        self._substitutes = substitutes
+        self._leaving_callback = _ON_MESSAGE(self._leaving)
+        self._module.on_tx_request = self._module.on_tx_response = self._leaving_callback
         self._as_known = False
+        self._capabilities: Capabilities
         self.transports: list[int] = []
         self._trial: tuple[bytes, tuple[str, int]] | None = None
 
@@ -160,17 +169,20 @@ class Native:
         library.pjsip_dlg_get_inv_session.argtypes = [c_void_p]
         library.pjsip_dlg_get_inv_session.restype = c_void_p
         library.pjsip_timer_end_session.argtypes = [c_void_p]
-        library.pjsip_msg_find_hdr_by_name.argtypes = [c_void_p, POINTER(Text), c_void_p]
-        library.pjsip_msg_find_hdr_by_name.restype = c_void_p
         library.pj_list_erase.argtypes = [c_void_p]
 
-    def start(self) -> None:
-        """Register with the running endpoint. Raises OSError when pjsip refuses."""
+    def start(self, abilities: Abilities) -> None:
+        """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
         self._endpoint = self.library.pjsua_get_pjsip_endpt()
         status = self.library.pjsip_endpt_register_module(self._endpoint, byref(self._module))
         if status != 0:
             raise OSError(f"pjsip refused our module (status {status})")
         self.exchanges.start(self._endpoint)
+        self._capabilities = Capabilities(self.library, self._endpoint)
+        if not self._capabilities.say(abilities):
+            log.error(
+                "pjsip's lists of methods and extensions are laid out differently: Allow and Supported of calls say what pjsua can"
+            )
 
     def try_out(self, sends: Sequence[Callable[[bytes], tuple[str, int]]], pump: Callable[[], None]) -> bool:
         """Compare what we read of pjsip's structures with requests that each of `sends` sends to one of our own addresses.
@@ -230,6 +242,15 @@ class Native:
         except Exception:
             log.exception("looking at a request failed")
             return 0
+
+    def _leaving(self, pointer: int) -> int:
+        """A message is about to be written: bytes that pjsua2 did not take come to their places."""
+        try:
+            if self._substitutes and self.exchanges.usable:
+                TX_DATA.put_back(self.library, pointer, self._substitutes)
+        except Exception:
+            log.exception("a message leaves without some of its bytes")
+        return 0
 
     def _compare(self, pointer: int) -> int:
         """The trial request has come, or another one before it, which comes again when nobody answers."""

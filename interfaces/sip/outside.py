@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from di.sip.records import Event, OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from interfaces.sip.abilities import Abilities
 from interfaces.sip.digest import Login
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import TOKEN, Message, header_pairs, route_of, tag_of
@@ -55,6 +56,7 @@ class Outside:
         self._waiting: dict[int, _Waiting] = {}
         self._tokens: dict[Key, int] = {}
         self._replies: OrderedDict[Key, Reply] = OrderedDict()
+        self.abilities = Abilities()
         self._token = self._second = self._in_flight = 0
 
     # ------------------------------------------------------------------------------------------------------------ inwards
@@ -90,6 +92,9 @@ class Outside:
             log.debug("no request outside of calls waits for the reply %d", command.token)
             return
         headers = header_pairs(command.headers, contact=True)
+        method = self._waiting[command.token].key[2].rpartition(" ")[2]
+        if command.code == 405 or (method == "OPTIONS" and command.code < 300):
+            headers += self.abilities.headers({name.lower() for name, _ in headers})
         self._answer(command.token, (command.code, command.reason, headers, command.content_type, command.body))
 
     def second_passed(self) -> None:

@@ -14,6 +14,7 @@ from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message
 from interfaces.sip.offers import Offers
 from interfaces.sip.structures import parameters, reason_of
+from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,15 @@ class Reinvites:
     """Of the call `number`; `emit` sends a record to the hub. Holds no call: pjsua2's objects must not stand in a ring of references."""
 
     def __init__(
-        self, number: int, outgoing: bool, descriptions: Descriptions, emit: Callable[[CallEvent], None], random: Random
+        self,
+        number: int,
+        outgoing: bool,
+        descriptions: Descriptions,
+        emit: Callable[[CallEvent], None],
+        random: Random,
+        substitutes: Substitutes,
     ) -> None:
-        self._number, self._descriptions, self._emit = number, descriptions, emit
+        self._number, self._descriptions, self._emit, self._substitutes = number, descriptions, emit, substitutes
         self._offers = Offers(number, outgoing, random)
         self._transaction = 0
         self._before = descriptions.wish
@@ -60,7 +67,7 @@ class Reinvites:
     def _send(self, call: pj.Call, wish: Reinvite, now_ns: int) -> None:
         address = (wish.media_ip, wish.media_port) if wish.media_port else None
         self._before = self._descriptions.offer_again(wish.direction, wish.payloads, address)
-        operation = parameters(headers=wish.headers)
+        operation = parameters(self._substitutes, headers=wish.headers)
         # pjsua's own hold is not used: the direction stands in the description
         operation.opt.flag = 0 if wish.offer else pj.PJSUA_CALL_NO_SDP_OFFER
         self._offers.sent()

@@ -16,6 +16,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from di.sip.records import Event, RequestReceived, SendReply
+from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
 from interfaces.sip.native import Request
@@ -25,7 +26,6 @@ from interfaces.sip.subscription import Reply as NotifyReply
 
 log = logging.getLogger(__name__)
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, PRACK, UPDATE, MESSAGE, REFER, NOTIFY"
 MAX_WAITING_REQUESTS = 32
 """Requests inside one call whose reply the hub owes; more are refused with 503, for a peer must not fill our memory."""
 _MAX_REMEMBERED_REPLIES = 16
@@ -59,8 +59,7 @@ class Requests:
         self._token = 0
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
-        self.supported = "replaces, timer"
-        self.user_agent = ""
+        self.abilities = Abilities()
 
     def arrived(self, request: Request) -> bool:
         """Look at a request before pjsip's dialogs do; True when it has been dealt with."""
@@ -93,20 +92,15 @@ class Requests:
         if self._outside.arrived(method, message, request):
             return True
         if method == "OPTIONS":
-            return request.reply(*self.options, self._abilities())
+            return request.reply(*self.options, self.abilities.headers())
         if method == "NOTIFY":
             return self._of_subscription(message, "", request)
-        return request.reply(488 if method == "REFER" else 501, headers=[("Allow", ALLOW)])
+        return request.reply(488 if method == "REFER" else 501, headers=self.abilities.headers()[:1])
 
     def _of_subscription(self, message: Message, tag: str, request: Request) -> bool:
         """A NOTIFY outside calls: for one of our subscriptions, or for none (RFC 6665 §4.1.3)."""
         answer = self._notified(message.header("Call-ID"), tag, message)
         return request.reply(*(answer or (481, "Subscription does not exist", ())))
-
-    def _abilities(self) -> tuple[tuple[str, str], ...]:
-        """What an answer to OPTIONS says (RFC 3261 §11.2)."""
-        headers = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", self.supported))
-        return (*headers, ("Server", self.user_agent)) if self.user_agent else headers
 
     # --------------------------------------------------------------------------------------------------- inside a dialog
     def _inside(self, call: SipCall, method: str, message: Message, request: Request) -> bool:
@@ -139,8 +133,7 @@ class Requests:
             return
         headers = header_pairs(command.headers, contact=300 <= command.code < 400)
         if command.code == 405 or (key.endswith(" OPTIONS") and command.code < 300):
-            known = {name.lower() for name, _ in headers}
-            headers += tuple(pair for pair in self._abilities() if pair[0].lower() not in known)
+            headers += self.abilities.headers({name.lower() for name, _ in headers})
         _answer(call, key, (command.code, command.reason, headers, command.content_type, command.body))
 
     def second_passed(self, calls: Iterable[SipCall]) -> None:

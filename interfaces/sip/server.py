@@ -39,6 +39,7 @@ from di.sip.records import (
     Unsubscribe,
 )
 from interfaces.sip import mapping
+from interfaces.sip.abilities import Abilities
 from interfaces.sip.account import SipAccount
 from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, Place, SipEndpoint
@@ -51,6 +52,7 @@ from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
 from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import Subscriptions
+from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +85,7 @@ class SipServer:
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
+        self.substitutes = Substitutes()
         self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
         self._outside = Outside(emit, self._send)
@@ -102,13 +105,12 @@ class SipServer:
         self._requests.options = (listen.options_code, listen.options_reason)
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
-        self._requests.user_agent = listen.user_agent
-        if listen.reliable_provisional in ("supported", "require"):
-            self._requests.supported = "100rel, replaces, timer"
+        abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
+        self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
-        self._native = Native(self._requests.arrived, self._account_towards)
+        self._native = Native(self._requests.arrived, self._account_towards, self.substitutes)
         self.endpoint.start(listen)
-        self._native.start()
+        self._native.start(abilities)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
             raise ListenError(f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it")
@@ -258,7 +260,7 @@ class SipServer:
                 call.offer_again(command)
                 self._offering[call.number] = call
             case SendRequest():
-                call.request(command.method, command.token, command.headers, command.content_type, command.body)
+                call.request(command)
             case SendReply():
                 self._requests.answer(call, command)
 
@@ -269,7 +271,7 @@ class SipServer:
         if isinstance(command, Answer) and not call.confirmed:
             self._give_up(call, error, text)
         elif isinstance(command, SendRequest):
-            call.request_failed(command.token, text)
+            call.requests.fail(command.token, 500, text)
 
     def _give_up(self, call: SipCall, error: Exception, text: str) -> None:
         """The caller must get a final reply even though pjsip could not make the wanted one (a description that nothing answers)."""

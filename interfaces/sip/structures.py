@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pjsua2 as pj
 
-from di.sip.records import ReplyReceived
 from interfaces.sip import mapping
-from interfaces.sip.message import Message, header_pairs, parse
+from interfaces.sip.message import Message, header_pairs, parse, wire_bytes
 from interfaces.sip.native import Request, description_text
+from interfaces.sip.substitutes import Substitutes
 
 Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
 """Code, reason, headers, content type, body."""
@@ -34,13 +34,6 @@ class Credentials:
         self.realm, self.username, self.password = realm, username, password
         self.hosts = hosts
         self.answered: dict[str, int] = {}
-
-
-def reply_record(call: int, token: int, code: int, reason: str, message: Message | None) -> ReplyReceived:
-    """The final reply to a request of ours; without a message it never came."""
-    if message is None:
-        return ReplyReceived(call, token, code or 408, reason or "Request Timeout")
-    return ReplyReceived(call, token, message.code, message.reason, message.headers, message.body)
 
 
 def received(event: pj.SipEvent) -> Message | None:
@@ -92,23 +85,28 @@ def stream_of(call: pj.Call) -> mapping.Stream | None:
     return None
 
 
-def parameters(code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
+def plain(text: str) -> str:
+    """A text as pjsua2 takes it: what is no character becomes U+FFFD."""
+    return wire_bytes(text).decode("utf-8", "replace")
+
+
+def parameters(substitutes: Substitutes, code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
     """What most operations of a call take: one audio stream, code, reason, further headers."""
     made = pj.CallOpParam(True)
     made.opt.audioCount = 1
     made.opt.videoCount = 0
     made.opt.textCount = 0
     made.statusCode = code
-    made.reason = reason
-    made.txOption.headers = header_vector(headers, contact=300 <= code < 400)
+    made.reason = plain(reason)
+    made.txOption.headers = header_vector(headers, substitutes, contact=300 <= code < 400)
     return made
 
 
-def header_vector(lines: tuple[str, ...], contact: bool = False) -> pj.SipHeaderVector:
+def header_vector(lines: tuple[str, ...], substitutes: Substitutes, contact: bool = False) -> pj.SipHeaderVector:
     """Header lines of the hub that may be sent."""
     vector = pj.SipHeaderVector()
     for name, value in header_pairs(lines, contact):
         header = pj.SipHeader()
-        header.hName, header.hValue = name, value
+        header.hName, header.hValue = name, substitutes.header(name, value)
         vector.append(header)
     return vector

@@ -439,3 +439,23 @@ async def test_a_caller_that_never_acknowledges(sip: SipProcess, peer: UdpPeer) 
     assert sum(message.code == 200 for message in call.seen) > 5
     following = peer.invite()
     assert await following.final() == 200
+
+
+@pytest.mark.parametrize(("reliable", "prack"), [("supported", True), ("off", False)])
+async def test_methods_and_extensions_are_the_same_everywhere(reliable: str, prack: bool) -> None:
+    """In calls, both ways, and in the answer to OPTIONS; pjsua's own lists name what the hub does not do."""
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, reliable_provisional=reliable))
+    peer = await UdpPeer.open(sip.port)
+    call = peer.invite()
+    answer = await call.next(200)
+    call.ack()
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    invite = (await peer.take_invite()).invite_message
+    assert invite is not None
+    for message in (answer, invite, await peer.exchange("OPTIONS")):
+        allow = message.header("Allow").replace(" ", "").split(",")
+        assert ("PRACK" in allow) is prack and {"INVITE", "REFER", "NOTIFY", "UPDATE"} < set(allow) and "SUBSCRIBE" not in allow
+        assert ("100rel" in message.header("Supported")) is prack and "norefersub" not in message.header("Supported")
+    peer.close()
+    assert await sip.stop(0) == 0

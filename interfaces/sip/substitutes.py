@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bytes that pjsua2 does not take: it wants texts of whole characters, but a header or body that comes from one peer and goes to another may
+be anything.
+
+    value ─► text: itself, or a substitute ─► pjsua2 ─► pjsip writes the message ─► put_back: the bytes, in the last moment
+
+A message may be sent again, or copied for a second attempt, so substitutes stay known for a while.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from interfaces.sip.message import wire_bytes
+
+_MOST_KEPT = 64
+
+
+class Substitutes:
+    """The last ones that were given out, by what stands for the bytes."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[str, bytes]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def header(self, name: str, value: str) -> str:
+        """A header's value as pjsua2 takes it."""
+        return self._text(name, wire_bytes(value))
+
+    def body(self, data: bytes) -> str:
+        """A body as pjsua2 takes it."""
+        return self._text("", data)
+
+    def _text(self, name: str, data: bytes) -> str:
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            stand_in = f"cordboard-{secrets.token_hex(16)}"
+            self._known[stand_in.encode()] = (name, data)
+            while len(self._known) > _MOST_KEPT:
+                self._known.popitem(last=False)
+            return stand_in
+
+    def headers(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Name, substitute and bytes of each header value."""
+        return ((name, stand_in, data) for stand_in, (name, data) in self._known.items() if name)
+
+    def of_body(self, data: bytes) -> bytes | None:
+        """The bytes that a body stands for; None when it is itself."""
+        name, found = self._known.get(data, ("-", b""))
+        return None if name else found

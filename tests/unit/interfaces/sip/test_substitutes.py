@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What stands for bytes that pjsua2 does not take."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.sip.message import escaped, text_of, wire_bytes
+from interfaces.sip.substitutes import Substitutes
+
+
+@given(st.binary(max_size=80))
+def test_what_is_given_out_is_a_text_and_leads_back(data: bytes) -> None:
+    known = Substitutes()
+    header, body = known.header("X-A", text_of(data)).encode(), known.body(data).encode()
+    back = {stand_in: found for _, stand_in, found in known.headers()}
+    assert back.get(header, header) == data
+    found = known.of_body(body)
+    assert (body if found is None else found) == data
+    assert bool(known) is (header != data)
+
+
+def test_a_headers_substitute_is_no_body() -> None:
+    known = Substitutes()
+    assert known.of_body(known.header("X-A", "\udcff").encode()) is None and known.of_body(b"anything") is None
+
+
+def test_only_so_many_are_kept() -> None:
+    known = Substitutes()
+    for _ in range(1000):
+        known.header("X-A", "\udcff")
+    assert len(list(known.headers())) == 64
+
+
+@given(st.text(max_size=40))
+def test_uris_are_texts_of_whole_characters(uri: str) -> None:
+    assert wire_bytes(escaped(uri)).decode() == escaped(uri)
+
+
+def test_bytes_in_uris_are_escaped() -> None:
+    assert escaped('"\udce9" <sip:\udcff\u00fc@h>') == '"%E9" <sip:%FF\u00fc@h>'
