@@ -45,6 +45,7 @@ def _generate_pointer(typing_context: Any, address: Any) -> Any:
 
 
 _null: Any = cgutils.get_null_value
+_unpacked: Any = cgutils.unpack_tuple
 _declared: Any = cgutils.get_or_insert_function
 _pointer: Any = intrinsic(_generate_pointer)
 _carray: Any = numba.carray  # type: ignore[attr-defined]
@@ -93,18 +94,28 @@ def fetch_ahead(address: Any, size_bytes: Any) -> None:
         at += np.uint64(CACHE_LINE_BYTES)
 
 
-def _generate_borrowed(typing_context: Any, array: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        view = context.make_array(signature.return_type)(context, builder, arguments[0])
-        view.meminfo = _null(view.meminfo.type)
-        view.parent = _null(view.parent.type)
-        return view._getvalue()
+def _borrow(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.BaseTuple):
+        kinds: Any = kind
+        parts: Any = zip(kinds, _unpacked(builder, value), strict=True)
+        return context.make_tuple(builder, kind, [_borrow(context, builder, part, member) for part, member in parts])
+    if not isinstance(kind, types.Array):
+        return value
+    view = context.make_array(kind)(context, builder, value)
+    view.meminfo = _null(view.meminfo.type)
+    view.parent = _null(view.parent.type)
+    return view._getvalue()
 
-    return array(array), generate
+
+def _generate_borrowed(typing_context: Any, argument: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _borrow(context, builder, signature.return_type, arguments[0])
+
+    return argument(argument), generate
 
 
 borrowed: Any = intrinsic(_generate_borrowed)
-"""View an array without owning it: for kernels' arguments, which their callers keep alive.
+"""View an array, or each array of a named tuple, without owning it: for kernels' arguments, which their callers keep alive.
 
 Every view that a loop takes of an owned array counts a reference, atomically, and that costs more than reading a packet's header.
 """

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from media.codecs.codec import NATIVE, Codec
 from media.control.records import PlayFile, PlaySilence, PlayTone, Sound
 from media.dsp import tone
+from media.engine.render import Announced
 from media.engine.rooms import Rooms
 from media.engine.sources import StoredAudio
 
@@ -52,10 +53,10 @@ class _Queue:
 
 
 class Announcements:
-    """The announcements of all rooms. `frames`: int32 (most rooms that announce, most samples), this tick's."""
+    """The announcements of all rooms."""
 
     def __init__(self, rooms: Rooms, want: Want) -> None:
-        self.frames: NDArray[np.int32] = np.zeros((1, 1), np.int32)
+        self._frames: NDArray[np.int32] = np.zeros((1, 1), np.int32)
         self._rooms = rooms
         self._want = want
         self._queues: dict[str, _Queue] = {}
@@ -86,15 +87,15 @@ class Announcements:
         piece.failed = audio is None
         piece.samples = audio.payload.view(np.int16) if audio is not None else None
 
-    def next_frames(self, samples: int) -> NDArray[np.int32]:
-        """Fill `frames` for this tick; return, for each room in ``Rooms.arrays`` order, its row there or -1: int32 (rooms,)."""
+    def next(self, samples: int) -> Announced:
+        """Return what is announced in this tick, by room in the order of ``Rooms.arrays``. `samples`: of the longest frame."""
         if len(self._nobody) != len(self._rooms):
             self._nobody = np.full(len(self._rooms), -1, np.int32)
-        if self.frames.shape[0] < len(self._queues) or self.frames.shape[1] < samples:
-            self.frames = np.zeros((max(len(self._queues), 1), samples), np.int32)
+        if self._frames.shape[0] < len(self._queues) or self._frames.shape[1] < samples:
+            self._frames = np.zeros((max(len(self._queues), 1), samples), np.int32)
         if not self._queues:
-            return self._nobody
-        announced = np.full(len(self._rooms), -1, np.int32)
+            return Announced(self._nobody, self._frames)
+        rows = np.full(len(self._rooms), -1, np.int32)
         place = {name: i for i, name in enumerate(self._rooms.names())}
         for row, (room, queue) in enumerate(list(self._queues.items())):
             frame = self._take(queue)
@@ -103,10 +104,10 @@ class Announcements:
                     del self._queues[room]
                     self._rooms.touched.add(room)
                 continue
-            self.frames[row] = 0
-            self.frames[row, : len(frame)] = frame[: self.frames.shape[1]]
-            announced[place[room]] = row
-        return announced
+            self._frames[row] = 0
+            self._frames[row, : len(frame)] = frame[: self._frames.shape[1]]
+            rows[place[room]] = row
+        return Announced(rows, self._frames)
 
     def _take(self, queue: _Queue) -> NDArray[np.int16] | None:
         while queue.pieces and queue.pieces[0].failed:

@@ -84,8 +84,9 @@ class Engine:
         self.players.stop_record = lambda leg: self.recorders.stop(leg, "asked")
         self._digits = Digits(self._emit)
         self._coded_legs = CodedLegs(self.legs, self.counters)
-        self._wide = np.zeros((1, 1), np.int16)
-        self._work = np.zeros(1, np.float32)
+        self._scratch = render.Scratch(
+            np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, 1), np.int16), np.zeros(1, np.float32)
+        )
         self._announcements = Announcements(self.players.rooms, self.players.want)
         self._mix_ins = MixIns(self.legs, self.players.want, self._emit)
         self.spans = Spans(self.legs, self.players.rooms, random.getrandbits(31))
@@ -100,7 +101,6 @@ class Engine:
         self._speakers = Speakers(self.legs, self.players.rooms, self._by_row, self._emit)
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
-        self._scratch = np.zeros((2, 1), np.int32)
         self._handlers: dict[type, Callable[..., None]] = {
             records.OpenLeg: self._open_leg,
             records.ConnectLeg: self._connect_leg,
@@ -139,6 +139,20 @@ class Engine:
         if isinstance(command, (records.TeeRoom, records.ROOM_COMMANDS)):
             self.players.rooms.touched.add(command.room)
         return True
+
+    @property
+    def receiver(self) -> receive.Receiver:
+        """What ``receive_batch`` needs, until the next command."""
+        connections = self.connections
+        return receive.Receiver(
+            self.legs.rows,
+            connections.addresses.entries,
+            connections.waiting,
+            self.counters,
+            self.notes,
+            self.note_count,
+            self.coded,
+        )
 
     def take_events(self) -> list[records.Event]:
         """Return the events since the last call, oldest first."""
@@ -320,7 +334,6 @@ class Engine:
         rooms = self.players.rooms.arrays()
         self._fit_scratch(legs.frames.shape[1], rooms.largest)
         self._ended_count[0] = 0
-        total, own = self._scratch
         self.relays.settle()
         render.choose_due(legs.rows)
         self.relays.pass_on()
@@ -329,33 +342,12 @@ class Engine:
         spans = self.spans.begin(number, rooms)
         for leg in self.recorders.capture(number * TICK_NS):
             self.players.recording_ended(leg)
-        announced = self._announcements.next_frames(legs.frames.shape[1])
-        render.mix_rooms(
-            legs.rows,
-            legs.frames,
-            legs.packets,
-            rooms.members,
-            rooms.starts,
-            rooms.feeders,
-            rooms.feed_starts,
-            self.players.rooms.feed_history,
-            announced,
-            self._announcements.frames,
-            spans.spanned,
-            spans.remote,
-            spans.partials,
-            spans.samples,
-            legs.history,
-            total,
-            own,
-            self._wide,
-            self._work,
-            encode,
-            resample.SINC,
-        )
+        announced = self._announcements.next(legs.frames.shape[1])
+        feed_history = self.players.rooms.feed_history
+        render.mix_rooms(legs.arrays, rooms, feed_history, announced, spans, self._scratch, encode, resample.SINC)
         self.span_datagrams = self.spans.finish(number)
-        render.fill_others(legs.rows, legs.frames, legs.packets, encode, self._ended, self._ended_count)
-        self._mix_ins.mix(own)
+        render.fill_others(legs.arrays, encode, self._ended, self._ended_count)
+        self._mix_ins.mix(self._scratch.own)
         self._packing.pack()
         self._finish_packets()
         for row in self._ended[: int(self._ended_count[0])].tolist():
@@ -388,11 +380,13 @@ class Engine:
 
     def _fit_scratch(self, samples: int, largest: int) -> None:
         """Make the scratch arrays as wide as the longest frame, and as many as the largest room has members."""
-        if self._scratch.shape[1] < samples:
-            self._scratch = np.zeros((2, samples), np.int32)
-            self._work = np.zeros(resample.HISTORY + samples, np.float32)
-        if self._wide.shape[0] < largest or self._wide.shape[1] < samples:
-            self._wide = np.zeros((max(largest, 16), samples), np.int16)
+        scratch = self._scratch
+        if len(scratch.total) < samples:
+            work = np.zeros(resample.HISTORY + samples, np.float32)
+            scratch = scratch._replace(total=np.zeros(samples, np.int32), own=np.zeros(samples, np.int32), work=work)
+        if scratch.wide.shape[0] < largest or scratch.wide.shape[1] < samples:
+            scratch = scratch._replace(wide=np.zeros((max(largest, 16), samples), np.int16))
+        self._scratch = scratch
 
     def settle_arrivals(self, now_ns: int) -> None:
         """Decide about the notes that ``receive_batch`` left."""

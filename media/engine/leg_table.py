@@ -7,6 +7,8 @@ something. Addresses in it point into numpy arrays that ``LegTable`` keeps alive
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -166,6 +168,19 @@ class RingPool:
         self._free[len(ring)].append(ring)
 
 
+class LegArrays(NamedTuple):
+    """All legs for the kernels of a tick, a row a leg.
+
+    `rows`: LEG (n,) · `frames`: int16 (n, most samples a frame) · `packets`: uint8 (n, HEADER_BYTES + most bytes of a payload) ·
+    `history`: int16 (n, dsp.resample.HISTORY).
+    """
+
+    rows: NDArray[np.void]
+    frames: NDArray[np.int16]
+    packets: NDArray[np.uint8]
+    history: NDArray[np.int16]
+
+
 class LegTable:
     """Rows of ``LEG`` with the frame and packet matrices beside them, and what the rows' addresses point to.
 
@@ -188,6 +203,11 @@ class LegTable:
 
     def __len__(self) -> int:
         return len(self.rows) - len(self._free)
+
+    @property
+    def arrays(self) -> LegArrays:
+        """What kernels take, until the table grows."""
+        return LegArrays(self.rows, self.frames, self.packets, self.history)
 
     def take(self) -> int:
         """Return a cleared row."""

@@ -11,7 +11,7 @@ after the batch. The way into the ring is in ``arrival.py``.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,48 @@ LONGEST_CODED = 1500
 NO_DIGITS = 255
 
 
+class Receiver(NamedTuple):
+    """Where datagrams go. Kernels write all of it but `table` and `waiting`."""
+
+    legs: NDArray[np.void]
+    """LEG (n,)."""
+    table: NDArray[np.void]
+    """ENTRY (m,): which address is whose (``addresses.py``)."""
+    waiting: NDArray[np.int32]
+    """int32 (sockets,): row that holds the socket's latch slot, or -1."""
+    counters: NDArray[np.int64]
+    """int64 (len(COUNTERS),), added to."""
+    notes: NDArray[np.void]
+    """NOTE (most,), from `note_count[0]` on."""
+    note_count: NDArray[np.int64]
+    coded: NDArray[np.uint8]
+    """uint8 (most, LONGEST_CODED): payloads that notes of the same place keep."""
+
+
+class Datagrams(NamedTuple):
+    """What came to one socket, by the same place in each: `data` uint8 (≥ count, most bytes), `lengths` int32, `names` uint8 (≥ count, 28)."""
+
+    data: NDArray[np.uint8]
+    lengths: NDArray[np.int32]
+    names: NDArray[np.uint8]
+
+
+class Packet(NamedTuple):
+    """One RTP packet inside a kernel: its bytes, the bounds of its payload, whose it may be and where it came from.
+
+    `row`: of the leg · `entry`: of its address in the table, -1 for a candidate's · `index`: its place in its batch · `name`: sockaddr.
+    """
+
+    data: Any
+    first: Any
+    end: Any
+    row: Any
+    entry: Any
+    socket: Any
+    index: Any
+    name: Any
+
+
 @inline_kernel
 def payload_bounds(packet: Any, length: Any) -> Any:
     """Return (first, end) of an RTP packet's payload, or (0, 0) when it is no RTP packet (RFC 3550 §5.1, §A.1)."""
@@ -100,18 +142,18 @@ def payload_bounds(packet: Any, length: Any) -> Any:
 
 
 @inline_kernel
-def take_note(notes: Any, note_count: Any, counters: Any, kind: Any, row: Any, socket: Any, index: Any) -> Any:
-    """Start a note; return its index, or -1 when there is no room."""
-    at = note_count[0]
-    if at >= notes.shape[0]:
-        counters[NOTES_LOST] += 1
+def take_note(into: Any, kind: Any, packet: Any) -> Any:
+    """Start a note about a packet; return its place, or -1 when there is no room."""
+    at = into.note_count[0]
+    if at >= into.notes.shape[0]:
+        into.counters[NOTES_LOST] += 1
         return -1
-    note_count[0] = at + 1
-    note = notes[at]
+    into.note_count[0] = at + 1
+    note = into.notes[at]
     note.kind = kind
-    note.row = row
-    note.socket = socket
-    note.index = index
+    note.row = packet.row
+    note.socket = packet.socket
+    note.index = packet.index
     return int(at)
 
 
@@ -125,108 +167,73 @@ def big_endian(packet: Any, first: Any, count: Any) -> Any:
 
 
 @inline_kernel
-def note_digit(note: Any, packet: Any, first: Any, ts: Any, ssrc: Any) -> None:
-    """Fill a note with a telephone-event payload (RFC 4733 §2.3)."""
-    note.event = packet[first]
-    note.end = packet[first + 1] >> 7
-    note.volume = packet[first + 1] & 63
-    note.duration = big_endian(packet, first + 2, 2)
-    note.ts = ts
-    note.ssrc = ssrc
-
-
-@inline_kernel
-def keep_coded(
-    leg: Any,
-    row: Any,
-    packet: Any,
-    first: Any,
-    end: Any,
-    sequence: Any,
-    ts: Any,
-    socket: Any,
-    index: Any,
-    counters: Any,
-    notes: Any,
-    note_count: Any,
-    coded: Any,
-) -> None:
-    """Leave a library codec's payload to Python, in the row of `coded` that its note has."""
-    if not leg.listened or end - first > coded.shape[1]:
+def note_digit(into: Any, packet: Any, ts: Any, ssrc: Any) -> None:
+    """Leave a telephone-event payload (RFC 4733 §2.3) to Python."""
+    if packet.end - packet.first < 4:
         return
-    at = take_note(notes, note_count, counters, NOTE_CODED, row, socket, index)
+    at = take_note(into, NOTE_DIGIT, packet)
     if at >= 0:
-        notes[at].sequence = sequence
-        notes[at].ts = ts
-        notes[at].duration = end - first
-        for i in range(end - first):
-            coded[at, i] = packet[first + i]
+        note = into.notes[at]
+        note.event = packet.data[packet.first]
+        note.end = packet.data[packet.first + 1] >> 7
+        note.volume = packet.data[packet.first + 1] & 63
+        note.duration = big_endian(packet.data, packet.first + 2, 2)
+        note.ts = ts
+        note.ssrc = ssrc
 
 
 @inline_kernel
-def is_from_peer(
-    leg: Any,
-    row: Any,
-    table: Any,
-    found: Any,
-    sequence: Any,
-    ssrc: Any,
-    socket: Any,
-    index: Any,
-    name: Any,
-    counters: Any,
-    notes: Any,
-    note_count: Any,
-) -> Any:
+def note_coded(into: Any, leg: Any, packet: Any, sequence: Any, ts: Any) -> None:
+    """Leave a library codec's payload to Python, in the row of `coded` that its note has."""
+    count = packet.end - packet.first
+    if not leg.listened or count > into.coded.shape[1]:
+        return
+    at = take_note(into, NOTE_CODED, packet)
+    if at >= 0:
+        into.notes[at].sequence = sequence
+        into.notes[at].ts = ts
+        into.notes[at].duration = count
+        for i in range(count):
+            into.coded[at, i] = packet.data[packet.first + i]
+
+
+@inline_kernel
+def is_from_peer(into: Any, leg: Any, packet: Any, sequence: Any, ssrc: Any) -> Any:
     """Return whether a packet's address is the leg's; leave a note when that has to be decided or has just been."""
-    if found >= 0 and leg.locked:
-        if table[found].expires_ns == 0:
+    if packet.entry >= 0 and leg.locked:
+        if into.table[packet.entry].expires_ns == 0:
             return True
-        take_note(notes, note_count, counters, NOTE_RETURNED, row, socket, index)  # signalled address, leg latched elsewhere
+        take_note(into, NOTE_RETURNED, packet)  # signalled address, leg latched elsewhere
         return False
-    at = take_note(notes, note_count, counters, NOTE_CANDIDATE if found < 0 else NOTE_LOCKED, row, socket, index)
+    at = take_note(into, NOTE_CANDIDATE if packet.entry < 0 else NOTE_LOCKED, packet)
     if at < 0:
         return False
-    if found >= 0:
+    if packet.entry >= 0:
         leg.locked = 1
         return True
-    counters[CANDIDATE] += 1
-    notes[at].sequence = sequence
-    notes[at].ssrc = ssrc
-    for i in range(name.shape[0]):
-        notes[at].name[i] = name[i]
+    into.counters[CANDIDATE] += 1
+    into.notes[at].sequence = sequence
+    into.notes[at].ssrc = ssrc
+    for i in range(packet.name.shape[0]):
+        into.notes[at].name[i] = packet.name[i]
     return False
 
 
 @inline_kernel
-def receive_packet(
-    leg: Any,
-    row: Any,
-    packet: Any,
-    first: Any,
-    end: Any,
-    table: Any,
-    found: Any,
-    socket: Any,
-    index: Any,
-    name: Any,
-    now_ns: Any,
-    counters: Any,
-    notes: Any,
-    note_count: Any,
-    coded: Any,
-) -> None:
-    """Take one RTP packet, whose payload is ``packet[first:end]``, for a leg. `found`: its address's entry, -1 a candidate's."""
-    kind = packet[1] & 127
+def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
+    """Take one RTP packet for the leg of its row."""
+    leg = into.legs[packet.row]
+    counters, data, first, end = into.counters, packet.data, packet.first, packet.end
+    kind = data[1] & 127
     is_digit = kind == leg.payload_type_digits and leg.payload_type_digits != NO_DIGITS
     is_pause = kind == COMFORT_NOISE and kind != leg.payload_type_receive
     if not is_digit and not is_pause and kind != leg.payload_type_receive:
         counters[WRONG_TYPE] += 1
         return
-    sequence = np.uint16(big_endian(packet, 2, 2))
-    ts = np.uint32(big_endian(packet, 4, 4))
-    ssrc = np.uint32(big_endian(packet, 8, 4))
-    if not is_from_peer(leg, row, table, found, sequence, ssrc, socket, index, name, counters, notes, note_count):
+    sequence = np.uint16(big_endian(data, 2, 2))
+    ts = np.uint32(big_endian(data, 4, 4))
+    ssrc = np.uint32(big_endian(data, 8, 4))
+    if not is_from_peer(into, leg, packet, sequence, ssrc):
         return
     leg.arrived_ns = now_ns
     leg.timed_out = 0
@@ -237,21 +244,18 @@ def receive_packet(
     leg.packets_received += 1
     leg.bytes_received += end - first
     if is_digit:
-        if end - first >= 4:
-            at = take_note(notes, note_count, counters, NOTE_DIGIT, row, socket, index)
-            if at >= 0:
-                note_digit(notes[at], packet, first, ts, ssrc)
+        note_digit(into, packet, ts, ssrc)
     elif not leg.receiving:
         counters[NOT_RECEIVING] += 1
     elif is_pause:
         accept_pause(leg, np.int64(ts), counters)
     else:
         if leg.relays:
-            keep_payload(leg, packet, first, end, sequence, ts, counters)
+            keep_payload(leg, data, first, end, sequence, ts, counters)
         if leg.law == NATIVE:
-            keep_coded(leg, row, packet, first, end, sequence, ts, socket, index, counters, notes, note_count, coded)
+            note_coded(into, leg, packet, sequence, ts)
         elif leg.relays != RELAY_PURE:
-            accept_audio(leg, packet, first, end, np.int64(ts), counters)
+            accept_audio(leg, data, first, end, np.int64(ts), counters)
 
 
 @inline_kernel
@@ -261,35 +265,29 @@ def is_rtcp(packet: Any, length: Any) -> Any:
 
 
 @inline_kernel
-def accept_report(legs: Any, table: Any, found: Any, packet: Any, length: Any, now_ns: Any, epoch_ns: Any, counters: Any) -> None:
+def accept_report(into: Any, entry: Any, data: Any, length: Any, now_ns: Any, epoch_ns: Any) -> None:
     """Take a compound for the leg of an address's entry; from any other address it is only counted."""
+    legs, table, counters = into.legs, into.table, into.counters
     counters[RTCP] += 1
-    if found >= 0 and table[found].row >= 0 and legs[table[found].row].locked and table[found].expires_ns == 0:
-        counters[REPORTS] += read_compound(legs[table[found].row], packet, length, now_ns, epoch_ns)
+    if entry >= 0 and table[entry].row >= 0 and legs[table[entry].row].locked and table[entry].expires_ns == 0:
+        counters[REPORTS] += read_compound(legs[table[entry].row], data, length, now_ns, epoch_ns)
 
 
 @kernel
-def receive_reports(
-    legs: Any,
-    table: Any,
-    socket: Any,
-    datagrams: Any,
-    lengths: Any,
-    names: Any,
-    count: Any,
-    now_ns: Any,
-    epoch_ns: Any,
-    counters: Any,
-) -> None:
-    """Take datagrams that came to the RTCP port beside an RTP socket; a peer's RTCP comes from one port above its RTP."""
+def receive_reports(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: Any, epoch_ns: Any) -> None:
+    """Take datagrams that came to the RTCP port beside an RTP socket; a peer's RTCP comes from one port above its RTP.
+
+    Arguments as ``receive_batch``.
+    """
+    into, datagrams = borrowed(into), borrowed(datagrams)
     for index in range(count):
-        length = np.int64(lengths[index])
-        if not is_rtcp(datagrams[index], length):
-            counters[MALFORMED] += 1
+        data, length = datagrams.data[index], np.int64(datagrams.lengths[index])
+        if not is_rtcp(data, length):
+            into.counters[MALFORMED] += 1
             continue
-        high, low, tail = name_key(names[index], socket)
-        found = find(table, high, low, tail - np.uint64(1))
-        accept_report(legs, table, found, datagrams[index], length, now_ns, epoch_ns, counters)
+        high, low, tail = name_key(datagrams.names[index], socket)
+        entry = find(into.table, high, low, tail - np.uint64(1))
+        accept_report(into, entry, data, length, now_ns, epoch_ns)
 
 
 @inline_kernel
@@ -311,70 +309,41 @@ def fetch_ring(leg: Any, packet: Any) -> None:
 
 
 @kernel
-def receive_batch(
-    legs: Any,
-    table: Any,
-    waiting: Any,
-    socket: Any,
-    datagrams: Any,
-    lengths: Any,
-    names: Any,
-    count: Any,
-    now_ns: Any,
-    epoch_ns: Any,
-    counters: Any,
-    notes: Any,
-    note_count: Any,
-    coded: Any,
-) -> None:
-    """Take `count` datagrams that came to one socket into the leg table.
+def receive_batch(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: Any, epoch_ns: Any) -> None:
+    """Take `count` datagrams that came to one socket into the leg table. Any bytes are taken without error.
 
-    `legs`: LEG (n,), written · `table`: ENTRY (m,) · `waiting`: int32 (sockets,), row that holds the socket's latch slot or -1 ·
-    `datagrams`: uint8 (≥ count, most bytes) · `lengths`: int32 (≥ count,) · `names`: uint8 (≥ count, 28) ·
-    `now_ns`: the engine's clock, `epoch_ns`: wall clock · `counters`: int64 (len(COUNTERS),), added to · `notes`: NOTE (most,)
-    from `note_count[0]` on. Any bytes are taken without
-    error.
+    `into`: Receiver · `datagrams`: Datagrams, read · `now_ns`: the engine's clock, `epoch_ns`: wall clock.
     """
-    legs, table, notes, note_count, counters = (
-        borrowed(legs),
-        borrowed(table),
-        borrowed(notes),
-        borrowed(note_count),
-        borrowed(counters),
-    )
-    datagrams, names, coded = borrowed(datagrams), borrowed(names), borrowed(coded)
+    into, datagrams = borrowed(into), borrowed(datagrams)
+    legs, table, counters = into.legs, into.table, into.counters
     found = np.empty(count, np.int64)
     for index in range(count):
-        found[index] = find_sender(legs, table, socket, names[index])
+        found[index] = find_sender(legs, table, socket, datagrams.names[index])
     for index in range(count):
         ahead = index + FETCH_AHEAD
         if ahead < count and found[ahead] >= 0 and table[found[ahead]].row >= 0:
-            fetch_ring(legs[table[found[ahead]].row], datagrams[ahead])
-        packet = datagrams[index]
-        length = np.int64(lengths[index])
+            fetch_ring(legs[table[found[ahead]].row], datagrams.data[ahead])
+        data, length = datagrams.data[index], np.int64(datagrams.lengths[index])
         counters[RECEIVED] += 1
         counters[BYTES] += length
-        at = found[index]
-        if is_rtcp(packet, length):
-            accept_report(legs, table, at, packet, length, now_ns, epoch_ns, counters)
+        entry = found[index]
+        if is_rtcp(data, length):
+            accept_report(into, entry, data, length, now_ns, epoch_ns)
             continue
-        first, end = payload_bounds(packet, length)
+        first, end = payload_bounds(data, length)
         if end == 0:
             counters[MALFORMED] += 1
             continue
-        if at >= 0 and table[at].row == RESTING:
-            if table[at].expires_ns > now_ns:
+        if entry >= 0 and table[entry].row == RESTING:
+            if table[entry].expires_ns > now_ns:
                 counters[RESTED] += 1
                 continue
-            at = -1
-        row = np.int64(table[at].row) if at >= 0 else np.int64(waiting[socket])
+            entry = -1
+        row = np.int64(table[entry].row) if entry >= 0 else np.int64(into.waiting[socket])
         if row < 0:
             counters[STRANGER] += 1
             continue
-        name = names[index]
-        receive_packet(
-            legs[row], row, packet, first, end, table, at, socket, index, name, now_ns, counters, notes, note_count, coded
-        )
+        receive_packet(into, Packet(data, first, end, row, entry, socket, index, datagrams.names[index]), now_ns)
 
 
 def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:

@@ -11,9 +11,10 @@ Audio already stored in the wire codec is only copied: no decoding, no mixing, n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.codecs.codec import LINEAR_16, NATIVE
 from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel
@@ -50,28 +51,51 @@ def put_silence(leg: Any, packet: Any) -> None:
         packet[HEADER_BYTES + i] = leg.silence_byte
 
 
+class Announced(NamedTuple):
+    """What is announced in this tick. `rows`: int32 (rooms,), row of each room in `frames` or -1 · `frames`: int32 (a, most samples),
+    at the rate of the room.
+    """
+
+    rows: NDArray[np.int32]
+    frames: NDArray[np.int32]
+
+
+class Scratch(NamedTuple):
+    """Memory for mixing, of no meaning between two rooms.
+
+    `total`, `own`: int32 (most samples,), the room's sum and what one member hears · `wide`: int16 (largest room, most samples), every
+    member at the room's rate · `work`: float32 (HISTORY + most samples,), for the resampler.
+    """
+
+    total: NDArray[np.int32]
+    own: NDArray[np.int32]
+    wide: NDArray[np.int16]
+    work: NDArray[np.float32]
+
+
 @inline_kernel
-def mix_even_room(legs: Any, frames: Any, packets: Any, members: Any, feeders: Any, total: Any, own: Any, encode: Any) -> None:
+def mix_even_room(legs: Any, members: Any, feeders: Any, total: Any, own: Any, encode: Any) -> None:
     """Mix a room whose members and feeders all have one rate. `total` holds the room's announcement, or silence."""
+    rows, frames, packets = legs.rows, legs.frames, legs.packets
     talking = 0
     quiet = True
     for i in range(total.shape[0]):
         quiet = quiet and total[i] == 0
     for row in members:
-        leg = legs[row]
+        leg = rows[row]
         if leg.speaks and leg.heard:
             talking += 1
             for i in range(leg.frame_samples):
                 total[i] += frames[row, i]
     for k in range(feeders.shape[0]):
-        leg = legs[feeders[k, 0]]
+        leg = rows[feeders[k, 0]]
         if leg.feeds and leg.heard:
             talking += 1
             for i in range(leg.frame_samples):
                 total[i] += frames[feeders[k, 0], i]
     copied_from = np.full(4, -1, np.int64)
     for row in members:
-        leg = legs[row]
+        leg = rows[row]
         if not leg.due or leg.source != SOURCE_ROOM:
             continue
         speaking = leg.speaks and leg.heard
@@ -92,26 +116,18 @@ def mix_even_room(legs: Any, frames: Any, packets: Any, members: Any, feeders: A
 
 @inline_kernel
 def mix_uneven_room(
-    legs: Any,
-    frames: Any,
-    packets: Any,
-    members: Any,
-    feeders: Any,
-    feed_history: Any,
-    room_samples: Any,
-    history: Any,
-    total: Any,
-    own: Any,
-    wide: Any,
-    work: Any,
-    encode: Any,
-    sinc: Any,
+    legs: Any, members: Any, feeders: Any, feed_history: Any, room_samples: Any, scratch: Any, encode: Any, sinc: Any
 ) -> None:
-    """Mix a room at its fastest member's rate: every member is brought to it and hears the sum brought back to his own."""
+    """Mix a room at its fastest member's rate: every member is brought to it and hears the sum brought back to his own.
+
+    `scratch.total` holds the room's announcement, or silence.
+    """
+    rows, frames, packets, history = legs.rows, legs.frames, legs.packets, legs.history
+    total, own, wide, work = scratch.total, scratch.own, scratch.wide, scratch.work
     narrow = np.zeros(room_samples, np.int16)
     for k in range(members.shape[0]):
         row = members[k]
-        leg = legs[row]
+        leg = rows[row]
         count = np.int64(leg.frame_samples)
         if not (leg.speaks and leg.heard):
             history[row, :UP_HISTORY] = 0
@@ -124,7 +140,7 @@ def mix_uneven_room(
             total[i] += wide[k, i]
     for k in range(feeders.shape[0]):
         row, place = feeders[k, 0], feeders[k, 1]
-        leg = legs[row]
+        leg = rows[row]
         count = np.int64(leg.frame_samples)
         if not (leg.feeds and leg.heard):
             feed_history[place] = 0
@@ -137,7 +153,7 @@ def mix_uneven_room(
             total[i] += narrow[i]
     for k in range(members.shape[0]):
         row = members[k]
-        leg = legs[row]
+        leg = rows[row]
         count = np.int64(leg.frame_samples)
         if not leg.due or leg.source != SOURCE_ROOM:
             continue
@@ -152,92 +168,52 @@ def mix_uneven_room(
             put_samples(packets[row], narrow, count, leg.law, encode)
 
 
+@inline_kernel
+def fewest_and_most_samples(rows: Any, members: Any, feeders: Any) -> Any:
+    """Return the least and the most samples a frame of those who are in a room or feed it."""
+    most, least = np.int64(0), np.int64(1 << 30)
+    for row in members:
+        most = max(most, np.int64(rows[row].frame_samples))
+        least = min(least, np.int64(rows[row].frame_samples))
+    for k in range(feeders.shape[0]):
+        samples = np.int64(rows[feeders[k, 0]].frame_samples)
+        if samples > 0:
+            most, least = max(most, samples), min(least, samples)
+    return least, most
+
+
 @kernel
-def mix_rooms(
-    legs: Any,
-    frames: Any,
-    packets: Any,
-    members: Any,
-    starts: Any,
-    feeders: Any,
-    feed_starts: Any,
-    feed_history: Any,
-    announced: Any,
-    announcements: Any,
-    spanned: Any,
-    remote: Any,
-    partials: Any,
-    partial_samples: Any,
-    history: Any,
-    total: Any,
-    own: Any,
-    wide: Any,
-    work: Any,
-    encode: Any,
-    sinc: Any,
-) -> None:
+def mix_rooms(legs: Any, rooms: Any, feed_history: Any, announced: Any, spans: Any, scratch: Any, encode: Any, sinc: Any) -> None:
     """Give each member of a room the sum of the others, of those in other processes and of the room's announcement.
 
-    `members`: int32 (k,), rows sorted by room · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `feeders`,
-    `feed_starts`, `feed_history`: likewise, of the legs that only feed a room (``rooms.RoomArrays``) ·
-    `announced`: int32 (rooms,), row of each room in `announcements` or -1 · `announcements`: int32 (a, most samples), at the room's
-    rate · `spanned`, `remote`, `partials`, `partial_samples`: the rooms that span processes (``spans.SpanArrays``), the last two
-    written · `history`: int16 (n, dsp.resample.HISTORY), written · `total`, `own`: int32 (most samples,), `wide`: int16 (largest room,
-    most samples), `work`: float32 (HISTORY + most samples,): scratch · `packets`: uint8 (n, most), payloads written for members
-    that are due and whose source is the room.
+    `legs`: LegArrays, whose `packets` get the payloads of members that are due and whose source is the room, and whose `history` is
+    written · `rooms`: RoomArrays · `feed_history`: ``Rooms.feed_history``, written · `announced`: Announced · `spans`: SpanArrays, of
+    which `partials` and `samples` are written · `scratch`: Scratch.
     """
-    legs, frames, packets, members, starts = (
-        borrowed(legs),
-        borrowed(frames),
-        borrowed(packets),
-        borrowed(members),
-        borrowed(starts),
-    )
-    announced, announcements, history, total, own = (
-        borrowed(announced),
-        borrowed(announcements),
-        borrowed(history),
-        borrowed(total),
-        borrowed(own),
-    )
-    wide, work, encode, sinc = borrowed(wide), borrowed(work), borrowed(encode), borrowed(sinc)
-    feeders, feed_starts, feed_history = borrowed(feeders), borrowed(feed_starts), borrowed(feed_history)
-    spanned, remote, partials, partial_samples = (
-        borrowed(spanned),
-        borrowed(remote),
-        borrowed(partials),
-        borrowed(partial_samples),
-    )
-    for room in range(starts.shape[0] - 1):
-        rows = members[starts[room] : starts[room + 1]]
-        most, least = np.int64(0), np.int64(1 << 30)
-        for row in rows:
-            most = max(most, np.int64(legs[row].frame_samples))
-            least = min(least, np.int64(legs[row].frame_samples))
-        feeding = feeders[feed_starts[room] : feed_starts[room + 1]]
-        for k in range(feeding.shape[0]):
-            samples = np.int64(legs[feeding[k, 0]].frame_samples)
-            if samples > 0:
-                most, least = max(most, samples), min(least, samples)
-        if announced[room] >= 0:
-            total[:] = announcements[announced[room], : total.shape[0]]
+    legs, rooms, feed_history, announced = borrowed(legs), borrowed(rooms), borrowed(feed_history), borrowed(announced)
+    spans, scratch, encode, sinc = borrowed(spans), borrowed(scratch), borrowed(encode), borrowed(sinc)
+    total = scratch.total
+    for room in range(rooms.starts.shape[0] - 1):
+        members = rooms.members[rooms.starts[room] : rooms.starts[room + 1]]
+        feeders = rooms.feeders[rooms.feed_starts[room] : rooms.feed_starts[room + 1]]
+        least, most = fewest_and_most_samples(legs.rows, members, feeders)
+        if announced.rows[room] >= 0:
+            total[:] = announced.frames[announced.rows[room], : total.shape[0]]
         else:
             total[:] = 0
-        slot = spanned[room]
+        slot = spans.spanned[room]
         if slot >= 0:
             for i in range(most):
-                total[i] += remote[slot, i]
-                partials[slot, i] = -total[i]
+                total[i] += spans.remote[slot, i]
+                spans.partials[slot, i] = -total[i]
         if least == most:
-            mix_even_room(legs, frames, packets, rows, feeding, total[:most], own, encode)
+            mix_even_room(legs, members, feeders, total[:most], scratch.own, encode)
         else:
-            mix_uneven_room(
-                legs, frames, packets, rows, feeding, feed_history, most, history, total, own, wide, work, encode, sinc
-            )
+            mix_uneven_room(legs, members, feeders, feed_history, most, scratch, encode, sinc)
         if slot >= 0:
-            partial_samples[slot] = most
+            spans.samples[slot] = most
             for i in range(most):
-                partials[slot, i] += total[i]
+                spans.partials[slot, i] += total[i]
 
 
 @inline_kernel
@@ -296,21 +272,15 @@ def put_echo(leg: Any, packet: Any, frame: Any, encode: Any) -> None:
 
 
 @kernel
-def fill_others(legs: Any, frames: Any, packets: Any, encode: Any, ended: Any, ended_count: Any) -> None:
+def fill_others(legs: Any, encode: Any, ended: Any, ended_count: Any) -> None:
     """Give every due leg that is not listening to a room its payload, and move playlists on.
 
-    `ended`: int32 (n,), rows whose current item has just given its last frame, from `ended_count[0]` on.
+    `legs`: LegArrays · `ended`: int32 (n,), rows whose current item has just given its last frame, from `ended_count[0]` on.
     """
-    legs, frames, packets, encode, ended, ended_count = (
-        borrowed(legs),
-        borrowed(frames),
-        borrowed(packets),
-        borrowed(encode),
-        borrowed(ended),
-        borrowed(ended_count),
-    )
-    for row in range(legs.shape[0]):
-        leg = legs[row]
+    legs, encode, ended, ended_count = borrowed(legs), borrowed(encode), borrowed(ended), borrowed(ended_count)
+    rows, frames, packets = legs.rows, legs.frames, legs.packets
+    for row in range(rows.shape[0]):
+        leg = rows[row]
         if not leg.running:
             continue
         over = False

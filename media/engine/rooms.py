@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from media.dsp.resample import UP_HISTORY
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RoomArrays:
+class RoomArrays(NamedTuple):
     """All rooms for ``render.mix_rooms``: members sorted by room, and feeders beside them.
 
     `members`: int32 (k,), rows · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `feeders`: int32 (f, 2), row and

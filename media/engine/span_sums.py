@@ -12,7 +12,7 @@ comes of adding them to one's own is what one process would have added up.
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,9 @@ def write_header(words: Words, epoch: int, tick: int, last: bool, entries: int) 
 
 
 @inline_kernel
-def find_slot(numbers: Any, slots: Any, number: Any) -> Any:
-    """Return the slot of a room's number, -1 when it is not known. `numbers`: int32 (n,), ascending · `slots`: int32 (n,)."""
+def find_slot(by_number: Any, number: Any) -> Any:
+    """Return the slot of a room's number, -1 when it is not known. `by_number`: SlotNumbers."""
+    numbers, slots = by_number.numbers, by_number.slots
     low, high = 0, numbers.shape[0]
     while low < high:
         middle = (low + high) // 2
@@ -71,18 +72,40 @@ def add_converted(entry: Any, history: Any, sums: Any, work: Any, sinc: Any) -> 
         sums[i] += out[i]
 
 
+class SlotNumbers(NamedTuple):
+    """Which slot a room's number has: int32 (n,) both, `numbers` ascending."""
+
+    numbers: NDArray[np.int32]
+    slots: NDArray[np.int32]
+
+
+class Sums(NamedTuple):
+    """What is said elsewhere, added up. `wanted`: int32 (s,), samples a frame of each slot's room here; 0: nobody wants it · `sums`:
+    int32 (s, most samples).
+    """
+
+    wanted: NDArray[np.int32]
+    sums: NDArray[np.int32]
+
+
+class Past(NamedTuple):
+    """What converting one sender's sums needs of the ticks before. `history`: int16 (s, DOWN_HISTORY), ends of past frames · `fed`:
+    int64 (s, 2), tick and samples of the last one.
+    """
+
+    history: NDArray[np.int16]
+    fed: NDArray[np.int64]
+
+
 @kernel
-def add_sums(
-    words: Any, numbers: Any, slots: Any, wanted: Any, sums: Any, history: Any, fed: Any, tick: Any, work: Any, sinc: Any
-) -> Any:
+def add_sums(words: Any, tick: Any, by_number: Any, into: Any, past: Any, work: Any, sinc: Any) -> Any:
     """Add one datagram's entries to the rooms they belong to; return how many were added, -1 when the datagram breaks off.
 
-    `wanted`: int32 (s,), samples a frame of each slot's room here; 0: nobody wants it · `sums`: int32 (s, most samples), added to ·
-    `history`, `fed`: int16 (s, DOWN_HISTORY) and int64 (s, 2), this sender's, written: ends of past frames; tick and samples of the
-    last one · `work`: float32 (WORK_SAMPLES,), scratch.
+    `by_number`: SlotNumbers · `into`: Sums, added to · `past`: Past, written · `work`: float32 (WORK_SAMPLES,), scratch.
     """
-    words, numbers, slots, wanted, sums = borrowed(words), borrowed(numbers), borrowed(slots), borrowed(wanted), borrowed(sums)
-    history, fed, work, sinc = borrowed(history), borrowed(fed), borrowed(work), borrowed(sinc)
+    words, by_number, into, past = borrowed(words), borrowed(by_number), borrowed(into), borrowed(past)
+    work, sinc = borrowed(work), borrowed(sinc)
+    wanted, sums, history, fed = into.wanted, into.sums, past.history, past.fed
     place, added = np.int64(HEADER_WORDS), 0
     for _ in range(words[5]):
         if place + ENTRY_WORDS > words.shape[0]:
@@ -91,7 +114,7 @@ def add_sums(
         place += ENTRY_WORDS
         if count <= 0 or count > MOST_SAMPLES or place + count > words.shape[0]:
             return -1
-        slot = find_slot(numbers, slots, number)
+        slot = find_slot(by_number, number)
         samples = np.int64(wanted[slot]) if slot >= 0 else np.int64(0)
         if samples == count:
             for i in range(count):
@@ -139,25 +162,20 @@ def pack_sums(partials: Any, samples: Any, numbers: Any, sent: Any, first: Any, 
 
 
 @kernel
-def begin_sums(
-    legs: Any, members: Any, starts: Any, feeders: Any, feed_starts: Any, spanned: Any, wanted: Any, sums: Any
-) -> None:
+def begin_sums(legs: Any, rooms: Any, spanned: Any, into: Any) -> None:
     """Say how many samples a frame of each room that spans has here, that of its fastest leg as ``render.mix_rooms`` takes it, and
     begin its sum.
 
-    `spanned`: int32 (rooms,), slot or -1 · `wanted`: int32 (s,), `sums`: int32 (s, most samples), written for the slots found. The
-    others as ``rooms.RoomArrays``.
+    `legs`: LEG (n,) · `rooms`: RoomArrays · `spanned`: int32 (rooms,), slot or -1 · `into`: Sums, written for the slots found.
     """
-    legs, members, starts = borrowed(legs), borrowed(members), borrowed(starts)
-    feeders, feed_starts, spanned = borrowed(feeders), borrowed(feed_starts), borrowed(spanned)
-    wanted, sums = borrowed(wanted), borrowed(sums)
+    legs, rooms, spanned, into = borrowed(legs), borrowed(rooms), borrowed(spanned), borrowed(into)
     for room in range(spanned.shape[0]):
         if spanned[room] < 0:
             continue
         most = np.int32(0)
-        for k in range(starts[room], starts[room + 1]):
-            most = max(most, legs[members[k]].frame_samples)
-        for k in range(feed_starts[room], feed_starts[room + 1]):
-            most = max(most, legs[feeders[k, 0]].frame_samples)
-        wanted[spanned[room]] = most
-        sums[spanned[room], :most] = 0
+        for k in range(rooms.starts[room], rooms.starts[room + 1]):
+            most = max(most, legs[rooms.members[k]].frame_samples)
+        for k in range(rooms.feed_starts[room], rooms.feed_starts[room + 1]):
+            most = max(most, legs[rooms.feeders[k, 0]].frame_samples)
+        into.wanted[spanned[room]] = most
+        into.sums[spanned[room], :most] = 0

@@ -13,7 +13,7 @@ process that sends it, and is brought to that of the room in the one that hears 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from media.engine.span_sums import (
     HEADER_WORDS,
     MOST_WORDS,
     WORK_SAMPLES,
+    Past,
+    SlotNumbers,
+    Sums,
     Words,
     add_sums,
     begin_sums,
@@ -38,8 +41,7 @@ RECORDED_SAMPLES = 160
 """A frame of a room's recording (``recorders.ROOM_RATE_HZ``)."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SpanArrays:
+class SpanArrays(NamedTuple):
     """For ``render.mix_rooms``. `spanned`: int32 (rooms,), slot of each room in the others or -1 · `remote`: int32 (s, most samples),
     sums from other processes · `partials`: int32 (s, most samples), to be written: what the legs here said · `samples`: int32 (s,), to
     be written: samples of it.
@@ -57,7 +59,7 @@ class _Sink:
     def __init__(self) -> None:
         self.wanted: NDArray[np.int32] = np.zeros(1, np.int32)
         self.sums: NDArray[np.int32] = np.zeros((1, 1), np.int32)
-        self._past: dict[int, tuple[NDArray[np.int16], NDArray[np.int64]]] = {}
+        self._past: dict[int, Past] = {}
 
     def clear(self, slots: int, samples: int) -> None:
         """Begin a tick, in which nobody wants anything yet; the sum of a slot is to be begun by who wants it."""
@@ -68,11 +70,11 @@ class _Sink:
             self._past.clear()
         self.wanted[:] = 0
 
-    def past(self, peer: int) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    def past(self, peer: int) -> Past:
         """Histories and marks of one sender, a row a slot."""
         if peer not in self._past:
             slots = len(self.wanted)
-            self._past[peer] = np.zeros((slots, DOWN_HISTORY), np.int16), np.full((slots, 2), -1, np.int64)
+            self._past[peer] = Past(np.zeros((slots, DOWN_HISTORY), np.int16), np.full((slots, 2), -1, np.int64))
         return self._past[peer]
 
 
@@ -96,7 +98,7 @@ class Spans:
         self._samples: NDArray[np.int32] = np.zeros(1, np.int32)
         self._numbers: NDArray[np.int32] = np.zeros(1, np.int32)
         self._sent: dict[int, NDArray[np.uint8]] = {}
-        self._sorted: NDArray[np.int32] = np.zeros((2, 0), np.int32)
+        self._by_number = SlotNumbers(np.zeros(0, np.int32), np.zeros(0, np.int32))
         self._spanned: tuple[RoomArrays | None, NDArray[np.int32]] = (None, np.zeros(0, np.int32))
         self._work = np.zeros(WORK_SAMPLES, np.float32)
         self._bounds = np.zeros(3, np.int64)
@@ -139,7 +141,7 @@ class Spans:
             for peer in span.peers:
                 self._sent[peer][self._slots[room]] = 1
         pairs = sorted((span.number, self._slots[room]) for room, span in self._by_room.items())
-        self._sorted = np.ascontiguousarray(np.array(pairs, np.int32).reshape(-1, 2).T)
+        self._by_number = SlotNumbers(*np.ascontiguousarray(np.array(pairs, np.int32).reshape(-1, 2).T))
 
     # -------------------------------------------------------------------------------------------------------------- ticks
     def put(self, peer: int, words: Words) -> None:
@@ -154,12 +156,12 @@ class Spans:
         sink = self._room_sink
         if not self._by_room:
             return SpanArrays(spanned, sink.sums, self._partials, self._samples)
-        legs, slots, samples = self._table.rows, len(self._numbers), self._table.frames.shape[1]
+        slots, samples = len(self._numbers), self._table.frames.shape[1]
         self._samples[:] = 0
         if self._partials.shape != (slots, samples):
             self._partials = np.zeros((slots, samples), np.int32)
         sink.clear(slots, samples)
-        begin_sums(legs, rooms.members, rooms.starts, rooms.feeders, rooms.feed_starts, spanned, sink.wanted, sink.sums)
+        begin_sums(self._table.rows, rooms, spanned, Sums(sink.wanted, sink.sums))
         self._record_sink.clear(slots, RECORDED_SAMPLES)
         recorded = [self._slots[room] for room in self.recorded() if room in self._slots]
         if recorded:
@@ -173,9 +175,8 @@ class Spans:
         return SpanArrays(spanned, sink.sums, self._partials, self._samples)
 
     def _add(self, sink: _Sink, peer: int, words: Words, tick: int) -> None:
-        numbers, slots = self._sorted
-        history, fed = sink.past(peer)
-        if add_sums(words, numbers, slots, sink.wanted, sink.sums, history, fed, tick, self._work, SINC) < 0:
+        into = Sums(sink.wanted, sink.sums)
+        if add_sums(words, tick, self._by_number, into, sink.past(peer), self._work, SINC) < 0:
             self.refused += 1
 
     def recorded_frame(self, room: str) -> NDArray[np.int32] | None:

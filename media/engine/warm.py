@@ -49,28 +49,9 @@ def warm() -> None:
     files, batches = np.full(64, -1, np.int32), batch.Batches()
     batches.fit(len(engine.legs.rows), 1)
     files[0] = 1 << 20  # no such descriptor: the calls fail, the code around them is compiled
-    batch.drain(
-        files,
-        1,
-        batches.messages_in,
-        batches.datagrams,
-        batches.lengths,
-        batches.names,
-        engine.legs.rows,
-        engine.connections.addresses.entries,
-        engine.connections.waiting,
-        0,
-        0,
-        engine.counters,
-        engine.notes,
-        engine.note_count,
-        engine.coded,
-    )
-    rows, entries = engine.legs.rows, engine.connections.addresses.entries
-    buffers = (batches.messages_in, batches.datagrams, batches.lengths, batches.names)
-    batch.drain_reports(files, 1, *buffers, rows, entries, 0, 0, engine.counters)
-    report = (batches.report_message, batches.report_iovec, batches.report, batches.report_address)
-    batch.send_reports(files, rows, 0, 250, *report, 0, 0, engine.canonical_name)
+    batch.drain(files, 1, batches.incoming, engine.receiver, 0, 0)
+    batch.drain_reports(files, 1, batches.incoming, engine.receiver, 0, 0)
+    batch.send_reports(files, engine.legs.rows, 0, 250, batches.report, 0, 0, engine.canonical_name)
     engine.handle(SpanRoom("warm", 1, (1,)), 0)
     for number in (1, 2):  # the second tick hears what the first has sent
         for _, words in engine.span_datagrams:
@@ -81,7 +62,7 @@ def warm() -> None:
     relay.relay_tick(*nobody)
     relay.relay_more(*nobody[:3], nobody[4])
     render.nobody_due(engine.legs.rows)
-    batch.flush(files, 1, engine.legs.rows, engine.legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds)
+    batch.flush(files, 1, engine.legs.rows, engine.legs.packets, batches.outgoing)
     engine.connections.addresses.grow(0)
     engine.handle(CloseLeg(1), 0)
 

@@ -8,15 +8,16 @@ use them: ``Batches`` holds them for as long as it lives.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
+from numpy.typing import NDArray
 
-from media.dsp.kernel import borrowed, kernel
+from media.dsp.kernel import borrowed, inline_kernel, kernel
 from media.engine.addresses import NAME_BYTES
 from media.engine.leg_table import LEG
-from media.engine.receive import receive_batch, receive_reports
+from media.engine.receive import Datagrams, receive_batch, receive_reports
 from media.rtp.rtcp import REPORT_BYTES, write_report
 
 MESSAGE = np.dtype(
@@ -47,103 +48,79 @@ _NAME_OFFSET = LEG.fields["name"][1] if LEG.fields else 0
 _LEG_BYTES = LEG.itemsize
 
 
+class Incoming(NamedTuple):
+    """Room for one batch in: `messages` MESSAGE (BATCH,), set up over the data and names of `datagrams`."""
+
+    messages: NDArray[np.void]
+    datagrams: Datagrams
+
+
+class Report(NamedTuple):
+    """Room for one RTCP report out: MESSAGE (1,), IOVEC (1,), uint8 (REPORT_BYTES,) and uint8 (28,), set up over each other."""
+
+    message: NDArray[np.void]
+    iovec: NDArray[np.void]
+    data: NDArray[np.uint8]
+    address: NDArray[np.uint8]
+
+
+class Outgoing(NamedTuple):
+    """Room for a tick's packets out, scratch: `messages` MESSAGE (n,), `iovecs` IOVEC (n,), `bounds` int64 (≥ sockets + 2,)."""
+
+    messages: NDArray[np.void]
+    iovecs: NDArray[np.void]
+    bounds: NDArray[np.int64]
+
+
+@inline_kernel
+def read_batch(file: Any, incoming: Any) -> Any:
+    """Read what is there, one batch at most; return how many datagrams, 0 or below for none. A truncated one has length 0."""
+    count = _recvmmsg(file, incoming.messages.ctypes.data, BATCH, DONT_WAIT, 0)
+    for i in range(count):
+        message = incoming.messages[i]
+        incoming.datagrams.lengths[i] = 0 if message.flags & TRUNCATED else message.length
+        message.name_bytes = NAME_BYTES
+    return count
+
+
 @kernel
-def drain(
-    files: Any,
-    sockets: Any,
-    messages: Any,
-    datagrams: Any,
-    lengths: Any,
-    names: Any,
-    legs: Any,
-    table: Any,
-    waiting: Any,
-    now_ns: Any,
-    epoch_ns: Any,
-    counters: Any,
-    notes: Any,
-    note_count: Any,
-    coded: Any,
-) -> None:
-    """Read every socket empty into the leg table. `files`: int32 (≥ sockets,), descriptors by socket index, -1 none. The rest as
-    ``receive_batch``; `messages`: MESSAGE (BATCH,) set up over `datagrams` and `names`."""
+def drain(files: Any, sockets: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: Any) -> None:
+    """Read every socket empty into the leg table.
+
+    `files`: int32 (≥ sockets,), descriptors by socket index, -1 none · `incoming`: Incoming · the rest as ``receive_batch``.
+    """
+    incoming, into = borrowed(incoming), borrowed(into)
     for socket in range(sockets):
         if files[socket] < 0:
             continue
         for _ in range(MOST_READ):
-            count = _recvmmsg(files[socket], messages.ctypes.data, BATCH, DONT_WAIT, 0)
+            count = read_batch(files[socket], incoming)
             if count <= 0:
                 break
-            for i in range(count):
-                message = messages[i]
-                lengths[i] = 0 if message.flags & TRUNCATED else message.length
-                message.name_bytes = NAME_BYTES
-            receive_batch(
-                legs,
-                table,
-                waiting,
-                socket,
-                datagrams,
-                lengths,
-                names,
-                count,
-                now_ns,
-                epoch_ns,
-                counters,
-                notes,
-                note_count,
-                coded,
-            )
+            receive_batch(into, socket, incoming.datagrams, count, now_ns, epoch_ns)
             if count < BATCH:
                 break
 
 
 @kernel
-def drain_reports(
-    files: Any,
-    sockets: Any,
-    messages: Any,
-    datagrams: Any,
-    lengths: Any,
-    names: Any,
-    legs: Any,
-    table: Any,
-    now_ns: Any,
-    epoch_ns: Any,
-    counters: Any,
-) -> None:
+def drain_reports(files: Any, sockets: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: Any) -> None:
     """Read every RTCP socket, one batch at most. Arguments as ``drain``."""
+    incoming, into = borrowed(incoming), borrowed(into)
     for socket in range(sockets):
         if files[socket] < 0:
             continue
-        count = _recvmmsg(files[socket], messages.ctypes.data, BATCH, DONT_WAIT, 0)
-        for i in range(count):
-            message = messages[i]
-            lengths[i] = 0 if message.flags & TRUNCATED else message.length
-            message.name_bytes = NAME_BYTES
+        count = read_batch(files[socket], incoming)
         if count > 0:
-            receive_reports(legs, table, socket, datagrams, lengths, names, count, now_ns, epoch_ns, counters)
+            receive_reports(into, socket, incoming.datagrams, count, now_ns, epoch_ns)
 
 
 @kernel
-def send_reports(
-    files: Any,
-    legs: Any,
-    phase: Any,
-    phases: Any,
-    message: Any,
-    iovec: Any,
-    report: Any,
-    address: Any,
-    now_ns: Any,
-    epoch_ns: Any,
-    name: Any,
-) -> Any:
+def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_ns: Any, epoch_ns: Any, name: Any) -> Any:
     """Send the RTCP report of every connected leg whose row falls into this phase; return how many were sent.
 
-    `message`: MESSAGE (1,), `iovec`: IOVEC (1,), `report`: uint8 (REPORT_BYTES,), `address`: uint8 (28,): scratch, set up over
-    each other.
+    `out`: Report, scratch · `name`: uint8, our canonical name.
     """
+    message, iovec, report, address = out
     sent = 0
     for row in range(phase, legs.shape[0], phases):
         leg = legs[row]
@@ -163,19 +140,10 @@ def send_reports(
 
 
 @kernel
-def flush(files: Any, sockets: Any, legs: Any, packets: Any, messages: Any, iovecs: Any, bounds: Any) -> Any:
-    """Send this tick's packet of every due leg, one call a socket; return how many the system refused.
-
-    `messages`: MESSAGE (n,), `iovecs`: IOVEC (n,), n rows of `legs` · `bounds`: int64 (≥ sockets + 2,); all three are scratch.
-    """
-    files, legs, packets, messages, iovecs, bounds = (
-        borrowed(files),
-        borrowed(legs),
-        borrowed(packets),
-        borrowed(messages),
-        borrowed(iovecs),
-        borrowed(bounds),
-    )
+def flush(files: Any, sockets: Any, legs: Any, packets: Any, out: Any) -> Any:
+    """Send this tick's packet of every due leg, one call a socket; return how many the system refused. `out`: Outgoing."""
+    files, legs, packets, out = borrowed(files), borrowed(legs), borrowed(packets), borrowed(out)
+    messages, iovecs, bounds = out
     bounds[:] = 0
     for row in range(legs.shape[0]):
         if legs[row].due:
@@ -212,33 +180,30 @@ class Batches:
     """The arrays behind the calls: room for one batch in, and headers for all legs out."""
 
     def __init__(self) -> None:
-        self.datagrams = np.zeros((BATCH, DATAGRAM_BYTES), np.uint8)
-        self.names = np.zeros((BATCH, NAME_BYTES), np.uint8)
-        self.lengths = np.zeros(BATCH, np.int32)
+        data = np.zeros((BATCH, DATAGRAM_BYTES), np.uint8)
+        names = np.zeros((BATCH, NAME_BYTES), np.uint8)
+        places = np.arange(BATCH, dtype=np.uint64)
         self._in_iovecs = np.zeros(BATCH, IOVEC)
-        self._in_iovecs["base"] = self.datagrams.ctypes.data + np.arange(BATCH, dtype=np.uint64) * DATAGRAM_BYTES
+        self._in_iovecs["base"] = data.ctypes.data + places * DATAGRAM_BYTES
         self._in_iovecs["bytes"] = DATAGRAM_BYTES
-        self.messages_in = np.zeros(BATCH, MESSAGE)
-        self.messages_in["name"] = self.names.ctypes.data + np.arange(BATCH, dtype=np.uint64) * NAME_BYTES
-        self.messages_in["name_bytes"] = NAME_BYTES
-        self.messages_in["iovec"] = self._in_iovecs.ctypes.data + np.arange(BATCH, dtype=np.uint64) * 16
-        self.messages_in["iovecs"] = 1
-        self.report = np.zeros(REPORT_BYTES, np.uint8)
-        self.report_address = np.zeros(NAME_BYTES, np.uint8)
-        self.report_iovec = np.zeros(1, IOVEC)
-        self.report_iovec["base"] = self.report.ctypes.data
-        self.report_message = np.zeros(1, MESSAGE)
-        self.report_message["name"] = self.report_address.ctypes.data
-        self.report_message["iovec"] = self.report_iovec.ctypes.data
-        self.report_message["iovecs"] = 1
-        self.messages_out = np.zeros(0, MESSAGE)
-        self.iovecs_out = np.zeros(0, IOVEC)
-        self.bounds = np.zeros(0, np.int64)
+        messages = np.zeros(BATCH, MESSAGE)
+        messages["name"] = names.ctypes.data + places * NAME_BYTES
+        messages["name_bytes"] = NAME_BYTES
+        messages["iovec"] = self._in_iovecs.ctypes.data + places * IOVEC.itemsize
+        messages["iovecs"] = 1
+        self.incoming = Incoming(messages, Datagrams(data, np.zeros(BATCH, np.int32), names))
+        self.report = Report(
+            np.zeros(1, MESSAGE), np.zeros(1, IOVEC), np.zeros(REPORT_BYTES, np.uint8), np.zeros(NAME_BYTES, np.uint8)
+        )
+        self.report.iovec["base"] = self.report.data.ctypes.data
+        self.report.message["name"] = self.report.address.ctypes.data
+        self.report.message["iovec"] = self.report.iovec.ctypes.data
+        self.report.message["iovecs"] = 1
+        self.outgoing = Outgoing(np.zeros(0, MESSAGE), np.zeros(0, IOVEC), np.zeros(0, np.int64))
 
     def fit(self, rows: int, sockets: int) -> None:
         """Make room for so many legs and sockets."""
-        if len(self.messages_out) < rows:
-            self.messages_out = np.zeros(rows, MESSAGE)
-            self.iovecs_out = np.zeros(rows, IOVEC)
-        if len(self.bounds) < sockets + 2:
-            self.bounds = np.zeros(2 * sockets + 2, np.int64)
+        if len(self.outgoing.messages) < rows:
+            self.outgoing = self.outgoing._replace(messages=np.zeros(rows, MESSAGE), iovecs=np.zeros(rows, IOVEC))
+        if len(self.outgoing.bounds) < sockets + 2:
+            self.outgoing = self.outgoing._replace(bounds=np.zeros(2 * sockets + 2, np.int64))

@@ -57,63 +57,23 @@ class Sockets:
 
     def read(self, engine: Engine, now_ns: int) -> None:
         """Move everything that has arrived into the engine."""
-        batches, connections = self._batches, engine.connections
-        drain(
-            self._rtp,
-            len(self._pairs),
-            batches.messages_in,
-            batches.datagrams,
-            batches.lengths,
-            batches.names,
-            engine.legs.rows,
-            connections.addresses.entries,
-            connections.waiting,
-            now_ns,
-            now_ns + engine.epoch_offset_ns,
-            engine.counters,
-            engine.notes,
-            engine.note_count,
-            engine.coded,
-        )
+        epoch_ns = now_ns + engine.epoch_offset_ns
+        drain(self._rtp, len(self._pairs), self._batches.incoming, engine.receiver, now_ns, epoch_ns)
 
     def exchange_reports(self, engine: Engine, now_ns: int, phase: int, phases: int) -> None:
         """Read RTCP in the first of `phases`, and send the reports of the legs of this phase."""
         batches, epoch_ns = self._batches, now_ns + engine.epoch_offset_ns
         if phase % READ_REPORTS_TICKS == 0:
-            drain_reports(
-                self._rtcp,
-                len(self._pairs),
-                batches.messages_in,
-                batches.datagrams,
-                batches.lengths,
-                batches.names,
-                engine.legs.rows,
-                engine.connections.addresses.entries,
-                now_ns,
-                epoch_ns,
-                engine.counters,
-            )
+            drain_reports(self._rtcp, len(self._pairs), batches.incoming, engine.receiver, now_ns, epoch_ns)
         self.reports_sent += send_reports(
-            self._rtcp,
-            engine.legs.rows,
-            phase,
-            phases,
-            batches.report_message,
-            batches.report_iovec,
-            batches.report,
-            batches.report_address,
-            now_ns,
-            epoch_ns,
-            engine.canonical_name,
+            self._rtcp, engine.legs.rows, phase, phases, batches.report, now_ns, epoch_ns, engine.canonical_name
         )
 
     def write(self, engine: Engine) -> None:
         """Send the packets that the engine's tick has made."""
         batches, legs = self._batches, engine.legs
         batches.fit(len(legs.rows), len(self._pairs))
-        self.send_refused += flush(
-            self._rtp, len(self._pairs), legs.rows, legs.packets, batches.messages_out, batches.iovecs_out, batches.bounds
-        )
+        self.send_refused += flush(self._rtp, len(self._pairs), legs.rows, legs.packets, batches.outgoing)
 
     def close(self) -> None:
         """Close all of them."""

@@ -21,7 +21,7 @@ from media.codecs.codec import Codec
 from media.control.records import ConnectLeg, Enqueue, OpenLeg, PlayBridge, PlayEcho, PlayItem, PlayRoom, SetDigitDetection
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine, EngineOptions
-from media.engine.receive import receive_batch
+from media.engine.receive import Datagrams, receive_batch
 from media.engine.warm import warm
 
 TICKS = 60
@@ -72,22 +72,8 @@ class Load:
         row[0, : len(packet)] = np.frombuffer(packet, np.uint8)
         for leg in self.legs[: self.silent_after]:
             socket = int(engine.legs.rows[engine.by_number[leg].row]["socket"])
-            receive_batch(
-                engine.legs.rows,
-                engine.connections.addresses.entries,
-                engine.connections.waiting,
-                socket,
-                row,
-                np.full(1, len(packet), np.int32),
-                self.names[leg - 1 : leg],
-                1,
-                self.now_ns,
-                self.now_ns,
-                engine.counters,
-                engine.notes,
-                engine.note_count,
-                engine.coded,
-            )
+            datagrams = Datagrams(row, np.full(1, len(packet), np.int32), self.names[leg - 1 : leg])
+            receive_batch(engine.receiver, socket, datagrams, 1, self.now_ns, self.now_ns)
 
     def measure(self, warm_up: int = WARM_UP) -> float:
         """Return the tick's CPU, us per leg and second; decoding of library codecs is part of it."""

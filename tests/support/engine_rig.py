@@ -12,7 +12,7 @@ from media import codecs
 from media.control.records import ConnectLeg, LegOpened, OpenLeg
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine, EngineOptions
-from media.engine.receive import receive_batch
+from media.engine.receive import Datagrams, receive_batch
 
 Source = tuple[str, int]
 
@@ -65,22 +65,9 @@ class EngineRig:
             buffer[i, : len(datagram)] = np.frombuffer(datagram, np.uint8)
             lengths[i] = len(datagram)
             names[i] = np.frombuffer(sockaddr(*source)[0], np.uint8)
-        receive_batch(
-            engine.legs.rows,
-            engine.connections.addresses.entries,
-            engine.connections.waiting,
-            self.bound.index(port),
-            buffer,
-            lengths,
-            names,
-            count,
-            self.now_ns,
-            self.now_ns + engine.epoch_offset_ns,
-            engine.counters,
-            engine.notes,
-            engine.note_count,
-            engine.coded,
-        )
+        datagrams = Datagrams(buffer, lengths, names)
+        epoch_ns = self.now_ns + engine.epoch_offset_ns
+        receive_batch(engine.receiver, self.bound.index(port), datagrams, count, self.now_ns, epoch_ns)
 
     def tick(self) -> dict[int, bytes]:
         """One tick; return the packet of each leg that sent one."""
