@@ -37,7 +37,7 @@ class JsonRpc:
         self._last_id = 0
 
     def call(self, method: str, params: Sequence[Any] | dict[str, Any] = ()) -> Any:
-        """Call `module.function` with a list or with names. Raises CallError or Unreachable."""
+        """Call a function, named with its module as `core.calls` is, with a list or with names. Raises CallError or Unreachable."""
         return self._result(self._exchange(self._request(method, params)))
 
     def batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:

@@ -2,7 +2,7 @@
 """What one plug-in offers another, by a typed key; nobody imports the module behind it.
 
 MAIL: Offer[MailSender] = Offer("mail")       beside the Protocol, in a module that both may import
-undo = services.offers.make(MAIL, sender)     in the giver's `start`; `undo()` in its closer
+undo = services.offers.make(MAIL, sender)     where the giver starts; it calls undo() when it closes
 mail = services.offers.find(MAIL)             in the taker: None while nobody offers it
 """
 

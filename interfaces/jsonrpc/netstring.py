@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MAX_PAYLOAD_BYTES = 20 * 1024 * 1024 - 2
-"""SEMS's own limit (spec §4.2); the configured one is lower."""
+"""SEMS's own limit (spec di.md §4.2); the configured one is lower."""
 _MAX_DIGITS = 10
 
 

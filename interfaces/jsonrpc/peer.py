@@ -26,7 +26,7 @@ KIND = "jsonrpc"
 
 
 class Flag(enum.IntFlag):
-    """When a connection is closed (spec §4.7)."""
+    """When a connection is closed (spec di.md §4.7)."""
 
     ONE_MESSAGE = 1
     UNKNOWN_REPLY = 2

@@ -4,7 +4,7 @@
     Listen.formats ─► FormatFactory ─► pjmedia's codec manager ─► offers, answers, one empty codec a stream
 
 pjmedia's own codecs are taken out first: what they would allocate for every call (an Opus encoder and decoder, say) is never used.
-pjsua2 does not show the codec manager, so this is ctypes in the same shared object. The layout of `pjmedia_codec_param` is that of
+pjsua2 does not show the codec manager, so this is ctypes in the same shared object. The layout of its pjmedia_codec_param is that of
 pjproject 2.16 and 2.17; it is compared with what pjmedia says of its own codecs, and when it differs those stay as they are.
 Everything runs in pjsip's one thread, and all memory that pjmedia is given lives as long as the factory.
 """

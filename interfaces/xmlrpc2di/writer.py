@@ -27,7 +27,7 @@ _SHORT = 16
 
 
 def escape(text: str) -> str:
-    """Escape the five characters of spec §3.4. Control characters that no XML document may hold become U+FFFD."""
+    """Escape the five characters of spec di.md §3.4. Control characters that no XML document may hold become U+FFFD."""
     if _SPECIAL.search(text) is None:
         return text
     return _SPECIAL.sub(lambda match: _ENTITIES.get(match.group(), "\ufffd"), text)
@@ -131,7 +131,7 @@ def http_answer(body: bytes, extra: bytes = b"") -> bytes:
 
 
 def http_head(length_bytes: int, extra: bytes = b"") -> bytes:
-    """The head of every answer, in this order and spelling (spec §3.4)."""
+    """The head of every answer, in this order and spelling (spec di.md §3.4)."""
     return b"HTTP/1.1 200 OK\r\nServer: XMLRPC++ 0.8\r\nContent-Type: text/xml\r\nContent-length: %d\r\n%s\r\n" % (
         length_bytes,
         extra,

@@ -4,11 +4,9 @@
     hub ── handle(command, now_ns) ──► legs, rooms, playlists ── take_events() ──► hub
     datagrams ── receive_batch (receive.py) ──► leg table ── tick(now_ns) ──► packets of the rows that are due
 
-``Engine.receiver`` gives what ``receive_batch`` needs. After ``tick`` the rows with ``due`` set have a packet of
-``HEADER_BYTES`` +
-``frame_bytes`` in ``legs.packets`` for the address ``name`` from socket ``socket``. Nothing in a tick waits or raises: files
-are asked
-for by ``take_wanted()`` and come by ``file_loaded``; a leg that fails is given up with LegDropped.
+After ``tick`` the rows with ``due`` set have a packet of ``HEADER_BYTES`` + ``frame_bytes`` in ``legs.packets`` for the address ``name``
+from socket ``socket``. Nothing in a tick waits or raises: files are asked for by ``take_wanted()`` and come by ``file_loaded``; a leg
+that fails is given up with LegDropped.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class Candidate:
 
 @dataclass(slots=True, eq=False)
 class Leg:
-    """One leg. `signalled`: where its SDP says it receives · `latched`: another address that its packets come from."""
+    """One leg. `signalled`: where its SDP says it receives · `latched_name`: another address that its packets come from."""
 
     number: int
     row: int

@@ -119,7 +119,7 @@ def xml_request(method: str, *params: str) -> bytes:
 
 
 def xml_event(id: str, pairs: list[list[str]]) -> bytes:
-    """`s.di('dsm', 'postDSMEvent', id, pairs)`."""
+    """The body of a `di` call of dsm.postDSMEvent."""
 
     def array(items: list[str]) -> str:
         return f"<array><data>{''.join(f'<value>{item}</value>' for item in items)}</data></array>"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The SIP process in memory: takes the commands of `di.sip.records`, gives the same events, at once.
 
-`FakeSip` is the hub's `SipPort`; `FakeSip.peer` stands for the phones out there and takes the same steps as `sip_peer.UdpPeer`,
+`FakeSip` is the hub's `di.sip.port.SipPort`; `FakeSip.peer` stands for the phones out there and takes the same steps as `sip_peer.UdpPeer`,
 so one suite (tests/peers/test_sip_contract.py) holds the fake and the real process to the same behaviour. Commands are carried
 out synchronously: events come before `send` returns. Calls are in `fake_call`, what is outside calls in `fake_outside`.
 """
@@ -82,7 +82,7 @@ class FakePeer:
 
 
 class FakeSip:
-    """A `SipPort`. `commands` keeps what was sent; `on_event` gets the events."""
+    """A `di.sip.port.SipPort`. `commands` keeps what was sent; `on_event` gets the events."""
 
     def __init__(self, on_event: Callable[[object], None]) -> None:
         self.emit = on_event

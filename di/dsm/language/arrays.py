@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Arrays `a[0]`, `a[1]` … and structs `s.member`: naming conventions over the flat map of variables (spec dsm.md §2.7, §3.3)."""
+"""Arrays `a[0]`, `a[1]` … and structs `$s.member`: naming conventions over the flat map of variables (spec dsm.md §2.7, §3.3)."""
 
 from __future__ import annotations
 

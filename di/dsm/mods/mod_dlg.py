@@ -88,7 +88,7 @@ _DIAL = ("caller", "callee", "domain", "app", "r_uri", "from", "from_uri", "to",
 
 @action("dlg.dialout")
 def dialout(run: Run, name: Res) -> None:
-    """A new call from `$name_caller`, `_callee`, `_domain`, `_app` …; its id goes to `$name_ltag`."""
+    """A new call from `$name_caller`, `$name_callee`, `$name_domain`, `$name_app` …; its id goes to `$name_ltag`."""
     fields = {key: run.vars.get(f"{name}_{key}", "") for key in _DIAL}
     missing = [f"${name}_{key}" for key in _DIAL[:4] if not fields[key]]
     if missing:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """POSIX basic regular expressions, run by RE2 in linear time (spec monitoring.md §3.3 `listByRegex`; POSIX XBD §9.3).
 
-What C's `regcomp` takes without flags is rewritten into RE2's language, with the GNU additions `\\+ \\? \\|` and `\\w
+What POSIX's regcomp takes without flags is rewritten into RE2's language, with the GNU additions `\\+ \\? \\|` and `\\w
 \\W \\s \\S \\b \\B` (and `\\< \\>`, taken as `\\b`). Text and pattern are compared byte by byte, as in the C locale.
 Back-references cannot be matched in linear time and are refused.
 """
