@@ -25,7 +25,8 @@ class Listen:
     """First command: bind transports. Answered by Listening, or ListenFailed and the process's end.
 
     `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are accepted. `formats`: what they are; empty: the
-    SIP stack's own ones. `offered`: those of them that our own offers name, empty for all. `also`: further addresses as (ip, port, public ip), for UDP and TCP.
+    SIP stack's own ones. `offered`: those of them that our own offers name, empty for all. `also`: further addresses as
+    (ip, port, public ip), for UDP and TCP.
     """
 
     ip: str

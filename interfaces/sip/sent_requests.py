@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pjsua2 as pj
 
-from di.sip.records import ReplyReceived, SendRequest
+from di.sip.records import CallEvent, ReplyReceived, SendRequest
 from interfaces.sip.message import Message
 from interfaces.sip.structures import header_vector, plain
 from interfaces.sip.substitutes import Substitutes
@@ -16,7 +16,7 @@ from interfaces.sip.substitutes import Substitutes
 class SentRequests:
     """Of the call `number`; `emit` sends a record to the hub. Holds no call: pjsua2's objects must not stand in a ring of references."""
 
-    def __init__(self, number: int, emit: Callable[[object], None], substitutes: Substitutes) -> None:
+    def __init__(self, number: int, emit: Callable[[CallEvent], None], substitutes: Substitutes) -> None:
         self._number, self._emit, self._substitutes = number, emit, substitutes
         self._sending_token = 0
         self._tokens: dict[int, int] = {}
