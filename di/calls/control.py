@@ -184,10 +184,6 @@ class CallControl:
         if self.controls:
             session.admission = Admission(session, tuple(self.controls))
 
-    def admit(self, session: Session) -> Outcome:
-        """Run the chain, as the first event of a call."""
-        return session.admission.run() if session.admission is not None else None
-
     def answered(self, session: Session) -> None:
         """The call was answered."""
         if session.admission is not None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from di.calls.call_info import CallInfo, DialPlan
 from di.calls.events import Outcome, SipReply
-from di.calls.state import ENDING, UNANSWERED, UP, Phase, may_follow
+from di.calls.state import ENDING, PHASES, UNANSWERED, UP, Phase
 from di.sip.port import SipPort
 from di.sip.records import Answer, CallEnded, Dial, Hangup, Reinvite, ReplyReceived, RequestReceived, SendReply, SendRequest
 
@@ -95,7 +95,7 @@ class Dialog:
 
     def enter(self, phase: Phase) -> bool:
         """Go on to a phase. False, and nothing changes, when the table has no such step."""
-        if not may_follow(self.phase, phase):
+        if phase not in PHASES[self.phase]:
             return False
         self.phase = phase
         return True

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from di.calls import flow_media
+from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
 from di.calls.digits import parse_dtmf_relay
@@ -68,14 +69,22 @@ def _one_line(error: BaseException) -> str:
 def _offered(session: Session, event: CallOffered) -> Outcome:
     if not session.dialog.enter(Phase.TRYING):
         return None
-    return then(session.host.admit(session), lambda: _invite(session, event))
+    admission = session.admission
+    return _invite(session, event) if admission is None else then(admission.run(), lambda: _invite(session, event))
 
 
 def _invite(session: Session, event: CallOffered) -> Outcome:
     if session.dialog.ending:
         return None
+    if not _looks_at_requests(session):
+        return then(session.app.on_invite(session), lambda: _accept_unless_decided(session))
     request = RequestReceived(event.call, 0, "INVITE", event.headers, "", event.body, False)
     return unless(_seen(session, request), lambda: then(session.app.on_invite(session), lambda: _accept_unless_decided(session)))
+
+
+def _looks_at_requests(session: Session) -> bool:
+    """Whether the application wants to see every request: most do not, and need none to be made."""
+    return type(session.app).on_sip_request is not Application.on_sip_request
 
 
 def _accept_unless_decided(session: Session) -> None:
@@ -90,7 +99,9 @@ def _seen(session: Session, request: RequestReceived) -> Verdict:
 
 def place(session: Session) -> Outcome:
     """Send the INVITE of a call out, unless a control or the application does not let it."""
-    return then(session.host.admit(session), lambda: then(_outgoing(session), lambda: _open(session)))
+    admission = session.admission
+    admitted = admission.run() if admission is not None else None
+    return then(admitted, lambda: then(_outgoing(session), lambda: _open(session)))
 
 
 def _outgoing(session: Session) -> Outcome:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
 from di.calls.call_info import CallOut
-from di.calls.events import Outcome
 from di.kernel.ports import Clock, MonitoringHooks
 from di.media_control.port import MediaPort
 from di.sip.port import SipPort
@@ -41,9 +40,6 @@ class SessionHost(Protocol):
     @property
     def rooms(self) -> Rooms:
         """Who is in which room."""
-
-    def admit(self, session: Session) -> Outcome:
-        """Run the chain of controls for a call that begins (`di.calls.control`). What refuses it raises Refused."""
 
     def dial(self, order: CallOut, factory: Factory | None = None) -> Session | None:
         """Place a call; None, with a warning in the log, when it cannot be placed. `factory` instead of the application's own."""

@@ -73,6 +73,8 @@ class Mailbox(Generic[E]):
     `post` after `close` drops the event; `close` drops what is queued. `idle` is called whenever the queue has run empty.
     """
 
+    __slots__ = ("_clock", "_failed", "_handle", "_idle", "_queue", "_running", "_spawn", "_timers", "closed", "name")
+
     def __init__(
         self,
         name: str,
@@ -83,11 +85,18 @@ class Mailbox(Generic[E]):
         idle: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
-        self.timers = Timers(clock, lambda id: self.post(TimerExpired(id)))
         self.closed = False
         self._clock, self._spawn, self._handle, self._failed, self._idle = clock, spawn, handle, failed, idle
         self._queue: deque[E | TimerExpired] = deque()
         self._running = False
+        self._timers: Timers | None = None
+
+    @property
+    def timers(self) -> Timers:
+        """Timers whose expiry comes into this queue."""
+        if self._timers is None:
+            self._timers = Timers(self._clock, lambda id: self.post(TimerExpired(id)))
+        return self._timers
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -105,29 +114,27 @@ class Mailbox(Generic[E]):
         """Take no more events, drop those that wait, stop every timer."""
         self.closed = True
         self._queue.clear()
-        self.timers.close()
+        if self._timers is not None:
+            self._timers.close()
 
     def _drain(self) -> None:
-        token = logs.current_call.set(self.name)
+        token, queue = logs.current_call.set(self.name), self._queue
         try:
-            self._take_all()
+            while queue:
+                event = queue.popleft()
+                try:
+                    waiting = self._handle(event)
+                except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
+                    self._failed(error)
+                    continue
+                if waiting is not None:
+                    self._spawn(self._continue(waiting))
+                    return
+            self._running = False
+            if self._idle is not None:
+                self._idle()
         finally:
             logs.current_call.reset(token)
-
-    def _take_all(self) -> None:
-        while self._queue:
-            event = self._queue.popleft()
-            try:
-                waiting = self._handle(event)
-            except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
-                self._failed(error)
-                continue
-            if waiting is not None:
-                self._spawn(self._continue(waiting))
-                return
-        self._running = False
-        if self._idle is not None:
-            self._idle()
 
     async def _continue(self, waiting: Awaitable[None]) -> None:
         try:

@@ -14,6 +14,7 @@ session.pair      the call that this one is connected with, if any      `di.call
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from di.calls import flow
@@ -54,7 +55,7 @@ class Session:
         self.admission: Admission | None = None
         self.digits = DigitMerger()
         self._mailbox: Mailbox[CallItem] = Mailbox(
-            id, host.clock, host.spawn, lambda item: flow.handle(self, item), lambda error: flow.failed(self, error)
+            id, host.clock, host.spawn, partial(flow.handle, self), partial(flow.failed, self)
         )
 
     @property

@@ -14,7 +14,7 @@ from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut
 from di.calls.control import CallControl
 from di.calls.dialling import default_hop, dial
-from di.calls.events import Outcome, RoomChanged
+from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
 from di.calls.outside import Outside
 from di.calls.published import Published
@@ -32,8 +32,6 @@ from di.sip.port import SipPort
 from di.sip.records import (
     CallEnded,
     CallOffered,
-    ListenFailed,
-    Listening,
     OutsideReceived,
     OutsideReplied,
     SetOptionsReply,
@@ -171,21 +169,20 @@ class Sessions:
     # ---------------------------------------------------------------------------------------------------------------- records
     def on_sip_event(self, record: sip.Event) -> None:
         """Take a record of the SIP process (`di.sip.records.EVENTS`)."""
-        match record:
-            case CallOffered():
-                self.arrivals.offered(record)
-            case SubscriptionChanged():
-                self.subscriptions.on_changed(record)
-            case OutsideReceived():
-                self.outside.on_request(record)
-            case OutsideReplied():
-                self.outside.on_reply(record)
-            case Listening() | ListenFailed():
-                log.debug("the SIP process said again how it listens")
-            case _:
-                session = self._by_call.get(record.call)
-                if session is not None:
-                    session.post(record)
+        if isinstance(record, CallOffered):
+            self.arrivals.offered(record)
+        elif isinstance(record, sip.CALL_EVENTS):
+            session = self._by_call.get(record.call)
+            if session is not None:
+                session.post(record)
+        elif isinstance(record, SubscriptionChanged):
+            self.subscriptions.on_changed(record)
+        elif isinstance(record, OutsideReceived):
+            self.outside.on_request(record)
+        elif isinstance(record, OutsideReplied):
+            self.outside.on_reply(record)
+        else:
+            log.debug("the SIP process said again how it listens")
 
     def on_media_event(self, record: media.Event) -> None:
         """Take a record of the media process (`media.control.records.EVENTS`)."""
@@ -258,10 +255,6 @@ class Sessions:
         """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed."""
         session = dial(self, order)
         return session.id if session is not None else ""
-
-    def admit(self, session: Session) -> Outcome:
-        """Run the chain of controls for a call that begins."""
-        return self.control.admit(session)
 
     def open_call(self, info: CallInfo, application: str, id: str) -> Session:
         """A session for a call out, not yet known to anybody; `begin` follows."""

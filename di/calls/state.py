@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The phases of a call and which may follow which: one table for the dialog, one for the audio. `docs/calls.md` draws them from here.
 
+Integers, because sets of them are asked several times a call, and hashing another enum costs a call into Python.
+
 Whatever asks "is it answered, is it over?" asks a phase; there are no flags beside it. A step that the table does not have is not
 taken: an event that comes too late (a ringing after the answer, a second end) changes nothing.
 """
@@ -8,10 +10,10 @@ taken: an event that comes too late (a ringing after the answer, a second end) c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import IntEnum, auto
 
 
-class Phase(Enum):
+class Phase(IntEnum):
     """Where a call's dialog stands, seen from the hub (RFC 3261 §12, §13)."""
 
     IDLE = auto()
@@ -81,7 +83,7 @@ def dialog_word(phase: Phase) -> str:
     return _WORDS[phase]
 
 
-class AudioPhase(Enum):
+class AudioPhase(IntEnum):
     """How far a call's audio is. Each phase may follow every earlier one."""
 
     CLOSED = 0
@@ -94,14 +96,3 @@ class AudioPhase(Enum):
     """The application has been told of early media."""
     STARTED = 4
     """The application has been told that the session has begun."""
-
-    def __lt__(self, other: AudioPhase) -> bool:
-        return int(self.value) < int(other.value)
-
-    def __le__(self, other: AudioPhase) -> bool:
-        return int(self.value) <= int(other.value)
-
-
-def may_follow(now: Phase, following: Phase) -> bool:
-    """Whether the table has this step."""
-    return following in PHASES[now]

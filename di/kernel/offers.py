@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -26,24 +26,23 @@ class Offers:
     """What stands under each key now."""
 
     def __init__(self) -> None:
-        self._given: dict[Offer[object], object] = {}
+        self._given: dict[object, object] = {}
 
     def make(self, key: Offer[T], thing: T) -> Callable[[], None]:
         """Offer something; the answer takes it back. Raises ValueError when another stands under that key."""
-        plain = cast(Offer[object], key)
-        if plain in self._given:
+        if key in self._given:
             raise ValueError(f"{key.name} is offered already")
-        self._given[plain] = thing
+        self._given[key] = thing
 
         def take_back() -> None:
-            if self._given.get(plain) is thing:
-                del self._given[plain]
+            if self._given.get(key) is thing:
+                del self._given[key]
 
         return take_back
 
     def find(self, key: Offer[T]) -> T | None:
         """What is offered under a key, or None."""
-        return cast("T | None", self._given.get(cast(Offer[object], key)))
+        return self._given.get(key)  # type: ignore[return-value]  # what stands under a key of T is a T
 
     def need(self, key: Offer[T], who: str) -> T:
         """The same; raises LookupError that names key and taker when nobody offers it."""

@@ -440,5 +440,6 @@ CallEvent: TypeAlias = (
 """What happens in one call."""
 Event: TypeAlias = CallEvent | Listening | ListenFailed | SubscriptionChanged | OutsideReceived | OutsideReplied
 
+CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)

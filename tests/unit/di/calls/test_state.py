@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from di.calls.state import ENDING, PHASES, UNANSWERED, UP, AudioPhase, Phase, dialog_word, may_follow
+from di.calls.state import ENDING, PHASES, UNANSWERED, UP, AudioPhase, Phase, dialog_word
 
 
 def reachable(start: Phase) -> set[Phase]:
@@ -48,11 +48,6 @@ def test_each_phase_is_unanswered_or_up_or_ending() -> None:
 def test_words_are_those_of_sems() -> None:
     known = {"Disconnected", "Trying", "Proceeding", "Cancelling", "Early", "Connected", "Disconnecting"}
     assert {dialog_word(phase) for phase in Phase} == known
-
-
-def test_may_follow() -> None:
-    assert may_follow(Phase.TRYING, Phase.EARLY)
-    assert not may_follow(Phase.CONNECTED, Phase.EARLY)
 
 
 def test_audio_goes_forward_only() -> None:
