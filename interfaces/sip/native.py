@@ -91,8 +91,8 @@ def description_text(session: int, known: str = "") -> str:
 class Native:
     """The module in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
-    `account_towards(uri)` and `account_of(rx_data)` give the pjsua account of a request of ours and of one that came; `substitutes` are put
-    back into messages that leave.
+    `account_towards(uri)` and `account_of(rx_data)` give the pjsua account of a request of ours and of one that came. What `substitutes`
+    stand for is put back into messages that leave.
     """
 
     def __init__(
@@ -100,7 +100,6 @@ class Native:
         on_request: Callable[[Request], bool],
         account_towards: Callable[[str], int],
         account_of: Callable[[int], int],
-        substitutes: Substitutes,
     ) -> None:
         self.library = pjsip_library()
         self._declare()
@@ -111,9 +110,8 @@ class Native:
         self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
-        self._substitutes = substitutes
+        self.substitutes = Substitutes(self._watch_leaving)
         self._leaving_callback = _ON_MESSAGE(self._leaving)
-        self._module.on_tx_request = self._module.on_tx_response = self._leaving_callback
         self._as_known = False
         self._capabilities: Capabilities
         self.transports: list[int] = []
@@ -202,11 +200,15 @@ class Native:
             log.exception("looking at a request failed")
             return 0
 
+    def _watch_leaving(self) -> None:
+        """From now on look at every message that leaves; before there is a substitute, that would cost each call for nothing."""
+        self._module.on_tx_request = self._module.on_tx_response = self._leaving_callback
+
     def _leaving(self, pointer: int) -> int:
         """A message is about to be written: bytes that pjsua2 did not take come to their places."""
         try:
-            if self._substitutes and self.exchanges.usable:
-                TX_DATA.put_back(self.library, pointer, self._substitutes)
+            if self.exchanges.usable:
+                TX_DATA.put_back(self.library, pointer, self.substitutes)
         except Exception:
             log.exception("a message leaves without some of its bytes")
         return 0

@@ -82,7 +82,7 @@ class SipServer:
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
-        self.substitutes = Substitutes()
+        self.substitutes: Substitutes
         self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
         self._outside = Outside(emit, self._send)
@@ -105,12 +105,8 @@ class SipServer:
         abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
         self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
-        self._native = Native(
-            self._requests.arrived,
-            self._account_towards,
-            self._account_of,
-            self.substitutes,
-        )
+        self._native = Native(self._requests.arrived, self._account_towards, self._account_of)
+        self.substitutes = self._native.substitutes
         self.endpoint.start(listen)
         self._native.start(abilities)
         self._slots = self._native.max_calls()
