@@ -9,15 +9,12 @@ go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). 
 from __future__ import annotations
 
 from collections import OrderedDict
-from random import Random
-from typing import Protocol
 
 import pjsua2 as pj
 
 from di.sip.records import (
     CallConfirmed,
     CallEnded,
-    CallEvent,
     CallIdentified,
     CallProgressed,
     MediaNegotiated,
@@ -28,6 +25,7 @@ from di.sip.records import (
 from interfaces.sip import mapping, sdp, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
+from interfaces.sip.host import Host
 from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sent_requests import SentRequests
@@ -40,40 +38,8 @@ from interfaces.sip.structures import (
     received,
     stream_of,
 )
-from interfaces.sip.substitutes import Substitutes
 
 OFFERING = ("INVITE", "UPDATE")
-
-
-class Host(Protocol):
-    """What a call needs from the server."""
-
-    codecs: frozenset[str]
-    """Upper-case `NAME/clock` of what may be negotiated."""
-
-    offered: frozenset[str]
-    """Those of them that our own offers name."""
-
-    substitutes: Substitutes
-    """For bytes that pjsua2 does not take."""
-
-    random: Random
-    """For waits that two sides must not choose alike."""
-
-    def now_ns(self) -> int:
-        """Monotonic."""
-
-    def emit(self, record: CallEvent) -> None:
-        """Send a record to the hub."""
-
-    def release(self, call: SipCall) -> None:
-        """The call is over: let go of it once pjsip is no longer on the stack."""
-
-    def identified(self, call: SipCall) -> None:
-        """`call_id` and `local_tag` have become known."""
-
-    def refreshed(self, call: SipCall, interval_s: int) -> None:
-        """A 2xx set the interval in which the peer has to refresh; 0: it has not to."""
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only

@@ -91,7 +91,7 @@ class Exchanges:
 
     def try_out(self, received_as_known: bool) -> bool:
         """Whether this pjproject's messages are laid out as known: those received, and one that is made and thrown away."""
-        there = Substitutes()
+        there = Substitutes(lambda: None)
         trial = OutRequest(
             "TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1,
             (("X-Trial", there.header("X-Trial", "\udcff1")),), "x/trial", there.body(b"\xfebody").encode(),

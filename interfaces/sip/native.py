@@ -14,13 +14,14 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
 from interfaces.sip.abilities import Abilities, Capabilities
-from interfaces.sip.exchange import Exchanges, body_of
+from interfaces.sip.exchange import Exchanges
 from interfaces.sip.layout import RX_DATA, TX_DATA, Memory, Text
 from interfaces.sip.message import text_of
+from interfaces.sip.received import Request, Stack
 from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
@@ -37,12 +38,6 @@ _TRIAL_PATIENCE = 200
 """Rounds of `pump`."""
 
 _ON_MESSAGE = CFUNCTYPE(c_int, c_void_p)
-
-
-class _Header(ctypes.Structure):
-    """Head of a list of pjsip_hdr: only its links are used."""
-
-    _fields_ = [("previous", c_void_p), ("next", c_void_p), ("rest", c_void_p * 6)]
 
 
 class _Module(ctypes.Structure):
@@ -64,44 +59,6 @@ class _Module(ctypes.Structure):
         ("on_tx_response", _ON_MESSAGE),
         ("on_tsx_state", c_void_p),
     ]
-
-
-class Request:
-    """A request being looked at. Valid only inside the callback, unless `keep` has been called."""
-
-    __slots__ = ("_kept", "_native", "_pointer", "source_ip", "source_port", "text")
-
-    def __init__(self, native: Native, pointer: int, text: str, source_ip: str, source_port: int) -> None:
-        self._native = native
-        self._pointer = pointer
-        self._kept = False
-        self.text = text
-        self.source_ip = source_ip
-        self.source_port = source_port
-
-    def keep(self) -> bool:
-        """Copy what pjsip holds so that a reply can be sent later. False when pjsip has no memory for it."""
-        copy = c_void_p()
-        if self._native.library.pjsip_rx_data_clone(self._pointer, 0, byref(copy)) != 0 or not copy.value:
-            return False
-        self._pointer, self._kept = copy.value, True
-        return True
-
-    def reply(
-        self, code: int, reason: str = "", headers: Iterable[tuple[str, str]] = (), content_type: str = "", body: bytes = b""
-    ) -> bool:
-        """Answer without a transaction; a retransmitted request comes again and wants the same reply."""
-        return self._native.respond(self._pointer, code, reason, headers, content_type, body)
-
-    def hide(self, name: str) -> None:
-        """Take every header of a name out of what pjsip has read; `text` and what pjsua2 shows of the request keep it."""
-        self._native.hide(self._pointer, name)
-
-    def release(self) -> None:
-        """Give the copy back."""
-        if self._kept:
-            self._native.library.pjsip_rx_data_free_cloned(self._pointer)
-            self._kept, self._pointer = False, 0
 
 
 def pjsip_library() -> ctypes.CDLL:
@@ -132,23 +89,29 @@ def description_text(session: int, known: str = "") -> str:
 
 
 class Native:
-    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request; `account` is for requests of ours.
+    """The module in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
-    `substitutes`: what is put back into messages that leave.
+    `account_towards(uri)` and `account_of(rx_data)` give the pjsua account of a request of ours and of one that came. What `substitutes`
+    stand for is put back into messages that leave.
     """
 
-    def __init__(self, on_request: Callable[[Request], bool], account: Callable[[str], int], substitutes: Substitutes) -> None:
+    def __init__(
+        self,
+        on_request: Callable[[Request], bool],
+        account_towards: Callable[[str], int],
+        account_of: Callable[[int], int],
+    ) -> None:
         self.library = pjsip_library()
         self._declare()
-        self.exchanges = Exchanges(self.library, RX_DATA.read, account)
+        self.exchanges = Exchanges(self.library, RX_DATA.read, account_towards)
         self._on_request = on_request
         self._endpoint: int = 0
+        self._stack = Stack(self.library, account_of)
         self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
-        self._substitutes = substitutes
+        self.substitutes = Substitutes(self._watch_leaving)
         self._leaving_callback = _ON_MESSAGE(self._leaving)
-        self._module.on_tx_request = self._module.on_tx_response = self._leaving_callback
         self._as_known = False
         self._capabilities: Capabilities
         self.transports: list[int] = []
@@ -158,18 +121,11 @@ class Native:
         library = self.library
         library.pjsua_get_pjsip_endpt.restype = c_void_p
         library.pjsip_endpt_register_module.argtypes = [c_void_p, POINTER(_Module)]
-        library.pjsip_rx_data_clone.argtypes = [c_void_p, ctypes.c_uint, POINTER(c_void_p)]
-        library.pjsip_rx_data_free_cloned.argtypes = [c_void_p]
-        library.pjsip_endpt_respond_stateless.argtypes = [c_void_p, c_void_p, c_int, POINTER(Text), c_void_p, c_void_p]
-        library.pjsip_generic_string_hdr_create.argtypes = [c_void_p, POINTER(Text), POINTER(Text)]
-        library.pjsip_generic_string_hdr_create.restype = c_void_p
-        library.pj_list_insert_before.argtypes = [c_void_p, c_void_p]
         library.pjsip_ua_find_dialog.argtypes = [POINTER(Text), POINTER(Text), POINTER(Text), c_int]
         library.pjsip_ua_find_dialog.restype = c_void_p
         library.pjsip_dlg_get_inv_session.argtypes = [c_void_p]
         library.pjsip_dlg_get_inv_session.restype = c_void_p
         library.pjsip_timer_end_session.argtypes = [c_void_p]
-        library.pj_list_erase.argtypes = [c_void_p]
 
     def start(self, abilities: Abilities) -> None:
         """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
@@ -178,6 +134,7 @@ class Native:
         if status != 0:
             raise OSError(f"pjsip refused our module (status {status})")
         self.exchanges.start(self._endpoint)
+        self._stack.endpoint = self._endpoint
         self._capabilities = Capabilities(self.library, self._endpoint)
         if not self._capabilities.say(abilities):
             log.error(
@@ -243,11 +200,15 @@ class Native:
             log.exception("looking at a request failed")
             return 0
 
+    def _watch_leaving(self) -> None:
+        """From now on look at every message that leaves; before there is a substitute, that would cost each call for nothing."""
+        self._module.on_tx_request = self._module.on_tx_response = self._leaving_callback
+
     def _leaving(self, pointer: int) -> int:
         """A message is about to be written: bytes that pjsua2 did not take come to their places."""
         try:
-            if self._substitutes and self.exchanges.usable:
-                TX_DATA.put_back(self.library, pointer, self._substitutes)
+            if self.exchanges.usable:
+                TX_DATA.put_back(self.library, pointer, self.substitutes)
         except Exception:
             log.exception("a message leaves without some of its bytes")
         return 0
@@ -271,30 +232,7 @@ class Native:
 
     def _look_at(self, pointer: int) -> Request | None:
         found = RX_DATA.read(pointer)
-        return None if found is None else Request(self, pointer, *found)
-
-    def hide(self, pointer: int, name: str) -> None:
-        """Take every header of a name out of the request at `pointer`."""
-        wanted = Text.of(name)
-        while header := self.library.pjsip_msg_find_hdr_by_name(RX_DATA.message(pointer), byref(wanted), None):
-            self.library.pj_list_erase(header)
-
-    def respond(
-        self, pointer: int, code: int, reason: str, headers: Iterable[tuple[str, str]], content_type: str, body: bytes
-    ) -> bool:
-        """Send a stateless reply to the request at `pointer`."""
-        pool = RX_DATA.pool(pointer)
-        head = _Header()
-        address = ctypes.addressof(head)
-        head.previous = head.next = address
-        for name, value in headers:
-            name_text, value_text = Text.of(name), Text.of(value)
-            header = self.library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
-            self.library.pj_list_insert_before(address, header)
-        content = body_of(self.library, pool, content_type, body) if body else None
-        text = byref(Text.of(reason)) if reason else None
-        status = self.library.pjsip_endpt_respond_stateless(self._endpoint, pointer, code, text, address, content)
-        return int(status) == 0
+        return None if found is None else Request(self._stack, pointer, *found)
 
 
 def readiness_descriptor(address: int) -> int:

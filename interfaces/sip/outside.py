@@ -20,7 +20,7 @@ from interfaces.sip.abilities import Abilities
 from interfaces.sip.digest import Login
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import TOKEN, Message, header_pairs, route_of, tag_of
-from interfaces.sip.native import Request
+from interfaces.sip.received import Request
 from interfaces.sip.structures import Reply
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
-from interfaces.sip.native import Request
 from interfaces.sip.outside import RETRY_AFTER_S, Outside
+from interfaces.sip.received import Request
 from interfaces.sip.structures import Reply, Waiting
 from interfaces.sip.subscription import Reply as NotifyReply
 
@@ -31,7 +31,11 @@ MAX_WAITING_REQUESTS = 32
 _MAX_REMEMBERED_REPLIES = 16
 _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
+_TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:(?:[^\n]|\n[ \t])*;[ \t\r\n]*tag[ \t\r\n]*=", re.IGNORECASE)
+"""A To header with a tag, folded or not, without taking the whole message apart."""
 _REPLACES = re.compile(r"\nReplaces[ \t]*:", re.IGNORECASE)
+_WITH_CONTACT = (" REFER", " SUBSCRIBE", " NOTIFY")
+"""Requests whose 2xx says where we are (RFC 3515 §2.2, RFC 6665 §8.2)."""
 _OFFERING = ("INVITE", "UPDATE")
 _OF_THE_STACK = ("INVITE", "UPDATE", "PRACK", "BYE")
 """Requests inside a dialog that pjsip answers."""
@@ -66,6 +70,8 @@ class Requests:
         method = request.text.partition(" ")[0]
         if method in ("ACK", "CANCEL"):
             return False
+        if method == "INVITE" and not _TO_TAG.search(request.text):
+            return self._new_call(request)
         message = parse(request.text)
         tag = tag_of(message.header("To"))
         if not tag:
@@ -132,6 +138,8 @@ class Requests:
             log.debug("call %d: no request waits for the reply %d", call.number, command.token)
             return
         headers = header_pairs(command.headers, contact=300 <= command.code < 400)
+        if 200 <= command.code < 300 and key.endswith(_WITH_CONTACT):
+            headers += tuple(("Contact", contact) for contact in (call.waiting[key].request.contact(),) if contact)
         if command.code == 405 or (key.endswith(" OPTIONS") and command.code < 300):
             headers += self.abilities.headers({name.lower() for name, _ in headers})
         _answer(call, key, (command.code, command.reason, headers, command.content_type, command.body))

@@ -41,11 +41,11 @@ from di.sip.records import (
 from interfaces.sip import mapping
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.account import SipAccount
+from interfaces.sip.accounts import Accounts
 from interfaces.sip.call import SipCall
-from interfaces.sip.endpoint import ListenError, Place, SipEndpoint
+from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import Done, OutRequest
-from interfaces.sip.layout import RX_DATA
-from interfaces.sip.message import Message, cseq_of, host_of
+from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.native import Native
 from interfaces.sip.outside import Outside
 from interfaces.sip.requests import Requests
@@ -67,13 +67,10 @@ class SipServer:
         self._emit = emit
         self.endpoint: SipEndpoint
         self._native: Native
-        self._inbound: SipAccount
-        self._outbound: SipAccount
-        self._of_places: list[SipAccount] = []
+        self._accounts: Accounts
         self._listen = Listen("", 0)
         self.codecs: frozenset[str] = frozenset()
         self.offered: frozenset[str] = frozenset()
-        self._way: tuple[str, Place | None] = ("", None)
         self._slots = 0
         self._next_number = 1
         self._calls: dict[int, SipCall] = {}
@@ -85,7 +82,7 @@ class SipServer:
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
-        self.substitutes = Substitutes()
+        self.substitutes: Substitutes
         self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
         self._outside = Outside(emit, self._send)
@@ -108,42 +105,26 @@ class SipServer:
         abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
         self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
-        self._native = Native(self._requests.arrived, self._account_towards, self.substitutes)
+        self._native = Native(self._requests.arrived, self._account_towards, self._account_of)
+        self.substitutes = self._native.substitutes
         self.endpoint.start(listen)
         self._native.start(abilities)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
             raise ListenError(f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it")
-        self._inbound, self._outbound = (SipAccount(self._invited, self._credentials.get) for _ in range(2))
-        self._inbound.create(self.endpoint.account_config(listen), True)
-        self._outbound.create(self.endpoint.account_config(listen))
+        make = partial(SipAccount, self._invited, self._credentials.get)
+        self._accounts = Accounts(self.endpoint, listen, make, self._native.transports)
         places = self.endpoint.places
-        for place in places if listen.also else ():
-            account = SipAccount(self._invited, self._credentials.get)
-            account.create(self.endpoint.account_config(listen, place=place))
-            self._of_places.append(account)
         self._native.try_out([partial(self.endpoint.send_to_ourselves, place) for place in places], self.endpoint.wait)
         if listen.also:
-            self.endpoint.select_accounts(self._account_of)
+            self.endpoint.select_accounts(self._accounts.of_request)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
 
-    def _account_of(self, rx_data: int) -> int | None:
-        """The account of the address that a request came to by UDP: what we send in its dialog leaves from there. Else the common one."""
-        transport = RX_DATA.transport(rx_data)
-        known = self._native.transports
-        account = self._of_places[known.index(transport)] if transport in known else self._inbound
-        return int(account.getId())
-
-    def _place_towards(self, uri: str) -> Place | None:
-        """Where UDP requests to a URI leave from when there is a choice; None lets pjsip choose."""
-        if not self._of_places or uri.lower().startswith("sips:") or ";transport=" in uri.lower().replace(";transport=udp", ""):
-            return None
-        return self.endpoint.place_towards(host_of(uri))
-
     def _account_towards(self, uri: str) -> int:
-        place = self._place_towards(uri)
-        account = self._outbound if place is None else self._of_places[self.endpoint.places.index(place)]
-        return int(account.getId())
+        return self._accounts.towards(uri)
+
+    def _account_of(self, rx_data: int) -> int:
+        return self._accounts.of_request(rx_data)
 
     def _send(self, request: OutRequest, done: Done) -> None:
         if self._listen.user_agent:
@@ -284,15 +265,12 @@ class SipServer:
             log.error("call %d: no final reply: %s", call.number, again.reason)
 
     def _dial(self, dial: Dial) -> None:
-        way = (dial.next_hop, self._place_towards(dial.next_hop or dial.request_uri))
-        if way != self._way:
-            try:
-                self._outbound.modify(self.endpoint.account_config(self._listen, *way))
-            except pj.Error as error:
-                self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
-                return
-            self._way = way
-        call = SipCall(self, self._outbound, dial.call)
+        try:
+            self._accounts.lead(escaped(dial.next_hop), dial.request_uri)
+        except pj.Error as error:
+            self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
+            return
+        call = SipCall(self, self._accounts.outbound, dial.call)
         if dial.username:
             call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
         self._calls[dial.call] = call
@@ -329,7 +307,7 @@ class SipServer:
     # --------------------------------------------------------------------------------------------------- what comes in
     def _invited(self, slot: int, message: Message, source: str) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
-        call = SipCall(self, self._inbound, number, slot)
+        call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
         call.remote_cseq = cseq_of(message)
         call.descriptions.received = message.body.decode("utf-8", "replace") if message.has_sdp else ""

@@ -9,7 +9,8 @@ import pjsua2 as pj
 
 from interfaces.sip import mapping
 from interfaces.sip.message import Message, header_pairs, parse, wire_bytes
-from interfaces.sip.native import Request, description_text
+from interfaces.sip.native import description_text
+from interfaces.sip.received import Request
 from interfaces.sip.substitutes import Substitutes
 
 Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from interfaces.sip.message import wire_bytes
 
@@ -19,13 +19,11 @@ _MOST_KEPT = 64
 
 
 class Substitutes:
-    """The last ones that were given out, by what stands for the bytes."""
+    """The last ones that were given out, by what stands for the bytes. `on_first` is called before the first one is."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_first: Callable[[], None]) -> None:
+        self._on_first = on_first
         self._known: OrderedDict[bytes, tuple[str, bytes]] = OrderedDict()
-
-    def __bool__(self) -> bool:
-        return bool(self._known)
 
     def header(self, name: str, value: str) -> str:
         """A header's value as pjsua2 takes it."""
@@ -39,6 +37,8 @@ class Substitutes:
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError:
+            if not self._known:
+                self._on_first()
             stand_in = f"cordboard-{secrets.token_hex(16)}"
             self._known[stand_in.encode()] = (name, data)
             while len(self._known) > _MOST_KEPT:

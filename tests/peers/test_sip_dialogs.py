@@ -18,7 +18,10 @@ from di.sip.records import (
     Dial,
     Hangup,
     MediaNegotiated,
+    Reinvite,
+    ReplyReceived,
     RequestReceived,
+    SendRequest,
 )
 from interfaces.sip.message import Message, tag_of, uri_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -116,12 +119,62 @@ async def test_reinvite_without_an_offer_is_told(sip: SipProcess, peer: UdpPeer)
     assert kinds[-2:] == ["RequestReceived", "MediaNegotiated"] and sip.of(MediaNegotiated)[1].remote_port == 40002
 
 
+@pytest.mark.parametrize("method", ["INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"])
+async def test_requests_of_the_stack_are_not_sent_by_the_hub(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    """pjsip keeps a state with each: without it a reply would end the process."""
+    call = await connected(sip, peer)
+    sip.send(SendRequest(1, method, 1))
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(1, 500)]
+    assert await call.bye() == 200 and not [message for message in call.seen if message.method]
+
+
+async def test_request_inside_logs_in(sip: SipProcess, peer: UdpPeer) -> None:
+    """Of two under way one is challenged: each token gets its own reply."""
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    credentials = {"username": "us", "password": "secret"}
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000, **credentials))
+    call = await peer.take_invite()
+    await call.accept()
+    await sip.wait_for(CallConfirmed)
+    sip.send(SendRequest(2, "INFO", 1, ("X-Number: 1",), "text/plain", b"one"))
+    sip.send(SendRequest(2, "INFO", 2, ("X-Number: 2",), "text/plain", b"second"))
+    first, second = await call.next("INFO"), await call.next("INFO")
+    call.reply(second, 401, headers='WWW-Authenticate: Digest realm="peer", nonce="1"\r\n')
+    again = await call.next("INFO")
+    while not again.header("Authorization"):
+        again = await call.next("INFO")
+    call.reply(again, 202)
+    assert again.body == b"second" and first.body == b"one"
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(2, 202)]
+    call.reply(first, 200)
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)] == [(2, 202), (1, 200)]
+
+
+async def test_challenge_without_a_password_is_told(sip: SipProcess, peer: UdpPeer) -> None:
+    call = await connected(sip, peer)
+    sip.send(SendRequest(1, "INFO", 1))
+    call.reply(await call.next("INFO"), 401, headers='WWW-Authenticate: Digest realm="peer", nonce="1"\r\n')
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(1, 401)]
+
+
+async def test_update_while_our_offer_is_out(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3311 §5.2."""
+    call = await connected(sip, peer)
+    sip.send(Reinvite(1, token=1))
+    theirs = await call.next("INVITE")
+    assert await call.update("sendonly") == 491
+    call.reply(theirs, 200, description(40000))
+    await sip.wait_for(ReplyReceived)
+    assert sip.of(RequestReceived) == [] and await call.bye() == 200
+
+
 # ----------------------------------------------------------------------------------------------------------- transfers
 async def test_refer_is_the_hubs(sip: SipProcess, peer: UdpPeer) -> None:
     """pjsua would dial by itself."""
     call = await connected(sip, peer)
     sip.reply_code = 202
-    assert await call.request("REFER", headers=f"Refer-To: <sip:other@127.0.0.1:{peer.port}>\r\n") == 202
+    reply = await call.exchange("REFER", headers=f"Refer-To: <sip:other@127.0.0.1:{peer.port}>\r\n")
+    assert reply.code == 202 and uri_of(reply.header("Contact")) == f"sip:127.0.0.1:{sip.port}"
     assert await call.request("OPTIONS") == 202 and peer.incoming.empty()
     assert not [m for m in call.seen if m.method]
 

@@ -34,6 +34,9 @@ class NotingRequest:
     def release(self) -> None:
         self.released = True
 
+    def contact(self) -> str:
+        return "<sip:here>"
+
     def hide(self, name: str) -> None:
         self.hidden.append(name)
 
@@ -88,8 +91,9 @@ def test_who_answers_what(method: str, tag: str, handled: bool, code: int) -> No
 
 
 def test_a_folded_to_header_still_has_its_tag() -> None:
-    done, request = ask(desk()[0], "BYE sip:a@h SIP/2.0\r\nTo: <sip:a@h>\r\n ;tag=ours\r\n\r\n")
-    assert not done and request.replies == []
+    for method in ("BYE", "INVITE"):
+        done, request = ask(desk(closed=True)[0], f"{method} sip:a@h SIP/2.0\r\nt : <sip:a@h>\r\n ;tag=ours\r\n\r\n")
+        assert not done and request.replies == []
 
 
 def test_closed_refuses_new_calls_only() -> None:
@@ -143,6 +147,14 @@ def test_options_inside_says_what_we_can() -> None:
     requests.answer(call, SendReply(1, events[0].token, 200, "OK", ("accept: a/b",)))
     headers = dict(request.replies[0][2])
     assert headers["accept"] == "a/b" and "Accept" not in headers and "REFER" in headers["Allow"] and "Supported" in headers
+
+
+@pytest.mark.parametrize(("method", "code", "there"), [("REFER", 202, True), ("REFER", 603, False), ("INFO", 200, False)])
+def test_transfers_are_told_where_we_are(method: str, code: int, there: bool) -> None:
+    requests, events, call = desk()
+    _, request = ask(requests, text(method, "ours"))
+    requests.answer(call, SendReply(1, events[0].token, code, headers=("Contact: <sip:evil@h>",)))
+    assert (("Contact", "<sip:here>") in request.replies[0][2]) is there and "evil" not in str(request.replies)
 
 
 def test_replaces_is_hidden_from_pjsua_alone() -> None:

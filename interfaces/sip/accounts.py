@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pjsua's accounts say where messages leave from: one for calls in, one for calls out, and one for each address of several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from di.sip.records import Listen
+from interfaces.sip.account import SipAccount
+from interfaces.sip.endpoint import Place, SipEndpoint
+from interfaces.sip.layout import RX_DATA
+from interfaces.sip.message import host_of
+
+
+class Accounts:
+    """`make` makes an account, `transports` has the pjsip_transport of each place of the endpoint, once that is known."""
+
+    def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount], transports: list[int]) -> None:
+        self._endpoint, self._listen, self._transports = endpoint, listen, transports
+        self._way: tuple[str, Place | None] = ("", None)
+        self.inbound, self.outbound = make(), make()
+        self.inbound.create(endpoint.account_config(listen), True)
+        self.outbound.create(endpoint.account_config(listen))
+        self._of_places: list[SipAccount] = []
+        for place in endpoint.places if listen.also else ():
+            account = make()
+            account.create(endpoint.account_config(listen, place=place))
+            self._of_places.append(account)
+
+    def of_request(self, rx_data: int) -> int:
+        """That of the address that a request came to by UDP: what we send in its dialog leaves from there. Else the common one."""
+        transport = RX_DATA.transport(rx_data)
+        several = self._of_places and transport in self._transports
+        account = self._of_places[self._transports.index(transport)] if several else self.inbound
+        return int(account.getId())
+
+    def towards(self, uri: str) -> int:
+        """That of requests of ours to a URI."""
+        place = self._place_towards(uri)
+        account = self.outbound if place is None else self._of_places[self._endpoint.places.index(place)]
+        return int(account.getId())
+
+    def lead(self, next_hop: str, request_uri: str) -> None:
+        """Let the next call out leave by that proxy, and from the address that lies towards it. Raises pj.Error."""
+        way = (next_hop, self._place_towards(next_hop or request_uri))
+        if way != self._way:
+            self.outbound.modify(self._endpoint.account_config(self._listen, *way))
+            self._way = way
+
+    def _place_towards(self, uri: str) -> Place | None:
+        """Where UDP requests to a URI leave from when there is a choice; None lets pjsip choose."""
+        if not self._of_places or uri.lower().startswith("sips:") or ";transport=" in uri.lower().replace(";transport=udp", ""):
+            return None
+        return self._endpoint.place_towards(host_of(uri))

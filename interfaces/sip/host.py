@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a call needs of the SIP process around it."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from di.sip.records import CallEvent
+from interfaces.sip.substitutes import Substitutes
+
+if TYPE_CHECKING:
+    from interfaces.sip.call import SipCall
+
+
+class Host(Protocol):
+    """`server.SipServer`, as its calls see it."""
+
+    codecs: frozenset[str]
+    """Upper-case `NAME/clock` of what may be negotiated."""
+
+    offered: frozenset[str]
+    """Those of them that our own offers name."""
+
+    substitutes: Substitutes
+    """For bytes that pjsua2 does not take."""
+
+    random: Random
+    """For waits that two sides must not choose alike."""
+
+    def now_ns(self) -> int:
+        """Monotonic."""
+
+    def emit(self, record: CallEvent) -> None:
+        """Send a record to the hub."""
+
+    def release(self, call: SipCall) -> None:
+        """The call is over: let go of it once pjsip is no longer on the stack."""
+
+    def identified(self, call: SipCall) -> None:
+        """`call_id` and `local_tag` have become known."""
+
+    def refreshed(self, call: SipCall, interval_s: int) -> None:
+        """A 2xx set the interval in which the peer has to refresh; 0: it has not to."""
