@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Content of /metrics, read from the live counters when asked. Looking changes nothing, so anybody may look every
-second.
+"""Content of /metrics, read from the live counters when asked. Looking changes nothing, so anybody may look every second.
 
-Names are those of SEMS's exporter where it has one (spec monitoring.md §5.3), with its defects mended: no scrape
-resets a maximum, and what it counted over the store counts the records that have the attribute. `cordboard_…` is new.
+Names are those of SEMS's exporter where it has one (spec monitoring.md §5.3), with its defects mended: no scrape resets a
+maximum, and what it counted over the store counts the records that have the attribute. `cordboard_…` is new.
 """
 
 from __future__ import annotations
@@ -88,8 +87,8 @@ class Metrics(Collector):
         figures = self._services.media_figures()
         for name, family, text in _MEDIA:
             metric = family(f"cordboard_media_{name}", text, labels=["process"])
-            for place, values in sorted(figures.items()):
-                metric.add_metric([str(place)], values.get(name, 0.0))
+            for number, values in sorted(figures.items()):
+                metric.add_metric([str(number)], values.get(name, 0.0))
             if figures:
                 yield metric
 

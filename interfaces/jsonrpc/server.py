@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The shell of the netstring gateway: sockets in both directions, one `Peer` each.
 
-A message is answered before the connection's next one is read, and slow peers are swept (`interfaces.connections`).
+A message is answered before the connection's next one is read, and slow peers are swept (`interfaces.tcp_server`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from di.access.rules import Unauthenticated
 from di.kernel.registry import Caller, Registry
 from di.kernel.value import Value
-from interfaces import connections
-from interfaces.gateway import Access
+from interfaces import tcp_server
+from interfaces.gateway import AccessControl
 from interfaces.jsonrpc.methods import RpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
 from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
@@ -26,7 +26,7 @@ MAX_CONNECTIONS = 1024
 CONNECT_LIMIT_S = 5.0
 
 
-class Connection(connections.Connection):
+class NetstringConnection(tcp_server.Connection):
     """One netstring connection, taken or made."""
 
     server: NetstringGateway
@@ -121,7 +121,7 @@ class ConnectFailed(Exception):
     """An outgoing connection could not be made; the text is SEMS's."""
 
 
-class NetstringGateway(connections.Server):
+class NetstringGateway(tcp_server.Server):
     """The listening socket, if any, and all connections by id."""
 
     backlog = 256
@@ -129,32 +129,32 @@ class NetstringGateway(connections.Server):
     def __init__(
         self,
         registry: Registry,
-        access: Access,
+        access: AccessControl,
         post: Post,
         new_id: Callable[[], str],
         max_message_bytes: int,
     ) -> None:
         super().__init__(max_message_bytes)
         self.registry, self.access, self.post, self.new_id = registry, access, post, new_id
-        self.connections: dict[str, Connection] = {}
+        self.connections: dict[str, NetstringConnection] = {}
 
-    def new_connection(self) -> Connection:
-        return Connection(self)
+    def new_connection(self) -> NetstringConnection:
+        return NetstringConnection(self)
 
-    def open_connections(self) -> Iterable[Connection]:
+    def open_connections(self) -> Iterable[NetstringConnection]:
         return self.connections.values()
 
-    async def connect(self, host: str, port: int) -> Connection:
+    async def connect(self, host: str, port: int) -> NetstringConnection:
         """Make a connection (IPv4, at most 5 s). Raises ConnectFailed."""
         loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.wait_for(
+            addresses = await asyncio.wait_for(
                 loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM), CONNECT_LIMIT_S
             )
         except (OSError, UnicodeError, TimeoutError):
             raise ConnectFailed(f"resolving '{host}' failed\n") from None
         try:
-            address = found[0][4]
+            address = addresses[0][4]
             _, connection = await asyncio.wait_for(
                 loop.create_connection(self.new_connection, str(address[0]), int(address[1])), CONNECT_LIMIT_S
             )

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""XML-RPC: the port by which SEMS clients steer the server, and a pool of other XML-RPC servers for our own modules (spec
-di.md §3).
+"""XML-RPC: the port by which SEMS clients steer the server, and a pool of other XML-RPC servers for our own modules (spec di.md §3).
 
-    socket ── http_server ── http1 ── server ── codec ── methods ── registry
-                                        └───── writer ◄──┘
+    socket ── http_server ── http1 ── server ── parser ── methods ── registry
+                                        └────── writer ◄──┘
 
 Any path works, connections stay open, every answer is HTTP 200 with SEMS's own head. Left out on purpose: worker threads (one
 loop serves all connections) and chunked requests, which SEMS does not know either.
@@ -64,8 +63,8 @@ async def _open(services: Services, options: Options) -> HttpServer:
         await server.start(options.server_ip, options.xmlrpc_port, tls)
     except OSError as error:
         file, line = where(options, "xmlrpc_port")
-        place = f"{options.server_ip}:{options.xmlrpc_port}"
-        hint = f"cannot listen on {place} ({error.strerror}); stop the other program or take another port"
+        address = f"{options.server_ip}:{options.xmlrpc_port}"
+        hint = f"cannot listen on {address} ({error.strerror}); stop the other program or take another port"
         raise ConfigError(file, line, "xmlrpc_port", hint) from error
     return server
 

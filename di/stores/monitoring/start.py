@@ -14,8 +14,8 @@ from di.stores.monitoring.interface import Monitoring
 from di.stores.monitoring.metrics import collect as collect_metrics
 from di.stores.monitoring.options import Options
 from di.stores.monitoring.samples import Samples
+from di.stores.monitoring.standing_queries import calls_snapshot
 from di.stores.monitoring.store import Store
-from di.stores.monitoring.subscriptions import calls_snapshot
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -34,7 +34,7 @@ def start(services: Services, options: Options) -> Closer:
     interface = Monitoring(store, samples, epoch_s)
     services.registry.register("monitoring", interface)
     hooks = StoreHooks(store, samples, epoch_s)
-    withdraw = (services.offers.make(MONITORING, hooks), services.offers.make(STANDING_QUERIES, hooks.watch))
+    withdraw = (services.capabilities.provide(MONITORING, hooks), services.capabilities.provide(STANDING_QUERIES, hooks.watch))
 
     def metrics() -> Iterator[Metric]:
         return collect_metrics(store, samples, epoch_s)

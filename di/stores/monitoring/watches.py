@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Standing queries: who wants to hear when the result of a filter changes.
 
-Watches are found by the (attribute, key of value) of their pairs, so a write costs only the watches that mention its
-old or new value, however many there are. A watch that no value can touch (empty filter, or all pairs ask for a
-missing attribute) hears of every new record instead.
+Watches are looked up by the (attribute, key of value) of their pairs, so a write costs only the watches that mention its old or new value,
+however many there are. A watch that no value can touch (empty filter, or all pairs ask for a missing attribute) hears of every new
+record instead.
 """
 
 from __future__ import annotations
@@ -62,12 +62,12 @@ class Watches:
         self._all.discard(watch)
         self._on_creation.discard(watch)
         for name, value in watch.pairs:
-            place = (name, key_of(value))
-            watches = self._by_value.get(place)
+            key = (name, key_of(value))
+            watches = self._by_value.get(key)
             if watches is not None:
                 watches.discard(watch)
                 if not watches:
-                    del self._by_value[place]
+                    del self._by_value[key]
 
     def touched(self, id: str, changes: list[tuple[str, Value, Value]]) -> None:
         """Attributes of a record changed: (name, old value, new value), Undef for none."""
