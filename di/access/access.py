@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Access control as gateways see it: who calls (`authenticate`), where one may listen (`check_bind`), and the audit
-log.
+"""Access control as gateways see it: who calls (`authenticate`), where one may listen (`check_bind`), and the audit log.
 
     no access file   everybody on loopback may do everything, as in SEMS; other addresses cannot be listened on
-    access file      each request shows a token or a password; its roles decide, in the dispatcher, for every
-    transport alike
+    access file      each request shows a token or a password; its roles decide, in the dispatcher, for every transport alike
 
-The file is looked at again when it changes, so a token works or stops working within a second. A file that has
-vanished or cannot be read any more opens nothing: the last good rules stay. A checked credential is remembered by a
-keyed hash; only a first or wrong one costs scrypt, which runs in a thread, two at a time.
+The file is looked at again when it changes, so a token works or stops working within a second. A file that has vanished or cannot be read
+any more opens nothing: the last good rules stay. A checked credential is remembered by a keyed hash; only a first or wrong one costs
+scrypt, which runs in a thread, two at a time.
 """
 
 from __future__ import annotations
@@ -104,11 +102,9 @@ class Access:
     # --- who calls ---
 
     def authenticate(self, transport: str, source_ip: str, authorization: str | None) -> Caller | Awaitable[Caller]:
-        """Say on whose behalf a request comes; `authorization` is the value of that HTTP header, empty when there is
-        none.
+        """Say on whose behalf a request comes; `authorization` is the value of that HTTP header, empty when there is none.
 
-        The answer is an awaitable when a credential has to be checked first. Raises Unauthenticated (also when
-        awaited).
+        The answer is an awaitable when a credential has to be checked first. Raises Unauthenticated (also when awaited).
         """
         now_ns = self._now_ns()
         self._keep_up(now_ns)
@@ -245,8 +241,7 @@ class Access:
     # --- where to listen ---
 
     def check_bind(self, ip: str, key: str, file: str, line: int, *, transport: str = "") -> None:
-        """Raise ConfigError when an address must not be listened on: one that others can reach, without an access
-        file.
+        """Raise ConfigError when an address must not be listened on: one that others can reach, without an access file.
 
         `ip` empty is every address. A `transport` that cannot carry credentials needs an `anonymous` line for itself.
         """

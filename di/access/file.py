@@ -6,8 +6,7 @@
     user alice admin,switchboard scrypt:15:8:1:<salt>:<hash>
     anonymous stats reader
 
-Written with mode 0600 and refused when anybody else can read it. `anonymous` gives roles to callers of a transport
-that show nothing.
+Written with mode 0600 and refused when anybody else can read it. `anonymous` gives roles to callers of a transport that show nothing.
 """
 
 from __future__ import annotations

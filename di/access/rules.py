@@ -25,8 +25,7 @@ _PATTERN = re.compile(r"(?:(read|dangerous):)?(\*|[A-Za-z0-9_]+\.(?:\*|[A-Za-z0-
 
 
 class Unauthenticated(Exception):
-    """A request may not be served at all: no or wrong credentials (status 401), or too many tries (429, with
-    `retry_after_s`).
+    """A request may not be served at all: no or wrong credentials (status 401), or too many tries (429, with `retry_after_s`).
     """
 
     def __init__(self, reason: str, retry_after_s: int = 0) -> None:

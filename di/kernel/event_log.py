@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The event log: what happened, numbered without holes, kept in a bounded ring, delivered to any number of
-subscribers. Pure.
+"""The event log: what happened, numbered without holes, kept in a bounded ring, delivered to any number of subscribers. Pure.
 
     publish ─► ring (last `capacity` events) ──replay──┐
            └─► each subscriber whose filter matches ───┴─► bounded queue ─► take(): Snapshot, Gap, Event …, Dropped
 
-A subscriber gets every matching event, in order, or is told what it did not get: `Gap` names the numbers that left
-the ring before they could be delivered; `Dropped` ends a subscription whose reader was too slow. Publishing never
-waits and costs one comparison a subscriber. Replay is read from the ring as the reader takes it, so it needs no
-queue.
+A subscriber gets every matching event, in order, or is told what it did not get: `Gap` names the numbers that left the ring before they
+could be delivered; `Dropped` ends a subscription whose reader was too slow. Publishing never waits and costs one comparison a
+subscriber. Replay is read from the ring as the reader takes it, so it needs no queue.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The filter language of `monitoring.listByFilter`, shared by the monitoring store and the event log.
 
-A filter is a list of `[attribute, value]` pairs; it matches when every pair does, by AmArg equality *including type*
-(spec monitoring.md §3.3: string "1" is not int 1). The empty filter matches everything. A value of Undef matches a
-missing attribute.
+A filter is a list of `[attribute, value]` pairs; it matches when every pair does, by AmArg equality *including type* (spec
+monitoring.md §3.3: string "1" is not int 1). The empty filter matches everything. A value of Undef matches a missing attribute.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Alive and ready: what /healthz and /readyz say.
 
-Alive is a loop that answers. Ready is a server that would take a new call now: it is not draining, not at its limits,
-and its SIP and media processes are up. A load balancer asks for the second; a service manager that restarts asks for
-the first only.
+Alive is a loop that answers. Ready is a server that would take a new call now: it is not draining, not at its limits, and its SIP and
+media processes are up. A load balancer asks for the second; a service manager that restarts asks for the first only.
 """
 
 from __future__ import annotations

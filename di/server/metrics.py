@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Content of /metrics, read from the live counters when asked. Looking changes nothing, so anybody may look every
-second.
+"""Content of /metrics, read from the live counters when asked. Looking changes nothing, so anybody may look every second.
 
-Names are those of SEMS's exporter where it has one (spec monitoring.md §5.3), with its defects mended: no scrape
-resets a maximum, and what it counted over the store counts the records that have the attribute. `cordboard_…` is new.
+Names are those of SEMS's exporter where it has one (spec monitoring.md §5.3), with its defects mended: no scrape resets a
+maximum, and what it counted over the store counts the records that have the attribute. `cordboard_…` is new.
 """
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""JSON-RPC method names → DI calls, and DI errors → error objects:
-one table for netstring, HTTP and WebSocket (spec di.md §4.4).
-"""
+"""JSON-RPC method names → DI calls, and DI errors → error objects: one table for netstring, HTTP and WebSocket (spec di.md §4.4)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """JSON as SEMS reads and writes it on the netstring port (spec di.md §1.6). Pure.
 
-Reading is lenient where SEMS is: `\\uXXXX` stays as its six characters, a comma may trail in an object, a number may begin
-with `+`, `1e3` is the integer 1000, the last of two equal members wins, text behind the value is ignored, any bytes are text.
-Ordinary messages take a short cut through orjson, which reads them alike. Writing puts a blank behind comma and colon and
-sorts members.
+Reading is lenient where SEMS is: `\\uXXXX` stays as its six characters, a comma may trail in an object, a number may begin with `+`,
+`1e3` is the integer 1000, the last of two equal members wins, text behind the value is ignored, any bytes are text. Ordinary messages
+take a short cut through orjson, which reads them alike. Writing puts a blank behind comma and colon and sorts members.
 
 Two defects are mended: control characters and names are escaped, so that what is written is JSON (docs/differences.md).
 """

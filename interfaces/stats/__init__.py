@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The statistics server: one command a UDP datagram, one answer (spec core.md §10.3).
 
-`cordboard-stats`-like tools and munin use it.
+`sems-stats` and munin's plug-ins use it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web port: JSON-RPC 2.0 over HTTP and WebSocket with events, OpenRPC document, metrics and health, all over the one
-registry.
+"""The web port: JSON-RPC 2.0 over HTTP and WebSocket with events, OpenRPC document, metrics and health, all over the one registry.
 
     socket ── front ──┬── post /jsonrpc ── rpc ── registry
                       └── aiohttp ── /ws ── session ── rpc, events

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""DI `system` and `events`: the registry describes itself; what happens is told to WebSocket clients.
+"""DI `system` and `events`: the registry describes itself; WebSocket clients hear what happens.
 
 The event functions are declared here, so that permission, binding and the OpenRPC document are the registry's as for any
 other; the connection that they belong to exists only on a WebSocket, where `session` takes them over.

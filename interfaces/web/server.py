@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, the
-panel.
+"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, the panel.
 
 Every way in asks `access` who calls; what he may do is the registry's decision.
 """

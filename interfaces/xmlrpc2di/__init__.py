@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""XML-RPC: the port by which SEMS clients steer the server, and a pool of other XML-RPC servers for our own modules (spec
-di.md §3).
+"""XML-RPC: the port by which SEMS clients steer the server, and a pool of other XML-RPC servers for our own modules (spec di.md §3).
 
     socket ── http_server ── http1 ── server ── codec ── methods ── registry
                                         └───── writer ◄──┘

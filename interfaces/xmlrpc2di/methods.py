@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The XML-RPC name space: built-ins, `di`, directly exported functions, `system.*`, all over the one registry (spec di.md
-§3.2, §3.3).
+"""The XML-RPC name space: built-ins, `di`, directly exported functions, `system.*`, all over the one registry (spec di.md §3.2, §3.3).
 
 A name resolves to `module.method` and arguments; permission is asked there, so a caller gets the same decision by whatever
 name he comes. Only texts and codes of this file reach the wire.

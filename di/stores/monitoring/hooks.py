@@ -9,8 +9,8 @@ from di.kernel.event_log import EventLog
 from di.kernel.filter import parse_pairs
 from di.kernel.value import Value
 from di.stores.monitoring.samples import Samples
+from di.stores.monitoring.standing_queries import Query
 from di.stores.monitoring.store import OnChange, Store, copy_value
-from di.stores.monitoring.subscriptions import Query
 
 CHANGE = "monitoring_change"
 """Attribute of a monitoring.changed event that says what happened, unless attributes were simply set."""

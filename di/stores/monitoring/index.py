@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Index of the monitoring store: (attribute, value) → ids, kept on every write, so that a look-up costs what it
-returns.
+"""Index of the monitoring store: (attribute, value) → ids, kept on every write, so that a look-up costs what it returns.
 
     attribute ─► key of value ─► id                 (one record has it: no set, half the memory)
                               └► {id: None, …}      (several have it)
@@ -8,9 +7,8 @@ returns.
 The ids stand in dicts rather than sets: a dict of plain values is invisible to Python's cycle collector, a set is not, and with a
 million records the difference is a third of a second for each full collection.
 
-Scalars are keys by value and type. Arrays, structs and NaN share one key per attribute, COMPOUND: appending to an
-array must not cost its length, so what is found there still has to be compared. Undef is not indexed; "missing" is
-the complement of everything else.
+Scalars are keys by value and type. Arrays, structs and NaN share one key per attribute, COMPOUND: appending to an array must not cost its
+length, so what a look-up gives there still has to be compared. Undef is not indexed; "missing" is the complement of everything else.
 """
 
 from __future__ import annotations

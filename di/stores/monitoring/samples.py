@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rate samples: id → name → list of (time, count), oldest first here (spec monitoring.md §3.4). Independent of the
-records.
+"""Rate samples: id → name → list of (time, count), oldest first here (spec monitoring.md §3.4).
+They do not depend on the records.
 
 Times are microseconds since 1970, the resolution of the `struct timeval` blobs that clients may send.
 """
@@ -13,8 +13,7 @@ from di.kernel.value import LongLong
 
 SECOND_US = 1_000_000
 _TIDY_LENGTH = 4096
-"""A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for
-ever.
+"""A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for ever.
 """
 _RATE_NAMES = 500
 """So many sample names get a rate of their own; names may come from clients."""

@@ -14,8 +14,8 @@ from di.stores.monitoring.interface import Monitoring
 from di.stores.monitoring.metrics import collect as collect_metrics
 from di.stores.monitoring.options import Options
 from di.stores.monitoring.samples import Samples
+from di.stores.monitoring.standing_queries import calls_snapshot
 from di.stores.monitoring.store import Store
-from di.stores.monitoring.subscriptions import calls_snapshot
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric

@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The monitoring store: id → attributes, with an index, life cycle and standing queries (spec monitoring.md §2–3).
-Pure: time comes in.
+"""The monitoring store: id → attributes, with an index, life cycle and standing queries (spec monitoring.md §2–3). Pure: time comes in.
 
-    write ─► record (one of 16 buckets) ─► index (attribute, value) ─► watches that mention the old or new value ─►
-    `on_change`
+    write ─► record (one of 16 buckets) ─► index (attribute, value) ─► watches that mention the old or new value ─► `on_change`
 
-Records are bare dicts in dicts: a dict of plain values is invisible to Python's cycle collector, so a million records
-cost memory but no collection pauses. Enumeration order is SEMS's: bucket, then bytes of the id. Times are whole
-seconds since 1970, as in SEMS.
+Records are bare dicts in dicts: a dict of plain values is invisible to Python's cycle collector, so a million records cost memory but no
+collection pauses. Enumeration order is SEMS's: bucket, then bytes of the id. Times are whole seconds since 1970, as in SEMS.
 """
 
 from __future__ import annotations
@@ -23,8 +20,7 @@ from di.stores.monitoring.watches import Notify, Watch, Watches
 BUCKETS = 16
 Attributes = dict[str, Value]
 OnChange = Callable[[str, str, Attributes], None]
-"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes
-concerned.
+"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned.
 """
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Standing queries: who wants to hear when the result of a filter changes.
 
-Watches are found by the (attribute, key of value) of their pairs, so a write costs only the watches that mention its
-old or new value, however many there are. A watch that no value can touch (empty filter, or all pairs ask for a
-missing attribute) hears of every new record instead.
+Watches are looked up by the (attribute, key of value) of their pairs, so a write costs only the watches that mention its old or new value,
+however many there are. A watch that no value can touch (empty filter, or all pairs ask for a missing attribute) hears of every new
+record instead.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ from __future__ import annotations
 import pytest
 
 from di.kernel.event_log import Dropped, EventFilter
+from di.stores.monitoring.standing_queries import Delta, Query, calls_snapshot
 from di.stores.monitoring.store import Store
-from di.stores.monitoring.subscriptions import Delta, Query, calls_snapshot
 
 CONFERENCE = (("app", "conference"),)
 

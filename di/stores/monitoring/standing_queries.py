@@ -5,8 +5,7 @@
     query.members()        the result now, in order
     query.take()           → Delta(entered=[…], left=[…]) since the last take, or None, or Dropped
 
-What waits is the *difference* between what the client knows and what is: a record that comes and goes between two
-reads is never sent.
+What waits is the *difference* between what the client knows and what is: a record that comes and goes between two reads is never sent.
 """
 
 from __future__ import annotations
@@ -67,8 +66,7 @@ class Query:
             self._wake()
 
     def take(self) -> Delta | Dropped | None:
-        """What changed since the last call; None when nothing did; Dropped once, as the last, when the client was too
-        slow.
+        """What changed since the last call; None when nothing did; Dropped once, as the last, when the client was too slow.
         """
         if self.closed:
             told, self._told = self._told, True
