@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Joins the parts: reads the configuration, starts SIP and media processes, loads plug-ins in order, runs, stops.
 
-    settings → processes spawned → plug-ins → media up → SIP listens → plug-ins that open doors → banner → …
+    settings → processes spawned → plug-ins → media up → SIP listens → plug-ins that open gateways → banner → …
     stop: no new calls → every call ends → plug-ins closed, last first → SIP and media processes leave → exit
 
 Nothing below imports this module, and nothing here is global: `Hub` owns it all.
@@ -82,7 +82,7 @@ class Hub:
         self._signals = 0
         self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
         self.media = MediaProcesses(settings.core, self.sessions)
-        self.services.offers.make(MEDIA_FIGURES, self.media.figures)
+        self.services.capabilities.provide(MEDIA_FIGURES, self.media.figures)
 
     def processes(self) -> list[ProcessState]:
         """The hub and its children, as `status.processes` shows them."""
@@ -102,13 +102,13 @@ class Hub:
         """Bring everything up. Raises ConfigError or StartFailed; `stop` undoes what stands by then."""
         await self.media.spawn()
         await self.sip.spawn()
-        doors = [loaded for loaded in self.settings.plugins if loaded.plugin.listens_last]
+        gateways = [loaded for loaded in self.settings.plugins if loaded.plugin.listens_last]
         for loaded in self.settings.plugins:
-            if loaded not in doors:
+            if loaded not in gateways:
                 await self._start_plugin(loaded)
         await self.media.ready()
         await self.sip.ready()
-        for loaded in doors:
+        for loaded in gateways:
             await self._start_plugin(loaded)
 
     async def _start_plugin(self, loaded: LoadedPlugin) -> None:

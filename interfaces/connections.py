@@ -25,7 +25,7 @@ WRITE_LIMIT_NS = 30_000_000_000
 _PAUSE_BYTES = 1 << 16
 
 
-class Reader(Protocol):
+class MessageReader(Protocol):
     """A pure reader of one protocol's messages."""
 
     buffer: bytearray
@@ -41,7 +41,7 @@ class Reader(Protocol):
 class Connection(asyncio.Protocol, ABC):
     """One peer. `transport` is None before and after the time in which it can be written to."""
 
-    def __init__(self, server: Server, reader: Reader) -> None:
+    def __init__(self, server: Server, reader: MessageReader) -> None:
         self.server = server
         self.reader = reader
         self.transport: asyncio.Transport | None = None
@@ -154,7 +154,7 @@ class Server(ABC):
         """All that are open."""
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
-        """Listen; port 0 takes a free one, told in `port`. Raises OSError."""
+        """Listen; port 0 takes a free one, `port` says which. Raises OSError."""
         loop = asyncio.get_running_loop()
         self.secure = tls is not None
         self._server = await loop.create_server(

@@ -16,7 +16,7 @@ from di.kernel.addresses import device_address
 from di.kernel.errors import ConfigError
 from di.kernel.registry import INTERNAL, Caller
 from di.kernel.value import LongLong, Value
-from interfaces.http1 import BadRequest, Request
+from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import plain_answer
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, LongLong))
 
 
-class Access(Protocol):
+class AccessControl(Protocol):
     """The part of `di.access` that a gateway needs."""
 
     @property
@@ -119,13 +119,13 @@ class ForeignOrigin(Exception):
     """A browser sends this for a page that is not listed in `allowed_origins`."""
 
 
-class Door:
+class Authenticator:
     """Who comes in by HTTP: the page a browser acts for is judged first, then the credentials.
 
     Every HTTP way in asks here, so that no gateway is laxer than another.
     """
 
-    def __init__(self, access: Access, origin_allowed: Callable[[str], bool]) -> None:
+    def __init__(self, access: AccessControl, origin_allowed: Callable[[str], bool]) -> None:
         self.access, self.origin_allowed = access, origin_allowed
 
     def admit(self, transport: str, origin: str, host: str, source: str, authorization: str) -> Caller | Awaitable[Caller]:
@@ -139,7 +139,7 @@ class Door:
         return self.access.authenticate(transport, source, authorization)
 
     def answer(
-        self, transport: str, request: Request, run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
+        self, transport: str, request: HttpRequest, run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
     ) -> bytes | Awaitable[bytes]:
         """The answer to one request: `run` on its body once its sender is known, at once when nothing waits.
 
@@ -168,8 +168,8 @@ async def _after_login(body: bytes, login: Awaitable[Caller], run: Callable[[byt
 
 def same_origin(origin: str, host: str) -> bool:
     """Whether a browser's Origin names the very server that its Host header does, port included."""
-    scheme, separator, place = origin.lower().partition("://")
-    return bool(separator) and scheme in ("http", "https") and bool(place) and place == host.strip().lower()
+    scheme, separator, authority = origin.lower().partition("://")
+    return bool(separator) and scheme in ("http", "https") and bool(authority) and authority == host.strip().lower()
 
 
 def refused(error: Unauthenticated) -> bytes:

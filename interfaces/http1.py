@@ -32,7 +32,7 @@ class BadRequest(Exception):
 
 
 @dataclass(slots=True)
-class Request:
+class HttpRequest:
     """One whole request. Header names are lower case; `source` is the peer's address, filled in by the shell."""
 
     target: bytes
@@ -53,7 +53,7 @@ class RequestReader:
 
     max_body_bytes: int = MAX_BODY_BYTES
     buffer: bytearray = field(default_factory=bytearray)
-    _head: Request | None = None
+    _head: HttpRequest | None = None
     _length: int = 0
     wants_continue: bool = False
 
@@ -71,7 +71,7 @@ class RequestReader:
         """Whether the next byte in the buffer begins a request."""
         return self._head is None
 
-    def next_request(self) -> Request | None:
+    def next_request(self) -> HttpRequest | None:
         """The next whole request, or None until more bytes come. Raises BadRequest."""
         head = self._head
         if head is None:
@@ -87,7 +87,7 @@ class RequestReader:
         self.wants_continue = False
         return head
 
-    def _read_head(self) -> Request | None:
+    def _read_head(self) -> HttpRequest | None:
         buffer = self.buffer
         end = buffer.find(b"\r\n\r\n")
         size = 4
@@ -106,7 +106,7 @@ class RequestReader:
         return head
 
 
-def parse_head(head: bytes, max_body_bytes: int) -> tuple[Request, int]:
+def parse_head(head: bytes, max_body_bytes: int) -> tuple[HttpRequest, int]:
     """Split request line and headers; returns the request without body, and the body's length. Raises BadRequest.
 
     Method and version's digits are not judged: any method works (spec di.md §3.4). Keep-alive as in HTTP/1.1 and 1.0.
@@ -127,7 +127,7 @@ def parse_head(head: bytes, max_body_bytes: int) -> tuple[Request, int]:
     connection = headers.get(b"connection", b"").lower()
     old = bool(first) and first[-1] == b"HTTP/1.0"
     keep_alive = b"keep-alive" in connection if old else b"close" not in connection
-    return Request(first[1] if len(first) > 1 else b"", keep_alive, headers), body_length(headers, max_body_bytes)
+    return HttpRequest(first[1] if len(first) > 1 else b"", keep_alive, headers), body_length(headers, max_body_bytes)
 
 
 def body_length(headers: dict[bytes, bytes], max_body_bytes: int) -> int:

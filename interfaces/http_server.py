@@ -12,12 +12,12 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from interfaces.connections import Connection, Server
-from interfaces.http1 import MAX_BODY_BYTES, BadRequest, Request, RequestReader
+from interfaces.http1 import MAX_BODY_BYTES, BadRequest, HttpRequest, RequestReader
 
 log = logging.getLogger(__name__)
 
 Answer = bytes
-Handler = Callable[[Request], Answer | Awaitable[Answer]]
+Handler = Callable[[HttpRequest], Answer | Awaitable[Answer]]
 
 IDLE_LIMIT_NS = 3_600_000_000_000
 """An open connection without requests is kept for an hour: people leave a ServerProxy at a prompt."""

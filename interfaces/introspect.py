@@ -76,21 +76,21 @@ def find(registry: Registry, module: str, method: str) -> Method | None:
 
 def signatures(registry: Registry, module: str, method: str) -> Value:
     """All signatures of a function: result type first; one for each number of optional arguments. `undef` text when unknown."""
-    found = find(registry, module, method)
-    if found is None or found.raw:
+    target = find(registry, module, method)
+    if target is None or target.raw:
         return "undef"
-    result = xml_type(found.returns)
-    names = [xml_type(p.type) for p in found.parameters]
-    required = sum(1 for p in found.parameters if p.required)
+    result = xml_type(target.returns)
+    names = [xml_type(p.type) for p in target.parameters]
+    required = sum(1 for p in target.parameters if p.required)
     return [[result, *names[:count]] for count in range(required, len(names) + 1)]
 
 
 def help_text(registry: Registry, module: str, method: str) -> str:
     """A function's docstring with its call line before it; empty for an unknown one, as XML-RPC introspection has it."""
-    found = find(registry, module, method)
-    if found is None:
+    target = find(registry, module, method)
+    if target is None:
         return ""
-    return f"{call_line(found)}\n{found.doc}"
+    return f"{call_line(target)}\n{target.doc}"
 
 
 def call_line(method: Method) -> str:

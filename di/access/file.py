@@ -19,7 +19,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from di.access.rules import BUILT_IN_ROLES, NAME, AccessRules, Credential, Role
+from di.access.rules import BUILT_IN_ROLES, NAME, AccessRules, Role, StoredCredential
 from di.kernel.errors import ConfigError
 
 _LOG2_N, _R, _P = 15, 8, 1
@@ -122,7 +122,7 @@ def _take(rules: AccessRules, words: list[str]) -> tuple[str, ...]:
     if name in rules.credentials:
         raise ValueError("the name is used twice; users and tokens share one list of names")
     parse_hash(words[3])
-    rules.credentials[name] = Credential(name, what, roles, words[3])
+    rules.credentials[name] = StoredCredential(name, what, roles, words[3])
     return roles
 
 

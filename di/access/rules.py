@@ -25,8 +25,7 @@ _PATTERN = re.compile(r"(?:(read|dangerous):)?(\*|[A-Za-z0-9_]+\.(?:\*|[A-Za-z0-
 
 
 class Unauthenticated(Exception):
-    """A request may not be served at all: no or wrong credentials (status 401), or too many tries (429, with `retry_after_s`).
-    """
+    """A request may not be served at all: no or wrong credentials (status 401), or too many tries (429, with `retry_after_s`)."""
 
     def __init__(self, reason: str, retry_after_s: int = 0) -> None:
         super().__init__(reason)
@@ -86,7 +85,7 @@ BUILT_IN_ROLES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class StoredCredential:
     """One line of the access file: a token or a password, as a scrypt hash, and the roles that it gives."""
 
     name: str
@@ -100,7 +99,7 @@ class AccessRules:
     """What an access file says. `anonymous`: transport → roles of callers that show nothing."""
 
     roles: dict[str, Role] = field(default_factory=lambda: dict(BUILT_IN_ROLES))
-    credentials: dict[str, Credential] = field(default_factory=dict)
+    credentials: dict[str, StoredCredential] = field(default_factory=dict)
     anonymous: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def allows(self, roles: Iterable[str], module: str, method: str, changes: bool, dangerous: bool) -> bool:
@@ -149,31 +148,31 @@ class SourceGuard:
         self._sources: OrderedDict[str, _Source] = OrderedDict()
 
     def _source(self, source: str) -> _Source:
-        found = self._sources.get(source)
-        if found is None:
-            found = self._sources[source] = _Source(tokens=2.0 * self._rate)
+        history = self._sources.get(source)
+        if history is None:
+            history = self._sources[source] = _Source(tokens=2.0 * self._rate)
             if len(self._sources) > self._capacity:
                 self._sources.popitem(last=False)
         self._sources.move_to_end(source)
-        return found
+        return history
 
     def locked_s(self, source: str, now_ns: int) -> int:
         """For how many more seconds a source is locked out; 0 when it is not."""
-        found = self._sources.get(source)
-        return 0 if found is None else max(0, -((now_ns - found.locked_until_ns) // 10**9))
+        history = self._sources.get(source)
+        return 0 if history is None else max(0, -((now_ns - history.locked_until_ns) // 10**9))
 
     def failed(self, source: str, now_ns: int) -> bool:
         """Note a failed try; True when that locks the source out."""
-        found = self._source(source)
-        if now_ns - found.last_failure_ns > max(10 * self._lock_ns, 600 * 10**9):
-            found.failures = found.locks = 0
-        found.failures += 1
-        found.last_failure_ns = now_ns
-        if found.failures < self._failures:
+        history = self._source(source)
+        if now_ns - history.last_failure_ns > max(10 * self._lock_ns, 600 * 10**9):
+            history.failures = history.locks = 0
+        history.failures += 1
+        history.last_failure_ns = now_ns
+        if history.failures < self._failures:
             return False
-        found.failures = 0
-        found.locked_until_ns = now_ns + min(self._lock_ns << min(found.locks, 12), 3600 * 10**9)
-        found.locks += 1
+        history.failures = 0
+        history.locked_until_ns = now_ns + min(self._lock_ns << min(history.locks, 12), 3600 * 10**9)
+        history.locks += 1
         return True
 
     def succeeded(self, source: str) -> None:
@@ -185,10 +184,10 @@ class SourceGuard:
         """Count one request against the rate limit; False when it is exceeded. Bursts of two seconds' worth pass."""
         if not self._rate:
             return True
-        found = self._source(source)
-        found.tokens = min(2.0 * self._rate, found.tokens + (now_ns - found.filled_ns) * self._rate / 10**9)
-        found.filled_ns = now_ns
-        if found.tokens < 1.0:
+        history = self._source(source)
+        history.tokens = min(2.0 * self._rate, history.tokens + (now_ns - history.filled_ns) * self._rate / 10**9)
+        history.filled_ns = now_ns
+        if history.tokens < 1.0:
             return False
-        found.tokens -= 1.0
+        history.tokens -= 1.0
         return True

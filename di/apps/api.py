@@ -31,8 +31,8 @@ from di.calls.pair import Pair, PairOptions
 from di.calls.session import Session
 from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
+from di.kernel.capabilities import Capability
 from di.kernel.errors import CallFailed, ConfigError, DIError, OutOfBounds, Refused, TypeMismatch
-from di.kernel.offers import Offer
 from di.kernel.options import option, where
 from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
@@ -76,6 +76,7 @@ __all__ = [
     "CallOffered",
     "CallOut",
     "CallProgressed",
+    "Capability",
     "Closer",
     "ConfigError",
     "Control",
@@ -87,7 +88,6 @@ __all__ = [
     "ItemFailed",
     "Lenient",
     "Mailbox",
-    "Offer",
     "OutOfBounds",
     "Outcome",
     "OutsideReply",

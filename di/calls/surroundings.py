@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from di.calls.applications import Applications
 from di.calls.events import QueueEvent
+from di.kernel.capabilities import Capabilities
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
-from di.kernel.offers import Offers
 from di.kernel.ports import MONITORING, Clock, MonitoringHooks, NoMonitoring
 from di.kernel.server_options import CoreOptions
 
@@ -25,9 +25,9 @@ class Surroundings:
     queues: EventQueues[QueueEvent]
     events: EventLog
     core: CoreOptions
-    offers: Offers = field(default_factory=Offers)
+    capabilities: Capabilities = field(default_factory=Capabilities)
 
     @property
     def monitoring(self) -> MonitoringHooks:
         """The store's hooks; they do nothing while no store is loaded."""
-        return self.offers.find(MONITORING) or _NO_MONITORING
+        return self.capabilities.find(MONITORING) or _NO_MONITORING

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One child process of the hub: started with an inherited socket, greeted, watched, started again when it dies.
+"""One child process of the hub: started with an inherited socket, known by its Hello, watched, started again when it dies.
 
     start() → spawn `python -m <module> --fd N` → Hello both ways → on_up(link) … records …
     it dies → on_lost(why) → wait (longer each time it dies early) → spawn again
-    stop(farewell) → farewell record → wait → SIGTERM → SIGKILL
+    stop(last) → the last command → wait → SIGTERM → SIGKILL
 
 It sits in a session of its own so that Ctrl-C reaches only the hub, and it leaves by itself when its end of the socket closes;
 `setpriv --pdeathsig`, where there is one, covers a child that hangs.
@@ -192,15 +192,15 @@ class Child(Generic[C, E]):
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return f"pid {process.pid}, {how}"
 
-    async def stop(self, farewell: C, grace_s: float) -> None:
-        """End the process for good: say farewell, wait, then insist."""
+    async def stop(self, last: C, grace_s: float) -> None:
+        """End the process for good: send a last command, wait, then insist."""
         self._stopping = True
         if self._watcher is not None:
             self._watcher.cancel()
         process, link = self._process, self._link
         if process is None or link is None:
             return
-        link.send(farewell)
+        link.send(last)
         if await _wait(process, grace_s) is None:
             log.warning("the %s process (pid %d) does not leave: SIGTERM", self.kind.role, process.pid)
             process.terminate()

@@ -24,7 +24,7 @@ _EXPECTED = "expected `key = value`, `@file` or a comment"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ConfigEntry:
     """One key's value as written, and where it was written."""
 
     value: str
@@ -37,7 +37,7 @@ class ConfigFile:
     """The keys of one configuration file with its includes. `found` is False for a file that does not exist."""
 
     name: str
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, ConfigEntry] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     found: bool = True
 
@@ -93,7 +93,7 @@ def parse(text: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path],
         if key == "plugin_config_path":
             value = value if not value or value.endswith("/") else value + "/"
             include_dir = module_folder(Path(value), Path(conf.name)) if value else Path(conf.name).parent
-        conf.entries[key] = Entry(value, file, number)
+        conf.entries[key] = ConfigEntry(value, file, number)
     return include_dir
 
 

@@ -30,7 +30,7 @@ TYPES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class LoggedEvent:
     """One thing that happened. `time_s` is wall-clock time; attributes are read only."""
 
     sequence: int
@@ -65,7 +65,7 @@ class Dropped:
     reason: str
 
 
-Item: TypeAlias = Event | Gap | Snapshot | Dropped
+Item: TypeAlias = LoggedEvent | Gap | Snapshot | Dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +78,24 @@ class EventFilter:
     attributes: Pairs = ()
 
     @classmethod
-    def parse(cls, wish: Value) -> EventFilter:
+    def parse(cls, spec: Value) -> EventFilter:
         """Read `{"types": […], "calls": […], "rooms": […], "attributes": [[name, value], …]}`; None is everything.
 
         Raises TypeMismatch or OutOfBounds with what would be right.
         """
-        if wish is None:
+        if spec is None:
             return cls()
-        if not isinstance(wish, dict):
+        if not isinstance(spec, dict):
             raise TypeMismatch("an event filter is a struct with any of: types, calls, rooms, attributes")
-        for name in wish:
+        for name in spec:
             if name not in ("types", "calls", "rooms", "attributes"):
                 raise TypeMismatch(f"an event filter has no {name!r:.40}; it has: types, calls, rooms, attributes")
-        pairs = wish.get("attributes", [])
+        pairs = spec.get("attributes", [])
         if not isinstance(pairs, list):
             raise TypeMismatch("attributes of an event filter must be an array of [name, value] pairs")
-        return cls(_names(wish, "types"), _names(wish, "calls"), _names(wish, "rooms"), parse_pairs(pairs))
+        return cls(_names(spec, "types"), _names(spec, "calls"), _names(spec, "rooms"), parse_pairs(pairs))
 
-    def matches(self, event: Event) -> bool:
+    def matches(self, event: LoggedEvent) -> bool:
         """Whether the subscriber wants this event."""
         if self.types and event.type not in self.types and event.type.partition(".")[0] + ".*" not in self.types:
             return False
@@ -106,8 +106,8 @@ class EventFilter:
         return not self.attributes or matches(event.attributes, self.attributes)
 
 
-def _names(wish: dict[str, Value], part: str) -> frozenset[str]:
-    names = wish.get(part, [])
+def _names(spec: dict[str, Value], part: str) -> frozenset[str]:
+    names = spec.get(part, [])
     texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else None
     if texts is None or not isinstance(names, list) or len(texts) < len(names):
         raise TypeMismatch(f"{part} of an event filter must be an array of strings")
@@ -167,7 +167,7 @@ class Subscriber:
         self._live = True
         return None
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: LoggedEvent) -> None:
         """Called by the log for each new event."""
         if self._live and self.filter.matches(event):
             if len(self._queue) >= self.limit:
@@ -211,7 +211,7 @@ class EventLog:
     """
 
     def __init__(self, capacity: int = 16384, epoch_s: Callable[[], float] = lambda: 0.0, stream: str = "") -> None:
-        self.ring: deque[Event] = deque(maxlen=capacity)
+        self.ring: deque[LoggedEvent] = deque(maxlen=capacity)
         self.last_sequence = 0
         self.stream = stream
         self.dropped_count = 0
@@ -230,7 +230,7 @@ class EventLog:
         The attributes belong to the log from here on. Never waits, never raises.
         """
         self.last_sequence += 1
-        event = Event(self.last_sequence, type, self._epoch_s(), call, room, attributes or {})
+        event = LoggedEvent(self.last_sequence, type, self._epoch_s(), call, room, attributes or {})
         self.ring.append(event)
         for subscriber in tuple(self._subscribers):
             subscriber.offer(event)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
 
-from di.kernel.config import ConfigFile, Entry
+from di.kernel.config import ConfigEntry, ConfigFile
 from di.kernel.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -137,14 +137,14 @@ def variable(module: str, key: str) -> str:
     return "CORDBOARD_" + re.sub(r"\W", "_", name).upper()
 
 
-def _lookup(conf: ConfigFile, key: str, environ: Mapping[str, str], module: str) -> Entry | None:
+def _lookup(conf: ConfigFile, key: str, environ: Mapping[str, str], module: str) -> ConfigEntry | None:
     name = variable(module, key)
     if name in environ:
-        return Entry(environ[name], f"environment variable {name}", 0)
+        return ConfigEntry(environ[name], f"environment variable {name}", 0)
     return conf.entries.get(key)
 
 
-def convert(info: OptionInfo, hint: object, entry: Entry) -> object:
+def convert(info: OptionInfo, hint: object, entry: ConfigEntry) -> object:
     """Turn a key's text into its type. Raises ConfigError that says what would be right."""
     text = entry.value
     shown = "…" if info.secret else repr(text)
@@ -164,7 +164,7 @@ def convert(info: OptionInfo, hint: object, entry: Entry) -> object:
     return text
 
 
-def _number(info: OptionInfo, hint: object, entry: Entry, text: str) -> int | float:
+def _number(info: OptionInfo, hint: object, entry: ConfigEntry, text: str) -> int | float:
     unit = f" ({info.unit})" if info.unit else ""
     pattern = r"-?[0-9]{1,18}" if hint is int else r"-?[0-9]{1,18}(\.[0-9]{1,18})?"
     right = _range_text(info, hint) + unit

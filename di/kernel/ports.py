@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Protocol, TypeAlias
 
+from di.kernel.capabilities import Capability
 from di.kernel.event_log import Dropped
-from di.kernel.offers import Offer
 from di.kernel.value import Value
 
 
@@ -93,8 +93,8 @@ MakeQuery: TypeAlias = "Callable[[list[Value], Callable[[], None]], StandingQuer
 MediaFigures: TypeAlias = "Callable[[], Mapping[int, Mapping[str, float]]]"
 """Number of a media process → what it last reported, by name."""
 
-MONITORING: Offer[MonitoringHooks] = Offer("monitoring")
+MONITORING: Capability[MonitoringHooks] = Capability("monitoring")
 """Under this key stands the store, when one is loaded."""
-STANDING_QUERIES: Offer[MakeQuery] = Offer("standing queries")
+STANDING_QUERIES: Capability[MakeQuery] = Capability("standing queries")
 """Likewise."""
-MEDIA_FIGURES: Offer[MediaFigures] = Offer("figures of the media processes")
+MEDIA_FIGURES: Capability[MediaFigures] = Capability("figures of the media processes")

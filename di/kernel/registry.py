@@ -123,10 +123,10 @@ class Method:
         return bound
 
     def _bind_names(self, args: dict[str, Value]) -> list[Value]:
-        known = {p.name for p in self.parameters}
+        names = {p.name for p in self.parameters}
         for name in args:
-            if name not in known:
-                raise TypeMismatch(f"{self.full_name} has no parameter {name!r}; it has: {', '.join(sorted(known)) or 'none'}")
+            if name not in names:
+                raise TypeMismatch(f"{self.full_name} has no parameter {name!r}; it has: {', '.join(sorted(names)) or 'none'}")
         values: list[Value] = []
         for index, parameter in enumerate(self.parameters):
             if parameter.name not in args:
@@ -279,10 +279,10 @@ class Registry:
         interface = self._interfaces.get(module)
         if interface is None:
             raise NoSuchModule(module)
-        found = interface.methods.get(method)
-        if found is None:
+        target = interface.methods.get(method)
+        if target is None:
             raise NotImplementedInDI(method)
-        return found
+        return target
 
     def invoke(self, module: str, method: str, args: Value, caller: Caller = INTERNAL) -> Value | Awaitable[Value]:
         """Call a DI function. The answer is a value, or an awaitable of one for a function that waits.
@@ -295,11 +295,11 @@ class Registry:
             raise Forbidden(f"{module}.{method}")
         if method == "_list" and module in self._interfaces and (names := self._interfaces[module].listed()):
             return names
-        found = self.find(module, method)
-        bound = found.bind(args)
+        target = self.find(module, method)
+        bound = target.bind(args)
         for observe in self.observers:
-            observe(caller, found, bound)
-        return found.function(*bound)
+            observe(caller, target, bound)
+        return target.function(*bound)
 
     async def call(self, module: str, method: str, args: Value, caller: Caller = INTERNAL) -> Value:
         """`invoke`, waiting when the function waits."""

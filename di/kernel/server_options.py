@@ -47,15 +47,15 @@ def parse_reply(text: str) -> tuple[int, str]:
     return int(match[1]), match[2]
 
 
-def parse_places(text: str) -> tuple[tuple[str, int, str], ...]:
+def parse_addresses(text: str) -> tuple[tuple[str, int, str], ...]:
     """Read `ip[:port][/public ip]`, several separated by commas; an IPv6 address stands in brackets, port 0 or none is 5060."""
-    found = []
+    addresses = []
     for part in (part.strip() for part in text.split(",")):
         match = re.fullmatch(r"(\[[0-9A-Fa-f:.%]+\]|[^\s:/\[\]]+)(?::([0-9]{1,5}))?(?:/(\S+))?", part)
         if match is None or int(match[2] or 0) > 65535:
             raise ValueError(f"{part!r}: right is ip, ip:port or ip:port/public_ip, an IPv6 address in brackets")
-        found.append((match[1].strip("[]"), int(match[2] or 0) or 5060, (match[3] or "").strip("[]")))
-    return tuple(found)
+        addresses.append((match[1].strip("[]"), int(match[2] or 0) or 5060, (match[3] or "").strip("[]")))
+    return tuple(addresses)
 
 
 def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -90,7 +90,7 @@ class CoreOptions:
     further_sip: tuple[tuple[str, int, str], ...] = option(
         (),
         help="Further addresses for SIP: ip:port or ip:port/public_ip, separated by commas. `interfaces` sets it.",
-        parse=parse_places,
+        parse=parse_addresses,
     )
     further_media_ip: str = option(
         "", help="Address (or device) for RTP of the other family, IPv6 beside IPv4 or the reverse. `interfaces` sets it."

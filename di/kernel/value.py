@@ -40,7 +40,7 @@ else:
     Value = object  # what the registry finds in the type hints of a published function: any value will do
 
 
-class Kind(enum.IntEnum):
+class ValueKind(enum.IntEnum):
     """AmArg's type ordinals (spec di.md §1.1)."""
 
     UNDEF = 0
@@ -56,23 +56,23 @@ class Kind(enum.IntEnum):
     STRUCT = 10
 
 
-_KINDS: dict[type, Kind] = {
-    type(None): Kind.UNDEF,
-    int: Kind.INT,
-    LongLong: Kind.LONG_LONG,
-    bool: Kind.BOOL,
-    float: Kind.DOUBLE,
-    str: Kind.CSTR,
-    bytes: Kind.BLOB,
-    list: Kind.ARRAY,
-    tuple: Kind.ARRAY,
-    dict: Kind.STRUCT,
+_KINDS: dict[type, ValueKind] = {
+    type(None): ValueKind.UNDEF,
+    int: ValueKind.INT,
+    LongLong: ValueKind.LONG_LONG,
+    bool: ValueKind.BOOL,
+    float: ValueKind.DOUBLE,
+    str: ValueKind.CSTR,
+    bytes: ValueKind.BLOB,
+    list: ValueKind.ARRAY,
+    tuple: ValueKind.ARRAY,
+    dict: ValueKind.STRUCT,
 }
 
 
-def kind(value: object) -> Kind:
+def kind(value: object) -> ValueKind:
     """Return the AmArg type of a value; anything that is no `Value` is an object."""
-    return _KINDS.get(type(value), Kind.OBJECT)
+    return _KINDS.get(type(value), ValueKind.OBJECT)
 
 
 def equal(a: Value, b: Value) -> bool:
@@ -80,12 +80,12 @@ def equal(a: Value, b: Value) -> bool:
     ka = kind(a)
     if ka is not kind(b):
         return False
-    if ka is Kind.OBJECT:
+    if ka is ValueKind.OBJECT:
         return a is b
-    if ka is Kind.ARRAY:
+    if ka is ValueKind.ARRAY:
         assert isinstance(a, (list, tuple)) and isinstance(b, (list, tuple))
         return len(a) == len(b) and all(equal(x, y) for x, y in zip(a, b, strict=True))
-    if ka is Kind.STRUCT:
+    if ka is ValueKind.STRUCT:
         assert isinstance(a, dict) and isinstance(b, dict)
         return a.keys() == b.keys() and all(equal(x, b[k]) for k, x in a.items())
     return a == b
@@ -97,12 +97,12 @@ def index_key(value: Value) -> Hashable:
     NaN, which equals nothing, gets a key of its own each time.
     """
     k = kind(value)
-    if k is Kind.OBJECT:
+    if k is ValueKind.OBJECT:
         return (k, id(value))
-    if k is Kind.ARRAY:
+    if k is ValueKind.ARRAY:
         assert isinstance(value, (list, tuple))
         return (k, tuple(index_key(v) for v in value))
-    if k is Kind.STRUCT:
+    if k is ValueKind.STRUCT:
         assert isinstance(value, dict)
         return (k, frozenset((name, index_key(v)) for name, v in value.items()))
     if isinstance(value, float) and math.isnan(value):
@@ -138,28 +138,28 @@ def to_text(value: Value) -> str:
     """Print a value as ``AmArg::print`` does (spec di.md §1.4): used by the UDP statistics server, DSM and the log."""
     k = kind(value)
     match k:
-        case Kind.UNDEF:
+        case ValueKind.UNDEF:
             return ""
-        case Kind.BOOL:
+        case ValueKind.BOOL:
             return "true" if value else "false"
-        case Kind.INT:
+        case ValueKind.INT:
             assert isinstance(value, int)
             return str(to_int32(value))
-        case Kind.LONG_LONG:
+        case ValueKind.LONG_LONG:
             return str(value)
-        case Kind.DOUBLE:
+        case ValueKind.DOUBLE:
             assert isinstance(value, float)
             return format_double(value)
-        case Kind.CSTR:
+        case ValueKind.CSTR:
             assert isinstance(value, str)
             return f"'{value}'"
-        case Kind.BLOB:
+        case ValueKind.BLOB:
             assert isinstance(value, bytes)
             return f"<Blob of size:{len(value)}>"
-        case Kind.ARRAY:
+        case ValueKind.ARRAY:
             assert isinstance(value, (list, tuple))
             return "[" + ", ".join(to_text(v) for v in value) + "]"
-        case Kind.STRUCT:
+        case ValueKind.STRUCT:
             assert isinstance(value, dict)
             return "{" + ", ".join(f"'{k}': {to_text(v)}" for k, v in sorted_members(value)) + "}"
         case _:

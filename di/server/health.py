@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 def problems(services: Services) -> dict[str, str]:
     """Why a new call would not be taken now, by the part concerned; empty when it would be."""
     sessions, limits = services.sessions, services.sessions.limits
-    found: dict[str, str] = {}
+    problem_of: dict[str, str] = {}
     if not sessions.sip_is_up:
-        found["sip"] = "the SIP process is not up"
+        problem_of["sip"] = "the SIP process is not up"
     if not sessions.media_is_up:
-        found["media"] = "the media process is not up"
+        problem_of["media"] = "the media process is not up"
     if limits.shutdown_mode:
-        found["shutdown"] = f"shutdown mode: new calls are refused, {limits.active} are left"
+        problem_of["shutdown"] = f"shutdown mode: new calls are refused, {limits.active} are left"
     elif limits.session_limit.count and limits.active >= limits.session_limit.count:
-        found["session_limit"] = f"{limits.active} calls of {limits.session_limit.count}"
+        problem_of["session_limit"] = f"{limits.active} calls of {limits.session_limit.count}"
     elif limits.soft_cps and limits.rate(services.clock.now_ns()) > limits.soft_cps:
-        found["cps_limit"] = f"more than {limits.soft_cps} calls per second"
-    return found
+        problem_of["cps_limit"] = f"more than {limits.soft_cps} calls per second"
+    return problem_of
 
 
 def healthz() -> tuple[int, str]:
@@ -37,7 +37,7 @@ def healthz() -> tuple[int, str]:
 
 def readyz(services: Services) -> tuple[int, str]:
     """Status and text of /readyz: 200 `ready`, or 503 with a line for each problem."""
-    found = problems(services)
-    if not found:
+    keeps_out = problems(services)
+    if not keeps_out:
         return 200, "ready\n"
-    return 503, "".join(f"{part}: {text}\n" for part, text in found.items())
+    return 503, "".join(f"{part}: {text}\n" for part, text in keeps_out.items())

@@ -87,8 +87,8 @@ class Metrics(Collector):
         figures = self._services.media_figures()
         for name, family, text in _MEDIA:
             metric = family(f"cordboard_media_{name}", text, labels=["process"])
-            for place, values in sorted(figures.items()):
-                metric.add_metric([str(place)], values.get(name, 0.0))
+            for number, values in sorted(figures.items()):
+                metric.add_metric([str(number)], values.get(name, 0.0))
             if figures:
                 yield metric
 

@@ -38,7 +38,7 @@ _NOT_PLUGINS = frozenset({"access", "apps", "calls", "core", "kernel", "media_co
 class Plugin(Generic[OptionsT]):
     """One module. `config_required`: without `<name>.conf` the start stops, as SEMS has it for this module.
 
-    `requires`: plug-ins that must stand earlier in `load_plugins`. `listens_last`: started after all others, because it opens a door
+    `requires`: plug-ins that must stand earlier in `load_plugins`. `listens_last`: started after all others, because it opens a way
     to functions that the others register.
     """
 
@@ -52,14 +52,14 @@ class Plugin(Generic[OptionsT]):
 
 def available() -> dict[str, str]:
     """Plug-in name → package, for everything that can be loaded from this checkout."""
-    found: dict[str, str] = {}
+    packages: dict[str, str] = {}
     for root in reversed(_ROOTS):
         spec = importlib.util.find_spec(root)
         for module in pkgutil.iter_modules(spec.submodule_search_locations if spec else None, root + "."):
             name = module.name.rpartition(".")[2]
             if module.ispkg and name not in _NOT_PLUGINS:
-                found[name] = module.name
-    return found
+                packages[name] = module.name
+    return packages
 
 
 def split_names(text: str) -> list[str]:

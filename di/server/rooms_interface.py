@@ -51,10 +51,10 @@ class RoomsInterface:
     @di_method("kick")
     def kick(self, call: str) -> Reply:
         """End a call that is in a room."""
-        found = self._find(call)
-        if isinstance(found, tuple):
-            return [*found]
-        found.run(found.app.on_kick)
+        session = self._find(call)
+        if isinstance(session, tuple):
+            return [*session]
+        session.run(session.app.on_kick)
         return [*_OK]
 
     @di_method("mute")
@@ -68,26 +68,26 @@ class RoomsInterface:
         return self._mute(call, False)
 
     def _mute(self, call: str, muted: bool) -> Reply:
-        found = self._find(call)
-        if isinstance(found, tuple):
-            return [*found]
-        found.run(lambda: found.app.on_mute(muted))
+        session = self._find(call)
+        if isinstance(session, tuple):
+            return [*session]
+        session.run(lambda: session.app.on_mute(muted))
         return [*_OK]
 
     @di_method("move")
     def move(self, call: str, room: str) -> Reply:
         """Take a call from its room into another, which is made if it is not there."""
-        found = self._find(call)
-        if isinstance(found, tuple):
-            return [*found]
+        session = self._find(call)
+        if isinstance(session, tuple):
+            return [*session]
         if not room or len(room) > MAX_ROOM_CHARS:
             return [400, f"a room's name has 1 to {MAX_ROOM_CHARS} characters"]
-        if not found.audio.room:
+        if not session.audio.room:
             return [409, "this call is only heard in the room, beside what its script does; post an event to the script"]
-        if room == found.audio.room:
+        if room == session.audio.room:
             return [409, f"the call is in room {room!r} already"]
-        refusal = found.app.move_refusal(room)
+        refusal = session.app.move_refusal(room)
         if refusal:
             return [409, refusal]
-        found.run(lambda: found.app.on_move(room))
+        session.run(lambda: session.app.on_move(room))
         return [*_OK]

@@ -36,5 +36,5 @@ class Services(Surroundings):
 
     def media_figures(self) -> Mapping[int, Mapping[str, float]]:
         """What each media process last reported, by its number; empty while there are none."""
-        figures = self.offers.find(MEDIA_FIGURES)
+        figures = self.capabilities.find(MEDIA_FIGURES)
         return figures() if figures is not None else {}

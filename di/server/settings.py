@@ -10,7 +10,7 @@ from pathlib import Path
 
 from di.calls.selection import Selection, parse_mapping
 from di.kernel import addresses
-from di.kernel.config import ConfigFile, Entry, module_folder
+from di.kernel.config import ConfigEntry, ConfigFile, module_folder
 from di.kernel.errors import ConfigError
 from di.kernel.options import keep_sources, load, variable, where
 from di.kernel.server_options import CoreOptions
@@ -53,7 +53,7 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     _use_interfaces(conf)
     given = overrides or {}
     for key, value in given.items():
-        conf.entries[key] = Entry(value, "command line", 0)
+        conf.entries[key] = ConfigEntry(value, "command line", 0)
     shadow = {name: value for name, value in environ.items() if name not in {variable("sems", key) for key in given}}
     core = load(CoreOptions, conf, shadow, "sems")
     if not core.stderr:
@@ -90,7 +90,7 @@ def _use_interfaces(conf: ConfigFile) -> None:
     conf.entries.update({key: value for key, value in named[names[0]].items() if key in _INTERFACE_KEYS})
     further = [_further(named[name]) for name in names[1:] if "sip_ip" in named[name]]
     if further:
-        conf.entries["further_sip"] = Entry(",".join(further), entry.file, entry.line)
+        conf.entries["further_sip"] = ConfigEntry(",".join(further), entry.file, entry.line)
     others = [keys["media_ip"] for keys in (named[name] for name in names[1:]) if "media_ip" in keys]
     first = named[names[0]].get("media_ip") or named[names[0]].get("sip_ip")
     other_family = [media for media in others if first is not None and (":" in media.value) is not (":" in first.value)]
@@ -103,14 +103,14 @@ def _use_interfaces(conf: ConfigFile) -> None:
             )
 
 
-def _keys_of(conf: ConfigFile, name: str) -> dict[str, Entry]:
+def _keys_of(conf: ConfigFile, name: str) -> dict[str, ConfigEntry]:
     """The keys that carry an interface's name, taken out of the file."""
     known = (*_INTERFACE_KEYS, *_INTERFACE_KEYS_WITHOUT_EFFECT)
     found = {key: conf.entries.pop(f"{key}_{name}", None) for key in known}
     return {key: entry for key, entry in found.items() if entry is not None}
 
 
-def _further(keys: dict[str, Entry]) -> str:
+def _further(keys: dict[str, ConfigEntry]) -> str:
     """One SIP address as `further_sip` has it."""
     ip = keys["sip_ip"].value.strip("[]")
     port = keys["sip_port"].value if "sip_port" in keys else "5060"

@@ -54,16 +54,16 @@ class StatusInterface:
     @di_method("processes", changes=False)
     def processes(self) -> list[Value]:
         """Return the processes: role, pid (0: down), uptime_s, restarts, cpu_s (so far), memory_bytes (resident)."""
-        found: list[Value] = []
+        rows: list[Value] = []
         for process in self._processes():
             cpu_s, memory_bytes = usage(process.pid)
-            found.append(
+            rows.append(
                 {
                     "role": process.role, "pid": process.pid, "uptime_s": round(process.uptime_s, 1), "restarts": process.restarts,
                     "cpu_s": cpu_s, "memory_bytes": LongLong(memory_bytes),
                 }
             )  # fmt: skip
-        return found
+        return rows
 
     @di_method("media", changes=False)
     def media(self) -> list[Value]:

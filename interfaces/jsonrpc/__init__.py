@@ -40,8 +40,8 @@ async def start(services: Services, options: Options) -> Closer:
     try:
         await gateway.start(options.server_ip, options.jsonrpc_port, tls)
     except OSError as error:
-        place = f"{options.server_ip}:{options.jsonrpc_port}"
-        hint = f"cannot listen on {place} ({error.strerror}); stop the other program or take another port"
+        address = f"{options.server_ip}:{options.jsonrpc_port}"
+        hint = f"cannot listen on {address} ({error.strerror}); stop the other program or take another port"
         raise ConfigError(*where(options, "jsonrpc_port"), "jsonrpc_port", hint) from error
     services.registry.register("jsonrpc", JsonRpcInterface(gateway, services.registry))
 

@@ -93,10 +93,10 @@ class Peer:
         return _succeeded(id, answer)
 
     def _post_request(self, receiver: str, method: str, id: Value, params: Value) -> None:
-        told = {"ev_type": "JsonRpcRequest", "method": method, "is_notify": "false" if id is not None else "true"}
+        values = {"ev_type": "JsonRpcRequest", "method": method, "is_notify": "false" if id is not None else "true"}
         if id is not None:
-            told["id"] = str(id)
-        event = EventPosted({**told, "connection_id": self.connection_id}, KIND, {"params": params})
+            values["id"] = str(id)
+        event = EventPosted({**values, "connection_id": self.connection_id}, KIND, {"params": params})
         gone = Flag.REQUEST_RECEIVER_GONE if id is not None else Flag.NOTIFICATION_RECEIVER_GONE
         if not self.post(receiver, event) and self.flags & gone:
             raise PeerClosed(f"the receiver {receiver} does not exist any more")
@@ -114,8 +114,8 @@ class Peer:
         if outcome not in message:
             raise PeerClosed("a reply has neither result nor error")
         queue, udata = waiting
-        told = {"ev_type": "JsonRpcResponse", "id": id, "is_error": "true" if outcome == "error" else "false"}
-        event = EventPosted({**told, "connection_id": self.connection_id}, KIND, {outcome: message[outcome], "udata": udata})
+        values = {"ev_type": "JsonRpcResponse", "id": id, "is_error": "true" if outcome == "error" else "false"}
+        event = EventPosted({**values, "connection_id": self.connection_id}, KIND, {outcome: message[outcome], "udata": udata})
         if queue and not self.post(queue, event) and self.flags & Flag.REPLY_QUEUE_GONE:
             raise PeerClosed(f"the reply queue {queue} does not exist any more")
 
@@ -139,10 +139,10 @@ class Peer:
         """The connection has ended: tell both receivers and every queue that waits, each once."""
         queues = [self.notification_receiver, self.request_receiver, *(queue for queue, _ in self._waiting.values())]
         self._waiting.clear()
-        told = {"ev_type": "JsonRpcConnection", "what": "disconnect", "connection_id": self.connection_id}
+        values = {"ev_type": "JsonRpcConnection", "what": "disconnect", "connection_id": self.connection_id}
         for queue in dict.fromkeys(queues):
             if queue:
-                self.post(queue, EventPosted(dict(told), KIND))
+                self.post(queue, EventPosted(dict(values), KIND))
 
 
 async def _later(id: Value, answer: Awaitable[Value], method: str) -> bytes:

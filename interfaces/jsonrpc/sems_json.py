@@ -14,7 +14,7 @@ import re
 
 import orjson
 
-from di.kernel.value import Kind, Value, format_double, kind, sorted_members, to_int32
+from di.kernel.value import Value, ValueKind, format_double, kind, sorted_members, to_int32
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000
@@ -164,25 +164,25 @@ def _escape(match: re.Match[str]) -> str:
 
 def _write(value: Value) -> str:
     match kind(value):
-        case Kind.CSTR:
+        case ValueKind.CSTR:
             assert isinstance(value, str)
             return quote(value)
-        case Kind.INT:
+        case ValueKind.INT:
             assert isinstance(value, int)
             return str(to_int32(value))
-        case Kind.UNDEF:
+        case ValueKind.UNDEF:
             return "null"
-        case Kind.BOOL:
+        case ValueKind.BOOL:
             return "true" if value else "false"
-        case Kind.LONG_LONG:
+        case ValueKind.LONG_LONG:
             return str(value)
-        case Kind.DOUBLE:
+        case ValueKind.DOUBLE:
             assert isinstance(value, float)
             return format_double(value) if value - value == 0 else "null"
-        case Kind.ARRAY:
+        case ValueKind.ARRAY:
             assert isinstance(value, (list, tuple))
             return "[" + ", ".join([_write(v) for v in value]) + "]"
-        case Kind.STRUCT:
+        case ValueKind.STRUCT:
             assert isinstance(value, dict)
             return "{" + ", ".join([f"{quote(k)}: {_write(v)}" for k, v in sorted_members(value)]) + "}"
         case _:

@@ -15,7 +15,7 @@ from di.access.rules import Unauthenticated
 from di.kernel.registry import Caller, Registry
 from di.kernel.value import Value
 from interfaces import connections
-from interfaces.gateway import Access
+from interfaces.gateway import AccessControl
 from interfaces.jsonrpc.methods import RpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
 from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
@@ -26,7 +26,7 @@ MAX_CONNECTIONS = 1024
 CONNECT_LIMIT_S = 5.0
 
 
-class Connection(connections.Connection):
+class NetstringConnection(connections.Connection):
     """One netstring connection, taken or made."""
 
     server: NetstringGateway
@@ -129,32 +129,32 @@ class NetstringGateway(connections.Server):
     def __init__(
         self,
         registry: Registry,
-        access: Access,
+        access: AccessControl,
         post: Post,
         new_id: Callable[[], str],
         max_message_bytes: int,
     ) -> None:
         super().__init__(max_message_bytes)
         self.registry, self.access, self.post, self.new_id = registry, access, post, new_id
-        self.connections: dict[str, Connection] = {}
+        self.connections: dict[str, NetstringConnection] = {}
 
-    def new_connection(self) -> Connection:
-        return Connection(self)
+    def new_connection(self) -> NetstringConnection:
+        return NetstringConnection(self)
 
-    def open_connections(self) -> Iterable[Connection]:
+    def open_connections(self) -> Iterable[NetstringConnection]:
         return self.connections.values()
 
-    async def connect(self, host: str, port: int) -> Connection:
+    async def connect(self, host: str, port: int) -> NetstringConnection:
         """Make a connection (IPv4, at most 5 s). Raises ConnectFailed."""
         loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.wait_for(
+            addresses = await asyncio.wait_for(
                 loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_STREAM), CONNECT_LIMIT_S
             )
         except (OSError, UnicodeError, TimeoutError):
             raise ConnectFailed(f"resolving '{host}' failed\n") from None
         try:
-            address = found[0][4]
+            address = addresses[0][4]
             _, connection = await asyncio.wait_for(
                 loop.create_connection(self.new_connection, str(address[0]), int(address[1])), CONNECT_LIMIT_S
             )

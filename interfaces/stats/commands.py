@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Statistics commands: a line in, an answer out; everything goes through the registry on the caller's behalf (spec core.md §10.3). Pure.
-"""
+"""Statistics commands: a line in, an answer out; everything goes through the registry on the caller's behalf (spec core.md §10.3). Pure."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 """The web port: JSON-RPC 2.0 over HTTP and WebSocket with events, OpenRPC document, metrics and health, all over the one registry.
 
     socket ── front ──┬── post /jsonrpc ── rpc ── registry
-                      └── aiohttp ── /ws ── session ── rpc, events
+                      └── aiohttp ── /ws ── websocket ── rpc, events
                                    ├ /openrpc.json /metrics /healthz /readyz
                                    └ / /panel/… ── files (clients/panel)
 
@@ -26,7 +26,7 @@ from interfaces.web.interface import EventsInterface, SystemInterface
 from interfaces.web.options import Options
 from interfaces.web.pages import pages
 from interfaces.web.server import WebGateway, http_log
-from interfaces.web.session import Sessions
+from interfaces.web.websocket import WebSockets
 
 if TYPE_CHECKING:
     from di.server.services import Services
@@ -46,8 +46,8 @@ async def start(services: Services, options: Options) -> Closer:
         pages(services),
         files=read_files(PANEL) if options.panel else StaticFiles(),
     )
-    sessions = Sessions(gateway, services.events, options, lambda: services.offers.find(STANDING_QUERIES))
-    app = gateway.application(sessions.handle)
+    sockets = WebSockets(gateway, services.events, options, lambda: services.capabilities.find(STANDING_QUERIES))
+    app = gateway.application(sockets.handle)
     runner = web.AppRunner(app, access_log=None, logger=http_log, keepalive_timeout=75.0, shutdown_timeout=2.0)
     await runner.setup()
     assert runner.server is not None
@@ -68,7 +68,7 @@ async def start(services: Services, options: Options) -> Closer:
 
     async def close() -> None:
         await server.stop()
-        await sessions.close()
+        await sockets.close()
         await runner.cleanup()
         _withdraw(services)
 

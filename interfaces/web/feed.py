@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Item, Snapshot, Subscriber
+from di.kernel.event_log import Dropped, EventFilter, EventLog, Gap, Item, LoggedEvent, Snapshot, Subscriber
 from di.kernel.ports import MakeQuery, StandingQuery
 from di.kernel.value import Value
 from interfaces.jsonrpc.methods import RpcError
@@ -24,10 +24,10 @@ class Encoder:
     """Encodes an event once for all subscribers that get it in the same moment."""
 
     def __init__(self) -> None:
-        self._last: Event | None = None
+        self._last: LoggedEvent | None = None
         self._text = b""
 
-    def event(self, number: int, event: Event) -> bytes:
+    def event(self, number: int, event: LoggedEvent) -> bytes:
         """The notification of an event for one subscription."""
         if event is not self._last:
             body: dict[str, Value] = {
@@ -130,7 +130,7 @@ class Feed:
 
     def _encode(self, number: int, item: Item) -> bytes:
         match item:
-            case Event():
+            case LoggedEvent():
                 return self._encoder.event(number, item)
             case Snapshot():
                 return notification("events.snapshot", {"subscription": number, "sequence": item.sequence, "state": item.state})

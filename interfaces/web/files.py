@@ -40,7 +40,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FileReply:
     """Status, headers and body of a reply."""
 
     status: int
@@ -74,20 +74,20 @@ class StaticFiles:
         """Every path that answers."""
         return tuple(self._files)
 
-    def answer(self, path: str, if_none_match: str = "", accept_encoding: str = "") -> Answer:
+    def answer(self, path: str, if_none_match: str = "", accept_encoding: str = "") -> FileReply:
         """The reply to GET or HEAD (the shell leaves the body out)."""
         file = self._files.get(path)
         if file is None:
-            return Answer(404, {"Content-Type": "text/plain; charset=utf-8"}, b"not found\n")
+            return FileReply(404, {"Content-Type": "text/plain; charset=utf-8"}, b"not found\n")
         pack = bool(file.packed) and accepts_gzip(accept_encoding)
         etag = f'"{file.etag}{"-gz" if pack else ""}"'
         headers = {**SECURITY_HEADERS, "ETag": etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if if_none_match.strip() == "*" or etag in [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]:
-            return Answer(304, headers)
+            return FileReply(304, headers)
         headers["Content-Type"] = file.content_type
         if pack:
             headers["Content-Encoding"] = "gzip"
-        return Answer(200, headers, file.packed if pack else file.body)
+        return FileReply(200, headers, file.packed if pack else file.body)
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -101,10 +101,10 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 def read_files(folder: Path, prefix: str = "/panel/") -> StaticFiles:
     """Every file below `folder` whose type is known, at `prefix` and its relative path; index.html also at `/`."""
-    found: dict[str, StaticFile] = {}
+    files: dict[str, StaticFile] = {}
     for path in sorted(folder.rglob("*")):
         content_type = TYPES.get(path.suffix)
         if content_type is not None and path.is_file():
-            found[prefix + path.relative_to(folder).as_posix()] = StaticFile.of(content_type, path.read_bytes())
-    index = found.pop(f"{prefix}index.html", None)
-    return StaticFiles({"/": index, **found} if index is not None else found)
+            files[prefix + path.relative_to(folder).as_posix()] = StaticFile.of(content_type, path.read_bytes())
+    index = files.pop(f"{prefix}index.html", None)
+    return StaticFiles({"/": index, **files} if index is not None else files)

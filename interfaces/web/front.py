@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web port's front door: plain JSON-RPC posts are answered here, everything else goes to aiohttp on the same connection.
+"""The web port's front server: plain JSON-RPC posts are answered here, everything else goes to aiohttp on the same connection.
 
 aiohttp's request objects cost more than a trivial call is worth (measured: docs/rpc.md), and nine of ten requests are such posts. The
 first request of another kind moves its connection to aiohttp for good, so neither side ever sees half of the other's traffic.

@@ -2,7 +2,7 @@
 """DI `system` and `events`: the registry describes itself; WebSocket clients hear what happens.
 
 The event functions are declared here, so that permission, binding and the OpenRPC document are the registry's as for any
-other; the connection that they belong to exists only on a WebSocket, where `session` takes them over.
+other; the connection that they belong to exists only on a WebSocket, where `websocket` takes them over.
 """
 
 from __future__ import annotations

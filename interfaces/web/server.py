@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The web gateway: JSON-RPC over POST (by the front door or by aiohttp), WebSocket, OpenRPC document, metrics, health, the panel.
+"""The web gateway: JSON-RPC over POST (by the front server or by aiohttp), WebSocket, OpenRPC document, metrics, health, the panel.
 
 Every way in asks `access` who calls; what he may do is the registry's decision.
 """
@@ -18,8 +18,8 @@ from di.access.rules import Unauthenticated
 from di.kernel.registry import Caller, Registry
 from di.kernel.value import Value
 from interfaces import introspect
-from interfaces.gateway import Access, Door, ForeignOrigin
-from interfaces.http1 import Request
+from interfaces.gateway import AccessControl, Authenticator, ForeignOrigin
+from interfaces.http1 import HttpRequest
 from interfaces.jsonrpc.strict import dumps
 from interfaces.web.files import StaticFiles
 from interfaces.web.pages import Page
@@ -54,23 +54,23 @@ class WebGateway:
     """The request handlers of the web port. `pages`: path → content made by other parts."""
 
     registry: Registry
-    access: Access
+    access: AccessControl
     origin_allowed: Callable[[str], bool] = lambda origin: True
     max_body_bytes: int = 1 << 20
     pages: dict[str, Page] = field(default_factory=dict)
     specials: dict[str, Special] = field(default_factory=dict)
     files: StaticFiles = field(default_factory=StaticFiles)
-    door: Door = field(init=False)
+    authenticator: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
-        self.door = Door(self.access, self.origin_allowed)
+        self.authenticator = Authenticator(self.access, self.origin_allowed)
         self.specials["rpc.discover"] = self._discover
         self.specials["rpc.permissions"] = permissions
 
-    # ------------------------------------------------------------------------------------------------------ front door
-    def post(self, request: Request) -> bytes | Awaitable[bytes]:
+    # ------------------------------------------------------------------------------------------------------ front server
+    def post(self, request: HttpRequest) -> bytes | Awaitable[bytes]:
         """Answer one JSON-RPC post. Raises BadRequest for a page of a foreign origin."""
-        return self.door.answer("http", request, self._run_http)
+        return self.authenticator.answer("http", request, self._run_http)
 
     def _run_http(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
         answer = self.run(body, caller)
@@ -89,7 +89,7 @@ class WebGateway:
 
     # -------------------------------------------------------------------------------------------------------- aiohttp
     def application(self, websocket: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
-        """The aiohttp application behind the front door."""
+        """The aiohttp application behind the front server."""
         app = web.Application(client_max_size=self.max_body_bytes)
         app.router.add_post("/jsonrpc", self._post_aiohttp)
         app.router.add_get("/ws", websocket)
@@ -106,8 +106,8 @@ class WebGateway:
         headers = request.headers
         try:
             origin, host = headers.get("Origin", ""), headers.get("Host", "")
-            found = self.door.admit(transport, origin, host, request.remote or "", headers.get("Authorization", ""))
-            return found if isinstance(found, Caller) else await found
+            caller = self.authenticator.admit(transport, origin, host, request.remote or "", headers.get("Authorization", ""))
+            return caller if isinstance(caller, Caller) else await caller
         except ForeignOrigin:
             raise web.HTTPForbidden(text="this origin is not in allowed_origins\n") from None
         except Unauthenticated as error:

@@ -63,8 +63,8 @@ async def _open(services: Services, options: Options) -> HttpServer:
         await server.start(options.server_ip, options.xmlrpc_port, tls)
     except OSError as error:
         file, line = where(options, "xmlrpc_port")
-        place = f"{options.server_ip}:{options.xmlrpc_port}"
-        hint = f"cannot listen on {place} ({error.strerror}); stop the other program or take another port"
+        address = f"{options.server_ip}:{options.xmlrpc_port}"
+        hint = f"cannot listen on {address} ({error.strerror}); stop the other program or take another port"
         raise ConfigError(file, line, "xmlrpc_port", hint) from error
     return server
 

@@ -51,21 +51,21 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Call:
+class MethodCall:
     """A request. `params` None means that it has no parameter at all, which direct export tells from an empty list."""
 
     method: str
     params: list[Value] | None
 
 
-def read_call(body: bytes) -> Call:
+def read_call(body: bytes) -> MethodCall:
     """Decode a `<methodCall>`. Raises XmlError or UnsupportedType; any bytes give a call or one of these."""
     reader = _read(body)
     if reader.root != "methodCall":
         raise XmlError(f"the document is a <{reader.root}>, not a <methodCall>")
     if reader.unsupported:
         raise UnsupportedType(reader.unsupported)
-    return Call(reader.method.strip(), reader.values or None)
+    return MethodCall(reader.method.strip(), reader.values or None)
 
 
 def read_response(body: bytes) -> Value | Fault:

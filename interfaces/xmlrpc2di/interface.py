@@ -13,7 +13,7 @@ from yarl import URL
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 from interfaces.xmlrpc2di.codec import Fault, UnsupportedType, XmlError, read_response
-from interfaces.xmlrpc2di.pool import Pool, Server
+from interfaces.xmlrpc2di.pool import Pool, RemoteServer
 from interfaces.xmlrpc2di.writer import write_call
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ class XmlRpcClient:
     @di_method("sendRequest")
     async def send_request(self, app: str, method: str, params: list[Value]) -> list[Value]:
         """Call a method of one of an application's servers with the elements of `params`; the whole result stands at index 2."""
-        found, result = await self._ask(app, method, params)
-        return [0, "OK", result] if found else list(_NO_SERVER)
+        answered, result = await self._ask(app, method, params)
+        return [0, "OK", result] if answered else list(_NO_SERVER)
 
     @di_method("sendRequestList")
     async def send_request_list(self, app: str, method: str, *params: Value) -> list[Value]:
@@ -48,8 +48,8 @@ class XmlRpcClient:
 
         A result that is no array stands at index 2 (SEMS loses the status then, spec di.md §3.5).
         """
-        found, result = await self._ask(app, method, list(params))
-        if not found:
+        answered, result = await self._ask(app, method, list(params))
+        if not answered:
             return list(_NO_SERVER)
         return [0, "OK", *result] if isinstance(result, list) else [0, "OK", result]
 
@@ -69,7 +69,7 @@ class XmlRpcClient:
             self.pool.fail(server, self.now_ns())
         return False, None
 
-    async def _post(self, server: Server, body: bytes) -> bytes:
+    async def _post(self, server: RemoteServer, body: bytes) -> bytes:
         if self._session is None:
             self._session = aiohttp.ClientSession(skip_auto_headers=("Accept", "Accept-Encoding"), auto_decompress=False)
         path = server.uri if server.uri.startswith("/") else "/" + server.uri

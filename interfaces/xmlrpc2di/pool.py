@@ -8,7 +8,7 @@ from random import Random
 
 
 @dataclass(slots=True)
-class Server:
+class RemoteServer:
     """One XML-RPC server. `failed_ns` None: it is in service."""
 
     host: str
@@ -23,15 +23,15 @@ class Pool:
 
     random: Random
     retry_after_ns: int
-    servers: dict[str, list[Server]] = field(default_factory=dict)
+    servers: dict[str, list[RemoteServer]] = field(default_factory=dict)
 
     def add(self, app: str, host: str, port: int, uri: str) -> None:
         """Add a server; the same one twice counts twice. An empty uri means /RPC2."""
-        self.servers.setdefault(app, []).append(Server(host, port, uri or "/RPC2"))
+        self.servers.setdefault(app, []).append(RemoteServer(host, port, uri or "/RPC2"))
 
-    def choose(self, app: str, now_ns: int) -> Server | None:
+    def choose(self, app: str, now_ns: int) -> RemoteServer | None:
         """A server in service, by chance among them; None when there is none."""
-        active: list[Server] = []
+        active: list[RemoteServer] = []
         for server in self.servers.get(app, ()):
             if server.failed_ns is not None and now_ns > server.failed_ns + self.retry_after_ns:
                 server.failed_ns = None
@@ -39,6 +39,6 @@ class Pool:
                 active.append(server)
         return self.random.choice(active) if active else None
 
-    def fail(self, server: Server, now_ns: int) -> None:
+    def fail(self, server: RemoteServer, now_ns: int) -> None:
         """Take a server out of service for a while."""
         server.failed_ns = now_ns

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 from di.kernel.registry import Caller
 from di.kernel.value import Value, to_text
-from interfaces.gateway import Access, Door, waits
-from interfaces.http1 import Request
+from interfaces.gateway import AccessControl, Authenticator, waits
+from interfaces.http1 import HttpRequest
 from interfaces.large import in_slices, is_large
 from interfaces.xmlrpc2di.codec import UnsupportedType, XmlError, read_call
 from interfaces.xmlrpc2di.methods import FaultError, Methods, fault_of
@@ -24,19 +24,19 @@ class XmlRpcGateway:
     def __init__(
         self,
         methods: Methods,
-        access: Access,
+        access: AccessControl,
         origin_allowed: Callable[[str], bool] = lambda origin: True,
         log_params: bool = False,
         log_result: bool = False,
     ) -> None:
         self.methods = methods
-        self._door = Door(access, origin_allowed)
+        self._authenticator = Authenticator(access, origin_allowed)
         self.log_params = log_params
         self.log_result = log_result
 
-    def handle(self, request: Request) -> bytes | Awaitable[bytes]:
+    def handle(self, request: HttpRequest) -> bytes | Awaitable[bytes]:
         """Answer one request, at once when nothing in it waits. Raises BadRequest for a page of a foreign origin."""
-        return self._door.answer("xmlrpc", request, self.run)
+        return self._authenticator.answer("xmlrpc", request, self.run)
 
     def run(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
         """Decode, call, encode."""

@@ -11,7 +11,7 @@ import base64
 import re
 from typing import cast
 
-from di.kernel.value import Kind, Value, kind, sorted_members, to_int32
+from di.kernel.value import Value, ValueKind, kind, sorted_members, to_int32
 
 _HEAD = b'<?xml version="1.0"?>\r\n'
 _RESPONSE = _HEAD + b"<methodResponse><params><param>\r\n\t"
@@ -36,30 +36,30 @@ def escape(text: str) -> str:
 def write_value(value: Value) -> str:
     """A `<value>` element, or an empty text for what XML-RPC cannot carry (an empty struct, an object)."""
     match kind(value):
-        case Kind.CSTR:
+        case ValueKind.CSTR:
             assert isinstance(value, str)
             return f"<value><string>{escape(value)}</string></value>"
-        case Kind.INT | Kind.BOOL:
+        case ValueKind.INT | ValueKind.BOOL:
             assert isinstance(value, int)
             return f"<value><i4>{to_int32(int(value))}</i4></value>"
-        case Kind.UNDEF:
+        case ValueKind.UNDEF:
             return "<value><i4>0</i4></value>"
-        case Kind.ARRAY:
+        case ValueKind.ARRAY:
             assert isinstance(value, (list, tuple))
             return f"<value><array><data>{_elements(value)}</data></array></value>"
-        case Kind.STRUCT:
+        case ValueKind.STRUCT:
             assert isinstance(value, dict)
             if not value:
                 return ""
             members = [_member(name, member) for name, member in sorted_members(value)]
             return f"<value><struct>{''.join(members)}</struct></value>"
-        case Kind.DOUBLE:
+        case ValueKind.DOUBLE:
             assert isinstance(value, float)
             return f"<value><double>{value:f}</double></value>"
-        case Kind.LONG_LONG:
+        case ValueKind.LONG_LONG:
             assert isinstance(value, int)
             return _long_long(value)
-        case Kind.BLOB:
+        case ValueKind.BLOB:
             assert isinstance(value, bytes)
             text = base64.encodebytes(value).decode("ascii").replace("\n", "\r\n")
             return f"<value><base64>{text}</base64></value>"

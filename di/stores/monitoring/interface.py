@@ -172,14 +172,12 @@ class Monitoring:
 
     @di_method("getCount", changes=False)
     def get_count(self, id: str, name: str, *window: Value) -> list[Value]:
-        """Sum the samples of the last seconds: id, name, seconds = 1; or id, name, now, from, to (native struct timevals).
-        """
+        """Sum the samples of the last seconds: id, name, seconds = 1; or id, name, now, from, to (native struct timevals)."""
         return [self._samples.count(id, name, self._window(window))]
 
     @di_method("getAllCounts", listed=False, changes=False)
     def get_all_counts(self, id: str, *window: Value) -> dict[str, LongLong]:
-        """Sum the samples of every name of an id: id, seconds = 1, now; or id, now, from, to (native struct timevals).
-        """
+        """Sum the samples of every name of an id: id, seconds = 1, now; or id, now, from, to (native struct timevals)."""
         seconds_first = len(window) > 1 and type(window[0]) is int and type(window[1]) is bytes
         if seconds_first:
             now_us = _timeval_us(window[1]) or self._now_us()

@@ -39,7 +39,7 @@ class Query:
     def __init__(self, store: Store, pairs: Pairs, limit: int = 10000, on_ready: Callable[[], None] | None = None) -> None:
         self._store, self._limit, self._on_ready = store, limit, on_ready
         self._pending: dict[str, bool] = {}
-        self._told = True
+        self._reported = True
         self.reason = ""
         self._watch = store.watch(pairs, self._changed)
 
@@ -60,17 +60,16 @@ class Query:
         self._pending[id] = came
         if len(self._pending) > self._limit:
             self._end(f"too slow: {self._limit} changes were waiting")
-            self._told = False
+            self._reported = False
             self._wake()
         elif len(self._pending) == 1:
             self._wake()
 
     def take(self) -> Delta | Dropped | None:
-        """What changed since the last call; None when nothing did; Dropped once, as the last, when the client was too slow.
-        """
+        """What changed since the last call; None when nothing did; Dropped once, as the last, when the client was too slow."""
         if self.closed:
-            told, self._told = self._told, True
-            return None if told else Dropped(self.reason)
+            reported, self._reported = self._reported, True
+            return None if reported else Dropped(self.reason)
         if not self._pending:
             return None
         pending, self._pending = self._pending, {}

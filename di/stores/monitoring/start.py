@@ -34,7 +34,7 @@ def start(services: Services, options: Options) -> Closer:
     interface = Monitoring(store, samples, epoch_s)
     services.registry.register("monitoring", interface)
     hooks = StoreHooks(store, samples, epoch_s)
-    withdraw = (services.offers.make(MONITORING, hooks), services.offers.make(STANDING_QUERIES, hooks.watch))
+    withdraw = (services.capabilities.provide(MONITORING, hooks), services.capabilities.provide(STANDING_QUERIES, hooks.watch))
 
     def metrics() -> Iterator[Metric]:
         return collect_metrics(store, samples, epoch_s)

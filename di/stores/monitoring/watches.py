@@ -62,12 +62,12 @@ class Watches:
         self._all.discard(watch)
         self._on_creation.discard(watch)
         for name, value in watch.pairs:
-            place = (name, key_of(value))
-            watches = self._by_value.get(place)
+            key = (name, key_of(value))
+            watches = self._by_value.get(key)
             if watches is not None:
                 watches.discard(watch)
                 if not watches:
-                    del self._by_value[place]
+                    del self._by_value[key]
 
     def touched(self, id: str, changes: list[tuple[str, Value, Value]]) -> None:
         """Attributes of a record changed: (name, old value, new value), Undef for none."""

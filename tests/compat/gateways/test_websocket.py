@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import websockets
 
-import interfaces.web.session
+import interfaces.web.websocket
 from di.access import Access
 from di.kernel.event_log import EventLog
 from interfaces.web.feed import Encoder, Feed
@@ -188,7 +188,7 @@ async def test_wishes_that_cannot_be_met() -> None:
 async def test_a_client_that_stops_reading_is_dropped_and_nobody_else_notices(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(interfaces.web.session, "_WRITE_LIMIT_S", 0.5)
+    monkeypatch.setattr(interfaces.web.websocket, "_WRITE_LIMIT_S", 0.5)
     async with running() as gateways, connected(gateways) as good:
         await good.call("events.subscribe")
         raw = await raw_client(gateways.web_port)
@@ -286,7 +286,7 @@ async def test_foreign_origins_and_plain_requests_are_refused() -> None:
 
 
 async def test_a_browser_says_who_it_is_by_a_first_call(access_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interfaces.web.session, "_LOGIN_LIMIT_S", 0.3)
+    monkeypatch.setattr(interfaces.web.websocket, "_LOGIN_LIMIT_S", 0.3)
     async with running(Access(access_path)) as gateways:
         async with connected(gateways) as client:
             assert (await client.ask("core.calls"))["error"]["code"] == -32001

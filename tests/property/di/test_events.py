@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Snapshot, Subscriber
+from di.kernel.event_log import Dropped, EventFilter, EventLog, Gap, LoggedEvent, Snapshot, Subscriber
 
 TYPES = ["call.started", "call.ended", "dtmf", "room.joined"]
 FILTERS = st.builds(
@@ -34,7 +34,7 @@ class Reader:
     idle: bool = False
 
 
-def wants(wanted: EventFilter, event: Event) -> bool:
+def wants(wanted: EventFilter, event: LoggedEvent) -> bool:
     """The filter's meaning, written a second time."""
     by_type = not wanted.types or any(
         event.type == t or (t.endswith(".*") and event.type.startswith(t[:-1])) for t in wanted.types
@@ -52,7 +52,7 @@ class NoHoleWithoutGap(RuleBasedStateMachine):
         super().__init__()
         self.events = EventLog(capacity=6, stream="now")
         self.events.add_snapshot("head", lambda wanted: self.events.last_sequence)
-        self.all: list[Event] = []
+        self.all: list[LoggedEvent] = []
         self.readers: list[Reader] = []
 
     @rule(
@@ -65,7 +65,7 @@ class NoHoleWithoutGap(RuleBasedStateMachine):
         waiting = {id(r): r.subscriber.waiting for r in self.readers}
         wakes = {id(r): r.wakes for r in self.readers}
         number = self.events.publish(type, call, room, attributes)
-        self.all.append(Event(number, type, 0.0, call, room, attributes))
+        self.all.append(LoggedEvent(number, type, 0.0, call, room, attributes))
         assert number == len(self.all)
         for reader in self.readers:
             if reader.idle and waiting[id(reader)] == 0 and reader.subscriber.waiting:
@@ -121,7 +121,7 @@ class NoHoleWithoutGap(RuleBasedStateMachine):
                 assert item.first == reader.expected_from <= item.last < self.events.ring[0].sequence
                 reader.expected_from = item.last + 1
                 continue
-            assert isinstance(item, Event)
+            assert isinstance(item, LoggedEvent)
             assert item == self.all[item.sequence - 1]
             self._nothing_left_out(reader, item.sequence)
             assert wants(reader.subscriber.filter, item)

@@ -9,8 +9,8 @@ import pytest
 
 from di.access.rules import Unauthenticated
 from di.kernel.registry import Caller
-from interfaces.gateway import Door, ForeignOrigin, OpenAccess, names, origin_check, waits
-from interfaces.http1 import BadRequest, Request
+from interfaces.gateway import Authenticator, ForeignOrigin, OpenAccess, names, origin_check, waits
+from interfaces.http1 import BadRequest, HttpRequest
 
 
 @pytest.mark.parametrize(
@@ -71,39 +71,39 @@ class Asked:
     def check_bind(self, ip: str, key: str, file: str, line: int) -> None: ...
 
 
-def posted(**headers: bytes) -> Request:
-    return Request(b"/", True, {name.encode(): value for name, value in headers.items()}, b"body", "192.0.2.1")
+def posted(**headers: bytes) -> HttpRequest:
+    return HttpRequest(b"/", True, {name.encode(): value for name, value in headers.items()}, b"body", "192.0.2.1")
 
 
-async def through(door: Door, request: Request) -> bytes:
-    answer = door.answer("http", request, lambda body, caller: body + b" of " + caller.name.encode())
+async def through(authenticator: Authenticator, request: HttpRequest) -> bytes:
+    answer = authenticator.answer("http", request, lambda body, caller: body + b" of " + caller.name.encode())
     return answer if isinstance(answer, bytes) else await answer
 
 
 @pytest.mark.parametrize("later", [False, True])
 async def test_a_request_runs_for_whom_its_credentials_name(later: bool) -> None:
     access = Asked(Caller("ann", "http", ""), later)
-    assert await through(Door(access, lambda origin: True), posted(authorization=b"Bearer x.y")) == b"body of ann"
+    assert await through(Authenticator(access, lambda origin: True), posted(authorization=b"Bearer x.y")) == b"body of ann"
     assert access.asked == [("http", "192.0.2.1", "Bearer x.y")]
 
 
 @pytest.mark.parametrize("later", [False, True])
 @pytest.mark.parametrize(("wait_s", "head"), [(0, b"HTTP/1.1 401 "), (7, b"HTTP/1.1 429 ")])
 async def test_without_valid_credentials_nothing_runs(later: bool, wait_s: int, head: bytes) -> None:
-    answer = await through(Door(Asked(Unauthenticated("no", wait_s), later), lambda origin: True), posted())
+    answer = await through(Authenticator(Asked(Unauthenticated("no", wait_s), later), lambda origin: True), posted())
     assert answer.startswith(head) and b"body" not in answer
     assert (b"Retry-After: 7\r\n" in answer) is (wait_s == 7) and (b"WWW-Authenticate: " in answer) is (wait_s == 0)
 
 
 async def test_a_foreign_page_is_turned_away_before_its_credentials_are_looked_at() -> None:
     access = Asked(Caller("ann", "http", ""), False)
-    door = Door(access, origin_check("127.0.0.1", ()))
+    authenticator = Authenticator(access, origin_check("127.0.0.1", ()))
     with pytest.raises(BadRequest, match="403"):
-        await through(door, posted(origin=b"http://evil.example", authorization=b"Bearer x.y"))
+        await through(authenticator, posted(origin=b"http://evil.example", authorization=b"Bearer x.y"))
     with pytest.raises(ForeignOrigin):
-        door.admit("ws", "http://evil.example", "here.example", "192.0.2.1", "Bearer x.y")
+        authenticator.admit("ws", "http://evil.example", "here.example", "192.0.2.1", "Bearer x.y")
     assert access.asked == []
-    assert await through(door, posted(origin=b"http://localhost:3000")) == b"body of ann"
+    assert await through(authenticator, posted(origin=b"http://localhost:3000")) == b"body of ann"
 
 
 def test_lists_in_configuration() -> None:

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Awaitable
 import pytest
 
 from interfaces import connections, http_server
-from interfaces.http1 import BadRequest, Request
+from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import HttpServer
 
 POST = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
 
 
-def echo(request: Request) -> bytes | Awaitable[bytes]:
+def echo(request: HttpRequest) -> bytes | Awaitable[bytes]:
     return b"<%s>" % request.body
 
 
@@ -115,7 +115,7 @@ async def test_while_a_call_waits_reading_stops_and_the_order_stays() -> None:
         await release.wait()
         return b"<1>"
 
-    def handler(request: Request) -> bytes | Awaitable[bytes]:
+    def handler(request: HttpRequest) -> bytes | Awaitable[bytes]:
         return wait() if request.body == b"one" else b"<2>"
 
     async with serving(handler) as server:

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.kernel.errors import OutOfBounds, TypeMismatch
-from di.kernel.event_log import Dropped, Event, EventFilter, EventLog, Gap, Snapshot, Subscriber
+from di.kernel.event_log import Dropped, EventFilter, EventLog, Gap, LoggedEvent, Snapshot, Subscriber
 from di.kernel.value import LongLong, Value
 
 
 def drain(subscriber: Subscriber) -> list[Any]:
     items: list[Any] = []
     while (item := subscriber.take()) is not None:
-        items.append(item.sequence if isinstance(item, Event) else item)
+        items.append(item.sequence if isinstance(item, LoggedEvent) else item)
     return items
 
 
@@ -23,7 +23,7 @@ def test_an_event_says_what_when_and_where() -> None:
     events = EventLog(epoch_s=lambda: 12.5)
     reader = events.subscribe()
     assert events.publish("dtmf", "c1", "r1", {"key": 5}) == 1
-    assert reader.take() == Event(1, "dtmf", 12.5, "c1", "r1", {"key": 5})
+    assert reader.take() == LoggedEvent(1, "dtmf", 12.5, "c1", "r1", {"key": 5})
     assert reader.take() is None
 
 
@@ -84,7 +84,7 @@ def test_any_value_is_a_filter_or_refused(wish: Value, attribute: Value) -> None
         wanted = EventFilter.parse(wish)
     except (TypeMismatch, OutOfBounds):
         return
-    assert wanted.matches(Event(1, "dtmf", 0.0, "c", "r", {"k": attribute})) in (True, False)
+    assert wanted.matches(LoggedEvent(1, "dtmf", 0.0, "c", "r", {"k": attribute})) in (True, False)
 
 
 def test_replay_names_what_is_lost() -> None:

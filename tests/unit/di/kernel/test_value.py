@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.kernel.value import Kind, LongLong, equal, format_double, index_key, kind, to_int32, to_text
+from di.kernel.value import LongLong, ValueKind, equal, format_double, index_key, kind, to_int32, to_text
 
 scalars = st.one_of(
     st.none(),
@@ -78,4 +78,4 @@ def test_int_truncation_is_twos_complement() -> None:
 
 
 def test_kinds() -> None:
-    assert kind(True) is Kind.BOOL and kind((1,)) is Kind.ARRAY and kind(object()) is Kind.OBJECT
+    assert kind(True) is ValueKind.BOOL and kind((1,)) is ValueKind.ARRAY and kind(object()) is ValueKind.OBJECT

@@ -97,7 +97,7 @@ def test_the_store_is_counted_by_what_records_have(hub: tuple[Services, HandCloc
 def test_each_media_process_is_seen(hub: tuple[Services, HandClock]) -> None:
     services, _ = hub
     assert not [name for name in scrape(Metrics(services)) if "cordboard_media" in name]
-    services.offers.make(MEDIA_FIGURES, lambda: {0: {"legs": 3, "restarts": 1}, 1: {"legs": 4, "cpu": 0.25}})
+    services.capabilities.provide(MEDIA_FIGURES, lambda: {0: {"legs": 3, "restarts": 1}, 1: {"legs": 4, "cpu": 0.25}})
     page = scrape(Metrics(services))
     assert page["cordboard_media_legs{'process': '1'}"] == 4
     assert page["cordboard_media_cpu{'process': '1'}"] == 0.25

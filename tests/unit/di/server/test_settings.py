@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from di.kernel.errors import ConfigError
-from di.kernel.server_options import parse_places
+from di.kernel.server_options import parse_addresses
 from di.media_control.codecs import NAMES
 from di.server import settings
 from di.server.settings import Settings
@@ -136,13 +136,13 @@ def test_further_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     ],
 )  # fmt: skip
 def test_places(text: str, places: tuple[tuple[str, int, str], ...]) -> None:
-    assert parse_places(text) == places
+    assert parse_addresses(text) == places
 
 
 @pytest.mark.parametrize("text", ["", "a b", "::1", "h:x", "h:70000", "[::1", "h:1/", ","])
 def test_places_that_are_none(text: str) -> None:
     with pytest.raises(ValueError, match="right is ip"):
-        parse_places(text)
+        parse_addresses(text)
 
 
 def test_addresses(tmp_path: Path) -> None:

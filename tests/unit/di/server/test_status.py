@@ -15,7 +15,7 @@ from tests.support.bare_hub import bare_services, invoke
 def test_media_figures_are_those_of_the_last_report() -> None:
     services, _ = bare_services()
     assert invoke(services, "status", "media") == []
-    services.offers.make(MEDIA_FIGURES, lambda: {0: {"legs": 2, "cpu": 0.25}, 1: {"legs": 0, "cpu": 0.0}})
+    services.capabilities.provide(MEDIA_FIGURES, lambda: {0: {"legs": 2, "cpu": 0.25}, 1: {"legs": 0, "cpu": 0.0}})
     assert invoke(services, "status", "media") == [{"number": 0, "legs": 2, "cpu": 0.25}, {"number": 1, "legs": 0, "cpu": 0}]
 
 

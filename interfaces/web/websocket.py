@@ -40,7 +40,7 @@ _WRITE_LIMIT_S = 20.0
 _LOGIN_LIMIT_S = 10.0
 
 
-class Sessions:
+class WebSockets:
     """All WebSocket connections of the port."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Sessions:
         """`make_watch` gives the monitoring module's factory of standing queries, or None while that module is not loaded."""
         self.gateway, self.events, self.options, self.make_watch = gateway, events, options, make_watch
         self.encoder = Encoder()
-        self._open: set[Session] = set()
+        self._open: set[WebSocketClient] = set()
         self._sweeper: asyncio.Task[None] | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -68,14 +68,14 @@ class Sessions:
         if not socket.can_prepare(request).ok:
             raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"}, text="this path takes WebSocket connections\n")
         await socket.prepare(request)
-        session = Session(self, socket, caller, request.remote or "", request.transport)
-        self._open.add(session)
+        client = WebSocketClient(self, socket, caller, request.remote or "", request.transport)
+        self._open.add(client)
         if self._sweeper is None:
             self._sweeper = asyncio.create_task(self._sweep())
         try:
-            await session.run()
+            await client.run()
         finally:
-            self._open.discard(session)
+            self._open.discard(client)
         return socket
 
     async def _sweep(self) -> None:
@@ -83,43 +83,43 @@ class Sessions:
         while True:
             await asyncio.sleep(_WRITE_LIMIT_S / 10)
             late_s = time.monotonic() - _WRITE_LIMIT_S
-            slow = [session for session in self._open if session.sending_since_s and session.sending_since_s < late_s]
-            await asyncio.gather(*(session.drop(f"too slow: nothing was read for {_WRITE_LIMIT_S:g} s") for session in slow))
+            slow = [client for client in self._open if client.sending_since_s and client.sending_since_s < late_s]
+            await asyncio.gather(*(client.drop(f"too slow: nothing was read for {_WRITE_LIMIT_S:g} s") for client in slow))
 
     async def close(self) -> None:
         """Tell every client that the server goes away."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        closing = [session.socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops") for session in self._open]
+        closing = [client.socket.close(code=WSCloseCode.GOING_AWAY, message=b"server stops") for client in self._open]
         await asyncio.gather(*closing, return_exceptions=True)
 
 
-class Session:
+class WebSocketClient:
     """One connection."""
 
     def __init__(
         self,
-        sessions: Sessions,
+        sockets: WebSockets,
         socket: web.WebSocketResponse,
         caller: Caller | None,
         source: str,
         transport: asyncio.Transport | None,
     ) -> None:
-        self.sessions, self.socket, self.caller, self.source, self.transport = sessions, socket, caller, source, transport
+        self.sockets, self.socket, self.caller, self.source, self.transport = sockets, socket, caller, source, transport
         self.sending_since_s = 0.0
         """When the message that is being sent was begun, 0 between two; a slow reader stops the clock here."""
         self._due = asyncio.Event()
-        options = sessions.options
+        options = sockets.options
         self.feed = Feed(
-            sessions.events,
-            sessions.encoder,
+            sockets.events,
+            sockets.encoder,
             self._due.set,
             options.event_queue,
             options.max_subscriptions,
-            sessions.make_watch(),
+            sockets.make_watch(),
         )
         self.specials: dict[str, Special] = {
-            **sessions.gateway.specials,
+            **sockets.gateway.specials,
             "rpc.authenticate": self._authenticate,
             "events.subscribe": self._bound("subscribe", self.feed.subscribe),
             "events.unsubscribe": self._bound("unsubscribe", self.feed.unsubscribe),
@@ -159,7 +159,7 @@ class Session:
         if caller is None:
             caller = Caller("", "ws", self.source, lambda module, method: False)
             specials = {"rpc.authenticate": self._authenticate}
-        answer = self.sessions.gateway.run(text, caller, specials)
+        answer = self.sockets.gateway.run(text, caller, specials)
         data = answer if isinstance(answer, bytes) else await answer
         if data:
             await self._send(data)
@@ -202,8 +202,8 @@ class Session:
         """rpc.authenticate(authorization): say who you are, as the HTTP header of that name would."""
         text = text_parameter(params, "authorization")
         try:
-            found = self.sessions.gateway.access.authenticate("ws", self.source, text)
-            self.caller = await found if isawaitable(found) else found
+            caller = self.sockets.gateway.access.authenticate("ws", self.source, text)
+            self.caller = await caller if isawaitable(caller) else caller
         except Unauthenticated as error:
             raise RpcError(-32002, "Unauthenticated", str(error)) from None
         return True
