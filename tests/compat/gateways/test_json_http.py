@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""JSON-RPC 2.0 over HTTP: the specification's own examples, strict input, introspection, the way behind the front door."""
+"""JSON-RPC 2.0 over HTTP: the specification's own examples, strict input, introspection, the way behind the front server."""
 
 from __future__ import annotations
 
