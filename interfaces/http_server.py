@@ -2,7 +2,7 @@
 """The shell around `http1`: the order of answers, limits of an HTTP connection.
 
 A handler answers at once with the reply's bytes, which costs no task, or gives a coroutine for a call that waits; the
-connection's next request waits then, as HTTP wants it (`interfaces.connections`).
+connection's next request waits then, as HTTP wants it (`interfaces.tcp_server`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from interfaces.connections import Connection, Server
 from interfaces.http1 import MAX_BODY_BYTES, BadRequest, HttpRequest, RequestReader
+from interfaces.tcp_server import Connection, Server
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from di.calls.applications import Applications
 from di.calls.events import QueueEvent
-from di.kernel.capabilities import Capabilities
+from di.kernel.capabilities import CapabilityRegistry
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
 from di.kernel.ports import MONITORING, Clock, MonitoringHooks, NoMonitoring
@@ -25,7 +25,7 @@ class Surroundings:
     queues: EventQueues[QueueEvent]
     events: EventLog
     core: CoreOptions
-    capabilities: Capabilities = field(default_factory=Capabilities)
+    capabilities: CapabilityRegistry = field(default_factory=CapabilityRegistry)
 
     @property
     def monitoring(self) -> MonitoringHooks:

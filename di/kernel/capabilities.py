@@ -22,7 +22,7 @@ class Capability(Generic[T]):
     name: str
 
 
-class Capabilities:
+class CapabilityRegistry:
     """What is provided under each key now."""
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The shell of the netstring gateway: sockets in both directions, one `Peer` each.
 
-A message is answered before the connection's next one is read, and slow peers are swept (`interfaces.connections`).
+A message is answered before the connection's next one is read, and slow peers are swept (`interfaces.tcp_server`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from di.access.rules import Unauthenticated
 from di.kernel.registry import Caller, Registry
 from di.kernel.value import Value
-from interfaces import connections
+from interfaces import tcp_server
 from interfaces.gateway import AccessControl
 from interfaces.jsonrpc.methods import RpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
@@ -26,7 +26,7 @@ MAX_CONNECTIONS = 1024
 CONNECT_LIMIT_S = 5.0
 
 
-class NetstringConnection(connections.Connection):
+class NetstringConnection(tcp_server.Connection):
     """One netstring connection, taken or made."""
 
     server: NetstringGateway
@@ -121,7 +121,7 @@ class ConnectFailed(Exception):
     """An outgoing connection could not be made; the text is SEMS's."""
 
 
-class NetstringGateway(connections.Server):
+class NetstringGateway(tcp_server.Server):
     """The listening socket, if any, and all connections by id."""
 
     backlog = 256

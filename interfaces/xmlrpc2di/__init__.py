@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """XML-RPC: the port by which SEMS clients steer the server, and a pool of other XML-RPC servers for our own modules (spec di.md §3).
 
-    socket ── http_server ── http1 ── server ── codec ── methods ── registry
-                                        └───── writer ◄──┘
+    socket ── http_server ── http1 ── server ── parser ── methods ── registry
+                                        └────── writer ◄──┘
 
 Any path works, connections stay open, every answer is HTTP 200 with SEMS's own head. Left out on purpose: worker threads (one
 loop serves all connections) and chunked requests, which SEMS does not know either.

@@ -12,7 +12,7 @@ from yarl import URL
 
 from di.kernel.registry import di_method
 from di.kernel.value import Value
-from interfaces.xmlrpc2di.codec import Fault, UnsupportedType, XmlError, read_response
+from interfaces.xmlrpc2di.parser import Fault, UnsupportedType, XmlError, read_response
 from interfaces.xmlrpc2di.pool import Pool, RemoteServer
 from interfaces.xmlrpc2di.writer import write_call
 

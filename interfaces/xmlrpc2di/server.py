@@ -11,8 +11,8 @@ from di.kernel.value import Value, to_text
 from interfaces.gateway import AccessControl, Authenticator, waits
 from interfaces.http1 import HttpRequest
 from interfaces.large import in_slices, is_large
-from interfaces.xmlrpc2di.codec import UnsupportedType, XmlError, read_call
 from interfaces.xmlrpc2di.methods import FaultError, Methods, fault_of
+from interfaces.xmlrpc2di.parser import UnsupportedType, XmlError, read_call
 from interfaces.xmlrpc2di.writer import ARRAY_RESPONSE, http_answer, http_head, write_elements, write_fault, write_response
 
 log = logging.getLogger(__name__)

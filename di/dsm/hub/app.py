@@ -28,7 +28,7 @@ from di.dsm.language.event import Kind
 from di.dsm.language.library import Library
 from di.dsm.load.bundles import Bundle, bundle_files, load_bundle
 from di.dsm.load.modules import Modules
-from di.dsm.load.prompt_sets import Prompts
+from di.dsm.load.prompt_sets import PromptSets
 from di.dsm.options import BundleOptions, DsmOptions
 from di.kernel import options as typed
 from di.kernel.config import ConfigFile
@@ -54,7 +54,7 @@ class DsmServer:
         self.services = services
         self.options = options
         self.modules = Modules()
-        self.prompts = Prompts()
+        self.prompts = PromptSets()
         self.pictures = Pictures()
         self.hub = ServerHub(self)
         self.main = Bundle(MAIN, options)

@@ -21,7 +21,7 @@ def parse_prompts(text: str) -> dict[str, str]:
 
 
 @dataclass
-class Prompts:
+class PromptSets:
     """All prompts of the process; bundles share them, later definitions win."""
 
     default: dict[str, str] = field(default_factory=dict)

@@ -24,7 +24,7 @@ MAX_DEPTH = 20
 
 
 @dataclass(frozen=True)
-class Target:
+class RedisTarget:
     """Where to connect."""
 
     host: str = ""
@@ -33,7 +33,7 @@ class Target:
     timeout_ms: int = 500
 
 
-def parse_url(text: str) -> Target | None:
+def parse_url(text: str) -> RedisTarget | None:
     """Read `redis://tcp:HOST[;param=value…]` or `redis://unix:PATH[;…]`. None: no such URL, or a number that is none."""
     found = re.fullmatch(r"redis://(tcp|unix):([^;]+)((?:;[^;=]+=[^;]*)*);?", text)
     if found is None:
@@ -43,10 +43,10 @@ def parse_url(text: str) -> Target | None:
     if not port or port > 65535 or timeout_ms is None:
         return None
     tcp = found[1] == "tcp"
-    return Target(found[2] if tcp else "", "" if tcp else found[2], port, timeout_ms)
+    return RedisTarget(found[2] if tcp else "", "" if tcp else found[2], port, timeout_ms)
 
 
-class Store:
+class RedisConnection:
     """One connection, and how many replies of queued commands are still to be fetched."""
 
     def __init__(self, connection: AbstractConnection) -> None:
@@ -75,14 +75,14 @@ async def connect(run: Run, url: Res) -> None:
         run.fail("connection", f"cannot connect to {target.host or target.socket}: {error}")
         return
     await _close(run)
-    run.avars["db_redis.con"] = Store(connection)
+    run.avars["db_redis.con"] = RedisConnection(connection)
     run.ok()
     run.vars["strerror"] = ""
 
 
 async def _close(run: Run) -> bool:
     found = run.avars.pop("db_redis.con", None)
-    if not isinstance(found, Store):
+    if not isinstance(found, RedisConnection):
         return False
     with contextlib.suppress(RedisError, OSError):
         await found.connection.disconnect()
@@ -98,15 +98,15 @@ async def disconnect(run: Run) -> None:
         run.fail("connection", "there is no connection")
 
 
-def _store(run: Run) -> Store | None:
+def _store(run: Run) -> RedisConnection | None:
     found = run.avars.get("db_redis.con")
-    if isinstance(found, Store):
+    if isinstance(found, RedisConnection):
         return found
     run.fail("connection", "there is no connection; redis.connect first")
     return None
 
 
-async def _send(run: Run, command: str) -> Store | None:
+async def _send(run: Run, command: str) -> RedisConnection | None:
     """Write a command: words split at blanks, `%%` is `%`."""
     store = _store(run)
     words = [word.replace("%%", "%") for word in command.split(" ") if word]
@@ -124,7 +124,7 @@ async def _send(run: Run, command: str) -> Store | None:
     return store
 
 
-async def _fetch(run: Run, store: Store, target: str) -> None:
+async def _fetch(run: Run, store: RedisConnection, target: str) -> None:
     complete = False
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):

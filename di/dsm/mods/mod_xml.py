@@ -20,7 +20,7 @@ MAX_CHARS = 1_000_000
 _LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
-class Settings:
+class LogSettings:
     """What `xml.setLoglevel` sets, for the whole process."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ def _parse(run: Run, text: str, name: str) -> None:
 
 def _report(run: Run, messages: Any) -> None:
     """The parser's messages into the log: errors always, warnings from `warn` on."""
-    level = run.session.hub.shared("mod_xml", Settings).level
+    level = run.session.hub.shared("mod_xml", LogSettings).level
     for entry in messages:
         severity = logging.WARNING if entry.level == etree.ErrorLevels.WARNING else logging.ERROR
         if severity >= level:
@@ -188,5 +188,5 @@ def doc_dump(run: Run, target: Var, name: Res) -> None:
 @action("xml.setLoglevel")
 def set_loglevel(run: Run, level: Res) -> None:
     """Which parser messages go into the log: `error`, `warn`, `info`, `debug`. Other words change nothing."""
-    settings = run.session.hub.shared("mod_xml", Settings)
+    settings = run.session.hub.shared("mod_xml", LogSettings)
     settings.level = _LEVELS.get(level, settings.level)

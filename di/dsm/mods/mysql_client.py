@@ -44,7 +44,7 @@ class DbLost(DbError):
 
 
 @dataclass(frozen=True)
-class Target:
+class MysqlTarget:
     """Where to connect. The password is never shown."""
 
     user: str
@@ -64,13 +64,13 @@ class Result:
     insert_id: int = 0
 
 
-def parse_url(text: str) -> Target | None:
+def parse_url(text: str) -> MysqlTarget | None:
     """Read `mysql://user:password@host[:port]/db`; the password may hold `@` and `/`. None: no such URL."""
     found = _URL.fullmatch(text)
     port = int(found["port"] or 3306) if found is not None else 0
     if found is None or not 0 < port < 65536:
         return None
-    return Target(found["user"], found["password"] or "", found["host"], port, found["db"])
+    return MysqlTarget(found["user"], found["password"] or "", found["host"], port, found["db"])
 
 
 def client_version() -> str:
@@ -85,7 +85,7 @@ def _bytes(value: object) -> bytes | None:
 class Lease:
     """One connection while a call has it."""
 
-    def __init__(self, pools: Pools, key: tuple[Target, str], connection: Any) -> None:
+    def __init__(self, pools: Pools, key: tuple[MysqlTarget, str], connection: Any) -> None:
         self._pools, self._key, self._connection = pools, key, connection
         self._lost = False
 
@@ -170,9 +170,9 @@ class Pools:
     """Idle connections by database. `close` is called at the server's end."""
 
     def __init__(self) -> None:
-        self._idle: dict[tuple[Target, str], deque[Any]] = {}
+        self._idle: dict[tuple[MysqlTarget, str], deque[Any]] = {}
 
-    async def lend(self, target: Target, certificate: str) -> Lease:
+    async def lend(self, target: MysqlTarget, certificate: str) -> Lease:
         """A connection, a used one if it still answers. Raises DbError."""
         key = (target, certificate)
         idle = self._idle.get(key)
@@ -185,7 +185,7 @@ class Pools:
         return Lease(self, key, await self._connect(target, certificate))
 
     @staticmethod
-    async def _connect(target: Target, certificate: str) -> Any:
+    async def _connect(target: MysqlTarget, certificate: str) -> Any:
         where, connection = f"{target.host}:{target.port}", None
         try:
             connection = aiomysql.Connection(
@@ -208,7 +208,7 @@ class Pools:
             raise
         return connection
 
-    def take_back(self, key: tuple[Target, str], connection: Any) -> None:
+    def take_back(self, key: tuple[MysqlTarget, str], connection: Any) -> None:
         """A call is done with a connection."""
         idle = self._idle.setdefault(key, deque())
         if len(idle) < MAX_IDLE:

@@ -19,8 +19,8 @@ from di.access import Access
 from di.access import file as access_file
 from di.access.options import AccessOptions
 from di.access.rules import AccessRules
-from interfaces.xmlrpc2di.codec import Fault, read_response
 from interfaces.xmlrpc2di.methods import BUILTINS
+from interfaces.xmlrpc2di.parser import Fault, read_response
 from interfaces.xmlrpc2di.writer import write_call
 from tests.support.gateways import Gateways, body_of, exchange, http_post, netstring, running
 

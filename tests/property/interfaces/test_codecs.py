@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from di.kernel.value import LongLong, Value, equal
 from interfaces import http1
 from interfaces.jsonrpc import netstring, sems_json, strict
-from interfaces.xmlrpc2di import codec, writer
+from interfaces.xmlrpc2di import parser, writer
 from tests.support.sizes import size
 
 INT32 = st.integers(-(1 << 31), (1 << 31) - 1)
@@ -45,15 +45,15 @@ XML_PIECES = st.sampled_from(
 @settings(max_examples=size(100, 20_000))
 @given(st.binary(max_size=300) | st.lists(XML_PIECES, max_size=40).map(lambda parts: "".join(parts).encode()))
 def test_any_bytes_are_a_call_or_an_xml_error(data: bytes) -> None:
-    for read in (codec.read_call, codec.read_response):
-        with contextlib.suppress(codec.XmlError, codec.UnsupportedType):
+    for read in (parser.read_call, parser.read_response):
+        with contextlib.suppress(parser.XmlError, parser.UnsupportedType):
             read(data)
 
 
 @given(XML_VALUES)
 def test_xml_values_are_read_back(value: Value) -> None:
-    assert equal(codec.read_response(writer.write_response(value)), value)
-    assert equal(codec.read_call(writer.write_call("m", [value, 1])).params, [value, 1])
+    assert equal(parser.read_response(writer.write_response(value)), value)
+    assert equal(parser.read_call(writer.write_call("m", [value, 1])).params, [value, 1])
 
 
 @given(XML_VALUES)
@@ -65,13 +65,13 @@ def test_the_standard_library_reads_what_is_written(value: Value) -> None:
 @given(XML_VALUES.filter(lambda v: not isinstance(v, float)))
 def test_what_the_standard_library_writes_is_read(value: Value) -> None:
     text = xmlrpc.client.dumps((value,), "m", allow_none=True)
-    call = codec.read_call(text.encode())
+    call = parser.read_call(text.encode())
     assert call.method == "m" and call.params is not None and equal(call.params[0], value)
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1))
 def test_long_long_is_never_lost(number: int) -> None:
-    read = codec.read_response(writer.write_response(LongLong(number)))
+    read = parser.read_response(writer.write_response(LongLong(number)))
     assert isinstance(read, (int, float, str)) and int(read) == number
 
 
@@ -91,8 +91,8 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS.keys())
 def test_bombs_are_refused(bomb: bytes) -> None:
-    with pytest.raises(codec.XmlError):
-        codec.read_call(bomb)
+    with pytest.raises(parser.XmlError):
+        parser.read_call(bomb)
 
 
 @settings(max_examples=size(100, 20_000))

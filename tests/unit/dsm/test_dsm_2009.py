@@ -9,7 +9,7 @@ import pytest
 
 from di.dsm import PLUGIN
 from di.dsm.language.event import Event, Kind
-from di.dsm.mods.mysql_client import Lease, Pools, Result, Target
+from di.dsm.mods.mysql_client import Lease, MysqlTarget, Pools, Result
 from di.dsm.run.engine import Machine, deliver, run_now
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load, read
@@ -39,9 +39,9 @@ class CannedLease(Lease):
 )
 async def test_the_mysql_demo(count: bytes, state: str, files: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     lease = CannedLease(count)
-    asked: list[Target] = []
+    asked: list[MysqlTarget] = []
 
-    async def lend(self: Pools, target: Target, certificate: str) -> Lease:
+    async def lend(self: Pools, target: MysqlTarget, certificate: str) -> Lease:
         asked.append(target)
         return lease
 

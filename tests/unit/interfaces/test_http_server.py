@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from interfaces import connections, http_server
+from interfaces import http_server, tcp_server
 from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import HttpServer
 
@@ -49,7 +49,7 @@ async def answered(server: HttpServer) -> bool:
 @pytest.mark.parametrize("beginning", [b"P", b"POST / HTTP/1.1\r\nX: 1\r\n", POST[:-1]])
 async def test_a_request_that_does_not_end_is_refused(beginning: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving() as server:
-        monkeypatch.setattr(connections, "MESSAGE_LIMIT_NS", 0)
+        monkeypatch.setattr(tcp_server, "MESSAGE_LIMIT_NS", 0)
         reader, _ = await dial(server, beginning)
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 408 ")
         assert await answered(server)
@@ -59,7 +59,7 @@ async def test_a_kept_connection_ends_after_the_idle_time_only(monkeypatch: pyte
     async with serving() as server:
         reader, writer = await dial(server, POST)
         assert await reader.readexactly(5) == b"<abc>"
-        monkeypatch.setattr(connections, "MESSAGE_LIMIT_NS", 0)
+        monkeypatch.setattr(tcp_server, "MESSAGE_LIMIT_NS", 0)
         server.sweep(time.monotonic_ns())
         writer.write(POST)
         assert await reader.readexactly(5) == b"<abc>"
@@ -68,7 +68,7 @@ async def test_a_kept_connection_ends_after_the_idle_time_only(monkeypatch: pyte
 
 
 async def test_a_peer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "WRITE_LIMIT_NS", 0)
+    monkeypatch.setattr(tcp_server, "WRITE_LIMIT_NS", 0)
     async with serving(lambda request: b"x" * (1 << 22)) as server:
         _, writer = await dial(server, POST * 20)
         while server.connections:  # noqa: ASYNC110 - there is nothing to wait for
