@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -26,24 +26,23 @@ class CapabilityRegistry:
     """What is provided under each key now."""
 
     def __init__(self) -> None:
-        self._provided: dict[Capability[object], object] = {}
+        self._provided: dict[object, object] = {}
 
     def provide(self, key: Capability[T], thing: T) -> Callable[[], None]:
         """Provide something; the answer withdraws it. Raises ValueError when another stands under that key."""
-        plain = cast(Capability[object], key)
-        if plain in self._provided:
+        if key in self._provided:
             raise ValueError(f"{key.name} is provided already")
-        self._provided[plain] = thing
+        self._provided[key] = thing
 
         def withdraw() -> None:
-            if self._provided.get(plain) is thing:
-                del self._provided[plain]
+            if self._provided.get(key) is thing:
+                del self._provided[key]
 
         return withdraw
 
     def find(self, key: Capability[T]) -> T | None:
         """What is provided under a key, or None."""
-        return cast("T | None", self._provided.get(cast(Capability[object], key)))
+        return self._provided.get(key)  # type: ignore[return-value]  # what stands under a key of T is a T
 
     def need(self, key: Capability[T], who: str) -> T:
         """The same; raises LookupError that names key and user when nobody provides it."""
