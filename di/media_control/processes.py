@@ -114,11 +114,11 @@ class MediaProcesses:
         self.router.ask_load()
         self._timer = self._calls.clock.call_later(_REPORT_NS, self._report)
 
-    async def stop(self, farewell: records.Command, grace_s: float) -> None:
+    async def stop(self, last: records.Command, grace_s: float) -> None:
         """End all of them for good."""
         if self._timer is not None:
             self._timer.cancel()
-        await asyncio.gather(*(child.stop(farewell, grace_s) for child in self.children))
+        await asyncio.gather(*(child.stop(last, grace_s) for child in self.children))
         for _, _, ours, theirs in self._pairs:
             ours.close()
             theirs.close()

@@ -16,7 +16,7 @@ Reply = list[Value]
 
 _OK: tuple[int, str] = (200, "OK")
 _GONE = (404, "this call is over or never was; look at the list again")
-_NOWHERE = (409, "this call is in no room; only members of a room can be muted, moved or kicked")
+_NOT_IN_A_ROOM = (409, "this call is in no room; only members of a room can be muted, moved or kicked")
 MAX_ROOM_CHARS = 200
 
 
@@ -46,7 +46,7 @@ class RoomsInterface:
         session = self._sessions.find(call)
         if session is None:
             return _GONE
-        return session if session.audio.room or session.audio.tees else _NOWHERE
+        return session if session.audio.room or session.audio.tees else _NOT_IN_A_ROOM
 
     @di_method("kick")
     def kick(self, call: str) -> Reply:

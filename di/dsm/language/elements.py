@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from di.dsm.language.errors import NOWHERE, Position
+from di.dsm.language.errors import NO_POSITION, Position
 from di.dsm.language.model import EMPTY, For, If, State, Statement, Statements, Test, Transition
 from di.dsm.language.tokens import Token
 
@@ -72,7 +72,7 @@ class StateElement(Element):
         self.enter: Statements = EMPTY
         self.leave: Statements = EMPTY
         self.transitions: list[Transition] = []
-        self.position = NOWHERE
+        self.position = NO_POSITION
 
     def take(self, reader: Reader, token: Token) -> None:
         if not self.name:

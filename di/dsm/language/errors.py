@@ -18,7 +18,7 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-NOWHERE = Position("", 0, 0)
+NO_POSITION = Position("", 0, 0)
 
 
 class DsmError(Exception):

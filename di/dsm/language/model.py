@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from di.dsm.language.errors import NOWHERE, Position
+from di.dsm.language.errors import NO_POSITION, Position
 from di.dsm.language.event import Event, Kind
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class Diagram:
     initial: str = ""
     imports: tuple[str, ...] = ()
     libraries: tuple[object, ...] = ()
-    position: Position = NOWHERE
+    position: Position = NO_POSITION
     by_name: dict[str, State] = field(default_factory=dict, compare=False, repr=False)
     lists: dict[int, Statements] = field(default_factory=dict, compare=False, repr=False)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Law: the store with its index answers every query as a plain list scan would, and standing queries add up to the result."""
+"""Property: the store with its index answers every query as a plain list scan would, and standing queries add up to the result."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Laws of the gateways' codecs: any bytes give a value or the one error; what is written is read back."""
+"""Properties of the gateways' codecs: any bytes give a value or the one error; what is written is read back."""
 
 from __future__ import annotations
 

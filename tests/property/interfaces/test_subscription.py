@@ -46,7 +46,7 @@ STEPS = st.lists(
 
 
 class Held:
-    """A subscription under the eyes of its laws."""
+    """A subscription under the eyes of its properties."""
 
     def __init__(self) -> None:
         wish = Subscribe(1, "sip:n@h", "<sip:us@h>", "<sip:n@h>", "reg;id=1", 60, username="us", password="secret")

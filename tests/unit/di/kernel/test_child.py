@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Supervision of a child process, with small children of its own: greeting, death, back-off, refusal, farewell."""
+"""Supervision of a child process, with small children of its own: greeting, death, back-off, refusal, orderly end."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def command_of(pid: int) -> list[bytes]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
-async def test_up_records_and_farewell(tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_up_records_and_orderly_end(tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     one = child(tmp_path, GOOD, watch, monkeypatch)
     await one.spawn()
     await one.ready()
