@@ -9,6 +9,11 @@ Outgoing: Dial → CallIdentified → CallProgressed… → MediaNegotiated, Cal
 Subscriptions outside calls: Subscribe → SubscriptionChanged… → SubscriptionChanged with `final`, exactly once. Their numbers are the
 hub's, apart from those of calls.
 Outside dialogs: SendOutside → OutsideReplied; TakeOutside, then OutsideReceived → ReplyOutside.
+
+Header lines of commands are `Name: value`. Those that the SIP stack writes itself (Via, Route, Record-Route, From, To, Call-ID, CSeq,
+Max-Forwards, Contact, Content-Length), and lines that are no header, are left out, and the log names them; Contact may stand in
+redirections (3xx), in REGISTER and in ReplyOutside. Texts that came from outside may hold bytes that are no UTF-8, as surrogates (PEP 383):
+they go out again as they were.
 """
 
 from __future__ import annotations
@@ -124,7 +129,10 @@ class Reinvite:
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """Send a request inside the dialog, e.g. INFO, MESSAGE, NOTIFY, REFER; the reply comes as ReplyReceived with `token`."""
+    """Send a request inside the dialog, e.g. INFO, MESSAGE, NOTIFY, REFER; the reply comes as ReplyReceived with `token`.
+
+    INVITE, ACK, CANCEL, BYE, PRACK and UPDATE with a body are the stack's own: ReplyReceived 500.
+    """
 
     call: int
     method: str
@@ -136,7 +144,11 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True)
 class SendReply:
-    """Answer a request that came as RequestReceived with `reply_wanted`."""
+    """Answer a request that came as RequestReceived with `reply_wanted`, with a final reply.
+
+    A 2xx to OPTIONS and a 405 get Allow, Accept and Supported where `headers` has none; a 2xx to REFER, SUBSCRIBE and NOTIFY gets Contact.
+    Unanswered for 30 s: 500.
+    """
 
     call: int
     token: int
@@ -189,7 +201,7 @@ class TakeOutside:
     """Which methods outside dialogs the hub wants to see from now on (OPTIONS, MESSAGE, NOTIFY, REGISTER, PUBLISH …).
 
     A request of another method is answered by the SIP process: OPTIONS as SetOptionsReply says, the rest is refused with Allow (REFER 488,
-    NOTIFY, BYE and PRACK 481, others 501: spec core.md §5, §6.4).
+    NOTIFY, BYE, PRACK and UPDATE 481, others 501: spec core.md §5, §6.4).
     """
 
     methods: tuple[str, ...]
@@ -221,7 +233,7 @@ class SendOutside:
 
 @dataclass(frozen=True, slots=True)
 class ReplyOutside:
-    """Answer a request that came as OutsideReceived."""
+    """Answer a request that came as OutsideReceived, with a final reply; the same is given to each retransmission."""
 
     token: int
     code: int
@@ -318,7 +330,7 @@ class MediaNegotiated:
 
 @dataclass(frozen=True, slots=True)
 class CallConfirmed:
-    """The dialog is up: ACK received (incoming) or 2xx received (outgoing)."""
+    """The dialog is up: ACK received (incoming) or 2xx received (outgoing). `headers`: of that ACK or 2xx."""
 
     call: int
     code: int
@@ -402,7 +414,7 @@ class SubscriptionChanged:
 
 @dataclass(frozen=True, slots=True)
 class OutsideReceived:
-    """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while it is answered 480."""
+    """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while (30 s) it is answered 480."""
 
     token: int
     method: str

@@ -3,7 +3,13 @@
 
     network ⇄ pjsip ⇄ calls/endpoint (pjsua2 objects, one thread) ⇄ server (records of di.sip.records) ⇄ hub
 
-Pure parts: `message` (text of a SIP message → values), `sdp` (text → text), `mapping` (values → records), `subscription` with `notify`
-and `digest` (a subscription outside calls), `session_timer`. Everything that decides is in the hub; media is in the media process.
-`native` and `exchange` reach the few functions of pjsip that pjsua2 does not show, `layout` says what is read of its structures.
+Pure parts: `message` (text of a SIP message → values), `sdp` (text → text), `descriptions` (what we say in a call's offers and answers),
+`offers` (when a re-INVITE goes out), `mapping` (values → records), `subscription` with `notify` and `digest` (a subscription outside calls),
+`session_timer`, `placeholders`. Everything that decides is in the hub; media is in the media process.
+
+Requests that arrive pass `requests` first: inside a call it looks at tags and CSeq, then pjsip answers or the hub does; outside, `outside`
+takes what the hub wants to see. `reinvites` and `sent_requests` send the hub's requests of a call, and answer each token once.
+
+`native`, `received` and `exchange` reach the few functions of pjsip that pjsua2 does not show, `layout` says what is read of its structures,
+`abilities` what its messages say that we can do.
 """

@@ -9,6 +9,7 @@ go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 
 import pjsua2 as pj
 
@@ -60,8 +61,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.replies: OrderedDict[str, Reply] = OrderedDict()
         self.ended = self.confirmed = self.answered = False
         self.descriptions = Descriptions(self.outgoing, host.offered)
-        self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.substitutes)
-        self.requests = SentRequests(number, host.emit, host.substitutes)
+        self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
+        self.requests = SentRequests(number, host.emit, host.placeholders)
         self.remote_cseq = -1
         """Of the peer's last request in this dialog."""
         self.told_later: RequestReceived | None = None
@@ -71,6 +72,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._sent_headers: set[str] = set()
         self._answer: Message | None = None
         self._cancel: Message | None = None
+        self._unacceptable = False
 
     # -------------------------------------------------------------------------------------------------------- commands
     def dial(
@@ -78,7 +80,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     ) -> None:
         """Send the INVITE. Raises pj.Error when an address is none."""
         self.descriptions.move(address)
-        operation = parameters(self.host.substitutes, headers=headers)
+        operation = parameters(self.host.placeholders, headers=headers)
         operation.txOption.localUri = escaped(from_uri)
         operation.txOption.targetUri = escaped(request_uri)
         if address is None:
@@ -96,7 +98,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return  # pjsip has sent it
         if address is not None and code < 300 and self.descriptions.nothing_in_common():
             code, reason, address = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE, "Not Acceptable Here", None
-        operation = parameters(self.host.substitutes, code, reason, fresh)
+        operation = parameters(self.host.placeholders, code, reason, fresh)
         if address is not None and code < 300:
             self.descriptions.move(address)
             operation.sdp.wholeSdp = self.descriptions.answer_now()
@@ -108,7 +110,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Hang up in whatever state: final reply, CANCEL or BYE."""
         self.end_locally(200 if self.confirmed else code, reason)
-        self.hangup(parameters(self.host.substitutes, code, reason, headers))
+        self.hangup(parameters(self.host.placeholders, code, reason, headers))
 
     def end_locally(self, code: int, reason: str) -> None:
         """Report the end as ours, once."""
@@ -127,11 +129,16 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def work(self) -> bool:
         """Send the re-INVITE that is due. False when none is left."""
+        if self._unacceptable and not self.ended:
+            self._unacceptable = False
+            self.emit_failure(488, "Not Acceptable Here")
+            with suppress(pj.Error):  # pjsip may have ended it first
+                self.hangup(parameters(self.host.placeholders, 488))  # RFC 3261 §13.2.2.4: nothing but the end is left
         return not self.ended and self.reinvites.work(self, self.confirmed, self.host.now_ns())
 
     def request(self, command: SendRequest) -> None:
         """Send a request inside the dialog."""
-        self.requests.send(self, command)
+        self.requests.send(self, command, lambda headers: self.host.update(self, headers))
 
     def destroy(self) -> None:
         """Delete the object in C++ now, so that it does not matter when Python lets go of this one (pjproject#3856)."""
@@ -186,6 +193,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         offered = sdp.audio_codecs(self.descriptions.received)
         if offered and not any(name in self.host.codecs for name in offered):
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
+            self._unacceptable = self.reinvites.under_way and self.told_later is None  # in a reply: it cannot be refused
 
     @callback
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:

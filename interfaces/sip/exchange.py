@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import ctypes
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 from dataclasses import dataclass
 
 from interfaces.sip.layout import EVENT, MESSAGE, TX_DATA, Text
 from interfaces.sip.message import Message, parse, wire_bytes
-from interfaces.sip.substitutes import Substitutes
+from interfaces.sip.placeholders import Placeholders
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Exchanges:
 
     def try_out(self, received_as_known: bool) -> bool:
         """Whether this pjproject's messages are laid out as known: those received, and one that is made and thrown away."""
-        there = Substitutes(lambda: None)
+        there = Placeholders(lambda: None)
         trial = OutRequest(
             "TRIAL", "sip:a@127.0.0.1", "<sip:b@127.0.0.1>;tag=c", "<sip:a@127.0.0.1>", "trial", 1,
             (("X-Trial", there.header("X-Trial", "\udcff1")),), "x/trial", there.body(b"\xfebody").encode(),
@@ -152,26 +152,27 @@ class Exchanges:
             selector = _Selector()
             library.pjsua_init_tpselector(account, byref(selector))
             library.pjsip_tx_data_set_transport(data, byref(selector))
-            self._add(data.value, request)
+            self.add(data.value, request.method, request.headers, request.content_type, request.body)
         except CannotSend:
             library.pjsip_tx_data_dec_ref(data)
             raise
         return data.value
 
-    def _add(self, data: int, request: OutRequest) -> None:
-        message = TX_DATA.message(data, request.method)
+    def add(self, data: int, method: str, headers: Iterable[tuple[str, str]], content_type: str = "", body: bytes = b"") -> None:
+        """Put headers and a body into a request of a method that pjsip has made. Raises CannotSend."""
+        message = TX_DATA.message(data, method)
         if message is None:
             raise CannotSend("this pjproject lays out its messages differently: no request can be sent outside a call")
         pool = TX_DATA.pool(data)
-        for name, value in request.headers:
+        for name, value in headers:
             if name.lower() in _PARSED_BY_PJSIP:
                 header = self._header(pool, name, value)
             else:
                 name_text, value_text = Text.of(name), Text.of(value)
                 header = self._library.pjsip_generic_string_hdr_create(pool, byref(name_text), byref(value_text))
             self._library.pj_list_insert_before(message + MESSAGE.headers, header)
-        if request.body:
-            MESSAGE.set_body(message, body_of(self._library, pool, request.content_type, request.body))
+        if body:
+            MESSAGE.set_body(message, body_of(self._library, pool, content_type, body))
 
     def _contact(self, pool: int, way: str, account: int) -> str:
         """The address that the peer reaches us at when requests go that way."""

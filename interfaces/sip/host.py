@@ -7,7 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from di.sip.records import CallEvent
-from interfaces.sip.substitutes import Substitutes
+from interfaces.sip.placeholders import Placeholders
 
 if TYPE_CHECKING:
     from interfaces.sip.call import SipCall
@@ -22,7 +22,7 @@ class Host(Protocol):
     offered: frozenset[str]
     """Those of them that our own offers name."""
 
-    substitutes: Substitutes
+    placeholders: Placeholders
     """For bytes that pjsua2 does not take."""
 
     random: Random
@@ -33,6 +33,9 @@ class Host(Protocol):
 
     def emit(self, record: CallEvent) -> None:
         """Send a record to the hub."""
+
+    def update(self, call: SipCall, headers: tuple[tuple[str, str], ...]) -> None:
+        """Send an UPDATE without an offer. Raises CannotSend."""
 
     def release(self, call: SipCall) -> None:
         """The call is over: let go of it once pjsip is no longer on the stack."""

@@ -16,7 +16,7 @@ import sys
 from ctypes import c_char_p, c_int, c_long, c_void_p
 
 from interfaces.sip.message import text_of, wire_bytes
-from interfaces.sip.substitutes import Substitutes
+from interfaces.sip.placeholders import Placeholders
 
 
 class Text(ctypes.Structure):
@@ -136,7 +136,7 @@ class TxData:
 
     pool_at, message_at = 16, 392
     longest = 4000
-    longest_stand_in = 64
+    longest_placeholder = 64
 
     def __init__(self) -> None:
         self._memory: Memory | None = None
@@ -161,26 +161,26 @@ class TxData:
         previous, following = memory.word(head), memory.word(head + 8)
         return message if memory.word(following) == head and memory.word(previous + 8) == head else None
 
-    def put_back(self, library: ctypes.CDLL, pointer: int, substitutes: Substitutes) -> None:
+    def put_back(self, library: ctypes.CDLL, pointer: int, placeholders: Placeholders) -> None:
         """Write the bytes that pjsua2 did not take into a message that leaves. Raises OSError."""
         self._memory = memory = self._memory or Memory()
         message = memory.word(pointer + self.message_at)
         pool = self.pool(pointer)
-        for name, stand_in, data in substitutes.headers():
+        for name, placeholder, data in placeholders.headers():
             wanted = Text.of(name)
             header = library.pjsip_msg_find_hdr_by_name(message, ctypes.byref(wanted), None)
             while header:
                 place = header + MESSAGE.value
                 length = memory.word(place + 8)
-                if length == len(stand_in) and memory.data(memory.word(place), length) == stand_in:
+                if length == len(placeholder) and memory.data(memory.word(place), length) == placeholder:
                     _put(library, pool, place, data)
                 header = library.pjsip_msg_find_hdr_by_name(message, ctypes.byref(wanted), memory.word(header + 8))
         body = memory.word(message + MESSAGE.body)
         if body:
             place = body + MESSAGE.content
             length = memory.number(place + 8)
-            held = memory.data(memory.word(place), length) if 0 < length < self.longest_stand_in else b""
-            found = substitutes.of_body(held)
+            held = memory.data(memory.word(place), length) if 0 < length < self.longest_placeholder else b""
+            found = placeholders.of_body(held)
             if found is not None:
                 _put(library, pool, place, found)
 

@@ -206,7 +206,7 @@ Contact may come from the hub where it is not the dialog's: in redirections (3xx
 def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
     """Name and value of a header line that the hub hands over. `contact`: whether Contact may be one of them.
 
-    None, and a line in the log, when it is no header, when it would smuggle in a second one, and when it is the SIP stack's own.
+    None, and a line in the log, when it is no header, when it would begin a second one, and when it is the SIP stack's own.
     """
     name, colon, value = line.rstrip("\r\n").partition(":")
     name, value = name.strip(), value.strip()

@@ -14,15 +14,15 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ctypes import CFUNCTYPE, POINTER, byref, c_char_p, c_int, c_void_p
 
 from interfaces.sip.abilities import Abilities, Capabilities
-from interfaces.sip.exchange import Exchanges
+from interfaces.sip.exchange import CannotSend, Exchanges
 from interfaces.sip.layout import RX_DATA, TX_DATA, Memory, Text
 from interfaces.sip.message import text_of
+from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request, Stack
-from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ def description_text(session: int, known: str = "") -> str:
 class Native:
     """The module in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
-    `account_towards(uri)` and `account_of(rx_data)` give the pjsua account of a request of ours and of one that came. What `substitutes`
+    `account_towards(uri)` and `account_of(rx_data)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave.
     """
 
@@ -110,7 +110,7 @@ class Native:
         self._callback = _ON_MESSAGE(self._received)  # must outlive the registration
         self._module = _Module(name=Text.of("mod-cordboard"), id=-1, priority=_BETWEEN_TRANSACTION_AND_DIALOG)
         self._module.on_rx_request = self._callback
-        self.substitutes = Substitutes(self._watch_leaving)
+        self.placeholders = Placeholders(self._watch_leaving)
         self._leaving_callback = _ON_MESSAGE(self._leaving)
         self._as_known = False
         self._capabilities: Capabilities
@@ -125,6 +125,8 @@ class Native:
         library.pjsip_ua_find_dialog.restype = c_void_p
         library.pjsip_dlg_get_inv_session.argtypes = [c_void_p]
         library.pjsip_dlg_get_inv_session.restype = c_void_p
+        library.pjsip_inv_update.argtypes = [c_void_p, c_void_p, c_void_p, POINTER(c_void_p)]
+        library.pjsip_inv_send_msg.argtypes = [c_void_p, c_void_p]
         library.pjsip_timer_end_session.argtypes = [c_void_p]
 
     def start(self, abilities: Abilities) -> None:
@@ -185,10 +187,32 @@ class Native:
 
     def stop_session_timer(self, call_id: str, local_tag: str, remote_tag: str) -> bool:
         """Keep pjsip from ending a call whose peer does not refresh it, until the next refresh. False: there is no such dialog."""
+        invite = self._invite_session(call_id, local_tag, remote_tag)
+        return bool(invite) and int(self.library.pjsip_timer_end_session(invite)) == 0
+
+    def update(self, call_id: str, local_tag: str, remote_tag: str, headers: Iterable[tuple[str, str]]) -> None:
+        """Send an UPDATE without an offer (RFC 3311), with what the session timer adds. Raises CannotSend."""
+        invite = self._invite_session(call_id, local_tag, remote_tag)
+        if not invite or not self.exchanges.usable:
+            raise CannotSend("there is no such dialog" if self.exchanges.usable else "pjsip's messages are laid out differently")
+        data = c_void_p()
+        status = self.library.pjsip_inv_update(invite, None, None, byref(data))
+        if status != 0 or not data.value:
+            raise CannotSend(f"pjsip makes no UPDATE (status {status})")
+        try:
+            self.exchanges.add(data.value, "UPDATE", headers)
+        except CannotSend:
+            self.library.pjsip_tx_data_dec_ref(data)
+            raise
+        status = self.library.pjsip_inv_send_msg(invite, data)
+        if status != 0:
+            raise CannotSend(f"pjsip sends no UPDATE (status {status})")
+
+    def _invite_session(self, call_id: str, local_tag: str, remote_tag: str) -> int | None:
+        """pjsip's side of a call."""
         parts = [Text.of(text) for text in (call_id, local_tag, remote_tag)]
         dialog = self.library.pjsip_ua_find_dialog(*(byref(part) for part in parts), 0)
-        invite = self.library.pjsip_dlg_get_inv_session(dialog) if dialog else None
-        return bool(invite) and int(self.library.pjsip_timer_end_session(invite)) == 0
+        return self.library.pjsip_dlg_get_inv_session(dialog) if dialog else None
 
     def _received(self, pointer: int) -> int:
         try:
@@ -201,14 +225,14 @@ class Native:
             return 0
 
     def _watch_leaving(self) -> None:
-        """From now on look at every message that leaves; before there is a substitute, that would cost each call for nothing."""
+        """From now on look at every message that leaves; before there is a placeholder, that would cost each call for nothing."""
         self._module.on_tx_request = self._module.on_tx_response = self._leaving_callback
 
     def _leaving(self, pointer: int) -> int:
         """A message is about to be written: bytes that pjsua2 did not take come to their places."""
         try:
             if self.exchanges.usable:
-                TX_DATA.put_back(self.library, pointer, self.substitutes)
+                TX_DATA.put_back(self.library, pointer, self.placeholders)
         except Exception:
             log.exception("a message leaves without some of its bytes")
         return 0

@@ -21,7 +21,7 @@ from interfaces.sip.digest import Login
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import TOKEN, Message, header_pairs, route_of, tag_of
 from interfaces.sip.received import Request
-from interfaces.sip.structures import Reply
+from interfaces.sip.structures import Reply, final
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Outside:
         method = self._waiting[command.token].key[2].rpartition(" ")[2]
         if command.code == 405 or (method == "OPTIONS" and command.code < 300):
             headers += self.abilities.headers({name.lower() for name, _ in headers})
-        self._answer(command.token, (command.code, command.reason, headers, command.content_type, command.body))
+        self._answer(command.token, (final(command.code), command.reason, headers, command.content_type, command.body))
 
     def second_passed(self) -> None:
         """Refuse what the hub has left unanswered for too long."""

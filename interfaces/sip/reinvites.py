@@ -13,8 +13,8 @@ from di.sip.records import CallEvent, Reinvite, ReplyReceived
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message
 from interfaces.sip.offers import Offers
+from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.structures import parameters, reason_of
-from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _BUSY = (70013, 220040)
 
 
 class Reinvites:
-    """Of the call `number`; `emit` sends a record to the hub. Holds no call: pjsua2's objects must not stand in a ring of references."""
+    """Of the call `number`; `emit` sends a record to the hub. Holds no call: a pjsua2 object must be in no reference cycle."""
 
     def __init__(
         self,
@@ -32,9 +32,9 @@ class Reinvites:
         descriptions: Descriptions,
         emit: Callable[[CallEvent], None],
         random: Random,
-        substitutes: Substitutes,
+        placeholders: Placeholders,
     ) -> None:
-        self._number, self._descriptions, self._emit, self._substitutes = number, descriptions, emit, substitutes
+        self._number, self._descriptions, self._emit, self._placeholders = number, descriptions, emit, placeholders
         self._offers = Offers(number, outgoing, random)
         self._transaction = 0
         self._before = descriptions.wish
@@ -55,6 +55,11 @@ class Reinvites:
         if wish.token:
             self._emit(ReplyReceived(self._number, wish.token, code, reason))
 
+    @property
+    def under_way(self) -> bool:
+        """Whether one waits for its reply."""
+        return self._offers.under_way
+
     def work(self, call: pj.Call, confirmed: bool, now_ns: int) -> bool:
         """Send what is due. False when nothing is left. `confirmed`: the ACK to our 2xx is there."""
         wish = self._offers.due(now_ns)
@@ -67,7 +72,7 @@ class Reinvites:
     def _send(self, call: pj.Call, wish: Reinvite, now_ns: int) -> None:
         address = (wish.media_ip, wish.media_port) if wish.media_port else None
         self._before = self._descriptions.offer_again(wish.direction, wish.payloads, address)
-        operation = parameters(self._substitutes, headers=wish.headers)
+        operation = parameters(self._placeholders, headers=wish.headers)
         # pjsua's own hold is not used: the direction stands in the description
         operation.opt.flag = 0 if wish.offer else pj.PJSUA_CALL_NO_SDP_OFFER
         self._offers.sent()

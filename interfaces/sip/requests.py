@@ -21,7 +21,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
 from interfaces.sip.outside import RETRY_AFTER_S, Outside
 from interfaces.sip.received import Request
-from interfaces.sip.structures import Reply, Waiting
+from interfaces.sip.structures import Reply, Waiting, final
 from interfaces.sip.subscription import Reply as NotifyReply
 
 log = logging.getLogger(__name__)
@@ -91,10 +91,8 @@ class Requests:
         return False
 
     def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
-        if method in ("BYE", "PRACK"):
+        if method in ("BYE", "PRACK", "UPDATE"):
             return request.reply(481)  # spec core.md §6.4
-        if method == "UPDATE":
-            return False
         if self._outside.arrived(method, message, request):
             return True
         if method == "OPTIONS":
@@ -142,7 +140,7 @@ class Requests:
             headers += tuple(("Contact", contact) for contact in (call.waiting[key].request.contact(),) if contact)
         if command.code == 405 or (key.endswith(" OPTIONS") and command.code < 300):
             headers += self.abilities.headers({name.lower() for name, _ in headers})
-        _answer(call, key, (command.code, command.reason, headers, command.content_type, command.body))
+        _answer(call, key, (final(command.code), command.reason, headers, command.content_type, command.body))
 
     def second_passed(self, calls: Iterable[SipCall]) -> None:
         """Refuse what the hub has left unanswered for too long."""

@@ -10,51 +10,61 @@ import pjsua2 as pj
 
 from di.sip.records import CallEvent, ReplyReceived, SendRequest
 from interfaces.sip.message import Message, header_pairs, parse
+from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.structures import header_vector, plain
-from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
 OF_THE_STACK = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
-"""pjsip keeps a state with each of these; sent without it, their replies would end the process."""
+"""pjsip keeps a state with each of these. UPDATE without an offer may be sent, by the function that makes this state too."""
+Headers = tuple[tuple[str, str], ...]
 _CREDENTIALS = frozenset(("Authorization", "Proxy-Authorization"))
 
 
 class SentRequests:
-    """Of the call `number`; `emit` sends a record to the hub. Holds no call: pjsua2's objects must not stand in a ring of references."""
+    """Of the call `number`; `emit` sends a record to the hub. Holds no call: a pjsua2 object must be in no reference cycle."""
 
-    def __init__(self, number: int, emit: Callable[[CallEvent], None], substitutes: Substitutes) -> None:
-        self._number, self._emit, self._substitutes = number, emit, substitutes
+    def __init__(self, number: int, emit: Callable[[CallEvent], None], placeholders: Placeholders) -> None:
+        self._number, self._emit, self._placeholders = number, emit, placeholders
         self._sending: SendRequest | None = None
         self._waiting: dict[int, SendRequest] = {}
 
-    def send(self, call: pj.Call, command: SendRequest) -> None:
-        """Send it; its final reply becomes ReplyReceived. Raises pj.Error."""
-        if command.method in OF_THE_STACK:
+    def send(self, call: pj.Call, command: SendRequest, update: Callable[[Headers], None]) -> None:
+        """Send it; its final reply becomes ReplyReceived. `update` sends an UPDATE. Raises pj.Error, CannotSend."""
+        bare_update = command.method == "UPDATE" and not command.body
+        if command.method in OF_THE_STACK and not bare_update:
             log.error("call %d: %s is no request that the hub sends", self._number, command.method)
             self.fail(command.token, 500, f"{command.method} is the SIP stack's own")
             return
-        parameters = pj.CallSendRequestParam()
-        parameters.method = plain(command.method)
-        parameters.txOption.headers = header_vector(command.headers, self._substitutes)
-        parameters.txOption.contentType = plain(command.content_type)
-        parameters.txOption.msgBody = self._substitutes.body(command.body)
         self._sending = command
         try:
-            call.sendRequest(parameters)
+            if bare_update:
+                update(header_pairs(command.headers))
+            else:
+                call.sendRequest(self._parameters(command))
         finally:
             self._sending = None
 
+    def _parameters(self, command: SendRequest) -> pj.CallSendRequestParam:
+        parameters = pj.CallSendRequestParam()
+        parameters.method = plain(command.method)
+        parameters.txOption.headers = header_vector(command.headers, self._placeholders)
+        parameters.txOption.contentType = plain(command.content_type)
+        parameters.txOption.msgBody = self._placeholders.body(command.body)
+        return parameters
+
     def left(self, event: pj.TsxStateEvent) -> bool:
         """A request of ours left: whether it is one of these."""
-        if event.tsx.role != pj.PJSIP_ROLE_UAC or event.tsx.method in OF_THE_STACK:
+        if event.tsx.role != pj.PJSIP_ROLE_UAC:
             return False
         transaction = int(event.tsx.pjTransaction)
-        if self._sending is not None:
+        if self._sending is not None and event.tsx.method == self._sending.method:
             if self._sending.token:
                 self._waiting[transaction] = self._sending
             self._sending = None
             return True
+        if event.tsx.method in OF_THE_STACK:
+            return False
         if transaction not in self._waiting:
             self._again(transaction, parse(event.src.tdata.wholeMsg))
         return True

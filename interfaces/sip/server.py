@@ -44,15 +44,15 @@ from interfaces.sip.account import SipAccount
 from interfaces.sip.accounts import Accounts
 from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
-from interfaces.sip.exchange import Done, OutRequest
+from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.native import Native
 from interfaces.sip.outside import Outside
+from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
 from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import Subscriptions
-from interfaces.sip.substitutes import Substitutes
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class SipServer:
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
-        self.substitutes: Substitutes
+        self.placeholders: Placeholders
         self._timers = SessionTimers()
         self._subscriptions = Subscriptions(emit, self._send, now_ns)
         self._outside = Outside(emit, self._send)
@@ -106,7 +106,7 @@ class SipServer:
         self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
         self._native = Native(self._requests.arrived, self._account_towards, self._account_of)
-        self.substitutes = self._native.substitutes
+        self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
         self._native.start(abilities)
         self._slots = self._native.max_calls()
@@ -138,7 +138,7 @@ class SipServer:
                 break
         for number, call in list(self._offering.items()):
             if not call.work():
-                del self._offering[number]
+                self._offering.pop(number, None)  # its end has taken it out already
         for offer in self._fresh.values():
             self._emit(offer)
         self._fresh.clear()
@@ -194,6 +194,10 @@ class SipServer:
         self._timers.forget(call.number)
         self._released.append(call)
 
+    def update(self, call: SipCall, headers: tuple[tuple[str, str], ...]) -> None:
+        """Send an UPDATE without an offer. Raises CannotSend."""
+        self._native.update(call.call_id, call.local_tag, call.remote_tag, headers)
+
     def identified(self, call: SipCall) -> None:
         """Requests inside its dialog can now be told apart."""
         self._by_dialog[(call.call_id, call.local_tag)] = call
@@ -225,7 +229,7 @@ class SipServer:
                 return
             try:
                 self._command(call, command)
-            except (pj.Error, ValueError, TypeError, OverflowError) as error:
+            except (pj.Error, CannotSend, ValueError, TypeError, OverflowError) as error:
                 self._failed(call, command, error)
         else:
             log.warning("%s is no command for the SIP process", type(command).__name__)

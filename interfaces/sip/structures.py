@@ -10,8 +10,8 @@ import pjsua2 as pj
 from interfaces.sip import mapping
 from interfaces.sip.message import Message, header_pairs, parse, wire_bytes
 from interfaces.sip.native import description_text
+from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request
-from interfaces.sip.substitutes import Substitutes
 
 Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
 """Code, reason, headers, content type, body."""
@@ -53,6 +53,11 @@ def description(session: pj.SdpSession) -> str:
     return description_text(int(session.pjSdpSession or 0), session.wholeSdp)
 
 
+def final(code: int) -> int:
+    """A final reply's code; what is none becomes 500."""
+    return code if 200 <= code < 700 else 500
+
+
 def reason_of(error: Exception) -> str:
     """What pjsip or Python says of a failure, on one line."""
     return " ".join(str(getattr(error, "reason", "") or error).split())
@@ -91,7 +96,7 @@ def plain(text: str) -> str:
     return wire_bytes(text).decode("utf-8", "replace")
 
 
-def parameters(substitutes: Substitutes, code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
+def parameters(placeholders: Placeholders, code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
     """What most operations of a call take: one audio stream, code, reason, further headers."""
     made = pj.CallOpParam(True)
     made.opt.audioCount = 1
@@ -99,15 +104,15 @@ def parameters(substitutes: Substitutes, code: int = 0, reason: str = "", header
     made.opt.textCount = 0
     made.statusCode = code
     made.reason = plain(reason)
-    made.txOption.headers = header_vector(headers, substitutes, contact=300 <= code < 400)
+    made.txOption.headers = header_vector(headers, placeholders, contact=300 <= code < 400)
     return made
 
 
-def header_vector(lines: tuple[str, ...], substitutes: Substitutes, contact: bool = False) -> pj.SipHeaderVector:
+def header_vector(lines: tuple[str, ...], placeholders: Placeholders, contact: bool = False) -> pj.SipHeaderVector:
     """Header lines of the hub that may be sent."""
     vector = pj.SipHeaderVector()
     for name, value in header_pairs(lines, contact):
         header = pj.SipHeader()
-        header.hName, header.hValue = name, substitutes.header(name, value)
+        header.hName, header.hValue = name, placeholders.header(name, value)
         vector.append(header)
     return vector

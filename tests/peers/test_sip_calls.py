@@ -171,7 +171,8 @@ async def test_hub_holds_the_call(sip: SipProcess) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "code"), [("REGISTER", 501), ("MESSAGE", 501), ("REFER", 488), ("BYE", 481), ("SUBSCRIBE", 501), ("PRACK", 481)]
+    ("method", "code"),
+    [("REGISTER", 501), ("MESSAGE", 501), ("REFER", 488), ("BYE", 481), ("SUBSCRIBE", 501), ("PRACK", 481), ("UPDATE", 481)],
 )
 async def test_requests_outside_a_dialog(sip: SipProcess, method: str, code: int) -> None:
     await run("outside", sip, replace={"METHOD": method, "CODE": str(code)})

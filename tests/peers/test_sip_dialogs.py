@@ -123,9 +123,28 @@ async def test_reinvite_without_an_offer_is_told(sip: SipProcess, peer: UdpPeer)
 async def test_requests_of_the_stack_are_not_sent_by_the_hub(sip: SipProcess, peer: UdpPeer, method: str) -> None:
     """pjsip keeps a state with each: without it a reply would end the process."""
     call = await connected(sip, peer)
-    sip.send(SendRequest(1, method, 1))
+    sip.send(SendRequest(1, method, 1, (), "application/sdp", description(1).encode() if method == "UPDATE" else b""))
     assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(1, 500)]
     assert await call.bye() == 200 and not [message for message in call.seen if message.method]
+
+
+@pytest.mark.parametrize("code", [200, 488, 501])
+async def test_update_without_an_offer(sip: SipProcess, peer: UdpPeer, code: int) -> None:
+    """A relayed change of identity; the session timer goes on."""
+    call = peer.invite(interval_s=90)
+    assert await call.final() == 200
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    sip.send(SendRequest(1, "UPDATE", 1, ("P-Asserted-Identity: <sip:else@h>", "Via: evil")))
+    update = await call.next("UPDATE")
+    assert update.header("P-Asserted-Identity") == "<sip:else@h>" and update.body == b"" and update.header("Session-Expires")
+    assert not any("evil" in value for _, value in update.headers)
+    call.reply(update, code, headers="Session-Expires: 90;refresher=uac\r\n" if code == 200 else "")
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(1, code)]
+    sip.send(Reinvite(1, "sendonly", token=2))
+    await call.take_offer(direction="recvonly")
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)] == [(1, code), (2, 200)]
+    assert await call.bye() == 200
 
 
 async def test_request_inside_logs_in(sip: SipProcess, peer: UdpPeer) -> None:

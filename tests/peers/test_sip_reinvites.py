@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from di.sip.records import CallConfirmed, CallEnded, Dial, Listen, MediaNegotiated, Reinvite, ReplyReceived
+from di.sip.records import CallConfirmed, CallEnded, Dial, Hangup, Listen, MediaNegotiated, Reinvite, ReplyReceived
 from interfaces.sip import sdp
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import FAST_CLOCK, SipProcess
@@ -106,6 +106,39 @@ async def test_refused_move_leaves_address_and_direction(sip: SipProcess, peer: 
     answer = (await call.next(200)).body.decode()
     call.ack()
     assert sdp.audio_address(answer)[0] == "127.0.0.1" and "a=sendrecv" in answer.splitlines()
+
+
+async def test_late_offer_that_nobody_can_answer_ends_the_call(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §13.2.2.4: it came in a 2xx, so it cannot be refused."""
+    call = await connected(sip, peer)
+    sip.send(Reinvite(1, token=1, offer=False))
+    call.reply(await call.next("INVITE"), 200, description(40000, codec="X-NONE/8000", payload_type=96))
+    await call.taken_off()
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(488, "error")]
+    assert len(sip.of(ReplyReceived)) == 1
+
+
+@pytest.mark.parametrize("body", ["", "v=0 garbage", description(0)])
+async def test_answer_that_is_none_changes_nothing(sip: SipProcess, peer: UdpPeer, body: str) -> None:
+    call = await connected(sip, peer)
+    sip.send(Reinvite(1, token=1))
+    call.reply(await call.next("INVITE"), 200, body)
+    await call.next("ACK")
+    assert [r.code for r in await sip.wait_for(ReplyReceived)] == [200]
+    assert await call.reoffer("sendonly") == 200
+    assert [(m.send, m.receive) for m in await sip.wait_for(MediaNegotiated, 2)] == [(True, True), (False, True)]
+
+
+async def test_hung_up_while_our_offer_is_out(sip: SipProcess, peer: UdpPeer) -> None:
+    call = await connected(sip, peer)
+    sip.send(Reinvite(1, token=1))
+    theirs = await call.next("INVITE")
+    sip.send(Hangup(1))
+    await call.taken_off()
+    call.reply(theirs, 487)
+    await call.next("ACK")
+    assert [e.by for e in await sip.wait_for(CallEnded)] == ["local"]
+    assert [(r.token, r.code) for r in sip.of(ReplyReceived)] == [(1, 481)]
 
 
 @pytest.mark.fast_clock

@@ -36,7 +36,7 @@ from interfaces.sip.message import Message
 from tests.support.fake_call import PATIENCE_S, FakeCall, header_pairs, message_of
 from tests.support.fake_outside import FakeOutside, FakeSubscription
 
-UNTAKEN = {"REFER": 488, "NOTIFY": 481, "BYE": 481, "PRACK": 481}
+UNTAKEN = {"REFER": 488, "NOTIFY": 481, "BYE": 481, "PRACK": 481, "UPDATE": 481}
 """What a request outside dialogs is refused with, when it is not 501 (spec core.md §5, §6.4)."""
 
 

@@ -79,7 +79,8 @@ def ask(requests: Requests, message: str) -> tuple[bool, NotingRequest]:
     ("method", "tag", "handled", "code"),
     [
         ("INVITE", "", False, 0), ("ACK", "", False, 0), ("CANCEL", "", False, 0), ("UPDATE", "ours", False, 0), ("BYE", "ours", False, 0),
-        ("BYE", "", True, 481), ("PRACK", "", True, 481), ("REGISTER", "", True, 501), ("REFER", "", True, 488), ("INFO", "", True, 501),
+        ("BYE", "", True, 481), ("PRACK", "", True, 481), ("UPDATE", "", True, 481),
+        ("REGISTER", "", True, 501), ("REFER", "", True, 488), ("INFO", "", True, 501),
         ("OPTIONS", "", True, 200), ("OPTIONS", "stranger", False, 0), ("INFO", "stranger", False, 0),
         ("NOTIFY", "", True, 481), ("NOTIFY", "stranger", True, 481), ("NOTIFY", "subscribed", True, 200), ("SUBSCRIBE", "", True, 501),
     ],

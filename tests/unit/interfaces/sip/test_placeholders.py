@@ -7,28 +7,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interfaces.sip.message import escaped, text_of, wire_bytes
-from interfaces.sip.substitutes import Substitutes
+from interfaces.sip.placeholders import Placeholders
 
 
 @given(st.binary(max_size=80))
 def test_what_is_given_out_is_a_text_and_leads_back(data: bytes) -> None:
     first: list[int] = []
-    known = Substitutes(lambda: first.append(1))
+    known = Placeholders(lambda: first.append(1))
     header, body = known.header("X-A", text_of(data)).encode(), known.body(data).encode()
-    back = {stand_in: found for _, stand_in, found in known.headers()}
+    back = {placeholder: found for _, placeholder, found in known.headers()}
     assert back.get(header, header) == data
     found = known.of_body(body)
     assert (body if found is None else found) == data
     assert len(first) == (header != data)
 
 
-def test_a_headers_substitute_is_no_body() -> None:
-    known = Substitutes(lambda: None)
+def test_a_headers_placeholder_is_no_body() -> None:
+    known = Placeholders(lambda: None)
     assert known.of_body(known.header("X-A", "\udcff").encode()) is None and known.of_body(b"anything") is None
 
 
 def test_only_so_many_are_kept() -> None:
-    known = Substitutes(lambda: None)
+    known = Placeholders(lambda: None)
     for _ in range(1000):
         known.header("X-A", "\udcff")
     assert len(list(known.headers())) == 64

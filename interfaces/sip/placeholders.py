@@ -2,9 +2,9 @@
 """Bytes that pjsua2 does not take: it wants texts of whole characters, but a header or body that comes from one peer and goes to another may
 be anything.
 
-    value ─► text: itself, or a substitute ─► pjsua2 ─► pjsip writes the message ─► put_back: the bytes, in the last moment
+    value ─► text: itself, or a placeholder ─► pjsua2 ─► pjsip writes the message ─► put_back: the bytes, in the last moment
 
-A message may be sent again, or copied for a second attempt, so substitutes stay known for a while.
+A message may be sent again, or copied for a second attempt, so placeholders stay known for a while.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from interfaces.sip.message import wire_bytes
 _MOST_KEPT = 64
 
 
-class Substitutes:
+class Placeholders:
     """The last ones that were given out, by what stands for the bytes. `on_first` is called before the first one is."""
 
     def __init__(self, on_first: Callable[[], None]) -> None:
@@ -39,15 +39,15 @@ class Substitutes:
         except UnicodeDecodeError:
             if not self._known:
                 self._on_first()
-            stand_in = f"cordboard-{secrets.token_hex(16)}"
-            self._known[stand_in.encode()] = (name, data)
+            placeholder = f"cordboard-{secrets.token_hex(16)}"
+            self._known[placeholder.encode()] = (name, data)
             while len(self._known) > _MOST_KEPT:
                 self._known.popitem(last=False)
-            return stand_in
+            return placeholder
 
     def headers(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Name, substitute and bytes of each header value."""
-        return ((name, stand_in, data) for stand_in, (name, data) in self._known.items() if name)
+        """Name, placeholder and bytes of each header value."""
+        return ((name, placeholder, data) for placeholder, (name, data) in self._known.items() if name)
 
     def of_body(self, data: bytes) -> bytes | None:
         """The bytes that a body stands for; None when it is itself."""
