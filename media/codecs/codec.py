@@ -16,15 +16,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from media.dsp.coding import NATIVE
+
 Samples = NDArray[np.int16]
 Payload = NDArray[np.uint8]
-
-LAW_MU = 0
-LAW_A = 1
-LINEAR_16 = 2
-NATIVE = 3
-"""How the kernels code a leg's payload: a G.711 law, 16 bits in network order, or 16 bits in this machine's order for a
-``coder``."""
 
 
 class Coder(Protocol):
@@ -62,12 +57,11 @@ def _any_parameters(fmtp: str) -> bool:
 class Codec:
     """One wire format at one rate.
 
-    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `law`: how the kernels
-    code it ·
-    `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a new array ·
-    `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says · `frame_ms`: a
-    packet's length is a multiple of it · `said`: what session descriptions say of it · `takes`: whether it is the one for such
-    fmtp parameters of the peer's · `joins`: a packet of several frames is their bytes one after the other · `delay_samples`: by which
+    `rtpmap`: name in upper case · `clock_hz`: RTP clock · `rate_hz`: samples a second once decoded · `coding`: how the kernels code it
+    (``media.dsp.coding``) · `sample_bytes`: bytes a sample in the packet matrix · `encode`: int16 (n,) → uint8 (n · sample_bytes,), a
+    new array · `decode`: the reverse · `coder`: makes a leg's Coder from the SDP's fmtp · `channels`: as its rtpmap says · `frame_ms`:
+    a packet's length is a multiple of it · `said`: what session descriptions say of it · `takes`: whether it is the one for such fmtp
+    parameters of the peer's · `joins`: a packet of several frames is their bytes one after the other · `delay_samples`: by which
     encoding and decoding once is late · `passes`: a decoder that has heard other packets before soon finds into a stream, so that
     payloads may be passed on.
     """
@@ -75,7 +69,7 @@ class Codec:
     rtpmap: str
     clock_hz: int
     rate_hz: int
-    law: int
+    coding: int
     sample_bytes: int
     encode: Callable[[Samples], Payload]
     decode: Callable[[Payload], Samples]

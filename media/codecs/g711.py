@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """PCMU and PCMA (ITU-T G.711, RFC 3551 §4.5.14) as look-up tables.
 
-Decoding is 256 values a law. Encoding picks, for each of the 65 536 samples, the code whose value is nearest: computed once
-from the
-decoding table, so that the two can never disagree.
+Decoding is 256 values for each of the two laws. Encoding picks, for each of the 65 536 samples, the code whose value is nearest:
+computed once from the decoding table, so that the two can never disagree.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import LAW_A, LAW_MU, Codec, Payload, Said, Samples
+from media.codecs.codec import Codec, Payload, Said, Samples
+from media.dsp.coding import A_LAW, MU_LAW
 
 PCMU_SILENCE = 0xFF
 PCMA_SILENCE = 0xD5
@@ -56,16 +56,16 @@ ENCODE: NDArray[np.uint8] = np.stack([_nearest_codes(DECODE[0], PCMU_SILENCE), _
 """uint8 (2, 65536): code of each sample, indexed by the sample's bits as uint16; rows as in DECODE."""
 
 
-def _codec(rtpmap: str, law: int, payload_type: int) -> Codec:
+def _codec(rtpmap: str, coding: int, payload_type: int) -> Codec:
     def encode(samples: Samples) -> Payload:
-        codes: Payload = ENCODE[law][samples.view(np.uint16)]
+        codes: Payload = ENCODE[coding][samples.view(np.uint16)]
         return codes
 
     def decode(payload: Payload) -> Samples:
-        samples: Samples = DECODE[law][payload]
+        samples: Samples = DECODE[coding][payload]
         return samples
 
-    return Codec(rtpmap, 8000, 8000, law, 1, encode, decode, said=Said(payload_type=payload_type))
+    return Codec(rtpmap, 8000, 8000, coding, 1, encode, decode, said=Said(payload_type=payload_type))
 
 
-CODECS = (_codec("PCMU", LAW_MU, 0), _codec("PCMA", LAW_A, 8))
+CODECS = (_codec("PCMU", MU_LAW, 0), _codec("PCMA", A_LAW, 8))

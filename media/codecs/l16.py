@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from media.codecs.codec import LINEAR_16, Codec, Payload, Said, Samples
+from media.codecs.codec import Codec, Payload, Said, Samples
+from media.dsp.coding import LINEAR_16
 
 RATES_HZ = (8000, 16000, 32000, 44100, 48000)
 STATIC_TYPES = {44100: 11}

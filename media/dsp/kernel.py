@@ -17,15 +17,21 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from media.dsp.kernel_cache import LOCATORS
+
 F = TypeVar("F", bound=Callable[..., Any])
+_settings: Any = numba.config
 
 
 def kernel(function: F) -> F:
-    """Compile a function over arrays: no Python objects, no GIL held, cached on disk where that is possible."""
+    """Compile a function over arrays: no Python objects, no GIL held, cached on disk where that is possible (``kernel_cache.py``)."""
+    before, _settings.CACHE_LOCATOR_CLASSES = _settings.CACHE_LOCATOR_CLASSES, LOCATORS
     try:
         compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
     except RuntimeError:  # numba found no folder that it may write a cache to
         compiled = njit(nogil=True, error_model="numpy")(function)
+    finally:
+        _settings.CACHE_LOCATOR_CLASSES = before
     result: F = compiled
     return result
 

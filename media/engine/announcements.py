@@ -11,9 +11,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import NATIVE, Codec
+from media.codecs.codec import Codec
 from media.control.records import PlayFile, PlaySilence, PlayTone, Sound
 from media.dsp import tone
+from media.dsp.coding import NATIVE
 from media.engine.render import Announced
 from media.engine.rooms import Rooms
 from media.engine.sources import StoredAudio

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from media.codecs.codec import LAW_A, LAW_MU
+from media.dsp.coding import A_LAW, MU_LAW
 from media.dsp.kernel import inline_kernel, kernel, samples_at
 from media.engine.counters import LATE
 from media.engine.leg_table import RELAY_KEEPS, RELAY_PURE
@@ -148,15 +148,15 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
 
 
 @inline_kernel
-def decode_run(payload: Any, samples: Any, law: Any) -> None:
+def decode_run(payload: Any, samples: Any, coding: Any) -> None:
     """Decode a payload into as many samples. `payload`: uint8, one or two bytes a sample · `samples`: int16, written."""
-    if law == LAW_MU:  # as media.codecs.g711, in 32 bits and without look-ups: the compiler makes vector instructions of it
+    if coding == MU_LAW:  # as media.codecs.g711, in 32 bits and without look-ups: the compiler makes vector instructions of it
         for i in range(samples.shape[0]):
             code = np.int32(payload[i]) ^ np.int32(0xFF)
             step = ((code & np.int32(15)) << np.int32(3)) + np.int32(0x84)
             magnitude = np.int32((step << ((code >> np.int32(4)) & np.int32(7))) - np.int32(0x84))
             samples[i] = np.int16(-magnitude if code & np.int32(0x80) else magnitude)
-    elif law == LAW_A:
+    elif coding == A_LAW:
         for i in range(samples.shape[0]):
             code = np.int32(payload[i]) ^ np.int32(0x55)
             exponent = (code >> np.int32(4)) & np.int32(7)
@@ -180,9 +180,9 @@ def put_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any) -> None:
     count = (end - first) // np.int64(leg.sample_bytes)
     straight: Any = min(count, size - at)
     middle = first + straight * np.int64(leg.sample_bytes)
-    decode_run(packet[first:middle], ring[at : at + straight], leg.law)
+    decode_run(packet[first:middle], ring[at : at + straight], leg.coding)
     if straight < count:
-        decode_run(packet[middle:end], ring[: count - straight], leg.law)
+        decode_run(packet[middle:end], ring[: count - straight], leg.coding)
 
 
 @inline_kernel

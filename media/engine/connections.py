@@ -150,7 +150,7 @@ class Connections:
         send_ms = packet_ms(codec, command.ptime_ms if command.ptime_ms > 0 else FRAME_MS)
         send_bytes = codec.rate_hz * send_ms // 1000 * codec.sample_bytes
         self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED))
-        state["connected"], state["law"], state["clock_hz"] = 1, codec.law, codec.clock_hz
+        state["connected"], state["coding"], state["clock_hz"] = 1, codec.coding, codec.clock_hz
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
         state["sample_bytes"], state["coding_delay"] = codec.sample_bytes, codec.delay_samples
         state["frame_ticks"] = codec.clock_hz * FRAME_MS // 1000

@@ -39,7 +39,7 @@ LEG = np.dtype(
         ("sending", "u1"),
         ("listened", "u1"),  # somebody needs this leg's audio: room, echo, bridge, recording, in-band digits
         ("locked", "u1"),  # source latched
-        ("law", "u1"),  # media.codecs.codec.LAW_*
+        ("coding", "u1"),  # of its payloads: media.dsp.coding
         ("report_digits", "u1"),
         ("payload_type_receive", "u1"),
         ("payload_type_send", "u1"),

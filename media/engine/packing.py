@@ -9,69 +9,13 @@ packet at once. Legs with packets of 20 ms are not looked at. What is in the buf
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import LONGEST_PACKET_MS, TICK_MS
-from media.dsp.kernel import borrowed, inline_kernel, kernel
 from media.engine.leg import Leg
-from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
-
-PACKER = np.dtype([("row", "i4"), ("filled", "i4")], align=True)
-
-
-@inline_kernel
-def take_packet(packer: Any, leg: Any, buffer: Any, packet: Any) -> Any:
-    """Move one packet's payload out of a leg's buffer; return whether there was one, the leg is due if so."""
-    count = np.int64(leg.send_bytes)
-    leg.due = packer.filled >= count
-    if not leg.due:
-        return False
-    for i in range(count):
-        packet[HEADER_BYTES + i] = buffer[i]
-    for i in range(count, packer.filled):
-        buffer[i - count] = buffer[i]
-    packer.filled -= count
-    return True
-
-
-@kernel
-def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
-    """Gather this tick's frames, leave in `packets` the first packet that is full; return how many more are full.
-
-    `packers`: PACKER (m,), written · `buffers`: uint8 (m, longest packet and a frame), written · `legs`: LEG (n,), `due` cleared
-    of legs without a full packet · `packets`: uint8 (n, most), payloads replaced.
-    """
-    packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
-    more: Any = np.int64(0)
-    for place in range(packers.shape[0]):
-        packer = packers[place]
-        row = np.int64(packer.row)
-        leg = legs[row]
-        if not leg.due or leg.source == SOURCE_CODED:  # `ts_out` is that of the first sample gathered
-            leg.ts_out += np.uint32(packer.filled // leg.sample_bytes // leg.samples_per_tick)
-            packer.filled = 0
-            continue
-        for i in range(leg.frame_bytes):
-            buffers[place, packer.filled + i] = packets[row, HEADER_BYTES + i]
-        packer.filled += leg.frame_bytes
-        if take_packet(packer, leg, buffers[place], packets[row]):
-            more += packer.filled >= leg.send_bytes
-    return more
-
-
-@kernel
-def pack_more(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
-    """Leave the next full packets; return how many more are full. Arguments as ``pack``; nobody is due before."""
-    packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
-    more: Any = np.int64(0)
-    for place in range(packers.shape[0]):
-        at = np.int64(packers[place].row)
-        if take_packet(packers[place], legs[at], buffers[place], packets[at]):
-            more += packers[place].filled >= legs[at].send_bytes
-    return more
+from media.engine.leg_table import LegTable
+from media.engine.pack import PACKER, pack, pack_more
 
 
 class Packing:

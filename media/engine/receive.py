@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import NATIVE
+from media.dsp.coding import NATIVE
 from media.dsp.kernel import borrowed, fetch_ahead, inline_kernel, kernel
 from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
 from media.engine.arrival import accept_audio, accept_pause, track_sequence
@@ -252,7 +252,7 @@ def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
     else:
         if leg.relays:
             keep_payload(leg, data, first, end, sequence, ts, counters)
-        if leg.law == NATIVE:
+        if leg.coding == NATIVE:
             note_coded(into, leg, packet, sequence, ts)
         elif leg.relays != RELAY_PURE:
             accept_audio(leg, data, first, end, np.int64(ts), counters)

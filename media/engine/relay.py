@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from media.codecs.codec import NATIVE
+from media.dsp.coding import NATIVE
 from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel
 from media.engine.arrival import adapt_playout
 from media.engine.leg_table import (
@@ -98,7 +98,7 @@ def keep_payload(leg: Any, packet: Any, first: Any, end: Any, sequence: Any, ts:
     """Put an audio payload into its slot; without decoding, this is where the playout clock learns of it."""
     count = end - first
     follow_run(leg, sequence, ts)
-    if count > leg.slot_bytes or (leg.law != NATIVE and count != leg.frame_bytes):
+    if count > leg.slot_bytes or (leg.coding != NATIVE and count != leg.frame_bytes):
         leg.relay_run = 0
         return
     samples = np.uint32(np.int64(ts) * leg.samples_per_tick)

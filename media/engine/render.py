@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from media.codecs.codec import LINEAR_16, NATIVE
+from media.dsp.coding import LINEAR_16, NATIVE
 from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel
 from media.dsp.resample import UP_HISTORY, resample_frame
 from media.engine.leg_table import (
@@ -30,16 +30,16 @@ from media.engine.leg_table import (
 
 
 @inline_kernel
-def put_samples(packet: Any, samples: Any, count: Any, law: Any, encode: Any) -> None:
+def put_samples(packet: Any, samples: Any, count: Any, coding: Any, encode: Any) -> None:
     """Encode samples, clipped to 16 bits, as a packet's payload."""
-    if law in (LINEAR_16, NATIVE):
-        first = 8 if law == LINEAR_16 else 0
+    if coding in (LINEAR_16, NATIVE):
+        first = 8 if coding == LINEAR_16 else 0
         for i in range(count):
             clipped = max(min(np.int32(samples[i]), np.int32(32767)), np.int32(-32768)) & 0xFFFF
             packet[HEADER_BYTES + 2 * i] = (clipped >> first) & 255
             packet[HEADER_BYTES + 2 * i + 1] = (clipped >> (8 - first)) & 255
     else:
-        table = encode[law]
+        table = encode[coding]
         for i in range(count):
             value = max(min(samples[i], 32767), -32768)
             packet[HEADER_BYTES + i] = table[value & 0xFFFF]
@@ -104,14 +104,14 @@ def mix_even_room(legs: Any, members: Any, feeders: Any, total: Any, own: Any, e
         elif speaking:
             for i in range(leg.frame_samples):
                 own[i] = total[i] - frames[row, i]
-            put_samples(packets[row], own, leg.frame_samples, leg.law, encode)
-        elif copied_from[leg.law] >= 0:
-            model = packets[copied_from[leg.law]]
+            put_samples(packets[row], own, leg.frame_samples, leg.coding, encode)
+        elif copied_from[leg.coding] >= 0:
+            model = packets[copied_from[leg.coding]]
             for i in range(HEADER_BYTES, HEADER_BYTES + leg.frame_bytes):
                 packets[row, i] = model[i]
         else:
-            put_samples(packets[row], total, leg.frame_samples, leg.law, encode)
-            copied_from[leg.law] = row
+            put_samples(packets[row], total, leg.frame_samples, leg.coding, encode)
+            copied_from[leg.coding] = row
 
 
 @inline_kernel
@@ -162,10 +162,10 @@ def mix_uneven_room(
             value = total[i] - (wide[k, i] if speaking else 0)
             own[i] = max(min(value, 32767), -32768) if leg.hears else 0
         if count == room_samples:
-            put_samples(packets[row], own, count, leg.law, encode)
+            put_samples(packets[row], own, count, leg.coding, encode)
         else:
             resample_frame(own[:room_samples], history[row, UP_HISTORY:], narrow[:count], work, sinc)
-            put_samples(packets[row], narrow, count, leg.law, encode)
+            put_samples(packets[row], narrow, count, leg.coding, encode)
 
 
 @inline_kernel
@@ -266,7 +266,7 @@ def advance_coded(leg: Any, packet: Any) -> Any:
 def put_echo(leg: Any, packet: Any, frame: Any, encode: Any) -> None:
     """Encode what the leg said itself; silence when it said nothing or may not be heard."""
     if leg.heard and leg.speaks and leg.hears:
-        put_samples(packet, frame, np.int64(leg.frame_samples), leg.law, encode)
+        put_samples(packet, frame, np.int64(leg.frame_samples), leg.coding, encode)
     else:
         put_silence(leg, packet)
 

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -17,26 +14,9 @@ from media.engine.arrival import put_decoded
 from media.engine.engine import Engine, EngineOptions
 from media.io import batch
 
-MEDIA = Path(__file__).resolve().parents[1]
-
-
-def drop_stale() -> None:
-    """Remove compiled kernels when any source has changed: numba looks only at a kernel's own file, not at what it calls."""
-    sources = [s for s in sorted(MEDIA.glob("*/*.py")) if b"kernel" in s.read_bytes()]
-    now = hashlib.sha256(b"".join(str(s).encode() + s.read_bytes() for s in sources)).hexdigest()
-    stamp = MEDIA / "__pycache__" / "kernels.stamp"
-    with suppress(OSError):
-        if stamp.exists() and stamp.read_text() == now:
-            return
-        for index in MEDIA.glob("*/__pycache__/*.nb[ic]"):
-            index.unlink(missing_ok=True)
-        stamp.parent.mkdir(exist_ok=True)
-        stamp.write_text(now)
-
 
 def warm() -> None:
     """Run each kernel once on a small engine of its own; no socket is opened."""
-    drop_stale()
     engine = Engine(EngineOptions(), lambda ipv6, port: 0, Random(0))
     for leg, ptime_ms in ((1, 20), (2, 10)):
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compiled kernels are good as long as nothing that is in their machine code has changed, and no longer."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from media.dsp import kernel_cache
+
+ROOT = Path(__file__).parents[3]
+
+LOOP = """
+from media.dsp.kernel import kernel
+from loops.inner import scaled
+
+@kernel
+def loop(value):
+    return scaled(value) + 1
+
+print(loop(10), sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values()))
+"""
+INNER = """
+from media.dsp.kernel import inline_kernel
+from loops.numbers import SCALE
+
+@inline_kernel
+def scaled(value):
+    return value * SCALE
+"""
+
+
+@pytest.fixture
+def loops(tmp_path: Path) -> Path:
+    """A package of its own: `loop`, which inlines `inner`, which has in it a constant of `numbers`; and `other`, which none needs."""
+    package = tmp_path / "loops"
+    package.mkdir()
+    for name, text in {"__init__": "", "loop": LOOP, "inner": INNER, "numbers": "SCALE = 2\n", "other": "OTHER = 2\n"}.items():
+        (package / f"{name}.py").write_text(text)
+    return package
+
+
+def run(package: Path) -> tuple[int, int, int]:
+    """Call the kernel in a process of its own: what it returned, and how often its code was found and had to be compiled."""
+    ours = {"PYTHONPATH": f"{package.parent}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, "-c", "import loops.loop"], env=ours, capture_output=True, text=True, check=True)
+    value, hits, misses = map(int, done.stdout.split())
+    return value, hits, misses
+
+
+def test_a_changed_constant_of_an_import_is_compiled_in_and_an_unrelated_change_is_not(loops: Path) -> None:
+    assert run(loops) == (21, 0, 1)
+    assert run(loops) == (21, 1, 0)
+    (loops / "other.py").write_text("OTHER = 3\n")
+    (loops / "loop.py").touch()
+    assert run(loops) == (21, 1, 0)
+    (loops / "numbers.py").write_text("SCALE = 3\n")
+    assert run(loops) == (31, 0, 1)
+    assert run(loops) == (31, 1, 0)
+    assert len(list(loops.glob("__pycache__/*.nbi"))) == 1
+
+
+def test_every_way_of_importing_is_followed(loops: Path) -> None:
+    for text in (
+        "import loops.inner",
+        "import loops.inner as more",
+        "from loops import inner",
+        "from loops import (\n    other,\n    inner,\n)",
+        "from loops.inner import scaled",
+        "def late():\n    from loops.inner import scaled",
+        "if False:\n    import loops.inner",
+    ):
+        (loops / "start.py").write_text(text)
+        kernel_cache._imports.cache_clear()
+        names = {file.name for file in kernel_cache.imported_files(loops / "start.py")}
+        assert names - {"other.py"} == {"__init__.py", "start.py", "inner.py", "numbers.py"}, text
+        kernel_cache._digest.cache_clear()
+
+
+def test_a_relative_import_is_refused_rather_than_overlooked(loops: Path) -> None:
+    (loops / "start.py").write_text("from .inner import scaled")
+    kernel_cache._imports.cache_clear()
+    with pytest.raises(ValueError, match=r"start\.py:1: .*full names"):
+        kernel_cache.stamp(loops / "start.py")
+
+
+@pytest.mark.parametrize(
+    "source", sorted({p for p in (ROOT / "media").rglob("*.py") if "\n@kernel\n" in p.read_text()}), ids=lambda p: p.stem
+)
+def test_kernels_import_kernels_and_constants_only(source: Path) -> None:
+    """Else every change to the engine would compile for half a minute."""
+    imported = {file.relative_to(ROOT / "media").parts[0] for file in kernel_cache.imported_files(source)}
+    assert imported <= {"__init__.py", "dsp", "engine", "rtp", "io"}
+    names = {file.stem for file in kernel_cache.imported_files(source)}
+    assert not names & {"records", "engine", "leg", "players", "rooms", "connections"}
