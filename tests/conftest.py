@@ -1,9 +1,51 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""For all tests: Hypothesis asserts no times, because a busy machine is not a fault of the code; at full size it tries more."""
+"""For all tests: Hypothesis asserts no times, because a busy machine is not a fault of the code; at full size it tries more.
 
+Under parallel workers a file is one worker's, so that what its tests share is started once. Files come in this order: what talks
+to real programs and mostly waits, what computes, then what must be alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.sizes import size
+from tests.support.turns import turn
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=size(100, 5_000))
 settings.load_profile("patient")
+
+_RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+_FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit")
+
+
+def _turns() -> Path:
+    folder = Path(tempfile.gettempdir()) / f"cordboard-test-turns-{os.getuid()}" / _RUN
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    root = Path(__file__).parent
+    lonely = {item.path for item in items if item.get_closest_marker("alone")}
+
+    def rank(item: pytest.Item) -> tuple[bool, int]:
+        folder = item.path.relative_to(root).parts[0]
+        return item.path in lonely, _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Outside the hook that counts a test's time."""
+    alone = item.get_closest_marker("alone") is not None
+    with turn(_turns(), alone) if _RUN else contextlib.nullcontext():
+        return (yield)

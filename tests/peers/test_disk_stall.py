@@ -28,7 +28,7 @@ from tests.support import tones
 from tests.support.media_server import MediaServer
 from tests.support.rtp_peer import Peer, PeerGroup
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.alone]
 
 PIPE_BYTES = 4096
 SECOND_BYTES = 8000

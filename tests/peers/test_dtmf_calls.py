@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import websockets
 
+from tests.support.ports import free_ports
 from tests.support.server import Server, wait_until
-from tests.support.sipp import Sipp, SippResult, find_sipp, free_port
+from tests.support.sipp import Sipp, SippResult, find_sipp
 
 pytestmark = pytest.mark.peers
 
@@ -60,7 +61,7 @@ async def keys_of(server: Server, scenario: str, **options: Any) -> tuple[SippRe
 
 async def test_keys_of_sipps_captures_and_info_are_each_seen_once(server: Server) -> None:
     need_raw_sockets()
-    port = free_port() & ~1
+    port = free_ports(4)
     result, keys = await keys_of(server, "dtmf_keys", replace={"CAPTURES": str(CAPTURES)}, arguments=("-mp", str(port)))
     assert (result.successful, result.failed) == (1, 0), result.errors
     assert keys == [*((key, "rtp") for key in KEYS_BY_RTP), (KEY_BY_INFO, "info")]

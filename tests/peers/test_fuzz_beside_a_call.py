@@ -13,12 +13,13 @@ import pytest
 
 from tests.peers.test_skeleton_calls import find_remote, in_background, on_ports
 from tests.property.interfaces.test_fuzz_gateways import netstring_message, send, web_message, xml_message
+from tests.support.ports import free_port
 from tests.support.rtp_peer import PeerGroup
-from tests.support.server import Server, free_port
+from tests.support.server import Server
 from tests.support.sipp import Sipp, find_sipp
 from tests.support.sizes import size
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.alone]
 
 PLUGINS = "monitoring;announcement;webconference;xmlrpc2di;jsonrpc;web"
 SECONDS = size(5, 60)

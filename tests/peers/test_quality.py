@@ -83,6 +83,7 @@ def test_speech_through_a_bad_network(name: str, least: float) -> None:
 
 
 @pytest.mark.peers
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", [PCMU, PCMA])
 def test_speech_through_a_room_of_the_real_process(kind: int) -> None:
     """Real sockets and a real clock; a busy machine may cost a gap, which the threshold allows for."""

@@ -25,8 +25,9 @@ from di.sip.records import (
     RequestReceived,
     SetOptionsReply,
 )
+from tests.support.ports import free_port
 from tests.support.sip_process import SipProcess
-from tests.support.sipp import Sipp, SippResult, free_port, place_calls, run_sipp
+from tests.support.sipp import Sipp, SippResult, place_calls, run_sipp
 
 pytestmark = pytest.mark.peers
 

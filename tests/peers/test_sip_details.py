@@ -36,9 +36,9 @@ from di.sip.records import (
     SubscriptionChanged,
 )
 from interfaces.sip.message import parse
+from tests.support.ports import free_port
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import FAST_CLOCK, SipProcess
-from tests.support.sipp import free_port
 
 pytestmark = pytest.mark.peers
 

@@ -21,8 +21,9 @@ from di.sip.records import (
     ReplyReceived,
     SendRequest,
 )
+from tests.support.ports import free_port
 from tests.support.sip_process import SipProcess
-from tests.support.sipp import Sipp, SippResult, free_port
+from tests.support.sipp import Sipp, SippResult
 
 pytestmark = pytest.mark.peers
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import tones
+from tests.support.ports import free_ports
 from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.server import Server, wait_until
 from tests.support.sipp import Sipp, SippResult, find_sipp, run_sipp
@@ -43,23 +44,14 @@ def call(request: pytest.FixtureRequest, server: Server) -> Callable[..., Any]:
 
 def on_ports(count: int, group: PeerGroup) -> int:
     """Peers on consecutive even ports, as sipp hands them out; returns the first port."""
-    for base in range(30000 + os.getpid() % 500 * 20, 60000, 2 * count):
-        sockets: list[socket.socket] = []
-        try:
-            for number in range(count):
-                sockets.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-                sockets[-1].bind(("127.0.0.1", base + 2 * number))
-        except OSError:
-            for one in sockets:
-                one.close()
-            continue
-        for one in sockets:
-            peer = group.peer()
-            peer.socket.close()
-            one.setblocking(False)
-            peer.socket = one
-        return base
-    raise AssertionError("no range of ports is free")
+    base = free_ports(2 * count)
+    for number in range(count):
+        peer = group.peer()
+        peer.socket.close()
+        peer.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        peer.socket.bind(("127.0.0.1", base + 2 * number))
+        peer.socket.setblocking(False)
+    return base
 
 
 def find_remote(group: PeerGroup) -> None:

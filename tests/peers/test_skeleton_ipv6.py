@@ -13,7 +13,8 @@ import pytest
 
 from media.codecs import g711
 from tests.support import tones
-from tests.support.server import Server, free_port
+from tests.support.ports import free_port
+from tests.support.server import Server
 from tests.support.sipp import place_calls
 
 pytestmark = pytest.mark.peers

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from tests.support.sipp import free_port
+from tests.support.ports import free_ports
 
 MODULE_FOLDERS = (Path("/usr/lib/baresip/modules"), Path("/usr/local/lib/baresip/modules"))
 
@@ -59,19 +58,6 @@ def module_folder() -> Path:
     return found
 
 
-def two_free_ports() -> int:
-    """A port that is free together with the next one: baresip takes that for TLS."""
-    for _ in range(50):
-        port = free_port()
-        with socket.socket() as tcp:
-            try:
-                tcp.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-    raise OSError("no two ports in a row are free")
-
-
 class Baresip:
     """One phone with one codec. `samples`: what it says, once, at the codec's rate."""
 
@@ -80,11 +66,12 @@ class Baresip:
         folder.mkdir(parents=True)
         said = np.stack([samples] * codec.channels, axis=1)
         soundfile.write(str(folder / "says.wav"), said, codec.rate_hz, subtype="PCM_16")
-        rtp_port = free_port() & ~1
+        rtp_port = free_ports(42)
         modules = (codec.module, "aufile", "sndfile", "aubridge")
         lines = [
             "poll_method select",
-            f"sip_listen 127.0.0.1:{two_free_ports()}",
+            # the next port is taken for TLS
+            f"sip_listen 127.0.0.1:{free_ports(2)}",
             "net_interface 127.0.0.1",
             f"rtp_ports {rtp_port}-{rtp_port + 40}",
             "jitter_buffer_delay 1-5",

@@ -16,7 +16,7 @@ from types import TracebackType
 
 import pytest
 
-from tests.support.sipp import free_port
+from tests.support.ports import free_port
 
 START_S = 60
 USER, PASSWORD, DATABASE = "caller", "p@ss/word:1", "calls"

@@ -21,6 +21,7 @@ from di.kernel.value import LongLong, Value
 from di.server.services import Services
 from di.stores.monitoring import PLUGIN as MONITORING
 from tests.support.bare_hub import HandClock, bare_services
+from tests.support.ports import free_port
 
 
 class Probe:
@@ -115,15 +116,6 @@ class Gateways:
     web: Any = None
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.asynccontextmanager
 async def running(
     access: Access | None = None, events: EventLog | None = None, tls: str = "", **options: Any
@@ -145,7 +137,7 @@ async def running(
         closer = plugin.start(services, plugin.options(**wanted))
         closers.append(await closer if isinstance(closer, Awaitable) else closer)
 
-    xml_port, web_port, netstring_port = _free_port(), _free_port(), _free_port()
+    xml_port, web_port, netstring_port = free_port(), free_port(), free_port()
     try:
         await begin(MONITORING)
         await begin(

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from di.media_control.port_ranges import port_ranges
 from di.media_control.router import MediaRouter
 from media.control import records
-from tests.support.media_server import MediaServer, free_port_range
+from tests.support.media_server import MediaServer
+from tests.support.ports import free_ports
 from tests.support.rtp_peer import NAMES, Peer
 
 T = TypeVar("T")
@@ -23,7 +24,7 @@ class MediaCluster:
         self.events: list[Any] = []
         self.router = MediaRouter(count, self.events.append, time.monotonic_ns, most_legs)
         self.pairs = {(a, b): socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for b in range(count) for a in range(b)}
-        low = free_port_range()
+        low = free_ports(800)
         self.ports = port_ranges(low, low + 799, count)
         self.options = options
         self.servers: dict[int, MediaServer] = {}

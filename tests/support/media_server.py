@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from media.control import records, wire
+from tests.support.ports import free_ports
 from tests.support.rtp_peer import NAMES, Peer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +27,7 @@ class MediaServer:
         ours, theirs = socket.socketpair()
         spans = {peer: link.fileno() for peer, link in (links or {}).items()}
         options += tuple(word for peer, fd in spans.items() for word in ("--span-link", f"{peer}:{fd}"))
-        low = low or free_port_range()
+        low = low or free_ports(ports)
         command = [sys.executable, "-m", "media.io.process", "--fd", str(theirs.fileno()), "--port-low", str(low)]
         command += ["--port-high", str(low + ports - 1), *options]
         fds = [theirs.fileno(), *spans.values()]
@@ -108,11 +109,3 @@ class MediaServer:
         self._request += 1
         self.send(records.QueryStatistics(self._request, leg))
         return self.wait_for(records.Statistics, request=self._request).counters
-
-
-def free_port_range() -> int:
-    """An even port from which on a few hundred are very likely free, outside the default RTP range."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    return max(20000, min(port, 60000)) & ~1

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,24 +22,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.support.ports import free_port, free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = "monitoring;announcement;webconference;conference;echo;di_dial;dsm;xmlrpc2di;web"
+RTP_PORTS = 400
 START_S = 60.0
 """How long a start may take on a machine that is busy with other things."""
-
-
-def free_port() -> int:
-    """A port that was free for TCP and UDP on loopback a moment ago."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            port = int(tcp.getsockname()[1])
-            try:
-                udp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
@@ -74,9 +62,9 @@ class Server:
         self.etc = folder / "etc"
         shutil.copytree(ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets"))
         self.sip_port, self.xml_port, self.web_port = free_port(), free_port(), free_port()
-        low = max(20000, min(free_port(), 60000)) & ~1
+        low = free_ports(RTP_PORTS)
         lines = (
-            f"sip_ip=127.0.0.1\nsip_port={self.sip_port}\nmedia_ip=127.0.0.1\nrtp_low_port={low}\nrtp_high_port={low + 799}\n"
+            f"sip_ip=127.0.0.1\nsip_port={self.sip_port}\nmedia_ip=127.0.0.1\nrtp_low_port={low}\nrtp_high_port={low + RTP_PORTS - 1}\n"
             f"load_plugins={plugins}\napplication=$(mapping)\nplugin_config_path={self.etc}/\nloglevel=3\n{settings}\n"
         )
         (self.etc / "sems.conf").write_text(lines)

@@ -24,6 +24,8 @@ from types import TracebackType
 
 import pytest
 
+from tests.support.ports import free_port, free_ports
+
 SCENARIOS = Path(__file__).parent.parent / "peers" / "scenarios"
 
 
@@ -52,20 +54,6 @@ def find_sipp() -> str:
             pytest.fail("sipp is missing: install the package sip-tester")
         pytest.skip("sipp is missing (Debian package sip-tester)")
     return found
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP on loopback at this moment."""
-    for _ in range(50):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port = int(udp.getsockname()[1])
-            try:
-                tcp.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no port is free for both UDP and TCP")
 
 
 class Sipp:
@@ -98,6 +86,8 @@ class Sipp:
         command += ["-l", str(calls), "-d", str(hold_ms), "-i", local_ip, "-p", str(self.local_port), "-t", transport]
         command += ["-inf", str(self._callers(calls, user, media_port_base)), "-nostdin", "-trace_stat", "-fd", "1"]
         command += ["-stf", "stat.csv", "-trace_logs", "-log_file", "calls.log", "-trace_err", "-error_file", "errors.log"]
+        if "-mp" not in arguments:  # it binds this port and the next but one even when it sends no media
+            command += ["-mp", str(free_ports(4))]
         command += ["-trace_msg", "-message_file", "messages.log"] if trace else []
         command += ["-timeout", str(timeout_s), "-timeout_error", *arguments]
         if remote_port:

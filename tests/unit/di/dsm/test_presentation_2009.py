@@ -15,7 +15,7 @@ from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "dsm"
+VECTORS = Path(__file__).parents[3] / "vectors" / "dsm"
 
 
 class CannedLease(Lease):

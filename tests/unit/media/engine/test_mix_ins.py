@@ -26,7 +26,7 @@ from media.engine.recorders import Block
 from media.engine.sources import StoredAudio
 from tests.support import tones
 from tests.support.engine_rig import EngineRig
-from tests.unit.media.test_rooms import Phone, codec, room, talk
+from tests.unit.media.engine.test_rooms import Phone, codec, room, talk
 
 TONE = PlayTone((700,), length_ms=60_000)
 TONE_PEAK = 0.35 * 32767

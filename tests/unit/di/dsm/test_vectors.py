@@ -16,7 +16,7 @@ from di.dsm.run.engine import Machine, Run
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import Scene, load
 
-VECTORS = Path(__file__).parents[2] / "vectors" / "dsm"
+VECTORS = Path(__file__).parents[3] / "vectors" / "dsm"
 
 
 def data(name: str) -> Any:

@@ -25,7 +25,7 @@ from media.control import records
 from tests.support.dsm_scripts import load as load_script
 from tests.support.playbook import Playbook
 
-ETC = Path(__file__).parents[3] / "etc"
+ETC = Path(__file__).parents[5] / "etc"
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from di.calls.session import Session
 from di.sip import records as sip
 from media.control import records
 from tests.support.playbook import Playbook
-from tests.unit.dsm.test_dsm_app import server
+from tests.unit.di.dsm.hub.test_app import server
 
 NOTE = "append($l, #type); append($l, :); append($l, #code); append($l, #reason); append($l, #dlg_status); append($l, #timeout_value);"
 

@@ -337,7 +337,7 @@ def test_a_module_of_ones_own(tmp_path: Path) -> None:
 
 
 async def test_the_module_in_the_docs(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "dsm-modules.md").read_text()
+    page = (Path(__file__).parents[4] / "docs" / "dsm-modules.md").read_text()
     code = page.split("```python\n")[1].split("```")[0]
     (tmp_path / "mod_weather.py").write_text(code + "\nasync def ask_somebody(city: str) -> str:\n    return 'rain in ' + city\n")
     modules = Modules()

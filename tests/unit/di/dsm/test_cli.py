@@ -12,7 +12,7 @@ import pytest
 from di.dsm.cli import main
 from di.dsm.language import draw
 
-ETC = Path(__file__).parents[3] / "etc" / "dsm"
+ETC = Path(__file__).parents[4] / "etc" / "dsm"
 LOBBY = str(ETC / "lobby.dsm")
 
 

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""URIs and header lines by table, and that any text is taken apart in linear time."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
+
+HOSTILE = [
+    ";" * 60000 + "=",
+    '"' * 60000,
+    "<" * 60000,
+    "a" * 60000,
+    "=" * 60000,
+    "'" * 60000,
+    "sip:" + ";" * 60000,
+    '\\"' * 30000,
+    "@" * 60000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_long_hostile_headers_are_read_in_linear_time(text: str) -> None:
+    """Quadratic reading would take minutes here and run into the test's time limit."""
+    for _ in range(20):
+        parse_uri(text)
+        uri_of(text)
+        header_lines(text)
+        is_sip_uri(text)
+
+
+@pytest.mark.parametrize(
+    ("uri", "user", "host", "port"),
+    [
+        ("sip:bob@example.org", "bob", "example.org", 0),
+        ("sips:bob:pw@example.org:5061;transport=tls?x=y", "bob", "example.org", 5061),
+        ("sip:example.org", "", "example.org", 0),
+        ("sip:a%20b@[::1]:5060", "a b", "[::1]", 5060),
+        ("sip:+49;phone-context=x@h", "+49;phone-context=x", "h", 0),
+        ("nonsense", "", "", 0),
+    ],
+)
+def test_uri(uri: str, user: str, host: str, port: int) -> None:
+    parts = parse_uri(uri)
+    assert (parts.user, parts.host, parts.port) == (user, host, port)
+
+
+@given(st.text(max_size=100))
+def test_any_text_is_taken_apart(text: str) -> None:
+    parse_uri(text)
+    uri_of(text)
+    header_lines(text)
+
+
+@pytest.mark.parametrize(
+    ("header", "uri"),
+    [
+        ('"Bob <x>" <sip:bob@h;lr>;tag=1', "sip:bob@h;lr"),
+        ("sip:bob@h;tag=1", "sip:bob@h"),
+        ("<sip:bob@h>", "sip:bob@h"),
+        ("Bob <sip:b@h>", "sip:b@h"),
+    ],
+)
+def test_uri_in_a_header(header: str, uri: str) -> None:
+    assert uri_of(header) == uri
+
+
+@pytest.mark.parametrize("text", ["sip:a@h>\r\nX: y", "sip:a b@h", "http://h/", "sip:", "a@h", "sip:a@h\0"])
+def test_what_cannot_be_dialled(text: str) -> None:
+    assert not is_sip_uri(text)
+
+
+def test_header_lines() -> None:
+    assert header_lines("X-A: 1|X-B: 2\r\nnot a header|") == ["X-A: 1", "X-B: 2"]
