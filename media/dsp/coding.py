@@ -11,4 +11,4 @@ LINEAR_16 = 2
 """16 bits in network order (RFC 3551 §4.5.11)."""
 
 NATIVE = 3
-"""16 bits in this machine's order: what a library codec's ``coder`` takes and gives."""
+"""16 bits in this machine's order: what a library codec's coder (``Codec.coder``) takes and gives."""

@@ -9,7 +9,7 @@ one imports. So the stamp of a file with kernels is of its text and of all that 
                 └─► relay.py …
 
 What is imported for the sake of types counts as well. Kernels should therefore import kernels and constants only: what commands steer
-has its kernels in a file apart (``relays.py`` in ``relay.py``).
+has its kernels in a file apart (those of ``media/engine/relays.py`` in ``media/engine/relay.py``).
 """
 
 from __future__ import annotations
