@@ -81,7 +81,7 @@ def test_header_lines_of_the_hub_cannot_smuggle_in_another(line: str, pair: tupl
     assert split_header(line) == pair
 
 
-@pytest.mark.parametrize("name", [*STACK_HEADERS, "v", "F", "t", "i", "m", "l", "VIA", " Route "])
+@pytest.mark.parametrize("name", [*sorted(STACK_HEADERS), "v", "F", "t", "i", "m", "l", "VIA", " Route "])
 def test_headers_of_the_stack_are_not_sent_and_the_log_names_them(name: str, caplog: pytest.LogCaptureFixture) -> None:
     assert header_pairs((f"{name}: evil", "X-A: b")) == (("X-A", "b"),)
     assert [record.getMessage() for record in caplog.records] == [
