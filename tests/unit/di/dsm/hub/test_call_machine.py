@@ -12,16 +12,10 @@ from di.calls.events import EventPosted, SystemEvent
 from di.calls.session import Session
 from di.sip import records as sip
 from media.control import records
+from tests.support.dsm_server import server
 from tests.support.playbook import Playbook
-from tests.unit.di.dsm.hub.test_app import server
 
 NOTE = "append($l, #type); append($l, :); append($l, #code); append($l, #reason); append($l, #dlg_status); append($l, #timeout_value);"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "dsm").mkdir()
-    return tmp_path
 
 
 def seen(session: Session) -> dict[str, str]:

@@ -29,7 +29,7 @@ _WORDS = (
     "if else for for($i in a) ( ) range(2) function f() f(); repost break stop() "
     "import(mod_utils); import(mod_py) py(x) utils.add($a,1) \n # -- #include 'x' \" '"
 ).split(" ")
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SCRIPTS = [path.read_bytes() for folder in ("etc/dsm", "tests/vectors/dsm") for path in sorted((ROOT / folder).glob("*.dsm"))]
 
 
