@@ -121,6 +121,8 @@ class Requests:
             if method in _OFFERING:
                 call.told_later = _record(call, 0, method, message)
             return False
+        if call.ended:
+            return request.reply(481)  # our BYE is on its way
         if len(call.waiting) >= MAX_WAITING_REQUESTS or not request.keep():
             return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
         call.remote_cseq = number

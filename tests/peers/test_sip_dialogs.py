@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -18,10 +20,14 @@ from di.sip.records import (
     Dial,
     Hangup,
     MediaNegotiated,
+    OutsideReceived,
+    OutsideReplied,
     Reinvite,
     ReplyReceived,
     RequestReceived,
+    SendOutside,
     SendRequest,
+    TakeOutside,
 )
 from interfaces.sip.message import Message, tag_of, uri_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -316,3 +322,35 @@ async def test_answer_that_crosses_our_cancel(sip: SipProcess, peer: UdpPeer) ->
     call.reply(await call.next("BYE"), 200)
     assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(487, "local")]
     assert await peer.exchange("OPTIONS") and len(sip.of(CallEnded)) == 1 and sip.of(CallConfirmed) == []
+
+
+# --------------------------------------------------------------------------------------------------------------- silence
+@pytest.mark.long
+@pytest.mark.skipif(not os.environ.get("CORDBOARD_LONG"), reason="64·T1 = 32 s: set CORDBOARD_LONG=1")
+async def test_nobody_answers(sip: SipProcess, peer: UdpPeer) -> None:
+    """Each side that stays silent is noticed: RFC 3261 §17.1.1.2 timer B, §17.1.2.2 timer F, and our own patience with the hub."""
+    calls = [await connected(sip, peer) for _ in range(3)]
+    sip.reply_code = 0
+    sip.send(TakeOutside(("MESSAGE",)))
+    sip.send(SendRequest(1, "INFO", 1))
+    sip.send(Reinvite(3, token=2))
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    sip.send(SendOutside(3, "NOTIFY", target, "<sip:us@127.0.0.1>", f"<{target}>"))
+    for call, method in zip(calls, ("INFO", "INVITE"), strict=False):
+        await call.next(method)
+    await peer.take_outside()
+    calls[2].send_request("INFO", "x", "text/plain")
+    waiting = asyncio.ensure_future(sip.wait_for(OutsideReceived))
+    late = PeerCall(peer, "silent@peer", "test")
+    peer.calls[late.call_id] = late
+    late.send_request("MESSAGE", "hello", "text/plain")
+    await waiting
+    assert (await calls[2].next(*range(200, 700), patience_s=60)).code == 500
+    assert (await late.next(*range(200, 700), patience_s=60)).code == 480
+    await sip.wait_until(lambda: len(sip.of(ReplyReceived)) == 2 and len(sip.of(OutsideReplied)) == 1, 60)
+    assert sorted((r.token, r.code) for r in sip.of(ReplyReceived)) == [(1, 408), (2, 408)]
+    assert [(r.token, r.code) for r in sip.of(OutsideReplied)] == [(3, 408)]
+    for call in calls[:2]:  # RFC 3261 §12.2.1.2
+        await call.taken_off()
+    assert [e.by for e in await sip.wait_for(CallEnded, 2)] == ["timeout", "timeout"]
+    assert await calls[2].bye() == 200

@@ -84,6 +84,13 @@ async def test_late_offer_is_answered_in_the_ack(sip: SipProcess, peer: UdpPeer)
     assert "a=recvonly" in answer.splitlines()
     media = (await sip.wait_for(MediaNegotiated, 2))[1]
     assert (media.codec, media.send, media.receive) == ("PCMA", False, True)
+    call.send_request("INVITE")  # now they ask us
+    theirs = await call.next(200)
+    assert "a=recvonly" in theirs.body.decode().splitlines()
+    call.ack(description(40000, "sendonly"))
+    sip.send(Reinvite(1, token=2))
+    assert await call.take_offer() == "sendrecv"
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)] == [(1, 200), (2, 200)]
 
 
 async def test_held_call_stays_held_when_the_peer_offers(sip: SipProcess, peer: UdpPeer) -> None:

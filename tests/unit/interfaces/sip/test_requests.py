@@ -47,7 +47,9 @@ class NotingRequest:
 
 def desk(closed: bool = False, taken: tuple[str, ...] = ()) -> tuple[Requests, list[Any], Any]:
     events: list[Any] = []
-    call: Any = SimpleNamespace(number=1, waiting={}, replies=OrderedDict(), remote_tag="theirs", remote_cseq=-1, told_later=None)
+    call: Any = SimpleNamespace(
+        number=1, waiting={}, replies=OrderedDict(), remote_tag="theirs", remote_cseq=-1, told_later=None, ended=False
+    )
     known = {("c", "ours"): call}
 
     def notified(call_id: str, tag: str, message: Message) -> Any:
@@ -132,6 +134,13 @@ def test_strange_tag_is_left_to_the_dialogs() -> None:
     done, request = ask(requests, text("INFO", "ours", theirs="other"))
     assert not done and request.replies == [] and events == [] and call.remote_cseq == -1
     assert ask(requests, text("INFO", "ours", theirs="THEIRS"))[0] and len(events) == 1
+
+
+def test_call_that_we_are_ending_has_no_dialog_for_the_hub() -> None:
+    requests, events, call = desk()
+    call.ended = True
+    assert ask(requests, text("INFO", "ours"))[1].replies[0][0] == 481 and events == [] and not call.waiting
+    assert not ask(requests, text("BYE", "ours", 2))[0]
 
 
 def test_offers_are_told_later() -> None:
