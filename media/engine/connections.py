@@ -28,7 +28,7 @@ from media.engine.ports import NoPort, PortBook, Remote
 from media.engine.receive import NO_DIGITS
 
 if TYPE_CHECKING:
-    from media.engine.engine import EngineOptions
+    from media.engine.parts import EngineOptions
 
 FRAME_MS = 20
 PACKETS_TO_LATCH = 3

@@ -21,6 +21,7 @@ from media.control.records import (
     PlayTone,
     SeparatorReached,
 )  # fmt: skip
+from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import (
     RELAY_PURE,
@@ -32,6 +33,7 @@ from media.engine.leg_table import (
     LegTable,
 )
 from media.engine.playlist import ENDLESS, Entry
+from media.engine.recorders import Recorders
 from media.engine.rooms import Rooms
 from media.engine.sources import FileWanted, StoredAudio, tone_audio
 
@@ -43,19 +45,26 @@ BRIDGE_ROOM = "\0bridge "
 
 
 class Players:
-    """The playlists of all legs. `legs_by_number` is the engine's and only read."""
+    """The playlists of all legs. `legs_by_number` is only read."""
 
-    def __init__(self, table: LegTable, legs_by_number: dict[int, Leg], emit: Callable[[Event], None]) -> None:
-        self.rooms = Rooms()
+    def __init__(
+        self,
+        table: LegTable,
+        rooms: Rooms,
+        legs_by_number: dict[int, Leg],
+        recorders: Recorders,
+        inband: InbandDigits,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._rooms = rooms
+        self._recorders = recorders
+        self._inband = inband
         self._table = table
         self._legs = legs_by_number
         self._emit = emit
         self._wanted: list[FileWanted] = []
         self._waiting: dict[int, Callable[[StoredAudio | None, str], None]] = {}
         self._token = 0
-        self.start_record: Callable[[Leg, str, int], None] = lambda leg, path, length_ms: None
-        self.stop_record: Callable[[Leg], None] = lambda leg: None
-        self.needed_elsewhere: Callable[[Leg], bool] = lambda leg: False
 
     # ----------------------------------------------------------------------------------------------------------- commands
     def enqueue(self, leg: Leg, items: tuple[PlayItem, ...], front: bool) -> None:
@@ -74,7 +83,7 @@ class Players:
     def flush(self, leg: Leg) -> None:
         """Drop a leg's playlist without an event; a ``record`` item's file is finished."""
         if leg.playlist.current is not None and isinstance(leg.playlist.current.item, PlayRecord):
-            self.stop_record(leg)
+            self._recorders.stop(leg, "asked")
         leg.playlist.flush()
         self._apply(leg, None)
 
@@ -105,15 +114,15 @@ class Players:
     def close(self, leg: Leg) -> None:
         """Take a leg out of its room and its bridge."""
         leg.playlist.flush()
-        self.rooms.untee(leg.row)
+        self._rooms.untee(leg.row)
         self._apply(leg, None)
 
     def tee(self, leg: Leg, room: str, on: bool) -> None:
         """Let a leg be heard in one more room, or no longer."""
         if on:
-            self.rooms.tee(leg.row, room)
+            self._rooms.tee(leg.row, room)
         else:
-            self.rooms.untee(leg.row, room)
+            self._rooms.untee(leg.row, room)
         self.apply_audio(leg)
         self.set_listened(leg)
 
@@ -206,16 +215,16 @@ class Players:
             self._apply_kind(leg, entry)
         room, _ = leg.playlist.room()
         self._bridge(leg, entry.item.peer_leg if entry is not None and isinstance(entry.item, PlayBridge) else 0)
-        self.rooms.move(leg.row, self._bridge_room(leg) or room)
+        self._rooms.move(leg.row, self._bridge_room(leg) or room)
         self.apply_audio(leg)
         self.set_listened(leg)
         self.touch(leg)
 
     def touch(self, leg: Leg) -> None:
         """Something about a leg has changed that its room may have to know."""
-        room = self.rooms.room_of(leg.row)
+        room = self._rooms.room_of(leg.row)
         if room:
-            self.rooms.touched.add(room)
+            self._rooms.touched.add(room)
 
     def _apply_kind(self, leg: Leg, entry: Entry) -> None:
         row, item, codec = self._table.rows[leg.row], entry.item, leg.codec
@@ -234,7 +243,7 @@ class Players:
             case PlayEcho():
                 row["source"] = SOURCE_ECHO
             case PlayRecord() if not entry.started:
-                self.start_record(leg, item.path, item.length_ms)
+                self._recorders.start(leg, item.path, item.length_ms, 0)
         if isinstance(item, (PlayTone, PlaySilence)) and item.length_ms > 0:
             whole = item.length_ms * codec.rate_hz // 1000
             row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
@@ -268,12 +277,12 @@ class Players:
         before = self._legs.get(leg.bridged_to) if leg.bridged_to else None
         leg.bridged_to = peer_number
         if before is not None and before.bridged_to == leg.number and before.number != peer_number:
-            self.rooms.move(before.row, "")
+            self._rooms.move(before.row, "")
             self._table.rows[before.row]["source"] = SOURCE_SILENCE
             self.set_listened(before)
         peer = self._legs.get(peer_number) if peer_number else None
         if peer is not None and peer.bridged_to == leg.number:
-            self.rooms.move(peer.row, self._bridge_room(peer))
+            self._rooms.move(peer.row, self._bridge_room(peer))
             self._table.rows[peer.row]["source"] = self._table.rows[leg.row]["source"] = SOURCE_ROOM
             self.set_listened(peer)
 
@@ -284,11 +293,15 @@ class Players:
             return ""
         return f"{BRIDGE_ROOM}{min(leg.number, peer.number)} {max(leg.number, peer.number)}"
 
+    def is_needed_elsewhere(self, leg: Leg) -> bool:
+        """Whether something beside rooms, bridge and echo needs what a leg says."""
+        return leg in self._inband or self._recorders.is_recording(leg)
+
     def set_listened(self, leg: Leg) -> None:
         """Decide whether anybody needs what the leg says, and give it a playout ring if so."""
         row = self._table.rows[leg.row]
-        listened = bool(self.rooms.room_of(leg.row)) or self.rooms.is_teed(leg.row) or row["source"] == SOURCE_ECHO
-        listened = listened or self.needed_elsewhere(leg)
+        listened = bool(self._rooms.room_of(leg.row)) or self._rooms.is_teed(leg.row) or row["source"] == SOURCE_ECHO
+        listened = listened or self.is_needed_elsewhere(leg)
         listened = listened and leg.codec is not None
         if listened and row["relays"] == RELAY_PURE:
             return  # its payloads are passed on; whoever ends that brings the ring up to date

@@ -34,6 +34,9 @@ SILENCE_ENERGY = 1e-5
 
 ROOM_RATE_HZ = 8000
 
+RemoteFrame = Callable[[str], NDArray[np.int32] | None]
+"""Returns what is said in a room's other processes, 20 ms at ROOM_RATE_HZ; None when there are none."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileOpened:
@@ -144,8 +147,6 @@ class Recorders:
         self._room_takes: dict[str, RoomTake] = {}
         self._closing: dict[int, tuple[int, Take]] = {}
         self._closing_rooms: dict[int, RoomTake] = {}
-        self.remote_frame: Callable[[str], NDArray[np.int32] | None] = lambda room: None
-        """What is said in a room's other processes, 20 ms at ROOM_RATE_HZ."""
         self.work: list[Work] = []
 
     # ---------------------------------------------------------------------------------------------------------------- legs
@@ -252,7 +253,7 @@ class Recorders:
         return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * FRAME_MS, reason, take.part)
 
     # --------------------------------------------------------------------------------------------------------------- tick
-    def capture(self, now_ns: int) -> list[Leg]:
+    def capture(self, now_ns: int, remote_frame: RemoteFrame) -> list[Leg]:
         """Take this tick's frames; return the legs whose recording has just reached a limit."""
         over = []
         for leg, take in list(self._legs.values()):
@@ -264,7 +265,7 @@ class Recorders:
         for room in self._room_takes.values():
             if now_ns >= room.clock_ns:  # a process that makes up for late ticks comes to it by and by
                 self._begin(room, now_ns)
-                self._capture_room(room)
+                self._capture_room(room, remote_frame(room.room))
         return over
 
     @staticmethod
@@ -285,7 +286,7 @@ class Recorders:
         elif take.silence_ms and take.silent_samples * 1000 // take.rate_hz >= take.silence_ms:
             take.stopped = "silence"
 
-    def _capture_room(self, take: RoomTake) -> None:
+    def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None) -> None:
         rows = self._rooms.heard_rows(take.room)
         now = {self._by_row[row].number: row for row in rows}
         for number in [n for n in take.present if n not in now]:
@@ -314,7 +315,6 @@ class Recorders:
             total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
             for said in sums.values():
                 total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
-            remote = self.remote_frame(take.room)
             if remote is not None:
                 total += remote
             self._pad(take.mix, take.ticks)

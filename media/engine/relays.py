@@ -61,17 +61,13 @@ def _forget(sets: dict[K, set[Key]], name: K, key: Key) -> None:
 class Relays:
     """The relays of a process, dense: number k is row k of the table that the kernels walk."""
 
-    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], needed: Callable[[Leg], bool]) -> None:
-        """`needed(leg)`: something beside its room hears the leg's audio."""
+    def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], hinders: Callable[[str, Leg, Leg], bool]) -> None:
+        """`hinders(room, speaker, listener)`: something else than these two hears or adds to what passes between them."""
         self.enabled = True
-        self.room_is_plain: Callable[[str], bool] = lambda room: True
-        """Nothing but its members is heard in a room."""
-        self.is_sent_more: Callable[[Leg], bool] = lambda leg: False
-        """A leg is sent something beside its room's audio."""
         self._table = table
         self._rooms = rooms
         self._by_row = by_row
-        self._needed = needed
+        self._hinders = hinders
         self._relays: NDArray[np.void] = np.zeros(4, relay.RELAY)
         self._ended: NDArray[np.int32] = np.zeros(4, np.int32)
         self._counts = np.zeros(3, np.int64)
@@ -151,9 +147,7 @@ class Relays:
         sends_plain = speaker.connection.ptime_ms == listener.connection.ptime_ms and hears["send_ticks"] == hears["frame_ticks"]
         heard = says["speaks"] and says["receiving"] and says["gain_q12"] == 4096 and not self._rooms.is_teed(speaker.row)
         listens = hears["hears"] and hears["sending"] and hears["running"] and hears["source"] in (SOURCE_ROOM, SOURCE_RELAY)
-        if not (sends_plain and heard and listens and self.room_is_plain(room)):
-            return False
-        return not self._needed(speaker) and not self.is_sent_more(listener)
+        return bool(sends_plain and heard and listens) and not self._hinders(room, speaker, listener)
 
     def _add(self, key: Key, room: str, speaker: Leg, listener: Leg) -> None:
         place = len(self._pairs)

@@ -12,7 +12,7 @@ process that sends it, and is brought to that of the room in the one that hears 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -84,8 +84,6 @@ class Spans:
     def __init__(self, table: LegTable, rooms: Rooms, epoch: int) -> None:
         """`epoch`: a number that tells this process from one before or after it, below 2**31."""
         self.refused = 0
-        self.recorded: Callable[[], Iterable[str]] = lambda: ()
-        """Rooms whose mix is being recorded here."""
         self.arrivals: dict[int, SpanArrivals] = {}
         self._table = table
         self._rooms = rooms
@@ -150,8 +148,8 @@ class Spans:
         if arrivals is not None:
             arrivals.put(words)
 
-    def begin(self, tick: int, rooms: RoomArrays) -> SpanArrays:
-        """Add up what the others say for this tick."""
+    def begin(self, tick: int, rooms: RoomArrays, mixed: Iterable[str]) -> SpanArrays:
+        """Add up what the others say for this tick. `mixed`: rooms whose mix is being recorded here."""
         spanned = self._spanned_of(rooms)
         sink = self._room_sink
         if not self._by_room:
@@ -163,7 +161,7 @@ class Spans:
         sink.clear(slots, samples)
         begin_sums(self._table.rows, rooms, spanned, Sums(sink.wanted, sink.sums))
         self._record_sink.clear(slots, RECORDED_SAMPLES)
-        recorded = [self._slots[room] for room in self.recorded() if room in self._slots]
+        recorded = [self._slots[room] for room in mixed if room in self._slots]
         if recorded:
             self._record_sink.wanted[recorded] = RECORDED_SAMPLES
             self._record_sink.sums[recorded] = 0

@@ -11,7 +11,8 @@ from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg,
 from media.dsp.resample import FrameConverter
 from media.engine import relay, render
 from media.engine.arrival import put_decoded
-from media.engine.engine import Engine, EngineOptions
+from media.engine.engine import Engine
+from media.engine.parts import EngineOptions
 from media.io import batch
 
 
@@ -23,7 +24,7 @@ def warm() -> None:
         engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0, ptime_ms), 0)
         engine.handle(Enqueue(leg, (PlayRoom("warm"),)), 0)
     FrameConverter(16000, 8000).convert(np.zeros(320, np.int16))
-    put_decoded(engine.legs.rows, 0, np.zeros(160, np.int16), 0, engine.counters)  # what library codecs need
+    put_decoded(engine.legs.rows, 0, np.zeros(160, np.int16), 0, engine.receiver.counters)  # what library codecs need
     engine.handle(SetupMixIn(1, 0.5), 0)
     engine.handle(MixIn(1, (PlaySilence(20),)), 0)
     files, batches = np.full(64, -1, np.int32), batch.Batches()

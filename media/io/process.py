@@ -29,7 +29,8 @@ import numpy as np
 
 from media import codecs
 from media.control import records, wire
-from media.engine.engine import TICK_NS, Engine, EngineOptions
+from media.engine.engine import TICK_NS, Engine
+from media.engine.parts import EngineOptions
 from media.engine.sources import StoredAudio
 from media.engine.warm import warm
 from media.io.loader import DEFAULT_CACHE_BYTES, FileLoader

@@ -20,7 +20,8 @@ from media import codecs
 from media.codecs.codec import Codec
 from media.control.records import ConnectLeg, Enqueue, OpenLeg, PlayBridge, PlayEcho, PlayItem, PlayRoom, SetDigitDetection
 from media.engine.addresses import NAME_BYTES, sockaddr
-from media.engine.engine import TICK_NS, Engine, EngineOptions
+from media.engine.engine import TICK_NS, Engine
+from media.engine.parts import EngineOptions
 from media.engine.receive import Datagrams, receive_batch
 from media.engine.warm import warm
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg, PlayEcho
-from media.engine.engine import EngineOptions
+from media.engine.parts import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
 SIGNALLED = ("10.0.0.1", 4000)

@@ -66,7 +66,7 @@ def test_tee_without_a_room_ends_with_the_leg_and_its_input() -> None:
             far.hear(rig.tick())
         assert far.hears([500.0]) == set()
         rig.do(SetLegAudio(1, attached_input=True))
-    assert rig.engine.players.rooms.heard_rows("r") == rig.engine.players.rooms.rows("r")
+    assert rig.engine.rooms.heard_rows("r") == rig.engine.rooms.rows("r")
 
 
 def test_tee_is_recorded_in_a_room_where_nobody_is() -> None:

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The hub's commands carried out on the parts of an engine.
+
+A command for a leg that is not there has no effect: it crossed the leg's LegDropped, or came after its CloseLeg.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from media.control import records
+from media.engine.connections import PLAYOUT_DELAY_MS
+from media.engine.leg import Leg
+from media.engine.parts import Parts
+from media.engine.statistics import leg_counters, process_counters
+
+
+class Commands:
+    """What a hub's command does, one method for those that take more than a call."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def handle(self, command: records.Command, now_ns: int) -> bool:
+        """Carry out one command; False when it is none of the engine's. Raises ValueError for what a field cannot be."""
+        parts = self._parts
+        match command:
+            case records.LoadPrompt() | records.Shutdown():
+                return False
+            case records.QueryStatistics():
+                self._query(command)
+            case records.Announce() | records.StartRoomRecording() | records.StopRoomRecording() | records.SpanRoom():
+                self._for_room(command)
+                parts.rooms.touched.add(command.room)
+            case records.OpenLeg():
+                self._open(command, now_ns)
+            case _:
+                leg = parts.by_number.get(command.leg)
+                if leg is not None:
+                    self._for_leg(leg, command, now_ns)
+                    parts.players.touch(leg)
+        return True
+
+    def _for_room(self, command: records.RoomCommand) -> None:
+        parts = self._parts
+        match command:
+            case records.Announce():
+                codecs = [parts.by_row[row].codec for row in parts.rooms.rows(command.room)]
+                rate_hz = max((codec.rate_hz for codec in codecs if codec is not None), default=8000)
+                parts.announcements.play(command.room, command.items, rate_hz)
+            case records.StartRoomRecording():
+                parts.recorders.start_room(command)
+            case records.StopRoomRecording():
+                parts.recorders.stop_room(command.room, "asked", command.parts)
+            case records.SpanRoom():
+                parts.spans.set(command)
+            case _:
+                assert_never(command)
+
+    def _for_leg(self, leg: Leg, command: records.LegCommand, now_ns: int) -> None:
+        parts = self._parts
+        match command:
+            case records.ConnectLeg():
+                self._connect(leg, command, now_ns)
+            case records.CloseLeg():
+                self._close(leg, now_ns)
+            case records.Enqueue():
+                parts.players.enqueue(leg, command.items, command.front)
+            case records.FlushPlaylist():
+                parts.players.flush(leg)
+            case records.SetLegAudio():
+                leg.audio.change(command)
+                parts.connections.apply_direction(leg)
+                parts.players.apply_audio(leg)
+            case records.SetPlayout():
+                leg.playout = command.kind if command.kind in PLAYOUT_DELAY_MS else "adaptive"
+                parts.connections.apply_playout(leg)
+                parts.players.set_listened(leg)
+            case records.SetDigitDetection():
+                self._set_detection(leg, command)
+            case records.SendDigit():
+                parts.digits.send(leg, command.event, command.duration_ms)
+            case records.SetRtpTimeout():
+                self._set_timeout(leg, command.timeout_ms, now_ns)
+            case records.StartRecording():
+                parts.recorders.start(leg, command.path, command.length_ms, command.silence_ms)
+                parts.players.set_listened(leg)
+            case records.StopRecording():
+                parts.recorders.stop(leg, "asked")
+                parts.players.set_listened(leg)
+            case records.TeeRoom():
+                parts.players.tee(leg, command.room, command.on)
+                parts.rooms.touched.add(command.room)
+            case records.SetupMixIn():
+                parts.mix_ins.setup(leg, command.level, command.interval_ms)
+            case records.MixIn():
+                parts.mix_ins.play(leg, command.items, command.replace)
+            case records.FlushMixIn():
+                parts.mix_ins.flush(leg)
+            case records.OpenLeg():
+                raise AssertionError("a leg is opened before there is one")
+            case _:
+                assert_never(command)
+
+    def _open(self, command: records.OpenLeg, now_ns: int) -> None:
+        parts = self._parts
+        if command.leg in parts.by_number:
+            parts.events.append(records.LegFailed(command.leg, f"leg {command.leg} exists already"))
+            return
+        leg = parts.connections.open(command, now_ns)
+        if leg is not None:
+            parts.by_number[leg.number] = parts.by_row[leg.row] = leg
+
+    def _connect(self, leg: Leg, command: records.ConnectLeg, now_ns: int) -> None:
+        parts, before = self._parts, leg.connection
+        parts.relays.drop(leg)
+        now = (command.codec, command.clock_hz, command.ptime_ms)
+        if before is not None and (before.codec, before.clock_hz, before.ptime_ms) != now:
+            parts.packing.drop(leg)
+        if parts.connections.connect(leg, command, now_ns):
+            parts.players.codec_set(leg)
+            parts.coded.connected(leg)
+            parts.packing.connected(leg)
+            parts.mix_ins.codec_set(leg)
+
+    def _close(self, leg: Leg, now_ns: int) -> None:
+        parts = self._parts
+        parts.relays.drop(leg)
+        parts.recorders.close(leg)
+        parts.players.close(leg)
+        parts.digits.close(leg)
+        parts.coded.close(leg)
+        parts.mix_ins.close(leg)
+        parts.packing.close(leg)
+        parts.inband.switch(leg, False)
+        parts.speakers.close(leg)
+        parts.connections.close(leg, now_ns)
+        del parts.by_number[leg.number], parts.by_row[leg.row]
+
+    def _set_detection(self, leg: Leg, command: records.SetDigitDetection) -> None:
+        parts = self._parts
+        if command.telephone_event is not None:
+            parts.legs.rows[leg.row]["report_digits"] = command.telephone_event
+        if command.inband is not None:
+            parts.inband.switch(leg, command.inband)
+            parts.players.set_listened(leg)
+
+    def _set_timeout(self, leg: Leg, timeout_ms: int, now_ns: int) -> None:
+        row = self._parts.legs.rows[leg.row]
+        row["timeout_ns"] = timeout_ms * 1_000_000
+        row["arrived_ns"] = max(int(row["arrived_ns"]), now_ns)
+        row["timed_out"] = 0
+
+    def _query(self, command: records.QueryStatistics) -> None:
+        parts = self._parts
+        if command.leg == 0:
+            counters = process_counters(parts)
+        else:
+            leg = parts.by_number.get(command.leg)
+            counters = {} if leg is None else leg_counters(parts.legs.rows[leg.row])
+        parts.events.append(records.Statistics(command.request, command.leg, counters))
