@@ -1,37 +1,178 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Named prompts of a module (spec core.md §9.8): a missing file is an error in the log at start and is skipped when used."""
+"""Prompts: which file is played, by name or by who is called, in which language.
+
+`Prompts`         names and files of an application (spec core.md §9.8)
+`PromptFolder`    rules for a file by domain, user and language, tried one after another (spec applications.md §2, §13, §16)
+`PromptSets`      complete sets of named prompts by domain and language (spec applications.md §14)
+
+What is missing is said, never passed over in silence: once at start, and once a call, with the call's id, when it is due. The call then
+goes on without it; the answer is None.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+from di.kernel.paths import safe_name
+from media.control.records import PlayFile
 
 log = logging.getLogger(__name__)
 
+ANNOUNCEMENT = ("{domain}/{user}.wav", "{user}.wav")
+VOICEMAIL = ("{domain}/{user}.wav", "{domain}/{language}/{default}", "{domain}/{default}", "{language}/{default}")
+LONELY_USER = ("lonely_user_msg/{domain}/default_{language}.wav", "lonely_user_msg/default_{language}.wav")
+"""The rules of announcement, voicemail and conference; the application's default file follows each."""
 
+_NAME_IN_RULE = re.compile(r"{(\w+)}")
+
+
+# ------------------------------------------------------------------------------------------------------------------- by name
 class Prompts:
-    """Prompt name → file."""
+    """Prompt name → file, for all calls of an application."""
 
-    def __init__(self, module: str, files: Mapping[str, Path | None]) -> None:
-        """`files`: what the configuration names; None for prompts that are switched off."""
-        self._module = module
-        self._files: dict[str, str] = {}
+    def __init__(self, application: str, files: Mapping[str, Path | None]) -> None:
+        """`files`: what the configuration names; None for prompts that are switched off. A file that is not there is an error in the log."""
+        self.application = application
+        self._files: dict[str, Path] = {}
         for name, path in files.items():
             if path is None:
                 continue
             if path.is_file():
-                self._files[name] = str(path)
+                self._files[name] = path
             else:
-                log.error("%s: prompt %s: there is no file %s", module, name, path)
+                log.error("%s: prompt %s: there is no file %s", application, name, path)
 
-    def find(self, name: str) -> str:
-        """The file of a prompt; empty, with a warning, when there is none."""
-        path = self._files.get(name, "")
-        if not path:
-            log.warning("%s: prompt %s is not there; nothing is played", self._module, name)
-        return path
+    def find(self, name: str) -> Path | None:
+        """The file of a prompt, None without one. Says nothing: `CallPrompts` does."""
+        return self._files.get(name)
 
     def paths(self) -> list[str]:
         """All files, for loading them beforehand."""
-        return list(dict.fromkeys(self._files.values()))
+        return list(dict.fromkeys(map(str, self._files.values())))
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """Those names that have no file, sorted: to check a set against `di.apps.speech.vocabulary`."""
+        return sorted(set(names) - set(self._files))
+
+    def of_call(self, call: str) -> CallPrompts:
+        """The prompts as one call uses them. `call`: its id."""
+        return CallPrompts(self, call)
+
+
+class CallPrompts:
+    """An application's prompts in one call: each that is missing is one warning, however often it is due."""
+
+    def __init__(self, prompts: Prompts, call: str) -> None:
+        self._prompts = prompts
+        self._call = call
+        self._told: set[str] = set()
+
+    def find(self, name: str) -> Path | None:
+        """The file of a prompt; None, with a warning the first time, when there is none."""
+        path = self._prompts.find(name)
+        if path is None and name not in self._told:
+            self._told.add(name)
+            log.warning("call %s: %s: prompt %s is not there; nothing is played", self._call, self._prompts.application, name)
+        return path
+
+    def items(self, *names: str, loop: bool = False, talk_through: bool = False) -> tuple[PlayFile, ...]:
+        """Prompts as items of a playlist, those left out that are not there. Names of `di.apps.speech` may be among them."""
+        paths = [path for path in map(self.find, names) if path is not None]
+        return tuple(PlayFile(str(path), loop=loop, talk_through=talk_through) for path in paths)
+
+
+# ------------------------------------------------------------------------------------------------------ by domain, user, language
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """For whom a file is looked for. These come from outside: one that is no safe name of a file counts as not given."""
+
+    domain: str = ""
+    user: str = ""
+    language: str = ""
+
+
+def languages_of(language: str) -> tuple[str, ...]:
+    """A language and the wider one that it belongs to: `de-AT`, `de`."""
+    wide = re.split("[-_]", language)[0]
+    return (language,) if wide == language else (language, wide)
+
+
+def candidates(rules: Sequence[str], asked: Asked, default: str = "") -> Iterator[str]:
+    """Relative paths in the order of the rules. A rule with a name in it that was not given is left out.
+
+    `default`: what `{default}` stands for; it is the configuration's and not checked.
+    """
+    for rule in rules:
+        needed = set(_NAME_IN_RULE.findall(rule)) - {"default"}
+        for language in languages_of(asked.language) if "language" in needed else ("",):
+            given = {"domain": asked.domain, "user": asked.user, "language": language}
+            if all(safe_name(given[name]) for name in needed):
+                yield rule.format(default=default, **given)
+
+
+class PromptFolder:
+    """A folder with a file for each domain, user or language, and one for everybody else."""
+
+    def __init__(self, application: str, folder: Path, rules: Sequence[str], default: str | Path) -> None:
+        """`default`: relative to the folder, or absolute."""
+        self.application = application
+        self.folder = folder
+        self.default = folder / default
+        self._rules = tuple(rules)
+
+    def find(self, asked: Asked, call: str) -> Path | None:
+        """The first file that is there, else the default; None, with a line in the log, when that is gone, too. `call`: the call's id."""
+        wanted = [self.folder / path for path in candidates(self._rules, asked, self.default.name)]
+        for path in (*wanted, self.default):
+            if path.is_file():
+                return path
+        nearest = wanted[0] if wanted else asked.user or "it"
+        log.warning(
+            "call %s: %s: no file for %r: neither %s nor the default %s exists",
+            call,
+            self.application,
+            asked.user,
+            nearest,
+            self.default,
+        )
+        return None
+
+
+# ------------------------------------------------------------------------------------------------------------ by domain, language
+class PromptSets:
+    """Sets of prompts in folders `<base>/<domain>/<language>`; one that is not complete is not used, and said so."""
+
+    def __init__(
+        self,
+        application: str,
+        base: Path,
+        domains: Iterable[str],
+        wanted: Mapping[str, Iterable[str]],
+        default_language: str = "",
+    ) -> None:
+        """`wanted`: language → names that its sets must have. The empty domain and the empty language are the folders without one."""
+        self._default_language = default_language
+        self._sets: dict[tuple[str, str], Prompts] = {}
+        for domain in dict.fromkeys((*domains, "")):
+            for language, names in wanted.items():
+                folder = base / domain / language
+                paths = {name: folder / f"{name}.wav" for name in names}
+                missing = sorted(name for name, path in paths.items() if not path.is_file())
+                if not missing:
+                    self._sets[domain, language] = Prompts(application, paths)
+                elif folder.is_dir() and len(missing) < len(paths):
+                    log.warning("%s: prompts in %s are not used: %s missing", application, folder, ", ".join(missing))
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def find(self, domain: str, language: str) -> Prompts | None:
+        """The set for a domain and a language: the domain's before the general ones, the language before the default one before none."""
+        languages = (*languages_of(language), self._default_language, "")
+        return next(
+            (self._sets[key] for key in ((d, lang) for d in (domain, "") for lang in languages) if key in self._sets), None
+        )
