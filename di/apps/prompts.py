@@ -3,7 +3,7 @@
 
 `Prompts`         names and files of an application (spec core.md §9.8)
 `PromptFolder`    rules for a file by domain, user and language, tried one after another (spec applications.md §2, §13, §16)
-`PromptSets`      complete sets of named prompts by domain and language (spec applications.md §14)
+`PromptLibrary`      complete sets of named prompts by domain and language (spec applications.md §14)
 
 What is missing is said, never passed over in silence: once at start, and once a call, with the call's id, when it is due. The call then
 goes on without it; the answer is None.
@@ -38,6 +38,7 @@ class Prompts:
         """`files`: what the configuration names; None for prompts that are switched off. A file that is not there is an error in the log."""
         self.application = application
         self._files: dict[str, Path] = {}
+        self._off = {name for name, path in files.items() if path is None}
         for name, path in files.items():
             if path is None:
                 continue
@@ -49,6 +50,10 @@ class Prompts:
     def find(self, name: str) -> Path | None:
         """The file of a prompt, None without one. Says nothing: `CallPrompts` does."""
         return self._files.get(name)
+
+    def is_off(self, name: str) -> bool:
+        """Whether the configuration wants nothing to be played."""
+        return name in self._off
 
     def paths(self) -> list[str]:
         """All files, for loading them beforehand."""
@@ -72,9 +77,9 @@ class CallPrompts:
         self._told: set[str] = set()
 
     def find(self, name: str) -> Path | None:
-        """The file of a prompt; None, with a warning the first time, when there is none."""
+        """The file of a prompt; None, with a warning the first time, when there is none. One that is switched off is not missing."""
         path = self._prompts.find(name)
-        if path is None and name not in self._told:
+        if path is None and not self._prompts.is_off(name) and name not in self._told:
             self._told.add(name)
             log.warning("call %s: %s: prompt %s is not there; nothing is played", self._call, self._prompts.application, name)
         return path
@@ -143,7 +148,7 @@ class PromptFolder:
 
 
 # ------------------------------------------------------------------------------------------------------------ by domain, language
-class PromptSets:
+class PromptLibrary:
     """Sets of prompts in folders `<base>/<domain>/<language>`; one that is not complete is not used, and said so."""
 
     def __init__(

@@ -78,7 +78,7 @@ def count(value: int, noun: Noun, language: Language) -> list[str]:
 
 
 def date(day: Date, language: Language, *, weekday: bool = True, year: bool = True) -> list[str]:
-    """A date: `weekday1` (Monday) … `weekday7`, `day1` … `day31`, `month1` … `month12`, the year; in the language's order."""
+    """A date in the language's order: names weekday1 (Monday) … weekday7, day1 … day31, month1 … month12, then the year."""
     day_and_month = [f"day{day.day}", f"month{day.month}"]
     return [
         *([f"weekday{day.isoweekday()}"] if weekday else []),

@@ -185,7 +185,7 @@ def german_clock(language: Language, hour: int, minute: int) -> list[str]:
 
 
 def polish_clock(language: Language, hour: int, minute: int) -> list[str]:
-    """godzina ósma zero pięć: hours are ordinals of their own (`hour0` … `hour23`)."""
+    """godzina ósma zero pięć: hours are ordinals of their own (hour0 … hour23)."""
     return [f"hour{hour}", *(["0"] if 0 < minute < 10 else []), *(below_hundred(language, minute) if minute else [])]
 
 

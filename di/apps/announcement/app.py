@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from di.apps.announcement.options import Options
 from di.apps.api import (
@@ -17,41 +16,24 @@ from di.apps.api import (
     Session,
     configured,
     parse_uri,
-    safe_name,
     where,
 )
+from di.apps.prompts import ANNOUNCEMENT, Asked, PromptFolder
 
 log = logging.getLogger(__name__)
-
-
-class Library:
-    """The folder of announcements."""
-
-    def __init__(self, folder: Path, default: str) -> None:
-        self.folder = folder
-        self.default = folder / default
-
-    def find(self, host: str, user: str) -> Path:
-        """The file for a called user: the domain's own, the general one, the default. Raises Refused when there is none."""
-        candidates: list[Path] = []
-        if safe_name(user):
-            if safe_name(host):
-                candidates.append(self.folder / host / f"{user}.wav")
-            candidates.append(self.folder / f"{user}.wav")
-        for path in (*candidates, self.default):
-            if path.is_file():
-                return path
-        log.error("announcement: no file for %r: neither %s nor the default exists", user, candidates[-1] if candidates else user)
-        raise Refused(404, "Not Found")
 
 
 class Announcement(Application):
     """One call that listens. What the caller says or presses is ignored."""
 
-    def __init__(self, session: Session, library: Library, loop: bool) -> None:
+    def __init__(self, session: Session, files: PromptFolder, loop: bool) -> None:
+        """Raises Refused when there is no file for the called user."""
         super().__init__(session)
         uri = parse_uri(session.info.request_uri)
-        self._path = library.find(uri.host.strip("[]"), uri.user)
+        path = files.find(Asked(uri.host.strip("[]"), uri.user), session.id)
+        if path is None:
+            raise Refused(404, "Not Found")
+        self._path = path
         self._loop = loop
 
     def on_session_start(self) -> None:
@@ -70,10 +52,11 @@ class Announcement(Application):
 
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the default file is missing."""
-    library = Library(configured(options.announce_path, services.conf_dir), options.default_announce)
-    if not library.default.is_file():
-        hint = f"there is no file {library.default}; name an existing one (`cordboard prompts` makes the samples)"
+    folder = configured(options.announce_path, services.conf_dir)
+    files = PromptFolder("announcement", folder, ANNOUNCEMENT, options.default_announce)
+    if not files.default.is_file():
+        hint = f"there is no file {files.default}; name an existing one (`cordboard prompts` makes the samples)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
-    services.applications.register("announcement", lambda session: Announcement(session, library, options.loop))
-    services.sessions.preload(str(library.default))
+    services.applications.register("announcement", lambda session: Announcement(session, files, options.loop))
+    services.sessions.preload(str(files.default))
     return lambda: services.applications.unregister("announcement")

@@ -34,10 +34,10 @@ from di.apps.api import (
 )
 from di.apps.conference.options import Options
 from di.apps.conference.settings import CallerSettings, Files, for_caller
+from di.apps.keypad import Gather, Gathered, Keypad
 
 _STAR, _HASH = 10, 11
-_KEYS = "0123456789*#"
-_MAX_NUMBER = 64
+_NUMBER = Gather(max_digits=64, keys="0123456789#", end_keys="*", wait_for_end=True)
 _ERROR_TONE = PlayTone((440, 480), on_ms=250, off_ms=250, length_ms=2000)
 
 
@@ -59,7 +59,7 @@ class Module:
 
     def application(self, session: Session) -> Application:
         """The logic of a new call. Raises Refused for a full room."""
-        settings = for_caller(session.info, self.options, self.files)
+        settings = for_caller(session.info, self.options, self.files, session.id)
         if self.is_full(settings.room):
             raise Refused(486, "Busy Here")
         return Participant(session, self, settings)
@@ -76,6 +76,7 @@ class Member(Application):
     def __init__(self, session: Session, module: Module) -> None:
         super().__init__(session)
         self._module = module
+        self._sounds = module.files.sounds.of_call(session.id)
 
     def enter(self, room: str) -> None:
         """Talk in the room from now on."""
@@ -84,10 +85,9 @@ class Member(Application):
 
     def on_room(self, change: RoomChanged) -> None:
         """Somebody came or left."""
-        files = self._module.files
-        path = files.join if change.kind == "joined" else files.drop if change.kind == "left" else None
-        if path is not None:
-            self.session.audio.play_file(str(path), front=True, talk_through=True)
+        sounds = self._sounds.items(change.kind, talk_through=True) if change.kind in ("joined", "left") else ()
+        if sounds:
+            self.session.audio.play(*sounds, front=True)
 
 
 class Participant(Member):
@@ -98,7 +98,7 @@ class Participant(Member):
         self._settings = settings
         session.audio.expected_room = settings.room
         self._state = State.NORMAL
-        self._number = ""
+        self._keypad = Keypad(session)
 
     def on_session_start(self) -> None:
         """Enter the room."""
@@ -109,10 +109,10 @@ class Participant(Member):
 
     def on_room(self, change: RoomChanged) -> None:
         """The only one hears that he is; the others hear who comes and goes."""
-        if change.kind == "first":
-            self.session.audio.play_file(str(self._settings.lonely_file), front=True)
-        else:
+        if change.kind != "first":
             super().on_room(change)
+        elif self._settings.lonely_file is not None:
+            self.session.audio.play_file(str(self._settings.lonely_file), front=True)
 
     def move_refusal(self, room: str) -> str:
         """A room that is full takes nobody."""
@@ -121,6 +121,7 @@ class Participant(Member):
     def on_move(self, room: str) -> None:
         """From now on this is the room that the caller comes back to."""
         self._settings = replace(self._settings, room=room)
+        self._keypad.cancel()
         self._state = State.NORMAL
         self.enter(room)
 
@@ -133,7 +134,7 @@ class Participant(Member):
             case State.NORMAL | State.HASH_SEEN:
                 self._key_in_room(event)
             case State.DIALLING:
-                self._key_of_number(event)
+                self._keypad.on_digit(event)
             case State.DIALLED | State.PRIVATE:
                 if event == _HASH:
                     self._hang_up_callee()
@@ -143,26 +144,24 @@ class Participant(Member):
 
     def _key_in_room(self, event: int) -> None:
         if event == _STAR and self._state is State.HASH_SEEN and not self._module.is_full(self._settings.room):
-            self._state, self._number = State.DIALLING, ""
+            self._state = State.DIALLING
+            self._keypad.begin(_NUMBER, done=self._number_entered)
         else:
             self._state = State.HASH_SEEN if event == _HASH else State.NORMAL
 
-    def _key_of_number(self, event: int) -> None:
-        if event != _STAR:
-            if len(self._number) < _MAX_NUMBER:
-                self._number += _KEYS[event]
-        elif self._number:
-            self._dial()
+    def _number_entered(self, entry: Gathered) -> None:
+        if entry:
+            self._dial(entry.digits)
         else:
             self._state = State.NORMAL
 
-    def _dial(self) -> None:
+    def _dial(self, number: str) -> None:
         """Call the number; caller and callee are by themselves until the caller says otherwise."""
         session, settings = self.session, self._settings
         self._state = State.DIALLED
         session.audio.leave_room()
         session.audio.flush()
-        uri = f"sip:{self._number.replace('#', '%23')}{settings.dialout_suffix}"
+        uri = f"sip:{number.replace('#', '%23')}{settings.dialout_suffix}"
         own = settings.dialout_from or uri_of(session.info.to_header)
         target = Target(
             uri,
@@ -226,12 +225,11 @@ class DialledLeg(Member):
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the default announcement is missing."""
     files = Files(options, services.conf_dir)
-    if not files.default.is_file():
-        hint = f"there is no file {files.default}; name an existing one (`cordboard prompts` makes the samples)"
+    if not files.lonely.default.is_file():
+        hint = f"there is no file {files.lonely.default}; name an existing one (`cordboard prompts` makes the samples)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
-    for path in (files.default, files.join, files.drop):
-        if path is not None:
-            services.sessions.preload(str(path))
+    for path in (str(files.lonely.default), *files.sounds.paths()):
+        services.sessions.preload(path)
     module = Module(services.sessions, options, files)
     services.applications.register("conference", module.application)
     return lambda: services.applications.unregister("conference")

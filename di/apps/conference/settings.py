@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from di.apps.api import APP_PARAMS_HEADER, CallInfo, Refused, app_param, configured, first_header, parse_uri, safe_name
+from di.apps.api import APP_PARAMS_HEADER, CallInfo, Refused, app_param, configured, first_header, parse_uri
 from di.apps.conference.options import Options
+from di.apps.prompts import LONELY_USER, Asked, PromptFolder, Prompts
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class CallerSettings:
     """One caller's room and wishes."""
 
     room: str
-    lonely_file: Path
+    lonely_file: Path | None
     dialout_suffix: str
     dialout_from: str
     dialout_extra: str
@@ -27,24 +28,12 @@ class Files:
     """Where the module's sounds are."""
 
     def __init__(self, options: Options, conf_dir: Path) -> None:
-        self.folder = configured(options.audio_path, conf_dir)
-        self.default = self._file(options.default_announce)
-        self.join = self._file(options.join_sound) if options.join_sound else None
-        self.drop = self._file(options.drop_sound) if options.drop_sound else None
-
-    def _file(self, text: str) -> Path:
-        path = Path(text)
-        return path if path.is_absolute() else self.folder / path
-
-    def lonely(self, host: str, language: str) -> Path:
+        folder = configured(options.audio_path, conf_dir)
+        self.lonely = PromptFolder("conference", folder, LONELY_USER, options.default_announce)
         """What the only participant hears: in his language, of his domain if it has one, else the default."""
-        if safe_name(language):
-            messages = self.folder / "lonely_user_msg"
-            for folder in (messages / host, messages) if safe_name(host) else (messages,):
-                path = folder / f"default_{language}.wav"
-                if path.is_file():
-                    return path
-        return self.default
+        sounds = {"joined": options.join_sound, "left": options.drop_sound}
+        self.sounds = Prompts("conference", {change: folder / text if text else None for change, text in sounds.items()})
+        """By the kind of `RoomChanged`."""
 
 
 def parameter(headers: Iterable[tuple[str, str]], name: str) -> str | None:
@@ -55,18 +44,18 @@ def parameter(headers: Iterable[tuple[str, str]], name: str) -> str | None:
     return first_header(headers, f"P-{name}")
 
 
-def for_caller(info: CallInfo, options: Options, files: Files) -> CallerSettings:
-    """Read a caller's settings. Raises Refused 404 for a user that is no room with RFC 4240 naming."""
+def for_caller(info: CallInfo, options: Options, files: Files, call: str) -> CallerSettings:
+    """Read a caller's settings. `call`: the call's id, for the log. Raises Refused 404 for a user that is no room with RFC 4240 naming."""
     room = info.user
     if options.use_rfc4240_rooms:
         if not room.startswith("conf=") or len(room) == len("conf="):
             raise Refused(404, "Not Found")
         room = room[len("conf=") :]
-    headers = info.headers
+    headers, host = info.headers, parse_uri(info.request_uri).host.strip("[]")
     suffix = parameter(headers, "Dialout-Suffix")
     return CallerSettings(
         room,
-        files.lonely(parse_uri(info.request_uri).host.strip("[]"), parameter(headers, "Language") or ""),
+        files.lonely.find(Asked(host, language=parameter(headers, "Language") or ""), call),
         options.dialout_suffix if suffix is None else suffix,
         parameter(headers, "Dialout-From") or "",
         parameter(headers, "Dialout-Extra") or "",

@@ -14,7 +14,6 @@ from di.apps.api import (
     Announce,
     Application,
     CallProgressed,
-    PlayFile,
     PlayRoom,
     PlaySeparator,
     PlayTone,
@@ -23,12 +22,14 @@ from di.apps.api import (
     app_param,
     first_header,
 )
+from di.apps.keypad import Ended, Gather, Gathered, Keypad
+from di.apps.speech import digits
 from di.apps.webconference.rooms import Participant, Status
 
 if TYPE_CHECKING:
     from di.apps.webconference.start import Conference
 
-_STAR, _HASH = 10, 11
+_ROOM_NUMBER = Gather(end_keys="*#")
 _LONELY_TIMER, _RING_TIMER = 1, 2
 _ENTERED, _ERROR_SAID = 1, 2
 _RING_ON_MS, _RING_CYCLE_MS = 2000, 6000
@@ -52,7 +53,8 @@ class WebconferenceCall(Application):
         super().__init__(session)
         self._conference = conference
         self._state = State.NONE
-        self._digits = ""
+        self._keypad = Keypad(session)
+        self._prompts = conference.prompts.of_call(session.id)
         self._room = ""
         self._participant_id = ""
         self._connected_s: float | None = None
@@ -75,7 +77,7 @@ class WebconferenceCall(Application):
         self._participant_id = self._find_participant_id()
         room = self._direct_room()
         if room is None:
-            self._ask()
+            self._ask("enter_pin")
         elif conference.table.may_enter(room, self._participant_id, False, conference.now_s()):
             self._enter(room, "direct access: entered")
         else:
@@ -99,45 +101,41 @@ class WebconferenceCall(Application):
             return app_param(headers, options.participant_id_param)
         return (first_header(headers, options.participant_id_header) or "").strip()
 
-    def _ask(self, first: str = "") -> None:
-        self._state, self._digits = State.ENTERING_PIN, ""
+    def _ask(self, *names: str) -> None:
+        self._state = State.ENTERING_PIN
         self.session.audio.flush()
-        self._say(*(name for name in (first, "enter_pin") if name))
+        self._keypad.begin(_ROOM_NUMBER, *self._prompts.items(*names), done=self._number_entered)
 
     # -------------------------------------------------------------------------------------------------------------- keypad
     def on_digit(self, event: int, duration_ms: int) -> None:
         """Keys count only while the room's number is entered."""
-        if self._state is not State.ENTERING_PIN:
-            return
-        if event in (_STAR, _HASH):
-            self._number_entered()
-        elif event < _STAR:
-            if not self._digits:
-                self.session.audio.flush()
-            self._digits += str(event)
+        self._keypad.on_digit(event)
 
-    def _number_entered(self) -> None:
+    def _number_entered(self, entry: Gathered) -> None:
+        if entry.ended is Ended.CANCELLED:
+            return
         conference = self._conference
-        room, split = self._digits, conference.options.room_pin_split
+        room, split = entry.digits, conference.options.room_pin_split
         if not room:
-            self.session.audio.flush()
-            self._say("wrong_pin")
+            self._ask("wrong_pin")
             return
         if split:
-            if len(self._digits) <= split:
-                self._ask("wrong_pin")
+            if len(entry.digits) <= split:
+                self._ask("wrong_pin", "enter_pin")
                 return
-            room, self._participant_id = self._digits[:split], self._digits[split:]
+            room, self._participant_id = entry.digits[:split], entry.digits[split:]
         if not conference.table.may_enter(room, self._participant_id, bool(split), conference.now_s()):
-            self._ask("wrong_pin")
+            self._ask("wrong_pin", "enter_pin")
             return
         self._state, self._room = State.ENTERING_CONFERENCE, room
         self.session.audio.flush()
-        self._say(*self._digits, "entering_conference")
+        self._say(*digits(entry.digits), "entering_conference")
         self.session.audio.play(PlaySeparator(_ENTERED))
 
     def on_separator(self, number: int) -> None:
         """Prompts before a change of state are over."""
+        if self._keypad.on_separator(number):
+            return
         if number == _ENTERED and self._state is State.ENTERING_CONFERENCE:
             self._enter(self._room, "entered")
         elif number == _ERROR_SAID:
@@ -186,6 +184,8 @@ class WebconferenceCall(Application):
 
     def on_timer(self, id: int) -> None:
         """Alone for too long, or the next ring."""
+        if self._keypad.on_timer(id):
+            return
         if id == _LONELY_TIMER:
             self.leave("disconnect")
         elif id == _RING_TIMER:
@@ -266,6 +266,7 @@ class WebconferenceCall(Application):
     def on_destroy(self) -> None:
         """Count the call; its line in roomInfo says Finished."""
         conference = self._conference
+        self._keypad.on_destroy()
         self._status(Status.FINISHED, None)
         now_s = conference.now_s()
         conference.call_finished(None if self._connected_s is None else now_s - self._connected_s)
@@ -276,8 +277,6 @@ class WebconferenceCall(Application):
             conference.table.update(self._room, self.session.id, status, reason, conference.now_s())
 
     def _say(self, *names: str, front: bool = False, loop: bool = False, talk_through: bool = False) -> None:
-        items = tuple(
-            PlayFile(path, loop=loop, talk_through=talk_through) for path in map(self._conference.prompts.find, names) if path
-        )
+        items = self._prompts.items(*names, loop=loop, talk_through=talk_through)
         if items:
             self.session.audio.play(*items, front=front)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.apps.prompts import ANNOUNCEMENT, LONELY_USER, VOICEMAIL, Asked, PromptFolder, Prompts, PromptSets, candidates
+from di.apps.prompts import ANNOUNCEMENT, LONELY_USER, VOICEMAIL, Asked, PromptFolder, PromptLibrary, Prompts, candidates
 from media.control.records import PlayFile
 
 
@@ -36,11 +36,11 @@ def test_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 def test_missing_is_one_warning_a_call(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(folder, "a.wav")
-    prompts = Prompts("box", {"a": folder / "a.wav"})
+    prompts = Prompts("box", {"a": folder / "a.wav", "off": None})
     for call in ("C1", "C2"):
         of_call = prompts.of_call(call)
         for _ in range(3):
-            assert of_call.items("b", "a", loop=True) == (PlayFile(str(folder / "a.wav"), loop=True),)
+            assert of_call.items("b", "off", "a", loop=True) == (PlayFile(str(folder / "a.wav"), loop=True),)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("WARNING", "call C1: box: prompt b is not there; nothing is played"),
         ("WARNING", "call C2: box: prompt b is not there; nothing is played"),
@@ -112,7 +112,7 @@ def test_nobody_leaves_the_folder(domain: str, user: str, language: str) -> None
 )
 def test_sets(folder: Path, domain: str, language: str, found: str) -> None:
     put(folder, *(f"{place}/{name}.wav" for place in ("d/de", "d/en", "de", "en") for name in ("bye", "1")))
-    sets = PromptSets("box", folder, ["d", "e"], {"de": ["bye", "1"], "en": ["bye"], "": ["bye"]}, "en")
+    sets = PromptLibrary("box", folder, ["d", "e"], {"de": ["bye", "1"], "en": ["bye"], "": ["bye"]}, "en")
     assert len(sets) == 4
     prompts = sets.find(domain, language)
     assert prompts is not None and prompts.find("bye") == folder / found / "bye.wav"
@@ -120,6 +120,6 @@ def test_sets(folder: Path, domain: str, language: str, found: str) -> None:
 
 def test_set_that_is_not_complete(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(folder, "de/bye.wav")
-    sets = PromptSets("box", folder, [], {"de": ["bye", "1", "2"]})
+    sets = PromptLibrary("box", folder, [], {"de": ["bye", "1", "2"]})
     assert len(sets) == 0 and sets.find("", "de") is None
     assert [record.getMessage() for record in caplog.records] == [f"box: prompts in {folder / 'de'} are not used: 1, 2 missing"]
