@@ -20,7 +20,7 @@ from media.codecs import g711
 from media.control import records
 from media.dsp import resample
 from media.engine import playout, receive, render
-from media.engine.commands import Commands
+from media.engine.commands import EngineCommands
 from media.engine.leg import Leg
 from media.engine.parts import EngineOptions, Parts
 from media.engine.sources import FileWanted, StoredAudio
@@ -45,7 +45,7 @@ class Engine:
         self._parts = parts = Parts(options, bind, random)
         self.legs, self.by_number, self.rooms = parts.legs, parts.by_number, parts.rooms
         self.connections, self.recorders, self.spans, self.relays = parts.connections, parts.recorders, parts.spans, parts.relays
-        self._commands = Commands(parts)
+        self._commands = EngineCommands(parts)
         self._notes, self._note_count, self._coded = receive.empty_notes()
         self.span_datagrams: list[tuple[int, Words]] = []
         """What the last tick has for other media processes, and which."""

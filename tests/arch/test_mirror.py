@@ -8,6 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 EXCEPTIONS = {
+    "di/apps/test_shared_page.py": "runs the examples of docs/apps-shared.md",
     "clients/panel/test_scripts.py": "starts the panel's own tests, which are JavaScript",
     "di/dsm/test_presentation_2009.py": "two programs from outside, run through the whole of DSM",
     "di/dsm/test_vectors.py": "the specification's vectors, from tokens to a running diagram",
