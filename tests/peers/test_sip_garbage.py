@@ -18,6 +18,9 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from di.sip.records import CallConfirmed, Reinvite, SendOutside, SendRequest, TakeOutside
+from interfaces.sip.message import text_of, wire_bytes
+from tests.support.sip_peer import PeerOutside, UdpPeer, description
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import place_calls
 from tests.support.sizes import size
@@ -184,6 +187,57 @@ def test_mutations(seed: int) -> None:
             await asyncio.sleep(0.02)
         await next_call_works(sip)
         assert await sip.stop() == 0 and "Traceback" not in sip.log, sip.log[-3000:]
+
+    asyncio.run(once())
+
+
+@settings(max_examples=size(3, 8), deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32))
+def test_mutations_of_what_fits(seed: int) -> None:
+    """Requests with the right tags, and replies to our own, each a little wrong; the hub takes part in all of it."""
+
+    async def once() -> None:
+        sip, rng = await SipProcess.start(), random.Random(seed)
+        peer = await UdpPeer.open(sip.port)
+        sip.send(TakeOutside(("OPTIONS", "MESSAGE", "NOTIFY")))
+        call = peer.invite()
+        await call.next(200)
+        call.ack()
+        await sip.wait_for(CallConfirmed)
+        target = f"sip:them@127.0.0.1:{peer.port}"
+        good: list[str] = []
+        plain = peer.send
+        peer.send = good.append  # type: ignore[method-assign]
+        for method in ("INVITE", "UPDATE", "INFO", "REFER", "MESSAGE", "OPTIONS", "NOTIFY", "ACK", "PRACK"):
+            call.send_request(
+                method,
+                description(40000),
+                headers="Replaces: a;to-tag=b;from-tag=c\r\nRefer-To: <sip:x@h>\r\nRAck: 1 1 INVITE\r\n",
+            )
+        peer.send = plain  # type: ignore[method-assign]
+        good += [text.replace(";tag=", ";gat=", 2) for text in good]
+        for step in range(size(60, 200)):
+            token = 2 * step + 1
+            sip.send(SendOutside(token, "MESSAGE", target, "<sip:us@127.0.0.1>", f"<{target}>", username="a", password="b"))
+            sip.send(SendRequest(1, "INFO", token + 1, ("X-A: \udcff",)))
+            if step % 10 == 0:
+                sip.send(Reinvite(1, token=10_000 + step, offer=step % 20 == 0))
+            await asyncio.sleep(0.005)
+            requests = [one.request_message for one in peer.calls.values() if isinstance(one, PeerOutside)]
+            while not call.messages.empty():
+                requests.append(call.messages.get_nowait())
+            good_replies: list[str] = []
+            peer.send = good_replies.append  # type: ignore[method-assign]
+            for request in requests:
+                if request.method not in ("", "ACK"):
+                    challenge = 'WWW-Authenticate: Digest realm="r", nonce="n", qop="auth"\r\n'
+                    call.reply(request, rng.choice((200, 401, 407, 491, 302, 180)), description(40000), challenge)
+            peer.send = plain  # type: ignore[method-assign]
+            for text in [rng.choice(good), rng.choice(good), *good_replies[-3:]]:
+                peer.send(text_of(mutated(rng, wire_bytes(text))))
+        peer.close()
+        await next_call_works(sip)
+        assert await sip.stop(0) == 0 and "Traceback" not in sip.log, sip.log[-3000:]
 
     asyncio.run(once())
 
