@@ -2,8 +2,7 @@
 """The media process: ``python -m media.io.process --fd N`` with a connected Unix stream socket to the hub as descriptor N.
 
 One thread does all: it ticks every 20 ms and, between ticks, carries out commands, takes loaded files and sends events.
-Commands never
-delay a tick by more than one command. When the hub is gone the process plays on for a grace time and then exits.
+Commands never delay a tick by more than one command. When the hub is gone the process plays on for a grace time and then exits.
 """
 
 from __future__ import annotations
