@@ -26,25 +26,25 @@ class MediaAnswers:
     def __init__(self) -> None:
         self._asked: dict[int, _Asked] = {}
 
-    def ask(self, request: int, places: Iterable[int]) -> None:
+    def ask(self, request: int, processes: Iterable[int]) -> None:
         """A request goes to these processes."""
-        self._asked[request] = _Asked(set(places))
+        self._asked[request] = _Asked(set(processes))
 
-    def take(self, place: int, answer: Answer) -> Answer | None:
+    def take(self, process: int, answer: Answer) -> Answer | None:
         """Take one process's answer; return that to the request when it is the last one."""
         asked = self._asked.get(answer.request)
-        if asked is None or place not in asked.waiting:
+        if asked is None or process not in asked.waiting:
             return None
-        asked.waiting.discard(place)
+        asked.waiting.discard(process)
         asked.answers.append(answer)
         return self._complete(answer.request)
 
-    def lost(self, place: int) -> list[Answer]:
+    def lost(self, process: int) -> list[Answer]:
         """A process is gone: return what its silence completes. A request that nobody has answered is forgotten."""
         done = []
         for request, asked in list(self._asked.items()):
-            if place in asked.waiting:
-                asked.waiting.discard(place)
+            if process in asked.waiting:
+                asked.waiting.discard(process)
                 if asked.answers and (answer := self._complete(request)) is not None:
                     done.append(answer)
                 elif not asked.waiting:

@@ -35,37 +35,39 @@ class MediaLoad:
         self.processes = [ProcessLoad() for _ in range(count)]
         self._most_legs = most_legs
 
-    def share(self, place: int) -> float:
+    def share(self, process: int) -> float:
         """The CPU that a process is taken to use now, 0 to 1."""
-        process = self.processes[place]
-        return process.share + (process.legs - process.legs_then) * LEG_SHARE
+        load = self.processes[process]
+        return load.share + (load.legs - load.legs_then) * LEG_SHARE
 
-    def is_full(self, place: int) -> bool:
+    def is_full(self, process: int) -> bool:
         """Whether a process gets further legs only when all are full."""
-        legs = self.processes[place].legs
-        return bool(self._most_legs and legs >= self._most_legs) or self.share(place) >= FULL_SHARE
+        legs = self.processes[process].legs
+        return bool(self._most_legs and legs >= self._most_legs) or self.share(process) >= FULL_SHARE
 
     def choose(self, up: Collection[int], preferred: Iterable[int] = ()) -> int:
         """Return the process for a new leg out of those that are `up`; `preferred` ones first, in that order."""
-        for place in preferred:
-            if place in up and not self.is_full(place):
-                return place
-        return min(up, key=lambda place: (self.is_full(place), round(self.share(place), 3), self.processes[place].legs, place))
+        for process in preferred:
+            if process in up and not self.is_full(process):
+                return process
+        return min(
+            up, key=lambda process: (self.is_full(process), round(self.share(process), 3), self.processes[process].legs, process)
+        )
 
-    def add(self, place: int, legs: int) -> None:
+    def add(self, process: int, legs: int) -> None:
         """Legs have come (or gone, below 0)."""
-        self.processes[place].legs += legs
+        self.processes[process].legs += legs
 
-    def report(self, place: int, counters: Mapping[str, float], now_ns: int) -> None:
+    def report(self, process: int, counters: Mapping[str, float], now_ns: int) -> None:
         """Take a process's own figures. `busy_us`: CPU time of its ticks since its start."""
-        process = self.processes[place]
+        load = self.processes[process]
         busy_us = counters.get("busy_us", 0.0)
-        passed_us = (now_ns - process.reported_ns) / 1000
-        if process.reported_ns and passed_us > 0 and busy_us >= process.busy_us:
-            process.share = (busy_us - process.busy_us) / passed_us
-            process.legs_then = process.legs
-        process.reported_ns, process.busy_us, process.counters = now_ns, busy_us, counters
+        passed_us = (now_ns - load.reported_ns) / 1000
+        if load.reported_ns and passed_us > 0 and busy_us >= load.busy_us:
+            load.share = (busy_us - load.busy_us) / passed_us
+            load.legs_then = load.legs
+        load.reported_ns, load.busy_us, load.counters = now_ns, busy_us, counters
 
-    def reset(self, place: int) -> None:
+    def reset(self, process: int) -> None:
         """A process is gone, with its legs."""
-        self.processes[place] = ProcessLoad()
+        self.processes[process] = ProcessLoad()

@@ -59,14 +59,16 @@ class MediaProcesses:
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
-        self.children = [self._child(place, (core.media_ip, core.further_media_ip), *ports[place]) for place in range(count)]
+        self.children = [
+            self._child(process, (core.media_ip, core.further_media_ip), *ports[process]) for process in range(count)
+        ]
         self._timer: TimerHandle | None = None
 
-    def _child(self, place: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Command, records.Event]:
+    def _child(self, process: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Command, records.Event]:
         links = {}
         for first, second, ours, theirs in self._pairs:
-            if place in (first, second):
-                links[second if place == first else first] = (ours if place == first else theirs).fileno()
+            if process in (first, second):
+                links[second if process == first else first] = (ours if process == first else theirs).fileno()
         arguments = ["--port-low", str(low), "--port-high", str(high)]
         for ip in filter(None, ips):
             arguments += ["--ip6" if ":" in ip else "--ip", ip]
@@ -75,17 +77,17 @@ class MediaProcesses:
         kind = ChildKind("media", "media.io.process", tuple(arguments), records.EVENTS, tuple(links.values()))
 
         async def on_up(link: RecordLink[records.Command, records.Event]) -> None:
-            self.router.up(place, link)
+            self.router.up(process, link)
             self._calls.media_up(self.router)
 
-        return Child(kind, lambda event: self._on_record(place, event), on_up, lambda reason: self._lost(place, reason))
+        return Child(kind, lambda event: self._on_record(process, event), on_up, lambda reason: self._lost(process, reason))
 
-    def _on_record(self, place: int, record: records.Event) -> None:
+    def _on_record(self, process: int, record: records.Event) -> None:
         if isinstance(record, records.CodecsAvailable):
             if not self._formats.done():
                 self._formats.set_result(record.formats)
             return
-        self.router.on_event(place, record)
+        self.router.on_event(process, record)
 
     async def formats(self) -> tuple[records.AudioFormat, ...]:
         """The codecs that the processes have; all have the same, being one installation. Raises StartFailed."""
@@ -94,9 +96,9 @@ class MediaProcesses:
         except TimeoutError:
             raise StartFailed("no media process has said which codecs it has: run make setup") from None
 
-    def _lost(self, place: int, reason: str) -> None:
-        legs = self.router.lost(place)
-        log.warning("%d calls had their media in process %d; %d are left", len(legs), place, len(self.router))
+    def _lost(self, process: int, reason: str) -> None:
+        legs = self.router.lost(process)
+        log.warning("%d calls had their media in process %d; %d are left", len(legs), process, len(self.router))
         self._calls.media_lost(reason, set(legs) if len(self.router) else None)
 
     # ------------------------------------------------------------------------------------------------------ start and stop
@@ -133,13 +135,13 @@ class MediaProcesses:
         """What each process reported last, with its `legs` now, the share of a `cpu` that it uses, and `restarts`."""
         load = self.router.load
         return {
-            place: {
-                **load.processes[place].counters,
-                "legs": load.processes[place].legs,
-                "cpu": load.share(place),
+            process: {
+                **load.processes[process].counters,
+                "legs": load.processes[process].legs,
+                "cpu": load.share(process),
                 "restarts": child.restarts,
             }
-            for place, child in enumerate(self.children)
+            for process, child in enumerate(self.children)
         }
 
 

@@ -31,7 +31,7 @@ class _Recording:
 
 
 class MediaRecordings:
-    """The room recordings of all processes. `tell(place, command)` and `emit(event)` are the router's."""
+    """The room recordings of all processes. `tell(process, command)` and `emit(event)` are the router's."""
 
     def __init__(
         self,
@@ -62,17 +62,17 @@ class MediaRecordings:
         self._by_room[command.room] = _Recording(command, owner)
         self._tell(owner, command)
         self._rooms.watch(command.room, owner, True)
-        for place in self._rooms.places(command.room):
-            self.entered(command.room, place)
+        for process in self._rooms.processes(command.room):
+            self.entered(command.room, process)
 
-    def entered(self, room: str, place: int) -> None:
+    def entered(self, room: str, process: int) -> None:
         """A process has a member of the room: it records him, if tracks are wanted."""
         recording = self._by_room.get(room)
         if recording is None or recording.stopping or recording.command.mode == "mix":
             return
-        if place != recording.owner and place not in recording.parts:
-            recording.parts.add(place)
-            self._tell(place, replace(recording.command, part=True))
+        if process != recording.owner and process not in recording.parts:
+            recording.parts.add(process)
+            self._tell(process, replace(recording.command, part=True))
 
     def stop(self, room: str) -> None:
         """Finish a room's recording, if there is one: the parts first."""
@@ -85,11 +85,11 @@ class MediaRecordings:
                 self._emit(RoomRecordingStopped(room, (), 0, "asked"))
             return
         recording.stopping, recording.waiting = True, set(recording.parts)
-        for place in sorted(recording.waiting):
-            self._tell(place, StopRoomRecording(room))
+        for process in sorted(recording.waiting):
+            self._tell(process, StopRoomRecording(room))
         self._parts_stopped(recording)
 
-    def stopped(self, place: int, event: RoomRecordingStopped) -> None:
+    def stopped(self, process: int, event: RoomRecordingStopped) -> None:
         """A process has finished its share."""
         recording = self._by_room.get(event.room)
         if recording is None:
@@ -98,29 +98,29 @@ class MediaRecordings:
         recording.length_ms = max(recording.length_ms, event.length_ms)
         if event.reason != "asked":
             recording.failure = recording.failure or event.reason
-        if place == recording.owner:
+        if process == recording.owner:
             recording.length_ms = event.length_ms
             recording.owner = None
-            self._rooms.watch(event.room, place, False)
+            self._rooms.watch(event.room, process, False)
             self._end_without_owner(recording)
-        elif place in recording.parts:
-            recording.parts.discard(place)
-            recording.waiting.discard(place)
+        elif process in recording.parts:
+            recording.parts.discard(process)
+            recording.waiting.discard(process)
             recording.stories += [event.part] if event.part else []
             self._parts_stopped(recording)
 
-    def lost(self, place: int) -> None:
+    def lost(self, process: int) -> None:
         """A process is gone, with what it recorded."""
         for recording in list(self._by_room.values()):
-            if place in recording.parts:
+            if process in recording.parts:
                 recording.failure = _LOST
-                recording.parts.discard(place)
-                recording.waiting.discard(place)
+                recording.parts.discard(process)
+                recording.waiting.discard(process)
                 self._parts_stopped(recording)
-            elif place == recording.owner:
+            elif process == recording.owner:
                 recording.failure = _LOST
                 recording.owner = None
-                self._rooms.watch(recording.command.room, place, False)
+                self._rooms.watch(recording.command.room, process, False)
                 self._end_without_owner(recording)
 
     def _parts_stopped(self, recording: _Recording) -> None:

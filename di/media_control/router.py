@@ -5,10 +5,10 @@
                    ├─ OpenLeg ───────────► process of its room or neighbour, else the one with least to do
                    ├─ of a room ─────────► each process that has legs of it
                    └─ LoadPrompt, … ─────► all; their answers become one
-    on_event(place, event) ──► emit(event)
+    on_event(process, event) ──► emit(event)
 
 Rooms that get legs in several processes are made to span them (SpanRoom). A bridge of legs in two processes becomes a room that only
-they are in. A process is named by its place: 0, 1, ….
+they are in. A process is named by its number: 0, 1, ….
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class MediaRouter:
         self._ports: dict[int, MediaPort] = {}
         self._emit = emit
         self._now_ns = now_ns
-        self._places: dict[int, int] = {}  # leg → place
+        self._process_of: dict[int, int] = {}  # leg → process
         self._hints: dict[int, str] = {}  # leg → room it was opened for
-        self._hinted: dict[str, dict[int, int]] = {}  # room → place → legs
+        self._hinted: dict[str, dict[int, int]] = {}  # room → process → legs
         self._opening: dict[int, list[LegCommand]] = {}  # leg → commands since OpenLeg, until it is open
         self._tried: dict[int, set[int]] = {}
         self._rooms = MediaRooms()
@@ -97,20 +97,20 @@ class MediaRouter:
         """How many processes are up."""
         return len(self._ports)
 
-    def up(self, place: int, port: MediaPort) -> None:
+    def up(self, process: int, port: MediaPort) -> None:
         """A process is in service, without legs."""
-        self._ports[place] = port
+        self._ports[process] = port
 
-    def lost(self, place: int) -> list[int]:
+    def lost(self, process: int) -> list[int]:
         """A process is gone: return the legs that went with it."""
-        self._ports.pop(place, None)
-        legs = [leg for leg, at in self._places.items() if at == place]
+        self._ports.pop(process, None)
+        legs = [leg for leg, at in self._process_of.items() if at == process]
         for leg in legs:
             self._forget(leg)
-        self.load.reset(place)
-        self._recordings.lost(place)
+        self.load.reset(process)
+        self._recordings.lost(process)
         self._tell_spans()
-        for answer in self._answers.lost(place):
+        for answer in self._answers.lost(process):
             self._emit(answer)
         return legs
 
@@ -129,14 +129,14 @@ class MediaRouter:
 
     def _to_leg(self, command: LegCommand) -> None:
         leg = command.leg
-        place = self._places.get(leg)
-        if place is not None:
-            self._tell(place, command)
+        process = self._process_of.get(leg)
+        if process is not None:
+            self._tell(process, command)
             if leg in self._opening:
                 self._opening[leg].append(command)
 
-    def _tell(self, place: int, command: Command) -> None:
-        port = self._ports.get(place)
+    def _tell(self, process: int, command: Command) -> None:
+        port = self._ports.get(process)
         if port is not None:
             port.send(command)
 
@@ -145,11 +145,11 @@ class MediaRouter:
             port.send(command)
 
     def _tell_spans(self) -> None:
-        for place, span in self._rooms.changes():
-            self._tell(place, span)
+        for process, span in self._rooms.changes():
+            self._tell(process, span)
 
     def _open(self, command: OpenLeg) -> None:
-        if command.leg in self._places:
+        if command.leg in self._process_of:
             self._emit(LegFailed(command.leg, f"leg {command.leg} exists already"))
             return
         tried = self._tried.setdefault(command.leg, set())
@@ -158,66 +158,66 @@ class MediaRouter:
             self._tried.pop(command.leg, None)
             self._emit(LegFailed(command.leg, "no media process is up"))
             return
-        place = self.load.choose(left, self._preferred(command))
-        tried.add(place)
-        self._places[command.leg] = place
-        self.load.add(place, 1)
+        process = self.load.choose(left, self._preferred(command))
+        tried.add(process)
+        self._process_of[command.leg] = process
+        self.load.add(process, 1)
         if command.room:
             self._hints[command.leg] = command.room
             hinted = self._hinted.setdefault(command.room, {})
-            hinted[place] = hinted.get(place, 0) + 1
+            hinted[process] = hinted.get(process, 0) + 1
         self._opening[command.leg] = [command]
-        self._tell(place, command)
+        self._tell(process, command)
 
     def _preferred(self, command: OpenLeg) -> list[int]:
-        near = self._places.get(command.near)
+        near = self._process_of.get(command.near)
         neighbour = [] if near is None else [near]
         hinted = self._hinted.get(command.room, {}) if command.room else {}
-        expected = sorted(hinted, key=lambda place: (-hinted[place], place))
-        return list(dict.fromkeys((*neighbour, *expected, *(self._rooms.places(command.room) if command.room else ()))))
+        expected = sorted(hinted, key=lambda process: (-hinted[process], process))
+        return list(dict.fromkeys((*neighbour, *expected, *(self._rooms.processes(command.room) if command.room else ()))))
 
     def _close(self, command: CloseLeg) -> None:
-        place = self._places.get(command.leg)
-        if place is not None:
-            self._tell(place, command)
+        process = self._process_of.get(command.leg)
+        if process is not None:
+            self._tell(process, command)
             self._forget(command.leg)
             self._tell_spans()
 
     def _forget(self, leg: int) -> None:
-        place = self._places.pop(leg)
-        self.load.add(place, -1)
+        process = self._process_of.pop(leg)
+        self.load.add(process, -1)
         self._opening.pop(leg, None)
         self._tried.pop(leg, None)
         room = self._hints.pop(leg, "")
         hinted = self._hinted.get(room)
         if hinted is not None:
-            hinted[place] -= 1
-            if not hinted[place]:
-                del hinted[place]
+            hinted[process] -= 1
+            if not hinted[process]:
+                del hinted[process]
             if not hinted:
                 del self._hinted[room]
         self._rooms.forget(leg)
 
     def _enqueue(self, command: Enqueue) -> None:
-        place = self._places.get(command.leg)
-        if place is None:
+        process = self._process_of.get(command.leg)
+        if process is None:
             return
         if any(isinstance(item, PlayBridge) for item in command.items):
-            items = tuple(self._within_reach(command.leg, place, item) for item in command.items)
+            items = tuple(self._within_reach(command.leg, process, item) for item in command.items)
             command = replace(command, items=items)
         for item in command.items:
             if isinstance(item, PlayRoom):
-                self._rooms.enter(command.leg, place, item.room)
-                self._recordings.entered(item.room, place)
+                self._rooms.enter(command.leg, process, item.room)
+                self._recordings.entered(item.room, process)
         self._tell_spans()
         self._to_leg(command)
 
-    def _within_reach(self, leg: int, place: int, item: PlayItem) -> PlayItem:
+    def _within_reach(self, leg: int, process: int, item: PlayItem) -> PlayItem:
         """A bridge to a leg of another process is a room of two, by the name that a process gives it."""
         if not isinstance(item, PlayBridge):
             return item
-        peer = self._places.get(item.peer_leg)
-        if peer is None or peer == place:
+        peer = self._process_of.get(item.peer_leg)
+        if peer is None or peer == process:
             return item
         return PlayRoom(f"\0bridge {min(leg, item.peer_leg)} {max(leg, item.peer_leg)}")
 
@@ -227,33 +227,33 @@ class MediaRouter:
         self._tell_spans()
 
     def _tee(self, command: TeeRoom) -> None:
-        place = self._places.get(command.leg)
-        if place is not None:
-            self._rooms.tee(command.leg, place, command.room, command.on)
+        process = self._process_of.get(command.leg)
+        if process is not None:
+            self._rooms.tee(command.leg, process, command.room, command.on)
             if command.on:
-                self._recordings.entered(command.room, place)
+                self._recordings.entered(command.room, process)
             self._tell_spans()
             self._to_leg(command)
 
     def _room_play(self, command: Announce) -> None:
-        for place in self._rooms.places(command.room):
-            self._tell(place, command)
+        for process in self._rooms.processes(command.room):
+            self._tell(process, command)
 
     def _start_recording(self, command: StartRoomRecording) -> None:
         self._recordings.start(command if command.clock_ns else replace(command, clock_ns=self._now_ns()))
         self._tell_spans()
 
     def _recorder_of(self, room: str) -> int | None:
-        places = self._rooms.places(room)
-        if places:
-            return places[0]
+        processes = self._rooms.processes(room)
+        if processes:
+            return processes[0]
         return self.load.choose(self._ports.keys()) if self._ports else None
 
     def _query(self, command: QueryStatistics) -> None:
         if command.leg == 0:
             self._ask_all(command)
-        elif command.leg in self._places:
-            self._tell(self._places[command.leg], command)
+        elif command.leg in self._process_of:
+            self._tell(self._process_of[command.leg], command)
         else:
             self._emit(Statistics(command.request, command.leg))
 
@@ -262,20 +262,20 @@ class MediaRouter:
         self._tell_all(command)
 
     # ------------------------------------------------------------------------------------------------------------- events
-    def on_event(self, place: int, event: Event) -> None:
+    def on_event(self, process: int, event: Event) -> None:
         """Take an event of a process."""
         handler = self._events.get(type(event))
         if handler is None:
             self._emit(event)
         else:
-            handler(place, event)
+            handler(process, event)
 
-    def _opened(self, place: int, event: LegOpened) -> None:
+    def _opened(self, process: int, event: LegOpened) -> None:
         self._opening.pop(event.leg, None)
         self._tried.pop(event.leg, None)
         self._emit(event)
 
-    def _failed(self, place: int, event: LegFailed) -> None:
+    def _failed(self, process: int, event: LegFailed) -> None:
         """A leg that one process has no port for is tried in the others, with all that it was told since."""
         commands = self._opening.get(event.leg)
         tried = self._tried.get(event.leg, set())
@@ -288,22 +288,22 @@ class MediaRouter:
         for command in commands:
             self.send(command)
 
-    def _dropped(self, place: int, event: LegDropped) -> None:
-        if event.leg in self._places:
+    def _dropped(self, process: int, event: LegDropped) -> None:
+        if event.leg in self._process_of:
             self._forget(event.leg)
             self._tell_spans()
         self._emit(event)
 
-    def _answered(self, place: int, event: PromptLoaded | Statistics) -> None:
+    def _answered(self, process: int, event: PromptLoaded | Statistics) -> None:
         if event.request == _OWN_REQUEST and isinstance(event, Statistics):
-            self.load.report(place, event.counters, self._now_ns())
+            self.load.report(process, event.counters, self._now_ns())
         elif isinstance(event, Statistics) and event.leg:
             self._emit(event)
         else:
-            answer = self._answers.take(place, event)
+            answer = self._answers.take(process, event)
             if answer is not None:
                 self._emit(answer)
 
-    def _recording_stopped(self, place: int, event: RoomRecordingStopped) -> None:
-        self._recordings.stopped(place, event)
+    def _recording_stopped(self, process: int, event: RoomRecordingStopped) -> None:
+        self._recordings.stopped(process, event)
         self._tell_spans()

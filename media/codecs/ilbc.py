@@ -80,8 +80,8 @@ class IlbcCoder:
 
     def _decode(self, payload: bytes) -> Samples:
         assert _decode is not None
-        place, speech = self._samples.ctypes.data, ctypes.byref(self._speech)
-        count = _decode(self._states[1], payload, len(payload), place, speech)
+        address, speech = self._samples.ctypes.data, ctypes.byref(self._speech)
+        count = _decode(self._states[1], payload, len(payload), address, speech)
         return self._samples[: max(count, 0)].copy()
 
     def conceal(self, count: int) -> Samples:

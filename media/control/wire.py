@@ -105,10 +105,10 @@ class Codec:
         )
         if not isinstance(body, tuple) or not body or not isinstance(body[0], str):
             raise ValueError("a record must be [name, field, …]")
-        known = self._classes.get(body[0])
-        if known is None:
+        entry = self._classes.get(body[0])
+        if entry is None:
             return Unknown(body[0])
-        cls, count = known
+        cls, count = entry
         try:
             record: object = cls(*body[1 : count + 1])
         except TypeError as error:

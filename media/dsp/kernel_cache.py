@@ -103,7 +103,7 @@ def _files_of(package: Path, name: str) -> Iterator[Path]:
     if first != package.name:
         return
     for depth in range(len(inner) + 1):
-        place = package.joinpath(*inner[:depth])
-        for file in (place / "__init__.py", place.with_suffix(".py")):
+        path = package.joinpath(*inner[:depth])
+        for file in (path / "__init__.py", path.with_suffix(".py")):
             if file.is_file():
                 yield file

@@ -16,7 +16,7 @@ from media.dsp.kernel import inline_kernel, kernel
 
 HALF_TAPS = 8
 STEPS = 512
-"""Table places a period."""
+"""Table entries a period."""
 
 MOST_RATIO = 6
 UP_HISTORY = 2 * HALF_TAPS
@@ -27,9 +27,9 @@ CUTOFF = 0.92
 
 
 def _windowed_sinc() -> NDArray[np.float32]:
-    place = np.arange(HALF_TAPS * STEPS + 1) / STEPS
+    position = np.arange(HALF_TAPS * STEPS + 1) / STEPS
     window = np.kaiser(2 * HALF_TAPS * STEPS + 1, 7.0)[HALF_TAPS * STEPS :]
-    return (CUTOFF * np.sinc(CUTOFF * place) * window).astype(np.float32)
+    return (CUTOFF * np.sinc(CUTOFF * position) * window).astype(np.float32)
 
 
 SINC: NDArray[np.float32] = _windowed_sinc()
@@ -61,11 +61,11 @@ def resample_frame(frame: Any, history: Any, out: Any, work: Any, sinc: Any) -> 
     reach = int(HALF_TAPS * stretch)
     totals = np.empty(common, np.float32)
     for phase in range(phases):  # outputs `phases` apart lie alike between the inputs: they share their weights
-        place = kept + phase * count / wanted - reach
-        first = int(place) - reach + 1
+        position = kept + phase * count / wanted - reach
+        first = int(position) - reach + 1
         totals[:] = 0
         for tap in range(2 * reach):
-            distance = abs(place - (first + tap)) / stretch
+            distance = abs(position - (first + tap)) / stretch
             if distance < HALF_TAPS:
                 weight = np.float32(sinc[int(distance * STEPS + 0.5)] / stretch)
                 if stride == 1:

@@ -16,8 +16,7 @@ def cadence(frequencies_hz: tuple[int, ...], on_ms: int, off_ms: int, rate_hz: i
     """Return one period: `on_ms` of the summed sines, then `off_ms` of silence; int16 (samples,).
 
     With `off_ms` 0 the period is one second, which joins itself without a click because frequencies are whole numbers. Times
-    are kept
-    within 0 to 60 s; frequencies from half the rate on are left out.
+    are kept within 0 to 60 s; frequencies from half the rate on are left out.
     """
     on_ms = 1000 if off_ms <= 0 or on_ms <= 0 else min(on_ms, LONGEST_CADENCE_MS)
     off_ms = min(max(off_ms, 0), LONGEST_CADENCE_MS)

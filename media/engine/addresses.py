@@ -85,12 +85,12 @@ def find_name(table: Any, name: Any, socket: Any) -> Any:
 
 @kernel
 def store_name(table: Any, name: Any, socket: Any, row: Any, expires_ns: Any) -> Any:
-    """Set an address's entry; False when it took a new place. There must be room."""
+    """Set an address's entry; False when it took an empty entry. There must be room."""
     high, low, tail = name_key(name, socket)
-    known = find(table, high, low, tail)
-    if known >= 0:
-        table[known].row = row
-        table[known].expires_ns = expires_ns
+    index = find(table, high, low, tail)
+    if index >= 0:
+        table[index].row = row
+        table[index].expires_ns = expires_ns
         return True
     mask = table.shape[0] - 1
     mixed = (high ^ (low * np.uint64(0x9E3779B97F4A7C15))) ^ (tail * np.uint64(0xC2B2AE3D27D4EB4F))

@@ -97,17 +97,17 @@ class Announcements:
         if not self._queues:
             return Announced(self._nobody, self._frames)
         rows = np.full(len(self._rooms), -1, np.int32)
-        place = {name: i for i, name in enumerate(self._rooms.names())}
+        index_of = {name: i for i, name in enumerate(self._rooms.names())}
         for row, (room, queue) in enumerate(list(self._queues.items())):
             frame = self._take(queue)
-            if frame is None or room not in place:
-                if not queue.pieces or room not in place:
+            if frame is None or room not in index_of:
+                if not queue.pieces or room not in index_of:
                     del self._queues[room]
                     self._rooms.touched.add(room)
                 continue
             self._frames[row] = 0
             self._frames[row, : len(frame)] = frame[: self._frames.shape[1]]
-            rows[place[room]] = row
+            rows[index_of[room]] = row
         return Announced(rows, self._frames)
 
     def _take(self, queue: _Queue) -> NDArray[np.int16] | None:

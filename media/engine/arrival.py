@@ -62,8 +62,7 @@ def steer_playout(leg: Any) -> None:
     """At the end of a window: bring the smallest margin back to between a quarter and one and a half frames.
 
     A small difference (the two clocks are never equal) is worked off a sample a frame; a large one, left over from a burst of
-    jitter,
-    at once. While payloads are passed on, only whole frames can be gained or lost.
+    jitter, at once. While payloads are passed on, only whole frames can be gained or lost.
     """
     frame = np.int64(leg.frame_samples)
     margin = np.int64(leg.margin_min)
@@ -101,8 +100,7 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
     """Return how many samples before its playing a packet came, after adapting the playout clock; negative: too late.
 
     The first packet of a stream sets the clock one delay back. A late one moves the clock back by what was missing, up to the
-    bound.
-    When no packet of a window was needed as early as it came, the clock moves on by the surplus.
+    bound. When no packet of a window was needed as early as it came, the clock moves on by the surplus.
     """
     margin = np.int64(np.int32(np.uint32(ts) - leg.play_ts))
     limit = np.int64(leg.clock_hz) * RESYNC_S

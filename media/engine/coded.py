@@ -22,12 +22,12 @@ class CodedLegs:
         self._table = table
         self._counters = counters
         self._legs: dict[int, Leg] = {}
-        self._order: list[Leg] = []  # as they are coded, with their rows in `_places`; None: to be made anew
-        self._places: NDArray[np.int64] | None = None
+        self._order: list[Leg] = []  # as they are coded, with their rows in `_rows`; None: to be made anew
+        self._rows: NDArray[np.int64] | None = None
 
     def connected(self, leg: Leg) -> None:
         """The leg has a codec, perhaps another than before."""
-        self._places = None
+        self._rows = None
         if leg.coder is not None:
             self._legs[leg.number] = leg
         else:
@@ -35,7 +35,7 @@ class CodedLegs:
 
     def close(self, leg: Leg) -> None:
         """Forget a leg."""
-        self._places = None
+        self._rows = None
         self._legs.pop(leg.number, None)
 
     def decode(self, leg: Leg, sequence: int, rtp_ts: int, payload: bytes) -> None:
@@ -62,25 +62,25 @@ class CodedLegs:
         if not self._legs:
             return
         rows, packets = self._table.rows, self._table.packets
-        if self._places is None:
+        if self._rows is None:
             self._order = list(self._legs.values())
-            self._places = np.array([leg.row for leg in self._order], np.int64)
-        coded_already = np.isin(rows["source"][self._places], (SOURCE_RELAY, SOURCE_CODED))
-        due = np.flatnonzero((rows["due"][self._places] == 1) & ~coded_already)
-        places = self._places[due]
-        counts = rows["send_bytes"][places]
+            self._rows = np.array([leg.row for leg in self._order], np.int64)
+        coded_already = np.isin(rows["source"][self._rows], (SOURCE_RELAY, SOURCE_CODED))
+        due = np.flatnonzero((rows["due"][self._rows] == 1) & ~coded_already)
+        due_rows = self._rows[due]
+        counts = rows["send_bytes"][due_rows]
         memory, width = packets.reshape(-1).data, packets.shape[1]
         sizes = np.zeros(len(due), np.int32)
-        for i, (place, row, count) in enumerate(zip(due.tolist(), places.tolist(), counts.tolist(), strict=True)):
+        for i, (index, row, count) in enumerate(zip(due.tolist(), due_rows.tolist(), counts.tolist(), strict=True)):
             first = row * width + HEADER_BYTES
-            coder = self._order[place].coder
+            coder = self._order[index].coder
             if coder is not None:
                 payload = coder.encode(np.frombuffer(memory, np.int16, count // 2, first))
                 memory[first : first + len(payload)] = payload
                 sizes[i] = len(payload)
-        rows["packet_bytes"][places] = HEADER_BYTES + sizes
-        rows["bytes_sent"][places] += sizes - counts
-        rows["due"][places] = sizes > 0
+        rows["packet_bytes"][due_rows] = HEADER_BYTES + sizes
+        rows["bytes_sent"][due_rows] += sizes - counts
+        rows["due"][due_rows] = sizes > 0
 
     def _packet_samples(self, leg: Leg, passed_samples: int, packets: int) -> int:
         """How long the peer's packets are, by how far its clock went in so many; a frame's length where that says nothing."""

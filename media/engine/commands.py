@@ -15,7 +15,7 @@ from media.engine.parts import Parts
 from media.engine.statistics import leg_counters, process_counters
 
 
-class EngineCommands:
+class CommandHandler:
     """What a hub's command does, one method for those that take more than a call."""
 
     def __init__(self, parts: Parts) -> None:

@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Legs' addresses: ports on our side, signalled and latched addresses on theirs, and what ConnectLeg says about the wire.
 
-A leg's audio is accepted from its signalled address, or, when ``symmetric`` RTP is wanted and nothing came from there yet, from
-the
-first address that sends several packets in sequence while the leg holds its port's latch slot (``ports.py``). From then on the
-source
-is locked; only the signalled address can take it back.
+Whose packets are a leg's, and how that changes (`S` the signalled address, `X` another one; `slot` its port's latch slot, ``ports.py``):
+
+    state      slot  packets of         a packet from S   from X                           else
+    ─────────  ────  ─────────────────  ────────────────  ───────────────────────────────  ─────────────────────────────
+    unlocked   held  S                  → locked          PACKETS_TO_LATCH of one X in     window over, or not symmetric:
+                                                          sequence: → latched              → waiting
+    waiting    free  S                  → locked          stranger
+    locked     free  S                                    stranger
+    latched    free  X, sends to X too  → locked          is taken                         (X rests when S has come back)
+                     when `symmetric`
+    ConnectLeg with another S: from any state → unlocked when it gets the slot, else → waiting
+
+The address that a leg leaves rests: its packets are nobody's for a while.
 """
 
 from __future__ import annotations
@@ -99,7 +107,7 @@ class Connections:
         try:
             remote = _remote(command.remote_ip, command.remote_port)
             row = self._legs.take()
-            port = book.place(row, remote, now_ns)
+            port = book.assign(row, remote, now_ns)
         except ValueError as error:
             self._emit(LegFailed(command.leg, f"remote address: {error}"))
             return None
@@ -201,17 +209,17 @@ class Connections:
                 self.waiting[socket] = -1
             return
         name, ssrc, sequence = note["name"].tobytes(), int(note["ssrc"]), int(note["sequence"])
-        known = leg.candidate
+        candidate = leg.candidate
         if (
-            known is None
-            or known.name != name
-            or known.ssrc != ssrc
-            or not 0 < (sequence - known.sequence) % 65536 <= SEQUENCE_STEP
+            candidate is None
+            or candidate.name != name
+            or candidate.ssrc != ssrc
+            or not 0 < (sequence - candidate.sequence) % 65536 <= SEQUENCE_STEP
         ):
             leg.candidate = Candidate(name, ssrc, sequence)
             return
-        known.sequence, known.count = sequence, known.count + 1
-        if known.count >= PACKETS_TO_LATCH:
+        candidate.sequence, candidate.count = sequence, candidate.count + 1
+        if candidate.count >= PACKETS_TO_LATCH:
             self._latch(leg, name, now_ns)
 
     def returned(self, leg: Leg, now_ns: int) -> None:

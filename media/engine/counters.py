@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a media process counts, by place in one array that kernels add to."""
+"""What a media process counts, by index in one array that kernels add to."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from media.codecs import g711
 from media.control import records
 from media.dsp import resample
 from media.engine import playout, receive, render
-from media.engine.commands import EngineCommands
+from media.engine.commands import CommandHandler
 from media.engine.leg import Leg
 from media.engine.parts import EngineOptions, Parts
 from media.engine.sources import FileWanted, StoredAudio
@@ -45,7 +45,7 @@ class Engine:
         self._parts = parts = Parts(options, bind, random)
         self.legs, self.by_number, self.rooms = parts.legs, parts.by_number, parts.rooms
         self.connections, self.recorders, self.spans, self.relays = parts.connections, parts.recorders, parts.spans, parts.relays
-        self._commands = EngineCommands(parts)
+        self._commands = CommandHandler(parts)
         self._notes, self._note_count, self._coded = receive.empty_notes()
         self.span_datagrams: list[tuple[int, Words]] = []
         """What the last tick has for other media processes, and which."""
@@ -175,19 +175,19 @@ class Engine:
         self._note_count[0] = 0
         notes = self._notes[:count]
         fields = (notes[name].tolist() for name in ("row", "kind", "sequence", "ts", "duration"))  # in a row each is dear
-        for place, (row, kind, sequence, ts, length) in enumerate(zip(*fields, strict=True)):
+        for index, (row, kind, sequence, ts, length) in enumerate(zip(*fields, strict=True)):
             leg = self._parts.by_row.get(row)
             if leg is None:
                 continue
             if kind == receive.NOTE_CODED:
-                self._parts.coded.decode(leg, sequence, ts, self._coded[place, :length].tobytes())
+                self._parts.coded.decode(leg, sequence, ts, self._coded[index, :length].tobytes())
             elif kind == receive.NOTE_DIGIT:
                 if self._parts.legs.rows[leg.row]["report_digits"]:
-                    self._parts.digits.handle(leg, notes[place], now_ns)
+                    self._parts.digits.handle(leg, notes[index], now_ns)
             elif kind == receive.NOTE_LOCKED:
                 self._parts.connections.locked(leg)
             elif kind == receive.NOTE_CANDIDATE:
-                self._parts.connections.consider(leg, notes[place], now_ns)
+                self._parts.connections.consider(leg, notes[index], now_ns)
             elif kind == receive.NOTE_RETURNED:
                 self._parts.connections.returned(leg, now_ns)
         self._parts.digits.poll(now_ns)

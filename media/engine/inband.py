@@ -33,9 +33,9 @@ class InbandDigits:
             self._legs[leg.number] = (leg, dtmf.KeyTracker())
             self._windows = np.concatenate([self._windows, np.zeros((1, dtmf.WINDOW_SAMPLES), np.float32)])
         else:
-            place = list(self._legs).index(leg.number)
+            index = list(self._legs).index(leg.number)
             del self._legs[leg.number]
-            self._windows = np.delete(self._windows, place, axis=0)
+            self._windows = np.delete(self._windows, index, axis=0)
 
     def listen(self) -> None:
         """Take this tick's frames."""

@@ -184,9 +184,8 @@ class LegArrays(NamedTuple):
 class LegTable:
     """Rows of ``LEG`` with the frame and packet matrices beside them, and what the rows' addresses point to.
 
-    `rows`: LEG (n,) · `frames`: int16 (n, most samples a frame), this tick's decoded audio · `packets`: uint8 (n, 12 + most
-    bytes a
-    frame), this tick's outgoing RTP. All three are replaced when the table grows: take them afresh each tick.
+    `rows`: LEG (n,) · `frames`: int16 (n, most samples a frame), this tick's decoded audio · `packets`: uint8 (n, HEADER_BYTES +
+    most bytes of a payload), this tick's outgoing RTP. All are replaced when the table grows: take them afresh each tick.
     """
 
     def __init__(self, frame_samples: int = 160, frame_bytes: int = 160) -> None:

@@ -56,68 +56,68 @@ class MixIns:
         self._want = want
         self._emit = emit
         self._mixers: list[Mixer] = []
-        self._places: dict[int, int] = {}  # leg number → place
+        self._indexes: dict[int, int] = {}  # by leg number
         self._rows: NDArray[np.void] = np.zeros(4, MIXER)
         self._ended = np.zeros(4, np.int32)
         self._ended_count = np.zeros(1, np.int64)
 
     def __contains__(self, leg: Leg) -> bool:
-        return leg.number in self._places
+        return leg.number in self._indexes
 
     # ----------------------------------------------------------------------------------------------------------- commands
     def setup(self, leg: Leg, level: float, interval_ms: int) -> None:
-        """Put a mixer over a leg, in the place of one that is there."""
+        """Put a mixer over a leg, instead of one that is there."""
         self.close(leg)
-        place = len(self._mixers)
-        if place == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros(place, MIXER)])
-            self._ended = np.zeros(2 * place, np.int32)
+        index = len(self._mixers)
+        if index == len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros(index, MIXER)])
+            self._ended = np.zeros(2 * index, np.int32)
         frames = min(max(interval_ms, 0), LONGEST_INTERVAL_MS) * FRAMES_A_SECOND // 1000
-        self._rows[place] = np.zeros((), MIXER)
-        row = self._rows[place]
+        self._rows[index] = np.zeros((), MIXER)
+        row = self._rows[index]
         row["row"], row["interval_frames"], row["wait_frames"] = leg.row, frames, frames
         row["share_q15"] = round(min(level, 1.0) * WHOLE_Q15) if level >= ALONE_BELOW else WHOLE_Q15
         self._mixers.append(Mixer(leg))
-        self._places[leg.number] = place
+        self._indexes[leg.number] = index
 
     def play(self, leg: Leg, items: tuple[Sound, ...], replace: bool) -> None:
         """Give a leg's mixer pieces to play."""
-        place = self._places.get(leg.number)
-        if place is None or not items:
+        index = self._indexes.get(leg.number)
+        if index is None or not items:
             return
-        mixer = self._mixers[place]
+        mixer = self._mixers[index]
         if replace or mixer.repeats:
-            self._clear(place)
+            self._clear(index)
         mixer.repeats = replace
         new = [Piece(item) for item in items]
         mixer.pieces.extend(new)
         for piece in new:
             self._prepare(mixer, piece)
-        if not self._rows[place]["length"]:
-            self._show(place, int(self._rows[place]["position"]))
+        if not self._rows[index]["length"]:
+            self._show(index, int(self._rows[index]["position"]))
 
     def flush(self, leg: Leg) -> None:
         """Drop what was appended; what repeats stays."""
-        place = self._places.get(leg.number)
-        if place is not None and not self._mixers[place].repeats:
-            self._clear(place)
+        index = self._indexes.get(leg.number)
+        if index is not None and not self._mixers[index].repeats:
+            self._clear(index)
 
     def close(self, leg: Leg) -> None:
-        """Take a leg's mixer away; the last one moves to its place."""
-        place = self._places.pop(leg.number, None)
-        if place is None:
+        """Take a leg's mixer away; the last one moves to its index."""
+        index = self._indexes.pop(leg.number, None)
+        if index is None:
             return
         last = self._mixers.pop()
-        if place < len(self._mixers):
-            self._mixers[place], self._rows[place] = last, self._rows[len(self._mixers)]
-            self._places[last.leg.number] = place
+        if index < len(self._mixers):
+            self._mixers[index], self._rows[index] = last, self._rows[len(self._mixers)]
+            self._indexes[last.leg.number] = index
 
     def codec_set(self, leg: Leg) -> None:
         """The leg has a codec: its pieces must be at that codec's rate; one that is playing goes on where it was."""
-        place = self._places.get(leg.number)
-        if place is None or leg.codec is None:
+        index = self._indexes.get(leg.number)
+        if index is None or leg.codec is None:
             return
-        mixer, row = self._mixers[place], self._rows[place]
+        mixer, row = self._mixers[index], self._rows[index]
         piece = self._piece(mixer)
         if piece is not None and piece.rate_hz not in (0, leg.codec.rate_hz):
             row["position"] = int(row["position"]) * leg.codec.rate_hz // piece.rate_hz
@@ -125,7 +125,7 @@ class MixIns:
         for other in list(mixer.pieces):
             self._prepare(mixer, other)
         if not row["length"]:
-            self._show(place, int(row["position"]))
+            self._show(index, int(row["position"]))
 
     # ------------------------------------------------------------------------------------------------------------- pieces
     def _prepare(self, mixer: Mixer, piece: Piece) -> None:
@@ -154,8 +154,8 @@ class MixIns:
             return
         piece.samples = audio.payload.view(np.int16)
         if self._piece(mixer) is piece:
-            place = self._places[mixer.leg.number]
-            self._show(place, int(self._rows[place]["position"]))
+            index = self._indexes[mixer.leg.number]
+            self._show(index, int(self._rows[index]["position"]))
 
     def _fail(self, mixer: Mixer, piece: Piece, reason: str) -> None:
         """Leave a piece out and say so."""
@@ -167,25 +167,25 @@ class MixIns:
         mixer.current -= number < mixer.current
         if was_current:
             mixer.current %= max(len(mixer.pieces), 1)
-            self._show(self._places[mixer.leg.number])
+            self._show(self._indexes[mixer.leg.number])
 
     @staticmethod
     def _piece(mixer: Mixer) -> Piece | None:
         return mixer.pieces[mixer.current] if mixer.pieces else None
 
-    def _show(self, place: int, position: int = 0) -> None:
+    def _show(self, index: int, position: int = 0) -> None:
         """Set the kernel's row for the current piece; without samples it waits."""
-        row, piece = self._rows[place], self._piece(self._mixers[place])
+        row, piece = self._rows[index], self._piece(self._mixers[index])
         samples = piece.samples if piece is not None else None
         row["length"], row["address"] = (0, 0) if samples is None else (len(samples), samples.ctypes.data)
         row["position"] = min(position, max(int(row["length"]) - 1, 0)) if samples is not None else position
         row["loops"] = piece is not None and isinstance(piece.item, PlayFile) and piece.item.loop
 
-    def _clear(self, place: int) -> None:
-        self._mixers[place].pieces.clear()
-        self._mixers[place].current = 0
-        self._rows[place]["playing"] = 0
-        self._show(place)
+    def _clear(self, index: int) -> None:
+        self._mixers[index].pieces.clear()
+        self._mixers[index].current = 0
+        self._rows[index]["playing"] = 0
+        self._show(index)
 
     # --------------------------------------------------------------------------------------------------------------- tick
     def mix(self, own: NDArray[np.int32]) -> None:
@@ -195,12 +195,12 @@ class MixIns:
         self._ended_count[0] = 0
         rows = self._rows[: len(self._mixers)]
         mix_over(rows, self._table.rows, self._table.packets, g711.DECODE, g711.ENCODE, own, self._ended, self._ended_count)
-        for place in self._ended[: int(self._ended_count[0])].tolist():
-            self._ended_piece(place)
+        for index in self._ended[: int(self._ended_count[0])].tolist():
+            self._ended_piece(index)
 
-    def _ended_piece(self, place: int) -> None:
+    def _ended_piece(self, index: int) -> None:
         """The next piece, at once while there is one; at the end of all the mixer is silent until it is due or given more."""
-        mixer, row = self._mixers[place], self._rows[place]
+        mixer, row = self._mixers[index], self._rows[index]
         if mixer.repeats:
             mixer.current = (mixer.current + 1) % len(mixer.pieces)
             over = mixer.current == 0
@@ -211,4 +211,4 @@ class MixIns:
             over = not mixer.pieces
         if over:
             row["playing"] = 0
-        self._show(place)
+        self._show(index)

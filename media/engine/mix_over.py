@@ -62,13 +62,13 @@ def blend(mixer: Any, samples: Any, count: Any) -> None:
 def mix_over(mixers: Any, legs: Any, packets: Any, decode: Any, encode: Any, own: Any, ended: Any, ended_count: Any) -> None:
     """Mix over the packets of the legs that have a mixer, and move the mixers on.
 
-    `mixers`: MIXER (m,), written · `own`: int32 (most samples,), scratch · `ended`: int32 (≥ m,), places of mixers whose piece is
+    `mixers`: MIXER (m,), written · `own`: int32 (most samples,), scratch · `ended`: int32 (≥ m,), indexes of mixers whose piece is
     over, from `ended_count[0]` on.
     """
     mixers, legs, packets, own = borrowed(mixers), borrowed(legs), borrowed(packets), borrowed(own)
     decode, encode = borrowed(decode), borrowed(encode)
-    for place in range(mixers.shape[0]):
-        mixer = mixers[place]
+    for index in range(mixers.shape[0]):
+        mixer = mixers[index]
         leg = legs[mixer.row]
         if not leg.running:
             continue
@@ -87,7 +87,7 @@ def mix_over(mixers: Any, legs: Any, packets: Any, decode: Any, encode: Any, own
         if mixer.loops:
             mixer.position %= mixer.length
         elif mixer.position >= mixer.length:
-            ended[ended_count[0]] = place
+            ended[ended_count[0]] = index
             ended_count[0] += 1
 
 

@@ -37,8 +37,8 @@ def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
     """
     packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
     more: Any = np.int64(0)
-    for place in range(packers.shape[0]):
-        packer = packers[place]
+    for index in range(packers.shape[0]):
+        packer = packers[index]
         row = np.int64(packer.row)
         leg = legs[row]
         if not leg.due or leg.source == SOURCE_CODED:  # `ts_out` is that of the first sample gathered
@@ -46,9 +46,9 @@ def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
             packer.filled = 0
             continue
         for i in range(leg.frame_bytes):
-            buffers[place, packer.filled + i] = packets[row, HEADER_BYTES + i]
+            buffers[index, packer.filled + i] = packets[row, HEADER_BYTES + i]
         packer.filled += leg.frame_bytes
-        if take_packet(packer, leg, buffers[place], packets[row]):
+        if take_packet(packer, leg, buffers[index], packets[row]):
             more += packer.filled >= leg.send_bytes
     return more
 
@@ -58,8 +58,8 @@ def pack_more(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
     """Leave the next full packets; return how many more are full. Arguments as ``pack``; nobody is due before."""
     packers, buffers, legs, packets = borrowed(packers), borrowed(buffers), borrowed(legs), borrowed(packets)
     more: Any = np.int64(0)
-    for place in range(packers.shape[0]):
-        at = np.int64(packers[place].row)
-        if take_packet(packers[place], legs[at], buffers[place], packets[at]):
-            more += packers[place].filled >= legs[at].send_bytes
+    for index in range(packers.shape[0]):
+        at = np.int64(packers[index].row)
+        if take_packet(packers[index], legs[at], buffers[index], packets[at]):
+            more += packers[index].filled >= legs[at].send_bytes
     return more

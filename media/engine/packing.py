@@ -25,7 +25,7 @@ class Packing:
         self.more = 0
         self._table = table
         self._legs: list[int] = []
-        self._places: dict[int, int] = {}  # leg number → place
+        self._indexes: dict[int, int] = {}  # by leg number
         self._packers: NDArray[np.void] = np.zeros(4, PACKER)
         self._buffers: NDArray[np.uint8] = np.zeros((4, 1), np.uint8)
 
@@ -40,34 +40,34 @@ class Packing:
             wider = np.zeros((len(self._buffers), needed), np.uint8)
             wider[:, : self._buffers.shape[1]] = self._buffers
             self._buffers = wider
-        place = self._places.get(leg.number)
-        if place is None:
-            place = self._places[leg.number] = len(self._legs)
+        index = self._indexes.get(leg.number)
+        if index is None:
+            index = self._indexes[leg.number] = len(self._legs)
             self._legs.append(leg.number)
-            if place == len(self._packers):
+            if index == len(self._packers):
                 self._packers = np.concatenate([self._packers, np.zeros_like(self._packers)])
                 self._buffers = np.concatenate([self._buffers, np.zeros_like(self._buffers)])
-            self._packers[place] = (leg.row, 0)
+            self._packers[index] = (leg.row, 0)
 
     def drop(self, leg: Leg) -> None:
         """Leave out what has been gathered of a leg: its codec or the length of its packets is about to change."""
-        place = self._places.get(leg.number)
-        if place is not None:
-            row, packer = self._table.rows[leg.row], self._packers[place]
+        index = self._indexes.get(leg.number)
+        if index is not None:
+            row, packer = self._table.rows[leg.row], self._packers[index]
             ticks = int(packer["filled"]) // int(row["sample_bytes"]) // int(row["samples_per_tick"])
             row["ts_out"] = (int(row["ts_out"]) + ticks) % 0x100000000
             packer["filled"] = 0
 
     def close(self, leg: Leg) -> None:
-        """Take a leg out; the last one moves to its place."""
+        """Take a leg out; the last one moves to its index."""
         self.drop(leg)
-        place = self._places.pop(leg.number, None)
-        if place is None:
+        index = self._indexes.pop(leg.number, None)
+        if index is None:
             return
         last = self._legs.pop()
-        if place < len(self._legs):
-            self._legs[place], self._places[last] = last, place
-            self._packers[place], self._buffers[place] = self._packers[len(self._legs)], self._buffers[len(self._legs)]
+        if index < len(self._legs):
+            self._legs[index], self._indexes[last] = last, index
+            self._packers[index], self._buffers[index] = self._packers[len(self._legs)], self._buffers[len(self._legs)]
 
     def pack(self) -> None:
         """Replace this tick's frames by packets."""

@@ -158,7 +158,7 @@ class Players:
         item = entry.item
         if not isinstance(item, PlayFile) or leg.codec is None or (entry.audio is not None and entry.audio.codec is leg.codec):
             return
-        if entry.audio is not None:  # same place in another codec
+        if entry.audio is not None:  # same position in another codec
             entry.position_ms = entry.audio.position_ms(entry.position_bytes)
             entry.resumes, entry.audio = False, None
         token = self._token + 1
@@ -197,7 +197,7 @@ class Players:
         self._emit(PlaylistEmptied(leg.number))
 
     def _suspend(self, leg: Leg, entry: Entry) -> None:
-        """Keep the place of the current entry, which others are put before."""
+        """Keep the position of the current entry, which others are put before."""
         if entry.started:
             row = self._table.rows[leg.row]
             entry.position_bytes, entry.resumes = int(row["stored_position"]), True

@@ -21,8 +21,7 @@ class Entry:
     """One item with its progress.
 
     `wanted`: token of the file load it waits for, 0 none · `resumes`: it was interrupted at `position_bytes` · `position_ms`:
-    the same
-    as a time, after a change of codec; -1 unknown.
+    the same as a time, after a change of codec; -1 unknown.
     """
 
     item: PlayItem
@@ -73,10 +72,10 @@ class Playlist:
 
         A leg speaks on in an interrupted room while the interrupting items say ``talk_through``.
         """
-        for place, entry in enumerate(self._entries):
+        for index, entry in enumerate(self._entries):
             match entry.item:
                 case PlayRoom(room):
-                    return room, place == 0
+                    return room, index == 0
                 case PlayFile(talk_through=True) | PlayTone(talk_through=True):
                     continue
             break

@@ -85,7 +85,7 @@ def any_came(ring: Any) -> Any:
 
 @inline_kernel
 def calmest(frame: Any, count: Any) -> Any:
-    """Return the place in a frame where two neighbours differ least: there a sample more or less is heard least."""
+    """Return the index in a frame where two neighbours differ least: there a sample more or less is heard least."""
     best, best_step = 1, np.int64(65536)
     for i in range(1, count):
         step = np.int64(frame[i]) - np.int64(frame[i - 1])
@@ -97,13 +97,13 @@ def calmest(frame: Any, count: Any) -> Any:
 
 @inline_kernel
 def shift_playout(leg: Any, ring: Any, frame: Any, count: Any) -> None:
-    """Follow the sender's clock: play one sample less or more than arrives, at the calmest place of the frame just read."""
-    place = calmest(frame, count)
+    """Follow the sender's clock: play one sample less or more than arrives, at the calmest point of the frame just read."""
+    calm = calmest(frame, count)
     if leg.adjust_samples > 0:
         at = np.int64(leg.play_ts) & (ring.shape[0] - 1)
         if ring[at] == MISSING:
             return
-        for i in range(place, count - 1):
+        for i in range(calm, count - 1):
             frame[i] = frame[i + 1]
         frame[count - 1] = ring[at]
         ring[at] = MISSING
@@ -111,7 +111,7 @@ def shift_playout(leg: Any, ring: Any, frame: Any, count: Any) -> None:
         leg.adjust_samples -= 1
     else:
         last = frame[count - 1]
-        for i in range(count - 1, place, -1):
+        for i in range(count - 1, calm, -1):
             frame[i] = frame[i - 1]
         leg.play_ts -= np.uint32(1)
         ring[np.int64(leg.play_ts) & (ring.shape[0] - 1)] = last

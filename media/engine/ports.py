@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which RTP port a leg gets: few ports for many legs, yet no packet ever reaches the wrong one.
 
-On one port, legs are told apart by the address that packets come from. Until a leg's source is *locked*, its address may be
-unknown
-(a peer behind NAT), so a port has one *latch slot*: only the leg that holds it may be found by a packet from an unknown address.
+On one port, legs are told apart by the address that packets come from. Until a leg's source is *locked*, its address may be unknown (a
+peer behind NAT), so a port has one *latch slot*: only the leg that holds it may be found by a packet from an unknown address.
 
-- A leg holds its port's slot from opening until its source locks, its latch window ends, or it closes. Two unlatched legs
-therefore
-  never share a port's slot. A leg whose window ended unlatched is from then on found only by its signalled address.
-- Legs on one port always have different signalled addresses. A leg whose peer is not known at opening gets a port of its own
-until it is.
-- A leg closed while unlatched leaves the slot resting: packets of its unknown peer may still come. A leg closed while locked
-leaves
-  only its address resting (see ``AddressTable``).
+    slot:   free ── assign ──► held by a leg ── locked, or window ended ──► free
+                                    └── closed unlatched ──► resting (its unknown peer may still send) ──► free
+
+- Two unlatched legs never share a port's slot. One whose window ended unlatched is from then on found only by its signalled address.
+- Legs on one port always have different signalled addresses. A leg whose peer is not known at opening gets a port of its own till then.
+- A leg closed while locked leaves only its address resting (see ``AddressTable``).
 
 Pure: sockets are opened by the callable that the shell hands in.
 """
@@ -24,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
-MAX_PLACES_TRIED = 16
+MOST_PORTS_TRIED = 16
 """How many ports with a free slot are looked at for one without an equal remote address, before a further port is opened."""
 
 Remote = tuple[str, int]
@@ -50,7 +47,7 @@ class Port:
 
 
 class PortBook:
-    """Places legs on ports.
+    """Assigns ports to legs.
 
     `bind(port)` opens the RTP socket (and RTCP on the next number) and returns its index, or None when the port is in use.
     """
@@ -71,7 +68,7 @@ class PortBook:
         self._resting: dict[int, Port] = {}
         self.by_socket: dict[int, Port] = {}
 
-    def place(self, row: int, remote: Remote | None, now_ns: int) -> Port:
+    def assign(self, row: int, remote: Remote | None, now_ns: int) -> Port:
         """Return a port for a leg, its slot held for it. Raises NoPort."""
         self._end_rests(now_ns)
         port = self._find(remote, now_ns) or self._open()
@@ -151,7 +148,7 @@ class PortBook:
 
     def _find(self, remote: Remote | None, now_ns: int) -> Port | None:
         """Newest first: few ports then carry all legs, and each port with a packet to send costs a tick a system call."""
-        for port in islice(reversed(self._free.values()), MAX_PLACES_TRIED):
+        for port in islice(reversed(self._free.values()), MOST_PORTS_TRIED):
             if self._suits(port, remote, now_ns):
                 return port
         return None

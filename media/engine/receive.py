@@ -56,7 +56,7 @@ NOTE = np.dtype(
         ("socket", "i4"),
         ("ts", "u4"),
         ("ssrc", "u4"),
-        ("index", "i4"),  # datagram's place in its batch
+        ("index", "i4"),  # of the datagram in its batch
         ("name", "u1", NAME_BYTES),
     ],
     align=True,
@@ -94,11 +94,11 @@ class Receiver(NamedTuple):
     """NOTE (most,), from `note_count[0]` on."""
     note_count: NDArray[np.int64]
     coded: NDArray[np.uint8]
-    """uint8 (most, LONGEST_CODED): payloads that notes of the same place keep."""
+    """uint8 (most, LONGEST_CODED): payloads that notes of the same index keep."""
 
 
 class Datagrams(NamedTuple):
-    """What came to one socket, by the same place in each: `data` uint8 (≥ count, most bytes), `lengths` int32, `names` uint8 (≥ count, 28)."""
+    """What came to one socket, by the same index in each: `data` uint8 (≥ count, most bytes), `lengths` int32, `names` uint8 (≥ count, 28)."""
 
     data: NDArray[np.uint8]
     lengths: NDArray[np.int32]
@@ -108,7 +108,7 @@ class Datagrams(NamedTuple):
 class Packet(NamedTuple):
     """One RTP packet inside a kernel: its bytes, the bounds of its payload, whose it may be and where it came from.
 
-    `row`: of the leg · `entry`: of its address in the table, -1 for a candidate's · `index`: its place in its batch · `name`: sockaddr.
+    `row`: of the leg · `entry`: of its address in the table, -1 for a candidate's · `index`: its index in its batch · `name`: sockaddr.
     """
 
     data: Any
@@ -143,7 +143,7 @@ def payload_bounds(packet: Any, length: Any) -> Any:
 
 @inline_kernel
 def take_note(into: Any, kind: Any, packet: Any) -> Any:
-    """Start a note about a packet; return its place, or -1 when there is no room."""
+    """Start a note about a packet; return its index, or -1 when there is no room."""
     at = into.note_count[0]
     if at >= into.notes.shape[0]:
         into.counters[NOTES_LOST] += 1
@@ -294,10 +294,10 @@ def receive_reports(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: 
 def find_sender(legs: Any, table: Any, socket: Any, name: Any) -> Any:
     """Return the entry of a datagram's address, -1 for an unknown one; the state of its leg is on its way to the cache."""
     high, low, tail = name_key(name, socket)
-    found = find(table, high, low, tail)
-    if found >= 0 and table[found].row >= 0:
-        fetch_ahead(legs.ctypes.data + table[found].row * _LEG_BYTES, RECEIVING_BYTES)
-    return found
+    entry = find(table, high, low, tail)
+    if entry >= 0 and table[entry].row >= 0:
+        fetch_ahead(legs.ctypes.data + table[entry].row * _LEG_BYTES, RECEIVING_BYTES)
+    return entry
 
 
 @inline_kernel
@@ -316,17 +316,17 @@ def receive_batch(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: An
     """
     into, datagrams = borrowed(into), borrowed(datagrams)
     legs, table, counters = into.legs, into.table, into.counters
-    found = np.empty(count, np.int64)
+    entries = np.empty(count, np.int64)
     for index in range(count):
-        found[index] = find_sender(legs, table, socket, datagrams.names[index])
+        entries[index] = find_sender(legs, table, socket, datagrams.names[index])
     for index in range(count):
         ahead = index + FETCH_AHEAD
-        if ahead < count and found[ahead] >= 0 and table[found[ahead]].row >= 0:
-            fetch_ring(legs[table[found[ahead]].row], datagrams.data[ahead])
+        if ahead < count and entries[ahead] >= 0 and table[entries[ahead]].row >= 0:
+            fetch_ring(legs[table[entries[ahead]].row], datagrams.data[ahead])
         data, length = datagrams.data[index], np.int64(datagrams.lengths[index])
         counters[RECEIVED] += 1
         counters[BYTES] += length
-        entry = found[index]
+        entry = entries[index]
         if is_rtcp(data, length):
             accept_report(into, entry, data, length, now_ns, epoch_ns)
             continue

@@ -4,8 +4,7 @@
     capture (each tick) → Block … Block → FileClosed → shell's writer → Engine.recording_written → RecordingStopped
 
 A room's recording has one clock: each participant's track is padded with silence to it, so that tracks laid side by side are in
-step. Its
-sidecar (JSON) says who joined, left, was muted, and when. Of a room that spans processes, one records the mix, what is said
+step. Its sidecar (JSON) says who joined, left, was muted, and when. Of a room that spans processes, one records the mix, what is said
 elsewhere included; every other one is a *part*: it writes its own members' tracks by the same clock, and its tracks and events come
 by way of the hub into the one sidecar.
 """

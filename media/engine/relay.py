@@ -57,8 +57,8 @@ RELAY = np.dtype(
 def slot_of(leg: Any, samples: Any) -> Any:
     """Return a leg's slot for a timestamp in samples: uint8 (SLOT_HEADER + slot_bytes,)."""
     size = SLOT_HEADER + np.int64(leg.slot_bytes)
-    place = (np.int64(samples) // np.int64(leg.frame_samples)) & (np.int64(leg.slots) - 1)
-    return bytes_at(leg.slots_address + np.uint64(place * size), size)
+    number = (np.int64(samples) // np.int64(leg.frame_samples)) & (np.int64(leg.slots) - 1)
+    return bytes_at(leg.slots_address + np.uint64(number * size), size)
 
 
 @inline_kernel
@@ -180,13 +180,13 @@ def relay_tick(relays: Any, legs: Any, packets: Any, ended: Any, counts: Any) ->
     """Pass on this tick's payloads. Runs when it is known who is due, before anything is played out.
 
     `relays`: RELAY (m,), written · `legs`: LEG (n,), written · `packets`: uint8 (n, most), payloads written · `ended`: int32 (≥ m,),
-    places of relays that cannot go on and wait for ``Relays`` to end them, `counts[0]` of them · `counts`: int64 (3,), written: also
+    indexes of relays that cannot go on and wait for ``Relays`` to end them, `counts[0]` of them · `counts`: int64 (3,), written: also
     payloads that wait for ``relay_more``, and, added up, those passed on.
     """
     relays, legs, packets = borrowed(relays), borrowed(legs), borrowed(packets)
     counts[0] = counts[1] = 0
-    for place in range(relays.shape[0]):
-        relay = relays[place]
+    for index in range(relays.shape[0]):
+        relay = relays[index]
         row = np.int64(relay.listener)
         leg, listener = legs[np.int64(relay.speaker)], legs[row]
         if not relay.active:
@@ -194,7 +194,7 @@ def relay_tick(relays: Any, legs: Any, packets: Any, ended: Any, counts: Any) ->
                 continue
             start(relay, leg, listener)
         elif not leg.primed or not leg.relay_run or not listener.due or relay.missing >= MOST_MISSING:
-            ended[counts[0]] = place
+            ended[counts[0]] = index
             counts[0] += 1
             continue
         samples = np.uint32(leg.play_ts)
@@ -228,8 +228,8 @@ def relay_more(relays: Any, legs: Any, packets: Any, counts: Any) -> None:
     """Pass on the payloads that a fast sender is ahead by. Arguments as ``relay_tick``; nobody is due before."""
     relays, legs, packets = borrowed(relays), borrowed(legs), borrowed(packets)
     counts[1] = 0
-    for place in range(relays.shape[0]):
-        relay = relays[place]
+    for index in range(relays.shape[0]):
+        relay = relays[index]
         if relay.extra:
             relay.extra = 0
             row = np.int64(relay.listener)

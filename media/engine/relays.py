@@ -45,7 +45,7 @@ DESCRIBES_ITSELF = ("OPUS",)
 """Codecs whose payloads any decoder takes, whatever the fmtp of either side asks for."""
 
 Key = tuple[int, int]  # numbers of speaker and listener
-Kept = tuple[int, NDArray[np.int16]]  # place in samples, frame
+Kept = tuple[int, NDArray[np.int16]]  # offset in samples, frame
 
 
 K = TypeVar("K")
@@ -72,7 +72,7 @@ class Relays:
         self._ended: NDArray[np.int32] = np.zeros(4, np.int32)
         self._counts = np.zeros(3, np.int64)
         self._pairs: list[tuple[Leg, Leg]] = []
-        self._places: dict[Key, int] = {}
+        self._indexes: dict[Key, int] = {}
         self._rooms_of: dict[Key, str] = {}
         self._of_room: dict[str, set[Key]] = {}
         self._of_leg: dict[int, set[Key]] = {}
@@ -107,7 +107,7 @@ class Relays:
                 if key not in wanted or wanted[key][0] != room:
                     self._remove(key)
         for key, (room, speaker, listener) in wanted.items():
-            if key in self._places:
+            if key in self._indexes:
                 self._go_on(key)
             else:
                 self._add(key, room, speaker, listener)
@@ -117,8 +117,8 @@ class Relays:
         if not self._pairs:
             return
         relay.relay_tick(self._relays[: len(self._pairs)], self._table.rows, self._table.packets, self._ended, self._counts)
-        for place in self._ended[: int(self._counts[0])].tolist():
-            self._fall_back(place)
+        for index in self._ended[: int(self._counts[0])].tolist():
+            self._fall_back(index)
 
     def pass_more(self) -> None:
         """Pass on what fast senders are ahead by."""
@@ -150,14 +150,14 @@ class Relays:
         return bool(sends_plain and heard and listens) and not self._hinders(room, speaker, listener)
 
     def _add(self, key: Key, room: str, speaker: Leg, listener: Leg) -> None:
-        place = len(self._pairs)
-        if place == len(self._relays):
+        index = len(self._pairs)
+        if index == len(self._relays):
             self._relays = np.concatenate([self._relays, np.zeros_like(self._relays)])
-            self._ended = np.zeros(2 * place, np.int32)
+            self._ended = np.zeros(2 * index, np.int32)
         mode = RELAY_PURE if room.startswith(BRIDGE_ROOM) else RELAY_BOTH
-        self._relays[place] = (speaker.row, listener.row, mode, 0, 0, 0, 0, 0, 0, 0, 0)
+        self._relays[index] = (speaker.row, listener.row, mode, 0, 0, 0, 0, 0, 0, 0, 0)
         self._pairs.append((speaker, listener))
-        self._places[key], self._rooms_of[key] = place, room
+        self._indexes[key], self._rooms_of[key] = index, room
         self._of_room.setdefault(room, set()).add(key)
         for number in key:
             self._of_leg.setdefault(number, set()).add(key)
@@ -170,33 +170,33 @@ class Relays:
 
     def _go_on(self, key: Key) -> None:
         """A player has set the listener's source anew; the relay goes on."""
-        if self._relays[self._places[key]]["active"]:
-            _, listener = self._pairs[self._places[key]]
+        if self._relays[self._indexes[key]]["active"]:
+            _, listener = self._pairs[self._indexes[key]]
             self._table.rows[listener.row]["source"] = SOURCE_RELAY
 
     def _remove(self, key: Key) -> None:
-        """Take a relay out; the last one moves to its place."""
-        place = self._places[key]
-        speaker, _ = self._pairs[place]
-        if self._relays[place]["active"]:
-            self._fall_back(place)
+        """Take a relay out; the last one moves to its index."""
+        index = self._indexes[key]
+        speaker, _ = self._pairs[index]
+        if self._relays[index]["active"]:
+            self._fall_back(index)
         self._table.rows[speaker.row]["relays"] = RELAY_NONE
         self._table.set_slots(speaker.row, 0, 0)
         _forget(self._of_room, self._rooms_of[key], key)
         for number in key:
             _forget(self._of_leg, number, key)
-        del self._places[key], self._rooms_of[key], self._kept[speaker.number]
+        del self._indexes[key], self._rooms_of[key], self._kept[speaker.number]
         last = self._pairs.pop()
-        if place < len(self._pairs):
-            self._pairs[place], self._relays[place] = last, self._relays[len(self._pairs)]
-            self._places[last[0].number, last[1].number] = place
+        if index < len(self._pairs):
+            self._pairs[index], self._relays[index] = last, self._relays[len(self._pairs)]
+            self._indexes[last[0].number, last[1].number] = index
 
     # ----------------------------------------------------------------------------------------------------------- fall back
-    def _fall_back(self, place: int) -> None:
+    def _fall_back(self, index: int) -> None:
         """Let decoding take over with the frame that is to be played now."""
-        passing = self._relays[place]
+        passing = self._relays[index]
         passing["active"] = passing["extra"] = 0
-        speaker, listener = self._pairs[place]
+        speaker, listener = self._pairs[index]
         row, hears = self._table.rows[speaker.row], self._table.rows[listener.row]
         samples = (int(row["play_ts"]) - int(passing["samples_in"]) + 0x80000000) % 0x100000000 - 0x80000000
         if hears["source"] == SOURCE_RELAY:
@@ -230,7 +230,7 @@ class Relays:
         row["missing_in_row"] = missing
 
     def _decode_kept(self, speaker: Leg) -> tuple[list[Kept], int]:
-        """Decode a leg's slots, oldest first, each with its place from the frame to be played now on; and the newest sequence number."""
+        """Decode a leg's slots, oldest first, each with its offset from the frame to be played now on; and the newest sequence number."""
         row, codec = self._table.rows[speaker.row], speaker.codec
         assert codec is not None
         now = int(row["play_ts"])

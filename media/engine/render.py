@@ -139,16 +139,16 @@ def mix_uneven_room(
         for i in range(room_samples):
             total[i] += wide[k, i]
     for k in range(feeders.shape[0]):
-        row, place = feeders[k, 0], feeders[k, 1]
+        row, history_row = feeders[k, 0], feeders[k, 1]
         leg = rows[row]
         count = np.int64(leg.frame_samples)
         if not (leg.feeds and leg.heard):
-            feed_history[place] = 0
+            feed_history[history_row] = 0
             continue
         if count == room_samples:
             narrow[:] = frames[row, :count]
         else:
-            resample_frame(frames[row, :count], feed_history[place], narrow, work, sinc)
+            resample_frame(frames[row, :count], feed_history[history_row], narrow, work, sinc)
         for i in range(room_samples):
             total[i] += narrow[i]
     for k in range(members.shape[0]):
@@ -321,7 +321,14 @@ def nobody_due(legs: Any) -> None:
 
 @kernel
 def finish(legs: Any, packets: Any) -> None:
-    """Write the RTP header of every due leg (RFC 3550 §5.1) and count the packet as sent."""
+    """Write the RTP header of every due leg (RFC 3550 §5.1) and count the packet as sent.
+
+    byte   0      1                  2 3             4 5 6 7      8 9 10 11
+           0x80   M payload type     sequence        timestamp    SSRC
+    row    V=2    `marker`,          `sequence_out`  `ts_out`     `ssrc_out`
+                  `payload_type_send`
+    then   –      marker = 0         + 1             + send_ticks –
+    """
     legs, packets = borrowed(legs), borrowed(packets)
     for row in range(legs.shape[0]):
         leg = legs[row]

@@ -15,7 +15,7 @@ class RoomArrays(NamedTuple):
     """All rooms for ``render.mix_rooms``: members sorted by room, and feeders beside them.
 
     `members`: int32 (k,), rows · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `feeders`: int32 (f, 2), row and
-    place in ``Rooms.feed_history`` of each tee · `feed_starts`: int64 (rooms + 1,) · `largest`: most members of one room.
+    index in ``Rooms.feed_history`` of each tee · `feed_starts`: int64 (rooms + 1,) · `largest`: most members of one room.
     """
 
     members: NDArray[np.int32]
@@ -31,7 +31,7 @@ class Rooms:
     def __init__(self) -> None:
         self._rows: dict[str, dict[int, None]] = {}
         self._room_of: dict[int, str] = {}
-        self._feeders: dict[str, dict[int, int]] = {}  # room → row → place of its history
+        self._feeders: dict[str, dict[int, int]] = {}  # room → row → index of its history
         self._tees: dict[int, set[str]] = {}
         self._free: list[int] = []
         self.feed_history: NDArray[np.int16] = np.zeros((1, UP_HISTORY), np.int16)

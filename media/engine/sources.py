@@ -39,7 +39,7 @@ class StoredAudio:
         return min(samples * self.codec.sample_bytes, len(self.payload))
 
     def position_ms(self, position_bytes: int) -> int:
-        """Time of a place in the payload."""
+        """Time of a position in the payload."""
         if self.frame_bytes:
             return position_bytes // self.frame_bytes * self.frame_ms
         return position_bytes * 1000 // (self.codec.sample_bytes * self.codec.rate_hz)

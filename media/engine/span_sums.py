@@ -106,27 +106,27 @@ def add_sums(words: Any, tick: Any, by_number: Any, into: Any, past: Any, work: 
     words, by_number, into, past = borrowed(words), borrowed(by_number), borrowed(into), borrowed(past)
     work, sinc = borrowed(work), borrowed(sinc)
     wanted, sums, history, fed = into.wanted, into.sums, past.history, past.fed
-    place, added = np.int64(HEADER_WORDS), 0
+    offset, added = np.int64(HEADER_WORDS), 0
     for _ in range(words[5]):
-        if place + ENTRY_WORDS > words.shape[0]:
+        if offset + ENTRY_WORDS > words.shape[0]:
             return -1
-        number, count = words[place], np.int64(words[place + 1])
-        place += ENTRY_WORDS
-        if count <= 0 or count > MOST_SAMPLES or place + count > words.shape[0]:
+        number, count = words[offset], np.int64(words[offset + 1])
+        offset += ENTRY_WORDS
+        if count <= 0 or count > MOST_SAMPLES or offset + count > words.shape[0]:
             return -1
         slot = find_slot(by_number, number)
         samples = np.int64(wanted[slot]) if slot >= 0 else np.int64(0)
         if samples == count:
             for i in range(count):
-                sums[slot, i] += words[place + i]
+                sums[slot, i] += words[offset + i]
             added += 1
         elif samples > 0 and count <= samples * MOST_RATIO and samples <= count * MOST_RATIO:
             if fed[slot, 0] != tick - 1 or fed[slot, 1] != count:
                 history[slot] = 0
             fed[slot, 0], fed[slot, 1] = tick, count
-            add_converted(words[place : place + count], history[slot], sums[slot, :samples], work, sinc)
+            add_converted(words[offset : offset + count], history[slot], sums[slot, :samples], work, sinc)
             added += 1
-        place += count
+        offset += count
     return added
 
 
@@ -140,7 +140,7 @@ def pack_sums(partials: Any, samples: Any, numbers: Any, sent: Any, first: Any, 
     """
     partials, samples, numbers, sent = borrowed(partials), borrowed(samples), borrowed(numbers), borrowed(sent)
     words, bounds = borrowed(words), borrowed(bounds)
-    place, entries, slot = np.int64(HEADER_WORDS), 0, np.int64(first)
+    offset, entries, slot = np.int64(HEADER_WORDS), 0, np.int64(first)
     while slot < samples.shape[0]:
         count = np.int64(samples[slot]) if sent[slot] else np.int64(0)
         quiet = True
@@ -149,16 +149,16 @@ def pack_sums(partials: Any, samples: Any, numbers: Any, sent: Any, first: Any, 
                 quiet = False
                 break
         if not quiet:
-            if place + ENTRY_WORDS + count > words.shape[0]:
+            if offset + ENTRY_WORDS + count > words.shape[0]:
                 break
-            words[place], words[place + 1] = numbers[slot], count
-            place += ENTRY_WORDS
+            words[offset], words[offset + 1] = numbers[slot], count
+            offset += ENTRY_WORDS
             for i in range(count):
-                words[place + i] = partials[slot, i]
-            place += count
+                words[offset + i] = partials[slot, i]
+            offset += count
             entries += 1
         slot += 1
-    bounds[0], bounds[1], bounds[2] = slot, place, entries
+    bounds[0], bounds[1], bounds[2] = slot, offset, entries
 
 
 @kernel

@@ -5,6 +5,13 @@
                                                                                                    │ what was said here
     other processes ◄── (peer, datagram) ── finish(tick) ◄── partial sums ◄────────────────────────┘
 
+In a process the sum of a room is made once, and what each is sent comes of it by a subtraction (A the announcement here, R what other
+processes said in the tick before, L what the legs here say now):
+
+    total = A + R            partial = −total
+    total += L               partial += total   = L, which goes to the other processes: neither A nor R is ever sent on
+    a leg that says l hears  total − l          = A + R + (L − l)
+
 Nothing that came from others is sent on, nor are announcements, which every process plays to its own legs. Which rooms span, and with
 whom, the hub says (SpanRoom); a process none of whose rooms does has nothing to do here. Each sum has the rate of the room in the
 process that sends it, and is brought to that of the room in the one that hears it.

@@ -41,9 +41,9 @@ def read_audio(path: str, rate_hz: int) -> NDArray[np.int16]:
 
 
 def _open(path: str) -> soundfile.SoundFile:
-    law = RAW_LAWS.get(Path(path).suffix.lower())
-    if law:
-        return soundfile.SoundFile(path, samplerate=8000, channels=1, format="RAW", subtype=law)
+    subtype = RAW_LAWS.get(Path(path).suffix.lower())
+    if subtype:
+        return soundfile.SoundFile(path, samplerate=8000, channels=1, format="RAW", subtype=subtype)
     return soundfile.SoundFile(path)
 
 

@@ -2,8 +2,7 @@
 """Datagrams in batches: recvmmsg and sendmmsg called from compiled loops, so that a tick costs Python one call each way.
 
 ``struct mmsghdr`` and ``struct iovec`` as on 64-bit Linux. The arrays that they point into must stay referenced while the
-kernel may
-use them: ``Batches`` holds them for as long as it lives.
+kernel may use them: ``Batches`` holds them for as long as it lives.
 """
 
 from __future__ import annotations
@@ -154,15 +153,15 @@ def flush(files: Any, sockets: Any, legs: Any, packets: Any, out: Any) -> Any:
         leg = legs[row]
         if not leg.due:
             continue
-        place = bounds[leg.socket + 1]
-        bounds[leg.socket + 1] = place + 1
-        iovec = iovecs[place]
+        index = bounds[leg.socket + 1]
+        bounds[leg.socket + 1] = index + 1
+        iovec = iovecs[index]
         iovec.base = packets.ctypes.data + row * packets.strides[0]
         iovec.bytes = leg.packet_bytes
-        message = messages[place]
+        message = messages[index]
         message.name = legs.ctypes.data + row * _LEG_BYTES + _NAME_OFFSET
         message.name_bytes = leg.name_bytes
-        message.iovec = iovecs.ctypes.data + place * 16
+        message.iovec = iovecs.ctypes.data + index * 16
         message.iovecs = 1
     refused = 0
     for socket in range(sockets):
@@ -182,14 +181,14 @@ class Batches:
     def __init__(self) -> None:
         data = np.zeros((BATCH, DATAGRAM_BYTES), np.uint8)
         names = np.zeros((BATCH, NAME_BYTES), np.uint8)
-        places = np.arange(BATCH, dtype=np.uint64)
+        indexes = np.arange(BATCH, dtype=np.uint64)
         self._in_iovecs = np.zeros(BATCH, IOVEC)
-        self._in_iovecs["base"] = data.ctypes.data + places * DATAGRAM_BYTES
+        self._in_iovecs["base"] = data.ctypes.data + indexes * DATAGRAM_BYTES
         self._in_iovecs["bytes"] = DATAGRAM_BYTES
         messages = np.zeros(BATCH, MESSAGE)
-        messages["name"] = names.ctypes.data + places * NAME_BYTES
+        messages["name"] = names.ctypes.data + indexes * NAME_BYTES
         messages["name_bytes"] = NAME_BYTES
-        messages["iovec"] = self._in_iovecs.ctypes.data + places * IOVEC.itemsize
+        messages["iovec"] = self._in_iovecs.ctypes.data + indexes * IOVEC.itemsize
         messages["iovecs"] = 1
         self.incoming = Incoming(messages, Datagrams(data, np.zeros(BATCH, np.int32), names))
         self.report = Report(

@@ -2,13 +2,11 @@
 """The media process: ``python -m media.io.process --fd N`` with a connected Unix stream socket to the hub as descriptor N.
 
 One thread does all: it ticks every 20 ms and, between ticks, carries out commands, takes loaded files and sends events.
-Commands never
-delay a tick by more than one command. When the hub is gone the process plays on for a grace time and then exits.
+Commands never delay a tick by more than one command. When the hub is gone the process plays on for a grace time and then exits.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import gc
@@ -20,12 +18,9 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from random import SystemRandom
-
-import numpy as np
 
 from media import codecs
 from media.control import records, wire
@@ -33,9 +28,12 @@ from media.engine.engine import TICK_NS, Engine
 from media.engine.parts import EngineOptions
 from media.engine.sources import StoredAudio
 from media.engine.warm import warm
-from media.io.loader import DEFAULT_CACHE_BYTES, FileLoader
+from media.io.arguments import parse_arguments
+from media.io.hub_link import Command, HubLink
+from media.io.loader import FileLoader
 from media.io.sockets import Sockets
-from media.io.span_links import SpanLinks, parse_link
+from media.io.span_links import SpanLinks
+from media.io.tick_times import TickTimes
 from media.io.writer import DEFAULT_BACKLOG_BYTES, RecordingWriter
 
 log = logging.getLogger("media")
@@ -49,13 +47,8 @@ SLOW_TICKS = 10
 REPORT_TICKS = 250
 """A leg's RTCP reports are 5 s apart (RFC 3550 §6.2); the legs are spread over the ticks between."""
 
-LATENESS_KEPT = 16384
-"""Ticks (five and a half minutes) whose lateness the percentiles are of."""
-
 COLLECT_TICKS = 500
 LONGEST_FLUSH_S = 5
-READ_BYTES = 65536
-MOST_BACKLOG_BYTES = 64 << 20
 
 
 class MediaProcess:
@@ -70,11 +63,7 @@ class MediaProcess:
         span_descriptors: Mapping[int, int] | None = None,
         backlog_bytes: int = DEFAULT_BACKLOG_BYTES,
     ) -> None:
-        link.setblocking(False)
-        self._link: socket.socket | None = link
-        self._codec = wire.Codec(records.COMMANDS)
-        self._pending: deque[records.Command | wire.Hello] = deque()
-        self._unsent = bytearray()
+        self._hub = HubLink(link, self._hub_lost)
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._loader = FileLoader(self._wake, cache_bytes)
         self._writer = RecordingWriter(self._wake, backlog_bytes)
@@ -83,19 +72,14 @@ class MediaProcess:
         self._span_links = SpanLinks(span_descriptors or {})
         self._grace_ns = grace_ms * 1_000_000
         self._ends_ns = 0
-        self._ticks = 0
-        self._ticks_late = 0
-        self._ticks_skipped = 0
-        self._lateness_max_ns = 0
-        self._lateness_us = np.zeros(LATENESS_KEPT, np.int32)
-        self._phases_ns = [0, 0, 0]
+        self._times = TickTimes()
         self._stopping = False
         self._more_ns = 0
 
     def run(self) -> int:
         """Serve until Shutdown, or until the hub has been gone for the grace time. Returns the exit status."""
-        self._send(wire.Hello(wire.VERSION, "media", os.getpid()))
-        self._send(records.CodecsAvailable(codecs.formats()))
+        self._hub.send(wire.Hello(wire.VERSION, "media", os.getpid()))
+        self._hub.send(records.CodecsAvailable(codecs.formats()))
         next_ns = (time.monotonic_ns() // TICK_NS + 1) * TICK_NS  # all processes' ticks begin together: see media.engine.spans
         while not self._stopping:
             now_ns = time.monotonic_ns()
@@ -104,10 +88,10 @@ class MediaProcess:
                 self._send_more()
             if due:
                 next_ns = self._tick(now_ns, next_ns)
-            if self._pending:  # also when ticks are behind: an overloaded process can still be steered
-                self._handle(self._pending.popleft(), now_ns)
-            if due or not self._pending:
-                left_ns = 0 if self._pending else min(next_ns, self._more_ns or next_ns) - time.monotonic_ns()
+            if self._hub.pending:  # also when ticks are behind: an overloaded process can still be steered
+                self._handle(self._hub.pending.popleft(), now_ns)
+            if due or not self._hub.pending:
+                left_ns = 0 if self._hub.pending else min(next_ns, self._more_ns or next_ns) - time.monotonic_ns()
                 self._wait(max(left_ns, 0) / 1e9)
             self._send_events()
             if self._ends_ns and now_ns >= self._ends_ns:
@@ -122,12 +106,10 @@ class MediaProcess:
 
     def _tick(self, now_ns: int, due_ns: int) -> int:
         late_ns = now_ns - due_ns
-        self._lateness_max_ns = max(self._lateness_max_ns, late_ns)
-        self._lateness_us[self._ticks % len(self._lateness_us)] = late_ns // 1000
-        self._ticks_late += late_ns > TICK_NS // 10
+        self._times.begun(late_ns)
         if late_ns > MOST_BEHIND_NS:
             skipped = late_ns // TICK_NS
-            self._ticks_skipped += skipped
+            self._times.skipped += skipped
             due_ns += skipped * TICK_NS
             log.warning("%d ticks skipped: the process had no CPU time for %d ms", skipped, late_ns // 1_000_000)
         begun_ns = time.thread_time_ns()
@@ -135,17 +117,15 @@ class MediaProcess:
         self._span_links.read(self._engine.spans)
         read_ns = time.thread_time_ns()
         self._engine.tick(now_ns, due_ns // TICK_NS)
-        ticked_ns = time.thread_time_ns()
+        rendered_ns = time.thread_time_ns()
         self._span_links.write(self._engine.span_datagrams)
         self._sockets.write(self._engine)
-        for phase, spent_ns in enumerate((read_ns - begun_ns, ticked_ns - read_ns, time.thread_time_ns() - ticked_ns)):
-            self._phases_ns[phase] += spent_ns
-        self._ticks += 1
+        self._times.done(begun_ns, read_ns, rendered_ns, time.thread_time_ns())
         self._more_ns = now_ns + TICK_NS // 2 if self._engine.has_more else 0
-        self._sockets.exchange_reports(self._engine, now_ns, self._ticks % REPORT_TICKS, REPORT_TICKS)
-        if self._ticks % SLOW_TICKS == 0:
+        self._sockets.exchange_reports(self._engine, now_ns, self._times.count % REPORT_TICKS, REPORT_TICKS)
+        if self._times.count % SLOW_TICKS == 0:
             self._engine.check_timeouts(now_ns)
-        if self._ticks % COLLECT_TICKS == 0:
+        if self._times.count % COLLECT_TICKS == 0:
             gc.collect(0)
         self._request_files()
         return due_ns + TICK_NS
@@ -157,23 +137,25 @@ class MediaProcess:
             self._sockets.write(self._engine)
 
     def _wait(self, seconds: float) -> None:
-        readers: list[int | socket.socket] = [self._wake_read]
-        if self._link is not None:
-            readers.append(self._link)
-        writers = [self._link] if self._link is not None and self._unsent else []
+        link = self._hub.socket
+        readers: list[int | socket.socket] = [self._wake_read, *([link] if link is not None else [])]
+        writers = [link] if link is not None and self._hub.wants_to_write else []
         readable, writable, _ = select.select(readers, writers, [], seconds)
         if self._wake_read in readable:
             os.read(self._wake_read, 4096)
             self._loader.run_results()
-            for token, size_bytes, error in self._writer.results():
-                self._engine.recorders.written(token, size_bytes, error)
-        if self._link is not None and self._link in readable:
-            self._read_link()
+            self._take_written()
+        if link is not None and link in readable:
+            self._hub.read()
         if writable:
-            self._write_link()
+            self._hub.write()
+
+    def _take_written(self) -> None:
+        for token, size_bytes, error in self._writer.results():
+            self._engine.recorders.written(token, size_bytes, error)
 
     # ----------------------------------------------------------------------------------------------------------- commands
-    def _handle(self, record: records.Command | wire.Hello, now_ns: int) -> None:
+    def _handle(self, record: Command, now_ns: int) -> None:
         try:
             self._dispatch(record, now_ns)
         except ValueError as error:
@@ -182,10 +164,10 @@ class MediaProcess:
             log.exception("%s failed", type(record).__name__)
             if isinstance(record, records.LEG_COMMANDS):
                 self._engine.handle(records.CloseLeg(record.leg), now_ns)
-                self._send(records.LegDropped(record.leg, f"{type(record).__name__} failed: {error}"))
+                self._hub.send(records.LegDropped(record.leg, f"{type(record).__name__} failed: {error}"))
         self._request_files()
 
-    def _dispatch(self, record: records.Command | wire.Hello, now_ns: int) -> None:
+    def _dispatch(self, record: Command, now_ns: int) -> None:
         match record:
             case wire.Hello():
                 if record.version != wire.VERSION:
@@ -197,13 +179,13 @@ class MediaProcess:
                 self._load_prompt(record)
             case records.QueryStatistics(leg=0):
                 counters = {**self._engine.statistics(), **self._statistics()}
-                self._send(records.Statistics(record.request, 0, counters))
+                self._hub.send(records.Statistics(record.request, 0, counters))
             case _:
                 self._engine.handle(record, now_ns)
 
     def _load_prompt(self, command: records.LoadPrompt) -> None:
         def done(audio: StoredAudio | None, error: str) -> None:
-            self._send(records.PromptLoaded(command.request, command.path, audio.length_ms if audio else 0, error))
+            self._hub.send(records.PromptLoaded(command.request, command.path, audio.length_ms if audio else 0, error))
 
         self._loader.load_nowait(command.path, codecs.ALL[0], done)
 
@@ -222,79 +204,22 @@ class MediaProcess:
             )
 
     def _statistics(self) -> dict[str, float]:
-        kept = self._lateness_us[: max(min(self._ticks, LATENESS_KEPT), 1)]
-        p50, p99, p999 = np.percentile(kept, (50, 99, 99.9)).tolist()
         return {
-            "tick_lateness_p50_us": p50,
-            "tick_lateness_p99_us": p99,
-            "tick_lateness_p999_us": p999,
-            "ticks": self._ticks,
-            "phase_read_us": self._phases_ns[0] // 1000,
-            "phase_render_us": self._phases_ns[1] // 1000,
-            "phase_write_us": self._phases_ns[2] // 1000,
-            "ticks_late": self._ticks_late,
-            "ticks_skipped": self._ticks_skipped,
-            "tick_lateness_max_us": self._lateness_max_ns // 1000,
+            **self._times.statistics(),
             "packets_send_refused": self._sockets.send_refused,
             "recording_waiting_bytes": self._writer.waiting_bytes,
             "span_unsent": self._span_links.unsent,
-            "busy_us": sum(self._phases_ns) // 1000,
             "rtcp_sent": self._sockets.reports_sent,
         }
 
     # ----------------------------------------------------------------------------------------------------------- hub link
-    def _read_link(self) -> None:
-        assert self._link is not None
-        try:
-            data = self._link.recv(READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if not data:
-            self._lose_link("closed by the hub")
-            return
-        try:
-            for record in self._codec.feed(data):
-                if isinstance(record, (wire.Hello, records.COMMANDS)):
-                    self._pending.append(record)
-                elif isinstance(record, wire.Unknown):
-                    log.warning("command %s is not known here", record.name)
-                else:
-                    raise ValueError(f"a bare {type(record).__name__} where a command should be")
-        except Exception as error:  # noqa: BLE001 - whatever the bytes were, they are no records
-            self._lose_link(f"not understood: {error}")
-
-    def _send(self, record: records.Event | wire.Hello) -> None:
-        if self._link is not None:
-            self._unsent += self._codec.pack(record)
-            if len(self._unsent) > MOST_BACKLOG_BYTES:
-                self._lose_link("the hub does not read")
-
     def _send_events(self) -> None:
         for event in self._engine.take_events():
-            self._send(event)
-        if self._unsent:
-            self._write_link()
+            self._hub.send(event)
+        self._hub.write()
 
-    def _write_link(self) -> None:
-        if self._link is None:
-            return
-        try:
-            sent = self._link.send(self._unsent)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._lose_link("closed by the hub")
-            return
-        del self._unsent[:sent]
-
-    def _lose_link(self, reason: str) -> None:
+    def _hub_lost(self, reason: str) -> None:
         log.error("link to the hub lost (%s): ending in %d ms", reason, self._grace_ns // 1_000_000)
-        if self._link is not None:
-            self._link.close()
-        self._link = None
-        self._unsent.clear()
         self._ends_ns = time.monotonic_ns() + self._grace_ns
 
     def _wake(self) -> None:
@@ -308,49 +233,9 @@ class MediaProcess:
         self._engine.end_recordings()
         self._writer.add(self._engine.recorders.work)
         self._writer.close(LONGEST_FLUSH_S)
-        for token, size_bytes, error in self._writer.results():
-            self._engine.recorders.written(token, size_bytes, error)
+        self._take_written()
         self._send_events()
-        if self._link is not None:
-            self._link.setblocking(True)
-            self._link.settimeout(1)
-            with contextlib.suppress(OSError):
-                self._link.sendall(self._unsent)
-            self._link.close()
-
-
-def parse_arguments(arguments: list[str]) -> argparse.Namespace:
-    """Return the options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m media.io.process", description="cordboard's media process")
-    parser.add_argument("--fd", type=int, required=True, help="connected Unix stream socket to the hub")
-    parser.add_argument("--ip", default="127.0.0.1", help="IPv4 address of RTP")
-    parser.add_argument("--ip6", default="", help="IPv6 address of RTP; none without it")
-    parser.add_argument("--port-low", type=int, default=10000, help="first RTP port")
-    parser.add_argument("--port-high", type=int, default=19999, help="last RTP or RTCP port")
-    parser.add_argument("--legs-per-port", type=int, default=512, help="legs that may share one RTP port")
-    parser.add_argument("--rest-ms", type=int, default=5000, help="rest of a port or address after its leg has closed")
-    parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
-    parser.add_argument("--prompt-cache-mb", type=int, default=DEFAULT_CACHE_BYTES >> 20, help="memory for audio files")
-    parser.add_argument(
-        "--recording-backlog-kb",
-        type=int,
-        default=DEFAULT_BACKLOG_BYTES >> 10,
-        help="memory for recordings that wait for the disk",
-    )
-    parser.add_argument("--grace-ms", type=int, default=2000, help="how long to go on without a hub")
-    parser.add_argument(
-        "--nice", type=int, default=-10, help="priority: a tick should not wait for the hub; needs the right to it"
-    )
-    parser.add_argument(
-        "--span-link",
-        type=parse_link,
-        action="append",
-        default=[],
-        metavar="PROCESS:FD",
-        help="connected Unix datagram socket to another media process, for rooms that span both; may be repeated",
-    )
-    parser.add_argument("--log-level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
-    return parser.parse_args(arguments)
+        self._hub.close()
 
 
 def raise_priority(nice: int) -> None:

@@ -139,11 +139,11 @@ def read_compound(leg: Any, packet: Any, length: Any, now_ns: Any, epoch_ns: Any
                 leg.ssrc_seen_ntp = get_number(packet, at + 10, 4)
                 leg.ssrc_seen_ns = now_ns
             for block in range(packet[at] & 31):
-                place = first + 24 * block
-                if place + 24 > end:
+                at = first + 24 * block
+                if at + 24 > end:
                     break
-                if get_number(packet, place, 4) == leg.ssrc_out:
-                    read_block(leg, packet, place, epoch_ns)
+                if get_number(packet, at, 4) == leg.ssrc_out:
+                    read_block(leg, packet, at, epoch_ns)
             understood += 1
         at = end
     return understood

@@ -2,8 +2,7 @@
 """RFC 4733 key presses: one report a key, whatever the network does to its packets.
 
 A press is known by its timestamp (RFC 4733 §2.5.1.2): all packets of one press carry the same, however many come, in whatever
-order.
-Lost markers do not matter; a lost end is made up for by the next press or by silence.
+order. Lost markers do not matter; a lost end is made up for by the next press or by silence.
 """
 
 from __future__ import annotations

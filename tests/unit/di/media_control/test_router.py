@@ -344,7 +344,7 @@ def test_every_process_always_knows_the_others_of_its_rooms(moves: list[tuple[st
             assert numbers.setdefault(span.number, span.room) == span.room
         for name in ("r", "s"):
             places = {leg % 3 for leg in range(6) if name in inside[leg] | teed[leg]}
-            assert set(rooms.places(name)) == places
+            assert set(rooms.processes(name)) == places
             for each in range(3):
                 others = tuple(sorted(places - {each})) if each in places else ()
                 assert known.get((each, name), ()) == others

@@ -233,4 +233,4 @@ def test_many_rooms_and_legs_leave_nothing_behind() -> None:
     rig.do(*(CloseLeg(leg) for leg in range(1, 41)))
     rig.tick()
     relays = rig.engine.relays
-    assert not relays._pairs and not relays._places and not relays._of_leg and not relays._of_room and not relays._kept
+    assert not relays._pairs and not relays._indexes and not relays._of_leg and not relays._of_room and not relays._kept
