@@ -9,7 +9,7 @@ import pytest
 
 from media.dsp import kernel_cache
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 LOOP = """
 from media.dsp.kernel import kernel
