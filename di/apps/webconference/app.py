@@ -277,7 +277,9 @@ class WebconferenceCall(Application):
 
     def _say(self, *names: str, front: bool = False, loop: bool = False, talk_through: bool = False) -> None:
         items = tuple(
-            PlayFile(path, loop=loop, talk_through=talk_through) for path in map(self._conference.prompts.find, names) if path
+            PlayFile(str(path), loop=loop, talk_through=talk_through)
+            for path in map(self._conference.prompts.find, names)
+            if path
         )
         if items:
             self.session.audio.play(*items, front=front)
