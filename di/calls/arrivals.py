@@ -45,7 +45,7 @@ class Arrivals:
         except Refused as nobody:
             self._refuse(offer, nobody)
             return
-        session = self._sessions.make("in", offer.call, name, _info(offer))
+        session = self._sessions.make(offer.call, name, _info(offer))
         session.app_params = session_map(offer.headers)
         try:
             session.app = factory(session)

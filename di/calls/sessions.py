@@ -221,7 +221,7 @@ class Sessions:
                 session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls
-    def make(self, direction: str, call: int, application: str, info: CallInfo, id: str = "") -> Session:
+    def make(self, call: int, application: str, info: CallInfo, id: str = "") -> Session:
         """A session that nobody knows yet; `begin` follows when an application has taken it."""
         self._next_leg += 1
         session = Session(self, id or self.new_id(), call, self._next_leg, application, info)
@@ -259,7 +259,7 @@ class Sessions:
     def open_call(self, info: CallInfo, application: str, id: str) -> Session:
         """A session for a call out, not yet known to anybody; `begin` follows."""
         self._next_call += 2
-        return self.make("out", self._next_call, application, info, id)
+        return self.make(self._next_call, application, info, id)
 
     # ----------------------------------------------------------------------------------------------------------------- others
     def preload(self, path: str) -> None:

@@ -57,7 +57,7 @@ class CommandHandler:
             case _:
                 assert_never(command)
 
-    def _for_leg(self, leg: Leg, command: records.LegCommand, now_ns: int) -> None:
+    def _for_leg(self, leg: Leg, command: records.LegCommand, now_ns: int) -> None:  # noqa: C901 - one case a record
         parts = self._parts
         match command:
             case records.ConnectLeg():

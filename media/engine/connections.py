@@ -138,12 +138,12 @@ class Connections:
             self._emit(LegFailed(leg.number, f"codec {asked} is not known here; known: {codecs.names()}"))
             return False
         try:
-            name, name_bytes = sockaddr(command.remote_ip, command.remote_port)
+            name, _ = sockaddr(command.remote_ip, command.remote_port)
         except ValueError as error:
             self._emit(LegFailed(leg.number, f"remote address: {error}"))
             return False
         silent = command.remote_port == 0 or ipaddress.ip_address(command.remote_ip).is_unspecified
-        if not silent and not self._set_signalled(leg, name, name_bytes, command, now_ns):
+        if not silent and not self._set_signalled(leg, name, command, now_ns):
             return False
         state = self._legs.rows[leg.row]
         if not state["connected"]:
@@ -252,7 +252,7 @@ class Connections:
         self.packets_sent_closed += int(self._legs.rows[leg.row]["packets_sent"])
         self._legs.release(leg.row)
 
-    def _set_signalled(self, leg: Leg, name: bytes, name_bytes: int, command: ConnectLeg, now_ns: int) -> bool:
+    def _set_signalled(self, leg: Leg, name: bytes, command: ConnectLeg, now_ns: int) -> bool:
         remote = remote_of(name)
         port, state = leg.port, self._legs.rows[leg.row]
         changed = name != leg.signalled_name

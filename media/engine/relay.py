@@ -145,7 +145,7 @@ def pass_on(relay: Any, leg: Any, listener: Any, packet: Any, samples: Any) -> A
 
 
 @inline_kernel
-def may_start(relay: Any, leg: Any, listener: Any) -> Any:
+def may_start(leg: Any, listener: Any) -> Any:
     """Return whether a relay can begin with the frame that is to be played now; bring the clock to a frame's beginning if not."""
     if leg.relay_run < RUN_TO_START or not leg.primed or not listener.due or not leg.listened:
         return False
@@ -190,7 +190,7 @@ def relay_tick(relays: Any, legs: Any, packets: Any, ended: Any, counts: Any) ->
         row = np.int64(relay.listener)
         leg, listener = legs[np.int64(relay.speaker)], legs[row]
         if not relay.active:
-            if not may_start(relay, leg, listener):
+            if not may_start(leg, listener):
                 continue
             start(relay, leg, listener)
         elif not leg.primed or not leg.relay_run or not listener.due or relay.missing >= MOST_MISSING:

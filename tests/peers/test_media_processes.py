@@ -111,6 +111,6 @@ def test_no_port_for_a_process_stops_the_start(tmp_path: Path) -> None:
     server = Server(tmp_path, settings="rtp_low_port=30000\nrtp_high_port=30003\nmedia_processor_threads=3")
     server.launch()
     assert server.wait_status(60) == 255
-    wait_until(lambda: "sems.conf:12: media_processor_threads" in server.log, server.log, 5)
+    wait_until(lambda: "sems.conf:12: media_processor_threads" in server.log, server.log)
     assert "30000 to 30003 holds 2 pairs" in server.log
     assert "Traceback" not in server.log

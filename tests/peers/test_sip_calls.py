@@ -26,6 +26,7 @@ from di.sip.records import (
     SetOptionsReply,
 )
 from tests.support.ports import free_port
+from tests.support.server import wait_until
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import Sipp, SippResult, place_calls, run_sipp
 
@@ -144,9 +145,7 @@ async def test_an_unanswered_request_is_refused_at_the_calls_end(sip: SipProcess
         request = (await sip.wait_for(RequestReceived))[0]
         sip.send(Hangup(request.call))
         await sip.wait_for(CallEnded)
-        await asyncio.sleep(0.3)
-        caller.stop()
-        assert "SIP/2.0 487" in caller._text("messages.log")
+        await asyncio.to_thread(wait_until, lambda: "SIP/2.0 487" in caller.messages, "487")
 
 
 async def test_hold_and_resume(sip: SipProcess) -> None:

@@ -20,7 +20,7 @@ def fails(server: Server, *wanted: str) -> str:
     """Start, expect exit status 255 and one line that says all that is wanted, no traceback."""
     server.launch()
     assert server.wait_status(60) == 255, server.log
-    wait_until(lambda: all(text in server.log for text in wanted), f"{wanted} in:\n{server.log}", 5)
+    wait_until(lambda: all(text in server.log for text in wanted), f"{wanted} in:\n{server.log}")
     assert "Traceback" not in server.log
     return server.log
 
@@ -104,7 +104,7 @@ def test_children_leave_when_the_hub_is_killed(tmp_path: Path) -> None:
     children = server.children()
     os.kill(server.pid, signal.SIGKILL)
     server.wait_status()
-    wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone", 15)
+    wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone")
 
 
 def test_a_stop_does_not_wait_for_peers_that_are_gone(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ class FakeSubscription:
 
     async def next_subscribe(self) -> int:
         """Wait for a further SUBSCRIBE; how long it wants."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.subscribes.get()
 
     async def notify(self, state: str, kind: str = "text/plain", body: str = "", event: str = "", cseq: int = 0) -> int:

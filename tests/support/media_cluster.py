@@ -75,7 +75,7 @@ class MediaCluster:
                 return
             time.sleep(0.01)
 
-    def wait_for(self, kind: type[T], seconds: float = 10.0, **values: object) -> T:
+    def wait_for(self, kind: type[T], seconds: float = 30.0, **values: object) -> T:
         """Return the first event of that class with those values and take it out. Raises AssertionError when none comes."""
         until = time.monotonic() + seconds
         while True:

@@ -34,7 +34,7 @@ class MediaServer:
         self.process = subprocess.Popen(command, pass_fds=fds, cwd=ROOT, start_new_session=True)
         theirs.close()
         self.link = ours
-        self.link.settimeout(10)
+        self.link.settimeout(30)
         self.events: list[Any] = []
         self._codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
         try:
@@ -60,7 +60,7 @@ class MediaServer:
 
     def send(self, *commands: object) -> None:
         """Send commands."""
-        self.link.settimeout(10)
+        self.link.settimeout(30)
         self.link.sendall(b"".join(self._codec.pack(command) for command in commands))
 
     def collect(self, seconds: float = 0.0) -> None:
@@ -78,7 +78,7 @@ class MediaServer:
                 return
             self.events.extend(self._codec.feed(data))
 
-    def wait(self, wanted: Callable[[Any], bool], seconds: float = 10.0) -> Any:
+    def wait(self, wanted: Callable[[Any], bool], seconds: float = 30.0) -> Any:
         """Return the first event that is wanted and take it out. Raises AssertionError when none comes."""
         until = time.monotonic() + seconds
         while True:
@@ -89,7 +89,7 @@ class MediaServer:
                 raise AssertionError(f"no such event; there were {self.events[:20]}, process status {self.process.poll()}")
             self.collect(0.05)
 
-    def wait_for(self, kind: type[T], seconds: float = 10.0, **values: object) -> T:
+    def wait_for(self, kind: type[T], seconds: float = 30.0, **values: object) -> T:
         """Return the first event of that class with those values."""
         event: T = self.wait(lambda e: isinstance(e, kind) and all(getattr(e, k) == v for k, v in values.items()), seconds)
         return event

@@ -47,7 +47,7 @@ class Phone:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._socket.close()
 
-    def call(self, user: str, lines: tuple[str, ...] = (), seconds: float = 10.0) -> Phone:
+    def call(self, user: str, lines: tuple[str, ...] = (), seconds: float = 30.0) -> Phone:
         """Place a call and wait for the final reply; a call that is accepted is acknowledged."""
         self._target = f"sip:{user}@127.0.0.1:{self.server_port}"
         self._remote = f"<sip:{user}@127.0.0.1>"
@@ -66,7 +66,7 @@ class Phone:
         )
         self._send("INVITE", body, self._cseq)
 
-    def answered(self, seconds: float = 10.0) -> int:
+    def answered(self, seconds: float = 30.0) -> int:
         """Wait for the final reply to the last INVITE; its code."""
         reply = self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._cseq} INVITE", seconds)
         self.code, self._remote = reply.code, reply.header("To")
@@ -83,7 +83,7 @@ class Phone:
         self._send("BYE", "", self._cseq)
         self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._cseq} BYE")
 
-    def hung_up(self, seconds: float = 10.0) -> Message:
+    def hung_up(self, seconds: float = 30.0) -> Message:
         """Wait for the server's BYE and confirm it."""
         request = self.wait(lambda m: m.method == "BYE", seconds)
         vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
@@ -91,7 +91,7 @@ class Phone:
         self._socket.sendto(f"SIP/2.0 200 OK\r\n{vias}{head}Content-Length: 0\r\n\r\n".encode(), self._server)
         return request
 
-    def wait(self, wanted: object, seconds: float = 10.0) -> Message:
+    def wait(self, wanted: object, seconds: float = 30.0) -> Message:
         """Return the first message, taken out, for which `wanted(message)` holds."""
         assert callable(wanted)
         until = time.monotonic() + seconds

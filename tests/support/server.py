@@ -31,7 +31,7 @@ START_S = 60.0
 """How long a start may take on a machine that is busy with other things."""
 
 
-def wait_until(condition: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
     """Poll until the condition gives something true; fails naming `what`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -76,6 +76,7 @@ class Server:
             (self.etc / name).write_text(text)
         self.process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
+        self._reader: threading.Thread | None = None
 
     # ---------------------------------------------------------------------------------------------------------------- running
     def __enter__(self) -> Server:
@@ -98,7 +99,8 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def start(self) -> None:
         """Start and wait for the banner."""
@@ -135,8 +137,8 @@ class Server:
         """Wait for the end and return the exit status."""
         assert self.process is not None
         status = self.process.wait(seconds)
-        wait_until(lambda: self.process is not None and self.process.stdout is not None, "output", 1)
-        time.sleep(0.1)
+        assert self._reader is not None
+        self._reader.join(10)  # all that it printed has been read
         return status
 
     def end(self) -> None:
@@ -145,7 +147,7 @@ class Server:
             return
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(40)
         except subprocess.TimeoutExpired:
             for pid in (*self.children().values(), self.process.pid):
                 os.kill(pid, signal.SIGKILL)

@@ -47,7 +47,7 @@ class PeerCall:
         """The ACK of the last re-INVITE that was taken."""
         self.seen: list[Message] = []
 
-    async def next(self, *wanted: int | str, patience_s: float = 10.0) -> Message:
+    async def next(self, *wanted: int | str, patience_s: float = 30.0) -> Message:
         """The next message that has one of these codes or methods; others are passed over (kept in `seen`)."""
         async with asyncio.timeout(patience_s):
             while True:
@@ -317,17 +317,17 @@ class UdpPeer(asyncio.DatagramProtocol):
 
     async def take_invite(self) -> PeerCall:
         """The next call that the server places."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.incoming.get()
 
     async def take_subscribe(self) -> PeerSubscription:
         """The next subscription that the server begins."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.subscribed.get()
 
     async def take_outside(self) -> PeerOutside:
         """The next request outside dialogs that the server sends."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await self.outside.get()
 
     async def exchange(

@@ -105,7 +105,7 @@ class SipProcess:
         await self.wait_until(lambda: len(self.of(kind, call)) >= count)
         return self.of(kind, call)
 
-    async def wait_until(self, reached: Callable[[], bool], patience_s: float = 20.0) -> None:
+    async def wait_until(self, reached: Callable[[], bool], patience_s: float = 40.0) -> None:
         """Wait for a condition on the events; fails the test with what has happened so far."""
         try:
             async with asyncio.timeout(patience_s):
@@ -125,7 +125,7 @@ class SipProcess:
     async def exited(self) -> int:
         """Wait for its end; kills it when it does not come."""
         try:
-            status = await asyncio.to_thread(self._process.wait, 15)
+            status = await asyncio.to_thread(self._process.wait, 30)
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()

@@ -141,6 +141,11 @@ class Sipp:
         """How many calls of a scenario that logs CALL have been answered so far."""
         return len(re.findall(r"^CALL ", self._text("calls.log"), re.M))
 
+    @property
+    def messages(self) -> str:
+        """What it has sent and received so far."""
+        return self._text("messages.log")
+
     def wait(self) -> SippResult:
         """Wait for the end and read the counters."""
         try:

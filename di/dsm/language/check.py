@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable, Iterator
 
 from di.dsm.language.errors import Doubt, Position
-from di.dsm.language.model import Call, Diagram, For, State, calls, nested_lists, tests
+from di.dsm.language.model import Call, Diagram, For, State, Statements, Test, calls, nested_lists, tests
 
 _READ = re.compile(r"\$[(\"']?([A-Za-z_][\w.\[\]]*)")
 _WRITES_FIRST = re.compile(r"\s*\$?([A-Za-z_][\w.\[\]]*)")
+_WRITERS = ("set", "sets", "eval", "inc", "append")
 _GIVEN = re.compile(
     r"(config|DI_res|db|curl|aws|regex|count_file|xml|dlg|prompts)\b.*|errno|strerror|hdrs|index|.*\.index|record_\w+|mon_session_record|"
     r"connect_\w+|accept_\w+|enable_\w+|b2b_\w+|match_connection_addr|DI_res.*"
@@ -84,6 +85,18 @@ def _all_calls(diagram: Diagram) -> Iterator[Call]:
         yield from calls(transition.actions)
 
 
+def _lists(state: State) -> Iterator[Statements]:
+    yield from (state.enter, state.leave, *(transition.actions for transition in state.transitions))
+
+
+def _all_tests(diagram: Diagram) -> Iterator[Test]:
+    for state in diagram.states:
+        for top in _lists(state):
+            yield from tests(top)
+        for transition in state.transitions:
+            yield from transition.tests
+
+
 def _unknown_diagrams(diagram: Diagram, known: set[str]) -> Iterator[Doubt]:
     for call in _all_calls(diagram):
         target = call.parameters.strip(" \t\"'")
@@ -98,34 +111,42 @@ def _unknown_diagrams(diagram: Diagram, known: set[str]) -> Iterator[Doubt]:
 
 def _misspelt(diagram: Diagram) -> Iterator[Doubt]:
     """Variables that are read and never written while one of nearly the same name is."""
-    written: set[str] = set()
-
-    places: dict[str, Position] = {}
-    for call in _all_calls(diagram):
-        first = _WRITES_FIRST.match(call.parameters)
-        if first is not None and (
-            call.parameters.lstrip().startswith("$") or call.name in ("set", "sets", "eval", "inc", "append")
-        ):
-            written.add(first.group(1))
-        for part in _READ.finditer(call.parameters):
-            if first is None or part.start(1) != first.start(1):
-                places.setdefault(part.group(1), call.position)
-    for state in diagram.states:
-        for top in (state.enter, state.leave, *(transition.actions for transition in state.transitions)):
-            for test in tests(top):
-                for part in _READ.finditer(test.parameters):
-                    places.setdefault(part.group(1), test.position)
-            for inner in nested_lists(top):
-                written.update(
-                    name.lstrip("$") for item in inner.items if isinstance(item, For) for name in (item.key, item.value) if name
-                )
-        for transition in state.transitions:
-            for test in transition.tests:
-                for part in _READ.finditer(test.parameters):
-                    places.setdefault(part.group(1), test.position)
-    for name, position in places.items():
+    written = _written(diagram)
+    for name, position in _reads(diagram).items():
         if name in written or _GIVEN.fullmatch(name) or any(other.startswith((name + ".", name + "[")) for other in written):
             continue
         near = difflib.get_close_matches(name, written, 1, 0.8)
         if near:
             yield Doubt(position, f"variable ${name} is never set; did you mean ${near[0]}?")
+
+
+def _written_first(call: Call) -> re.Match[str] | None:
+    """The first parameter of a call that may write it."""
+    return _WRITES_FIRST.match(call.parameters)
+
+
+def _written(diagram: Diagram) -> set[str]:
+    """Variables that a call or a loop may write."""
+    written: set[str] = set()
+    for call in _all_calls(diagram):
+        first = _written_first(call)
+        if first is not None and (call.parameters.lstrip().startswith("$") or call.name in _WRITERS):
+            written.add(first.group(1))
+    lists = (inner for state in diagram.states for top in _lists(state) for inner in nested_lists(top))
+    loops = (item for inner in lists for item in inner.items if isinstance(item, For))
+    written.update(name.lstrip("$") for loop in loops for name in (loop.key, loop.value) if name)
+    return written
+
+
+def _reads(diagram: Diagram) -> dict[str, Position]:
+    """Where each variable that is read is read first, calls before tests."""
+    places: dict[str, Position] = {}
+    for call in _all_calls(diagram):
+        first = _written_first(call)
+        for part in _READ.finditer(call.parameters):
+            if first is None or part.start(1) != first.start(1):
+                places.setdefault(part.group(1), call.position)
+    for test in _all_tests(diagram):
+        for part in _READ.finditer(test.parameters):
+            places.setdefault(part.group(1), test.position)
+    return places
