@@ -27,6 +27,14 @@ from tests.support.ports import free_port, free_ports
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = "monitoring;announcement;webconference;conference;echo;di_dial;dsm;xmlrpc2di;web"
 RTP_PORTS = 400
+APPS = ROOT / "tests" / "support" / "apps"
+WITH_APPS = f"""
+import di.apps
+from di.__main__ import main
+di.apps.__path__.append({str(APPS)!r})
+raise SystemExit(main())
+"""
+"""A program for `Server` that finds the applications of the tests, too."""
 START_S = 60.0
 """How long a start may take on a machine that is busy with other things."""
 
@@ -45,7 +53,8 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -
 class Server:
     """`python -m di serve` in a copy of etc/. `files` replaces or adds files there; `settings` are lines put behind sems.conf.
 
-    `environment` is added to the server's own; without `start` the test puts more files there and starts it itself.
+    `environment` is added to the server's own; without `start` the test puts more files there and starts it itself. `program`: Python
+    source to run instead of the main module, e.g. `WITH_APPS`.
     """
 
     def __init__(
@@ -56,7 +65,9 @@ class Server:
         plugins: str = PLUGINS,
         environment: Mapping[str, str] | None = None,
         start: bool = True,
+        program: str = "",
     ) -> None:
+        self._program = ["-c", program] if program else ["-m", "di"]
         self._start = start
         self.environment = dict(environment or {})
         self.etc = folder / "etc"
@@ -91,7 +102,7 @@ class Server:
         """Start the process without waiting for its banner."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CORDBOARD_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "di", "serve", "-f", str(self.etc / "sems.conf")],
+            [sys.executable, *self._program, "serve", "-f", str(self.etc / "sems.conf")],
             cwd=ROOT,
             env={**environment, **self.environment},
             text=True,
