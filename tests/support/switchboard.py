@@ -10,7 +10,6 @@ await board.hear({anna: {ben}, ben: {anna}})       # who hears whom
 from __future__ import annotations
 
 import asyncio
-
 from collections.abc import Mapping
 from typing import Any
 
@@ -185,5 +184,3 @@ class Switchboard:
         for phone in self.phones:
             phone.sip.close()
             phone.rtp.close()
-
-
