@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from di.calls.events import Outcome, Verdict
+from di.kernel.clock import awaited
 
 
 def then(outcome: Outcome, rest: Callable[[], Outcome]) -> Outcome:
@@ -48,7 +49,7 @@ def guarded(step: Callable[[], Outcome], fault: Callable[[Exception], None], res
 
     async def both() -> None:
         try:
-            await outcome
+            await awaited(outcome)
         except Exception as error:  # noqa: BLE001
             fault(error)
         following = rest()

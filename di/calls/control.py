@@ -62,7 +62,10 @@ class Admission:
     def __init__(self, session: Session, controls: tuple[Control, ...]) -> None:
         self._session = session
         self._waiting = list(controls)
-        self._admitted: list[tuple[Control, Grant]] = []
+        self._admitted: list[Control] = []
+        """Whoever is to be told of the end."""
+        self._grants: list[Grant] = []
+        """What each of them allows, from the answer or the last renewal on."""
         self._answered_ns: int | None = None
 
     # -------------------------------------------------------------------------------------------------------------- begin
@@ -73,11 +76,15 @@ class Admission:
             answer = control.admit(self._session)
             if not isinstance(answer, Grant):
                 return self._wait(control, answer)
-            self._admitted.append((control, answer))
+            self._admit(control, answer)
         return None
 
+    def _admit(self, control: Control, grant: Grant) -> None:
+        self._admitted.append(control)
+        self._grants.append(grant)
+
     async def _wait(self, control: Control, answer: Awaitable[Grant]) -> None:
-        self._admitted.append((control, await answer))
+        self._admit(control, await answer)
         if self._session.dialog.ending:
             return
         following = self.run()
@@ -87,7 +94,7 @@ class Admission:
     def answered(self, now_ns: int) -> None:
         """The call is up."""
         self._answered_ns = now_ns
-        for control, _ in self._admitted:
+        for control in self._admitted:
             self._tell(control, lambda one: one.answered(self._session))
         self._set_timer()
 
@@ -97,52 +104,52 @@ class Admission:
         return 0.0 if self._answered_ns is None else (now_ns - self._answered_ns) / 1e9
 
     def _set_timer(self) -> None:
-        limits = [grant.seconds for _, grant in self._admitted if grant.seconds is not None]
+        limits = [grant.seconds for grant in self._grants if grant.seconds is not None]
         if limits:
             self._session.timers.set(GRANT_TIMER, max(0.0, min(limits)) * 1000)
 
     def used_up(self) -> Outcome:
-        """The smallest grant has run out: ask those who limit the call for more."""
-        limited = [(control, grant) for control, grant in self._admitted if grant.seconds is not None]
-        smallest = min(grant.seconds or 0.0 for _, grant in limited)
-        left = [(control, Grant((grant.seconds or 0.0) - smallest)) for control, grant in limited]
-        free = [(control, grant) for control, grant in self._admitted if grant.seconds is None]
-        self._admitted = free + [(control, grant) for control, grant in left if grant.seconds]
-        return self._renew([control for control, grant in left if not grant.seconds])
+        """The smallest grant has run out: ask those who limit the call for more. A call that is being ended asks nobody."""
+        limits = {number: grant.seconds for number, grant in enumerate(self._grants) if grant.seconds is not None}
+        if self._session.dialog.ending or not limits:
+            return None
+        smallest = min(limits.values())
+        for number, seconds in limits.items():
+            self._grants[number] = Grant(seconds - smallest)
+        return self._renew([number for number, seconds in limits.items() if seconds <= smallest])
 
-    def _renew(self, controls: list[Control]) -> Outcome:
-        while controls:
-            control = controls.pop(0)
+    def _renew(self, numbers: list[int]) -> Outcome:
+        """Ask the controls with these numbers, one after the other; the first that gives nothing ends the call."""
+        while numbers:
+            number = numbers.pop(0)
             try:
-                answer = control.renew(self._session, self.used_s(self._session.host.clock.now_ns()))
+                answer = self._admitted[number].renew(self._session, self.used_s(self._session.host.clock.now_ns()))
             except Refused as refused:
-                self._admitted.append((control, Grant(0.0)))
-                self._cut(control, refused)
+                self._cut(self._admitted[number], refused)
                 return None
             if not isinstance(answer, Grant):
-                return self._wait_renewal(control, answer, controls)
-            if not self._renewed(control, answer):
+                return self._wait_renewal(number, answer, numbers)
+            if not self._renewed(number, answer):
                 return None
         self._set_timer()
         return None
 
-    async def _wait_renewal(self, control: Control, answer: Awaitable[Grant], rest: list[Control]) -> None:
+    async def _wait_renewal(self, number: int, answer: Awaitable[Grant], rest: list[int]) -> None:
         try:
             grant = await answer
         except Refused as refused:
-            self._admitted.append((control, Grant(0.0)))
-            self._cut(control, refused)
+            self._cut(self._admitted[number], refused)
             return
-        if self._renewed(control, grant):
+        if self._renewed(number, grant):
             following = self._renew(rest)
             if following is not None:
                 await following
 
-    def _renewed(self, control: Control, grant: Grant) -> bool:
-        self._admitted.append((control, grant))
+    def _renewed(self, number: int, grant: Grant) -> bool:
+        self._grants[number] = grant
         if grant.seconds is None or grant.seconds > 0:
             return True
-        self._cut(control, Refused(402, "Payment Required"))
+        self._cut(self._admitted[number], Refused(402, "Payment Required"))
         return False
 
     def _cut(self, control: Control, refused: Refused) -> None:
@@ -152,9 +159,9 @@ class Admission:
     # ---------------------------------------------------------------------------------------------------------------- end
     def ended(self, end: CallEnded, now_ns: int) -> None:
         """Tell everybody who admitted the call."""
-        told, self._admitted = self._admitted, []
+        admitted, self._admitted, self._grants = self._admitted, [], []
         used_s = self.used_s(now_ns)
-        for control, _ in told:
+        for control in admitted:
             self._tell(control, lambda one: one.ended(self._session, end, used_s))
 
     def _tell(self, control: Control, news: Callable[[Control], None]) -> None:

@@ -196,7 +196,7 @@ def _start(session: Session) -> Outcome:
 
 def _request(session: Session, event: RequestReceived) -> Outcome:
     """A request inside the dialog: the application may take it; else it goes to the other side of a pair, else its default."""
-    if event.method in ("INVITE", "UPDATE"):
+    if event.method == "INVITE" or (event.method == "UPDATE" and event.body):
         session.dialog.peer_offered = True
     return unless(_seen(session, event), lambda: _pass_on(session, event))
 
@@ -254,12 +254,18 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
     def fault(error: Exception) -> None:
         failed(session, error)
 
-    def part() -> Outcome:
-        if session.pair is not None:
-            session.pair.ended(session, event)
+    def destroy() -> Outcome:
         return guarded(session.app.on_destroy, fault, lambda: finish(session, event))
 
+    def part() -> Outcome:
+        return guarded(lambda: _tell_pair_of_end(session, event), fault, destroy)
+
     return guarded(lambda: _farewell(session, was, event), fault, part)
+
+
+def _tell_pair_of_end(session: Session, event: CallEnded) -> None:
+    if session.pair is not None:
+        session.pair.ended(session, event)
 
 
 def _farewell(session: Session, was: Phase, event: CallEnded) -> Outcome:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a session needs from its container, `di.calls.sessions.Sessions`."""
+"""The server as a session sees it, so that a session can be made without one."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Generic, TypeVar
 
 from di.calls.events import Outcome, TimerExpired
 from di.kernel import logs
+from di.kernel.clock import awaited
 from di.kernel.ports import Clock, TimerHandle
 
 E = TypeVar("E")
@@ -138,7 +139,7 @@ class Mailbox(Generic[E]):
 
     async def _continue(self, waiting: Awaitable[None]) -> None:
         try:
-            await waiting
+            await awaited(waiting)
         except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
             self._failed(error)
         self._drain()

@@ -26,7 +26,7 @@ from di.calls.call_info import Target
 from di.calls.events import Outcome, SipReply
 from di.calls.hunt import Hunt
 from di.calls.second_leg import SecondLeg
-from di.calls.state import UNANSWERED, Phase
+from di.calls.state import OVER, UNANSWERED, Phase
 from di.kernel.errors import Refused
 from di.sip.headers import end_to_end
 from di.sip.records import CallConfirmed, CallEnded, CallProgressed, RequestReceived
@@ -59,7 +59,7 @@ class PairOptions:
 
 
 class Pair:
-    """`first` asked for it; `second` is None until somebody has answered. Made by `connect` or `join`."""
+    """`first` asked for it, and leaves the pair that it was in; `second` is None until somebody has answered (`connect`, `join`)."""
 
     def __init__(self, first: Session, options: PairOptions | None = None) -> None:
         self.first = first
@@ -72,15 +72,21 @@ class Pair:
         self._bridged_with: Session | None = None
         self._relayed: dict[int, tuple[Session, RequestReceived]] = {}
         self._told: dict[str, str] = {}
+        if first.pair is not None:
+            first.pair.leave(first)
         first.pair = self
 
     # ------------------------------------------------------------------------------------------------------------- begin
     def connect(self, targets: list[Target], factory: Factory = SecondLeg) -> None:
         """Call the targets, all at once or in turn. Nobody reached: `on_other_reply` of the first leg with the last failure.
 
-        `factory` makes the application of each second leg.
+        `factory` makes the application of each second leg. Who is being called already is let go. A first leg that is ending calls nobody.
         """
         options = self.options
+        if self.first.dialog.ending:
+            log.info("call %s: it is being ended and calls no second leg", self.first.id)
+            return
+        self._stop_hunt()
         self.hunt = Hunt(self.first, self, options.application, options.in_turn, factory)
         self.hunt.start(targets)
 
@@ -96,6 +102,8 @@ class Pair:
 
     def join(self, second: Session) -> None:
         """Connect the first leg with a call that is there already, and let them hear each other."""
+        if second.pair is not None:
+            second.pair.leave(second)
         self.second = second
         second.pair = self
         self.bridge()
@@ -281,6 +289,8 @@ class Pair:
             return None
         self.unbridge()
         self._let_go(other)
+        if other is self.first and self.options.relay_invite:
+            other.dialog.reject(480, "Temporarily Unavailable")  # the answer's news were overtaken; without effect once answered
         return other.app.on_other_bye(headers)
 
     def _let_go(self, session: Session | None) -> None:
@@ -288,19 +298,16 @@ class Pair:
             session.pair = None
 
     def _answer_open(self, gone: Session) -> None:
-        """Requests that were relayed to a side that is gone get a 481."""
+        """A side goes: requests that were relayed to it get a 481, and so do its own if its dialog goes on."""
         for token, (asker, request) in list(self._relayed.items()):
-            if self.other(asker) is gone:
+            if asker is gone or self.other(asker) is gone:
                 del self._relayed[token]
-                asker.dialog.reply(request, 481, "Call/Transaction Does Not Exist")
-            elif asker is gone:
-                del self._relayed[token]
+                if asker.dialog.phase not in OVER:
+                    asker.dialog.reply(request, 481, "Call/Transaction Does Not Exist")
 
     def part(self) -> None:
         """Both sides go their own ways: no longer bridged, nothing relayed, the end of one is nothing to the other."""
-        if self.transfer is not None:
-            self.transfer.cancel()
-        self._stop_hunt()
+        self._stop_calling()
         self.unbridge()
         for session in (self.first, self.second):
             if session is not None:
@@ -311,6 +318,7 @@ class Pair:
     def leave(self, session: Session) -> None:
         """One side goes its own way; to the other it is as if it had hung up."""
         self._answer_open(session)
+        self._stop_calling()
         self.unbridge()
         self._let_go(session)
         self.side_gone(session, ())
@@ -322,17 +330,28 @@ class Pair:
         if other is not None:
             other.stop(code, "", headers)
 
+    def _stop_calling(self) -> None:
+        """Nobody is called for a side any more."""
+        if self.transfer is not None:
+            self.transfer.cancel()
+        self._stop_hunt()
+
     def _stop_hunt(self) -> None:
         if self.hunt is not None:
             self.hunt.stop()
 
     # -------------------------------------------------------------------------------------------------------- replacement
     def replace(self, old: Session, new: Session, reason: str = "") -> None:
-        """Put a call in a leg's place: the side that stays hears the new one, the old leg gets a BYE. Both must be up."""
-        stays = self.other(old)
-        if stays is None:
+        """Put a call in a leg's place: the side that stays hears the new one, the old leg gets a BYE. Both must be up.
+
+        The new one leaves the pair that it was in. Raises Refused when there is no side that stays.
+        """
+        if self.other(old) is None:
             raise Refused(481, "Call/Transaction Does Not Exist")
         self._answer_open(old)
+        self._stop_calling()
+        if new.pair is not None:
+            new.pair.leave(new)
         old.pair = None
         new.pair = self
         if old is self.first:
@@ -346,4 +365,5 @@ class Pair:
             old.stop(487, "", (f'Reason: SIP;cause=200;text="{reason or "Replaced"}"',))
 
     def _in_first(self, news: Callable[[], Outcome]) -> None:
-        self.first.run(lambda: news() if self.first.pair is self else None)
+        first = self.first
+        first.run(lambda: news() if first.pair is self else None)

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 class NoProcess:
     """A port while its process is down: what is sent is lost, which `sip_lost`/`media_lost` has settled already."""
 
-    def send(self, command: object) -> None:
+    def send(self, command: sip.Command | media.Command) -> None:
         """Nothing."""
 
 

@@ -60,6 +60,8 @@ UNANSWERED = frozenset({_P.IDLE, _P.TRYING, _P.PROCEEDING, _P.EARLY})
 """No final reply has been given or got."""
 ENDING = frozenset({_P.REFUSED, _P.CANCELLING, _P.DISCONNECTING, _P.ENDED, _P.GONE})
 """It is over or will be: nothing new begins."""
+OVER = frozenset({_P.ENDED, _P.GONE})
+"""The SIP process has given the dialog up: nothing can be sent in it."""
 UP = frozenset({_P.ANSWERED, _P.CONNECTED})
 """Answered and not being ended."""
 

@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionWish:
+class SubscriptionOrder:
     """What to subscribe to. `proxy`: a URI or `host[:port]`; `expires_s` 0: the default. `password` may be empty."""
 
     user: str
@@ -67,11 +67,11 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._by_handle)
 
-    def create(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
+    def create(self, order: SubscriptionOrder, owner: str) -> tuple[str, str]:
         """Subscribe for the queue `owner`. Returns the handle and "", or "" and why it cannot be."""
         if not self._sessions.sip_is_up:
             return "", "the SIP process is not up"
-        command, reason = self._command(wish)
+        command, reason = self._command(order)
         if command is None:
             return "", reason
         self._number += 1
@@ -126,30 +126,30 @@ class Subscriptions:
     def _forget(self, known: _Known) -> None:
         del self._by_handle[known.handle], self._by_number[known.number]
 
-    def _command(self, wish: SubscriptionWish) -> tuple[Subscribe | None, str]:
-        target, ours = f"sip:{wish.user}@{wish.domain}", f"sip:{wish.from_user}@{wish.domain}"
-        missing = [name for name in ("user", "domain", "from_user", "event") if not getattr(wish, name)]
+    def _command(self, order: SubscriptionOrder) -> tuple[Subscribe | None, str]:
+        target, ours = f"sip:{order.user}@{order.domain}", f"sip:{order.from_user}@{order.domain}"
+        missing = [name for name in ("user", "domain", "from_user", "event") if not getattr(order, name)]
         if missing:
             return None, f"{', '.join(missing)} must be given"
         for uri in (target, ours):
             if not is_sip_uri(uri) or "?" in uri:
                 return None, f"{uri!r} is no SIP URI"
-        if not _TOKEN.fullmatch(wish.event):
-            return None, f"event {wish.event!r} is no event package"
-        if wish.id and not _TOKEN.fullmatch(wish.id):
-            return None, f"id {wish.id!r} must be a token"
-        if any(ord(character) < 32 or character == "\x7f" for character in wish.accept):
+        if not _TOKEN.fullmatch(order.event):
+            return None, f"event {order.event!r} is no event package"
+        if order.id and not _TOKEN.fullmatch(order.id):
+            return None, f"id {order.id!r} must be a token"
+        if any(ord(character) < 32 or character == "\x7f" for character in order.accept):
             return None, "accept must not hold control characters"
-        hop = wish.proxy or self._default_hop()
+        hop = order.proxy or self._default_hop()
         if hop and not is_sip_uri(hop):
             hop = f"sip:{hop}"
         if hop and (not is_sip_uri(hop) or "?" in hop):
-            return None, f"proxy {wish.proxy!r} is no SIP URI"
+            return None, f"proxy {order.proxy!r} is no SIP URI"
         if hop and ";lr" not in hop:
             hop += ";lr"
-        event = f"{wish.event};id={wish.id}" if wish.id else wish.event
-        expires_s = min(wish.expires_s, _MAX_EXPIRES_S) if wish.expires_s > 0 else DEFAULT_EXPIRES_S
+        event = f"{order.event};id={order.id}" if order.id else order.event
+        expires_s = min(order.expires_s, _MAX_EXPIRES_S) if order.expires_s > 0 else DEFAULT_EXPIRES_S
         return Subscribe(
-            self._number + 1, target, f"<{ours}>", f"<{target}>", event, expires_s, wish.accept, (), hop, "",
-            wish.from_user if wish.password else "", wish.password,
+            self._number + 1, target, f"<{ours}>", f"<{target}>", event, expires_s, order.accept, (), hop, "",
+            order.from_user if order.password else "", order.password,
         ), ""  # fmt: skip

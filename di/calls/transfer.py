@@ -21,7 +21,7 @@ from di.sip.headers import first_header, is_sip_uri, uri_of
 from di.sip.records import CallOffered, RequestReceived
 
 if TYPE_CHECKING:
-    from di.calls.events import Outcome, SipReply
+    from di.calls.events import SipReply
     from di.calls.pair import Pair
     from di.calls.session import Session
 
@@ -41,9 +41,11 @@ def refer(pair: Pair, session: Session, request: RequestReceived, *, serve: bool
         session.dialog.reply(request, 202, "Accepted")
         log.info("call %s: transfers %s to %s", session.id, stays.id, target)
         _notify(session, 100, "Trying")
-        known = session.host.find_dialog(*replaces) if replaces else None
-        if known is not None and known.pair is not None and known.pair.other(known) is not None:
-            _attended(pair, session, known, known.pair)
+        consulted = session.host.find_dialog(*replaces) if replaces else None
+        if consulted is not None and consulted.pair is pair:
+            _notify(session, 481, "Call/Transaction Does Not Exist")  # it names one of the two who talk already
+        elif consulted is not None and consulted.pair is not None and consulted.pair.other(consulted) is not None:
+            _attended(pair, session, consulted, consulted.pair)
         else:
             _blind(pair, session, stays, target, replaces)
     return True
@@ -81,14 +83,14 @@ def _notify(session: Session, code: int, reason: str) -> None:
     session.dialog.send("NOTIFY", headers, "message/sipfrag;version=2.0", body, on_reply=lambda reply: None)
 
 
-def _attended(pair: Pair, session: Session, known: Session, other_pair: Pair) -> None:
+def _attended(pair: Pair, session: Session, consulted: Session, other_pair: Pair) -> None:
     """Both calls of the referrer are here: the two whom it talked to talk to each other."""
-    third = other_pair.other(known)
+    third = other_pair.other(consulted)
     assert third is not None
     other_pair.part()
     pair.replace(session, third, "Transferred")
     _notify(session, 200, "OK")
-    known.stop(487, "", ('Reason: SIP;cause=200;text="Transferred"',))
+    consulted.stop(487, "", ('Reason: SIP;cause=200;text="Transferred"',))
 
 
 def _blind(pair: Pair, session: Session, stays: Session, target: str, replaces: tuple[str, str, str] | None) -> None:
@@ -177,6 +179,10 @@ class TransferTarget(Application):
         """It is there."""
         self._transfer.answered(self.session)
 
+    def on_destroy(self) -> None:
+        """One that went before its audio was there has sent no failure. Without effect once the transfer is done."""
+        self._transfer.progress(480, "Temporarily Unavailable")
+
 
 class Replacing(Application):
     """A call that came with Replaces: it is answered, and then stands where the replaced one stood."""
@@ -188,18 +194,11 @@ class Replacing(Application):
     def on_session_start(self) -> None:
         """The new call is up: the old one goes."""
         own, replaced = self.session, self._replaced
-        replaced.run(lambda: _take_place(own, replaced))
-
-
-def _take_place(own: Session, replaced: Session) -> Outcome:
-    pair = replaced.pair
-    if own.dialog.ending:
-        return None
-    if pair is None or pair.other(replaced) is None:
-        own.stop(481)
-        return None
-    pair.replace(replaced, own)
-    return None
+        pair = replaced.pair
+        if pair is None or pair.other(replaced) is None:
+            own.stop(481)  # it has ended in the meantime
+        else:
+            pair.replace(replaced, own)
 
 
 def replaced_by(session: Session, offer: CallOffered) -> bool:

@@ -59,3 +59,14 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task failed: %s", error, exc_info=error)
+
+
+async def awaited(outcome: Awaitable[None]) -> None:
+    """Wait for it. Raises RuntimeError if what it waited for was cancelled: a fault like any other, not the end of who waits here."""
+    try:
+        await outcome
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # it is this task that is to end: the server stops
+        raise RuntimeError("what it waited for was cancelled") from error

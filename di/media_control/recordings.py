@@ -23,7 +23,7 @@ class _Recording:
     parts: set[int] = field(default_factory=set)
     waiting: set[int] = field(default_factory=set)  # parts that are to stop
     stopping: bool = False
-    stories: list[str] = field(default_factory=list)
+    part_paths: list[str] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     length_ms: int = 0
     failure: str = ""
@@ -106,7 +106,7 @@ class MediaRecordings:
         elif process in recording.parts:
             recording.parts.discard(process)
             recording.waiting.discard(process)
-            recording.stories += [event.part] if event.part else []
+            recording.part_paths += [event.part] if event.part else []
             self._parts_stopped(recording)
 
     def lost(self, process: int) -> None:
@@ -130,7 +130,7 @@ class MediaRecordings:
         if recording.owner is None:
             self._finish(recording)
         else:
-            self._tell(recording.owner, StopRoomRecording(recording.command.room, tuple(recording.stories)))
+            self._tell(recording.owner, StopRoomRecording(recording.command.room, tuple(recording.part_paths)))
 
     def _end_without_owner(self, recording: _Recording) -> None:
         if not recording.stopping and recording.parts:

@@ -136,6 +136,12 @@ class Playbook:
         self.run()
         return self.session(call)
 
+    def confirm_if_there(self, call: int) -> None:
+        """As `confirm`, of a call that may be over by then."""
+        self.negotiate(call)
+        self.sessions.on_sip_event(sip.CallConfirmed(call, 200, "OK"))
+        self.run()
+
     def up(self, user: str, headers: tuple[tuple[str, str], ...] = ()) -> Session:
         """A call that is offered, answered and confirmed."""
         return self.confirm(self.offer(user, headers))

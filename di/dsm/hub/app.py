@@ -64,7 +64,7 @@ class DsmServer:
         self.systems: list[SystemDsm] = []
         self.calls: set[DsmCall] = set()
         self.in_state: Counter[tuple[str, str]] = Counter()
-        self._places: dict[str, tuple[str, str]] = {}
+        self._positions: dict[str, tuple[str, str]] = {}
         self.rtp_timeout_ms = services.core.dead_rtp_time * 1000
 
     # -------------------------------------------------------------------------------------------------------------- start
@@ -296,16 +296,16 @@ class DsmServer:
         if self.options.monitoring_full_stategraph:
             self.services.monitoring.log_add(session.id, "dsm_stategraph", f"{diagram}/{state}")
 
-    def _count(self, id: str, place: tuple[str, str] | None) -> None:
-        """Keep how many calls are in each state. `place` None: the call has gone."""
-        old = self._places.pop(id, None)
+    def _count(self, id: str, position: tuple[str, str] | None) -> None:
+        """Keep how many calls are in each state. `position` None: the call has gone."""
+        old = self._positions.pop(id, None)
         if old is not None:
             self.in_state[old] -= 1
             if not self.in_state[old]:
                 del self.in_state[old]
-        if place is not None:
-            self._places[id] = place
-            self.in_state[place] += 1
+        if position is not None:
+            self._positions[id] = position
+            self.in_state[position] += 1
 
     def system_position(self, id: str, diagram: str, state: str) -> None:
         """The same for a system DSM."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from di.calls.events import EventPosted
-from di.calls.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionOrder
 from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError, DIError
 from di.kernel.value import Value
@@ -73,9 +73,9 @@ class ServerHub:
         """How many are in a room."""
         return self._services.sessions.rooms.count(room)
 
-    def subscribe(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
+    def subscribe(self, order: SubscriptionOrder, owner: str) -> tuple[str, str]:
         """A subscription for a call or system DSM."""
-        return self._services.sessions.subscriptions.create(wish, owner)
+        return self._services.sessions.subscriptions.create(order, owner)
 
     def refresh_subscription(self, handle: str, expires_s: int) -> bool:
         """Refresh it."""

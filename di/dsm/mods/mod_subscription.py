@@ -6,7 +6,7 @@ Their news comes as `subscription` events; a NOTIFY's body is the object SipSubs
 
 from __future__ import annotations
 
-from di.calls.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionOrder
 from di.dsm.language.library import NameRes, Res, action, hook
 from di.dsm.language.numbers import unsigned
 from di.dsm.run.engine import Run
@@ -19,11 +19,11 @@ def create(run: Run, name: NameRes) -> None:
     def field(key: str) -> str:
         return run.vars.get(f"{name}.{key}", "")
 
-    wish = SubscriptionWish(
+    order = SubscriptionOrder(
         field("user"), field("domain"), field("from_user"), field("event"), field("pwd"), field("proxy"), field("accept"),
         field("id"), unsigned(field("expires")) or 0,
     )  # fmt: skip
-    handle, reason = run.session.hub.subscribe(wish, run.session.id)
+    handle, reason = run.session.hub.subscribe(order, run.session.id)
     run.vars[f"{name}.handle"] = handle
     if handle:
         run.ok()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from di.calls.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionOrder
 from di.dsm.language.errors import DsmException
 from di.dsm.language.model import Nested, Outcome
 from di.kernel.value import Value
@@ -194,7 +194,7 @@ class HubPort(Protocol):
     def room_size(self, room: str) -> int:
         """How many are in a room."""
 
-    def subscribe(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
+    def subscribe(self, order: SubscriptionOrder, owner: str) -> tuple[str, str]:
         """A subscription whose news goes to a queue: its handle and "", or "" and why not."""
 
     def refresh_subscription(self, handle: str, expires_s: int) -> bool:

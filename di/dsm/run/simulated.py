@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
-from di.calls.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionOrder
 from di.dsm.language.arrays import byte_order
 from di.dsm.language.errors import DsmException
 from di.dsm.language.event import Event, Kind
@@ -275,9 +275,9 @@ class _Hub(_Noted):
     def room_size(self, room: str) -> int:
         return int(self.session.room == room)
 
-    def subscribe(self, wish: SubscriptionWish, owner: str) -> tuple[str, str]:
-        self.session.note("subscribe", wish.event, f"{wish.user}@{wish.domain}", wish.expires_s or "")
-        if not (wish.user and wish.domain and wish.from_user and wish.event):
+    def subscribe(self, order: SubscriptionOrder, owner: str) -> tuple[str, str]:
+        self.session.note("subscribe", order.event, f"{order.user}@{order.domain}", order.expires_s or "")
+        if not (order.user and order.domain and order.from_user and order.event):
             return "", "user, domain, from_user, event must be given"
         handle = self.new_id()
         self.session.subscriptions.add(handle)

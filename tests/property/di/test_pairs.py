@@ -19,7 +19,9 @@ EVENTS = (
     "progress", "progress with media", "negotiated", "held", "confirmed", "failed", "bye", "cancel", "lost", "timeout", "message",
     "info key", "refer", "re-INVITE", "reply", "error reply",
 )  # fmt: skip
-COMMANDS = ("stop first", "stop second", "part", "end other", "leave", "unbridge", "bridge", "wait", "system")
+COMMANDS = ("stop first", "stop second", "part", "end other", "leave", "first leaves", "unbridge", "bridge", "wait", "system",
+    "connect again", "new pair", "replace",
+)  # fmt: skip
 STEPS = st.lists(
     st.one_of(st.tuples(st.sampled_from(EVENTS), st.integers(0, 2)), st.tuples(st.sampled_from(COMMANDS), st.just(0))),
     max_size=14,
@@ -66,6 +68,14 @@ def deliver(book: Playbook, what: str, call: int) -> None:
                     send(sip.ReplyReceived(call, command.token, 200 if what == "reply" else 488, "as it is"))
 
 
+def replace_second(book: Playbook, pair: Pair) -> None:
+    """A call that came meanwhile takes the second leg's place."""
+    assert pair.second is not None
+    new = book.up("app-plain")
+    if pair.second is not None:
+        pair.replace(pair.second, new)
+
+
 def command(book: Playbook, name: str, first: Session, pair: Pair) -> None:
     second = pair.second
     actions: dict[str, Callable[[], object]] = {
@@ -74,6 +84,10 @@ def command(book: Playbook, name: str, first: Session, pair: Pair) -> None:
         "part": pair.part,
         "end other": lambda: pair.end_other(first),
         "leave": lambda: pair.leave(second) if second is not None else None,
+        "first leaves": lambda: pair.leave(first),
+        "connect again": lambda: pair.connect([Target("sip:again@there.example")]) if second is None else None,
+        "new pair": lambda: Pair(first, pair.options).connect([Target("sip:new@there.example")]),
+        "replace": lambda: replace_second(book, pair) if second is not None else None,
         "unbridge": pair.unbridge,
         "bridge": pair.bridge,
         "wait": lambda: book.run(25),
@@ -92,6 +106,7 @@ def test_any_order_of_events_leaves_nothing(
     options = PairOptions(relay_invite=relayed, early_media=early, in_turn=in_turn, transfers=transfers)
     kind = type("Connecting", (Connecting,), {"targets": targets, "options": options})
     book.services.applications.register("connecting", kind)
+    book.services.applications.register("plain", Application)
     call = book.offer("app-connecting")
     first = book.session(call)
     pair = first.pair
@@ -106,9 +121,12 @@ def test_any_order_of_events_leaves_nothing(
         book.run()
         had_second = had_second or pair.second is not None
     event("a pair" if had_second else "no second leg")
-    partner = pair.second if first.pair is pair and pair.second is not None and pair.second.pair is pair else None
+    last = first.pair
+    partner = last.second if last is not None and last.second is not None and last.second.pair is last else None
+    ringing = list(last.trying) if last is not None else []
     deliver(book, "bye", call)
     book.run()
+    assert not set(ringing) & set(book.sessions), "nobody rings for a call that is over"
     if partner is not None:
         assert partner not in list(book.sessions), "the other side of a pair ends with it"
     for session in book.sessions:

@@ -157,3 +157,27 @@ def test_a_control_that_fails_at_the_end_costs_nobody_else_the_news(book: Playbo
     assert other.told[-1] == ("ended", 200, 0.0)
     assert f"call {session.id}: control broken failed: no disk" in caplog.text
     assert len(book.sessions) == 0
+
+
+@pytest.mark.parametrize("refusal", [Refused(402, "Payment Required"), Grant(0.0)])
+def test_controls_behind_one_that_ends_the_call_are_told_too(book: Playbook, refusal: Refused | Grant) -> None:
+    links = [Link("a", Grant(10.0), refusal), Link("b", Grant(10.0))]
+    book.sessions.control.controls.extend(links)
+    book.up("app-plain")
+    book.run(11)
+    assert list(book.sessions) == []
+    for link in links:
+        assert [told for told in link.told if told[0] == "ended"] == [("ended", 402, 10.0)], link.name
+
+
+def test_a_control_that_fails_to_renew_is_told_of_the_end(book: Playbook) -> None:
+    class Broken(Link):
+        def renew(self, call: Session, used_s: float) -> Grant:
+            raise ValueError("no such account")
+
+    link = Broken("a", Grant(10.0))
+    book.sessions.control.controls.append(link)
+    book.up("app-plain")
+    book.run(11)
+    assert list(book.sessions) == []
+    assert [told for told in link.told if told[0] == "ended"] == [("ended", 500, 10.0)]

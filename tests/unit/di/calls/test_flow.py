@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -194,3 +195,19 @@ def test_a_recording_that_ended_in_order_says_nothing(book: Playbook, caplog: py
     book.run()
     assert session.audio.recording == "" and session.audio.recorded_ms() is None
     assert "recording" not in caplog.text
+
+
+async def test_what_a_callback_awaits_is_cancelled(book: Playbook) -> None:
+    class Waiting(Application):
+        async def on_event(self, event: object) -> None:
+            work = asyncio.get_running_loop().create_future()
+            work.cancel()
+            await work
+
+    book.services.applications.register("waiting", Waiting)
+    session = book.up("app-waiting")
+    session.post_event({})
+    book.run()
+    await asyncio.gather(*book.waiting, return_exceptions=True)
+    book.run()
+    assert list(book.sessions) == [], "a fault of its application ends the call"

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from di.calls.subscriptions import SubscriptionWish
+from di.calls.subscriptions import SubscriptionOrder
 from di.kernel.server_options import CoreOptions
 from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.playbook import Playbook
 
-WISH: dict[str, Any] = {"user": "300", "domain": "home.example", "from_user": "200", "event": "reg"}
+ORDER: dict[str, Any] = {"user": "300", "domain": "home.example", "from_user": "200", "event": "reg"}
 
 
 class Desk:
@@ -22,8 +22,8 @@ class Desk:
         self.posted: list[Any] = []
         self.book.services.queues.add("me", self.posted.append)
 
-    def create(self, **wish: Any) -> tuple[str, str]:
-        return self.subscriptions.create(SubscriptionWish(**{**WISH, **wish}), "me")
+    def create(self, **order: Any) -> tuple[str, str]:
+        return self.subscriptions.create(SubscriptionOrder(**{**ORDER, **order}), "me")
 
     def sent(self) -> list[Any]:
         found = [c for c in self.book.sip.commands if isinstance(c, (Subscribe, RefreshSubscription, Unsubscribe))]
@@ -99,7 +99,7 @@ def test_owner_goes() -> None:
     desk = Desk()
     desk.create()
     desk.create()
-    other, _ = desk.subscriptions.create(SubscriptionWish(**WISH), "somebody")
+    other, _ = desk.subscriptions.create(SubscriptionOrder(**ORDER), "somebody")
     desk.sent()
     desk.subscriptions.remove_all("me")
     assert desk.sent() == [Unsubscribe(1), Unsubscribe(2)] and len(desk.subscriptions) == 1

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Orders of events of two legs that once left a call or a request behind. Each leg's queue runs by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_network
+
+import pytest
+
+from di.calls.application import Application
+from di.calls.call_info import Target
+from di.calls.pair import Pair, PairOptions
+from di.calls.session import Session
+from di.kernel.server_options import CoreOptions
+from di.sip import records as sip
+from tests.support.playbook import Playbook
+
+
+class Desk(Application):
+    """Survives the end of its other side."""
+
+    heard: list[str]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.heard = []
+
+    def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> None:
+        self.heard.append("other bye")
+
+
+@pytest.fixture
+def book() -> Playbook:
+    playbook = Playbook().with_monitoring()
+    playbook.services.applications.register("desk", Desk)
+    return playbook
+
+
+def calls_out(book: Playbook) -> list[Session]:
+    return [session for session in book.sessions if not session.dialog.incoming]
+
+
+def connected(book: Playbook, options: PairOptions | None = None) -> tuple[Session, Session, Pair]:
+    first = book.up("app-desk")
+    pair = Pair(first, options or PairOptions())
+    pair.connect([Target("sip:b@there.example")])
+    book.run()
+    second = pair.trying[0]
+    book.confirm(second.call)
+    assert pair.second is second
+    return first, second, pair
+
+
+def request(book: Playbook, session: Session, method: str, *headers: tuple[str, str]) -> None:
+    book.sessions.on_sip_event(sip.RequestReceived(session.call, 7, method, headers, "", b"", True))
+    book.run()
+
+
+def replies(book: Playbook, session: Session) -> list[int]:
+    return [command.code for command in book.sip.of(sip.SendReply, session.call)]
+
+
+# ---------------------------------------------------------------------------------------------------------------- requests
+@pytest.mark.parametrize("what", ["part", "leave"])
+def test_who_goes_on_alone_has_its_own_request_answered(book: Playbook, what: str) -> None:
+    first, _, pair = connected(book)
+    request(book, first, "MESSAGE")
+    assert replies(book, first) == []
+    if what == "part":
+        pair.part()
+    else:
+        pair.leave(first)
+    book.run()
+    assert replies(book, first) == [481]
+
+
+# ------------------------------------------------------------------------------------------------------------- second legs
+def test_leaving_while_others_ring_cancels_them(book: Playbook) -> None:
+    first = book.up("app-desk")
+    pair = Pair(first)
+    pair.connect([Target("sip:b@there.example"), Target("sip:c@there.example")])
+    book.run()
+    assert len(calls_out(book)) == 2
+    pair.leave(first)
+    book.run()
+    assert calls_out(book) == []
+
+
+def test_a_new_pair_ends_what_the_old_one_calls(book: Playbook) -> None:
+    first = book.up("app-desk")
+    Pair(first).connect([Target("sip:b@there.example")])
+    book.run()
+    Pair(first).connect([Target("sip:c@there.example")])
+    book.run()
+    assert [session.info.request_uri for session in calls_out(book)] == ["sip:c@there.example"]
+
+
+def test_a_new_search_ends_the_one_before(book: Playbook) -> None:
+    first = book.up("app-desk")
+    pair = Pair(first)
+    pair.connect([Target("sip:b@there.example")])
+    book.run()
+    pair.connect([Target("sip:c@there.example")])
+    book.run()
+    assert [session.info.request_uri for session in calls_out(book)] == ["sip:c@there.example"]
+
+
+def test_a_call_that_is_being_ended_calls_nobody(book: Playbook) -> None:
+    class Late(Desk):
+        def on_destroy(self) -> None:
+            Pair(self.session).connect([Target("sip:b@there.example")])
+
+    book.services.applications.register("late", Late)
+    book.bye(book.up("app-late"))
+    assert list(book.sessions) == []
+
+
+async def test_a_caller_is_refused_when_the_answered_leg_is_gone_before_its_news(book: Playbook) -> None:
+    go_on = asyncio.Event()
+
+    class Slow(Desk):
+        async def on_event(self, event: object) -> None:
+            await go_on.wait()
+
+        def on_invite(self, session: Session) -> None:
+            session.dialog.defer_answer()
+            Pair(session, PairOptions(relay_invite=True)).connect([Target("sip:b@there.example")])
+
+    book.services.applications.register("slow", Slow)
+    call = book.offer("app-slow")
+    first = book.session(call)
+    first.post_event({})
+    book.run()
+    (second,) = calls_out(book)
+    book.confirm(second.call)
+    book.bye(second)
+    go_on.set()
+    for work in book.waiting:
+        await work
+    book.run()
+    assert book.answers(call)[-1:] == [480], "nobody answers the caller any more"
+    assert list(book.sessions) == []
+
+
+# ------------------------------------------------------------------------------------------------------------- replacement
+def replacing(book: Playbook, replaced: Session) -> int:
+    info = replaced.info
+    value = f"{info.call_id};to-tag={info.local_tag};from-tag={info.remote_tag}"
+    return book.offer("app-desk", (("Replaces", value),))
+
+
+def trusting() -> Playbook:
+    book = Playbook(CoreOptions(trusted_peers=(ip_network("192.0.2.0/24"),)))
+    book.with_monitoring().services.applications.register("desk", Desk)
+    return book
+
+
+def test_replaces_of_a_call_that_ends_before_the_new_one_is_up() -> None:
+    book = trusting()
+    first, second, _ = connected(book)
+    call = replacing(book, first)
+    book.bye(first)
+    book.confirm_if_there(call)
+    assert call not in [session.call for session in book.sessions], "it is connected with nobody"
+    assert second not in list(book.sessions)
+
+
+def test_a_refer_that_names_its_own_pair_parts_nobody(book: Playbook) -> None:
+    first, second, pair = connected(book, PairOptions(transfers="serve"))
+    info = second.info
+    value = f"{info.call_id}%3Bto-tag%3D{info.local_tag}%3Bfrom-tag%3D{info.remote_tag}"
+    request(book, second, "REFER", ("Refer-To", f"<sip:x@there.example?Replaces={value}>"))
+    assert pair.second is second and first.pair is pair and second.pair is pair
+    assert not second.dialog.ending
+    assert b"481" in book.sip.of(sip.SendRequest, second.call)[-1].body
+
+
+def test_a_target_that_goes_before_it_has_audio_ends_the_transfer(book: Playbook) -> None:
+    first, second, pair = connected(book, PairOptions(transfers="serve"))
+    request(book, first, "REFER", ("Refer-To", "<sip:t@there.example>"))
+    (target,) = [session for session in calls_out(book) if session is not second]
+    book.bye(first)
+    assert second in list(book.sessions), "it waits for the target"
+    book.sessions.on_sip_event(sip.CallConfirmed(target.call, 200, "OK"))
+    book.bye(target)
+    assert pair.transfer is None
+    assert second not in list(book.sessions)
+
+
+def test_leaving_ends_a_transfer(book: Playbook) -> None:
+    first, second, pair = connected(book, PairOptions(transfers="serve"))
+    request(book, first, "REFER", ("Refer-To", "<sip:t@there.example>"))
+    assert len(calls_out(book)) == 2
+    pair.leave(first)
+    book.run()
+    assert pair.transfer is None
+    assert calls_out(book) in ([], [second])
+
+
+# ------------------------------------------------------------------------------------------------------------------- offers
+def test_an_update_without_an_offer_makes_no_offer_to_the_other(book: Playbook) -> None:
+    first, second, _ = connected(book)
+    book.sessions.on_sip_event(sip.RequestReceived(first.call, 0, "UPDATE", (), "", b"", False))
+    book.run()
+    first.dialog.offer("sendonly")
+    book.negotiate(first.call, send=True, receive=False)
+    assert book.sip.of(sip.Reinvite, second.call) == []
