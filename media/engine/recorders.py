@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Recording: frames of a tick gathered into blocks of a second, which the shell writes to disk beside the tick.
 
-    capture (each tick) → Block … Block → FileClosed → shell's writer → Engine.recording_written → RecordingStopped
+    capture (each tick) → Block … Block → FileClosed → shell's writer → Recorders.written → RecordingStopped
 
 A room's recording has one clock: each participant's track is padded with silence to it, so that tracks laid side by side are in
 step. Its sidecar (JSON) says who joined, left, was muted, and when. Of a room that spans processes, one records the mix, what is said
@@ -11,126 +11,23 @@ by way of the hub into the one sidecar.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.control.records import Event, RecordingStopped, RoomRecordingStopped, StartRoomRecording
-from media.dsp.resample import FrameConverter
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
+from media.engine.takes import BLOCK_MS, FRAME_MS, ROOM_RATE_HZ, FileClosed, FileOpened, RoomTake, Take, Work
 
-BLOCK_MS = 1000
-FRAME_MS = 20
 SILENCE_ENERGY = 1e-5
 """Mean square (full scale 1) below which a leg counts as silent: -50 dBov."""
 
-ROOM_RATE_HZ = 8000
-
 RemoteFrame = Callable[[str], NDArray[np.int32] | None]
 """Returns what is said in a room's other processes, 20 ms at ROOM_RATE_HZ; None when there are none."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileOpened:
-    """Open a file for 16-bit mono samples; its suffix chooses the format."""
-
-    token: int
-    path: str
-    rate_hz: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Block:
-    """Append samples."""
-
-    token: int
-    samples: NDArray[np.int16]
-
-
-@dataclass(frozen=True, slots=True)
-class Padding:
-    """Append so many samples of silence."""
-
-    token: int
-    samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class FileClosed:
-    """Finish a file; with `text` the whole file is that text instead of audio."""
-
-    token: int
-    path: str
-    text: str = ""
-
-
-@dataclass(slots=True, eq=False)
-class Take:
-    """One file being recorded."""
-
-    token: int
-    path: str
-    rate_hz: int
-    length_ms: int = 0
-    silence_ms: int = 0
-    samples: int = 0
-    silent_samples: int = 0
-    paused: bool = False
-    buffer: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
-    filled: int = 0
-    stopped: str = ""
-
-    @property
-    def recorded_ms(self) -> int:
-        """Length so far."""
-        return self.samples * 1000 // self.rate_hz
-
-
-@dataclass(slots=True, eq=False)
-class RoomTake:
-    """One room being recorded: its mix, its tracks by leg number, its story."""
-
-    room: str
-    path: str
-    mode: str
-    clock_ns: int = 0
-    is_part: bool = False
-    mix: Take | None = None
-    tracks: dict[int, Take] = field(default_factory=dict)
-    present: dict[int, bool] = field(default_factory=dict)  # leg number → is heard
-    story: list[dict[str, object]] = field(default_factory=list)
-    ticks: int = 0
-    open_tokens: set[int] = field(default_factory=set)
-    paths: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    begun: bool = False
-    part: str = ""
-    converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
-
-    def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return a participant's (or, of leg 0, several participants') frame at ROOM_RATE_HZ."""
-        rate_hz = len(frame) * 1000 // FRAME_MS
-        if rate_hz == ROOM_RATE_HZ:
-            return frame
-        key = (leg, rate_hz)
-        if key not in self.converters:
-            self.converters[key] = FrameConverter(rate_hz, ROOM_RATE_HZ)
-        return self.converters[key].convert(frame)
-
-    @property
-    def tokens(self) -> set[int]:
-        """Of its audio files."""
-        return {take.token for take in (*self.tracks.values(), *([self.mix] if self.mix else []))}
-
-
-Work = FileOpened | Block | Padding | FileClosed
 
 
 class Recorders:
@@ -160,7 +57,7 @@ class Recorders:
         _, take = self._legs.pop(leg.number, (None, None))
         if take is not None:
             take.stopped = reason
-            self._close(take)
+            self.work += take.close()
             self._closing[take.token] = (leg.number, take)
 
     def is_recording(self, leg: Leg) -> bool:
@@ -191,18 +88,17 @@ class Recorders:
             return
         self._begin(take, take.clock_ns)
         for number in list(take.present):
-            self._tell(take, "left", number)
+            take.tell("left", number)
         for part in (*take.tracks.values(), *([take.mix] if take.mix else [])):
-            self._pad(part, take.ticks)
-            self._close(part)
+            self.work += [*part.pad(take.ticks), *part.close()]
             take.open_tokens.add(part.token)
             take.paths.append(part.path)
         if take.is_part:
-            take.part = self._part(take)
+            take.part = take.part_text()
         elif take.mode != "mix":
             self._token += 1
             side = str(PurePath(take.path).with_suffix(".json"))
-            self.work.append(FileClosed(self._token, side, self._sidecar(take, parts)))
+            self.work.append(FileClosed(self._token, side, take.sidecar(parts)))
             take.open_tokens.add(self._token)
             take.paths.append(side)
         for token in take.open_tokens:
@@ -278,7 +174,7 @@ class Recorders:
     def _capture_leg(self, leg: Leg, take: Take) -> None:
         row = self._table.rows[leg.row]
         count = int(row["frame_samples"]) or take.rate_hz * FRAME_MS // 1000
-        self._add(take, self._table.frames[leg.row, :count] if row["heard"] else None)
+        self.work += take.add(self._table.frames[leg.row, :count] if row["heard"] else None)
         take.silent_samples = 0 if row["energy"] > SILENCE_ENERGY else take.silent_samples + count
         if take.length_ms and take.recorded_ms >= take.length_ms:
             take.stopped = "length"
@@ -289,16 +185,16 @@ class Recorders:
         rows = self._rooms.heard_rows(take.room)
         now = {self._by_row[row].number: row for row in rows}
         for number in [n for n in take.present if n not in now]:
-            self._tell(take, "left", number)
+            take.tell("left", number)
             del take.present[number]
         sums: dict[int, NDArray[np.int32]] = {}  # by samples a frame: a rate is converted once, whoever speaks in it
         for number, row in now.items():
             state = self._table.rows[row]
             audible = bool(state["speaks"] if self._rooms.room_of(row) == take.room else state["feeds"])
             if number not in take.present:
-                self._tell(take, "joined", number)
+                take.tell("joined", number)
             if take.present.get(number, True) != audible:
-                self._tell(take, "unmuted" if audible else "muted", number)
+                take.tell("unmuted" if audible else "muted", number)
             take.present[number] = audible
             frame = self._table.frames[row, : int(state["frame_samples"])] if state["heard"] and audible else None
             if frame is not None and take.mix is not None:
@@ -308,16 +204,16 @@ class Recorders:
                 if track is None:
                     path = PurePath(take.path)
                     track = take.tracks[number] = self._open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
-                self._pad(track, take.ticks)
-                self._add(track, None if frame is None else take.at_room_rate(number, frame))
+                self.work += track.pad(take.ticks)
+                self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
         if take.mix is not None:
             total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
             for said in sums.values():
                 total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
             if remote is not None:
                 total += remote
-            self._pad(take.mix, take.ticks)
-            self._add(take.mix, np.clip(total, -32768, 32767).astype(np.int16))
+            self.work += take.mix.pad(take.ticks)
+            self.work += take.mix.add(np.clip(total, -32768, 32767).astype(np.int16))
         take.ticks += 1
 
     # -------------------------------------------------------------------------------------------------------------- files
@@ -327,56 +223,3 @@ class Recorders:
         take = Take(self._token, path, rate_hz, length_ms, silence_ms)
         take.buffer = np.zeros(rate_hz * BLOCK_MS // 1000, np.int16)
         return take
-
-    def _add(self, take: Take, frame: NDArray[np.int16] | None) -> None:
-        count = take.rate_hz * FRAME_MS // 1000
-        end = take.filled + count
-        if frame is None or len(frame) != count:
-            take.buffer[take.filled : end] = 0
-        else:
-            take.buffer[take.filled : end] = frame
-        take.filled = end
-        take.samples += count
-        if end == len(take.buffer):
-            self._flush(take)
-
-    def _pad(self, take: Take, ticks: int) -> None:
-        missing = ticks * take.rate_hz * FRAME_MS // 1000 - take.samples
-        if missing > 0:
-            self._flush(take)
-            self.work.append(Padding(take.token, missing))
-            take.samples += missing
-
-    def _flush(self, take: Take) -> None:
-        if take.filled:
-            self.work.append(Block(take.token, take.buffer[: take.filled]))
-            take.buffer = np.zeros_like(take.buffer)
-            take.filled = 0
-
-    def _close(self, take: Take) -> None:
-        self._flush(take)
-        self.work.append(FileClosed(take.token, take.path))
-
-    def _tell(self, take: RoomTake, what: str, number: int) -> None:
-        take.story.append({"at_ms": take.ticks * FRAME_MS, "event": what, "leg": number})
-
-    @staticmethod
-    def _tracks(take: RoomTake) -> dict[str, str]:
-        return {str(number): PurePath(track.path).name for number, track in take.tracks.items()}
-
-    def _part(self, take: RoomTake) -> str:
-        return json.dumps({"tracks": self._tracks(take), "events": take.story})
-
-    def _sidecar(self, take: RoomTake, parts: tuple[str, ...]) -> str:
-        tracks, events = self._tracks(take), [*take.story]
-        for part in map(json.loads, parts):
-            tracks |= part["tracks"]
-            events += part["events"]
-        events.sort(key=_at_ms)
-        mix = PurePath(take.mix.path).name if take.mix else ""
-        about = {"room": take.room, "length_ms": take.ticks * FRAME_MS, "mix": mix, "tracks": tracks, "events": events}
-        return json.dumps(about, indent=1) + "\n"
-
-
-def _at_ms(event: dict[str, Any]) -> int:
-    return int(event["at_ms"])

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from media.engine.recorders import Block, FileClosed, FileOpened, Padding, Work
+from media.engine.takes import Block, FileClosed, FileOpened, Padding, Work
 from media.files.sound_writer import SoundWriter, open_sound
 
 log = logging.getLogger(__name__)

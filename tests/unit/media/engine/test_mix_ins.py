@@ -22,8 +22,8 @@ from media.control.records import (
     StartRoomRecording,
     TeeRoom,
 )
-from media.engine.recorders import Block
 from media.engine.sources import StoredAudio
+from media.engine.takes import Block
 from tests.support import tones
 from tests.support.engine_rig import EngineRig
 from tests.unit.media.engine.test_rooms import Phone, codec, room, talk

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from media.control.records import Enqueue, PlayRoom, StartRoomRecording, StopRoomRecording
 from media.dsp.resample import FrameConverter
-from media.engine.recorders import Block
+from media.engine.takes import Block
 from tests.support.engine_rig import EngineRig, rtp
 from tests.support.tones import level, tone
 

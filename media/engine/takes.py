@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Recordings under way: a file of one leg or mix, a room's files on one clock, and what is to be done on disk for them.
+
+frame (each tick) ─► Take ─► Block of a second … ─► FileClosed          all of it is work for the shell's writer, in this order
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.dsp.resample import FrameConverter
+
+BLOCK_MS = 1000
+FRAME_MS = 20
+ROOM_RATE_HZ = 8000
+"""Of a room's mix and tracks."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOpened:
+    """Open a file for 16-bit mono samples; its suffix chooses the format."""
+
+    token: int
+    path: str
+    rate_hz: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Append samples."""
+
+    token: int
+    samples: NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True)
+class Padding:
+    """Append so many samples of silence."""
+
+    token: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileClosed:
+    """Finish a file; with `text` the whole file is that text instead of audio."""
+
+    token: int
+    path: str
+    text: str = ""
+
+
+Work: TypeAlias = FileOpened | Block | Padding | FileClosed
+
+
+@dataclass(slots=True, eq=False)
+class Take:
+    """One file being recorded."""
+
+    token: int
+    path: str
+    rate_hz: int
+    length_ms: int = 0
+    silence_ms: int = 0
+    samples: int = 0
+    silent_samples: int = 0
+    paused: bool = False
+    buffer: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
+    filled: int = 0
+    stopped: str = ""
+
+    @property
+    def recorded_ms(self) -> int:
+        """Length so far."""
+        return self.samples * 1000 // self.rate_hz
+
+    def add(self, frame: NDArray[np.int16] | None) -> list[Work]:
+        """Append a frame, silence for None; return what is to be written once a block is full."""
+        count = self.rate_hz * FRAME_MS // 1000
+        end = self.filled + count
+        if frame is None or len(frame) != count:
+            self.buffer[self.filled : end] = 0
+        else:
+            self.buffer[self.filled : end] = frame
+        self.filled = end
+        self.samples += count
+        return self.flush() if end == len(self.buffer) else []
+
+    def pad(self, ticks: int) -> list[Work]:
+        """Append silence up to the length of so many ticks."""
+        missing = ticks * self.rate_hz * FRAME_MS // 1000 - self.samples
+        if missing <= 0:
+            return []
+        self.samples += missing
+        return [*self.flush(), Padding(self.token, missing)]
+
+    def flush(self) -> list[Work]:
+        """Return the block begun, if there is one."""
+        if not self.filled:
+            return []
+        block = Block(self.token, self.buffer[: self.filled])
+        self.buffer = np.zeros_like(self.buffer)
+        self.filled = 0
+        return [block]
+
+    def close(self) -> list[Work]:
+        """Return what finishes the file."""
+        return [*self.flush(), FileClosed(self.token, self.path)]
+
+
+@dataclass(slots=True, eq=False)
+class RoomTake:
+    """One room being recorded: its mix, its tracks by leg number, its story."""
+
+    room: str
+    path: str
+    mode: str
+    clock_ns: int = 0
+    is_part: bool = False
+    mix: Take | None = None
+    tracks: dict[int, Take] = field(default_factory=dict)
+    present: dict[int, bool] = field(default_factory=dict)  # leg number → is heard
+    story: list[dict[str, object]] = field(default_factory=list)
+    ticks: int = 0
+    open_tokens: set[int] = field(default_factory=set)
+    paths: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    begun: bool = False
+    part: str = ""
+    converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
+
+    def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return a participant's (or, of leg 0, several participants') frame at ROOM_RATE_HZ."""
+        rate_hz = len(frame) * 1000 // FRAME_MS
+        if rate_hz == ROOM_RATE_HZ:
+            return frame
+        key = (leg, rate_hz)
+        if key not in self.converters:
+            self.converters[key] = FrameConverter(rate_hz, ROOM_RATE_HZ)
+        return self.converters[key].convert(frame)
+
+    @property
+    def tokens(self) -> set[int]:
+        """Of its audio files."""
+        return {take.token for take in (*self.tracks.values(), *([self.mix] if self.mix else []))}
+
+    def tell(self, what: str, leg: int) -> None:
+        """Note what happened to a participant, at the recording's clock."""
+        self.story.append({"at_ms": self.ticks * FRAME_MS, "event": what, "leg": leg})
+
+    def part_text(self) -> str:
+        """What another process's sidecar needs of this part: JSON."""
+        return json.dumps({"tracks": self._track_names(), "events": self.story})
+
+    def sidecar(self, parts: tuple[str, ...]) -> str:
+        """The sidecar of this recording and its `parts`: JSON."""
+        tracks, events = self._track_names(), [*self.story]
+        for part in map(json.loads, parts):
+            tracks |= part["tracks"]
+            events += part["events"]
+        events.sort(key=_at_ms)
+        mix = PurePath(self.mix.path).name if self.mix else ""
+        about = {"room": self.room, "length_ms": self.ticks * FRAME_MS, "mix": mix, "tracks": tracks, "events": events}
+        return json.dumps(about, indent=1) + "\n"
+
+    def _track_names(self) -> dict[str, str]:
+        return {str(number): PurePath(track.path).name for number, track in self.tracks.items()}
+
+
+def _at_ms(event: dict[str, Any]) -> int:
+    return int(event["at_ms"])
