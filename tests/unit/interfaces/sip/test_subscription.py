@@ -70,6 +70,27 @@ class Desk:
         self.now_ns = until
 
 
+def asked(**wish: Any) -> Desk:
+    """Its first SUBSCRIBE is on the way."""
+    desk = Desk(**wish)
+    desk.sent()
+    return desk
+
+
+def accepted(**wish: Any) -> Desk:
+    """It has its 200, and waits for the first NOTIFY."""
+    desk = asked(**wish)
+    desk.reply(200)
+    return desk
+
+
+def running(**wish: Any) -> Desk:
+    """It has had its first NOTIFY, which nobody has been told of yet."""
+    desk = accepted(**wish)
+    desk.notify()
+    return desk
+
+
 def message(state: str, cseq: int, *lines: str, tag: str = "theirs", body: str = "", event: str = "reg") -> Message:
     head = [
         "NOTIFY sip:us SIP/2.0", f"From: <sip:300@home.example>;tag={tag}", "To: <sip:200@home.example>;tag=ours", "Call-ID: call",
@@ -90,8 +111,7 @@ def test_first_subscribe() -> None:
 
 
 def test_refreshed_before_its_end_in_the_dialog_that_the_notify_made() -> None:
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     desk.reply(200, "Expires: 300", "Contact: <sip:early@10.0.0.1>", "Record-Route: <sip:p1;lr>, <sip:p2;lr>")
     assert desk.told() == []
     routes = ("Record-Route: <sip:p2;lr>, <sip:p1;lr>",)
@@ -111,8 +131,7 @@ def test_refreshed_before_its_end_in_the_dialog_that_the_notify_made() -> None:
 
 
 def test_2xx_without_tag_is_no_dialog() -> None:
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     desk.reply(202, tag="")
     desk.subscription.refresh(0, 0)
     assert not desk.subscription.requests
@@ -121,8 +140,7 @@ def test_2xx_without_tag_is_no_dialog() -> None:
 
 
 def test_routes_of_the_reply_are_turned_round() -> None:
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     desk.reply(200, "Record-Route: <sip:p1;lr>", "Record-Route: <sip:p2;lr>", "Contact: <sip:c@h>")
     desk.subscription.refresh(90, 0)
     request = desk.sent()
@@ -132,8 +150,7 @@ def test_routes_of_the_reply_are_turned_round() -> None:
 
 def test_notify_of_another_fork_than_the_reply() -> None:
     """The reply came from one fork, the NOTIFY from another: the NOTIFY's sender is the notifier, everybody else a stranger."""
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     desk.reply(200, tag="fork1")
     assert desk.notify(tag="fork2") == 200
     assert desk.notify(tag="fork1", cseq=9) == 481
@@ -143,9 +160,7 @@ def test_notify_of_another_fork_than_the_reply() -> None:
 
 
 def test_no_notify_is_a_timeout() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
+    desk = accepted()
     desk.pass_s(33)
     assert desk.told() == []
     desk.pass_s(2)
@@ -154,17 +169,13 @@ def test_no_notify_is_a_timeout() -> None:
 
 
 def test_nobody_answers() -> None:
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     desk.silence()
     assert desk.told() == [("failed", 408, "Request Timeout", 0, True)]
 
 
 def test_refresh_that_nobody_answers_ends_it() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
-    desk.notify()
+    desk = running()
     desk.told()
     desk.pass_s(536)
     assert desk.expires() == 600
@@ -173,10 +184,7 @@ def test_refresh_that_nobody_answers_ends_it() -> None:
 
 
 def test_refresh_refused_for_now_is_tried_again_until_the_end() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
-    desk.notify()
+    desk = running()
     desk.told()
     desk.pass_s(536)
     desk.sent()
@@ -195,8 +203,7 @@ def test_refresh_refused_for_now_is_tried_again_until_the_end() -> None:
 
 @pytest.mark.parametrize("code", [401, 407])
 def test_challenge_is_answered_once(code: int) -> None:
-    desk = Desk(username="200", password="secret")
-    desk.sent()
+    desk = asked(username="200", password="secret")
     name, answer = ("WWW-Authenticate", "Authorization") if code == 401 else ("Proxy-Authenticate", "Proxy-Authorization")
     desk.reply(code, f'{name}: Digest realm="home", nonce="n1", qop="auth"')
     request = desk.sent()
@@ -214,16 +221,13 @@ def test_challenge_is_answered_once(code: int) -> None:
 
 def test_challenge_that_is_not_answered() -> None:
     lines = ('WWW-Authenticate: Digest realm="home", nonce="n1"',)
-    nameless = Desk()
-    nameless.sent()
+    nameless = asked()
     nameless.reply(401, *lines)
     assert nameless.told() == [("failed", 401, "Said", 0, True)]
-    elsewhere = Desk(username="200", password="p", realm="other")
-    elsewhere.sent()
+    elsewhere = asked(username="200", password="p", realm="other")
     elsewhere.reply(401, *lines)
     assert elsewhere.told() == [("failed", 401, "Said", 0, True)]
-    twice = Desk(username="200", password="p")
-    twice.sent()
+    twice = asked(username="200", password="p")
     twice.reply(401, *lines)
     twice.sent()
     twice.reply(401, *lines)  # the same nonce, not stale: the password is wrong
@@ -249,8 +253,7 @@ def test_refresh_is_challenged_anew_but_not_from_elsewhere() -> None:
 
 
 def test_too_brief_is_lengthened_once() -> None:
-    desk = Desk(expires_s=60)
-    desk.sent()
+    desk = asked(expires_s=60)
     desk.reply(423, "Min-Expires: 3600")
     assert desk.expires() == 3600
     desk.reply(423, "Min-Expires: 7200")
@@ -259,17 +262,13 @@ def test_too_brief_is_lengthened_once() -> None:
 
 @pytest.mark.parametrize("least", ["", "60", "30", "soon", "-5", "99999999999999"])
 def test_too_brief_without_a_use(least: str) -> None:
-    desk = Desk(expires_s=60)
-    desk.sent()
+    desk = asked(expires_s=60)
     desk.reply(423, f"Min-Expires: {least}")
     assert desk.told() == [("failed", 423, "Said", 0, True)]
 
 
 def test_unsubscribe_and_the_last_word() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
-    desk.notify()
+    desk = running()
     desk.subscription.unsubscribe(desk.now_ns)
     assert desk.expires() == 0
     assert desk.notify("active;expires=1") == 200  # crossed it
@@ -281,10 +280,7 @@ def test_unsubscribe_and_the_last_word() -> None:
 
 
 def test_unsubscribe_without_a_last_word() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
-    desk.notify()
+    desk = running()
     desk.told()
     desk.subscription.unsubscribe(desk.now_ns)
     desk.sent()
@@ -295,10 +291,7 @@ def test_unsubscribe_without_a_last_word() -> None:
 
 
 def test_unsubscribe_while_a_refresh_is_under_way() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
-    desk.notify()
+    desk = running()
     desk.subscription.refresh(0, 0)
     desk.sent()
     desk.subscription.unsubscribe(0)
@@ -318,13 +311,11 @@ def test_unsubscribe_before_the_first_reply() -> None:
     assert refused.told() == [("terminated", 403, "Said", 0, True)]
     silent.pass_s(35)
     assert silent.told() == [("terminated", 0, "no NOTIFY came", 0, True)]
-    challenged = Desk(username="200", password="p")
-    challenged.sent()
+    challenged = asked(username="200", password="p")
     challenged.subscription.unsubscribe(0)
     challenged.reply(401, 'WWW-Authenticate: Digest realm="home", nonce="n1"')
     assert challenged.told() == [("terminated", 401, "Said", 0, True)] and not challenged.subscription.requests
-    untagged = Desk()
-    untagged.sent()
+    untagged = asked()
     untagged.subscription.unsubscribe(0)
     untagged.reply(200, tag="")
     assert not untagged.subscription.requests
@@ -332,9 +323,7 @@ def test_unsubscribe_before_the_first_reply() -> None:
 
 
 def test_ended_by_the_notifier() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
+    desk = accepted()
     assert desk.notify("TERMINATED ; reason=probation;retry-after=30", body="x") == 200
     (news,) = desk.subscription.news
     assert (news.state, news.reason, news.retry_after_s, news.body, news.final) == ("terminated", "probation", 30, b"x", True)
@@ -344,17 +333,13 @@ def test_ended_by_the_notifier() -> None:
 
 
 def test_no_time_left_is_the_end() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
+    desk = accepted()
     desk.notify("active;expires=0")
     assert desk.told() == [("terminated", 0, "", 0, True)]
 
 
 def test_a_state_of_the_notifiers_own() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
+    desk = accepted()
     desk.notify("sleeping;expires=100")
     assert desk.told() == [("unknown", 0, "", 100, False)]
 
@@ -372,9 +357,7 @@ def test_a_state_of_the_notifiers_own() -> None:
     ],
 )
 def test_event_must_be_ours(event: str, code: int) -> None:
-    desk = Desk(event="reg;id=7")
-    desk.sent()
-    desk.reply(200)
+    desk = accepted(event="reg;id=7")
     assert desk.notify(event=event) == code
     assert len(desk.told()) == (code == 200)
 
@@ -384,8 +367,7 @@ def test_event_must_be_ours(event: str, code: int) -> None:
     ["CSeq: x NOTIFY", "CSeq: 1 INFO", "CSeq: -1 NOTIFY", "CSeq: 1", "From: <sip:300@home.example>", "Subscription-State: "],
 )
 def test_notify_that_is_none(wrong: str) -> None:
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     name = wrong.split(":", maxsplit=1)[0]
     good = message("active", 1)
     headers = tuple((known, wrong.split(":", 1)[1].strip() if known == name else value) for known, value in good.headers)
@@ -394,16 +376,13 @@ def test_notify_that_is_none(wrong: str) -> None:
 
 
 def test_order_of_notifies() -> None:
-    desk = Desk()
-    desk.sent()
-    desk.reply(200)
+    desk = accepted()
     assert [desk.notify(cseq=number) for number in (5, 5, 7, 6, 7, 8)] == [200, 200, 200, 500, 200, 200]
     assert len(desk.told()) == 3
 
 
 def test_refresh_after_the_end_does_nothing() -> None:
-    desk = Desk()
-    desk.sent()
+    desk = asked()
     desk.reply(404)
     desk.subscription.refresh(0, 0)
     desk.subscription.unsubscribe(0)
