@@ -15,12 +15,16 @@ from interfaces.sip import sdp
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the hub wants of our side. `payloads`: the only codecs (`NAME/clock`), empty for all; `offer`: those of the next offer, in order."""
+    """What the hub wants of our side. `payloads`: the only codecs (`NAME/clock`), empty for all; `offer`: those of the next offer, in order.
+
+    `first`: codecs that stand first in an offer that the hub has not listed.
+    """
 
     address: tuple[str, int] | None = None
     direction: str = "sendrecv"
     payloads: tuple[str, ...] = ()
     offer: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
 
 
 class Descriptions:
@@ -49,6 +53,7 @@ class Descriptions:
             ours = sdp.in_order(sdp.only(ours, wish.offer), wish.offer)
         else:
             ours = sdp.only(sdp.keep_codecs(ours, self._offered | ({current} if current else set())), wish.payloads)
+            ours = sdp.in_order(ours, wish.first) if wish.first else ours
         return self._placed(sdp.with_direction(ours, wish.direction), sdp.wished_ptime_ms(theirs))
 
     def _placed(self, ours: str, ptime_ms: int) -> str:
@@ -69,6 +74,10 @@ class Descriptions:
         """Our media is there from now on; None: where it was."""
         if address is not None:
             self.wish = replace(self.wish, address=address)
+
+    def prefer(self, codecs: tuple[str, ...]) -> None:
+        """Codecs (`NAME/clock`) that stand first in our offers, where we offer them at all."""
+        self.wish = replace(self.wish, first=codecs)
 
     def limit(self, payloads: tuple[str, ...]) -> None:
         """Only these codecs from now on; empty: all."""

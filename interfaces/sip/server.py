@@ -279,6 +279,7 @@ class SipServer:
             call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
         self._calls[dial.call] = call
         try:
+            call.descriptions.prefer(dial.prefer)
             call.dial(dial.from_uri, dial.to_uri, dial.request_uri, dial.headers, _address(dial.media_ip, dial.media_port))
         except (pj.Error, ValueError, TypeError, OverflowError) as error:
             text = reason_of(error)
