@@ -33,6 +33,16 @@ class CallInfo:
     over_ipv6: bool = False
     """Audio goes over IPv6, for as long as the peer has not said where it wants its own."""
 
+    @property
+    def incoming(self) -> bool:
+        """Whether the peer called us."""
+        return self.direction == "in"
+
+    @property
+    def remote_party(self) -> str:
+        """The peer's From or To value."""
+        return self.from_header if self.incoming else self.to_header
+
 
 @dataclass
 class DialPlan:

@@ -76,7 +76,7 @@ class Dialog:
     @property
     def incoming(self) -> bool:
         """Whether the peer called us."""
-        return self.info.direction == "in"
+        return self.info.incoming
 
     @property
     def answered(self) -> bool:

@@ -20,7 +20,7 @@ from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
 from di.calls.digits import parse_dtmf_relay
-from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, Run, SipReply, SystemEvent, TimerExpired, Verdict
+from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, Run, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
 from di.kernel.errors import Refused
@@ -77,9 +77,13 @@ def _invite(session: Session, event: CallOffered) -> Outcome:
     if session.dialog.ending:
         return None
     if not _looks_at_requests(session):
-        return then(session.app.on_invite(session), lambda: _accept_unless_decided(session))
+        return _ask_application(session)
     request = RequestReceived(event.call, 0, "INVITE", event.headers, "", event.body, False)
-    return unless(_seen(session, request), lambda: then(session.app.on_invite(session), lambda: _accept_unless_decided(session)))
+    return unless(session.app.on_sip_request(request), lambda: _ask_application(session))
+
+
+def _ask_application(session: Session) -> Outcome:
+    return then(session.app.on_invite(session), lambda: _accept_unless_decided(session))
 
 
 def _looks_at_requests(session: Session) -> bool:
@@ -90,11 +94,6 @@ def _looks_at_requests(session: Session) -> bool:
 def _accept_unless_decided(session: Session) -> None:
     if not session.dialog.decided:
         session.dialog.accept()
-
-
-def _seen(session: Session, request: RequestReceived) -> Verdict:
-    """Show a request to the application, which may take it over."""
-    return session.app.on_sip_request(request)
 
 
 def place(session: Session) -> Outcome:
@@ -130,14 +129,19 @@ def _progressed(session: Session, event: CallProgressed) -> Outcome:
     if session.dialog.phase not in UNANSWERED:
         return None
     session.dialog.enter(Phase.EARLY if event.has_body else Phase.PROCEEDING)
-    reply = SipReply("INVITE", event.code, event.reason, event.headers)
+    reply = _to_invite(event)
     shown = unless(session.app.on_sip_reply(reply), lambda: session.app.on_ringing(event))
-    return then(then(shown, lambda: _start_early(session)), lambda: _tell_pair_of_progress(session, event))
+    return then(then(shown, lambda: _start_early(session)), lambda: _tell_pair_of_progress(session, reply, event.has_body))
 
 
-def _tell_pair_of_progress(session: Session, event: CallProgressed) -> None:
+def _to_invite(event: CallProgressed | CallConfirmed | CallEnded) -> SipReply:
+    """The reply to our INVITE that an event stands for."""
+    return SipReply("INVITE", event.code, event.reason, event.headers)
+
+
+def _tell_pair_of_progress(session: Session, reply: SipReply, has_body: bool) -> None:
     if session.pair is not None:
-        session.pair.progressed(session, event)
+        session.pair.progressed(session, reply, has_body)
 
 
 def _start_early(session: Session) -> Outcome:
@@ -174,17 +178,13 @@ def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
     if not session.dialog.enter(Phase.CONNECTED):
         return None
     session.host.call_answered(session)
-    shown = (
-        session.app.on_sip_reply(SipReply("INVITE", event.code, event.reason, event.headers))
-        if not session.dialog.incoming
-        else None
-    )
+    shown = None if session.dialog.incoming else session.app.on_sip_reply(_to_invite(event))
     return then(unless(shown, lambda: session.app.on_connected(event)), lambda: _connected(session, event))
 
 
 def _connected(session: Session, event: CallConfirmed) -> Outcome:
     if session.pair is not None:
-        session.pair.answered(session, event)
+        session.pair.answered(session, _to_invite(event))
     return _start(session) if session.audio.negotiated is not None else None
 
 
@@ -198,7 +198,7 @@ def _request(session: Session, event: RequestReceived) -> Outcome:
     """A request inside the dialog: the application may take it; else it goes to the other side of a pair, else its default."""
     if event.method == "INVITE" or (event.method == "UPDATE" and event.body):
         session.dialog.peer_offered = True
-    return unless(_seen(session, event), lambda: _pass_on(session, event))
+    return unless(session.app.on_sip_request(event), lambda: _pass_on(session, event))
 
 
 def _pass_on(session: Session, event: RequestReceived) -> Outcome:
@@ -272,12 +272,11 @@ def _farewell(session: Session, was: Phase, event: CallEnded) -> Outcome:
     """The callback that tells the application why the call is over; none when it ended the call itself."""
     app, connected = session.app, was in UP or was is Phase.DISCONNECTING
     if event.by == "cancel":
-        return unless(_seen(session, _last_request(event, "CANCEL")), app.on_cancel)
+        return unless(app.on_sip_request(_last_request(event, "CANCEL")), app.on_cancel)
     if event.by == "remote" and connected:
-        return unless(_seen(session, _last_request(event, "BYE")), lambda: app.on_bye(event.headers))
+        return unless(app.on_sip_request(_last_request(event, "BYE")), lambda: app.on_bye(event.headers))
     if not session.dialog.incoming and not connected:
-        reply = SipReply("INVITE", event.code, event.reason, event.headers)
-        return unless(app.on_sip_reply(reply), lambda: app.on_failure(event.code, event.reason))
+        return unless(app.on_sip_reply(_to_invite(event)), lambda: app.on_failure(event.code, event.reason))
     return app.on_remote_disappeared() if event.by in ("timeout", "error") else None
 
 

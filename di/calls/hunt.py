@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from di.calls.call_info import CallOut, Target
 from di.calls.events import SipReply
-from di.sip.records import CallConfirmed, CallEnded, CallProgressed
+from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
     from di.calls.application import Application
@@ -84,11 +84,10 @@ class Hunt:
 
     def _call(self, target: Target) -> None:
         first = self._first
-        party = first.info.from_header if first.dialog.incoming else first.info.to_header
         order = CallOut(
             application=self._application,
             request_uri=target.uri,
-            from_header=target.from_header or party.split(";tag=")[0],
+            from_header=target.from_header or first.info.remote_party.split(";tag=")[0],
             to_header=target.to_header or f"<{target.uri}>",
             user=target.user,
             headers=target.headers,
@@ -109,10 +108,10 @@ class Hunt:
         return application
 
     # ---------------------------------------------------------------------------------------------------- what the legs tell
-    def progressed(self, session: Session, event: CallProgressed) -> None:
+    def progressed(self, session: Session, reply: SipReply, has_body: bool) -> None:
         """A provisional reply of a leg."""
         if session in self.trying:
-            self._found.on_progress(session, SipReply("INVITE", event.code, event.reason, event.headers), event.has_body)
+            self._found.on_progress(session, reply, has_body)
 
     def early(self, session: Session) -> None:
         """A leg has early media; of several the first one counts."""
@@ -120,7 +119,7 @@ class Hunt:
             self._early = session
             self._found.on_early_media(session)
 
-    def answered(self, session: Session, event: CallConfirmed) -> None:
+    def answered(self, session: Session, reply: SipReply) -> None:
         """A leg is up: the first to be so wins."""
         if session not in self.trying:
             session.pair = None
@@ -129,7 +128,7 @@ class Hunt:
         self.trying.remove(session)
         session.timers.remove(RING_TIMER)
         self.stop(ELSEWHERE)
-        self._found.on_answer(session, SipReply("INVITE", event.code, event.reason, event.headers))
+        self._found.on_answer(session, reply)
 
     def rung_out(self, session: Session) -> None:
         """A leg has rung for as long as its target allows."""

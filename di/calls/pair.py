@@ -28,8 +28,8 @@ from di.calls.hunt import Hunt
 from di.calls.second_leg import SecondLeg
 from di.calls.state import OVER, UNANSWERED, Phase
 from di.kernel.errors import Refused
-from di.sip.headers import end_to_end
-from di.sip.records import CallConfirmed, CallEnded, CallProgressed, RequestReceived
+from di.sip.headers import end_to_end, first_header
+from di.sip.records import CallEnded, RequestReceived
 from media.control.records import PlayBridge
 
 if TYPE_CHECKING:
@@ -158,20 +158,20 @@ class Pair:
         return first.app.on_other_reply(reply)
 
     # ------------------------------------------------------------------------------------ what a leg's flow tells (di.calls.flow)
-    def progressed(self, session: Session, event: CallProgressed) -> None:
+    def progressed(self, session: Session, reply: SipReply, has_body: bool) -> None:
         """A leg has a provisional reply."""
         if self.hunt is not None:
-            self.hunt.progressed(session, event)
+            self.hunt.progressed(session, reply, has_body)
 
     def early(self, session: Session) -> None:
         """A leg has early media."""
         if self.hunt is not None:
             self.hunt.early(session)
 
-    def answered(self, session: Session, event: CallConfirmed) -> None:
+    def answered(self, session: Session, reply: SipReply) -> None:
         """A leg is up."""
         if self.hunt is not None and session is not self.first and session is not self.second:
-            self.hunt.answered(session, event)
+            self.hunt.answered(session, reply)
 
     def rung_out(self, session: Session) -> None:
         """A leg's ringing time is over."""
@@ -206,13 +206,12 @@ class Pair:
         other, media = self.other(session), session.audio.negotiated
         if not self.options.relaying or other is None or media is None or other.dialog.phase is not Phase.CONNECTED:
             return
-        direction, theirs = _DIRECTIONS[(media.receive, media.send)], other.audio.negotiated
-        codec = f"{media.codec}/{media.clock_hz}"
-        present = f"{theirs.codec}/{theirs.clock_hz}" if theirs is not None else codec
-        if direction == self._told.get(other.id, "sendrecv") and codec == present:
+        direction = _DIRECTIONS[(media.receive, media.send)]
+        codec, present = session.audio.codec_in_use, other.audio.codec_in_use
+        payloads = codec + present if present and codec != present else ()
+        if direction == self._told.get(other.id, "sendrecv") and not payloads:
             return
         self._told[other.id] = direction
-        payloads = (codec, present) if codec != present else ()
         other.dialog.offer(direction, payloads=payloads, on_reply=lambda reply: self._mirrored(other, reply))
 
     @staticmethod
@@ -255,7 +254,7 @@ class Pair:
     def _reply_back(self, reply: SipReply) -> None:
         session, request = self._relayed.pop(reply.token, (None, None))
         if session is not None and request is not None:
-            content_type = next((value for name, value in reply.headers if name.lower() == "content-type"), "")
+            content_type = first_header(reply.headers, "Content-Type") or ""
             session.dialog.reply(request, reply.code, reply.reason, end_to_end(reply.headers), content_type, reply.body)
 
     # ------------------------------------------------------------------------------------------------------------ the end

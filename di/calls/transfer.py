@@ -94,13 +94,13 @@ def _attended(pair: Pair, session: Session, consulted: Session, other_pair: Pair
 
 
 def _blind(pair: Pair, session: Session, stays: Session, target: str, replaces: tuple[str, str, str] | None) -> None:
-    headers = [f"Referred-By: <{uri_of(_remote_party(session))}>"]
+    headers = [f"Referred-By: <{uri_of(session.info.remote_party)}>"]
     if replaces is not None:
         headers.append(f"Replaces: {replaces[0]};to-tag={replaces[1]};from-tag={replaces[2]}")
     order = CallOut(
         application=pair.options.application,
         request_uri=target,
-        from_header=f"<{uri_of(_remote_party(stays))}>",
+        from_header=f"<{uri_of(stays.info.remote_party)}>",
         to_header=f"<{target}>",
         headers=tuple(headers),
         prefer=stays.audio.codec_in_use,
@@ -113,10 +113,6 @@ def _blind(pair: Pair, session: Session, stays: Session, target: str, replaces: 
         _notify(session, 503, "Service Unavailable")
     else:
         pair.transfer = transfer
-
-
-def _remote_party(session: Session) -> str:
-    return session.info.from_header if session.dialog.incoming else session.info.to_header
 
 
 class Transfer:

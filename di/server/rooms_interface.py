@@ -36,11 +36,13 @@ class RoomsInterface:
         session = self._sessions.find(id)
         if session is None:
             return {"call": id, "application": "", "name": "", "muted": False, "speaking": False}
-        info = session.info
-        name = info.from_header if info.direction == "in" else info.to_header
         return {
-            "call": id, "application": session.application, "name": name, "muted": session.audio.muted, "speaking": session.audio.speaking,
-        }  # fmt: skip
+            "call": id,
+            "application": session.application,
+            "name": session.info.remote_party,
+            "muted": session.audio.muted,
+            "speaking": session.audio.speaking,
+        }
 
     def _find(self, call: str) -> Session | tuple[int, str]:
         session = self._sessions.find(call)

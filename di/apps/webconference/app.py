@@ -59,7 +59,7 @@ class WebconferenceCall(Application):
         self._participant_id = ""
         self._connected_s: float | None = None
         self._counted_as: str | None = None
-        if session.info.direction == "out":
+        if not session.info.incoming:
             self._room = session.info.user
         session.audio.expected_room = self._room or self._direct_room() or ""
 
@@ -69,7 +69,7 @@ class WebconferenceCall(Application):
         conference = self._conference
         self._connected_s = conference.now_s()
         self.session.audio.set_playout(conference.options.playout_type)
-        if self.session.info.direction == "out":
+        if not self.session.info.incoming:
             self.session.timers.remove(_RING_TIMER)
             self._status(Status.CONNECTED, "200 OK")
             self._join()
@@ -250,7 +250,7 @@ class WebconferenceCall(Application):
 
     def on_early_session_start(self) -> None:
         """What the network says before the answer is heard in the room."""
-        if self.session.info.direction == "out":
+        if not self.session.info.incoming:
             self.session.timers.remove(_RING_TIMER)
             self._join()
 

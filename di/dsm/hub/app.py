@@ -204,7 +204,7 @@ class DsmServer:
         """A new call. Raises Refused when no diagram is found for it."""
         bundle = self.bundle_of(application)
         variables: dict[str, str] = {}
-        inbound = session.info.direction == "in"
+        inbound = session.info.incoming
         if inbound and diagram == "":
             diagram, variables = choose_diagram(self, session)
         elif diagram == "":

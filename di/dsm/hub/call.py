@@ -140,7 +140,7 @@ class DsmCall(MachineCall):
         return self.run_event(self._begin(True), {}, lambda event: self.after_early_start())
 
     def on_session_start(self) -> Outcome:
-        if self.session_begun or (self.early_begun and self.session.info.direction == "in"):
+        if self.session_begun or (self.early_begun and self.session.info.incoming):
             return None
         kind = self._begin(False)
         if not self.server.starts_at_session(self.bundle):

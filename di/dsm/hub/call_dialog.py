@@ -11,6 +11,7 @@ from di.calls.state import Phase
 from di.dsm.language.errors import DsmException
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Outcome
+from di.sip.headers import first_header
 from di.sip.records import RequestReceived
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class CallDialog:
         """A part of the reply's body."""
         if self.reply_record is None:
             raise LookupError("no reply")
-        given = next((value for name, value in self.reply_record.headers if name.lower() == "content-type"), "")
+        given = first_header(self.reply_record.headers, "Content-Type") or ""
         return body_part(given, self.reply_record.body, content_type)
 
     def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:

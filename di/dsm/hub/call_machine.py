@@ -80,7 +80,7 @@ class MachineCall(Application):
         """`@name` (spec dsm.md §2.5); before the INVITE is taken into the dialog only local_tag is known."""
         if name == "local_tag":
             return self.session.id
-        if not self.invited and self.session.info.direction == "in":
+        if not self.invited and self.session.info.incoming:
             return ""
         reader = SELECTS.get(name)
         return reader(self.session) if reader is not None else ""

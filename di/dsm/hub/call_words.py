@@ -55,17 +55,13 @@ def _party(header: str) -> str:
     return f"{display.strip()} <{uri_of(header)}>".strip() if bracket else f"<{uri_of(header)}>"
 
 
-def _inbound(session: Session) -> bool:
-    return session.info.direction == "in"
-
-
 SELECTS: dict[str, Callable[[Session], str]] = {
     "remote_tag": lambda s: s.info.remote_tag,
     "callid": lambda s: s.info.call_id,
     "user": lambda s: s.info.user,
     "domain": lambda s: parse_uri(s.info.request_uri).host,
-    "local_uri": lambda s: s.info.request_uri if _inbound(s) else uri_of(s.info.from_header),
-    "local_party": lambda s: s.info.to_header if _inbound(s) else s.info.from_header,
-    "remote_uri": lambda s: (s.info.contact_uri or uri_of(s.info.from_header)) if _inbound(s) else s.info.request_uri,
-    "remote_party": lambda s: _party(s.info.from_header) if _inbound(s) else s.info.to_header,
+    "local_uri": lambda s: s.info.request_uri if s.info.incoming else uri_of(s.info.from_header),
+    "local_party": lambda s: s.info.to_header if s.info.incoming else s.info.from_header,
+    "remote_uri": lambda s: (s.info.contact_uri or uri_of(s.info.from_header)) if s.info.incoming else s.info.request_uri,
+    "remote_party": lambda s: _party(s.info.from_header) if s.info.incoming else s.info.to_header,
 }
