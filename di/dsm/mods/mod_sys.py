@@ -24,6 +24,8 @@ from di.dsm.run.engine import Run
 
 log = logging.getLogger(__name__)
 
+_REAP_S = 2.0
+"""How long a command that was killed may take to be gone."""
 MAX_OUTPUT_BYTES = 10_000_000
 """What a variable may hold of a command's output; a command that never stops writing must not fill the memory of all calls."""
 
@@ -146,6 +148,8 @@ async def popen(run: Run, target: Var, command: Res) -> None:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what the shell has started too
+            with contextlib.suppress(TimeoutError):  # something that left the group may hold the pipe
+                await asyncio.wait_for(process.communicate(), _REAP_S)  # gives its descriptor back
     run.vars[target] = output.decode("utf-8", "surrogateescape")
     run.vars[f"{target}.status"] = str(code * 256 if code >= 0 else -code)
 
