@@ -211,8 +211,10 @@ class Dialog:
     ) -> int:
         """Send a request in the dialog. Its final reply goes to `on_reply`, run as an event of this call, else to the application.
 
-        Returns the token that the reply carries.
+        Returns the token that the reply carries; 0, and nothing is sent, when the call is being ended.
         """
+        if self.ending:
+            return 0
         token = self._note(method, on_reply)
         self._owner.host.sip.send(SendRequest(self.call, method, token, headers, content_type, body))
         return token

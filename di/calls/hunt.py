@@ -55,7 +55,7 @@ class Hunt:
         self._in_turn = in_turn
         self._factory = factory
         self._queue: list[Target] = []
-        self._early: Session | None = None
+        self._early: list[Session] = []
 
     def start(self, targets: list[Target]) -> None:
         """Call them. What cannot be called at all counts as 503."""
@@ -72,8 +72,8 @@ class Hunt:
             session.stop(487, "", headers)
 
     def _call_next(self) -> bool:
-        """Call what is in turn. False when nothing could be called."""
-        while self._queue:
+        """Call what is in turn. False when nothing could be called, or nobody is there to be called for."""
+        while self._queue and not self._first.dialog.ending:
             count = 1 if self._in_turn else len(self._queue)
             batch, self._queue = self._queue[:count], self._queue[count:]
             for target in batch:
@@ -114,10 +114,11 @@ class Hunt:
             self._found.on_progress(session, reply, has_body)
 
     def early(self, session: Session) -> None:
-        """A leg has early media; of several the first one counts."""
-        if session in self.trying and self._early is None:
-            self._early = session
-            self._found.on_early_media(session)
+        """A leg has early media; of several the first one is heard, and when it fails the next."""
+        if session in self.trying:
+            self._early.append(session)
+            if len(self._early) == 1:
+                self._found.on_early_media(session)
 
     def answered(self, session: Session, reply: SipReply) -> None:
         """A leg is up: the first to be so wins."""
@@ -138,8 +139,12 @@ class Hunt:
     def failed(self, session: Session, event: CallEnded) -> None:
         """A leg was not answered; the next in turn is called."""
         self.trying.remove(session)
-        if self._early is session:
-            self._early = None
-            self._found.on_early_media_gone(session)
+        if session in self._early:
+            heard = self._early[0] is session
+            self._early.remove(session)
+            if heard:
+                self._found.on_early_media_gone(session)
+                for following in self._early[:1]:
+                    self._found.on_early_media(following)
         if not self.trying and not self._call_next():
             self._found.on_nobody(SipReply("INVITE", max(event.code, 400), event.reason, event.headers))

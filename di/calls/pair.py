@@ -80,13 +80,16 @@ class Pair:
     def connect(self, targets: list[Target], factory: Factory = SecondLeg) -> None:
         """Call the targets, all at once or in turn. Nobody reached: `on_other_reply` of the first leg with the last failure.
 
-        `factory` makes the application of each second leg. Who is being called already is let go. A first leg that is ending calls nobody.
+        `factory` makes the application of each second leg. Who is being called already is let go, and who is there is hung up. A first
+        leg that is ending calls nobody.
         """
         options = self.options
         if self.first.dialog.ending:
             log.info("call %s: it is being ended and calls no second leg", self.first.id)
             return
         self._stop_hunt()
+        if self.second is not None:
+            self._drop(self.second)
         self.hunt = Hunt(self.first, self, options.application, options.in_turn, factory)
         self.hunt.start(targets)
 
@@ -291,6 +294,15 @@ class Pair:
         if other is self.first and self.options.relay_invite:
             other.dialog.reject(480, "Temporarily Unavailable")  # the answer's news were overtaken; without effect once answered
         return other.app.on_other_bye(headers)
+
+    def _drop(self, second: Session) -> None:
+        """Hang up a second leg that another is to follow."""
+        self._answer_open(second)
+        self.unbridge()
+        self._let_go(second)
+        self.second = None
+        self._told.clear()
+        second.stop(487)
 
     def _let_go(self, session: Session | None) -> None:
         if session is not None and session.pair is self:

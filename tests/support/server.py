@@ -116,7 +116,11 @@ class Server:
     def start(self) -> None:
         """Start and wait for the banner."""
         self.launch()
-        wait_until(lambda: "cordboard is up" in self.log or self.status is not None, "the banner", START_S)
+        try:
+            wait_until(lambda: "cordboard is up" in self.log or self.status is not None, "the banner", START_S)
+        except AssertionError:
+            self.end()  # `with` has not begun: nobody else would
+            raise
         assert self.status is None, f"the server did not start:\n{self.log}"
 
     def forget_log(self) -> None:

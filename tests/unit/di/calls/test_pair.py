@@ -14,6 +14,7 @@ from di.calls.pair import Pair, PairOptions
 from di.calls.session import Session
 from di.kernel.server_options import CoreOptions
 from di.sip import records as sip
+from media.control import records
 from tests.support.playbook import Playbook
 
 
@@ -73,6 +74,64 @@ def test_who_goes_on_alone_has_its_own_request_answered(book: Playbook, what: st
         pair.leave(first)
     book.run()
     assert replies(book, first) == [481]
+
+
+# ------------------------------------------------------------------------------------------------------------- several legs
+def heard_by(book: Playbook, session: Session) -> list[int]:
+    """Legs that a leg is bridged to."""
+    return [item.peer_leg for item in book.media.legs[session.leg].playlist if isinstance(item, records.PlayBridge)]
+
+
+def early(book: Playbook, session: Session) -> None:
+    book.progress(session.call, 183, has_body=True)
+    book.negotiate(session.call)
+
+
+def test_when_the_heard_leg_fails_the_next_with_early_media_is_heard(book: Playbook) -> None:
+    first = book.up("app-desk")
+    pair = Pair(first, PairOptions(early_media=True))
+    pair.connect([Target(f"sip:{name}@there.example") for name in "abc"])
+    book.run()
+    one, two, three = pair.trying
+    for leg in (two, one, three):
+        early(book, leg)
+    assert heard_by(book, first) == [two.leg]
+    book.fail(one.call)
+    assert heard_by(book, first) == [two.leg]
+    book.fail(two.call)
+    assert heard_by(book, first) == [three.leg]
+    book.confirm(three.call)
+    assert heard_by(book, first) == [three.leg] and heard_by(book, three) == [first.leg]
+
+
+def test_connecting_anew_hangs_up_the_second_leg_that_is_there(book: Playbook) -> None:
+    first, second, pair = connected(book)
+    pair.connect([Target("sip:c@there.example")])
+    book.run()
+    assert second.gone and not first.dialog.ending and first.app.heard == []  # type: ignore[attr-defined]
+    (third,) = pair.trying
+    book.confirm(third.call)
+    assert pair.second is third and heard_by(book, first) == [third.leg]
+
+
+def test_nobody_is_called_for_a_caller_who_is_going(book: Playbook) -> None:
+    first = book.up("app-desk")
+    pair = Pair(first, PairOptions(in_turn=True))
+    pair.connect([Target(f"sip:{name}@there.example") for name in "ab"])
+    book.run()
+    (one,) = pair.trying
+    first.stop()
+    book.sessions.on_sip_event(sip.CallEnded(one.call, 486, "Busy Here", "remote"))
+    book.run()
+    assert len([command for command in book.sip.commands if isinstance(command, sip.Dial)]) == 1
+    assert list(book.sessions) == []
+
+
+def test_a_call_that_is_being_ended_sends_no_request(book: Playbook) -> None:
+    first, second, _ = connected(book)
+    second.stop()
+    assert second.dialog.send("MESSAGE") == 0 and not book.sip.of(sip.SendRequest, second.call)
+    assert first.dialog.send("MESSAGE") != 0
 
 
 # ------------------------------------------------------------------------------------------------------------- second legs
