@@ -3,7 +3,7 @@
 
 targets ─► INVITEs ─► replies, early media ─► the pair
              ├ the first 2xx wins ─► the others get a CANCEL, or a BYE if they answered in the same moment
-             └ all fail, or none can be called ─► the last failure
+             └ all fail, or none can be called ─► the best failure: a 6xx, else one of the lowest class
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Found(Protocol):
         """The winner. The search is over."""
 
     def on_nobody(self, reply: SipReply) -> None:
-        """Nobody could be reached; the last failure. The search is over."""
+        """Nobody could be reached; the best failure. The search is over."""
 
 
 class Hunt:
@@ -56,6 +56,7 @@ class Hunt:
         self._factory = factory
         self._queue: list[Target] = []
         self._early: list[Session] = []
+        self._failure: SipReply | None = None
 
     def start(self, targets: list[Target]) -> None:
         """Call them. What cannot be called at all counts as 503."""
@@ -146,5 +147,13 @@ class Hunt:
                 self._found.on_early_media_gone(session)
                 for following in self._early[:1]:
                     self._found.on_early_media(following)
+        reply = SipReply("INVITE", max(event.code, 400), event.reason, event.headers)
+        if self._failure is None or _rank(reply) <= _rank(self._failure):
+            self._failure = reply
         if not self.trying and not self._call_next():
-            self._found.on_nobody(SipReply("INVITE", max(event.code, 400), event.reason, event.headers))
+            self._found.on_nobody(self._failure)
+
+
+def _rank(reply: SipReply) -> int:
+    """Which failure of several counts: a 6xx, for everybody it names, before the lowest class; the later of two alike (RFC 3261 §16.7)."""
+    return 0 if reply.code >= 600 else reply.code // 100

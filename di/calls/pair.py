@@ -78,7 +78,7 @@ class Pair:
 
     # ------------------------------------------------------------------------------------------------------------- begin
     def connect(self, targets: list[Target], factory: Factory = SecondLeg) -> None:
-        """Call the targets, all at once or in turn. Nobody reached: `on_other_reply` of the first leg with the last failure.
+        """Call the targets, all at once or in turn. Nobody reached: `on_other_reply` of the first leg with the best failure.
 
         `factory` makes the application of each second leg. Who is being called already is let go, and who is there is hung up. A first
         leg that is ending calls nobody.

@@ -104,6 +104,22 @@ def test_when_the_heard_leg_fails_the_next_with_early_media_is_heard(book: Playb
     assert heard_by(book, first) == [three.leg] and heard_by(book, three) == [first.leg]
 
 
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [((486, 603), 603), ((603, 486), 603), ((503, 486), 486), ((486, 480), 480), ((500, 404), 404)],
+)
+def test_the_best_failure_of_several_is_told(book: Playbook, codes: tuple[int, ...], told: int) -> None:
+    first = book.up("app-desk")
+    heard: list[int] = []
+    first.app.on_other_reply = lambda reply: heard.append(reply.code)  # type: ignore[method-assign]
+    pair = Pair(first)
+    pair.connect([Target(f"sip:{code}@there.example") for code in codes])
+    book.run()
+    for leg, code in zip(pair.trying.copy(), codes, strict=True):
+        book.fail(leg.call, code)
+    assert heard == [told]
+
+
 def test_connecting_anew_hangs_up_the_second_leg_that_is_there(book: Playbook) -> None:
     first, second, pair = connected(book)
     pair.connect([Target("sip:c@there.example")])
