@@ -88,8 +88,8 @@ def _attended(pair: Pair, session: Session, consulted: Session, other_pair: Pair
     third = other_pair.other(consulted)
     assert third is not None
     other_pair.part()
+    _notify(session, 200, "OK")  # before its BYE
     pair.replace(session, third, "Transferred")
-    _notify(session, 200, "OK")
     consulted.stop(487, "", ('Reason: SIP;cause=200;text="Transferred"',))
 
 
