@@ -8,7 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 import pytest_asyncio
 
+from di.sip.records import Listen
 from tests.support.server import WITH_APPS, Server
+from tests.support.sip_peer import UdpPeer
+from tests.support.sip_process import FAST_CLOCK, SipProcess
+from tests.support.sip_sides import FakeSide, RealSide, Side
 from tests.support.switchboard import MAPPING, PLUGINS, Switchboard
 
 
@@ -28,3 +32,41 @@ async def board(desk_server: Server) -> AsyncIterator[Switchboard]:
     yield board
     await board.all_gone()
     board.close()
+
+
+@pytest.fixture
+def listen() -> Listen | None:
+    """What the SIP process of a test is told first; a file with other wishes has a fixture of its own."""
+    return None
+
+
+@pytest_asyncio.fixture
+async def sip(request: pytest.FixtureRequest, listen: Listen | None) -> AsyncIterator[SipProcess]:
+    """A real SIP process that answers every call, with fast long timers where a test is marked so."""
+    fast = request.node.get_closest_marker("fast_clock")
+    process = await SipProcess.start(listen, program=FAST_CLOCK if fast else "")
+    yield process
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
+
+
+@pytest_asyncio.fixture
+async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
+    """A phone at it."""
+    opened = await UdpPeer.open(sip.port)
+    yield opened
+    opened.close()
+
+
+@pytest_asyncio.fixture(params=["fake", "real"])
+async def side(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
+    """The fake SIP process, then a real one; here the test answers everything itself."""
+    if request.param == "fake":
+        yield FakeSide()
+        return
+    process = await SipProcess.start(program=FAST_CLOCK if request.node.get_closest_marker("fast_clock") else "")
+    process.on_offer = lambda offer: None
+    process.reply_code = 0
+    peer = await UdpPeer.open(process.port)
+    yield RealSide(process, peer)
+    peer.close()
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log

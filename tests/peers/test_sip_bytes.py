@@ -41,13 +41,6 @@ async def sip() -> AsyncIterator[SipProcess]:
     assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
 
 
-@pytest_asyncio.fixture
-async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
-    peer = await UdpPeer.open(sip.port)
-    yield peer
-    peer.close()
-
-
 def named(headers: tuple[tuple[str, str], ...] | Message) -> bytes:
     found = headers.headers if isinstance(headers, Message) else headers
     return wire_bytes(dict(found).get("X-Name", "nothing"))

@@ -44,13 +44,6 @@ async def sip() -> AsyncIterator[SipProcess]:
     assert "Traceback" not in running.log and "Assert" not in running.log, running.log
 
 
-@pytest.fixture
-async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(sip.port)
-    yield opened
-    opened.close()
-
-
 def offer_of(lines: str) -> str:
     """An offer of one audio stream; `lines`: payload types, then attributes, separated by `|`."""
     types, *attributes = lines.split("|")

@@ -44,20 +44,6 @@ pytestmark = pytest.mark.peers
 
 
 @pytest_asyncio.fixture
-async def sip() -> AsyncIterator[SipProcess]:
-    process = await SipProcess.start()
-    yield process
-    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
-
-
-@pytest_asyncio.fixture
-async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(sip.port)
-    yield opened
-    opened.close()
-
-
-@pytest_asyncio.fixture
 async def peer_of_fast() -> AsyncIterator[tuple[SipProcess, UdpPeer]]:
     """A SIP process whose long timers run fast, and its peer."""
     process = await SipProcess.start(program=FAST_CLOCK)

@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 
 from di.sip.records import (
     Answer,
@@ -31,29 +29,7 @@ from di.sip.records import (
 )
 from interfaces.sip.message import Message, tag_of, uri_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
-from tests.support.sip_process import SipProcess
-
-
-@pytest_asyncio.fixture
-async def sip() -> AsyncIterator[SipProcess]:
-    process = await SipProcess.start()
-    yield process
-    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
-
-
-@pytest_asyncio.fixture
-async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
-    peer = await UdpPeer.open(sip.port)
-    yield peer
-    peer.close()
-
-
-async def connected(sip: SipProcess, peer: UdpPeer) -> PeerCall:
-    call = peer.invite()
-    assert await call.final() == 200
-    call.ack()
-    await sip.wait_for(CallConfirmed)
-    return call
+from tests.support.sip_process import SipProcess, connected
 
 
 def dial(sip: SipProcess, peer: UdpPeer, *headers: str) -> None:

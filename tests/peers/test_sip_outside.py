@@ -7,11 +7,9 @@ import asyncio
 import hashlib
 import re
 import socket
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, SetOptionsReply, TakeOutside
 from interfaces.sip.message import text_of, uri_of, wire_bytes
@@ -19,20 +17,6 @@ from tests.support.sip_peer import PeerCall, UdpPeer
 from tests.support.sip_process import SipProcess
 
 ANY_BYTES = bytes(range(256))
-
-
-@pytest_asyncio.fixture
-async def sip() -> AsyncIterator[SipProcess]:
-    process = await SipProcess.start()
-    yield process
-    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
-
-
-@pytest_asyncio.fixture
-async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
-    peer = await UdpPeer.open(sip.port)
-    yield peer
-    peer.close()
 
 
 def send(sip: SipProcess, peer: UdpPeer, method: str = "MESSAGE", token: int = 1, **more: Any) -> None:

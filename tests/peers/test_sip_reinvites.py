@@ -3,40 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 
 from di.sip.records import CallConfirmed, CallEnded, Dial, Hangup, Listen, MediaNegotiated, Reinvite, ReplyReceived
 from interfaces.sip import sdp
-from tests.support.sip_peer import PeerCall, UdpPeer, description
-from tests.support.sip_process import FAST_CLOCK, SipProcess
+from tests.support.sip_peer import UdpPeer, description
+from tests.support.sip_process import SipProcess, connected
 
 CODECS = ("PCMU/8000", "PCMA/8000", "GSM/8000")
 
 
-@pytest_asyncio.fixture
-async def sip(request: pytest.FixtureRequest) -> AsyncIterator[SipProcess]:
-    fast = request.node.get_closest_marker("fast_clock")
-    process = await SipProcess.start(Listen("127.0.0.1", 0, codecs=CODECS), program=FAST_CLOCK if fast else "")
-    yield process
-    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
-
-
-@pytest_asyncio.fixture
-async def peer(sip: SipProcess) -> AsyncIterator[UdpPeer]:
-    peer = await UdpPeer.open(sip.port)
-    yield peer
-    peer.close()
-
-
-async def connected(sip: SipProcess, peer: UdpPeer) -> PeerCall:
-    call = peer.invite()
-    assert await call.final() == 200
-    call.ack()
-    await sip.wait_for(CallConfirmed)
-    return call
+@pytest.fixture
+def listen() -> Listen:
+    return Listen("127.0.0.1", 0, codecs=CODECS)
 
 
 @pytest.mark.parametrize("direction", ["sendonly", "recvonly", "inactive", "sendrecv"])

@@ -2,7 +2,7 @@
 """The SIP process in memory: takes the commands of `di.sip.records`, gives the same events, at once.
 
 `FakeSip` is the hub's `di.sip.port.SipPort`; `FakeSip.peer` stands for the phones out there and takes the same steps as `sip_peer.UdpPeer`,
-so one suite (tests/peers/test_sip_contract.py) holds the fake and the real process to the same behaviour. Commands are carried
+so one suite (tests/peers/test_sip_contract*.py) holds the fake and the real process to the same behaviour. Commands are carried
 out synchronously: events come before `send` returns. Calls are in `fake_call`, what is outside calls in `fake_outside`.
 """
 

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from di.sip.records import EVENTS, Answer, CallOffered, Listen, Listening, RequestReceived, SendReply, Stop
+from di.sip.records import EVENTS, Answer, CallConfirmed, CallOffered, Listen, Listening, RequestReceived, SendReply, Stop
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello
+from tests.support.sip_peer import PeerCall, UdpPeer
 
 R = TypeVar("R")
 ROOT = Path(__file__).parents[2]
@@ -139,3 +140,12 @@ class SipProcess:
     def hang_up_link(self) -> None:
         """Close the hub's end, as a dying hub does."""
         self._link.close()
+
+
+async def connected(sip: SipProcess, peer: UdpPeer) -> PeerCall:
+    """A call of the phone's that the process has answered."""
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    return call
