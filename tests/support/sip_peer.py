@@ -256,10 +256,10 @@ class UdpPeer(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport
 
     @classmethod
-    async def open(cls, server_port: int, server_ip: str = "127.0.0.1", ip: str = "127.0.0.1") -> UdpPeer:
-        """Bind a free port; talk to the server at `server_port`. `sources` keeps where each packet came from."""
+    async def open(cls, server_port: int, server_ip: str = "127.0.0.1", ip: str = "127.0.0.1", port: int = 0) -> UdpPeer:
+        """Bind a free port, or this one; talk to the server at `server_port`. `sources` keeps where each packet came from."""
         loop = asyncio.get_running_loop()
-        _, self = await loop.create_datagram_endpoint(cls, (ip, 0))
+        _, self = await loop.create_datagram_endpoint(cls, (ip, port))
         self.server_ip, self.server_port = server_ip, server_port
         return self
 
