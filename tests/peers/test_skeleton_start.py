@@ -67,6 +67,7 @@ def test_port_in_use(tmp_path: Path, which: str) -> None:
     port = {"sip": server.sip_port, "xmlrpc": server.xml_port, "web": server.web_port}[which]
     file = {"sip": "sems.conf", "xmlrpc": "xmlrpc2di.conf", "web": "web.conf"}[which]
     with socket.socket(socket.AF_INET, kind) as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(kind == socket.SOCK_STREAM))  # as every TCP server
         taken.bind(("127.0.0.1", port))
         if kind == socket.SOCK_STREAM:
             taken.listen()
