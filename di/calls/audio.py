@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from di.calls.call_info import CallInfo
-from di.calls.rooms import Rooms
+from di.calls.rooms import RoomRegistry
 from di.calls.state import AudioPhase
 from di.kernel.ports import Clock
 from di.kernel.value import Value
@@ -52,7 +52,7 @@ class AudioHost(Protocol):
         """Time."""
 
     @property
-    def rooms(self) -> Rooms:
+    def rooms(self) -> RoomRegistry:
         """Who is in which room."""
 
 
@@ -76,7 +76,7 @@ class AudioOwner(Protocol):
         """Whether the others hear the call has changed."""
 
 
-class Playlist:
+class CallPlaylist:
     """What a leg plays, item after item, and whether it is connected: a detached playlist stands still, and nothing is sent."""
 
     def __init__(self, audio: Audio) -> None:
@@ -107,7 +107,7 @@ class Audio:
         self.address: tuple[str, int] | None = None
         self.negotiated: MediaNegotiated | None = None
         """The last outcome of offer/answer."""
-        self.playlist = Playlist(self)
+        self.playlist = CallPlaylist(self)
         self.room = ""
         self.expected_room = ""
         self.near_leg = 0
@@ -190,7 +190,7 @@ class Audio:
 
     # ------------------------------------------------------------------------------------------------------------ playlist
     def play(self, *items: PlayItem, front: bool = False) -> None:
-        """Queue items, as `Playlist.add`."""
+        """Queue items, as `CallPlaylist.add`."""
         self.playlist.add(*items, front=front)
 
     def play_file(self, path: str, *, loop: bool = False, front: bool = False, talk_through: bool = False) -> None:
@@ -198,7 +198,7 @@ class Audio:
         self.playlist.add(PlayFile(path, loop=loop, talk_through=talk_through), front=front)
 
     def flush(self) -> None:
-        """Drop everything queued, as `Playlist.flush`."""
+        """Drop everything queued, as `CallPlaylist.flush`."""
         self.playlist.flush()
 
     # ------------------------------------------------------------------------------------------------------------ the audio

@@ -51,7 +51,7 @@ class RoomChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunInCall:
     """Run a function as one of the session's own events, e.g. a DI call that steers it."""
 
     function: Callable[[], Awaitable[None] | None]
@@ -71,5 +71,5 @@ class SipReply:
 
 QueueEvent: TypeAlias = EventPosted | SystemEvent
 """What anybody may post to an event queue by its name."""
-CallItem: TypeAlias = sip.CallEvent | media.LegEvent | TimerExpired | EventPosted | SystemEvent | RoomChanged | Run
+CallItem: TypeAlias = sip.CallEvent | media.LegEvent | TimerExpired | EventPosted | SystemEvent | RoomChanged | RunInCall
 """Whatever can stand in a call's queue."""

@@ -20,7 +20,7 @@ from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
 from di.calls.digits import parse_dtmf_relay
-from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, Run, SipReply, SystemEvent, TimerExpired
+from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
 from di.kernel.errors import Refused
@@ -311,6 +311,6 @@ _HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {
     TimerExpired: _timer,
     EventPosted: lambda session, event: session.app.on_event(event),
     SystemEvent: lambda session, event: session.app.on_system(event.kind),
-    Run: lambda session, event: event.function(),
+    RunInCall: lambda session, event: event.function(),
     **flow_media.HANDLERS,
 }

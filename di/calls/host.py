@@ -14,7 +14,7 @@ from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
     from di.calls.applications import Factory
-    from di.calls.rooms import Rooms
+    from di.calls.rooms import RoomRegistry
     from di.calls.session import Session
 
 
@@ -38,7 +38,7 @@ class SessionHost(Protocol):
         """The store's hooks."""
 
     @property
-    def rooms(self) -> Rooms:
+    def rooms(self) -> RoomRegistry:
         """Who is in which room."""
 
     def dial(self, order: CallOut, factory: Factory | None = None) -> Session | None:

@@ -51,7 +51,7 @@ class OutsideReply:
 Handler: TypeAlias = Callable[[OutsideReceived], "OutsideReply | Awaitable[OutsideReply]"]
 
 
-class Host(Protocol):
+class OutsideHost(Protocol):
     """What this needs of `di.calls.sessions.Sessions`."""
 
     @property
@@ -72,7 +72,7 @@ class Host(Protocol):
 class Outside:
     """`default_hop()` is where requests go that name no next hop."""
 
-    def __init__(self, host: Host, default_hop: Callable[[], str]) -> None:
+    def __init__(self, host: OutsideHost, default_hop: Callable[[], str]) -> None:
         self._host = host
         self._default_hop = default_hop
         self._handlers: dict[str, Handler] = {}

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
-from di.calls.rooms import Rooms
+from di.calls.rooms import RoomRegistry
 from di.calls.session import Session
 from di.kernel.event_log import EventFilter, EventLog
 from di.kernel.value import Value
@@ -17,7 +17,7 @@ class Calls(Protocol):
     """Who has the calls (`di.calls.sessions.Sessions`)."""
 
     @property
-    def rooms(self) -> Rooms:
+    def rooms(self) -> RoomRegistry:
         """Who is in which room."""
 
     def find(self, id: str) -> Session | None:

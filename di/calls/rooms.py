@@ -11,7 +11,7 @@ from collections.abc import Callable
 from di.calls.events import RoomChanged
 
 
-class Rooms:
+class RoomRegistry:
     """Rooms by name, members in order of entry. `notify(member, change)` hands a change to a member's queue."""
 
     def __init__(

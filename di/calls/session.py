@@ -23,7 +23,7 @@ from di.calls.audio import Audio
 from di.calls.call_info import CallInfo
 from di.calls.dialog import Dialog
 from di.calls.digits import DigitMerger
-from di.calls.events import CallItem, EventPosted, Run, SystemEvent
+from di.calls.events import CallItem, EventPosted, RunInCall, SystemEvent
 from di.calls.host import SessionHost
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.state import Phase
@@ -93,7 +93,7 @@ class Session:
 
     def run(self, function: Callable[[], Awaitable[None] | None]) -> None:
         """Run a function as one of this session's events, so that it never runs beside a callback."""
-        self.post(Run(function))
+        self.post(RunInCall(function))
 
     # --------------------------------------------------------------------------------------------------------- the whole call
     def stop(self, code: int = 480, reason: str = "", headers: tuple[str, ...] = ()) -> None:

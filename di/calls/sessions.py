@@ -18,7 +18,7 @@ from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
 from di.calls.outside import Outside
 from di.calls.published import Published
-from di.calls.rooms import Rooms
+from di.calls.rooms import RoomRegistry
 from di.calls.selection import Selection
 from di.calls.session import Session
 from di.calls.subscriptions import Subscriptions
@@ -62,7 +62,7 @@ class Sessions:
         self.control = CallControl(self.limits, surroundings.clock)
         self.arrivals = Arrivals(self, selection)
         self._published = Published(self, surroundings.events)
-        self.rooms = Rooms(self._to_member, self._published.room)
+        self.rooms = RoomRegistry(self._to_member, self._published.room)
         self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
         self.outside = Outside(self, lambda: default_hop(core))
         self.tasks = Tasks()

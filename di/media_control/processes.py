@@ -32,7 +32,7 @@ _REPORT_NS = 5 * 10**9
 _FORMATS_TIMEOUT_S = 20.0
 
 
-class Calls(Protocol):
+class LegOwner(Protocol):
     """Who has the legs (`di.calls.sessions.Sessions`)."""
 
     @property
@@ -52,7 +52,7 @@ class Calls(Protocol):
 class MediaProcesses:
     """As many as `media_processor_threads` says. `calls.media` is their router while one of them is up."""
 
-    def __init__(self, core: CoreOptions, calls: Calls) -> None:
+    def __init__(self, core: CoreOptions, calls: LegOwner) -> None:
         count = core.media_processor_threads
         self.router = MediaRouter(count, calls.on_media_event, calls.clock.now_ns, core.media_process_legs)
         self._calls = calls

@@ -28,7 +28,7 @@ class RpcFailure:
     data: str
 
 
-class RpcError(Exception):
+class JsonRpcError(Exception):
     """Ends a call with a given error object."""
 
     def __init__(self, code: int, message: str, data: str) -> None:
@@ -39,7 +39,7 @@ class RpcError(Exception):
 def failure_of(error: Exception, module: str = "") -> RpcFailure:
     """What a failed call answers (spec di.md §2.2, §4.4)."""
     match error:
-        case RpcError():
+        case JsonRpcError():
             return error.failure
         case NotImplementedInDI():
             return RpcFailure(-32601, "Method not found", f"function unknown in {'core' if module == 'core' else 'module'}")
@@ -62,7 +62,7 @@ def execute(registry: Registry, name: str, params: Value, caller: Caller) -> Val
     """Run `module.function`; `params` None means that the request had none. Raises what `failure_of` translates."""
     module, dot, function = name.partition(".")
     if not dot:
-        raise RpcError(-32601, "Method not found", NO_DOT)
+        raise JsonRpcError(-32601, "Method not found", NO_DOT)
     answer = registry.invoke(module, function, params if params is not None or module != "core" else [], caller)
     if module == "core":
         if function in _WRAPPED:

@@ -16,7 +16,7 @@ from di.kernel.registry import Caller, Registry
 from di.kernel.value import Value
 from interfaces import tcp_server
 from interfaces.gateway import AccessControl
-from interfaces.jsonrpc.methods import RpcError, execute
+from interfaces.jsonrpc.methods import JsonRpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
 from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
 
@@ -102,18 +102,18 @@ class NetstringConnection(tcp_server.Connection):
         if method == "rpc.authenticate":
             return self._authenticate(params)
         if self.caller is None:
-            raise RpcError(-32002, "Unauthenticated", 'call rpc.authenticate with ["Bearer name.secret"] first')
+            raise JsonRpcError(-32002, "Unauthenticated", 'call rpc.authenticate with ["Bearer name.secret"] first')
         return execute(self.server.registry, method, params, self.caller)
 
     async def _authenticate(self, params: Value) -> Value:
         text = params[0] if isinstance(params, list) and params else None
         if not isinstance(text, str):
-            raise RpcError(-32602, "Invalid params", "authorization must be a string")
+            raise JsonRpcError(-32602, "Invalid params", "authorization must be a string")
         try:
             caller = self.server.access.authenticate("jsonrpc", self.source, text)
             self.caller = caller if isinstance(caller, Caller) else await caller
         except Unauthenticated as error:
-            raise RpcError(-32002, "Unauthenticated", str(error)) from None
+            raise JsonRpcError(-32002, "Unauthenticated", str(error)) from None
         return True
 
 

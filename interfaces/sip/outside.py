@@ -47,7 +47,7 @@ class _Waiting:
     second: int
 
 
-class Outside:
+class OutsideTransactions:
     """`emit` sends a record to the hub, `send` gives a request to pjsip (`Exchanges.send`)."""
 
     def __init__(self, emit: Callable[[Event], None], send: Callable[[OutRequest, Done], None]) -> None:

@@ -19,7 +19,7 @@ from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
-from interfaces.sip.outside import RETRY_AFTER_S, Outside
+from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
 from interfaces.sip.structures import Reply, Waiting, final
 from interfaces.sip.subscription import Reply as NotifyReply
@@ -53,7 +53,7 @@ class Requests:
         call_of: Callable[[str, str], SipCall | None],
         closed: Callable[[], bool],
         notified: Callable[[str, str, Message], NotifyReply | None],
-        outside: Outside,
+        outside: OutsideTransactions,
     ) -> None:
         self._emit = emit
         self._call_of = call_of

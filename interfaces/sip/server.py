@@ -47,12 +47,12 @@ from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.native import Native
-from interfaces.sip.outside import Outside
+from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
 from interfaces.sip.structures import Credentials, reason_of
-from interfaces.sip.subscriptions import Subscriptions
+from interfaces.sip.subscriptions import SubscriptionUsages
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,8 @@ class SipServer:
         self.random = Random()
         self.placeholders: Placeholders
         self._timers = SessionTimers()
-        self._subscriptions = Subscriptions(emit, self._send, now_ns)
-        self._outside = Outside(emit, self._send)
+        self._subscriptions = SubscriptionUsages(emit, self._send, now_ns)
+        self._outside = OutsideTransactions(emit, self._send)
         self._requests = Requests(
             emit,
             lambda call_id, tag: self._by_dialog.get((call_id, tag)),

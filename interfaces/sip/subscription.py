@@ -40,7 +40,7 @@ Reply = tuple[int, str, tuple[tuple[str, str], ...]]
 """Code, reason, headers."""
 
 
-class State(Enum):
+class SubscriptionState(Enum):
     """Where it is. OVER: only repeated NOTIFYs are answered."""
 
     WAITING = auto()
@@ -67,7 +67,7 @@ class Subscription:
         self.wish = wish
         self.number = wish.subscription
         self.call_id, self.local_tag = call_id, local_tag
-        self.state = State.WAITING
+        self.state = SubscriptionState.WAITING
         self.requests: deque[OutRequest] = deque()
         self.news: deque[SubscriptionChanged] = deque()
         self.in_flight = False
@@ -95,16 +95,16 @@ class Subscription:
 
     def refresh(self, expires_s: int, now_ns: int) -> None:
         """Ask for a further while; 0: as long as before."""
-        if self.state in (State.ENDING, State.OVER):
+        if self.state in (SubscriptionState.ENDING, SubscriptionState.OVER):
             return
         self._expires_s = expires_s or self._expires_s
         self._subscribe_soon(self._expires_s, now_ns)
 
     def unsubscribe(self, now_ns: int) -> None:
         """End it: Expires 0 as soon as there is a dialog to say so in, then wait for the last NOTIFY."""
-        if self.state in (State.ENDING, State.OVER):
+        if self.state in (SubscriptionState.ENDING, SubscriptionState.OVER):
             return
-        self.state = State.ENDING
+        self.state = SubscriptionState.ENDING
         self._end_ns = self._refresh_ns = None
         self._notify_by_ns = now_ns + _NOTIFY_WAIT_NS
         if self._remote is not None:
@@ -114,7 +114,7 @@ class Subscription:
     def handle_reply(self, code: int, reason: str, message: Message | None, source: str, now_ns: int) -> None:
         """The final reply to the SUBSCRIBE in flight; without a message none came (408) or it could not be sent (503)."""
         self.in_flight = False
-        if self.state is State.OVER:
+        if self.state is SubscriptionState.OVER:
             return
         if message is not None and self._said_again(code, message, source, now_ns):
             return
@@ -126,7 +126,7 @@ class Subscription:
 
     def _said_again(self, code: int, message: Message, source: str, now_ns: int) -> bool:
         """Whether the same SUBSCRIBE has gone out once more, as the reply wants it."""
-        if self.state is State.ENDING and self._sent_expires_s:
+        if self.state is SubscriptionState.ENDING and self._sent_expires_s:
             return False
         if code in (401, 407):
             return self._answered(message, source, now_ns)
@@ -150,7 +150,7 @@ class Subscription:
     def _accepted(self, message: Message | None, now_ns: int) -> None:
         if message is not None and not self._notified:
             self._dialog_of_reply(message)
-        if self.state is State.ENDING:
+        if self.state is SubscriptionState.ENDING:
             self._take_back()
             return
         if self._sent_expires_s:
@@ -158,7 +158,7 @@ class Subscription:
             self._lasts(min(granted or self._sent_expires_s, self._sent_expires_s), now_ns)
 
     def _refused(self, code: int, reason: str, message: Message | None, now_ns: int) -> None:
-        if self.state is State.ENDING:
+        if self.state is SubscriptionState.ENDING:
             self._over("terminated", now_ns, code=code, reason=reason)
         elif not self._notified or code in _OVER_CODES or self._end_ns is None:
             self._over("failed", now_ns, code=code, reason=reason)
@@ -192,7 +192,7 @@ class Subscription:
         """Why a NOTIFY is not for us, None when it is."""
         package, ours = with_parameters(self.wish.event)
         stranger = self._notified and self._remote is not None and notify.tag != self._remote.tag
-        if self.state is State.OVER or stranger:
+        if self.state is SubscriptionState.OVER or stranger:
             return 481, "Subscription does not exist", ()
         if notify.package.lower() != package.lower():
             return 489, "Bad Event", (("Allow-Events", package),)
@@ -208,12 +208,12 @@ class Subscription:
         if notify.ends:
             self._over("terminated", now_ns, notify=notify)
             return 200, "OK", ()
-        if self.state is State.ENDING:
+        if self.state is SubscriptionState.ENDING:
             self._take_back()
             self._send_waiting(now_ns)
             return 200, "OK", ()
         self._notify_by_ns = None
-        self.state = State.PENDING if notify.state == "pending" else State.ACTIVE
+        self.state = SubscriptionState.PENDING if notify.state == "pending" else SubscriptionState.ACTIVE
         if notify.expires_s is not None:
             self._lasts(notify.expires_s, now_ns)
         elif self._end_ns is None:
@@ -245,10 +245,10 @@ class Subscription:
 
     def handle_timeout(self, now_ns: int) -> None:
         """The deadline has come."""
-        if self.state is State.OVER:
+        if self.state is SubscriptionState.OVER:
             return
         if self._due(self._notify_by_ns, now_ns):
-            ending = self.state is State.ENDING
+            ending = self.state is SubscriptionState.ENDING
             self._over("terminated" if ending else "timeout", now_ns, code=0 if ending else 408, reason="no NOTIFY came")
         elif self._due(self._end_ns, now_ns):
             self._over("timeout", now_ns, code=408, reason="not refreshed in time")
@@ -258,7 +258,7 @@ class Subscription:
 
     def forgotten(self, now_ns: int) -> bool:
         """Whether it is over and may be dropped."""
-        return self.state is State.OVER and self._due(self._forget_ns, now_ns)
+        return self.state is SubscriptionState.OVER and self._due(self._forget_ns, now_ns)
 
     @staticmethod
     def _due(at: int | None, now_ns: int) -> bool:
@@ -280,7 +280,12 @@ class Subscription:
 
     def _send_waiting(self, now_ns: int) -> None:
         """What had to wait for a reply or for a dialog."""
-        if self._again is not None and self.state is not State.OVER and not self.in_flight and self._remote is not None:
+        if (
+            self._again is not None
+            and self.state is not SubscriptionState.OVER
+            and not self.in_flight
+            and self._remote is not None
+        ):
             again, self._again = self._again, None
             self._subscribe(again, now_ns)
 
@@ -330,7 +335,7 @@ class Subscription:
         )  # fmt: skip
 
     def _over(self, state: str, now_ns: int, *, notify: Notify | None = None, code: int = 0, reason: str = "") -> None:
-        self.state = State.OVER
+        self.state = SubscriptionState.OVER
         self._end_ns = self._refresh_ns = self._notify_by_ns = self._again = None
         self._forget_ns = now_ns + _LINGER_NS
         self._tell(state, notify=notify, code=code, reason=reason, final=True)

@@ -15,7 +15,7 @@ from interfaces.sip.subscription import Reply, Subscription
 log = logging.getLogger(__name__)
 
 
-class Subscriptions:
+class SubscriptionUsages:
     """`send` gives a request to pjsip (`Exchanges.send`), `now_ns` is a monotonic clock."""
 
     def __init__(

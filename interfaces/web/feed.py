@@ -13,7 +13,7 @@ from collections.abc import Callable
 from di.kernel.event_log import Dropped, EventFilter, EventLog, Gap, Item, LoggedEvent, Snapshot, Subscriber
 from di.kernel.ports import MakeQuery, StandingQuery
 from di.kernel.value import Value
-from interfaces.jsonrpc.methods import RpcError
+from interfaces.jsonrpc.methods import JsonRpcError
 from interfaces.jsonrpc.strict import dumps
 
 _TURN = 64
@@ -60,7 +60,7 @@ class Feed:
         self._number = 0
 
     def subscribe(self, wanted: Value, from_sequence: int, snapshot: bool, stream: str) -> Value:
-        """Begin a subscription. Raises RpcError when there are too many, TypeMismatch or OutOfBounds for a bad filter."""
+        """Begin a subscription. Raises JsonRpcError when there are too many, TypeMismatch or OutOfBounds for a bad filter."""
         number = self._next_number()
         subscriber = self._events.subscribe(
             EventFilter.parse(wanted),
@@ -84,7 +84,7 @@ class Feed:
     def watch(self, filters: list[Value]) -> Value:
         """Begin a watch. Raises as `subscribe`."""
         if self._make_watch is None:
-            raise RpcError(-32601, "Method not found", "module not loaded")
+            raise JsonRpcError(-32601, "Method not found", "module not loaded")
         number = self._next_number()
         watch = self._watches[number] = self._make_watch(filters, self._wake)
         return {"watch": number, "ids": list(watch.members())}
@@ -98,7 +98,7 @@ class Feed:
 
     def _next_number(self) -> int:
         if len(self._subscriptions) + len(self._watches) >= self._most:
-            raise RpcError(-32000, "Server error", f"one connection has at most {self._most} subscriptions and watches")
+            raise JsonRpcError(-32000, "Server error", f"one connection has at most {self._most} subscriptions and watches")
         self._number += 1
         return self._number
 

@@ -24,7 +24,7 @@ from di.kernel.errors import CallFailed
 from di.kernel.registry import Caller, Registry
 from di.kernel.value import Value
 from interfaces.gateway import waits
-from interfaces.jsonrpc.methods import RpcError, execute, failure_of
+from interfaces.jsonrpc.methods import JsonRpcError, execute, failure_of
 from interfaces.jsonrpc.strict import dumps, loads
 from interfaces.large import is_large, json_result
 
@@ -201,12 +201,12 @@ def _filled(answer: _Answer) -> dict[str, Value]:
 
 
 def text_parameter(params: Value, name: str, default: str = "") -> str:
-    """A text parameter of a gateway's own method, by name or at the first position. Raises RpcError for another type."""
+    """A text parameter of a gateway's own method, by name or at the first position. Raises JsonRpcError for another type."""
     value: Value = default
     if isinstance(params, dict):
         value = params.get(name, default)
     elif isinstance(params, list) and params:
         value = params[0]
     if not isinstance(value, str):
-        raise RpcError(-32602, "Invalid params", f"{name} must be of type str")
+        raise JsonRpcError(-32602, "Invalid params", f"{name} must be of type str")
     return value

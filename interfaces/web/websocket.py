@@ -24,7 +24,7 @@ from di.kernel.errors import Forbidden
 from di.kernel.ports import MakeQuery
 from di.kernel.registry import Caller
 from di.kernel.value import Value
-from interfaces.jsonrpc.methods import RpcError
+from interfaces.jsonrpc.methods import JsonRpcError
 from interfaces.web.feed import Encoder, Feed
 from interfaces.web.options import Options
 from interfaces.web.rpc import Context, Special, text_parameter
@@ -205,5 +205,5 @@ class WebSocketClient:
             caller = self.sockets.gateway.access.authenticate("ws", self.source, text)
             self.caller = await caller if isawaitable(caller) else caller
         except Unauthenticated as error:
-            raise RpcError(-32002, "Unauthenticated", str(error)) from None
+            raise JsonRpcError(-32002, "Unauthenticated", str(error)) from None
         return True

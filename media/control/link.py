@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
-from media.control.wire import Codec, Hello, Unknown
+from media.control.wire import Hello, RecordCodec, Unknown
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         self, classes: Iterable[type[Received]], on_record: Callable[[Received | Hello], None], on_lost: Callable[[], None]
     ) -> None:
         self._classes: tuple[type[Received] | type[Hello], ...] = (Hello, *classes)
-        self._codec = Codec(self._classes)
+        self._codec = RecordCodec(self._classes)
         self._on_record = on_record
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None

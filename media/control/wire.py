@@ -51,7 +51,7 @@ def _with_parts(classes: Iterable[type]) -> dict[type, None]:
     return seen
 
 
-class Codec:
+class RecordCodec:
     """Packs any record; unpacks the given classes and those that their fields are of. Keeps the state of one byte stream."""
 
     def __init__(self, classes: Iterable[type]) -> None:

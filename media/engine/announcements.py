@@ -39,7 +39,7 @@ def made_samples(item: PlaySilence | PlayTone, rate_hz: int) -> NDArray[np.int16
 
 
 @dataclass(slots=True, eq=False)
-class Piece:
+class QueuedSound:
     """One item: its samples once they are there; without them and `failed`, it is skipped."""
 
     rate_hz: int
@@ -49,7 +49,7 @@ class Piece:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    pieces: deque[Piece] = field(default_factory=deque)
+    sounds: deque[QueuedSound] = field(default_factory=deque)
     position: int = 0
 
 
@@ -65,28 +65,28 @@ class Announcements:
 
     def play(self, room: str, items: tuple[Sound, ...], rate_hz: int) -> None:
         """Queue sounds for a room. Raises ValueError for what is none."""
-        pieces = [self._piece(item, rate_hz) for item in items]
-        self._queues.setdefault(room, _Queue()).pieces.extend(pieces)
+        sounds = [self._queued(item, rate_hz) for item in items]
+        self._queues.setdefault(room, _Queue()).sounds.extend(sounds)
 
     def is_playing(self, room: str) -> bool:
         """Whether a room is being played something."""
         return room in self._queues
 
-    def _piece(self, item: Sound, rate_hz: int) -> Piece:
+    def _queued(self, item: Sound, rate_hz: int) -> QueuedSound:
         match item:
             case PlaySilence() | PlayTone():
-                return Piece(rate_hz, made_samples(item, rate_hz))
+                return QueuedSound(rate_hz, made_samples(item, rate_hz))
             case PlayFile():
-                piece = Piece(rate_hz)
-                self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(piece, audio))
-                return piece
+                sound = QueuedSound(rate_hz)
+                self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(sound, audio))
+                return sound
             case _:  # the wire does not look into tuples
                 raise ValueError(f"a room cannot be played {type(item).__name__}: file, tone or silence")
 
     @staticmethod
-    def _loaded(piece: Piece, audio: StoredAudio | None) -> None:
-        piece.failed = audio is None
-        piece.samples = audio.payload.view(np.int16) if audio is not None else None
+    def _loaded(sound: QueuedSound, audio: StoredAudio | None) -> None:
+        sound.failed = audio is None
+        sound.samples = audio.payload.view(np.int16) if audio is not None else None
 
     def next(self, samples: int) -> Announced:
         """Return what is announced in this tick, by room in the order of ``Rooms.arrays``. `samples`: of the longest frame."""
@@ -101,7 +101,7 @@ class Announcements:
         for row, (room, queue) in enumerate(list(self._queues.items())):
             frame = self._take(queue)
             if frame is None or room not in index_of:
-                if not queue.pieces or room not in index_of:
+                if not queue.sounds or room not in index_of:
                     del self._queues[room]
                     self._rooms.touched.add(room)
                 continue
@@ -111,16 +111,16 @@ class Announcements:
         return Announced(rows, self._frames)
 
     def _take(self, queue: _Queue) -> NDArray[np.int16] | None:
-        while queue.pieces and queue.pieces[0].failed:
-            queue.pieces.popleft()
-        if not queue.pieces or queue.pieces[0].samples is None:
+        while queue.sounds and queue.sounds[0].failed:
+            queue.sounds.popleft()
+        if not queue.sounds or queue.sounds[0].samples is None:
             return None
-        piece = queue.pieces[0]
-        assert piece.samples is not None
-        count = piece.rate_hz // FRAMES_A_SECOND
-        frame = piece.samples[queue.position : queue.position + count]
+        sound = queue.sounds[0]
+        assert sound.samples is not None
+        count = sound.rate_hz // FRAMES_A_SECOND
+        frame = sound.samples[queue.position : queue.position + count]
         queue.position += count
-        if queue.position >= len(piece.samples):
-            queue.pieces.popleft()
+        if queue.position >= len(sound.samples):
+            queue.sounds.popleft()
             queue.position = 0
         return frame

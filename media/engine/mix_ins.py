@@ -2,7 +2,7 @@
 """A second source mixed over what a leg is sent (spec core.md §9.5): SetupMixIn, MixIn, FlushMixIn.
 
 Packets are made as without it; ``mix_over`` then takes those of the legs with a mixer, decodes, mixes, encodes. Legs without one are
-not looked at. Python acts when a piece begins or ends, the kernel in each tick.
+not looked at. Python acts when a sound begins or ends, the kernel in each tick.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LONGEST_INTERVAL_MS = 366 * 86_400_000
 
 
 @dataclass(slots=True, eq=False)
-class Piece:
+class MixInSound:
     """One item; `samples` are at `rate_hz` (0: not asked for). `wanted`: which request for a file counts."""
 
     item: Sound
@@ -40,12 +40,12 @@ class Piece:
 
 @dataclass(slots=True, eq=False)
 class Mixer:
-    """What a leg's mixer has to play; `repeats`: the whole of `pieces` again at every interval, from number `current` on."""
+    """What a leg's mixer has to play; `repeats`: the whole of `sounds` again at every interval, from number `current` on."""
 
     leg: Leg
     repeats: bool = False
     current: int = 0
-    pieces: deque[Piece] = field(default_factory=deque)
+    sounds: deque[MixInSound] = field(default_factory=deque)
 
 
 class MixIns:
@@ -81,7 +81,7 @@ class MixIns:
         self._indexes[leg.number] = index
 
     def play(self, leg: Leg, items: tuple[Sound, ...], replace: bool) -> None:
-        """Give a leg's mixer pieces to play."""
+        """Give a leg's mixer sounds to play."""
         index = self._indexes.get(leg.number)
         if index is None or not items:
             return
@@ -89,10 +89,10 @@ class MixIns:
         if replace or mixer.repeats:
             self._clear(index)
         mixer.repeats = replace
-        new = [Piece(item) for item in items]
-        mixer.pieces.extend(new)
-        for piece in new:
-            self._prepare(mixer, piece)
+        new = [MixInSound(item) for item in items]
+        mixer.sounds.extend(new)
+        for sound in new:
+            self._prepare(mixer, sound)
         if not self._rows[index]["length"]:
             self._show(index, int(self._rows[index]["position"]))
 
@@ -113,76 +113,76 @@ class MixIns:
             self._indexes[last.leg.number] = index
 
     def codec_set(self, leg: Leg) -> None:
-        """The leg has a codec: its pieces must be at that codec's rate; one that is playing goes on where it was."""
+        """The leg has a codec: its sounds must be at that codec's rate; one that is playing goes on where it was."""
         index = self._indexes.get(leg.number)
         if index is None or leg.codec is None:
             return
         mixer, row = self._mixers[index], self._rows[index]
-        piece = self._piece(mixer)
-        if piece is not None and piece.rate_hz not in (0, leg.codec.rate_hz):
-            row["position"] = int(row["position"]) * leg.codec.rate_hz // piece.rate_hz
+        sound = self._sound(mixer)
+        if sound is not None and sound.rate_hz not in (0, leg.codec.rate_hz):
+            row["position"] = int(row["position"]) * leg.codec.rate_hz // sound.rate_hz
             row["length"] = 0
-        for other in list(mixer.pieces):
+        for other in list(mixer.sounds):
             self._prepare(mixer, other)
         if not row["length"]:
             self._show(index, int(row["position"]))
 
-    # ------------------------------------------------------------------------------------------------------------- pieces
-    def _prepare(self, mixer: Mixer, piece: Piece) -> None:
-        """Make a piece's samples or ask for them, at the rate of the leg's codec."""
+    # ------------------------------------------------------------------------------------------------------------- sounds
+    def _prepare(self, mixer: Mixer, sound: MixInSound) -> None:
+        """Make a sound's samples or ask for them, at the rate of the leg's codec."""
         codec = mixer.leg.codec
-        if codec is None or piece.rate_hz == codec.rate_hz:
+        if codec is None or sound.rate_hz == codec.rate_hz:
             return
-        piece.rate_hz, piece.samples = codec.rate_hz, None
-        piece.wanted += 1
-        wanted = piece.wanted
-        match piece.item:
+        sound.rate_hz, sound.samples = codec.rate_hz, None
+        sound.wanted += 1
+        wanted = sound.wanted
+        match sound.item:
             case PlaySilence() | PlayTone():
-                piece.samples = made_samples(piece.item, codec.rate_hz)
+                sound.samples = made_samples(sound.item, codec.rate_hz)
             case PlayFile(path):
                 self._want(
-                    path, plain_samples(codec.rate_hz), lambda audio, error: self._loaded(mixer, piece, wanted, audio, error)
+                    path, plain_samples(codec.rate_hz), lambda audio, error: self._loaded(mixer, sound, wanted, audio, error)
                 )
             case _:  # the wire does not look into tuples
-                self._fail(mixer, piece, f"{type(piece.item).__name__} cannot be mixed in: file, tone or silence")
+                self._fail(mixer, sound, f"{type(sound.item).__name__} cannot be mixed in: file, tone or silence")
 
-    def _loaded(self, mixer: Mixer, piece: Piece, wanted: int, audio: StoredAudio | None, error: str) -> None:
-        if wanted != piece.wanted or piece not in mixer.pieces or mixer not in self._mixers:
+    def _loaded(self, mixer: Mixer, sound: MixInSound, wanted: int, audio: StoredAudio | None, error: str) -> None:
+        if wanted != sound.wanted or sound not in mixer.sounds or mixer not in self._mixers:
             return
         if audio is None or not len(audio.payload):
-            self._fail(mixer, piece, error or "there is no audio in it")
+            self._fail(mixer, sound, error or "there is no audio in it")
             return
-        piece.samples = audio.payload.view(np.int16)
-        if self._piece(mixer) is piece:
+        sound.samples = audio.payload.view(np.int16)
+        if self._sound(mixer) is sound:
             index = self._indexes[mixer.leg.number]
             self._show(index, int(self._rows[index]["position"]))
 
-    def _fail(self, mixer: Mixer, piece: Piece, reason: str) -> None:
-        """Leave a piece out and say so."""
-        path = piece.item.path if isinstance(piece.item, PlayFile) else ""
+    def _fail(self, mixer: Mixer, sound: MixInSound, reason: str) -> None:
+        """Leave a sound out and say so."""
+        path = sound.item.path if isinstance(sound.item, PlayFile) else ""
         self._emit(ItemFailed(mixer.leg.number, path, reason))
-        was_current = self._piece(mixer) is piece
-        number = mixer.pieces.index(piece)
-        del mixer.pieces[number]
+        was_current = self._sound(mixer) is sound
+        number = mixer.sounds.index(sound)
+        del mixer.sounds[number]
         mixer.current -= number < mixer.current
         if was_current:
-            mixer.current %= max(len(mixer.pieces), 1)
+            mixer.current %= max(len(mixer.sounds), 1)
             self._show(self._indexes[mixer.leg.number])
 
     @staticmethod
-    def _piece(mixer: Mixer) -> Piece | None:
-        return mixer.pieces[mixer.current] if mixer.pieces else None
+    def _sound(mixer: Mixer) -> MixInSound | None:
+        return mixer.sounds[mixer.current] if mixer.sounds else None
 
     def _show(self, index: int, position: int = 0) -> None:
-        """Set the kernel's row for the current piece; without samples it waits."""
-        row, piece = self._rows[index], self._piece(self._mixers[index])
-        samples = piece.samples if piece is not None else None
+        """Set the kernel's row for the current sound; without samples it waits."""
+        row, sound = self._rows[index], self._sound(self._mixers[index])
+        samples = sound.samples if sound is not None else None
         row["length"], row["address"] = (0, 0) if samples is None else (len(samples), samples.ctypes.data)
         row["position"] = min(position, max(int(row["length"]) - 1, 0)) if samples is not None else position
-        row["loops"] = piece is not None and isinstance(piece.item, PlayFile) and piece.item.loop
+        row["loops"] = sound is not None and isinstance(sound.item, PlayFile) and sound.item.loop
 
     def _clear(self, index: int) -> None:
-        self._mixers[index].pieces.clear()
+        self._mixers[index].sounds.clear()
         self._mixers[index].current = 0
         self._rows[index]["playing"] = 0
         self._show(index)
@@ -196,19 +196,19 @@ class MixIns:
         rows = self._rows[: len(self._mixers)]
         mix_over(rows, self._table.rows, self._table.packets, g711.DECODE, g711.ENCODE, own, self._ended, self._ended_count)
         for index in self._ended[: int(self._ended_count[0])].tolist():
-            self._ended_piece(index)
+            self._ended_sound(index)
 
-    def _ended_piece(self, index: int) -> None:
-        """The next piece, at once while there is one; at the end of all the mixer is silent until it is due or given more."""
+    def _ended_sound(self, index: int) -> None:
+        """The next sound, at once while there is one; at the end of all the mixer is silent until it is due or given more."""
         mixer, row = self._mixers[index], self._rows[index]
         if mixer.repeats:
-            mixer.current = (mixer.current + 1) % len(mixer.pieces)
+            mixer.current = (mixer.current + 1) % len(mixer.sounds)
             over = mixer.current == 0
             if over and not row["interval_frames"]:
-                mixer.pieces.clear()
+                mixer.sounds.clear()
         else:
-            mixer.pieces.popleft()
-            over = not mixer.pieces
+            mixer.sounds.popleft()
+            over = not mixer.sounds
         if over:
             row["playing"] = 0
         self._show(index)

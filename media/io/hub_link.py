@@ -32,7 +32,7 @@ class HubLink:
         self.pending: deque[Command] = deque()
         self._link: socket.socket | None = link
         self._on_lost = on_lost
-        self._codec = wire.Codec(records.COMMANDS)
+        self._codec = wire.RecordCodec(records.COMMANDS)
         self._unsent = bytearray()
 
     @property

@@ -7,7 +7,7 @@ Where a rule does not reach yet stands in a list here with the folder; a list is
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,11 +19,7 @@ ANY_FREE = ("di/kernel/", "di/server/", "di/access/", "di/stores/", "di/sip/cred
 ANY_BORDERS = ("interfaces/sip/", "di/kernel/registry.py")
 """pjsua2 is untyped; the registry knows `Any` as a hint that a published function may have."""
 CONVENTIONAL = frozenset({"Options"})
-"""One a module folder, by convention."""
-ONE_NAME = ("di/kernel/", "di/server/", "di/access/", "di/stores/", "di/dsm/load/", "di/dsm/mods/", "interfaces/")
-"""A class of these folders has its name alone in the tree."""
-NOT_YET_ALONE = ("interfaces/sip/",)
-"""`clients` is no part of the server: it may call things what callers call them."""
+"""One a plug-in, by convention: `Plugin(options=Options)` says which."""
 
 
 def uses_of_any(tree: ast.AST) -> Iterator[int]:
@@ -82,20 +78,24 @@ def test_nobody_hangs_callables_on_another_object() -> None:
     assert not found, "\n".join(found)
 
 
-def test_a_class_name_is_used_once() -> None:
+def shared_class_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[str]:
+    """Public classes of several files under one name, with the files; a private one is its file's own affair."""
     places: dict[str, list[str]] = {}
-    for place, tree in sources("di", "interfaces", "media"):
+    for place, tree in trees:
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(place)
-    found = [
-        f"{name}: {', '.join(where)}"
-        for name, where in places.items()
-        if len(where) > 1
-        and name not in CONVENTIONAL
-        and any(place.startswith(ONE_NAME) and not place.startswith(NOT_YET_ALONE) for place in where)
-    ]
+    return (f"{name}: {', '.join(where)}" for name, where in places.items() if len(where) > 1 and name not in CONVENTIONAL)
+
+
+def test_a_class_name_is_used_once() -> None:
+    found = list(shared_class_names(sources(*PACKAGES)))
     assert not found, "\n".join(found)
+
+
+def test_a_class_name_used_twice_is_seen() -> None:
+    tree = ast.parse("class Rooms: ...\nclass _Own: ...\nclass Options: ...\n")
+    assert list(shared_class_names([("a.py", tree), ("b.py", tree)])) == ["Rooms: a.py, b.py"]
 
 
 @pytest.mark.parametrize(

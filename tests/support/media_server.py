@@ -36,7 +36,7 @@ class MediaServer:
         self.link = ours
         self.link.settimeout(30)
         self.events: list[Any] = []
-        self._codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
+        self._codec = wire.RecordCodec((*records.COMMANDS, *records.EVENTS))
         try:
             self.hello = self.wait(lambda e: isinstance(e, wire.Hello), 30)
         except AssertionError:

@@ -41,7 +41,7 @@ _NUMBER = Gather(max_digits=64, keys="0123456789#", end_keys="*", wait_for_end=T
 _ERROR_TONE = PlayTone((440, 480), on_ms=250, off_ms=250, length_ms=2000)
 
 
-class State(Enum):
+class KeyMode(Enum):
     """What the participant's keys mean now."""
 
     NORMAL = auto()
@@ -62,7 +62,7 @@ class Module:
         settings = for_caller(session.info, self.options, self.files, session.id)
         if self.is_full(settings.room):
             raise Refused(486, "Busy Here")
-        return Participant(session, self, settings)
+        return ConferenceCall(session, self, settings)
 
     def is_full(self, room: str) -> bool:
         """Whether `max_participants` are in a room."""
@@ -90,14 +90,14 @@ class Member(Application):
             self.session.audio.play(*sounds, front=True)
 
 
-class Participant(Member):
+class ConferenceCall(Member):
     """A caller of the conference."""
 
     def __init__(self, session: Session, module: Module, settings: CallerSettings) -> None:
         super().__init__(session, module)
         self._settings = settings
         session.audio.expected_room = settings.room
-        self._state = State.NORMAL
+        self._mode = KeyMode.NORMAL
         self._keypad = Keypad(session)
 
     def on_session_start(self) -> None:
@@ -122,7 +122,7 @@ class Participant(Member):
         """From now on this is the room that the caller comes back to."""
         self._settings = replace(self._settings, room=room)
         self._keypad.cancel()
-        self._state = State.NORMAL
+        self._mode = KeyMode.NORMAL
         self.enter(room)
 
     # --------------------------------------------------------------------------------------------------------------- keypad
@@ -130,35 +130,35 @@ class Participant(Member):
         """Dial-out by keypad, when it is configured and the room has a place."""
         if not self._settings.dialout_suffix or event > _HASH:
             return
-        match self._state:
-            case State.NORMAL | State.HASH_SEEN:
+        match self._mode:
+            case KeyMode.NORMAL | KeyMode.HASH_SEEN:
                 self._key_in_room(event)
-            case State.DIALLING:
+            case KeyMode.DIALLING:
                 self._keypad.on_digit(event)
-            case State.DIALLED | State.PRIVATE:
+            case KeyMode.DIALLED | KeyMode.PRIVATE:
                 if event == _HASH:
                     self._hang_up_callee()
                     self._back_to_room()
-                elif event == _STAR and self._state is State.PRIVATE:
+                elif event == _STAR and self._mode is KeyMode.PRIVATE:
                     self._bring_callee()
 
     def _key_in_room(self, event: int) -> None:
-        if event == _STAR and self._state is State.HASH_SEEN and not self._module.is_full(self._settings.room):
-            self._state = State.DIALLING
+        if event == _STAR and self._mode is KeyMode.HASH_SEEN and not self._module.is_full(self._settings.room):
+            self._mode = KeyMode.DIALLING
             self._keypad.begin(_NUMBER, done=self._number_entered)
         else:
-            self._state = State.HASH_SEEN if event == _HASH else State.NORMAL
+            self._mode = KeyMode.HASH_SEEN if event == _HASH else KeyMode.NORMAL
 
     def _number_entered(self, entry: Gathered) -> None:
         if entry:
             self._dial(entry.digits)
         else:
-            self._state = State.NORMAL
+            self._mode = KeyMode.NORMAL
 
     def _dial(self, number: str) -> None:
         """Call the number; caller and callee are by themselves until the caller says otherwise."""
         session, settings = self.session, self._settings
-        self._state = State.DIALLED
+        self._mode = KeyMode.DIALLED
         session.audio.leave_room()
         session.audio.flush()
         uri = f"sip:{number.replace('#', '%23')}{settings.dialout_suffix}"
@@ -187,7 +187,7 @@ class Participant(Member):
             self.session.pair.end_other(self.session)
 
     def _back_to_room(self, *first: PlayTone) -> None:
-        self._state = State.NORMAL
+        self._mode = KeyMode.NORMAL
         self.session.audio.flush()
         if first:
             self.session.audio.play(*first)
@@ -196,8 +196,8 @@ class Participant(Member):
     # --------------------------------------------------------------------------------------------- news of the dialled leg
     def on_other_reply(self, reply: SipReply) -> None:
         """The dialled party is there, or does not come."""
-        if self._state is State.DIALLED and 200 <= reply.code < 300:
-            self._state = State.PRIVATE
+        if self._mode is KeyMode.DIALLED and 200 <= reply.code < 300:
+            self._mode = KeyMode.PRIVATE
         elif reply.code >= 300:
             self._callee_gone(_ERROR_TONE)
 
@@ -206,7 +206,7 @@ class Participant(Member):
         self._callee_gone()
 
     def _callee_gone(self, *tones: PlayTone) -> None:
-        if self._state in (State.DIALLED, State.PRIVATE):
+        if self._mode in (KeyMode.DIALLED, KeyMode.PRIVATE):
             self._back_to_room(*tones)
 
 

@@ -36,7 +36,7 @@ _RING_ON_MS, _RING_CYCLE_MS = 2000, 6000
 _RINGBACK_HZ = (440, 480)
 
 
-class State(Enum):
+class Stage(Enum):
     """Where the caller is."""
 
     NONE = auto()
@@ -52,7 +52,7 @@ class WebconferenceCall(Application):
     def __init__(self, session: Session, conference: Conference) -> None:
         super().__init__(session)
         self._conference = conference
-        self._state = State.NONE
+        self._stage = Stage.NONE
         self._keypad = Keypad(session)
         self._prompts = conference.prompts.of_call(session.id)
         self._room = ""
@@ -102,7 +102,7 @@ class WebconferenceCall(Application):
         return (first_header(headers, options.participant_id_header) or "").strip()
 
     def _ask(self, *names: str) -> None:
-        self._state = State.ENTERING_PIN
+        self._stage = Stage.ENTERING_PIN
         self.session.audio.flush()
         self._keypad.begin(_ROOM_NUMBER, *self._prompts.items(*names), done=self._number_entered)
 
@@ -127,7 +127,7 @@ class WebconferenceCall(Application):
         if not conference.table.may_enter(room, self._participant_id, bool(split), conference.now_s()):
             self._ask("wrong_pin", "enter_pin")
             return
-        self._state, self._room = State.ENTERING_CONFERENCE, room
+        self._stage, self._room = Stage.ENTERING_CONFERENCE, room
         self.session.audio.flush()
         self._say(*digits(entry.digits), "entering_conference")
         self.session.audio.play(PlaySeparator(_ENTERED))
@@ -136,13 +136,13 @@ class WebconferenceCall(Application):
         """Prompts before a change of state are over."""
         if self._keypad.on_separator(number):
             return
-        if number == _ENTERED and self._state is State.ENTERING_CONFERENCE:
+        if number == _ENTERED and self._stage is Stage.ENTERING_CONFERENCE:
             self._enter(self._room, "entered")
         elif number == _ERROR_SAID:
             self.session.stop()
 
     def _refuse(self) -> None:
-        self._state = State.PLAY_ERROR_FINISH
+        self._stage = Stage.PLAY_ERROR_FINISH
         self._say("wrong_pin_bye")
         self.session.audio.play(PlaySeparator(_ERROR_SAID))
 
@@ -158,9 +158,9 @@ class WebconferenceCall(Application):
         self._join()
 
     def _join(self) -> None:
-        if self._state is State.IN_CONFERENCE:
+        if self._stage is Stage.IN_CONFERENCE:
             return
-        self._state = State.IN_CONFERENCE
+        self._stage = Stage.IN_CONFERENCE
         self.session.audio.flush()
         self.session.audio.join_room(self._room)
 
@@ -210,7 +210,7 @@ class WebconferenceCall(Application):
     def move_refusal(self, room: str) -> str:
         """In private mode a room must be open."""
         conference = self._conference
-        if self._state is not State.IN_CONFERENCE:
+        if self._stage is not Stage.IN_CONFERENCE:
             return "the caller is not in the room yet; try again in a moment"
         if not conference.table.may_enter(room, self._participant_id, False, conference.now_s()):
             return f"room {room!r} is not open (private_rooms is on); create it first"
@@ -238,11 +238,11 @@ class WebconferenceCall(Application):
         """The called phone rings: the room hears it ring, until early media or the answer."""
         status = Status.RINGING if progress.code == 180 else Status.CONNECTING
         self._status(status, f"{progress.code} {progress.reason}")
-        if progress.code == 180 and not progress.has_body and self._state is State.NONE:
+        if progress.code == 180 and not progress.has_body and self._stage is Stage.NONE:
             self._ring()
 
     def _ring(self) -> None:
-        if self._state is State.IN_CONFERENCE:
+        if self._stage is Stage.IN_CONFERENCE:
             return
         tone = PlayTone(_RINGBACK_HZ, on_ms=_RING_ON_MS, length_ms=_RING_ON_MS)
         self.session.host.media.send(Announce(self._room, (tone,)))

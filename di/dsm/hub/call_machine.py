@@ -20,7 +20,7 @@ from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Steps, Transition
 from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.run.pack import pack, restore
-from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort
+from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class MachineCall(Application):
         return self.session.id
 
     @property
-    def media(self) -> MediaPort:
+    def media(self) -> AudioPort:
         """Playlist and media."""
         return self.call_media
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`MediaPort` of a call: what a script does with the playlist, as records for the media process (spec dsm.md §8)."""
+"""`AudioPort` of a call: what a script does with the playlist, as records for the media process (spec dsm.md §8)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from di.dsm.hub.call_words import SYSTEM_WORDS, drop_objects, event_objects, pos
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Steps, Transition
 from di.dsm.run.engine import Machine, Run, deliver
-from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort, Unsupported
+from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort, Unsupported
 
 if TYPE_CHECKING:
     from di.dsm.hub.app import DsmServer
@@ -32,7 +32,7 @@ class SystemDsm:
         self.id = f"SystemDSM_{id}"
         self.machine = Machine(bundle.diagrams, self, self)
         self.machine.vars.update(bundle.variables)
-        self.media = cast(MediaPort, Unsupported("a system DSM"))
+        self.media = cast(AudioPort, Unsupported("a system DSM"))
         self.dialog = cast(DialogPort, _SystemDialog(self))
         self.b2b = cast(B2BPort, Unsupported("a system DSM"))
         self.stopped = False

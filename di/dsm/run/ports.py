@@ -17,7 +17,7 @@ from di.kernel.value import Value
 T = TypeVar("T")
 
 
-class MediaPort(Protocol):
+class AudioPort(Protocol):
     """Playlist, recording, keys and rooms of one call (spec dsm.md §8)."""
 
     def play_prompt(self, name: str, *, front: bool = False, loop: bool = False) -> None:
@@ -224,7 +224,7 @@ class DsmSession(Protocol):
         """The name under which it receives events."""
 
     @property
-    def media(self) -> MediaPort:
+    def media(self) -> AudioPort:
         """Playlist and media."""
 
     @property

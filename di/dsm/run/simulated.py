@@ -11,7 +11,7 @@ from di.dsm.language.arrays import byte_order
 from di.dsm.language.errors import DsmException
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Outcome
-from di.dsm.run.ports import B2BPort, DialogPort, HubPort, MediaPort
+from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort
 from di.kernel.errors import NoSuchModule
 from di.kernel.value import Value
 
@@ -48,9 +48,9 @@ class SimulatedSession:
 
     # --------------------------------------------------------------------------------------------------------- the session
     @property
-    def media(self) -> MediaPort:
+    def media(self) -> AudioPort:
         """Playlist operations of this very object."""
-        return cast(MediaPort, _Media(self))
+        return cast(AudioPort, _Media(self))
 
     @property
     def dialog(self) -> DialogPort:

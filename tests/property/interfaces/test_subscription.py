@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from di.sip.records import Subscribe
 from interfaces.sip.message import parse
-from interfaces.sip.subscription import State, Subscription
+from interfaces.sip.subscription import Subscription, SubscriptionState
 
 S = 1_000_000_000
 
@@ -71,7 +71,7 @@ class Held:
         while subscription.news:
             assert not self.over, "nothing is told after the end"
             self.over = subscription.news.popleft().final
-        assert self.over is (subscription.state is State.OVER)
+        assert self.over is (subscription.state is SubscriptionState.OVER)
         assert subscription.in_flight is self.under_way
         assert self.over or self.under_way or subscription.deadline_ns() is not None, "it would hang"
 

@@ -21,7 +21,7 @@ GOOD = """
 import socket, sys
 from media.control import records, wire
 link = socket.socket(fileno=int(sys.argv[sys.argv.index("--fd") + 1]))
-codec = wire.Codec((*records.COMMANDS, *records.EVENTS))
+codec = wire.RecordCodec((*records.COMMANDS, *records.EVENTS))
 link.sendall(codec.pack(wire.Hello(wire.VERSION, "media", 1)))
 while data := link.recv(4096):
     for record in codec.feed(data):

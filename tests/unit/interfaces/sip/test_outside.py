@@ -9,7 +9,7 @@ from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOu
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import parse
-from interfaces.sip.outside import MAX_WAITING, Outside
+from interfaces.sip.outside import MAX_WAITING, OutsideTransactions
 from tests.unit.interfaces.sip.test_requests import NotingRequest
 
 
@@ -18,7 +18,7 @@ class Stack:
         self.events: list[Any] = []
         self.sent: list[tuple[OutRequest, Done]] = []
         self.broken = broken
-        self.outside = Outside(self.events.append, self.send)
+        self.outside = OutsideTransactions(self.events.append, self.send)
 
     def send(self, request: OutRequest, done: Done) -> None:
         if self.broken:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from di.sip.records import RequestReceived, SendReply, TakeOutside
 from interfaces.sip.account import challenged_realms
 from interfaces.sip.message import Message, parse
-from interfaces.sip.outside import Outside
+from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
 
 
@@ -55,7 +55,7 @@ def desk(closed: bool = False, taken: tuple[str, ...] = ()) -> tuple[Requests, l
     def notified(call_id: str, tag: str, message: Message) -> Any:
         return (200, "OK", (("X-Said", message.method),)) if (call_id, tag) == ("c", "subscribed") else None
 
-    outside = Outside(events.append, lambda request, done: None)
+    outside = OutsideTransactions(events.append, lambda request, done: None)
     outside.take(TakeOutside(taken))
     return (
         Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed, notified, outside),

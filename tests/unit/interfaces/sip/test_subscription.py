@@ -10,7 +10,7 @@ import pytest
 from di.sip.records import Subscribe
 from interfaces.sip.exchange import OutRequest
 from interfaces.sip.message import Message, parse
-from interfaces.sip.subscription import State, Subscription
+from interfaces.sip.subscription import Subscription, SubscriptionState
 
 S = 1_000_000_000
 
@@ -64,7 +64,11 @@ class Desk:
     def pass_s(self, seconds: float) -> None:
         """Let time go by, its deadlines served on the way."""
         until = self.now_ns + int(seconds * S)
-        while (due := self.subscription.deadline_ns()) is not None and due <= until and self.subscription.state is not State.OVER:
+        while (
+            (due := self.subscription.deadline_ns()) is not None
+            and due <= until
+            and self.subscription.state is not SubscriptionState.OVER
+        ):
             self.now_ns = max(self.now_ns, due)
             self.subscription.handle_timeout(self.now_ns)
         self.now_ns = until

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from di.sip import records as sip_records
 from media.control import records
-from media.control.wire import Codec, Hello, Unknown
+from media.control.wire import Hello, RecordCodec, Unknown
 
 ALL = (*records.COMMANDS, *records.EVENTS, *sip_records.COMMANDS, *sip_records.EVENTS)
 
@@ -34,12 +34,12 @@ def _sample(hint: object) -> object:
 @pytest.mark.parametrize("cls", ALL, ids=lambda cls: cls.__name__)
 def test_every_record_round_trips(cls: type) -> None:
     record = cls(*(_sample(h) for h in typing.get_type_hints(cls).values()))
-    codec = Codec(ALL)
+    codec = RecordCodec(ALL)
     assert list(codec.feed(codec.pack(record))) == [record]
 
 
 def test_bytes_may_come_in_any_pieces() -> None:
-    codec = Codec(ALL)
+    codec = RecordCodec(ALL)
     sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (records.PlayFile("x"),))]
     stream = b"".join(codec.pack(r) for r in sent)
     got = [record for byte in stream for record in codec.feed(bytes([byte]))]
@@ -52,13 +52,13 @@ def test_missing_tail_takes_defaults_and_surplus_is_ignored() -> None:
         leg: int
         added_later: str = "new"
 
-    old, new = Codec([records.CloseLeg]), Codec([CloseLeg])
+    old, new = RecordCodec([records.CloseLeg]), RecordCodec([CloseLeg])
     assert list(new.feed(old.pack(records.CloseLeg(5)))) == [CloseLeg(5, "new")]
     assert list(old.feed(new.pack(CloseLeg(5, "x")))) == [records.CloseLeg(5)]
 
 
 def test_unknown_records_do_not_end_the_stream() -> None:
-    old, new = Codec([]), Codec(ALL)
+    old, new = RecordCodec([]), RecordCodec(ALL)
     assert list(old.feed(new.pack(records.CloseLeg(5)) + new.pack(Hello(1, "sip", 9)))) == [
         Unknown("CloseLeg"),
         Hello(1, "sip", 9),
@@ -67,25 +67,25 @@ def test_unknown_records_do_not_end_the_stream() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_values_or_value_error(data: bytes) -> None:
-    codec = Codec(ALL)
+    codec = RecordCodec(ALL)
     with contextlib.suppress(ValueError):
         list(codec.feed(data))
 
 
 def test_what_cannot_travel_is_named() -> None:
     with pytest.raises(TypeError, match="object cannot travel"):
-        Codec(ALL).pack(records.CloseLeg(typing.cast(int, object())))
+        RecordCodec(ALL).pack(records.CloseLeg(typing.cast(int, object())))
 
 
 @pytest.mark.parametrize("body", [[], ["CloseLeg"], 5, [7]])
 def test_a_mangled_record_is_a_value_error(body: object) -> None:
     data = msgpack.packb(msgpack.ExtType(1, msgpack.packb(body)))
     with pytest.raises(ValueError, match=r"CloseLeg|a record must be"):
-        list(Codec(ALL).feed(data))
+        list(RecordCodec(ALL).feed(data))
 
 
 def test_what_fields_are_of_is_unpacked_too_and_nothing_else() -> None:
-    codec = Codec([records.Enqueue, records.CodecsAvailable])
+    codec = RecordCodec([records.Enqueue, records.CodecsAvailable])
     items = (records.PlayFile("x"), records.PlayEcho())
     sent = [records.Enqueue(4, items), records.CodecsAvailable((records.AudioFormat("PCMU", 8000),))]
     stream = b"".join(codec.pack(record) for record in (*sent, records.CloseLeg(5)))

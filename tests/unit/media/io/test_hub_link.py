@@ -27,7 +27,7 @@ def linked(ours: socket.socket) -> tuple[HubLink, list[str]]:
 
 def test_commands_are_kept_in_order_and_unknown_ones_left_out(ends: tuple[socket.socket, socket.socket]) -> None:
     link, reasons = linked(ends[0])
-    codec = wire.Codec(())
+    codec = wire.RecordCodec(())
     sent = (wire.Hello(1, "hub", 2), wire.Unknown("x"), records.PlaylistEmptied(1), records.CloseLeg(3))
     ends[1].sendall(b"".join(codec.pack(record) for record in sent))
     link.read()
@@ -72,7 +72,7 @@ def test_what_the_hub_does_not_take_at_once_waits_and_none_is_lost(ends: tuple[s
     link.write()
     assert link.wants_to_write
     got: list[object] = []
-    codec = wire.Codec(records.EVENTS)
+    codec = wire.RecordCodec(records.EVENTS)
     while len(got) < count:
         got += codec.feed(ends[1].recv(65536))
         link.write()
