@@ -47,10 +47,7 @@ from di.sip.credentials import Credential
 from di.sip.headers import first_header, header_lines, is_sip_uri, parse_uri, uri_of
 from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
 from di.sip.session_timer_keys import KEYS as SESSION_TIMER_KEYS
-from media.control.predef import PredefError, parse_predef
-from media.control.records import (
-    Announce,
-    ItemFailed,
+from media.control.play_items import (
     PlayBridge,
     PlayEcho,
     PlayFile,
@@ -60,9 +57,9 @@ from media.control.records import (
     PlaySeparator,
     PlaySilence,
     PlayTone,
-    RecordingStopped,
-    SpeakerChanged,
 )
+from media.control.predef import PredefError, parse_predef
+from media.control.records import Announce, ItemFailed, RecordingStopped, SpeakerChanged
 
 __all__ = [
     "APP_PARAMS_HEADER",

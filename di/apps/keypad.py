@@ -29,7 +29,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Literal, Protocol
 
-from media.control.records import PlayFile, PlayItem, PlaySeparator
+from media.control.play_items import PlayFile, PlayItem, PlaySeparator
 
 KEYS = "0123456789*#ABCD"
 """The key of each event number (RFC 4733 §3.2)."""

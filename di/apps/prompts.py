@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.kernel.paths import safe_name
-from media.control.records import PlayFile
+from media.control.play_items import PlayFile
 
 log = logging.getLogger(__name__)
 

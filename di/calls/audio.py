@@ -16,6 +16,7 @@ from di.kernel.ports import Clock
 from di.kernel.value import Value
 from di.media_control.port import MediaPort
 from di.sip.records import MediaNegotiated
+from media.control.play_items import PlayFile, PlayItem, PlayRoom, Sound
 from media.control.records import (
     Command,
     ConnectLeg,
@@ -24,16 +25,12 @@ from media.control.records import (
     FlushPlaylist,
     MixIn,
     OpenLeg,
-    PlayFile,
-    PlayItem,
-    PlayRoom,
     SendDigit,
     SetDigitDetection,
     SetLegAudio,
     SetPlayout,
     SetRtpTimeout,
     SetupMixIn,
-    Sound,
     StartRecording,
     StopRecording,
     TeeRoom,

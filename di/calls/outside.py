@@ -14,8 +14,8 @@ from typing import Protocol, TypeAlias
 
 from di.sip.credentials import Credential
 from di.sip.headers import is_sip_uri, uri_of
+from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.port import SipPort
-from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 
 log = logging.getLogger(__name__)
 

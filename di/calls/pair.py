@@ -30,7 +30,7 @@ from di.calls.state import OVER, UNANSWERED, Phase
 from di.kernel.errors import Refused
 from di.sip.headers import end_to_end, first_header
 from di.sip.records import CallEnded, RequestReceived
-from media.control.records import PlayBridge
+from media.control.play_items import PlayBridge
 
 if TYPE_CHECKING:
     from di.calls.session import Session

@@ -28,15 +28,9 @@ from di.kernel.ids import IdMaker
 from di.kernel.ports import Clock, MonitoringHooks
 from di.media_control.port import MediaPort
 from di.sip import records as sip
+from di.sip.outside_records import OutsideReceived, OutsideReplied, SubscriptionChanged
 from di.sip.port import SipPort
-from di.sip.records import (
-    CallEnded,
-    CallOffered,
-    OutsideReceived,
-    OutsideReplied,
-    SetOptionsReply,
-    SubscriptionChanged,
-)
+from di.sip.records import CallEnded, CallOffered, SetOptionsReply
 from media.control import records as media
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from di.calls.events import EventPosted
 from di.sip.headers import is_sip_uri
-from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
+from di.sip.outside_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 
 if TYPE_CHECKING:
     from di.calls.sessions import Sessions

@@ -21,6 +21,7 @@ from di.media_control.placement import MediaLoad
 from di.media_control.port import MediaPort
 from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
+from media.control.play_items import PlayBridge, PlayItem, PlayRoom
 from media.control.records import (
     LEG_COMMANDS,
     Announce,
@@ -35,9 +36,6 @@ from media.control.records import (
     LegOpened,
     LoadPrompt,
     OpenLeg,
-    PlayBridge,
-    PlayItem,
-    PlayRoom,
     PromptLoaded,
     QueryStatistics,
     RoomRecordingStopped,

@@ -6,9 +6,7 @@ a SIP process's life. The SIP process decides nothing: it asks for no policy, kn
 
 Incoming: CallOffered → (OpenLeg in the media process) → Answer → CallIdentified, MediaNegotiated, CallConfirmed → … → CallEnded.
 Outgoing: Dial → CallIdentified → CallProgressed… → MediaNegotiated, CallConfirmed or CallEnded. CallEnded comes exactly once a call.
-Subscriptions outside calls: Subscribe → SubscriptionChanged… → SubscriptionChanged with `final`, exactly once. Their numbers are the
-hub's, apart from those of calls.
-Outside dialogs: SendOutside → OutsideReplied; TakeOutside, then OutsideReceived → ReplyOutside.
+What belongs to no call, subscriptions and requests outside dialogs, stands in `di.sip.outside_records`.
 
 Header lines of commands are `Name: value`. Those that the SIP stack writes itself (Via, Route, Record-Route, From, To, Call-ID, CSeq,
 Max-Forwards, Contact, Content-Length), and lines that are no header, are left out, and the log names them; Contact may stand in
@@ -21,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
+from di.sip.outside_records import OutsideCommand, OutsideEvent
 from media.control.records import AudioFormat
 
 
@@ -151,90 +150,6 @@ class SendReply:
     """
 
     call: int
-    token: int
-    code: int
-    reason: str = ""
-    headers: tuple[str, ...] = ()
-    content_type: str = ""
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscribe:
-    """Begin a subscription outside any call (RFC 6665). It is refreshed until Unsubscribe.
-
-    `from_uri`/`to_uri`: complete header values without tags, `event`: value of Event (`reg;id=7`), `expires_s` above 0, `next_hop` as
-    in Dial. Credentials answer challenges for `realm` (empty: any).
-    """
-
-    subscription: int
-    request_uri: str
-    from_uri: str
-    to_uri: str
-    event: str
-    expires_s: int
-    accept: str = ""
-    headers: tuple[str, ...] = ()
-    next_hop: str = ""
-    realm: str = ""
-    username: str = ""
-    password: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RefreshSubscription:
-    """Refresh now, for so many seconds; 0: as many as before."""
-
-    subscription: int
-    expires_s: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
-    """End a subscription. SubscriptionChanged `terminated` follows, when the notifier has said so or after a while."""
-
-    subscription: int
-
-
-@dataclass(frozen=True, slots=True)
-class TakeOutside:
-    """Which methods outside dialogs the hub wants to see from now on (OPTIONS, MESSAGE, NOTIFY, REGISTER, PUBLISH …).
-
-    A request of another method is answered by the SIP process: OPTIONS as SetOptionsReply says, the rest is refused with Allow (REFER 488,
-    NOTIFY, BYE, PRACK and UPDATE 481, others 501: spec core.md §5, §6.4).
-    """
-
-    methods: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SendOutside:
-    """Send a request outside any dialog, e.g. MESSAGE, NOTIFY, OPTIONS, REGISTER. Its final reply comes as OutsideReplied.
-
-    `from_uri`/`to_uri`: complete header values without tags. `next_hop` as in Dial. Credentials answer one challenge for `realm`
-    (empty: any). `call_id` and `cseq`: empty and 0 for new ones, given to go on with a registration or an unsolicited NOTIFY.
-    """
-
-    token: int
-    method: str
-    request_uri: str
-    from_uri: str
-    to_uri: str
-    headers: tuple[str, ...] = ()
-    content_type: str = ""
-    body: bytes = b""
-    next_hop: str = ""
-    realm: str = ""
-    username: str = ""
-    password: str = ""
-    call_id: str = ""
-    cseq: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyOutside:
-    """Answer a request that came as OutsideReceived, with a final reply; the same is given to each retransmission."""
-
     token: int
     code: int
     reason: str = ""
@@ -392,65 +307,15 @@ class ReplyReceived:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionChanged:
-    """A NOTIFY came, or a subscription ended. With `final` it is over: `terminated`, `failed` or `timeout`.
-
-    `state`: active, pending, unknown (an extension of the notifier's), terminated; failed (a SUBSCRIBE was refused, `code` and
-    `reason` are the reply's); timeout (408: no NOTIFY, or not refreshed in time). `reason` of a NOTIFY: that of its Subscription-State.
-    `expires_s`: what is left; `retry_after_s`: the notifier's wish, 0 without one.
-    """
-
-    subscription: int
-    state: str
-    code: int = 0
-    reason: str = ""
-    expires_s: int = 0
-    retry_after_s: int = 0
-    content_type: str = ""
-    body: bytes = b""
-    final: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideReceived:
-    """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while (30 s) it is answered 480."""
-
-    token: int
-    method: str
-    request_uri: str
-    from_header: str
-    to_header: str
-    call_id: str
-    source_ip: str
-    source_port: int
-    headers: tuple[tuple[str, str], ...]
-    content_type: str = ""
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class OutsideReplied:
-    """The final reply to SendOutside; 408 and 503 are also made here when none came."""
-
-    token: int
-    code: int
-    reason: str
-    headers: tuple[tuple[str, str], ...] = ()
-    content_type: str = ""
-    body: bytes = b""
-
-
 Command: TypeAlias = (
-    Listen | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | Subscribe | RefreshSubscription
-    | Unsubscribe | TakeOutside | SendOutside | ReplyOutside | Stop
+    Listen | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | OutsideCommand | Stop
 )  # fmt: skip
 CallEvent: TypeAlias = (
     CallOffered | CallIdentified | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
     | SessionTimedOut
 )  # fmt: skip
 """What happens in one call."""
-Event: TypeAlias = CallEvent | Listening | ListenFailed | SubscriptionChanged | OutsideReceived | OutsideReplied
+Event: TypeAlias = CallEvent | OutsideEvent | Listening | ListenFailed
 
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)

@@ -15,7 +15,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from di.sip.records import Event, OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from di.sip.records import Event
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.digest import Login
 from interfaces.sip.exchange import CannotSend, Done, OutRequest

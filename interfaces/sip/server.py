@@ -15,6 +15,7 @@ from random import Random
 
 import pjsua2 as pj
 
+from di.sip.outside_records import RefreshSubscription, ReplyOutside, SendOutside, Subscribe, TakeOutside, Unsubscribe
 from di.sip.records import (
     Answer,
     CallEnded,
@@ -26,17 +27,11 @@ from di.sip.records import (
     Hangup,
     Listen,
     Listening,
-    RefreshSubscription,
     Reinvite,
-    ReplyOutside,
-    SendOutside,
     SendReply,
     SendRequest,
     SessionTimedOut,
     SetOptionsReply,
-    Subscribe,
-    TakeOutside,
-    Unsubscribe,
 )
 from interfaces.sip import mapping
 from interfaces.sip.abilities import Abilities

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from di.sip.records import Subscribe, SubscriptionChanged
+from di.sip.outside_records import Subscribe, SubscriptionChanged
 from interfaces.sip.digest import Login
 from interfaces.sip.exchange import OutRequest
 from interfaces.sip.message import Message, header_pairs, header_values, route_of, tag_of, uri_of

@@ -7,7 +7,8 @@ import logging
 import secrets
 from collections.abc import Callable
 
-from di.sip.records import Event, RefreshSubscription, Subscribe, Unsubscribe
+from di.sip.outside_records import RefreshSubscription, Subscribe, Unsubscribe
+from di.sip.records import Event
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message
 from interfaces.sip.subscription import Reply, Subscription

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import Codec
-from media.control.records import PlayFile, PlaySilence, PlayTone, Sound
+from media.control.play_items import PlayFile, PlaySilence, PlayTone, Sound
 from media.dsp import tone
 from media.dsp.coding import NATIVE
 from media.engine.render import Announced

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs import g711
-from media.control.records import Event, ItemFailed, PlayFile, PlaySilence, PlayTone, Sound
+from media.control.play_items import PlayFile, PlaySilence, PlayTone, Sound
+from media.control.records import Event, ItemFailed
 from media.engine.announcements import FRAMES_A_SECOND, Want, made_samples, plain_samples
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable

@@ -6,21 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from media.codecs.codec import TICK_MS, Codec
-from media.control.records import (
-    Event,
-    ItemFailed,
+from media.control.play_items import (
     PlayBridge,
     PlayEcho,
     PlayFile,
     PlayItem,
-    PlaylistEmptied,
     PlayRecord,
     PlayRoom,
     PlaySeparator,
     PlaySilence,
     PlayTone,
-    SeparatorReached,
-)  # fmt: skip
+)
+from media.control.records import Event, ItemFailed, PlaylistEmptied, SeparatorReached
 from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import (

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from media.control.records import PlayFile, PlayItem, PlayRoom, PlayTone
+from media.control.play_items import PlayFile, PlayItem, PlayRoom, PlayTone
 from media.engine.sources import StoredAudio
 
 ENDLESS = -1

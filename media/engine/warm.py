@@ -7,7 +7,8 @@ from random import Random
 
 import numpy as np
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg, PlayRoom, PlaySilence, SetupMixIn, SpanRoom
+from media.control.play_items import PlayRoom, PlaySilence
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, MixIn, OpenLeg, SetupMixIn, SpanRoom
 from media.dsp.resample import FrameConverter
 from media.engine import relay, render
 from media.engine.arrival import put_decoded

@@ -25,7 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayFile, PlayRoom
+from media.control.play_items import PlayFile, PlayRoom
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg
 from tests.benches import bench_rpc
 from tests.support import tones
 from tests.support.media_server import MediaServer

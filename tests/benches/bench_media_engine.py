@@ -18,7 +18,8 @@ import numpy as np
 
 from media import codecs
 from media.codecs.codec import Codec
-from media.control.records import ConnectLeg, Enqueue, OpenLeg, PlayBridge, PlayEcho, PlayItem, PlayRoom, SetDigitDetection
+from media.control.play_items import PlayBridge, PlayEcho, PlayItem, PlayRoom
+from media.control.records import ConnectLeg, Enqueue, OpenLeg, SetDigitDetection
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine
 from media.engine.parts import EngineOptions

@@ -22,7 +22,8 @@ import media.io  # noqa: F401  # isort: skip  # sets the number of BLAS threads 
 import numpy as np
 
 from media import codecs
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayRoom, SpanRoom
+from media.control.play_items import PlayRoom
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, SpanRoom
 from media.engine.engine import TICK_NS
 from media.engine.warm import warm
 from tests.benches.bench_media import AT_ONCE, CALLS_A_SECOND, FIRST_PEER_PORT, HERE, cpu_s

@@ -13,16 +13,8 @@ import numpy as np
 import pytest
 
 from media import codecs
-from media.control.records import (
-    CloseLeg,
-    Enqueue,
-    PlayTone,
-    QueryStatistics,
-    RecordingStopped,
-    StartRecording,
-    Statistics,
-    StopRecording,
-)
+from media.control.play_items import PlayTone
+from media.control.records import CloseLeg, Enqueue, QueryStatistics, RecordingStopped, StartRecording, Statistics, StopRecording
 from media.files.audio_file import read_audio
 from tests.support import tones
 from tests.support.media_server import MediaServer

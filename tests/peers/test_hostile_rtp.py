@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg, PlayEcho
+from media.control.play_items import PlayEcho
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, OpenLeg
 from tests.support import tones
 from tests.support.media_server import MediaServer
 from tests.support.rtp_peer import Peer, PeerGroup

@@ -11,7 +11,7 @@ import pytest
 
 from di.media_control.router import MediaRouter
 from media.control import records
-from media.control.records import PlayFile, PlaySeparator, PlaySilence
+from media.control.play_items import PlayFile, PlaySeparator, PlaySilence
 from tests.support import tones
 from tests.support.fake_media import FakeMedia
 from tests.support.media_cluster import MediaCluster

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from media.control.play_items import PlayBridge, PlayEcho, PlayFile, PlayRecord, PlayRoom, PlaySeparator, PlayTone
 from media.control.records import (
     CloseLeg,
     DigitPressed,
@@ -24,14 +25,7 @@ from media.control.records import (
     LoadPrompt,
     MixIn,
     OpenLeg,
-    PlayBridge,
-    PlayEcho,
-    PlayFile,
     PlaylistEmptied,
-    PlayRecord,
-    PlayRoom,
-    PlaySeparator,
-    PlayTone,
     PromptLoaded,
     RecordingStopped,
     RoomRecordingStopped,

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from media.control.play_items import PlayBridge
 from media.control.records import (
     DigitPressed,
     Enqueue,
-    PlayBridge,
     QueryStatistics,
     RecordingStopped,
     SendDigit,

@@ -12,14 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from media.control.play_items import PlayBridge, PlayRoom, PlayTone
 from media.control.records import (
     Announce,
     CloseLeg,
     Enqueue,
     FlushPlaylist,
-    PlayBridge,
-    PlayRoom,
-    PlayTone,
     RoomRecordingStopped,
     SpeakerChanged,
     StartRoomRecording,

@@ -17,7 +17,7 @@ from di.calls.pair import Pair, PairOptions
 from di.calls.selection import Selection
 from di.calls.session import Session
 from di.kernel.clock import LoopClock
-from media.control.records import PlayBridge
+from media.control.play_items import PlayBridge
 from tests.support.bare_hub import bare_services
 from tests.support.fake_media import FakeMedia
 from tests.support.sip_sides import Side

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pesq import pesq
 
 from media.codecs import find
-from media.control.records import Enqueue, PlayRoom
+from media.control.play_items import PlayRoom
+from media.control.records import Enqueue
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 from tests.support.media_server import MediaServer

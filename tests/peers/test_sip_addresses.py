@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from di.sip.records import Answer, CallConfirmed, CallOffered, Dial, Hangup, Listen, ListenFailed, Listening, Subscribe
+from di.sip.outside_records import Subscribe
+from di.sip.records import Answer, CallConfirmed, CallOffered, Dial, Hangup, Listen, ListenFailed, Listening
 from interfaces.sip.message import uri_of
 from tests.support.sip_peer import UdpPeer
 from tests.support.sip_process import SipProcess

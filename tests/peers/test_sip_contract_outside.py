@@ -6,14 +6,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from di.sip.records import (
-    OutsideReceived,
-    OutsideReplied,
-    ReplyOutside,
-    SendOutside,
-    SetOptionsReply,
-    TakeOutside,
-)
+from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from di.sip.records import SetOptionsReply
 from tests.support.sip_sides import Side, kinds
 
 

@@ -7,12 +7,7 @@ from typing import Any
 
 import pytest
 
-from di.sip.records import (
-    RefreshSubscription,
-    Subscribe,
-    SubscriptionChanged,
-    Unsubscribe,
-)
+from di.sip.outside_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.sip_sides import Side
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from di.sip.outside_records import Subscribe, SubscriptionChanged
 from di.sip.records import (
     Answer,
     CallConfirmed,
@@ -32,8 +33,6 @@ from di.sip.records import (
     SendReply,
     SendRequest,
     SessionTimedOut,
-    Subscribe,
-    SubscriptionChanged,
 )
 from interfaces.sip.message import parse
 from tests.support.ports import free_port

@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from di.sip.outside_records import OutsideReceived, OutsideReplied, SendOutside, TakeOutside
 from di.sip.records import (
     Answer,
     CallConfirmed,
@@ -18,14 +19,10 @@ from di.sip.records import (
     Dial,
     Hangup,
     MediaNegotiated,
-    OutsideReceived,
-    OutsideReplied,
     Reinvite,
     ReplyReceived,
     RequestReceived,
-    SendOutside,
     SendRequest,
-    TakeOutside,
 )
 from interfaces.sip.message import Message, tag_of, uri_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description

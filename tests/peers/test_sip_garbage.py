@@ -18,7 +18,8 @@ import pytest_asyncio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from di.sip.records import CallConfirmed, Reinvite, SendOutside, SendRequest, TakeOutside
+from di.sip.outside_records import SendOutside, TakeOutside
+from di.sip.records import CallConfirmed, Reinvite, SendRequest
 from interfaces.sip.message import text_of, wire_bytes
 from tests.support.sip_peer import PeerOutside, UdpPeer, description
 from tests.support.sip_process import SipProcess

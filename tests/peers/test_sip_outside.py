@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, SetOptionsReply, TakeOutside
+from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from di.sip.records import SetOptionsReply
 from interfaces.sip.message import text_of, uri_of, wire_bytes
 from tests.support.sip_peer import PeerCall, UdpPeer
 from tests.support.sip_process import SipProcess

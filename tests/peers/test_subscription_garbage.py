@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
+from di.sip.outside_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from interfaces.sip.message import Message
 from tests.peers.test_sip_garbage import mutated, next_call_works
 from tests.support.sip_peer import PeerSubscription, UdpPeer

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from di.dsm import PLUGIN
-from media.control import records
+from media.control import play_items
 from tests.support.playbook import Playbook
 
 ETC = Path(__file__).parents[2] / "etc"
@@ -27,6 +27,6 @@ def server(folder: Path, scripts: dict[str, str], conf: str = "") -> Playbook:
 def played(book: Playbook, leg: int) -> list[str]:
     """What stands in a leg's playlist: names of files, else the kind of item."""
     return [
-        Path(item.path).name if isinstance(item, records.PlayFile) else type(item).__name__
+        Path(item.path).name if isinstance(item, play_items.PlayFile) else type(item).__name__
         for item in book.media.legs[leg].playlist
     ]

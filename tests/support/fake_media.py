@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media.control import records
-from media.control.records import PlayItem
+from media.control import play_items, records
+from media.control.play_items import PlayItem
 
 
 @dataclass
@@ -87,9 +87,9 @@ class FakeMedia:
         while leg.connected is not None and leg.playlist:
             item = leg.playlist[0]
             match item:
-                case records.PlaySeparator():
+                case play_items.PlaySeparator():
                     event: records.Event = records.SeparatorReached(number, item.number)
-                case records.PlayFile() if not Path(item.path).is_file():
+                case play_items.PlayFile() if not Path(item.path).is_file():
                     event = records.ItemFailed(number, item.path, "No such file")
                 case _:
                     return
@@ -119,4 +119,4 @@ class FakeMedia:
 
     def files(self, leg: int) -> list[str]:
         """Names, without folder and suffix, of the files in a leg's playlist."""
-        return [Path(item.path).stem for item in self.legs[leg].playlist if isinstance(item, records.PlayFile)]
+        return [Path(item.path).stem for item in self.legs[leg].playlist if isinstance(item, play_items.PlayFile)]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from di.sip.records import OutsideReplied, RefreshSubscription, SendOutside, Subscribe, SubscriptionChanged, Unsubscribe
+from di.sip.outside_records import OutsideReplied, RefreshSubscription, SendOutside, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.fake_call import header_pairs
 
 if TYPE_CHECKING:

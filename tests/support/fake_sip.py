@@ -11,6 +11,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from di.sip.outside_records import (
+    OutsideReceived,
+    OutsideReplied,
+    RefreshSubscription,
+    ReplyOutside,
+    SendOutside,
+    Subscribe,
+    TakeOutside,
+    Unsubscribe,
+)
 from di.sip.records import (
     Answer,
     CallOffered,
@@ -18,19 +28,11 @@ from di.sip.records import (
     Hangup,
     Listen,
     Listening,
-    OutsideReceived,
-    OutsideReplied,
-    RefreshSubscription,
     Reinvite,
-    ReplyOutside,
-    SendOutside,
     SendReply,
     SendRequest,
     SetOptionsReply,
     Stop,
-    Subscribe,
-    TakeOutside,
-    Unsubscribe,
 )
 from interfaces.sip.message import Message
 from tests.support.fake_call import PATIENCE_S, FakeCall, header_pairs, message_of

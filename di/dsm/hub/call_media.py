@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from di.dsm.language.errors import DsmException
-from media.control.records import PlayFile, PlayItem, PlaySeparator, PlaySilence, PlayTone
+from media.control.play_items import PlayFile, PlayItem, PlaySeparator, PlaySilence, PlayTone
 
 if TYPE_CHECKING:
     from di.dsm.hub.call_machine import MachineCall

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip.records import Subscribe
+from di.sip.outside_records import Subscribe
 from interfaces.sip.message import parse
 from interfaces.sip.subscription import Subscription, SubscriptionState
 

@@ -16,7 +16,8 @@ import pytest
 
 from di.calls.digits import DigitMerger, parse_dtmf_relay
 from media.codecs import find
-from media.control.records import DigitPressed, Enqueue, PlaySilence, SetDigitDetection
+from media.control.play_items import PlaySilence
+from media.control.records import DigitPressed, Enqueue, SetDigitDetection
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
 

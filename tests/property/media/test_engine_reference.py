@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.codecs import find
-from media.control.records import Enqueue, PlayEcho, PlayRoom, SetLegAudio
+from media.control.play_items import PlayEcho, PlayRoom
+from media.control.records import Enqueue, SetLegAudio
 from tests.support.engine_rig import EngineRig, rtp
 
 FRAMES = 6

@@ -8,7 +8,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.control.records import Enqueue, PlayEcho
+from media.control.play_items import PlayEcho
+from media.control.records import Enqueue
 from tests.support.engine_rig import EngineRig, rtp
 
 PEER = ("127.0.0.1", 30000)

@@ -16,16 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.control.records import (
-    ConnectLeg,
-    Enqueue,
-    PlayBridge,
-    SendDigit,
-    SetDigitDetection,
-    SetLegAudio,
-    SetupMixIn,
-    StartRecording,
-)
+from media.control.play_items import PlayBridge
+from media.control.records import ConnectLeg, Enqueue, SendDigit, SetDigitDetection, SetLegAudio, SetupMixIn, StartRecording
 from media.control.records import StopRecording as Stop
 from tests.support.engine_rig import EngineRig, rtp
 

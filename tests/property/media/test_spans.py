@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media import codecs
-from media.control.records import CloseLeg, Enqueue, FlushPlaylist, PlayRoom, PlaySilence, SetLegAudio, SpanRoom, TeeRoom
+from media.control.play_items import PlayRoom, PlaySilence
+from media.control.records import CloseLeg, Enqueue, FlushPlaylist, SetLegAudio, SpanRoom, TeeRoom
 from media.engine.span_arrivals import MOST_EXTRA_TICKS, SpanArrivals
 from media.engine.span_sums import HEADER_WORDS, MAGIC, read_header, write_header
 from media.engine.spans import Spans

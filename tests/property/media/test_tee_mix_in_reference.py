@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.codecs import find
-from media.control.records import Enqueue, MixIn, PlayEcho, PlayFile, PlayRoom, SetLegAudio, SetupMixIn, TeeRoom
+from media.control.play_items import PlayEcho, PlayFile, PlayRoom
+from media.control.records import Enqueue, MixIn, SetLegAudio, SetupMixIn, TeeRoom
 from media.engine.announcements import plain_samples
 from media.engine.sources import StoredAudio
 from tests.support.engine_rig import EngineRig, rtp

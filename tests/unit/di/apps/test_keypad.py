@@ -12,7 +12,7 @@ import pytest
 from di.apps.api import Application, Session
 from di.apps.keypad import KEYPAD_TIMER, Collector, Ended, Gather, Gathered, Keypad, key_of
 from di.apps.sample_prompts import write
-from media.control.records import PlayFile, PlayItem, PlaySeparator
+from media.control.play_items import PlayFile, PlayItem, PlaySeparator
 from tests.support.playbook import Playbook
 
 MS = 1_000_000

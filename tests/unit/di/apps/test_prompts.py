@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.apps.prompts import ANNOUNCEMENT, LONELY_USER, VOICEMAIL, Asked, PromptFolder, PromptLibrary, Prompts, candidates
-from media.control.records import PlayFile
+from media.control.play_items import PlayFile
 
 
 @pytest.fixture

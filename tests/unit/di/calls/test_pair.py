@@ -14,7 +14,7 @@ from di.calls.pair import Pair, PairOptions
 from di.calls.session import Session
 from di.kernel.server_options import CoreOptions
 from di.sip import records as sip
-from media.control import records
+from media.control import play_items
 from tests.support.playbook import Playbook
 
 
@@ -79,7 +79,7 @@ def test_who_goes_on_alone_has_its_own_request_answered(book: Playbook, what: st
 # ------------------------------------------------------------------------------------------------------------- several legs
 def heard_by(book: Playbook, session: Session) -> list[int]:
     """Legs that a leg is bridged to."""
-    return [item.peer_leg for item in book.media.legs[session.leg].playlist if isinstance(item, records.PlayBridge)]
+    return [item.peer_leg for item in book.media.legs[session.leg].playlist if isinstance(item, play_items.PlayBridge)]
 
 
 def early(book: Playbook, session: Session) -> None:

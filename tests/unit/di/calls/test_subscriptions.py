@@ -9,7 +9,7 @@ import pytest
 
 from di.calls.subscriptions import SubscriptionOrder
 from di.kernel.server_options import CoreOptions
-from di.sip.records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
+from di.sip.outside_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
 from tests.support.playbook import Playbook
 
 ORDER: dict[str, Any] = {"user": "300", "domain": "home.example", "from_user": "200", "event": "reg"}

@@ -16,6 +16,7 @@ from di.media_control.port_ranges import port_ranges
 from di.media_control.rooms import MediaRooms
 from di.media_control.router import MediaRouter
 from media.control import records
+from media.control.play_items import PlayBridge, PlayRoom, PlayTone
 from media.control.records import (
     Announce,
     CloseLeg,
@@ -24,9 +25,6 @@ from media.control.records import (
     LegFailed,
     LegOpened,
     OpenLeg,
-    PlayBridge,
-    PlayRoom,
-    PlayTone,
     RoomRecordingStopped,
     SpanRoom,
     StartRoomRecording,

@@ -13,7 +13,7 @@ from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN as WEBCONFERENCE
 from di.dsm import PLUGIN as DSM
 from di.kernel.event_log import EventFilter, Snapshot
-from media.control import records
+from media.control import play_items, records
 from tests.support.playbook import Playbook
 
 JOINS = "import(mod_conference); initial state A enter { connectMedia(); conference.join(hall); }; state B; transition t A - event -> B;"
@@ -37,7 +37,7 @@ def hub(folder: Path, text: str = "", conference: str = "") -> Playbook:
 
 
 def played_rooms(book: Playbook, leg: int) -> list[str]:
-    return [item.room for item in book.media.legs[leg].playlist if isinstance(item, records.PlayRoom)]
+    return [item.room for item in book.media.legs[leg].playlist if isinstance(item, play_items.PlayRoom)]
 
 
 def test_members_are_listed_in_order(folder: Path) -> None:

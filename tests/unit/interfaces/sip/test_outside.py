@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from di.sip.records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
+from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import parse

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip.records import RequestReceived, SendReply, TakeOutside
+from di.sip.outside_records import TakeOutside
+from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.account import challenged_realms
 from interfaces.sip.message import Message, parse
 from interfaces.sip.outside import OutsideTransactions

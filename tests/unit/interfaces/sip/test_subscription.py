@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from di.sip.records import Subscribe
+from di.sip.outside_records import Subscribe
 from interfaces.sip.exchange import OutRequest
 from interfaces.sip.message import Message, parse
 from interfaces.sip.subscription import Subscription, SubscriptionState

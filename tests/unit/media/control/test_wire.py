@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.sip import records as sip_records
-from media.control import records
+from media.control import play_items, records
 from media.control.wire import Hello, RecordCodec, Unknown
 
 ALL = (*records.COMMANDS, *records.EVENTS, *sip_records.COMMANDS, *sip_records.EVENTS)
@@ -40,7 +40,7 @@ def test_every_record_round_trips(cls: type) -> None:
 
 def test_bytes_may_come_in_any_pieces() -> None:
     codec = RecordCodec(ALL)
-    sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (records.PlayFile("x"),))]
+    sent = [Hello(1, "hub", 2), records.CloseLeg(3), records.Enqueue(4, (play_items.PlayFile("x"),))]
     stream = b"".join(codec.pack(r) for r in sent)
     got = [record for byte in stream for record in codec.feed(bytes([byte]))]
     assert got == sent
@@ -86,7 +86,7 @@ def test_a_mangled_record_is_a_value_error(body: object) -> None:
 
 def test_what_fields_are_of_is_unpacked_too_and_nothing_else() -> None:
     codec = RecordCodec([records.Enqueue, records.CodecsAvailable])
-    items = (records.PlayFile("x"), records.PlayEcho())
+    items = (play_items.PlayFile("x"), play_items.PlayEcho())
     sent = [records.Enqueue(4, items), records.CodecsAvailable((records.AudioFormat("PCMU", 8000),))]
     stream = b"".join(codec.pack(record) for record in (*sent, records.CloseLeg(5)))
     assert list(codec.feed(stream)) == [*sent, Unknown("CloseLeg")]

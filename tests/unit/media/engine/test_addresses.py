@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import random
 
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg, PlayEcho
+from media.control.play_items import PlayEcho
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg
 from media.engine.parts import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from media import codecs
-from media.control.records import ConnectLeg, Enqueue, PlayEcho
+from media.control.play_items import PlayEcho
+from media.control.records import ConnectLeg, Enqueue
 from tests.support.engine_rig import EngineRig, rtp
 
 PEER = ("10.0.0.1", 4000)

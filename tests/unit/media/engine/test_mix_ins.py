@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from media.control.play_items import PlayEcho, PlayFile, PlaySilence, PlayTone
 from media.control.records import (
     CloseLeg,
     ConnectLeg,
@@ -13,10 +14,6 @@ from media.control.records import (
     FlushMixIn,
     ItemFailed,
     MixIn,
-    PlayEcho,
-    PlayFile,
-    PlaySilence,
-    PlayTone,
     SetLegAudio,
     SetupMixIn,
     StartRoomRecording,

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from media import codecs
 from media.codecs.codec import packet_ms
-from media.control.records import ConnectLeg, Enqueue, PlayFile, SendDigit, SetLegAudio
+from media.control.play_items import PlayFile
+from media.control.records import ConnectLeg, Enqueue, SendDigit, SetLegAudio
 from media.engine.sources import StoredAudio
 from tests.support import tones
 from tests.support.engine_rig import EngineRig

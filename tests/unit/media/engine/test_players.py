@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from media import codecs
-from media.control.records import ConnectLeg, Enqueue, PlayFile, PlaylistEmptied, PlaySilence
+from media.control.play_items import PlayFile, PlaySilence
+from media.control.records import ConnectLeg, Enqueue, PlaylistEmptied
 from media.engine.sources import StoredAudio, encode_samples
 from tests.support.engine_rig import EngineRig
 

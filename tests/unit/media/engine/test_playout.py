@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from media.codecs import find
-from media.control.records import Enqueue, PlayEcho, RtpTimedOut, SetPlayout, SetRtpTimeout
+from media.control.play_items import PlayEcho
+from media.control.records import Enqueue, RtpTimedOut, SetPlayout, SetRtpTimeout
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 

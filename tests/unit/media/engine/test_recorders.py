@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.control.records import Enqueue, PlayRoom, StartRoomRecording, StopRoomRecording
+from media.control.play_items import PlayRoom
+from media.control.records import Enqueue, StartRoomRecording, StopRoomRecording
 from media.dsp.resample import FrameConverter
 from media.engine.takes import Block
 from tests.support.engine_rig import EngineRig, rtp

@@ -10,15 +10,13 @@ import pytest
 
 from media import codecs
 from media.codecs.codec import Codec
+from media.control.play_items import PlayBridge, PlayRoom, PlayTone
 from media.control.records import (
     Announce,
     CloseLeg,
     Enqueue,
     FlushPlaylist,
     MixIn,
-    PlayBridge,
-    PlayRoom,
-    PlayTone,
     SetLegAudio,
     SetupMixIn,
     StartRoomRecording,

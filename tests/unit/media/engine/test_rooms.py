@@ -10,17 +10,8 @@ import pytest
 
 from media import codecs
 from media.codecs.codec import Codec, Coder
-from media.control.records import (
-    Announce,
-    CloseLeg,
-    Enqueue,
-    PlayBridge,
-    PlayRoom,
-    PlaySilence,
-    PlayTone,
-    SetLegAudio,
-    SpeakerChanged,
-)
+from media.control.play_items import PlayBridge, PlayRoom, PlaySilence, PlayTone
+from media.control.records import Announce, CloseLeg, Enqueue, SetLegAudio, SpeakerChanged
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
 

@@ -12,7 +12,8 @@ import pytest
 
 from media import codecs
 from media.control import records
-from media.control.records import Enqueue, PlayRoom, SpanRoom, StartRoomRecording, StopRoomRecording, TeeRoom
+from media.control.play_items import PlayRoom
+from media.control.records import Enqueue, SpanRoom, StartRoomRecording, StopRoomRecording, TeeRoom
 from media.engine.takes import Block, FileClosed, FileOpened, Padding
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp

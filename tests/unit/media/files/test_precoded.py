@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media import codecs
+from media.control.play_items import PlayFile
 from media.control.predef import LIMITS, PredefError, parse_predef
-from media.control.records import Enqueue, FlushPlaylist, PlayFile, PlaylistEmptied, SendDigit
+from media.control.records import Enqueue, FlushPlaylist, PlaylistEmptied, SendDigit
 from media.engine.sources import StoredAudio
 from media.files.audio_file import AudioFileError
 from media.files.precoded import read_precoded

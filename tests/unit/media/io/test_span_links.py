@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from media.control.records import Enqueue, PlayRoom, SpanRoom
+from media.control.play_items import PlayRoom
+from media.control.records import Enqueue, SpanRoom
 from media.engine import span_sums
 from media.engine.warm import warm
 from media.io.span_links import SpanLinks, parse_link

@@ -9,7 +9,8 @@ import struct
 
 import pytest
 
-from media.control.records import ConnectLeg, DigitPressed, Enqueue, PlayTone, SendDigit, SetDigitDetection
+from media.control.play_items import PlayTone
+from media.control.records import ConnectLeg, DigitPressed, Enqueue, SendDigit, SetDigitDetection
 from media.rtp.telephone_event import Press, PressReceiver, PressSender
 from tests.support.engine_rig import EngineRig, rtp
 

@@ -10,7 +10,7 @@ import pytest
 from di.apps.announcement import PLUGIN
 from di.kernel.errors import ConfigError
 from di.sip import records as sip
-from media.control import records
+from media.control import play_items, records
 from tests.support.playbook import Playbook
 
 
@@ -39,7 +39,7 @@ def book(tmp_path: Path) -> Playbook:
 def test_file(book: Playbook, user: str, domain: str, file: str) -> None:
     session = book.confirm(book.offer(user, domain=domain))
     current = book.media.current(session.leg)
-    assert current == records.PlayFile(str(book.services.conf_dir / file))
+    assert current == play_items.PlayFile(str(book.services.conf_dir / file))
 
 
 def test_bye_after_the_file(book: Playbook) -> None:

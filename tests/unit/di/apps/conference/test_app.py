@@ -13,7 +13,7 @@ from di.apps.sample_prompts import write
 from di.calls.session import Session
 from di.kernel.errors import ConfigError
 from di.sip import records as sip
-from media.control import records
+from media.control import play_items, records
 from tests.support.playbook import Playbook
 
 
@@ -42,12 +42,12 @@ def callee(book: Playbook) -> Any:
 
 def room_of(book: Playbook, session: Session) -> str:
     """The room that a leg speaks in."""
-    return next((item.room for item in book.media.legs[session.leg].playlist if isinstance(item, records.PlayRoom)), "")
+    return next((item.room for item in book.media.legs[session.leg].playlist if isinstance(item, play_items.PlayRoom)), "")
 
 
 def bridged_to(book: Playbook, session: Session) -> int:
     """The leg that a leg is alone with."""
-    return next((item.peer_leg for item in book.media.legs[session.leg].playlist if isinstance(item, records.PlayBridge)), 0)
+    return next((item.peer_leg for item in book.media.legs[session.leg].playlist if isinstance(item, play_items.PlayBridge)), 0)
 
 
 def test_everybody_who_calls_a_user_meets(folder: Path) -> None:
@@ -136,7 +136,7 @@ def test_hash_drops_the_callee(folder: Path, answered: bool) -> None:
     assert book.sip.of(sip.Hangup, session.call)
     assert len(book.sessions) == 1
     assert room_of(book, one) == "blue"
-    assert not [i for i in book.media.legs[one.leg].playlist if isinstance(i, records.PlayTone)]
+    assert not [i for i in book.media.legs[one.leg].playlist if isinstance(i, play_items.PlayTone)]
 
 
 def test_callee_that_does_not_come(folder: Path) -> None:
@@ -145,7 +145,7 @@ def test_callee_that_does_not_come(folder: Path) -> None:
     press(book, one, "#*5*")
     book.fail(callee(book).call)
     playlist = book.media.legs[one.leg].playlist
-    tone = next(item for item in playlist if isinstance(item, records.PlayTone))
+    tone = next(item for item in playlist if isinstance(item, play_items.PlayTone))
     assert (tone.frequencies_hz, tone.on_ms, tone.off_ms, tone.length_ms) == ((440, 480), 250, 250, 2000)
     assert room_of(book, one) == "blue"
 
@@ -157,7 +157,7 @@ def test_callee_that_hangs_up_in_private(folder: Path) -> None:
     book.confirm(callee(book).call)
     book.bye(callee(book))
     assert room_of(book, one) == "blue"
-    assert not [i for i in book.media.legs[one.leg].playlist if isinstance(i, records.PlayTone)]
+    assert not [i for i in book.media.legs[one.leg].playlist if isinstance(i, play_items.PlayTone)]
 
 
 def test_caller_that_hangs_up_takes_the_callee_along(folder: Path) -> None:

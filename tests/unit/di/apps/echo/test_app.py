@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from di.apps.echo import PLUGIN
-from media.control.records import PlayEcho
+from media.control.play_items import PlayEcho
 from tests.support.playbook import Playbook
 
 

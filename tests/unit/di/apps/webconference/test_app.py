@@ -12,7 +12,7 @@ import pytest
 from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN
 from di.sip import records as sip
-from media.control import records
+from media.control import play_items, records
 from tests.support.playbook import Playbook
 
 BASE = 'direct_room_re="^room"\ndigits_dir=prompts/digits/\n'
@@ -58,7 +58,7 @@ def test_direct_entry_and_what_the_members_hear(folder: Path) -> None:
     one = book.up("room1")
     assert book.media.files(one.leg) == ["first_participant"]
     pass_prompts(book, one.leg)
-    assert book.media.current(one.leg) == records.PlayRoom("room1")
+    assert book.media.current(one.leg) == play_items.PlayRoom("room1")
     two = book.up("room1")
     assert book.media.files(one.leg) == ["beep"]
     assert book.media.files(two.leg) == ["beep"]
@@ -186,7 +186,7 @@ def test_looped_first_prompt_stops_when_somebody_comes(folder: Path) -> None:
     assert current.loop
     book.up("room1")
     assert book.media.files(one.leg) == ["beep"]
-    assert book.media.legs[one.leg].playlist[-1] == records.PlayRoom("room1")
+    assert book.media.legs[one.leg].playlist[-1] == play_items.PlayRoom("room1")
 
 
 def test_missing_prompt_is_skipped(folder: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from media.control import records
+from media.control import play_items, records
 from tests.support.dsm_server import ETC, played, server
 
 TEE = """import(mod_conference);
@@ -33,7 +33,7 @@ def test_tee_and_mix_in(folder: Path) -> None:
     book.invoke("dsm", "postDSMEvent", call.id, [["do", "go"]])
     assert leg_of() == [
         records.TeeRoom(call.leg, "other"), records.TeeRoom(call.leg, "other"), records.SetupMixIn(call.leg, 0.5, 2000),
-        records.MixIn(call.leg, (records.PlayFile(str(folder / "over.wav"), loop=True),)),
+        records.MixIn(call.leg, (play_items.PlayFile(str(folder / "over.wav"), loop=True),)),
     ]  # fmt: skip
     rooms = book.sessions.rooms
     assert (call.app.machine.vars["n"], rooms.members("own"), rooms.members("other")) == ("1", [call.id], [call.id])
