@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Log lines in SEMS's layout and with its four levels (spec core.md §14.1): ` [<tid>/<file>:<line>] <LEVEL>: <message>`.
 
-While a session's event is handled its id stands in front of the message, also in what libraries log.
+While a session's event is handled its id stands in front of the message, also in what libraries log. A full pipe never holds up who logs
+(`media.control.log_handler`).
 """
 
 from __future__ import annotations
 
 import logging
-import sys
 from contextvars import ContextVar
+
+from media.control.log_handler import PatientHandler
 
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 _MAX_BYTES = 4095
@@ -37,8 +39,8 @@ class Layout(logging.Formatter):
 
 
 def set_up(level: int) -> logging.Handler:
-    """Log to stderr with a level of 0–3; returns the handler."""
-    handler = logging.StreamHandler(sys.stderr)
+    """Log to stderr with a level of 0–3, without ever waiting for who reads it; returns the handler."""
+    handler = PatientHandler()
     handler.setFormatter(Layout())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -24,6 +24,7 @@ from interfaces.sip.endpoint import ListenError
 from interfaces.sip.native import readiness_descriptor
 from interfaces.sip.server import SipServer
 from media.control.link import RecordLink
+from media.control.log_handler import PatientHandler
 from media.control.wire import VERSION, Hello
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fd", type=int, required=True, help="connected Unix stream socket to the hub")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     options = parser.parse_args(arguments)
-    logging.basicConfig(level=options.log_level, format="%(asctime)s %(levelname)s sip %(name)s: %(message)s", stream=sys.stderr)
+    layout = "%(asctime)s %(levelname)s sip %(name)s: %(message)s"
+    logging.basicConfig(level=options.log_level, format=layout, handlers=[PatientHandler()])
     faulthandler.enable()
     try:
         sock = socket.socket(fileno=options.fd)

@@ -24,6 +24,7 @@ from random import SystemRandom
 
 from media import codecs
 from media.control import records, wire
+from media.control.log_handler import PatientHandler
 from media.engine.engine import TICK_NS, Engine
 from media.engine.parts import EngineOptions
 from media.engine.sources import StoredAudio
@@ -254,7 +255,7 @@ def raise_priority(nice: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run a media process; returns its exit status."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s media: %(message)s")
+    logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s media: %(message)s", handlers=[PatientHandler()])
     low_fd = fcntl.fcntl(options.fd, fcntl.F_DUPFD_CLOEXEC, 3)  # select takes descriptors below 1024 only
     os.close(options.fd)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
