@@ -21,7 +21,7 @@ from datetime import time as Time
 from functools import lru_cache
 from itertools import chain
 
-from di.apps.speech_languages import BUILT_IN, ENGLISH, GERMAN, LEFT, POLISH, RIGHT, Gender, Language, Noun, by_powers, by_scales
+from di.speech.languages import BUILT_IN, ENGLISH, GERMAN, LEFT, POLISH, RIGHT, Gender, Language, Noun, by_powers, by_scales
 
 __all__ = [
     "ENGLISH",

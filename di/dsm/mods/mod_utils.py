@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable
 
 from di.dsm.actions.calls import to_di
 from di.dsm.language.arrays import flatten
@@ -14,56 +13,63 @@ from di.dsm.language.library import Lit, Raw, Res, Var, action, condition
 from di.dsm.language.numbers import c_float, format_float, signed, unsigned
 from di.dsm.language.values import variable_name
 from di.dsm.run.engine import Run
+from di.speech.languages import LEFT, RIGHT, Language, by_powers
 
 
-def count_files(number: int, left: bool) -> list[str]:
-    """Names of the recordings that say a number: tens before units (Right, English) or units before tens (Left, German)."""
-    if number <= 20:
-        return [str(number)]
-    names = []
-    for power in range(9, 1, -1):
-        quotient, number = divmod(number, 10**power)
-        if quotient:
-            names.append(str(quotient * 10**power))
-    if not number:
-        return names
-    if number <= 20 or number % 10 == 0:
-        return [*names, str(number)]
-    tens, units = f"{number // 10 * 10}", f"x{number % 10}"
-    return [*names, *((units, tens) if left else (tens, units))]
-
-
-def _counted(run: Run, text: str, left: bool) -> list[str] | None:
+def _names(run: Run, text: str, order: Language) -> list[str]:
+    """Recordings that say a number: tens before units (RIGHT, English) or units before tens (LEFT, German)."""
     number = unsigned(text)
     if number is None:
         run.fail("arg", f"{text!r} is no number")
-        return None
+        return []
     run.ok()
-    return count_files(number, left)
+    return by_powers(order, number)
 
 
-def _counting(side: str, left: bool) -> None:
-    """The three actions of one reading order."""
-
-    @action(f"utils.playCount{side}")
-    def play(run: Run, number: Res, base: Res = "") -> None:
-        for name in _counted(run, number, left) or ():
-            run.session.media.play_file(f"{base}{name}.wav")
-
-    def getter(name: str, suffix: str) -> Callable[..., None]:
-        @action(name)
-        def get(run: Run, number: Res, base: Res = "") -> None:
-            for index, found in enumerate(_counted(run, number, left) or ()):
-                run.vars[f"count_file[{index}]"] = f"{base}{found}{suffix}"
-
-        return get
-
-    for function in (play, getter(f"utils.getCount{side}", ".wav"), getter(f"utils.getCount{side}NoSuffix", "")):
-        globals()[f"{function.__name__}_{side}_{len(globals())}"] = function
+def _play(run: Run, number: str, base: str, order: Language) -> None:
+    for name in _names(run, number, order):
+        run.session.media.play_file(f"{base}{name}.wav")
 
 
-_counting("Right", False)
-_counting("Left", True)
+def _get(run: Run, number: str, base: str, order: Language, suffix: str) -> None:
+    for index, name in enumerate(_names(run, number, order)):
+        run.vars[f"count_file[{index}]"] = f"{base}{name}{suffix}"
+
+
+@action("utils.playCountRight")
+def play_count_right(run: Run, number: Res, base: Res = "") -> None:
+    """Queue the recordings of a number."""
+    _play(run, number, base, RIGHT)
+
+
+@action("utils.playCountLeft")
+def play_count_left(run: Run, number: Res, base: Res = "") -> None:
+    """The same with units before tens."""
+    _play(run, number, base, LEFT)
+
+
+@action("utils.getCountRight")
+def get_count_right(run: Run, number: Res, base: Res = "") -> None:
+    """The recordings of a number in `count_file[i]`."""
+    _get(run, number, base, RIGHT, ".wav")
+
+
+@action("utils.getCountLeft")
+def get_count_left(run: Run, number: Res, base: Res = "") -> None:
+    """The same with units before tens."""
+    _get(run, number, base, LEFT, ".wav")
+
+
+@action("utils.getCountRightNoSuffix")
+def get_count_right_no_suffix(run: Run, number: Res, base: Res = "") -> None:
+    """As getCountRight, without `.wav`."""
+    _get(run, number, base, RIGHT, "")
+
+
+@action("utils.getCountLeftNoSuffix")
+def get_count_left_no_suffix(run: Run, number: Res, base: Res = "") -> None:
+    """As getCountLeft, without `.wav`."""
+    _get(run, number, base, LEFT, "")
 
 
 @action("utils.spell")

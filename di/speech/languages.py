@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rules of the languages that `di.apps.speech` says numbers, dates and times in: data, and a small function where data does not do.
+"""Rules of the languages that numbers, dates and times are said in: data, and a small function where data does not do.
 
 A rule tells names of recordings, not words. `20` is "twenty", `x3` the unit beside tens ("-three", "dreiund-"): SEMS's names (spec
 applications.md §14, dsm.md §5.5). Beyond them a name has the letter of its gender (`1f` "eine") or of its plural form behind it.
@@ -78,7 +78,7 @@ def below_hundred(language: Language, number: int) -> list[str]:
 
 
 def by_powers(language: Language, number: int) -> list[str]:
-    """SEMS's way: a recording for each digit and its power of ten, whatever the language (spec dsm.md §5.5, playCountLeft)."""
+    """SEMS's way: a recording for each digit and its power of ten, whatever the language (spec dsm.md §5.5). 0 and more."""
     names = []
     rest = number
     for power in range(9, 1, -1):
