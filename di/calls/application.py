@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from media.control.records import ItemFailed, RecordingStopped, SpeakerChanged
 
 log = logging.getLogger(__name__)
-_ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
+ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
+"""Reasons of a `RecordingStopped` that are no error text."""
 
 
 class Application:
@@ -144,7 +145,7 @@ class Application:
 
     def on_recording_stopped(self, record: RecordingStopped) -> Outcome:
         """A recording is complete on disk. The default logs one that did not end in order; the call goes on."""
-        if record.reason not in _ORDERLY_ENDS:
+        if record.reason not in ORDERLY_ENDS:
             log.warning("call %s: recording %s ended: %s", self.session.id, record.path, record.reason)
         return None
 

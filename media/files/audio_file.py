@@ -4,6 +4,8 @@ reads."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,16 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from media.control.audio_formats import FORMATS, RAW_RATE_HZ, suffix_of
+
 BLOCK_S = 10
 """Seconds decoded at a time: bounds the memory of long files and how long another thread may have to wait."""
 
-RAW_LAWS = {".ulaw": "ULAW", ".pcmu": "ULAW", ".ul": "ULAW", ".alaw": "ALAW", ".pcma": "ALAW", ".al": "ALAW"}
-"""Headerless formats by file name; 8 kHz mono."""
+_WAV_HEAD_BYTES = 4096
+_WAV_SAMPLES = (1, 3, 6, 7, 0xFFFE)
+"""Format codes of a sample by itself: PCM, float, G.711, extensible."""
+_LONGEST_FILLING = 4096
+"""Samples, above the longest block of the ADPCM formats; a `fact` that is farther off is wrong."""
 
 
 class AudioFileError(Exception):
@@ -30,7 +37,7 @@ def read_audio(path: str, rate_hz: int) -> NDArray[np.int16]:
         with _open(path) as file:
             resampler = soxr.ResampleStream(file.samplerate, rate_hz, 1, dtype="float32") if file.samplerate != rate_hz else None
             parts = []
-            for block in file.blocks(BLOCK_S * file.samplerate, dtype="float32", always_2d=True):
+            for block in _blocks(file):
                 mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
                 parts.append(_to_int16(resampler.resample_chunk(mono) if resampler else mono))
             if resampler:
@@ -40,10 +47,40 @@ def read_audio(path: str, rate_hz: int) -> NDArray[np.int16]:
     return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
+def _samples_said(path: str) -> int:
+    """Return how many samples a WAV file of a block codec says it has, 0 when it does not say: the last block is filled up, and what
+    a decoder makes of the filling is a burst of noise.
+    """
+    with open(path, "rb") as file:
+        head = file.read(_WAV_HEAD_BYTES)
+    at = 12 if head[:4] == b"RIFF" and head[8:12] == b"WAVE" else len(head)
+    coding = 0
+    while at + 8 <= len(head):
+        name, size = head[at : at + 4], int.from_bytes(head[at + 4 : at + 8], "little")
+        if name == b"fmt ":
+            coding = int.from_bytes(head[at + 8 : at + 10], "little")
+        elif name == b"fact" and size >= 4 and coding not in _WAV_SAMPLES:
+            return int.from_bytes(head[at + 8 : at + 12], "little")
+        at += 8 + size + (size & 1)
+    return 0
+
+
+def _blocks(file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    """Yield float32 (frames, channels) to the end. Block codecs (GSM 6.10, G.721) cannot seek, so a length is never asked for."""
+    most, said = BLOCK_S * file.samplerate, _samples_said(file.name)
+    left = said if said and 0 < file.frames - said < _LONGEST_FILLING else sys.maxsize  # `frames` of some formats is a guess
+    while left > 0:
+        block: NDArray[np.float32] = file.read(min(most, left), dtype="float32", always_2d=True)
+        left -= len(block)
+        if not len(block):
+            return
+        yield block
+
+
 def _open(path: str) -> soundfile.SoundFile:
-    subtype = RAW_LAWS.get(Path(path).suffix.lower())
-    if subtype:
-        return soundfile.SoundFile(path, samplerate=8000, channels=1, format="RAW", subtype=subtype)
+    form = FORMATS.get(suffix_of(path))
+    if form is not None and form.headerless:
+        return soundfile.SoundFile(path, "r", RAW_RATE_HZ, 1, form.subtype, form.endian, "RAW")
     return soundfile.SoundFile(path)
 
 

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Sound files written piece by piece: wav (16 bit, A-law, mu-law), flac, ogg, and headerless G.711, by the file's suffix."""
+"""Sound files written piece by piece, in the format that the file's suffix names (``media.control.audio_formats``)."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import soundfile
+import soxr
 from numpy.typing import NDArray
 
-from media.files.audio_file import RAW_LAWS, AudioFileError
-
-FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}
-SUBTYPES = {"pcm16": "PCM_16", "a-law": "ALAW", "mu-law": "ULAW"}
-"""SEMS's sub-types of wav, given after the name as in ``file.wav|A-Law`` (spec core.md §8)."""
+from media.control.audio_formats import FORMATS, SUBTYPES, known, suffix_of
+from media.files.audio_file import AudioFileError
 
 
 class SoundWriter(Protocol):
@@ -27,19 +24,34 @@ class SoundWriter(Protocol):
         """Finish the file: its header is right only then."""
 
 
+class _AtOtherRate:
+    """A file whose format has not the rate of the samples: they are brought to one that it has."""
+
+    def __init__(self, file: soundfile.SoundFile, rate_hz: int) -> None:
+        self._file = file
+        self._resampler = soxr.ResampleStream(rate_hz, file.samplerate, 1, dtype="int16")
+
+    def write(self, samples: NDArray[np.int16]) -> None:
+        """Append samples at the outer rate."""
+        self._file.write(self._resampler.resample_chunk(samples))
+
+    def close(self) -> None:
+        """Write what is still in the filter, finish the file."""
+        self._file.write(self._resampler.resample_chunk(np.zeros(0, np.int16), last=True))
+        self._file.close()
+
+
 def open_sound(name: str, rate_hz: int) -> SoundWriter:
     """Open a file for writing, overwriting it; folders must exist. Raises AudioFileError."""
     path, _, subtype = name.partition("|")
-    suffix = Path(path).suffix.lower()
+    form = FORMATS.get(suffix_of(path))
+    if form is None:
+        raise AudioFileError(f"{path}: unknown format; known: {known()}")
+    wanted = SUBTYPES.get(subtype.lower(), form.subtype) if form.container == "WAV" else form.subtype
+    file_hz = form.rate_hz(rate_hz)
     try:
-        if suffix in RAW_LAWS:
-            file: SoundWriter = soundfile.SoundFile(path, "w", rate_hz, 1, RAW_LAWS[suffix], format="RAW")
-            return file
-        if suffix not in FORMATS:
-            raise AudioFileError(f"{path}: unknown format; known: {' '.join((*FORMATS, *RAW_LAWS))}")
-        form, standard = FORMATS[suffix]
-        wanted = SUBTYPES.get(subtype.lower(), standard) if form == "WAV" else standard
-        file = soundfile.SoundFile(path, "w", rate_hz, 1, wanted, format=form)
-        return file
-    except (soundfile.SoundFileError, OSError) as error:
+        file = soundfile.SoundFile(path, "w", file_hz, 1, wanted, form.endian, form.container)
+    except (soundfile.SoundFileError, OSError, ValueError) as error:
         raise AudioFileError(f"{path}: cannot be written: {error}") from error
+    writer: SoundWriter = file if file_hz == rate_hz else _AtOtherRate(file, rate_hz)
+    return writer

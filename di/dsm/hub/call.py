@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from di.calls.application import ORDERLY_ENDS
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.session import Session
 from di.calls.state import Phase, dialog_word
@@ -25,6 +26,7 @@ from di.sip.records import CallProgressed, RequestReceived
 if TYPE_CHECKING:
     from di.dsm.hub.app import DsmServer
     from di.dsm.load.bundles import Bundle
+    from media.control.records import ItemFailed, RecordingStopped
 
 
 class DsmCall(MachineCall):
@@ -239,6 +241,20 @@ class DsmCall(MachineCall):
 
     def on_playlist_empty(self) -> Outcome:
         return self.run_event(Kind.NO_AUDIO, {"type": "noAudio"})
+
+    def on_item_failed(self, record: ItemFailed) -> Outcome:
+        """A log line, and exception `file`: the file was there when it was queued, but it cannot be played. The playlist goes on."""
+        super().on_item_failed(record)
+        return self._throw("file", path=record.path, text=record.reason)
+
+    def on_recording_stopped(self, record: RecordingStopped) -> Outcome:
+        """The same for a recording that the disk or the format did not let be."""
+        super().on_recording_stopped(record)
+        return None if record.reason in ORDERLY_ENDS else self._throw("file", path=record.path, text=record.reason)
+
+    def _throw(self, kind: str, **fields: str) -> Outcome:
+        """What an action would have thrown, had it known: only `exception` transitions of the state match (spec dsm.md §3.4)."""
+        return cast(Outcome, deliver(self.machine.run(Event(Kind.EXCEPTION, {"type": kind, **fields}), as_exception=True)))
 
     def on_media_lost(self) -> Outcome:
         return self.run_event(Kind.NO_AUDIO, {"type": "cleared"})

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from di.dsm.language.errors import DsmException
+from media.control.audio_formats import is_played, is_recorded
 from media.control.play_items import PlayFile, PlayItem, PlaySeparator, PlaySilence, PlayTone
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-FORMATS = (".wav", ".raw", ".au", ".flac", ".ogg", ".mp3", ".opus", ".alaw", ".ulaw", ".g711a", ".g711u", ".gsm", ".l16")
-"""Suffixes that the media process may know; whether it does shows when the file is opened."""
 BYTES_PER_MS = 16
 """A recording is 16 bit, 8 kHz."""
 
@@ -69,10 +68,14 @@ class CallMedia:
         self._play(PlayFile(self._readable(path), loop=loop), front)
 
     def _readable(self, path: str) -> str:
-        """The audio file that a script means; a name without suffix is a WAV file's. Raises DsmException `file`."""
-        name = path if path.lower().endswith(FORMATS) or os.path.splitext(path)[1] else f"{path}.wav"
+        """The audio file that a script means; a name without suffix is a WAV file's. Raises DsmException `file`.
+
+        A file that is there but cannot be read as audio is an exception later, when its turn in the playlist comes.
+        """
+        name = path.partition("|")[0]  # the sub-type of a file is read from it
+        name = name if os.path.splitext(name)[1] else f"{name}.wav"
         found = self.call.server.media_path(name, to_read=True)
-        if found is None or not name.lower().endswith(FORMATS) or not os.path.isfile(found):
+        if found is None or not is_played(name) or not os.path.isfile(found):
             raise DsmException("file", path=path)
         return found
 
@@ -103,7 +106,7 @@ class CallMedia:
     def record(self, path: str) -> None:
         """Record into a file whose folder must exist."""
         found = self.call.server.media_path(path)
-        if found is None or not path.lower().endswith(FORMATS) or not os.access(os.path.dirname(found) or ".", os.W_OK):
+        if found is None or not is_recorded(path) or not os.access(os.path.dirname(found) or ".", os.W_OK):
             raise DsmException("file", path=path)
         self.open()
         self.audio.record(found)

@@ -50,6 +50,32 @@ def test_media_that_is_given_up_is_told_then_the_call_ends(folder: Path) -> None
     assert (variables["l"], call.gone, "bye" in variables) == ("cleared:", True, False)
 
 
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda leg: records.ItemFailed(leg, "/srv/x.wav", "no audio"),
+        lambda leg: records.RecordingStopped(leg, "/srv/x.wav", 0, 0, "no audio"),
+    ],
+)
+@pytest.mark.parametrize("handled", [True, False])
+def test_a_file_that_failed_after_its_action_is_exception_file(
+    folder: Path, event: Any, handled: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = (
+        "transition x A - exception; test(#type == file) / { append($l, #path); append($l, #text); } -> B;" if handled else ""
+    )
+    book = server(folder, {"t": f"initial state A; {handler} transition k A - keyPress(1) / append($l, key) -> A; state B;"})
+    call = book.up("app-t")
+    media_event(book, event(call.leg))
+    assert seen(call).get("l", "") == ("/srv/x.wavno audio" if handled else "")
+    assert not call.gone
+    assert [r.getMessage() for r in caplog.records if call.id in r.getMessage() and "/srv/x.wav" in r.getMessage()]
+    if not handled:
+        book.media.press(call.leg, "1")
+        book.run()
+        assert seen(call)["l"] == "key", "the script goes on"
+
+
 @pytest.mark.parametrize(("flag", "attached"), [("0", False), ("1", True)])
 def test_early_media_without_the_playlist(folder: Path, flag: str, attached: bool) -> None:
     text = "import(mod_dlg); initial state A; transition i A - invite / "
