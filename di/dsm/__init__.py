@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _start(services: Services, options: DsmOptions) -> Closer:
-    from di.dsm.hub.app import start
+    from di.dsm.hub.start import start
 
     return start(services, options)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.arch import structure
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("di", "interfaces", "media", "clients")
 
@@ -20,6 +22,8 @@ ANY_BORDERS = ("interfaces/sip/", "di/kernel/registry.py")
 """pjsua2 is untyped; the registry knows `Any` as a hint that a published function may have."""
 CONVENTIONAL = frozenset({"Options"})
 """One a plug-in, by convention: `Plugin(options=Options)` says which."""
+CIRCLES = [11, 4, 3, 3, 3, 2, 2, 2]
+"""Sizes of the circles that types make; the list may only become smaller. The largest: a session, its application, its pair."""
 
 
 def uses_of_any(tree: ast.AST) -> Iterator[int]:
@@ -117,3 +121,21 @@ def test_a_hung_callable_is_seen(text: str, count: int) -> None:
 
 def test_a_stray_any_is_seen() -> None:
     assert list(uses_of_any(ast.parse("from typing import Any\nx: list[Any] = []\ny = 'Any path'\n"))) == [2]
+
+
+def test_no_circle_at_run_time_and_few_by_types() -> None:
+    trees = structure.modules()
+    assert not structure.circles(structure.imports(trees, types=False))
+    sizes = [len(circle) for circle in structure.circles(structure.imports(trees, types=True))]
+    assert sizes <= CIRCLES, "a type stands in the wrong module, or wants a Protocol: python -m tests.arch.structure shows where"
+
+
+def test_a_circle_by_types_is_seen() -> None:
+    trees = {
+        "a": ast.parse("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from b import B\n"),
+        "b": ast.parse("def f():\n    import c\n"),
+        "c": ast.parse("import a"),
+        "d": ast.parse("from a import A"),
+    }
+    assert structure.circles(structure.imports(trees, types=True)) == [["a", "b", "c"]]
+    assert not structure.circles(structure.imports(trees, types=False))

@@ -19,7 +19,7 @@ from di.sip.headers import end_to_end
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from di.dsm.hub.call_machine import MachineCall
+    from di.dsm.hub.script_host import ScriptedCall
 
 LEG_APPLICATION = "dsm_b_leg"
 """Name under which second legs are logged."""
@@ -28,7 +28,7 @@ LEG_APPLICATION = "dsm_b_leg"
 class CallB2B:
     """What a script's call knows of its second leg."""
 
-    def __init__(self, call: MachineCall) -> None:
+    def __init__(self, call: ScriptedCall) -> None:
         self.call = call
         self.headers: list[str] = []
         self.relayed = False
@@ -75,7 +75,7 @@ class CallB2B:
         Pair(call.session, options).connect([target], self._factory(diagram))
 
     def _factory(self, diagram: str) -> Factory:
-        make = self.call.server.make_steered
+        make = self.call.host.make_steered
         return (lambda session: make(session, self.call, diagram)) if diagram else SecondLeg
 
     def terminate(self) -> None:

@@ -24,7 +24,7 @@ from di.sip.headers import first_header
 from di.sip.records import CallProgressed, RequestReceived
 
 if TYPE_CHECKING:
-    from di.dsm.hub.app import DsmServer
+    from di.dsm.hub.script_host import ScriptHost
     from di.dsm.load.bundles import Bundle
     from media.control.records import ItemFailed, RecordingStopped
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class DsmCall(MachineCall):
     """The callbacks of a call."""
 
-    def __init__(self, session: Session, server: DsmServer, bundle: Bundle, diagram: str, variables: dict[str, str]) -> None:
-        super().__init__(session, server, bundle, variables)
+    def __init__(self, session: Session, host: ScriptHost, bundle: Bundle, diagram: str, variables: dict[str, str]) -> None:
+        super().__init__(session, host, bundle, variables)
         self.start_diagram = diagram
         self.call_dialog = CallDialog(self)
 
@@ -65,7 +65,7 @@ class DsmCall(MachineCall):
 
     def _begin_with(self, event: Event) -> Steps:
         """The diagram begins; then its first request is shown to it."""
-        if not self.server.starts_at_session(self.bundle):
+        if not self.bundle.options.start_at_session:
             yield from self.machine.start(self.start_diagram, Kind.START)
         self.invited = True
         if self._asked_for("request"):
@@ -87,7 +87,7 @@ class DsmCall(MachineCall):
         if agreed and self._answer_by_itself():
             self.call_media.open()
             self.session.dialog.accept()
-            started = None if self.server.starts_at_session(self.bundle) else self.nested_start(early=False)
+            started = None if self.bundle.options.start_at_session else self.nested_start(early=False)
             if started is not None:
                 yield from self.machine.run(started.event)
                 self.after_session_start()
@@ -104,7 +104,7 @@ class DsmCall(MachineCall):
         self.invited = True
 
         def steps() -> Steps:
-            if not self.server.starts_at_session(self.bundle):
+            if not self.bundle.options.start_at_session:
                 yield from self.machine.start(self.start_diagram, Kind.START)
             self.call_media.open()
             return True
@@ -145,7 +145,7 @@ class DsmCall(MachineCall):
         if self.session_begun or (self.early_begun and self.session.info.incoming):
             return None
         kind = self._begin(False)
-        if not self.server.starts_at_session(self.bundle):
+        if not self.bundle.options.start_at_session:
             return self.run_event(kind, {}, lambda event: self.after_session_start())
 
         def steps() -> Steps:
@@ -228,7 +228,7 @@ class DsmCall(MachineCall):
             for name in list(self.names):
                 self.unregister_queue(name)
             yield from self.hooks("on_destroy")
-            self.server.call_over(self)
+            self.host.positions.call_gone(self.id)
             return False
 
         return cast(Outcome, deliver(steps()))

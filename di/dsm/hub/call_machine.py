@@ -24,8 +24,8 @@ from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort
 from di.kernel.value import Value
 
 if TYPE_CHECKING:
-    from di.dsm.hub.app import DsmServer
     from di.dsm.hub.call_dialog import CallDialog
+    from di.dsm.hub.script_host import ScriptHost
     from di.dsm.language.model import Call
     from di.dsm.load.bundles import Bundle
 
@@ -35,9 +35,9 @@ class MachineCall(Application):
 
     call_dialog: CallDialog
 
-    def __init__(self, session: Session, server: DsmServer, bundle: Bundle, variables: dict[str, str]) -> None:
+    def __init__(self, session: Session, host: ScriptHost, bundle: Bundle, variables: dict[str, str]) -> None:
         super().__init__(session)
-        self.server = server
+        self.host = host
         self.bundle = bundle
         self.machine = Machine(bundle.diagrams, self, self)
         self.machine.vars.update(bundle.variables)
@@ -74,7 +74,7 @@ class MachineCall(Application):
     @property
     def hub(self) -> HubPort:
         """The rest of the server."""
-        return self.server.hub
+        return self.host.hub
 
     def select(self, name: str) -> str:
         """`@name` (spec dsm.md §2.5); before the INVITE is taken into the dialog only local_tag is known."""
@@ -136,7 +136,7 @@ class MachineCall(Application):
 
     def register_queue(self, name: str) -> bool:
         """Another name for this session."""
-        if not self.server.services.queues.add(name, self.session.post):
+        if not self.host.services.queues.add(name, self.session.post):
             return False
         self.names.add(name)
         return True
@@ -145,16 +145,16 @@ class MachineCall(Application):
         """Give it back; only a name of its own."""
         if name in self.names:
             self.names.discard(name)
-            self.server.services.queues.remove(name)
+            self.host.services.queues.remove(name)
 
     # ------------------------------------------------------------------------------------------------------------ Watcher
     def position_changed(self, diagram: str, state: str) -> None:
         """Tell the store and the stream."""
-        self.server.position_changed(self.session, diagram, state)
+        self.host.positions.call_moved(self.session, diagram, state)
 
     def transition_taken(self, transition: Transition) -> None:
         """For dsm_stategraph."""
-        self.server.transition_taken(self.session.id, transition.name)
+        self.host.positions.transition_taken(self.session.id, transition.name)
 
     def action_called(self, call: Call) -> None:
         """Not traced in the server."""
@@ -176,7 +176,7 @@ class MachineCall(Application):
         """Call a hook of every module that the collection imports. False when one of them says False: it vetoes the automatic 200."""
         run = Run(self.machine, Event(Kind.INVITE))
         agreed = True
-        for library in self.server.libraries(self.bundle):
+        for library in self.bundle.libraries:
             function = library.hooks.get(name)
             answer: Any = function(run, *args) if function is not None else None
             if answer is not None and not isinstance(answer, bool):

@@ -12,7 +12,7 @@ from media.control.audio_formats import is_played, is_recorded
 from media.control.play_items import PlayFile, PlayItem, PlaySeparator, PlaySilence, PlayTone
 
 if TYPE_CHECKING:
-    from di.dsm.hub.call_machine import MachineCall
+    from di.dsm.hub.script_host import ScriptedCall
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ BYTES_PER_MS = 16
 class CallMedia:
     """The playlist stands still until it is attached (`sessionStart`, `connectMedia`)."""
 
-    def __init__(self, call: MachineCall) -> None:
+    def __init__(self, call: ScriptedCall) -> None:
         self.call = call
         self.audio = call.session.audio
         self.audio.playlist.attach(input=False, output=False)
@@ -52,14 +52,14 @@ class CallMedia:
     def play_prompt(self, name: str, *, front: bool = False, loop: bool = False) -> None:
         """Queue a prompt of the active set."""
         fallback = self.call.machine.vars.get("prompts.default_fallback") == "yes"
-        path = self.call.server.prompts.find(name, self.prompt_set, fallback)
+        path = self.call.host.files.prompts.find(name, self.prompt_set, fallback)
         if path is None:
             raise DsmException("prompt", name=name)
         self._play(PlayFile(path, loop=loop), front)
 
     def use_prompts(self, name: str) -> None:
         """Change to a set."""
-        if name not in self.call.server.prompts.sets:
+        if name not in self.call.host.files.prompts.sets:
             raise DsmException("prompt", name=name)
         self.prompt_set = name
 
@@ -74,7 +74,7 @@ class CallMedia:
         """
         name = path.partition("|")[0]  # the sub-type of a file is read from it
         name = name if os.path.splitext(name)[1] else f"{name}.wav"
-        found = self.call.server.media_path(name, to_read=True)
+        found = self.call.host.files.media_path(name, to_read=True)
         if found is None or not is_played(name) or not os.path.isfile(found):
             raise DsmException("file", path=path)
         return found
@@ -105,7 +105,7 @@ class CallMedia:
     # ----------------------------------------------------------------------------------------------------------- recording
     def record(self, path: str) -> None:
         """Record into a file whose folder must exist."""
-        found = self.call.server.media_path(path)
+        found = self.call.host.files.media_path(path)
         if found is None or not is_recorded(path) or not os.access(os.path.dirname(found) or ".", os.W_OK):
             raise DsmException("file", path=path)
         self.open()
@@ -178,7 +178,7 @@ class CallMedia:
     def watch_rtp(self, on: bool) -> None:
         """Switch the detection of dead RTP."""
         self.open()
-        self.audio.watch_rtp(self.call.server.rtp_timeout_ms if on else 0)
+        self.audio.watch_rtp(self.call.host.rtp_timeout_ms if on else 0)
 
     def send_key(self, event: int, length_ms: int) -> None:
         """Send an RFC 4733 key; 16 and 17 are no keys that a peer knows."""

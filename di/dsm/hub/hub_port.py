@@ -5,27 +5,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from di.calls.events import EventPosted
 from di.calls.subscriptions import SubscriptionOrder
 from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError, DIError
 from di.kernel.value import Value
-
-if TYPE_CHECKING:
-    from di.dsm.hub.app import DsmServer
+from di.server.services import Services
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
 class ServerHub:
-    """One for all calls."""
+    """One for all calls. `create_system_dsm(bundle, diagram)` starts a system DSM or raises DsmException."""
 
-    def __init__(self, server: DsmServer) -> None:
-        self._server = server
-        self._services = server.services
+    def __init__(self, services: Services, create_system_dsm: Callable[[str, str], None]) -> None:
+        self._services = services
+        self._create_system_dsm = create_system_dsm
         self._shared: dict[str, object] = {}
 
     def post(self, queue: str, params: dict[str, str]) -> bool:
@@ -38,7 +36,7 @@ class ServerHub:
 
     def create_system_dsm(self, bundle: str, diagram: str) -> None:
         """Start a system DSM."""
-        self._server.create_system_dsm(bundle, diagram)
+        self._create_system_dsm(bundle, diagram)
 
     def monitor(self, operation: str, id: str, *args: Value) -> None:
         """Write into the store."""

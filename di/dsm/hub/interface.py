@@ -62,7 +62,7 @@ class DsmInterface:
     @di_method("loadDSM")
     def load_dsm(self, name: str) -> Reply:
         """Load one more script into the main set, from the paths of dsm.conf."""
-        options = self._server.placed(self._server.options)
+        options = self._server.files.placed(self._server.options)
         return self._load(name, options.diag_path, options.mod_path)
 
     @di_method("loadDSMWithPath", "loadDSMWithPaths")
@@ -77,7 +77,7 @@ class DsmInterface:
         if "/" in name or name.startswith("."):
             return [500, f"error loading {name}: the name of a diagram is no path"]
         try:
-            diagram = load_diagram(name, diag_path, mod_path, server.modules, check=server.options.dsm_consistency_check)
+            diagram = load_diagram(name, diag_path, mod_path, server.files.modules, check=server.options.dsm_consistency_check)
         except DsmError as error:
             log.error("loadDSM: %s", error)
             return [500, f"error loading {name} from {diag_path}{name}.dsm: {_first_line(error)}"]
@@ -88,7 +88,7 @@ class DsmInterface:
     def preload_modules(self) -> Reply:
         """Load the modules that dsm.conf lists in preload_mods."""
         try:
-            self._server.preload(self._server.options)
+            self._server.files.preload(self._server.options)
         except DsmError as error:
             return [500, _first_line(error)]
         return [200, "modules preloaded"]
@@ -97,7 +97,7 @@ class DsmInterface:
     def preload_module(self, name: str, path: str) -> Reply:
         """Load one module, from a folder if it is none of the server's own."""
         try:
-            self._server.preload_module(name, path)
+            self._server.files.preload_module(name, path)
         except DsmError as error:
             return [500, _first_line(error)]
         return [200, "module preloaded."]
@@ -155,7 +155,7 @@ class DsmInterface:
         return diagram
 
     def _calls_in(self, name: str) -> Mapping[str, int]:
-        return {state: count for (diagram, state), count in self._server.in_state.items() if diagram == name}
+        return {state: count for (diagram, state), count in self._server.host.positions.in_state.items() if diagram == name}
 
     @di_method("diagrams", listed=False, changes=False)
     def diagrams(self) -> list[Value]:
@@ -166,7 +166,7 @@ class DsmInterface:
             if all(bundle is not known for _, known in bundles):
                 bundles.append((application, bundle))
         totals: Counter[str] = Counter()
-        for (diagram, _), count in server.in_state.items():
+        for (diagram, _), count in server.host.positions.in_state.items():
             totals[diagram] += count
         return [
             {"name": name, "application": application, "states": len(diagram.by_name), "calls": totals[name]}

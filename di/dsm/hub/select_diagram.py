@@ -4,29 +4,26 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from di.calls.session import Session
 from di.dsm.language.arrays import flatten
+from di.dsm.options import DsmOptions
 from di.kernel.errors import DIError, Refused
+from di.kernel.registry import Registry
 from di.kernel.value import Value
 from di.sip.app_params import session_map
 from di.sip.headers import first_header, parse_uri, uri_of
-
-if TYPE_CHECKING:
-    from di.dsm.hub.app import DsmServer
 
 log = logging.getLogger(__name__)
 
 MON_SELECT = "$(mon_select)"
 
 
-def choose_diagram(server: DsmServer, session: Session) -> tuple[str, dict[str, str]]:
+def choose_diagram(options: DsmOptions, registry: Registry, session: Session) -> tuple[str, dict[str, str]]:
     """Diagram and variables of a call to the application `dsm`. Raises Refused when there is none."""
-    options = server.options
     if options.inbound_start_diag != MON_SELECT:
         return options.inbound_start_diag, {}
-    found = _look_up(server, session)
+    found = _look_up(options, registry, session)
     if found is not None:
         return found
     if not options.monitor_select_fallback:
@@ -34,9 +31,9 @@ def choose_diagram(server: DsmServer, session: Session) -> tuple[str, dict[str, 
     return options.monitor_select_fallback, {}
 
 
-def filters(server: DsmServer, session: Session) -> list[Value]:
+def filters(options: DsmOptions, session: Session) -> list[Value]:
     """What the record must have: caller, callee, configured parameters."""
-    options, info = server.options, session.info
+    info = session.info
     wanted: list[Value] = []
     if options.monitor_select_use_caller == "from":
         wanted.append(["caller", parse_uri(info.contact_uri or uri_of(info.from_header)).user])
@@ -51,10 +48,9 @@ def filters(server: DsmServer, session: Session) -> list[Value]:
     return wanted
 
 
-def _look_up(server: DsmServer, session: Session) -> tuple[str, dict[str, str]] | None:
-    registry = server.services.registry
+def _look_up(options: DsmOptions, registry: Registry, session: Session) -> tuple[str, dict[str, str]] | None:
     try:
-        ids = registry.invoke("monitoring", "listByFilter", filters(server, session))
+        ids = registry.invoke("monitoring", "listByFilter", filters(options, session))
         id = ids[0] if isinstance(ids, list) and ids else None
         record = registry.invoke("monitoring", "get", [id]) if id is not None else None
     except DIError as error:

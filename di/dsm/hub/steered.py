@@ -14,7 +14,7 @@ from di.dsm.language.errors import DsmException
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from di.dsm.hub.call_machine import MachineCall
+    from di.dsm.hub.script_host import ScriptedCall
 
 _VARIABLES = "b2b_var."
 """`$b2b_var.name` of the A leg is `$name` of the B leg, as with `dlg.dialout`."""
@@ -36,11 +36,11 @@ class CalledB2B(CallB2B):
 class SteeredLeg(DsmCall):
     """The B leg's call."""
 
-    def __init__(self, session: Session, first: MachineCall, diagram: str) -> None:
+    def __init__(self, session: Session, first: ScriptedCall, diagram: str) -> None:
         variables = {
             name.removeprefix(_VARIABLES): value for name, value in first.machine.vars.items() if name.startswith(_VARIABLES)
         }
-        super().__init__(session, first.server, first.bundle, diagram, variables)
+        super().__init__(session, first.host, first.bundle, diagram, variables)
         self.second_leg = CalledB2B(self)
         self.second_leg.known = True
         self.second_leg.headers = []

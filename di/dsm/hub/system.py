@@ -16,7 +16,7 @@ from di.dsm.run.engine import Machine, Run, deliver
 from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort, Unsupported
 
 if TYPE_CHECKING:
-    from di.dsm.hub.app import DsmServer
+    from di.dsm.hub.script_host import ScriptHost
     from di.dsm.load.bundles import Bundle
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 class SystemDsm:
     """One machine with a queue of its own. Media and B2B throw `core`; `stop` ends it when its queue is empty."""
 
-    def __init__(self, server: DsmServer, bundle: Bundle, diagram: str, id: str) -> None:
-        self.server = server
+    def __init__(self, host: ScriptHost, bundle: Bundle, diagram: str, id: str, on_end: Callable[[SystemDsm], None]) -> None:
+        self.host = host
         self.bundle = bundle
         self.diagram = diagram
         self.id = f"SystemDSM_{id}"
@@ -37,18 +37,19 @@ class SystemDsm:
         self.b2b = cast(B2BPort, Unsupported("a system DSM"))
         self.stopped = False
         self._names: set[str] = set()
+        self._on_end = on_end
         self._mailbox: Mailbox[Callable[[], Steps]] = Mailbox(
-            self.id, server.services.clock, server.services.sessions.spawn, self._handle, self._failed, self._idle
+            self.id, host.services.clock, host.services.sessions.spawn, self._handle, self._failed, self._idle
         )
 
     @property
     def hub(self) -> HubPort:
         """The rest of the server."""
-        return self.server.hub
+        return self.host.hub
 
     def begin(self, kind: Kind) -> None:
         """Queue the start."""
-        self.server.services.queues.add(self.id, self.post)
+        self.host.services.queues.add(self.id, self.post)
         self._add(lambda: self.machine.start(self.diagram, kind))
 
     # -------------------------------------------------------------------------------------------------------------- queue
@@ -95,15 +96,15 @@ class SystemDsm:
         self.stopped = True
         self._mailbox.close()
         for name in (self.id, *self._names):
-            self.server.services.queues.remove(name)
+            self.host.services.queues.remove(name)
         self._names.clear()
         run = Run(self.machine, Event(Kind.BEFORE_DESTROY))
-        for library in self.server.libraries(self.bundle):
+        for library in self.bundle.libraries:
             function = library.hooks.get("on_destroy")
             waiting: Any = function(run) if function is not None else None
             if waiting is not None and not isinstance(waiting, bool):
-                self.server.services.sessions.spawn(waiting)
-        self.server.system_over(self)
+                self.host.services.sessions.spawn(waiting)
+        self._on_end(self)
 
     # --------------------------------------------------------------------------------------------------------- DsmSession
     def select(self, name: str) -> str:
@@ -128,7 +129,7 @@ class SystemDsm:
 
     def register_queue(self, name: str) -> bool:
         """Another name."""
-        if not self.server.services.queues.add(name, self.post):
+        if not self.host.services.queues.add(name, self.post):
             return False
         self._names.add(name)
         return True
@@ -137,16 +138,16 @@ class SystemDsm:
         """Give it back."""
         if name in self._names:
             self._names.discard(name)
-            self.server.services.queues.remove(name)
+            self.host.services.queues.remove(name)
 
     # ------------------------------------------------------------------------------------------------------------ Watcher
     def position_changed(self, diagram: str, state: str) -> None:
         """Into the store."""
-        self.server.system_position(self.id, diagram, state)
+        self.host.positions.system_moved(self.id, diagram, state)
 
     def transition_taken(self, transition: Transition) -> None:
         """For dsm_stategraph."""
-        self.server.transition_taken(self.id, transition.name)
+        self.host.positions.transition_taken(self.id, transition.name)
 
     def action_called(self, call: Call) -> None:
         """Not traced in the server."""
@@ -161,4 +162,4 @@ class _SystemDialog(Unsupported):
 
     def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
         """As in a call."""
-        return self._owner.server.dial(fields, variables)
+        return self._owner.host.dial(fields, variables)

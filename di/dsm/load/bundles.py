@@ -11,6 +11,7 @@ from pathlib import Path
 
 from di.dsm.language.check import findings
 from di.dsm.language.errors import DsmError
+from di.dsm.language.library import Library
 from di.dsm.language.model import Diagram
 from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import Modules, core_library
@@ -60,6 +61,16 @@ class Bundle:
     def variables(self) -> dict[str, str]:
         """`$config.<key>` for every key of its file."""
         return {f"config.{key}": value for key, value in self.config.items()}
+
+    @property
+    def libraries(self) -> list[Library]:
+        """Modules that any of its diagrams imports, each once (spec dsm.md §1.9)."""
+        found: dict[str, Library] = {}
+        for diagram in self.diagrams.values():
+            for library in diagram.libraries:
+                if isinstance(library, Library):
+                    found.setdefault(library.name, library)
+        return list(found.values())
 
 
 def load_diagram(
