@@ -141,6 +141,13 @@ class Hub:
                 formats=choice.accepted,
                 offered=tuple(known.codec for known in choice.offered),
                 also=core.further_sip,
+                limits=sip_records.Limits(
+                    requests_a_second=core.sip_requests_per_second,
+                    pending_calls=core.sip_pending_calls,
+                    connections_an_address=core.sip_connections_per_address,
+                    connections=core.sip_connections,
+                    trusted=tuple(map(str, core.trusted_peers)),
+                ),
             )
         )
         try:

@@ -143,6 +143,17 @@ class CoreOptions:
         0, help="A room fills its media process up to so many legs, further ones span; 0: as many as its CPU carries.", minimum=0
     )
     max_calls: int = option(4096, help="How many calls the SIP process is made for.", minimum=1, maximum=65000)
+    sip_requests_per_second: int = option(
+        100,
+        help="Requests outside dialogs (INVITE, OPTIONS, REGISTER …) that one address may send a second, if it is none of trusted_peers; "
+        "0: no limit.",
+        minimum=0,
+    )
+    sip_pending_calls: int = option(
+        500, help="Calls of one such address that have not been acknowledged (ringing ones too); 0: no limit.", minimum=0
+    )
+    sip_connections: int = option(4000, help="Connections of peers by TCP and TLS, all together; 0: no limit.", minimum=0)
+    sip_connections_per_address: int = option(100, help="Connections of one address that is none of trusted_peers.", minimum=0)
     tls_port: int = option(0, help="Port of SIP over TLS; 0: none.", maximum=65535)
     tls_certificate: str = option("", help="File with the certificate chain for SIP over TLS.")
     tls_key: str = option("", help="File with the certificate's key.")

@@ -23,6 +23,21 @@ from di.sip.outside_records import OutsideCommand, OutsideEvent
 from media.control.records import AudioFormat
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one address may ask for that is not `trusted` (networks); 0: no limit.
+
+    `requests_a_second`: outside dialogs, INVITE among them; `pending_calls`: calls that have not been acknowledged;
+    `connections_an_address`, and `connections` of all addresses together: by TCP and TLS.
+    """
+
+    requests_a_second: int = 0
+    pending_calls: int = 0
+    connections_an_address: int = 0
+    connections: int = 0
+    trusted: tuple[str, ...] = ()
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -48,6 +63,7 @@ class Listen:
     formats: tuple[AudioFormat, ...] = ()
     offered: tuple[str, ...] = ()
     also: tuple[tuple[str, int, str], ...] = ()
+    limits: Limits = Limits()
 
 
 @dataclass(frozen=True, slots=True)

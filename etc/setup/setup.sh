@@ -7,10 +7,12 @@ what=${1:-run}
 locks=("$here/requirements-build.txt" "$here/requirements.txt") # the tests have one more
 mapfile -d '' -t media < <(find "$root/media" -name '*.py' -print0 | sort -z)
 
-steps=4 number=0 # Python, SIP stack, iLBC, kernels, and the packages
+mapfile -d '' -t shim < <(find "$root/interfaces/sip/shim" \( -name '*.[ch]' -o -name build.py \) -print0 | sort -z)
+
+steps=5 number=0 # Python, SIP stack, its compiled part, iLBC, kernels, and the packages
 if [ -z "${SKIP_PACKAGES:-}" ]; then
-  steps=5
-  if [ "$what" = test ]; then steps=6; fi
+  steps=6
+  if [ "$what" = test ]; then steps=7; fi
 fi
 
 # step STAMP TEXT FILES -- COMMAND...
@@ -50,5 +52,6 @@ else
   step python-run "Python packages" "${locks[@]}" "$here/python.sh" -- "$here/python.sh" "${locks[@]}"
 fi
 step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
+step pjsip-shim "the compiled part of the SIP process" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" "$here/pjsip-shim.sh" "${shim[@]}" -- "$here/pjsip-shim.sh"
 step ilbc "the iLBC codec" "$here/ilbc.sh" -- "$here/ilbc.sh" || say "  iLBC is left out; the next set-up tries again"
 step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]

@@ -10,6 +10,7 @@ Pure parts: `message` (text of a SIP message → values), `sdp` (text → text),
 Requests that arrive pass `requests` first: inside a call it looks at tags and CSeq, then pjsip answers or the hub does; outside, `outside`
 takes what the hub wants to see. `reinvites` and `sent_requests` send the hub's requests of a call, and answer each token once.
 
-`native`, `received` and `exchange` reach the few functions of pjsip that pjsua2 does not show, `layout` says what is read of its structures,
-`abilities` what its messages say that we can do.
+`native`, `received` and `exchange` reach the few functions of pjsip that pjsua2 does not show, through what stands in C in the folder shim.
+`abilities` is what pjsip's messages say that we can do, `source_limits` how much one address may ask for, `housekeeping` what happens every few
+seconds.
 """

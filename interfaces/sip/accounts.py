@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Any
 
 from di.sip.records import Listen
 from interfaces.sip.account import SipAccount
 from interfaces.sip.endpoint import Place, SipEndpoint
-from interfaces.sip.layout import RX_DATA
 from interfaces.sip.message import host_of
+from interfaces.sip.native import arrived_at
 
 
 class Accounts:
-    """`make` makes an account, `transports` has the pjsip_transport of each place of the endpoint, once that is known."""
+    """`make` makes an account."""
 
-    def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount], transports: list[int]) -> None:
-        self._endpoint, self._listen, self._transports = endpoint, listen, transports
+    def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount]) -> None:
+        self._endpoint, self._listen = endpoint, listen
         self._way: tuple[str, Place | None] = ("", None)
         self.inbound, self.outbound = make(), make()
         self.inbound.create(endpoint.account_config(listen), True)
@@ -27,12 +29,14 @@ class Accounts:
             account.create(endpoint.account_config(listen, place=place))
             self._of_places.append(account)
 
-    def of_request(self, rx_data: int) -> int:
+    def of_request(self, received: Any) -> int:
         """That of the address that a request came to by UDP: what we send in its dialog leaves from there. Else the common one."""
-        transport = RX_DATA.transport(rx_data)
-        several = self._of_places and transport in self._transports
-        account = self._of_places[self._transports.index(transport)] if several else self.inbound
-        return int(account.getId())
+        if self._of_places:
+            ip, port = arrived_at(received)
+            for place, account in zip(self._endpoint.places, self._of_places, strict=True):
+                if port and port == place.port and ip_address(ip) == ip_address(place.ip):
+                    return int(account.getId())
+        return int(self.inbound.getId())
 
     def towards(self, uri: str) -> int:
         """That of requests of ours to a URI."""

@@ -28,6 +28,7 @@ from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
+from interfaces.sip.pace import Pace
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sent_requests import SentRequests
 from interfaces.sip.structures import (
@@ -41,6 +42,7 @@ from interfaces.sip.structures import (
 )
 
 OFFERING = ("INVITE", "UPDATE")
+_MOST_OFFERS, _OFFERS_A_SECOND = 40, 5
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
@@ -63,6 +65,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.descriptions = Descriptions(self.outgoing, host.offered)
         self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
         self.requests = SentRequests(number, host.emit, host.placeholders)
+        self.offers = Pace(_MOST_OFFERS, _OFFERS_A_SECOND, host.now_ns())
+        """The peer's re-INVITEs and UPDATEs: pjsip remembers each for 32 s, with some 16 kB."""
         self.remote_cseq = -1
         """Of the peer's last request in this dialog."""
         self.told_later: RequestReceived | None = None

@@ -9,14 +9,16 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pjsua2 as pj
 
 from di.sip.records import Listen
 from interfaces.sip.border import callback
-from interfaces.sip.codec_factory import FormatFactory, LayoutError
+from interfaces.sip.codec_factory import CodecsRefused, take_over
 from interfaces.sip.mapping import codec_id
-from interfaces.sip.native import pjsip_library, quiet
+from interfaces.sip.native import quiet
+from interfaces.sip.shim import ffi
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +76,11 @@ class _ManyAddresses(pj.Endpoint):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.select: Callable[[int], int | None] = lambda rx_data: None
+        self.select: Callable[[Any], int | None] = lambda received: None
 
     @callback
     def onSelectAccount(self, prm: pj.OnSelectAccountParam) -> None:
-        account = self.select(int(prm.rdata.pjRxData))
+        account = self.select(ffi.cast("void *", int(prm.rdata.pjRxData)))
         if account is not None:
             prm.accountIndex = account
 
@@ -92,11 +94,10 @@ class SipEndpoint:
         self.library.libCreate()
         self.log_writer = _Log()
         self.transports: list[tuple[str, str, int]] = []
-        self.formats: FormatFactory | None = None
         self.places: list[Place] = []
 
-    def select_accounts(self, select: Callable[[int], int | None]) -> None:
-        """`select` gives the account of a received request by its pjsip_rx_data, None for pjsua's own choice. Only with `many`."""
+    def select_accounts(self, select: Callable[[Any], int | None]) -> None:
+        """`select` gives the account of a received request, None for pjsua's own choice. Only with `many`."""
         self.library.select = select
 
     def start(self, listen: Listen) -> None:
@@ -162,16 +163,13 @@ class SipEndpoint:
         return number
 
     def _own_codecs(self, listen: Listen) -> None:
-        """Put the media process's codecs in the place of pjmedia's; where that does not work, those that both have can be used."""
+        """Put the media process's codecs in the place of pjmedia's. Raises ListenError."""
         if not listen.formats:
             return
-        self.formats = FormatFactory(pjsip_library(), listen.formats)  # pjmedia points into it
         try:
-            self.formats.take_over()
-        except (LayoutError, OSError) as error:
-            log.error(
-                "this pjproject takes no codecs of ours (%s): only those that it has itself are offered and accepted", error
-            )
+            take_over(listen.formats)
+        except CodecsRefused as error:
+            raise ListenError(str(error)) from None
 
     def _codecs(self, wanted: tuple[str, ...]) -> None:
         known = [info.codecId for info in self.library.codecEnum2()]
@@ -222,20 +220,6 @@ class SipEndpoint:
         except OSError:
             return None
         return next((place for place in self.places if place.ip == ours), None)
-
-    def send_to_ourselves(self, place: Place, datagram: bytes) -> tuple[str, int]:
-        """Send to our own UDP port. Returns the address that it comes from. Raises OSError."""
-        ip, port = place.ip, place.port
-        here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(ip, ip)
-        with socket.socket(socket.AF_INET6 if ":" in here else socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            sock.bind((here, 0))
-            sock.sendto(datagram, (here, port))
-            source_ip, source_port = sock.getsockname()[:2]
-        return str(source_ip), int(source_port)
-
-    def wait(self) -> None:
-        """Let pjsip handle what is due, or what comes within ten milliseconds."""
-        self.library.libHandleEvents(10)
 
     def poll(self) -> int:
         """Let pjsip handle what is due without waiting. Returns how much it handled."""

@@ -45,11 +45,6 @@ class Placeholders:
                 self._known.popitem(last=False)
             return placeholder
 
-    def headers(self) -> Iterator[tuple[str, bytes, bytes]]:
-        """Name, placeholder and bytes of each header value."""
-        return ((name, placeholder, data) for placeholder, (name, data) in self._known.items() if name)
-
-    def of_body(self, data: bytes) -> bytes | None:
-        """The bytes that a body stands for; None when it is itself."""
-        name, found = self._known.get(data, ("-", b""))
-        return None if name else found
+    def known(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """Header name (empty for a body), placeholder and bytes of each."""
+        return ((name, placeholder, data) for placeholder, (name, data) in self._known.items())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m interfaces.sip.process --fd N`: the SIP process. N is a connected Unix stream socket, the hub at its other end.
 
-One thread: asyncio waits for the hub's socket and for pjsip's epoll descriptor, a timer gives pjsip's own timers their turn.
+One thread: asyncio waits for the hub's socket, for pjsip's epoll descriptor, and until the next of pjsip's own timers is due.
 The hub's end of the socket closing, SIGTERM and the record Stop all mean the same: BYE to every call, wait for the answers a
 while, exit.
 """
@@ -20,19 +20,27 @@ import sys
 from collections.abc import Sequence
 
 from di.sip.records import COMMANDS, Command, Event, Listen, ListenFailed, Stop
-from interfaces.sip.endpoint import ListenError
-from interfaces.sip.native import readiness_descriptor
-from interfaces.sip.server import SipServer
 from media.control.link import RecordLink
 from media.control.log_handler import PatientHandler
 from media.control.wire import VERSION, Hello
 
+try:
+    from interfaces.sip.endpoint import ListenError
+    from interfaces.sip.native import readiness_descriptor
+    from interfaces.sip.server import SipServer
+except ImportError as error:  # the SIP stack, which set-up builds
+    sys.exit(f"the SIP process cannot start: {error}")
+
 log = logging.getLogger(__name__)
 
-_TIMER_S = 0.01
-"""pjsip's timers (retransmission 500 ms and longer) need no finer one."""
+_FINEST_S, _LONGEST_S = 0.01, 1.0
+"""How often pjsip's timers (retransmission 500 ms and longer) get their turn at most, and how often at least."""
+_IN_VAIN = 3
+"""A connection that was reset stays readable in pjsip's epoll set until the last transaction has let go of it, which takes up to 32 s:
+after so many turns in which a readable descriptor brought nothing it is not watched until the next timer."""
 _STUCK_S = 20.0
 """A loop that has not turned for this long writes its stack to standard error."""
+_COLLECTION_S = 10.0
 _LOST_GRACE_MS = 2000
 
 
@@ -46,7 +54,11 @@ class Process:
         self._finished: asyncio.Future[int] = loop.create_future()
         self._stopping = False
         self._deadline_s = 0.0
-        self._ticks = 0
+        self._wake: asyncio.TimerHandle | None = None
+        self._next_second_s = self._next_collection_s = 0.0
+        self._descriptor = -1
+        self._watched = False
+        self._in_vain = 0
         self._out: list[Event] = []
         self._pumping = False
 
@@ -94,9 +106,7 @@ class Process:
             self._finish(1)
             return
         self._server = server
-        descriptor = readiness_descriptor(server.endpoint.library.libGetSipIoqueueHandle())
-        if descriptor >= 0:
-            self._loop.add_reader(descriptor, self._pump)
+        self._descriptor = readiness_descriptor(server.endpoint.library.libGetSipIoqueueHandle())
         self._link.send(listening)
         gc.collect()
         gc.freeze()
@@ -106,28 +116,59 @@ class Process:
     def _now_ns(self) -> int:
         return int(self._loop.time() * 1e9)
 
-    def _pump(self) -> None:
-        """Let pjsip work; what it reported goes to the hub in one write."""
+    def _pump(self) -> int:
+        """Let pjsip work; what it reported goes to the hub in one write. Returns how much it handled."""
         self._pumping = False
         assert self._server is not None and self._link is not None
-        self._server.poll()
+        handled = self._server.poll()
         if self._out:
             self._link.send_all(self._out)
             self._out.clear()
+        self._wake_in(self._server.idle_s(_FINEST_S, _LONGEST_S) if self._watched else _FINEST_S)
+        return handled
+
+    def _readable(self) -> None:
+        """pjsip's descriptor has something."""
+        if self._pump():
+            self._in_vain = 0
+            return
+        self._in_vain += 1
+        if self._in_vain >= _IN_VAIN:
+            self._in_vain = 0
+            self._loop.remove_reader(self._descriptor)
+            self._watched = False
+            self._wake_in(_FINEST_S)
+
+    def _wake_in(self, seconds: float) -> None:
+        """Have `_tick` run at the latest then; one that is due earlier stays."""
+        due_s = self._loop.time() + seconds
+        if self._wake is not None:
+            if self._wake.when() <= due_s:
+                return
+            self._wake.cancel()
+        self._wake = self._loop.call_at(due_s, self._tick)
 
     def _tick(self) -> None:
+        """A timer of pjsip's is due, or a second has passed."""
         assert self._server is not None
+        self._wake = None
+        if not self._watched and self._descriptor >= 0:
+            self._watched = True
+            self._loop.add_reader(self._descriptor, self._readable)
         self._pump()
-        self._ticks += 1
-        if self._ticks % 100 == 0:
+        now_s = self._loop.time()
+        if now_s >= self._next_second_s:
+            self._next_second_s = now_s + 1
             self._server.second_passed()
             faulthandler.dump_traceback_later(_STUCK_S)
-        if self._ticks % 1000 == 0:
+        if now_s >= self._next_collection_s:
+            self._next_collection_s = now_s + _COLLECTION_S
             gc.collect(1)
-        if self._stopping and (not self._server.busy() or self._loop.time() > self._deadline_s):
-            self._finish(0)
-            return
-        self._loop.call_later(_TIMER_S, self._tick)
+        if self._stopping:
+            if not self._server.busy() or now_s > self._deadline_s:
+                self._finish(0)
+                return
+            self._wake_in(_FINEST_S)
 
     def _stop(self, grace_ms: int, why: str) -> None:
         if self._stopping:
@@ -140,6 +181,7 @@ class Process:
             return
         self._server.hang_up_all()
         self._pump()
+        self._wake_in(_FINEST_S)
 
     def _finish(self, status: int) -> None:
         if not self._finished.done():

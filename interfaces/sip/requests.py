@@ -21,6 +21,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
+from interfaces.sip.source_limits import Verdict
 from interfaces.sip.structures import Reply, Waiting, final
 from interfaces.sip.subscription import Reply as NotifyReply
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 MAX_WAITING_REQUESTS = 32
 """Requests inside one call whose reply the hub owes; more are refused with 503, for a peer must not fill our memory."""
+_OFFER_AGAIN_S = 4
 _MAX_REMEMBERED_REPLIES = 16
 _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
@@ -44,7 +46,8 @@ _OF_THE_STACK = ("INVITE", "UPDATE", "PRACK", "BYE")
 class Requests:
     """`call_of` finds a call by Call-ID and our tag, `notified` answers a NOTIFY of a subscription found in the same way.
 
-    `closed` says whether new calls are refused, `outside` takes what the hub wants to see outside dialogs.
+    `closed` says whether new calls are refused, `outside` takes what the hub wants to see outside dialogs, `admits` judges requests outside
+    dialogs by source address and whether they are INVITEs; `now_ns` is monotonic.
     """
 
     def __init__(
@@ -54,12 +57,15 @@ class Requests:
         closed: Callable[[], bool],
         notified: Callable[[str, str, Message], NotifyReply | None],
         outside: OutsideTransactions,
+        admits: Callable[[str, bool], Verdict],
+        now_ns: Callable[[], int],
     ) -> None:
         self._emit = emit
         self._call_of = call_of
         self._notified = notified
         self._closed = closed
         self._outside = outside
+        self._admits, self._now_ns = admits, now_ns
         self._token = 0
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
@@ -84,13 +90,17 @@ class Requests:
 
     # --------------------------------------------------------------------------------------------------- without a dialog
     def _new_call(self, request: Request) -> bool:
-        if self._closed():
-            return request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+        verdict = Verdict.REFUSE if self._closed() else self._admits(request.source_ip, True)
+        if verdict is not Verdict.PASS:
+            return _kept_out(verdict, request)
         if _REPLACES.search(request.text):
             request.hide("Replaces")  # pjsua would answer by itself and end the other call: the hub decides
         return False
 
     def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
+        verdict = self._admits(request.source_ip, False)
+        if verdict is not Verdict.PASS:
+            return _kept_out(verdict, request)
         if method in ("BYE", "PRACK", "UPDATE"):
             return request.reply(481)  # spec core.md §6.4
         if self._outside.arrived(method, message, request):
@@ -117,6 +127,9 @@ class Requests:
         if number <= call.remote_cseq:
             return request.reply(500, "Out Of Order")  # RFC 3261 §12.2.2
         if method in _OF_THE_STACK:
+            if method in _OFFERING and not call.offers.take(self._now_ns()):
+                log.debug("call %d: too many offers in a short time: %s is refused", call.number, method)
+                return request.reply(500, "Too Many Offers", [("Retry-After", str(_OFFER_AGAIN_S))])  # as RFC 3261 §14.2
             call.remote_cseq = number
             if method in _OFFERING:
                 call.told_later = _record(call, 0, method, message)
@@ -152,6 +165,13 @@ class Requests:
                 if self._second - waiting.second >= _PATIENCE_S:
                     log.error("call %d: the hub has not answered %s", call.number, key.rpartition("|")[2])
                     _answer(call, key, (500, "", (), "", b""))
+
+
+def _kept_out(verdict: Verdict, request: Request) -> bool:
+    """Refuse a request, or say nothing. True: pjsip must not see it."""
+    if verdict is Verdict.REFUSE:
+        request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
+    return True
 
 
 def _record(call: SipCall, token: int, method: str, message: Message) -> RequestReceived:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random
+from typing import Any
 
 import pjsua2 as pj
 
 from di.sip.outside_records import RefreshSubscription, ReplyOutside, SendOutside, Subscribe, TakeOutside, Unsubscribe
 from di.sip.records import (
     Answer,
+    CallConfirmed,
     CallEnded,
     CallEvent,
     CallOffered,
@@ -40,12 +42,14 @@ from interfaces.sip.accounts import Accounts
 from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
+from interfaces.sip.housekeeping import Housekeeping
 from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.requests import Requests
 from interfaces.sip.session_timer import SessionTimers
+from interfaces.sip.source_limits import SourceLimits
 from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import SubscriptionUsages
 
@@ -74,6 +78,9 @@ class SipServer:
         self._credentials: dict[int, Credentials] = {}
         self._released: list[SipCall] = []
         self._fresh: dict[int, CallOffered] = {}
+        self._sources: SourceLimits
+        self._pending: dict[int, str] = {}
+        self._housekeeping = Housekeeping()
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
@@ -87,6 +94,8 @@ class SipServer:
             self._closed,
             self._subscriptions.notified,
             self._outside,
+            lambda source_ip, invite: self._sources.request(source_ip, invite, now_ns()),
+            now_ns,
         )
         self.stopping = False
 
@@ -104,13 +113,13 @@ class SipServer:
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
         self._native.start(abilities)
+        self._sources = SourceLimits(listen.limits)
+        self._native.limit_connections(self._sources)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
             raise ListenError(f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it")
         make = partial(SipAccount, self._invited, self._credentials.get)
-        self._accounts = Accounts(self.endpoint, listen, make, self._native.transports)
-        places = self.endpoint.places
-        self._native.try_out([partial(self.endpoint.send_to_ourselves, place) for place in places], self.endpoint.wait)
+        self._accounts = Accounts(self.endpoint, listen, make)
         if listen.also:
             self.endpoint.select_accounts(self._accounts.of_request)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
@@ -118,19 +127,22 @@ class SipServer:
     def _account_towards(self, uri: str) -> int:
         return self._accounts.towards(uri)
 
-    def _account_of(self, rx_data: int) -> int:
-        return self._accounts.of_request(rx_data)
+    def _account_of(self, received: Any) -> int:
+        return self._accounts.of_request(received)
 
     def _send(self, request: OutRequest, done: Done) -> None:
         if self._listen.user_agent:
             request = replace(request, headers=(*request.headers, ("User-Agent", self._listen.user_agent)))
         self._native.exchanges.send(request, done)
 
-    def poll(self) -> None:
-        """Let pjsip work until it has nothing left, then let go of calls that are over."""
+    def poll(self) -> int:
+        """Let pjsip work until it has nothing left, then let go of calls that are over. Returns how much it handled."""
+        handled = 0
         for _ in range(64):
-            if self.endpoint.poll() <= 0:
+            now = self.endpoint.poll()
+            if now <= 0:
                 break
+            handled += now
         for number, call in list(self._offering.items()):
             if not call.work():
                 self._offering.pop(number, None)  # its end has taken it out already
@@ -138,6 +150,13 @@ class SipServer:
             self._emit(offer)
         self._fresh.clear()
         self._sweep()
+        return handled
+
+    def idle_s(self, finest_s: float, longest_s: float) -> float:
+        """How long nothing is to be done unless something comes, between these."""
+        if self._offering or self._released:
+            return finest_s
+        return min(max(self._native.next_timer_s(), finest_s), longest_s)
 
     def _sweep(self) -> None:
         if not self._released:
@@ -156,6 +175,7 @@ class SipServer:
         self._outside.second_passed()
         self._subscriptions.second_passed()
         self._look_at_session_timers()
+        self._housekeeping.second_passed(self._sources.take_refused(), self._native.give_back_memory)
 
     def _look_at_session_timers(self) -> None:
         for number in self._timers.fresh():
@@ -172,11 +192,19 @@ class SipServer:
         what is reported about a call before `poll` has offered it can only be its end.
         """
         number = record.call
+        if isinstance(record, (CallConfirmed, CallEnded)):
+            self._settle(number)
         if number in self._fresh:
             if isinstance(record, CallEnded):
                 del self._fresh[number]
             return
         self._emit(record)
+
+    def _settle(self, number: int) -> None:
+        """A call no longer waits for its ACK."""
+        source_ip = self._pending.pop(number, None)
+        if source_ip is not None:
+            self._sources.settled(source_ip)
 
     def release(self, call: SipCall) -> None:
         """Forget a call; its object lives on until `poll` has come back from pjsip."""
@@ -186,6 +214,7 @@ class SipServer:
             del self._by_slot[call.slot]
         self._by_dialog.pop((call.call_id, call.local_tag), None)
         self._offering.pop(call.number, None)
+        self._settle(call.number)
         self._timers.forget(call.number)
         self._released.append(call)
 
@@ -313,7 +342,9 @@ class SipServer:
         call.descriptions.received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
-        self._fresh[number] = mapping.offered(number, message, source)
+        self._fresh[number] = offer = mapping.offered(number, message, source)
+        self._pending[number] = offer.source_ip
+        self._sources.begun(offer.source_ip)
 
 
 def _address(ip: str, port: int) -> tuple[str, int] | None:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The SIP process with codecs of ours: all of them negotiated, in offers of either side; a pjproject that takes none."""
+"""The SIP process with codecs of ours: all of them negotiated, in offers of either side."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from di.media_control.codecs import choose
-from di.sip.records import Dial, Hangup, Listen, MediaNegotiated, Reinvite
+from di.sip.records import Dial, Hangup, Listen, ListenFailed, MediaNegotiated, Reinvite
 from interfaces.sip import sdp
 from media.control.records import AudioFormat
 from tests.support.sip_peer import PeerCall, UdpPeer
@@ -182,24 +183,8 @@ async def test_many_calls_in_all_codecs(sip: SipProcess, peer: UdpPeer) -> None:
         assert await call.bye() == 200
 
 
-OTHER_LAYOUT = """
-import os
-from interfaces.sip import codec_factory, process
-class Shifted(codec_factory.ctypes.Structure):
-    _fields_ = [("new", codec_factory.c_uint), ("info", codec_factory._ParamInfo), ("setting", codec_factory._ParamSetting)]
-codec_factory._Param = Shifted
-os._exit(process.main())
-"""
-
-
-async def test_a_pjproject_of_another_layout_keeps_its_own_codecs() -> None:
-    sip = await SipProcess.start(listen(), OTHER_LAYOUT)
-    peer = await UdpPeer.open(sip.port)
-    call = call_with(peer, "other", offer_of("0 18"))
-    assert await call.final() == 200
-    call.ack()
-    assert (await sip.wait_for(MediaNegotiated))[0].codec == "PCMU"
-    assert await call.bye() == 200
-    peer.close()
-    assert await sip.stop() == 0
-    assert "takes no codecs of ours" in sip.log and "codec G729/8000 is not known to this pjsip" in sip.log
+async def test_more_codecs_than_there_is_room_for_end_the_start() -> None:
+    many = replace(listen(), formats=tuple(replace(listen().formats[0], name=f"X{number}") for number in range(65)))
+    sip = await SipProcess.start(many)
+    assert "no place for 65 codecs" in sip.of(ListenFailed)[0].reason
+    await sip.stop()

@@ -10,13 +10,13 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from di.sip.outside_records import Subscribe, SubscriptionChanged
 from di.sip.records import (
     Answer,
     CallConfirmed,
@@ -37,7 +37,7 @@ from di.sip.records import (
 from interfaces.sip.message import parse
 from tests.support.ports import free_port
 from tests.support.sip_peer import PeerCall, UdpPeer, description
-from tests.support.sip_process import FAST_CLOCK, SipProcess
+from tests.support.sip_process import FAST_CLOCK, ROOT, SipProcess
 
 pytestmark = pytest.mark.peers
 
@@ -147,39 +147,48 @@ async def test_slots_are_used_again_at_once(sip: SipProcess, peer: UdpPeer) -> N
     assert {e.by for e in ended} == {"remote"} and len(ended) == 60
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        "RX_DATA.text = 4432",
-        "RX_DATA.source_port = 4420",
-        "RX_DATA.length = 4440",
-        "TX_DATA.message_at = 400",
-        "MESSAGE.headers = 8",
-        "MESSAGE.body = 112",
-        "RX_DATA.message_at = 4448",
-    ],
-)
-async def test_stack_that_is_laid_out_differently(wrong: str) -> None:
-    """Nothing is read from it, the log says what that means, and calls work."""
-    program = f"from interfaces.sip import layout, process\nlayout.{wrong}\nraise SystemExit(process.main())"
+async def test_a_stack_with_lower_limits_says_what_that_means() -> None:
+    """A pjproject of the system's was built for a phone: calls work, and the log says at start what will not."""
+    program = (
+        "from interfaces.sip import native, process\n"
+        "built = {'PJSIP_MAX_PKT_LEN': 4000, 'PJMEDIA_MAX_SDP_FMT': 32}\n"
+        "class Phone:\n"
+        "    def __getattr__(self, name): return getattr(real, name)\n"
+        "    def shim_limit(self, name): return built.get(name.decode(), 1 << 20)\n"
+        "    def shim_compiled_for(self): return native.ffi.new('char[]', b'2.99')\n"
+        "real, native.lib = native.lib, Phone()\n"
+        "raise SystemExit(process.main())"
+    )
     sip = await SipProcess.start(program=program)
     peer = await UdpPeer.open(sip.port)
-    assert "laid out differently" in sip.log and "calls work" in sip.log
-    target = f"sip:a@127.0.0.1:{peer.port}"
-    sip.send(Subscribe(1, target, "<sip:b@127.0.0.1>", f"<{target}>", "reg", 60))
-    (failed,) = await sip.wait_for(SubscriptionChanged)
-    assert (failed.state, failed.code, failed.final) == ("failed", 500, True)
+    assert "was built with PJSIP_MAX_PKT_LEN=4000: messages of more bytes are not answered" in sip.log
+    assert "was built with PJMEDIA_MAX_SDP_FMT=32: further formats" in sip.log and sip.log.count("was built with") == 2
+    assert "headers of 2.99 were compiled with: run make setup" in sip.log
     call = peer.invite()
     assert await call.final() == 200
     call.ack()
-    assert await call.request("INFO", "application/dtmf-relay", "Signal=5\r\nDuration=100\r\n") >= 200
-    assert await call.bye() == 200 and not sip.of(RequestReceived)
+    assert await call.bye() == 200
     peer.close()
     assert await sip.stop() == 0 and "Traceback" not in sip.log, sip.log
 
 
-async def test_requests_that_come_before_the_trial_is_over() -> None:
-    """Whoever knocks while the process still looks at its stack is heard when he knocks again."""
+async def test_what_setup_builds_has_all_limits(sip: SipProcess) -> None:
+    assert "was built with" not in sip.log and "make setup" not in sip.log
+
+
+async def test_without_its_compiled_part_the_process_says_what_to_do() -> None:
+    """And nothing else: a traceback would hide it."""
+    program = (
+        "import sys\nsys.modules['_cordboard_pjsip'] = None\nfrom interfaces.sip import process\nraise SystemExit(process.main())"
+    )
+    command = [sys.executable, "-c", program, "--fd", "0"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 1 and done.stderr.startswith("the SIP process cannot start: what set-up compiles"), done.stderr
+    assert done.stderr.rstrip().endswith("run make setup") and "Traceback" not in done.stderr
+
+
+async def test_requests_that_come_while_it_starts() -> None:
+    """Whoever knocks before the process listens is heard when he knocks again."""
     port = free_port()
     starting = asyncio.create_task(SipProcess.start(Listen("127.0.0.1", port)))
     peer = await UdpPeer.open(port)
@@ -190,7 +199,7 @@ async def test_requests_that_come_before_the_trial_is_over() -> None:
         if not call.messages.empty():
             break
     sip = await starting
-    assert await call.final() == 200 and "laid out" not in sip.log
+    assert await call.final() == 200
     call.ack()
     assert await call.bye() == 200
     peer.close()

@@ -16,7 +16,9 @@ from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.account import challenged_realms
 from interfaces.sip.message import Message, parse
 from interfaces.sip.outside import OutsideTransactions
+from interfaces.sip.pace import Pace
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
+from interfaces.sip.source_limits import Verdict
 
 
 class NotingRequest:
@@ -46,10 +48,30 @@ class NotingRequest:
         return True
 
 
-def desk(closed: bool = False, taken: tuple[str, ...] = ()) -> tuple[Requests, list[Any], Any]:
+class Judge:
+    """Who may come in, by whose clock."""
+
+    def __init__(self) -> None:
+        self.verdict, self.now_ns = Verdict.PASS, 0
+        self.asked: list[tuple[str, bool]] = []
+
+    def admits(self, source_ip: str, invite: bool) -> Verdict:
+        self.asked.append((source_ip, invite))
+        return self.verdict
+
+
+def desk(closed: bool = False, taken: tuple[str, ...] = (), judge: Judge | None = None) -> tuple[Requests, list[Any], Any]:
+    judge = judge or Judge()
     events: list[Any] = []
     call: Any = SimpleNamespace(
-        number=1, waiting={}, replies=OrderedDict(), remote_tag="theirs", remote_cseq=-1, told_later=None, ended=False
+        number=1,
+        waiting={},
+        replies=OrderedDict(),
+        remote_tag="theirs",
+        remote_cseq=-1,
+        told_later=None,
+        ended=False,
+        offers=Pace(5, 1, 0),
     )
     known = {("c", "ours"): call}
 
@@ -59,7 +81,15 @@ def desk(closed: bool = False, taken: tuple[str, ...] = ()) -> tuple[Requests, l
     outside = OutsideTransactions(events.append, lambda request, done: None)
     outside.take(TakeOutside(taken))
     return (
-        Requests(events.append, lambda call_id, tag: known.get((call_id, tag)), lambda: closed, notified, outside),
+        Requests(
+            events.append,
+            lambda call_id, tag: known.get((call_id, tag)),
+            lambda: closed,
+            notified,
+            outside,
+            judge.admits,
+            lambda: judge.now_ns,
+        ),
         events,
         call,
     )
@@ -204,3 +234,29 @@ def test_realms_of_a_challenge() -> None:
 def test_any_text_is_answered_or_passed_on(rest: str, start: str) -> None:
     done, request = ask(desk()[0], start + rest)
     assert done is bool(request.replies) and len(request.replies) <= 1
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_offers_of_a_call_have_a_pace(method: str) -> None:
+    judge = Judge()
+    requests, _, call = desk(judge=judge)
+    for cseq in range(1, 6):
+        assert not requests.arrived(NotingRequest(text(method, "ours", cseq)))
+    refused = NotingRequest(text(method, "ours", 6))
+    assert requests.arrived(refused) and refused.replies == [(500, "Too Many Offers", [("Retry-After", "4")])]
+    assert call.remote_cseq == 5
+    assert not requests.arrived(NotingRequest(text("BYE", "ours", 7)))  # which is always heard
+    judge.now_ns = 1_000_000_000
+    assert not requests.arrived(NotingRequest(text(method, "ours", 8)))
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE", "REGISTER", "NOTIFY"])
+def test_who_asks_for_too_much_is_kept_out(method: str) -> None:
+    judge = Judge()
+    requests, events, _ = desk(taken=("MESSAGE",), judge=judge)
+    for cseq, (verdict, codes) in enumerate([(Verdict.REFUSE, [503]), (Verdict.DROP, [])], 1):
+        judge.verdict = verdict
+        request = NotingRequest(text(method))
+        assert requests.arrived(request) and [reply[0] for reply in request.replies] == codes
+        assert not requests.arrived(NotingRequest(text("BYE", "ours", cseq)))  # in a call nobody asks
+    assert judge.asked == [("192.0.2.1", method == "INVITE")] * 2 and not events

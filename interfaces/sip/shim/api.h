@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * What Python sees of the shim: read by cffi and by the C compiler. Texts are bytes that end with a NUL where no length stands beside them.
+ * A `received` is a pjsip_rx_data and valid only while the callback runs that brought it; a `sending` is a pjsip_tx_data. */
+
+typedef struct { const char *text; int length; const char *source; int port; int reliable; } shim_message;
+typedef struct { const char *name, *fmtp; int payload_type, clock_hz, channels, bit_rate; } shim_format;
+typedef struct shim_reply shim_reply;
+
+/* start */
+int shim_start(void);                        /* 0, or the status with which pjsip refused our modules */
+const char *shim_version(void);              /* of the pjproject that runs */
+const char *shim_compiled_for(void);         /* of the headers that this was compiled with */
+int shim_limit(const char *name);            /* a compile-time limit by its name; -1: not known here */
+void shim_quiet(void);                       /* keep pjlib from writing to standard output before its log has a writer */
+void shim_say_abilities(int kind, const char *const *words, int count); /* kind: 0 Allow, 1 Supported */
+int shim_most_calls(void);
+int shim_calls(void);
+int shim_next_timer_ms(void);                /* until the first of pjsip's timers is due; a day when there is none */
+void shim_give_back_memory(void);
+
+/* what came */
+void shim_look(void *received, shim_message *into);
+int shim_arrived_at(void *received, char *ip, int room); /* the port of ours, by UDP; 0 for others */
+int shim_contact_for(void *received, int account, char *text, int room);  /* its length, -1: none */
+void shim_hide(void *received, const char *name);
+int shim_description(void *session, char *text, int room); /* of a pjmedia_sdp_session; its length, -1: too long */
+
+/* answers without a transaction */
+shim_reply *shim_reply_to(void *received, int keep); /* keep: it will be sent later. NULL: no memory */
+void shim_reply_header(shim_reply *reply, const char *name, const char *value);
+void shim_reply_body(shim_reply *reply, const char *type, const char *subtype, const char *body, int length);
+int shim_reply_send(shim_reply *reply, int code, const char *reason); /* 0, or a status. The reply is gone afterwards */
+void shim_reply_drop(shim_reply *reply);
+
+/* requests of ours. NULL or not 0: shim_why says why */
+const char *shim_why(void);
+void *shim_request(int account, const char *method, const char *target, const char *from, const char *to, const char *call_id, int cseq,
+                   const char *way); /* way: the URI towards which our Contact leads, NULL for none */
+void *shim_update(const char *call_id, const char *local_tag, const char *remote_tag); /* an UPDATE without an offer */
+int shim_header(void *sending, const char *name, const char *value, int parsed);
+int shim_body(void *sending, const char *type, const char *subtype, const char *body, int length);
+int shim_send(void *sending, int token);       /* the end is told by shim_on_answer, once, maybe before this has returned */
+int shim_send_update(void *sending, const char *call_id, const char *local_tag, const char *remote_tag);
+void shim_throw_away(void *sending);
+int shim_put_back(void *sending, const char *header, const char *placeholder, const char *data, int length); /* header "": the body */
+int shim_stop_session_timer(const char *call_id, const char *local_tag, const char *remote_tag); /* 0, or -1: no such dialog */
+
+/* codecs: what pjmedia negotiates. -1: it has no place for them */
+int shim_codecs(const shim_format *formats, int count);
+
+/* which of the callbacks are wanted */
+extern int shim_wants_leaving, shim_wants_connections;

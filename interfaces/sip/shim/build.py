@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compiles the shim against pjproject's headers: `python build.py FOLDER`, with the compiler's flags in CFLAGS and LDFLAGS.
+
+The module stands beside `_pjsua2` in FOLDER and is linked to it, since that holds pjsip: there is one copy of the library in a process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path(__file__).resolve().parent
+NAME = "_cordboard_pjsip"
+SOURCES = ("stack.c", "messages.c", "codecs.c")
+CALLBACKS = """
+extern "Python" {
+    int shim_on_request(void *received);
+    int shim_on_leaving(void *sending);
+    int shim_on_connection(void *connection, int up, const char *ip);
+    void shim_on_too_long(const char *ip, int port);
+    void shim_on_answer(int token, int how, void *received);
+}
+void shim_connect(void);
+"""
+GLUE = """
+#include "shim.h"
+static int shim_on_request(void *), shim_on_leaving(void *), shim_on_connection(void *, int, const char *);
+static void shim_on_too_long(const char *, int), shim_on_answer(int, int, void *);
+int (*shim_call_request)(void *), (*shim_call_leaving)(void *), (*shim_call_connection)(void *, int, const char *);
+void (*shim_call_too_long)(const char *, int), (*shim_call_answer)(int, int, void *);
+static void shim_connect(void) {
+    shim_call_request = shim_on_request; shim_call_leaving = shim_on_leaving; shim_call_connection = shim_on_connection;
+    shim_call_too_long = shim_on_too_long; shim_call_answer = shim_on_answer;
+}
+"""
+
+
+def build(folder: Path) -> Path:
+    """Compile and link. Raises what cffi and the compiler raise."""
+    declared = re.sub(r"/\*.*?\*/", "", (HERE / "api.h").read_text(), flags=re.DOTALL)
+    ffi = FFI()
+    ffi.cdef(declared + CALLBACKS)
+    stack = next(folder.glob("_pjsua2*.so"))
+    ffi.set_source(
+        NAME,
+        GLUE,
+        sources=[str(HERE / name) for name in SOURCES],
+        include_dirs=[str(HERE)],
+        extra_compile_args=[*shlex.split(os.environ.get("CFLAGS", "")), "-Wno-unused-parameter"],
+        extra_link_args=[f"-L{folder}", f"-l:{stack.name}", "-Wl,-rpath,$ORIGIN", *shlex.split(os.environ.get("LDFLAGS", ""))],
+    )
+    with tempfile.TemporaryDirectory() as work:
+        made = Path(ffi.compile(tmpdir=work))
+        target = folder / made.name
+        target.unlink(missing_ok=True)  # a process that runs keeps its own
+        target.write_bytes(made.read_bytes())
+    return target
+
+
+if __name__ == "__main__":
+    print(build(Path(sys.argv[1]).resolve()))

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * Between the shim's C files. */
+#ifndef CORDBOARD_SHIM_H
+#define CORDBOARD_SHIM_H
+#include <pjsua-lib/pjsua.h>
+#include <pjsua-lib/pjsua_internal.h>
+#include "api.h"
+
+/* The room for any message that leaves, and for texts on their way to Python: pjsip runs in one thread. */
+#define SHIM_ROOM (PJSIP_MAX_PKT_LEN)
+
+extern int (*shim_call_request)(void *received); /* between transactions and dialogs; not 0: it is dealt with */
+extern int (*shim_call_leaving)(void *sending);
+extern int (*shim_call_connection)(void *connection, int up, const char *ip); /* a peer's; not 0: it is closed */
+extern void (*shim_call_too_long)(const char *ip, int port);
+extern void (*shim_call_answer)(int token, int how, void *received); /* how: 0 no answer came, 1 `received`, 2 it could not be sent */
+
+pj_str_t shim_copy(pj_pool_t *pool, const char *text);
+#endif

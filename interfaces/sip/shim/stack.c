@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * Our two modules in pjsip's stack, and what is asked of pjsip as a whole.
+ *
+ *   transports ─► door ─► transactions ─► requests ─► dialogs, pjsua
+ *
+ * `door` sees each message first: one whose body is shorter than its Content-Length goes no further (RFC 3261 §18.3). It is also the last to see what leaves, and prints it into as much memory as it needs:
+ * pjsip alone takes PJSIP_MAX_PKT_LEN for each. `requests` shows each request that no transaction took to Python before a dialog does. */
+#include "shim.h"
+#include <malloc.h>
+#include <string.h>
+#include <strings.h>
+
+enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
+enum { SLACK = 256, MMAP_FROM = 60 * 1024 };
+
+int shim_wants_leaving, shim_wants_connections;
+static char room[SHIM_ROOM];
+static pjsip_tp_state_callback told_before;
+
+/* Where the line behind `at` begins, NULL when there is none before `end`. */
+static const char *next_line(const char *at, const char *end) {
+    at = memchr(at, '\n', (size_t)(end - at));
+    return at ? at + 1 : NULL;
+}
+
+/* How many bytes of body came, in a datagram. */
+static pj_ssize_t body_bytes(const pjsip_rx_data *rdata) {
+    const char *at = rdata->msg_info.msg_buf, *end = at + rdata->msg_info.len;
+    while ((at = next_line(at, end)) != NULL) {
+        if (at < end && *at == '\n') return end - at - 1;
+        if (at + 1 < end && at[0] == '\r' && at[1] == '\n') return end - at - 2;
+    }
+    return 0;
+}
+
+static pj_bool_t cut(const pjsip_rx_data *rdata) {
+    const pjsip_clen_hdr *said = rdata->msg_info.clen;
+    return said && said->len > 0 && (rdata->tp_info.transport->flag & PJSIP_TRANSPORT_DATAGRAM) && said->len > body_bytes(rdata);
+}
+
+static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
+    if (!cut(rdata)) return PJ_FALSE;
+    if (rdata->msg_info.msg->line.req.method.id != PJSIP_ACK_METHOD) {
+        const pj_str_t why = {"Body Shorter Than Content-Length", 32};
+        pjsip_endpt_respond_stateless(pjsua_var.endpt, rdata, 400, &why, NULL, NULL);
+    }
+    return PJ_TRUE;
+}
+
+static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) { return cut(rdata); }
+
+static pj_status_t on_leaving(pjsip_tx_data *tdata) {
+    pj_ssize_t length;
+    if (shim_wants_leaving) shim_call_leaving(tdata);
+    if (pjsip_tx_data_is_valid(tdata)) return PJ_SUCCESS;
+    length = pjsip_msg_print(tdata->msg, room, sizeof room);
+    if (length < 0) return PJSIP_EMSGTOOLONG;
+    if (tdata->buf.start == NULL || length >= tdata->buf.end - tdata->buf.start) {
+        tdata->buf.start = pj_pool_alloc(tdata->pool, (pj_size_t)length + SLACK);
+        tdata->buf.end = tdata->buf.start + length + SLACK;
+    }
+    memcpy(tdata->buf.start, room, (size_t)length);
+    tdata->buf.cur = tdata->buf.start + length;
+    *tdata->buf.cur = '\0';
+    return PJ_SUCCESS;
+}
+
+static pj_bool_t on_request(pjsip_rx_data *rdata) { return shim_call_request(rdata) ? PJ_TRUE : PJ_FALSE; }
+
+static void on_connection(pjsip_transport *tp, pjsip_transport_state state, const pjsip_transport_state_info *info) {
+    pj_bool_t up = state == PJSIP_TP_STATE_CONNECTED;
+    if (told_before) told_before(tp, state, info);
+    if (!shim_wants_connections || tp->dir != PJSIP_TP_DIR_INCOMING || !(tp->flag & PJSIP_TRANSPORT_RELIABLE)) return;
+    if (up || state == PJSIP_TP_STATE_DESTROY)
+        if (shim_call_connection(tp, up, pj_strbuf(&tp->remote_name.host))) pjsip_transport_shutdown2(tp, PJ_TRUE);
+}
+
+/* The header lines that a reply repeats (§8.2.6.2), of the beginning of a message. Returns how many bytes they have. */
+static size_t repeated(const char *at, const char *end, char *into, size_t size) {
+    static const char *const names[] = {"via", "v", "from", "f", "to", "t", "call-id", "i", "cseq"};
+    size_t used = 0;
+    const char *line, *following;
+    for (line = next_line(at, end); line && line < end && *line != '\r' && *line != '\n'; line = following) {
+        const char *colon = memchr(line, ':', (size_t)(end - line));
+        following = next_line(line, end);
+        while (following && following < end && (*following == ' ' || *following == '\t')) following = next_line(following, end);
+        if (colon == NULL || following == NULL) break;
+        for (unsigned i = 0; i < PJ_ARRAY_SIZE(names); ++i) {
+            size_t length = strlen(names[i]);
+            if (strncasecmp(line, names[i], length) != 0 || line + length + strspn(line + length, " \t") != colon) continue;
+            if (used + (size_t)(following - line) < size) {
+                memcpy(into + used, line, (size_t)(following - line));
+                used += (size_t)(following - line);
+            }
+            break;
+        }
+    }
+    return used;
+}
+
+/* A message that does not fit is refused, and its connection closed: where the next one begins cannot be told. */
+static void on_dropped(pjsip_tp_dropped_data *dropped) {
+    static const char head[] = "SIP/2.0 513 Message Too Large\r\n", tail[] = "Content-Length: 0\r\n\r\n";
+    char reply[4096];
+    size_t length = sizeof head - 1;
+    pjsip_transport *tp = dropped->tp;
+    pjsip_tpselector by = {.type = PJSIP_TPSELECTOR_TRANSPORT, .u.transport = tp};
+    if (dropped->status != PJSIP_ERXOVERFLOW) return;
+    memcpy(reply, head, length);
+    if (strncmp(dropped->data, "SIP/", 4) != 0) {
+        length += repeated(dropped->data, (char *)dropped->data + dropped->len, reply + length, sizeof reply - length - sizeof tail);
+        memcpy(reply + length, tail, sizeof tail - 1);
+        length += sizeof tail - 1;
+        pjsip_tpmgr_send_raw(tp->tpmgr, tp->key.type, &by, NULL, reply, length, &tp->key.rem_addr, tp->addr_len, NULL, NULL);
+    }
+    shim_call_too_long(pj_strbuf(&tp->remote_name.host), tp->remote_name.port);
+    pjsip_transport_shutdown2(tp, PJ_TRUE);
+}
+
+static pjsip_module door = {
+    .name = {"mod-cordboard-door", 18}, .id = -1, .priority = DOOR, .on_rx_request = on_arrived, .on_rx_response = on_reply_arrived,
+    .on_tx_request = on_leaving, .on_tx_response = on_leaving,
+};
+static pjsip_module requests = {.name = {"mod-cordboard", 13}, .id = -1, .priority = REQUESTS, .on_rx_request = on_request};
+
+int shim_start(void) {
+    pjsip_tpmgr *manager = pjsip_endpt_get_tpmgr(pjsua_var.endpt);
+    pj_status_t status = pjsip_endpt_register_module(pjsua_var.endpt, &door);
+    if (status == PJ_SUCCESS) status = pjsip_endpt_register_module(pjsua_var.endpt, &requests);
+    if (status != PJ_SUCCESS) return status;
+    told_before = pjsip_tpmgr_get_state_cb(manager);
+    pjsip_tpmgr_set_state_cb(manager, on_connection);
+    pjsip_tpmgr_set_drop_data_cb(manager, on_dropped);
+    /* Buffers for a longest message are mapped, not cut from the heap: what of them is never touched costs nothing, and all of it is the
+     * system's again when it is freed. */
+    mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
+    return 0;
+}
+
+void shim_give_back_memory(void) { malloc_trim(0); }
+
+int shim_next_timer_ms(void) {
+    pj_timer_heap_t *timers = pjsip_endpt_get_timer_heap(pjsua_var.endpt);
+    pj_time_val due, now;
+    if (pj_timer_heap_count(timers) == 0 || pj_timer_heap_earliest_time(timers, &due) != PJ_SUCCESS) return 86400 * 1000;
+    pj_gettickcount(&now);
+    if (PJ_TIME_VAL_LTE(due, now)) return 0;
+    PJ_TIME_VAL_SUB(due, now);
+    return due.sec > 86400 ? 86400 * 1000 : (int)PJ_TIME_VAL_MSEC(due);
+}
+
+void shim_quiet(void) { pj_log_set_level(1); }
+const char *shim_version(void) { return pj_get_version(); }
+int shim_most_calls(void) { return (int)pjsua_call_get_max_count(); }
+int shim_calls(void) { return (int)pjsua_call_get_count(); }
+
+#define TEXT_OF(number) #number
+#define VERSION_OF(major, minor) TEXT_OF(major) "." TEXT_OF(minor)
+const char *shim_compiled_for(void) { return VERSION_OF(PJ_VERSION_NUM_MAJOR, PJ_VERSION_NUM_MINOR); }
+
+static const struct { const char *name; long value; } limits[] = {
+    {"PJSIP_MAX_PKT_LEN", PJSIP_MAX_PKT_LEN},
+    {"PJSIP_MAX_URL_SIZE", PJSIP_MAX_URL_SIZE},
+    {"PJSUA_MAX_CALLS", PJSUA_MAX_CALLS},
+    {"PJSUA_MAX_ACC", PJSUA_MAX_ACC},
+    {"PJSIP_MAX_TSX_COUNT", PJSIP_MAX_TSX_COUNT},
+    {"PJSIP_MAX_DIALOG_COUNT", PJSIP_MAX_DIALOG_COUNT},
+    {"PJ_IOQUEUE_MAX_HANDLES", PJ_IOQUEUE_MAX_HANDLES},
+    {"PJMEDIA_MAX_SDP_FMT", PJMEDIA_MAX_SDP_FMT},
+    {"PJMEDIA_MAX_SDP_ATTR", PJMEDIA_MAX_SDP_ATTR},
+    {"PJSIP_TCP_TRANSPORT_BACKLOG", PJSIP_TCP_TRANSPORT_BACKLOG},
+    {"PJSIP_TRANSPORT_SERVER_IDLE_TIME_FIRST", PJSIP_TRANSPORT_SERVER_IDLE_TIME_FIRST},
+};
+
+int shim_limit(const char *name) {
+    for (unsigned i = 0; i < PJ_ARRAY_SIZE(limits); ++i)
+        if (strcmp(limits[i].name, name) == 0) return (int)limits[i].value;
+    return -1;
+}
+
+/* pjsip's modules have written what pjsua can do into these lists; they go into every INVITE and its answers. */
+void shim_say_abilities(int kind, const char *const *words, int count) {
+    pj_pool_t *pool = pjsua_var.pool;
+    pjsip_generic_array_hdr *list = (pjsip_generic_array_hdr *)pjsip_endpt_get_capability(
+        pjsua_var.endpt, kind ? PJSIP_H_SUPPORTED : PJSIP_H_ALLOW, NULL);
+    if (list == NULL) return;
+    list->count = (unsigned)PJ_MIN(count, (int)PJ_ARRAY_SIZE(list->values));
+    for (unsigned i = 0; i < list->count; ++i) pj_strdup2(pool, &list->values[i], words[i]);
+}

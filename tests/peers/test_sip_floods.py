@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whoever asks for too much is kept out before it costs anything, and others do not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from di.sip.records import CallConfirmed, CallOffered, Limits, Listen, MediaNegotiated
+from tests.support.sip_peer import PeerCall, UdpPeer, description
+from tests.support.sip_process import SipProcess
+
+STRANGERS = Limits(requests_a_second=20, pending_calls=30, connections_an_address=5, connections=50, trusted=("127.0.0.2",))
+FRIEND = "127.0.0.2"
+
+
+@pytest.fixture
+def listen() -> Listen:
+    return Listen("127.0.0.1", 0, limits=STRANGERS)
+
+
+def resident_mb(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 2**20
+
+
+async def good_call(sip: SipProcess) -> PeerCall:
+    friend = await UdpPeer.open(sip.port, ip=FRIEND)
+    call = friend.invite()
+    assert await call.final() == 200
+    call.ack()
+    return call
+
+
+async def test_invites_that_nobody_acknowledges(sip: SipProcess, peer: UdpPeer) -> None:
+    flood = []
+    for _ in range(150):
+        flood.append(peer.invite())
+        await asyncio.sleep(0.005)
+    good = await good_call(sip)
+    await sip.wait_for(CallConfirmed)
+    await asyncio.sleep(0.3)
+    strangers = [offer for offer in sip.of(CallOffered) if offer.source_ip != FRIEND]
+    assert len(strangers) == 30
+    codes = [message.code for call in flood for message in drained(call)]
+    assert 5 <= codes.count(503) <= 30
+    assert await good.bye() == 200
+    other = await UdpPeer.open(sip.port, ip="127.0.0.3")
+    assert await other.invite().final() == 200  # another address has places of its own
+
+
+def drained(call: PeerCall) -> list:
+    messages = []
+    while not call.messages.empty():
+        messages.append(call.messages.get_nowait())
+    return messages
+
+
+async def test_when_calls_are_acknowledged_there_is_room_again(sip: SipProcess, peer: UdpPeer) -> None:
+    for _ in range(60):
+        call = peer.invite()
+        assert await call.final() == 200
+        call.ack()
+        await asyncio.sleep(0.05)
+    assert len(await sip.wait_for(CallConfirmed, 60)) == 60
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "REGISTER", "SUBSCRIBE", "MESSAGE", "INVITE"])
+async def test_requests_of_one_address(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    """What is above its measure gets ten answers a second and then none; another address is served all the while."""
+    friend = await UdpPeer.open(sip.port, ip=FRIEND)
+    calls = []
+    for number in range(400):
+        call = peer.call("flood")
+        call.send_request(method, description(40000) if method == "INVITE" else "")
+        calls.append(call)
+        if number % 20 == 0:
+            asked = friend.call("good")
+            assert await asked.request("OPTIONS") == 200
+    await asyncio.sleep(0.3)
+    answered = sum(any(message.code >= 200 for message in drained(call)) for call in calls)
+    assert 20 <= answered < 150
+
+
+async def test_connections_that_say_nothing_are_closed(sip: SipProcess) -> None:
+    friends = [await asyncio.open_connection("127.0.0.1", sip.port, local_addr=(FRIEND, 0)) for _ in range(20)]
+    friends[0][1].write(b"OPTIONS sip:a")  # begun and never ended
+    friends[1][1].write(b"\r\n\r\n")  # a keep-alive is no message
+    ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in friends)), 25)
+    assert len(ends) == 20
+    for _, writer in friends:
+        writer.close()
+
+
+async def test_connections_of_one_address(sip: SipProcess) -> None:
+    strangers = [await asyncio.open_connection("127.0.0.1", sip.port) for _ in range(12)]
+    await asyncio.sleep(0.5)
+    closed = [reader.at_eof() for reader, _ in strangers]
+    assert closed.count(True) == 7
+    friends = [await asyncio.open_connection("127.0.0.1", sip.port, local_addr=(FRIEND, 0)) for _ in range(10)]
+    await asyncio.sleep(0.3)
+    assert not any(reader.at_eof() for reader, _ in friends)
+    for _, writer in (*strangers, *friends):
+        writer.close()
+    await asyncio.sleep(0.5)
+    again = await asyncio.open_connection("127.0.0.1", sip.port)
+    await asyncio.sleep(0.3)
+    assert not again[0].at_eof()
+    again[1].close()
+
+
+async def test_memory_of_a_call_with_many_reinvites(sip: SipProcess) -> None:
+    call = await good_call(sip)
+    await sip.wait_for(MediaNegotiated)
+    for _ in range(50):
+        await call.reoffer("sendrecv")
+    before = resident_mb(sip.pid)
+    codes = Counter([await call.reoffer("sendonly" if number % 2 else "sendrecv") for number in range(3000)])
+    grown_kb = (resident_mb(sip.pid) - before) * 1024
+    assert grown_kb < 4000, f"{grown_kb:.0f} kB for {codes}"
+    assert set(codes) == {200, 500}
+    await asyncio.sleep(1.2)
+    assert await call.reoffer("sendonly") == 200  # nobody who holds and resumes comes near it
+    assert await call.bye() == 200
+
+
+async def test_a_connection_that_was_reset_costs_no_turns(sip: SipProcess) -> None:
+    """The transaction that holds it stays for 32 s; its descriptor stays readable. Here: nothing hangs and calls go on."""
+    sip.on_offer = lambda offer: None
+    reader, writer = await asyncio.open_connection("127.0.0.1", sip.port, local_addr=(FRIEND, 0))
+    head = (
+        f"INVITE sip:a@127.0.0.1:{sip.port};transport=tcp SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.2:9;branch=z9hG4bKreset;rport\r\n"
+        "From: <sip:b@127.0.0.1>;tag=t\r\nTo: <sip:a@127.0.0.1>\r\nCall-ID: reset\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\n"
+        "Contact: <sip:b@127.0.0.2:9;transport=tcp>\r\nRequire: nothing-we-know\r\nContent-Length: 0\r\n\r\n"
+    )
+    writer.write(head.encode())
+    assert b" 420 " in await reader.readuntil(b"\r\n")
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(1, 13, b"\x01\0\0\0\0\0\0\0")  # SO_LINGER with no time: close is a reset
+    writer.transport.abort()
+    await asyncio.sleep(0.5)
+    before = switches(sip.pid)
+    await asyncio.sleep(1)
+    assert switches(sip.pid) - before < 1000
+    sip.on_offer = sip.answer_all
+    assert await (await good_call(sip)).bye() == 200
+
+
+def switches(pid: int) -> int:
+    """How often the process has given its processor away of its own accord, or been taken off it, or called the kernel to read."""
+    status = dict(line.split(":\t") for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    reads = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines()) if os.geteuid() == 0 else {}
+    return int(status["voluntary_ctxt_switches"]) + int(reads.get("syscr", 0))

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The SIP process's loop around a server that does nothing: when it looks at pjsip's descriptor, and how often."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+
+import pytest
+
+from di.sip.records import EVENTS, Listen, Listening, Stop
+from interfaces.sip import process
+from media.control.link import RecordLink
+
+
+class Idle:
+    """A server whose descriptor is readable though nothing can be read, as an epoll set with a connection that was reset."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.polls = self.seconds = 0
+        self.handles = 0
+        self.idle_for_s = 3600.0
+        self.endpoint = self.library = self
+
+    def libGetSipIoqueueHandle(self) -> int:
+        return self.descriptor
+
+    def start(self, _listen: Listen) -> Listening:
+        return Listening((), 1, "none")
+
+    def poll(self) -> int:
+        self.polls += 1
+        handled, self.handles = self.handles, 0
+        return handled
+
+    def idle_s(self, finest_s: float, longest_s: float) -> float:
+        return min(max(self.idle_for_s, finest_s), longest_s)
+
+    def second_passed(self) -> None:
+        self.seconds += 1
+
+    def hang_up_all(self) -> None:
+        pass
+
+    def busy(self) -> bool:
+        return False
+
+
+async def run(monkeypatch: pytest.MonkeyPatch, server: Idle, seconds: float) -> None:
+    monkeypatch.setattr(process, "SipServer", lambda emit, now_ns: server)
+    monkeypatch.setattr(process, "readiness_descriptor", int)
+    monkeypatch.setattr(process.gc, "disable", lambda: None)
+    monkeypatch.setattr(process.gc, "freeze", lambda: None)
+    monkeypatch.setattr(process.faulthandler, "dump_traceback_later", lambda seconds: None)
+    ours, theirs = socket.socketpair()
+    serving = asyncio.create_task(process.serve(theirs))
+    link: RecordLink[object, object] = await RecordLink.open(ours, EVENTS, lambda record: None, lambda: None)
+    link.send(Listen("127.0.0.1", 0))
+    await asyncio.sleep(seconds)
+    link.send(Stop(0))
+    assert await asyncio.wait_for(serving, 5) == 0
+    link.close()
+
+
+async def test_a_descriptor_that_stays_readable_is_not_spun_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Idle(os.eventfd(1))
+    await run(monkeypatch, server, 1.0)
+    os.close(server.descriptor)
+    assert 5 < server.polls < 1000  # some hundred times a second it would be anyway
+
+
+async def test_an_idle_process_looks_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Idle(os.eventfd(0))
+    await run(monkeypatch, server, 2.5)
+    os.close(server.descriptor)
+    assert server.polls < 12 and 2 <= server.seconds <= 4
+
+
+async def test_pjsips_next_timer_wakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Idle(os.eventfd(0))
+    server.idle_for_s = 0.05
+    await run(monkeypatch, server, 1.0)
+    os.close(server.descriptor)
+    assert 8 <= server.polls < 40
