@@ -85,8 +85,9 @@ rm -rf "$headers"
 mkdir -p "$headers" "$stamps"
 for library in pjlib pjlib-util pjnath pjmedia pjsip; do cp -R "$library/include/." "$headers/"; done
 printf 'include build.mak\nflags:\n\t@echo $(filter -D%%,$(APP_CFLAGS))\n' > flags.mak
-make --no-print-directory -s -f flags.mak flags > flags
-echo "-I$headers $(cat flags)" > "$headers/cflags"
+flags=$(make --no-print-directory -s -f flags.mak flags)
+[[ $flags == *-DPJ_AUTOCONF=1* ]] || fail "its compiler flags could not be read ($flags)" "give another pjproject source"
+echo "-I$headers $flags" > "$headers/cflags"
 rm -f "$stamps/pjsua2-built" # of a recipe before this one
 echo "$recipe" > "$built"
 say "  pjsua2 $found is built"

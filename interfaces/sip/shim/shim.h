@@ -2,6 +2,9 @@
  * Between the shim's C files. */
 #ifndef CORDBOARD_SHIM_H
 #define CORDBOARD_SHIM_H
+#ifndef PJ_AUTOCONF
+#error "compile with the flags that pjproject was built with (.venv/include/pjproject/cflags, or pkg-config --cflags libpjproject)"
+#endif
 #include <pjsua-lib/pjsua.h>
 #include <pjsua-lib/pjsua_internal.h>
 #include "api.h"
