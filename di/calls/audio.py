@@ -279,7 +279,7 @@ class Audio:
     def join_room(self, room: str, *, item: bool = True) -> int:
         """Enter a room and, with `item`, queue it as playlist item; leaves the former one. Returns how many are in it now."""
         if self.room and self.room != room:
-            self.leave_room()
+            self._leave_room()
         self.room = room
         count = self._call.host.rooms.join(room, self._call.id)
         self._call.log(conf_id=room)
@@ -288,10 +288,14 @@ class Audio:
         return count
 
     def leave_room(self) -> None:
-        """Leave the room; what is in the playlist stays (flush it to stop hearing the room)."""
+        """Leave the room; what is in the playlist stays (flush it to stop hearing the room). The call's record says that it is in none."""
         if self.room:
-            room, self.room, self.speaking = self.room, "", False
-            self._give_back(room)
+            self._leave_room()
+            self._call.log(conf_id="")
+
+    def _leave_room(self) -> None:
+        room, self.room, self.speaking = self.room, "", False
+        self._give_back(room)
 
     def tee_room(self, name: str, room: str) -> None:
         """Let the peer be heard in a room too, as a channel of this name; it hears nothing of that room. It gives up a room before."""
@@ -308,8 +312,9 @@ class Audio:
             self._give_back(room)
 
     def leave_all(self) -> None:
-        """Leave the room and every channel."""
-        self.leave_room()
+        """The call ends: leave the room and every channel. Its record keeps the room that it was in last."""
+        if self.room:
+            self._leave_room()
         for name in list(self.tees):
             self.untee_room(name)
 

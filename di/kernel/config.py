@@ -3,6 +3,8 @@
 
     key = value            # unquoted: ends at blank, '#' or end of line
     key = "a value"        # quoted: kept as it stands, also a \\" inside
+    key = one;two;\\        # goes on in the next line: blanks around the break are dropped
+          three
     @more.conf             # include; relative names are looked up in plugin_config_path
 
 Only `ConfigFile.read` touches a disk; `parse` is the pure part. What a key means is decided in `di.kernel.options`.
@@ -12,7 +14,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,8 +80,7 @@ def parse(text: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path],
     Raises ConfigError with file and line; any text gives keys or that error.
     """
     file = file or conf.name
-    for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), 1):
-        line = raw.strip(" \t")
+    for number, line in _lines(text):
         if not line or line.startswith("#"):
             continue
         if line.startswith("@"):
@@ -95,6 +96,20 @@ def parse(text: str, conf: ConfigFile, include_dir: Path, load: Callable[[Path],
             include_dir = module_folder(Path(value), Path(conf.name)) if value else Path(conf.name).parent
         conf.entries[key] = ConfigEntry(value, file, number)
     return include_dir
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Lines with the number of their first one; one that ends in a backslash goes on in the next, as in the 2009 presentation."""
+    begun, first = "", 0
+    for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), 1):
+        line = raw.strip(" \t")
+        if line.endswith("\\") and (begun or not line.startswith("#")):
+            begun, first = begun + line[:-1].rstrip(" \t"), first or number
+            continue
+        yield first or number, begun + line
+        begun, first = "", 0
+    if begun:
+        yield first, begun
 
 
 def module_folder(path: Path, file: Path) -> Path:

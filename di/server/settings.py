@@ -124,9 +124,23 @@ def _conf_dir(file: Path, core: CoreOptions) -> Path:
         return file.parent
     path = module_folder(Path(core.plugin_config_path), file)
     if path.is_dir():
+        _tell_where(core, path, file)
         return path
     hint = f"there is no folder {core.plugin_config_path}, neither below {file.absolute().parent} nor the folder above nor the current one"
     raise ConfigError(*where(core, "plugin_config_path"), "plugin_config_path", hint)
+
+
+def _tell_where(core: CoreOptions, path: Path, file: Path) -> None:
+    """Module files from elsewhere than beside sems.conf are not read without a word: they may be another server's."""
+    folder = file.absolute().parent
+    beside = folder / core.plugin_config_path
+    if path.samefile(folder) or (beside.is_dir() and path.samefile(beside)):
+        return
+    above = folder.parent / core.plugin_config_path
+    level = logging.INFO if above.is_dir() and path.samefile(above) else logging.WARNING
+    source = ":".join(map(str, where(core, "plugin_config_path")))
+    shown = path.resolve()
+    log.log(level, "%s: plugin_config_path: modules are read from %s, there is no %s", source, shown, beside)
 
 
 def _with_addresses(core: CoreOptions) -> CoreOptions:
@@ -163,18 +177,19 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
 
 def _selection(core: CoreOptions, conf_dir: Path) -> Selection:
     known = ("$(ruri.user)", "$(ruri.param)", "$(apphdr)", "$(mapping)")
-    if core.application.startswith("$") and core.application not in known:
+    setting = "$(mapping)" if core.application == "$(app_mapping)" else core.application  # as the 2009 presentation spells it
+    if setting.startswith("$") and setting not in known:
         hint = f"{core.application!r} is no way to choose; right is a name or one of {', '.join(known)}"
         raise ConfigError(*where(core, "application"), "application", hint)
-    if core.application != "$(mapping)":
-        return Selection(core.application)
+    if setting != "$(mapping)":
+        return Selection(setting)
     path = conf_dir / "app_mapping.conf"
     try:
         text = path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         hint = f"cannot be read ({error.strerror}); application=$(mapping) needs it"
         raise ConfigError(str(path), 0, "", hint) from error
-    return Selection(core.application, parse_mapping(text, str(path)))
+    return Selection(setting, parse_mapping(text, str(path)))
 
 
 def _plugins(conf: ConfigFile, core: CoreOptions, conf_dir: Path, environ: Mapping[str, str]) -> tuple[LoadedPlugin, ...]:

@@ -2,7 +2,7 @@
 """The 2009 presentation's announcement demo in real calls, with the database it names: prompts in order, and where digits lead.
 
 The slide's text is loaded as it stands, `mysql://user:pwd@domain/db` included: MariaDB listens on a loopback address of its own,
-at its usual port, and the server is told the address of `domain`. Each prompt is a tone, so the order of tones is the order of prompts.
+at its usual port, and the server is told the address of `domain`. No option is needed for it; `longer` has `start_at_session` all the same. Each prompt is a tone, so the order of tones is the order of prompts.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ def server(database: MariaDb, tmp_path_factory: pytest.TempPathFactory) -> Itera
     (diagrams / "slide.dsm").write_text(SLIDE)
     (diagrams / "longer.dsm").write_text(SLIDE + MORE)
     (diagrams / "mysql_demo.dsm").write_text((ROOT / "etc/dsm/mysql_demo.dsm").read_text())
+    (bundles / "slide.conf").write_text(f"diag_path={diagrams}/\nload_diags=slide\nregister_apps=slide\n")
     (bundles / "edition2009.conf").write_text(
-        f"diag_path={diagrams}/\nload_diags=slide,longer\nregister_apps=slide,longer\nstart_at_session=yes\n"
+        f"diag_path={diagrams}/\nload_diags=longer\nregister_apps=longer\nstart_at_session=yes\n"
     )
     files = {
         "app_mapping.conf": r"^sip:[^@]*\.([a-z_]+)@=>\1" + "\n",

@@ -77,11 +77,9 @@ class MachineCall(Application):
         return self.host.hub
 
     def select(self, name: str) -> str:
-        """`@name` (spec dsm.md §2.5); before the INVITE is taken into the dialog only local_tag is known."""
+        """`@name` (spec dsm.md §2.5). All are known from the first state's `enter` on, where the 2009 programs use them."""
         if name == "local_tag":
             return self.session.id
-        if not self.invited and self.session.info.incoming:
-            return ""
         reader = SELECTS.get(name)
         return reader(self.session) if reader is not None else ""
 

@@ -122,7 +122,7 @@ class Monitoring:
 
     @di_method("eraseByFilter")
     def erase_by_filter(self, filters: RawArgs) -> list[str]:
-        """Remove the records that listByFilter would return, and return their ids: [attribute, value], …"""
+        """Remove the records that match every filter, finished or not, and return their ids: [attribute, value], …"""
         ids = self._find(filters)
         for id in ids:
             self._store.erase(id)
@@ -213,8 +213,12 @@ class Monitoring:
 
     @di_method("listByFilter", changes=False)
     def list_by_filter(self, filters: RawArgs) -> list[str]:
-        """The ids of records that match every filter, by value and type: [attribute, value], … Without a filter: all."""
-        return self._find(filters)
+        """The ids of active records that match every filter, by value and type: [attribute, value], … Without a filter: all active ones.
+
+        A call that has ended is in no room any more, though its record stays until the collector comes: `list`, `listFinished`,
+        `get` and `getAttribute` still show it.
+        """
+        return self._store.without_finished(self._find(filters), self._now_s())
 
     def _find(self, filters: Value) -> list[str]:
         if not self._store:

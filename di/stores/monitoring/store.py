@@ -166,6 +166,8 @@ class Store:
         self._touch(id)
         if id not in self._finished:
             self._finished[id] = now_s
+            if self._watches:
+                self._watches.removed(id, self.get(id))
             self._tell("finished", id, {}, [])
 
     def set_expiration(self, id: str, epoch_s: int) -> None:
@@ -177,6 +179,9 @@ class Store:
         else:
             self._finished.pop(id, None)
             self._timed.discard(id)
+        if self._watches:
+            self._watches.touched(id, [(name, None, value) for name, value in (self.get(id) or {}).items()])
+            self._watches.created(id)
 
     def _touch(self, id: str) -> None:
         number = bucket_of(id)
@@ -258,6 +263,12 @@ class Store:
         finished = {id for id, time_s in self._finished.items() if time_s <= now_s}
         return [id for id in self.ids() if id not in finished] if finished else self.ids()
 
+    def without_finished(self, ids: list[str], now_s: int) -> list[str]:
+        """Those of `ids` that are not finished. Costs nothing while no record has an expiration time."""
+        if not self._finished:
+            return ids
+        return [id for id in ids if not self.is_finished(id, now_s)]
+
     def finished_count(self, now_s: int) -> int:
         """How many records are finished. Costs the number of those with an expiration time only."""
         return len(self._finished) - sum(self._finished[id] > now_s for id in self._timed)
@@ -291,7 +302,12 @@ class Store:
         return sorted(wanted, key=order_of)
 
     def _matches(self, id: str, pairs: Pairs) -> bool:
-        return id in self and matches(self.get(id), pairs)
+        """Whether a watch holds the record: one whose end is known does not count, also when it is written to once more."""
+        return id in self and not self._is_over(id) and matches(self.get(id), pairs)
+
+    def _is_over(self, id: str) -> bool:
+        """Whether a record was marked finished. One whose time was set beforehand is shown until it is erased."""
+        return id in self._finished and id not in self._timed
 
     # --- standing queries ---
 
@@ -300,7 +316,7 @@ class Store:
 
         Its `members` are the result now; `notify(id, came)` is called for every change after that.
         """
-        watch = Watch(pairs, set(self._find(pairs)), notify)
+        watch = Watch(pairs, {id for id in self._find(pairs) if not self._is_over(id)}, notify)
         self._watches.add(watch)
         return watch
 

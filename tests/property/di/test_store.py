@@ -39,6 +39,8 @@ class StoreAgainstList(RuleBasedStateMachine):
         self.store = Store(self._count)
         self.model: dict[str, dict[str, Value] | None] = {}
         self.finished: dict[str, int] = {}
+        self.over: set[str] = set()
+        """Marked finished, not by a time set beforehand: standing queries do not hold them any more."""
         self.now_s = 100
         self.watches: list[tuple[Any, set[str]]] = []
 
@@ -75,13 +77,23 @@ class StoreAgainstList(RuleBasedStateMachine):
     def mark_finished(self, id: str) -> None:
         self.store.mark_finished(id, self.now_s)
         self.model.setdefault(id, None)
-        self.finished.setdefault(id, self.now_s)
+        if id not in self.finished:
+            self.finished[id] = self.now_s
+            self.over.add(id)
 
     @rule(id=IDS, delta_s=st.integers(-3, 3))
     def expire(self, id: str, delta_s: int) -> None:
         self.store.set_expiration(id, self.now_s + delta_s)
         self.model.setdefault(id, None)
         self.finished[id] = self.now_s + delta_s
+        self.over.discard(id)
+
+    @rule(id=IDS)
+    def reactivate(self, id: str) -> None:
+        self.store.set_expiration(id, 0)
+        self.model.setdefault(id, None)
+        self.finished.pop(id, None)
+        self.over.discard(id)
 
     @rule(seconds=st.integers(0, 2))
     def wait(self, seconds: int) -> None:
@@ -92,6 +104,7 @@ class StoreAgainstList(RuleBasedStateMachine):
         assert self.store.erase(id) == (id in self.model)
         self.model.pop(id, None)
         self.finished.pop(id, None)
+        self.over.discard(id)
 
     @rule()
     def erase_finished(self) -> None:
@@ -99,16 +112,20 @@ class StoreAgainstList(RuleBasedStateMachine):
         assert self.store.erase_finished(self.now_s) == gone
         for id in gone:
             del self.model[id], self.finished[id]
+            self.over.discard(id)
 
     @rule()
     def clear(self) -> None:
         self.store.clear()
         self.model.clear()
         self.finished.clear()
+        self.over.clear()
 
     @rule(pairs=PAIRS)
     def find(self, pairs: Any) -> None:
         assert self.store.find(pairs) == self._scan(pairs)
+        done = {id for id, time_s in self.finished.items() if time_s <= self.now_s}
+        assert self.store.without_finished(self._scan(pairs), self.now_s) == [id for id in self._scan(pairs) if id not in done]
 
     @rule(pairs=PAIRS)
     def watch(self, pairs: Any) -> None:
@@ -145,7 +162,7 @@ class StoreAgainstList(RuleBasedStateMachine):
     @invariant()
     def watches_follow(self) -> None:
         for watch, seen in self.watches:
-            assert sorted(seen) == sorted(self._scan(watch.pairs))
+            assert sorted(seen) == sorted(set(self._scan(watch.pairs)) - self.over)
 
     @invariant()
     def index_is_exact(self) -> None:

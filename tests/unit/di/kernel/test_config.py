@@ -51,6 +51,11 @@ def parsed(text: str, files: dict[str, str] | None = None) -> ConfigFile:
         ("k=a;b;c", "a;b;c"),
         ("k=$(mapping)", "$(mapping)"),
         ("k=^x=>y", "^x=>y"),
+        ("k=a;b;\\\n  c;d", "a;b;c;d"),
+        ("k=a; \\\r\n\tb", "a;b"),
+        ("k=\\\na\\\nb # comment", "ab"),
+        ('k="a \\\n b"', "ab"),
+        ("# comment \\\nk=v", "v"),
     ],
 )
 def test_value(line: str, value: str) -> None:
@@ -58,7 +63,21 @@ def test_value(line: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["novalue", "= v", r'k="a\"', r'k="a\"b', 'k="open', 'k="a" b', "k=a b", '"k"=v', "@", "@nowhere.conf"]
+    "line",
+    [
+        "novalue",
+        "= v",
+        r'k="a\"',
+        r'k="a\"b',
+        'k="open',
+        'k="a" b',
+        "k=a b",
+        '"k"=v',
+        "@",
+        "@nowhere.conf",
+        "k=a;\\",
+        "k=a\\\n\\",
+    ],
 )
 def test_syntax_error_names_file_and_line(line: str) -> None:
     with pytest.raises(ConfigError) as caught:

@@ -89,6 +89,30 @@ def test_where_one_stands_does_not_matter(tmp_path: Path, value: str, monkeypatc
     assert settings.read(Path("etc/sems.conf"), {}).selection.choose("sip:x@y", ()) == "right"
 
 
+def test_another_folders_files_are_not_read_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "here/etc").mkdir(parents=True)
+    (tmp_path / "far/away").mkdir(parents=True)
+    file = tmp_path / "far/away/sems.conf"
+    file.write_text("plugin_config_path=etc/\nload_plugins=echo\n")
+    monkeypatch.chdir(tmp_path / "here")
+    settings.read(file, {})
+    (told,) = caplog.records
+    assert told.levelname == "WARNING"
+    assert f"sems.conf:1: plugin_config_path: modules are read from {tmp_path}/here/etc, there is no" in told.getMessage()
+
+
+def test_the_presentations_sems_conf(tmp_path: Path) -> None:
+    """As on its slide: the list of plug-ins goes on in the next line, and the mapping by its other name."""
+    text = "load_plugins=sipctrl;announcement;wav;gsm;ilbc;l16;adpcm;speex;\\\n  webconference;xmlrpc2di;uac_auth;session_timer\n"
+    files = dict.fromkeys(("announcement.conf", "webconference.conf", "xmlrpc2di.conf"), "")
+    files["app_mapping.conf"] = "^sip:.*@announcements.*=>announcement\n^sip:.*@conference.*=>webconference\n"
+    found = read(tmp_path, text + "application=$(app_mapping)\n", files)
+    assert names(found) == ["announcement", "webconference", "xmlrpc2di"]
+    assert found.selection.choose("sip:7@conference.mysip.net", ()) == "webconference"
+
+
 def test_error_in_a_module_file_names_that_file(tmp_path: Path) -> None:
     files = {"webconference.conf": "room_pin_split=few\n"}
     assert "webconference.conf:1: room_pin_split: 'few' is not a whole number" in wrong(

@@ -69,6 +69,9 @@ def test_direct_entry_and_what_the_members_hear(folder: Path) -> None:
     assert sorted(book.invoke("monitoring", "listByFilter", ["conf_id", "room1"])) == sorted([one.id, two.id])
     pass_prompts(book, one.leg)
     book.bye(two)
+    assert book.invoke("monitoring", "listByFilter", ["conf_id", "room1"]) == [one.id]  # who is there now
+    assert book.invoke("monitoring", "get", two.id)[0]["conf_id"] == "room1"  # as in SEMS, until the collector comes
+    assert two.id in book.invoke("monitoring", "list")
     assert book.media.files(one.leg) == ["beep"]
     assert [(p[2], p[3]) for p in people(book, "room1")] == [(3, "direct access: entered"), (5, "BYE")]
     book.run(11)

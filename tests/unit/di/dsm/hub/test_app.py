@@ -52,7 +52,7 @@ def test_order_of_an_incoming_call(folder: Path) -> None:
     assert book.answers(session.call) == [200]
     app: Any = session.app
     book.bye(session)
-    assert app.machine.vars["l"] == "enter:,startenter:,invite:app-tenter:app-t,session,hangup,destroy"
+    assert app.machine.vars["l"] == "enter:app-t,startenter:app-t,invite:app-tenter:app-t,session,hangup,destroy"
 
 
 def test_a_refusing_script_and_its_reply_headers(folder: Path) -> None:
