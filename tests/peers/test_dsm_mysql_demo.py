@@ -2,7 +2,8 @@
 """The 2009 presentation's announcement demo in real calls, with the database it names: prompts in order, and where digits lead.
 
 The slide's text is loaded as it stands, `mysql://user:pwd@domain/db` included: MariaDB listens on a loopback address of its own,
-at its usual port, and the server is told the address of `domain`. No option is needed for it; `longer` has `start_at_session` all the same. Each prompt is a tone, so the order of tones is the order of prompts.
+at its usual port, and the server is told the address of `domain`. The slide needs no option; `longer` has `start_at_session` all the
+same. Each prompt is a tone, so the order of tones is the order of prompts.
 """
 
 from __future__ import annotations

@@ -75,8 +75,6 @@ def test_value(line: str, value: str) -> None:
         '"k"=v',
         "@",
         "@nowhere.conf",
-        "k=a;\\",
-        "k=a\\\n\\",
     ],
 )
 def test_syntax_error_names_file_and_line(line: str) -> None:
