@@ -20,6 +20,7 @@ from pathlib import Path
 
 from di.kernel import logs
 from di.kernel.errors import ConfigError
+from media.control import log_lines
 
 log = logging.getLogger("cordboard")
 
@@ -124,11 +125,12 @@ def serve(options: argparse.Namespace) -> int:
     from di.kernel.child import StartFailed
     from di.server import settings
 
+    log_lines.name_process()
     logs.set_up(2)
     loop: asyncio.AbstractEventLoop | None = None
     try:
         found = settings.read(Path(options.file), os.environ, _overrides(options))
-        logs.set_level(found.core.loglevel)
+        logs.set_up(found.core.loglevel, found.core.log_format)
         if found.core.fork:
             log.warning("fork=yes: cordboard stays in the foreground; let a service manager put it into the background")
         _become(options.user, options.group)

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
+from di.kernel import logs
 from di.kernel.errors import ConfigError
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello
@@ -224,7 +225,7 @@ async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | No
 
 
 def _command(kind: ChildKind[E], fd: int) -> list[str]:
-    command = [sys.executable, "-m", kind.module, "--fd", str(fd), *kind.arguments]
+    command = [sys.executable, "-m", kind.module, "--fd", str(fd), *logs.child_arguments(), *kind.arguments]
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", *command] if setpriv else command
 

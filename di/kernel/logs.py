@@ -1,50 +1,33 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Log lines in SEMS's layout and with its four levels (spec core.md §14.1): ` [<tid>/<file>:<line>] <LEVEL>: <message>`.
-
-While a session's event is handled its id stands in front of the message, also in what libraries log. A full pipe never holds up who logs
-(`media.control.log_handler`).
-"""
+"""The hub's log: SEMS's four levels, and the layout that all processes share (`media.control.log_lines`)."""
 
 from __future__ import annotations
 
 import logging
-from contextvars import ContextVar
+from dataclasses import dataclass
+
+from media.control import log_lines
+from media.control.log_lines import Layout, current_call
+
+__all__ = ["LEVELS", "Layout", "child_arguments", "current_call", "level", "set_level", "set_up"]
 
 from media.control.log_handler import PatientHandler
 
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
-_MAX_BYTES = 4095
-
-current_call: ContextVar[str] = ContextVar("current_call", default="")
-"""Id of the call whose event is being handled."""
 
 
-class Layout(logging.Formatter):
-    """SEMS's release layout for stderr; control characters cannot forge lines."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """One line, cut at 4095 bytes, then the traceback if there is one."""
-        message = record.getMessage()
-        call = current_call.get()
-        if call and call not in message:
-            message = f"call {call}: {message}"
-        message = "".join(c if c >= " " or c == "\t" else "." for c in message)
-        encoded = message.encode("utf-8", "backslashreplace")
-        if len(encoded) > _MAX_BYTES:
-            message = encoded[:_MAX_BYTES].decode("utf-8", "ignore")
-        line = f" [{record.thread or 0}/{record.filename}:{record.lineno}] {record.levelname}: {message}"
-        if record.exc_info and record.exc_info[0] is not None:
-            line += "\n" + self.formatException(record.exc_info)
-        return line.encode("utf-8", "backslashreplace").decode("utf-8")
+@dataclass
+class _Style:
+    name: str = "text"
 
 
-def set_up(level: int) -> logging.Handler:
-    """Log to stderr with a level of 0–3, without ever waiting for who reads it; returns the handler."""
-    handler = PatientHandler()
-    handler.setFormatter(Layout())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+_style = _Style()
+
+
+def set_up(level: int, style: str = "text") -> logging.Handler:
+    """Log to stderr with a level of 0–3, as `text` or `json`; returns the handler. Once, before plug-ins listen to the log, too."""
+    _style.name = style
+    handler = log_lines.set_up("hub", logging.WARNING, style)
     set_level(level)
     return handler
 
@@ -58,3 +41,8 @@ def level() -> int:
     """The present level, 0–3."""
     threshold = logging.getLogger().level
     return next((index for index, known in enumerate(LEVELS) if known <= threshold), 3)
+
+
+def child_arguments() -> list[str]:
+    """How a child process is to log that is started now. Not more than `info`: the stack's debug lines are for whoever develops it."""
+    return ["--log-format", _style.name, "--log-level", logging.getLevelName(max(logging.getLogger().level, logging.INFO))]

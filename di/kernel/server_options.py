@@ -103,6 +103,9 @@ class CoreOptions:
     )
     application: str = option("", help="Application for a call: a name, or $(mapping), $(apphdr), $(ruri.user), $(ruri.param).")
     loglevel: int = option(2, help="0 error, 1 warning, 2 info, 3 debug (or the names).", parse=parse_level)
+    log_format: str = option(
+        "text", help="text: lines with time, process and SEMS's layout; json: an object a line.", choices=("text", "json")
+    )
     stderr: bool = option(False, help="Log to stderr.", parse=_strict_yes)
     fork: bool = option(
         False, help="Run in the background; cordboard stays in the foreground unless this says yes.", parse=_strict_yes

@@ -20,8 +20,8 @@ import sys
 from collections.abc import Sequence
 
 from di.sip.records import COMMANDS, Command, Event, Listen, ListenFailed, Stop
+from media.control import log_lines
 from media.control.link import RecordLink
-from media.control.log_handler import PatientHandler
 from media.control.wire import VERSION, Hello
 
 try:
@@ -198,9 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m interfaces.sip.process", description="cordboard's SIP process")
     parser.add_argument("--fd", type=int, required=True, help="connected Unix stream socket to the hub")
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    parser.add_argument("--log-format", default="text", choices=log_lines.STYLES)
     options = parser.parse_args(arguments)
-    layout = "%(asctime)s %(levelname)s sip %(name)s: %(message)s"
-    logging.basicConfig(level=options.log_level, format=layout, handlers=[PatientHandler()])
+    log_lines.name_process("sip")
+    log_lines.set_up("sip", logging.getLevelNamesMapping()[options.log_level], options.log_format)
     faulthandler.enable()
     try:
         sock = socket.socket(fileno=options.fd)

@@ -73,13 +73,17 @@ class PatientHandler(logging.Handler):
                 return
             waiting = bool(self._kept)
             if self._unsaid:
-                self._kept += b"WARNING: %d log lines were dropped, because nobody read them in time\n" % self._unsaid
+                self._kept += self._gap(self._unsaid)
                 self._unsaid = 0
             self._kept += line
             if not waiting and self._write is not None:
                 self._write_some()
             if self._kept:
                 self._wake()
+
+    def _gap(self, lines: int) -> bytes:
+        text = "%d log lines were dropped, because nobody read them in time"
+        return (self.format(logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (lines,), None)) + "\n").encode()
 
     def _lose(self, lines: int) -> None:
         self.dropped += lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 
+from media.control.log_lines import STYLES
 from media.io.loader import DEFAULT_CACHE_BYTES
 from media.io.span_links import parse_link
 from media.io.writer import DEFAULT_BACKLOG_BYTES
@@ -40,5 +41,6 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         metavar="PROCESS:FD",
         help="connected Unix datagram socket to another media process, for rooms that span both; may be repeated",
     )
-    parser.add_argument("--log-level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
+    parser.add_argument("--log-format", default="text", choices=STYLES)
     return parser.parse_args(arguments)

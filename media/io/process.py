@@ -23,8 +23,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from media import codecs
-from media.control import records, wire
-from media.control.log_handler import PatientHandler
+from media.control import log_lines, records, wire
 from media.engine.engine import TICK_NS, Engine
 from media.engine.parts import EngineOptions
 from media.engine.sources import StoredAudio
@@ -255,7 +254,8 @@ def raise_priority(nice: int) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run a media process; returns its exit status."""
     options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(level=options.log_level.upper(), format="%(levelname)s media: %(message)s", handlers=[PatientHandler()])
+    log_lines.name_process("media")
+    log_lines.set_up("media", logging.getLevelNamesMapping()[options.log_level], options.log_format)
     low_fd = fcntl.fcntl(options.fd, fcntl.F_DUPFD_CLOEXEC, 3)  # select takes descriptors below 1024 only
     os.close(options.fd)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
