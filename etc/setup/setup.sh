@@ -30,6 +30,7 @@ step() {
 
 # A kernel that does not compile stops a server; the linters and tests should still get to say why.
 kernels() {
+  umask 022 # every user who runs the server reads them
   if [ "$what" = run ]; then quiet kernels "$venv/bin/python" -m media.engine.warm; return; fi
   try kernels "$venv/bin/python" -m media.engine.warm || { say "  they do not compile: see $logs/kernels.log"; return 1; }
 }

@@ -2,7 +2,7 @@
 """How a hot loop becomes machine code, and how such a loop reads memory that it knows by address.
 
 ``kernel`` is numba's ``njit`` with the settings all kernels share. Compiled code is cached on disk, so that only the set-up
-(``python -m media.engine.warm``) pays for compiling; where no cache folder can be written the kernel is compiled at every start.
+(``python -m media.engine.warm``) pays for compiling: what it leaves can be read by every user.
 """
 
 from __future__ import annotations
@@ -17,21 +17,15 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from media.dsp.kernel_cache import LOCATORS
+from media.dsp.kernel_cache import KernelCache
 
 F = TypeVar("F", bound=Callable[..., Any])
-_settings: Any = numba.config
 
 
 def kernel(function: F) -> F:
     """Compile a function over arrays: no Python objects, no GIL held, cached on disk where that is possible (``kernel_cache.py``)."""
-    before, _settings.CACHE_LOCATOR_CLASSES = _settings.CACHE_LOCATOR_CLASSES, LOCATORS
-    try:
-        compiled: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # numba found no folder that it may write a cache to
-        compiled = njit(nogil=True, error_model="numpy")(function)
-    finally:
-        _settings.CACHE_LOCATOR_CLASSES = before
+    compiled: Any = njit(nogil=True, error_model="numpy")(function)
+    compiled._cache = KernelCache(function)  # what numba's `cache=True` sets, with our places
     result: F = compiled
     return result
 

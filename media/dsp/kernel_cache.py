@@ -10,15 +10,22 @@ one imports. So the stamp of a file with kernels is of its text and of all that 
 
 What is imported for the sake of types counts as well. Kernels should therefore import kernels and constants only: what commands steer
 has its kernels in a file apart (those of ``media/engine/relays.py`` in ``media/engine/relay.py``).
+
+Where they are: set-up fills the source's ``__pycache__``, which every user may read; who may not write there keeps what it had to
+compile in its own cache folder, if it has one. Neither a folder nor a disk that cannot be written ever stops a kernel.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
-from collections.abc import Iterator
+import os
+import pickle
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any, ClassVar
 
 from numba.core import caching
 
@@ -36,15 +43,69 @@ class _Stamped:
 
 
 class InTree(_Stamped, caching.InTreeCacheLocator):
-    """In the ``__pycache__`` beside the source."""
+    """In the ``__pycache__`` beside the source, which need not be writable: what set-up put there is read all the same."""
+
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: str) -> InTree | None:
+        """The place, for a function of a file."""
+        return cls(py_func, py_file) if os.path.exists(py_file) else None
 
 
 class UserWide(_Stamped, caching.UserWideCacheLocator):
     """In the user's cache folder, where the source's cannot be written."""
 
 
-LOCATORS = ",".join(f"{cls.__module__}.{cls.__name__}" for cls in (InTree, UserWide))
-"""Value of numba's CACHE_LOCATOR_CLASSES."""
+class _InTreeImpl(caching.CompileResultCacheImpl):
+    _locator_classes: ClassVar[list[type]] = [InTree]
+
+
+class _UserWideImpl(caching.CompileResultCacheImpl):
+    _locator_classes: ClassVar[list[type]] = [UserWide]
+
+
+class _InTreeCache(caching.FunctionCache):
+    _impl_class = _InTreeImpl
+
+
+class _UserWideCache(caching.FunctionCache):
+    _impl_class = _UserWideImpl
+
+
+class KernelCache(caching.NullCache):
+    """What numba asks for a kernel's machine code: the first of the places that has it, and the first that takes it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._caches: list[Any] = []
+        for cache_class in (_InTreeCache, _UserWideCache):
+            with contextlib.suppress(RuntimeError, OSError):  # numba found no such folder, or may not make it
+                self._caches.append(cache_class(function))
+
+    @property
+    def cache_path(self) -> str:
+        """The first place."""
+        return str(self._caches[0].cache_path) if self._caches else ""
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """The machine code, None when it has to be compiled. A place that cannot be read has nothing."""
+        for known in self._caches:
+            try:
+                found = known.load_overload(signature, target_context)
+            except OSError:
+                continue
+            except (EOFError, pickle.UnpicklingError, ValueError):  # a file that ends in its middle: begin it anew
+                with contextlib.suppress(OSError):
+                    known.flush()
+                continue
+            if found is not None:
+                return found
+        return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        """Keep what was compiled, where that is possible."""
+        for known in self._caches:
+            with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError, ValueError):
+                known.save_overload(signature, data)
+                return
 
 
 def stamp(source: Path) -> str:

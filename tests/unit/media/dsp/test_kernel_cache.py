@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compiled kernels are good as long as nothing that is in their machine code has changed, and no longer."""
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,53 @@ def test_kernels_import_kernels_and_constants_only(source: Path) -> None:
     assert imported <= {"__init__.py", "dsp", "engine", "rtp", "io"}
     names = {file.stem for file in kernel_cache.imported_files(source)}
     assert not names & {"records", "engine", "leg", "players", "rooms", "connections"}
+
+
+NOBODY = 65534
+
+
+def run_as_nobody(package: Path, home: Path) -> tuple[int, int, int]:
+    """The same as a user that may read the package and write nowhere but in `home`, if at all."""
+    ours = {"PYTHONPATH": f"{package.parent}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(home)}
+    drop = f"import os; os.setgid({NOBODY}); os.setuid({NOBODY}); import loops.loop"
+    done = subprocess.run([sys.executable, "-c", drop], env=ours, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    value, hits, misses = map(int, done.stdout.split())
+    return value, hits, misses
+
+
+@pytest.fixture
+def open_loops(loops: Path) -> Path:
+    """`loops` where another user can come to."""
+    if os.getuid() != 0:
+        pytest.skip("becoming another user needs root")
+    for folder in (loops, *loops.parents):
+        if folder == Path(tempfile.gettempdir()):
+            break
+        folder.chmod(0o755)
+    return loops
+
+
+def test_another_user_reads_what_set_up_has_compiled(open_loops: Path) -> None:
+    assert run(open_loops) == (21, 0, 1)
+    assert run_as_nobody(open_loops, Path("/nonexistent")) == (21, 1, 0)
+
+
+def test_a_user_who_can_write_nowhere_compiles_and_goes_on(open_loops: Path) -> None:
+    assert run_as_nobody(open_loops, Path("/nonexistent")) == (21, 0, 1)
+
+
+def test_a_user_with_a_home_keeps_there_what_set_up_has_not_compiled(open_loops: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    assert [run_as_nobody(open_loops, home) for _ in range(2)] == [(21, 0, 1), (21, 1, 0)]
+    assert not list(open_loops.glob("__pycache__/*.nbi"))
+
+
+def test_a_file_cut_off_by_a_full_disk_does_not_stop_a_kernel(loops: Path) -> None:
+    assert run(loops) == (21, 0, 1)
+    (index,) = loops.glob("__pycache__/*.nbi")
+    index.write_bytes(index.read_bytes()[:20])
+    assert run(loops) == (21, 0, 1)
+    assert run(loops) == (21, 1, 0)
