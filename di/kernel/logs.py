@@ -11,7 +11,6 @@ from media.control.log_lines import Layout, current_call
 
 __all__ = ["LEVELS", "Layout", "child_arguments", "current_call", "level", "set_level", "set_up"]
 
-from media.control.log_handler import PatientHandler
 
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
