@@ -82,7 +82,7 @@ def test_a_pipe_that_nobody_reads_holds_nobody_up_and_the_loss_is_counted(
     say(handler, "the end")
     text = reader.until(b"the end\n")
     lines = text.decode().split("\n")[:-1]
-    assert lines[-2] == f"WARNING: {lost} log lines were dropped, because nobody read them in time"
+    assert lines[-2] == f"{lost} log lines were dropped, because nobody read them in time"
     assert lines[:-2] == [LINE] * (5000 - lost), "what is kept comes whole and in order"
 
 
