@@ -38,13 +38,13 @@ class Layout(logging.Formatter):
     def __init__(self, process: str = "hub", style: str = "text", journal: bool = False) -> None:
         """`process`: hub, sip or media."""
         super().__init__()
-        self._process, self._style, self._journal = process, style, journal
+        self._process, self._shape, self._journal = process, style, journal
 
     def format(self, record: logging.LogRecord) -> str:
         """The line, its message cut at 4095 bytes, then the traceback if there is one."""
         call, message = _told(record)
         trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] is not None else ""
-        text = self._json(record, call, message, trace) if self._style == "json" else self._text(record, call, message, trace)
+        text = self._json(record, call, message, trace) if self._shape == "json" else self._text(record, call, message, trace)
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def _text(self, record: logging.LogRecord, call: str, message: str, trace: str) -> str:

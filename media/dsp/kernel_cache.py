@@ -25,7 +25,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from numba.core import caching
 
@@ -56,11 +56,11 @@ class UserWide(_Stamped, caching.UserWideCacheLocator):
 
 
 class _InTreeImpl(caching.CompileResultCacheImpl):
-    _locator_classes: ClassVar[list[type]] = [InTree]
+    _locator_classes = [InTree]  # noqa: RUF012 – as the base class has it
 
 
 class _UserWideImpl(caching.CompileResultCacheImpl):
-    _locator_classes: ClassVar[list[type]] = [UserWide]
+    _locator_classes = [UserWide]  # noqa: RUF012 – likewise
 
 
 class _InTreeCache(caching.FunctionCache):
