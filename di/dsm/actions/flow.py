@@ -43,6 +43,7 @@ def throw(run: Run, type_: Res, pairs: Res = "") -> None:
 def throw_on_error(run: Run) -> None:
     """Make an exception of `$errno`."""
     errno = run.vars.get("errno", "")
+    run.errno_read()
     if errno:
         raise DsmException(errno, text=run.vars.get("strerror", ""))
 

@@ -23,10 +23,7 @@ MAX_VALUE_CHARS = 10_000_000
 @action("set", separator="=")
 def set_(run: Run, target: Lit, value: Res) -> None:
     """Assign a value to a variable or event parameter."""
-    if target.startswith("#"):
-        run.set_target(target, value)
-    else:
-        run.vars[target[1:] if target.startswith("$") else target] = value
+    run.set_target(target, value)
 
 
 @action("sets", separator="=")

@@ -224,6 +224,7 @@ class DsmCall(MachineCall):
     def on_destroy(self) -> Outcome:
         def steps() -> Steps:
             yield from self.machine.run(Event(Kind.BEFORE_DESTROY))
+            self.machine.unhandled.overwritten()
             self.second_leg.terminate()
             for name in list(self.names):
                 self.unregister_queue(name)

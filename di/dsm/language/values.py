@@ -21,6 +21,9 @@ class Scope(Protocol):
     def select(self, name: str) -> str:
         """A property of the SIP dialog; unknown ones are empty."""
 
+    def errno_read(self) -> None:
+        """`$errno` or `$strerror` is being looked at."""
+
 
 class Constant:
     """An evaluator whose answer does not depend on the call."""
@@ -48,10 +51,18 @@ def compile_value(text: str) -> Evaluator:
         return Constant(sigil)
     name = text[1:]
     if sigil == "$":
-        return lambda scope: scope.vars.get(name, "")
+        return (lambda scope: _errno(scope, name)) if name in _ERRNO else lambda scope: scope.vars.get(name, "")
     if sigil == "#":
         return lambda scope: scope.params.get(name, "") if scope.params is not None else ""
     return lambda scope: scope.select(name)
+
+
+_ERRNO = frozenset({"errno", "strerror"})
+
+
+def _errno(scope: Scope, name: str) -> str:
+    scope.errno_read()
+    return scope.vars.get(name, "")
 
 
 def resolve(text: str, scope: Scope) -> str:
@@ -117,6 +128,8 @@ def _reference(text: str, at: int) -> tuple[str, int]:
 def _look_up(sigil: str, name: str, scope: Scope) -> tuple[str, int] | None:
     """(text to insert, 1 when an empty value makes the scan skip one character), or None when the reference stays as it is."""
     if sigil == "$":
+        if name in _ERRNO:
+            scope.errno_read()
         value = scope.vars.get(name)
         return ("", 0) if value is None else (value, 1)
     if sigil == "#":

@@ -62,6 +62,8 @@ class PySession:
 
     def var(self, name: str) -> str:
         """A variable."""
+        if name in ("errno", "strerror"):
+            self._run.errno_read()
         return self._run.vars.get(name, "")
 
     def setvar(self, name: str, value: object) -> None:

@@ -21,6 +21,7 @@ from di.dsm.language.model import Call, Diagram, For, If, Nested, State, Stateme
 from di.dsm.language.numbers import signed
 from di.dsm.language.values import resolve, variable_name
 from di.dsm.run.ports import DsmSession
+from di.dsm.run.unhandled import Unhandled
 
 log = logging.getLogger(__name__)
 
@@ -83,12 +84,18 @@ class Run:
 
     def ok(self) -> None:
         """Clear `$errno`; `$strerror` stays."""
+        self.machine.unhandled.overwritten()
         self.vars["errno"] = ""
 
     def fail(self, errno: str, text: str) -> None:
         """Set `$errno` and `$strerror` (spec dsm.md §6)."""
+        self.machine.unhandled.failed(errno, text)
         self.vars["errno"] = errno
         self.vars["strerror"] = text
+
+    def errno_read(self) -> None:
+        """The script looks at `$errno` or `$strerror`."""
+        self.machine.unhandled.looked_at()
 
     def set_target(self, target: str, value: str) -> None:
         """Assign to `$name`, `name` or `#name`; a parameter of an event without parameters is ignored."""
@@ -96,7 +103,10 @@ class Run:
             if self.params is not None:
                 self.params[target[1:]] = value
         else:
-            self.vars[variable_name(target)] = value
+            name = variable_name(target)
+            if name == "errno":
+                self.machine.unhandled.looked_at()
+            self.vars[name] = value
 
 
 @dataclass(slots=True)
@@ -122,6 +132,7 @@ class Machine:
         self.diagram: Diagram | None = None
         self.state: State | None = None
         self.stack: list[Frame] = []
+        self.unhandled = Unhandled()
         self._steps = 0
         self._paused_at = 0
         self._depth = 0
@@ -143,16 +154,20 @@ class Machine:
             self._steps = self._paused_at = 0
         self._depth += 1
         scope = Run(self, event)
-        taken = False
+        taken = caught = False
         try:
             while self.state is not None:
                 scope.reposted = False
                 try:
-                    taken = (yield from self._step(scope, as_exception)) or taken
+                    took = yield from self._step(scope, as_exception)
+                    taken = took or taken
+                    if as_exception and not took and not caught:
+                        self.unhandled.not_caught(scope.event.params or {})
+                    caught = took
                 except DsmException as thrown:
                     log.debug("exception in %s: %s", self.state.name, thrown)
                     self._steps += EXCEPTION_STEPS
-                    as_exception = True
+                    as_exception, caught = True, False
                     scope = Run(self, Event(Kind.EXCEPTION, dict(thrown.fields)))
                     scope.reposted = True
                 if not scope.reposted:
@@ -163,6 +178,8 @@ class Machine:
             return taken
         finally:
             self._depth -= 1
+            if not self._depth:
+                self.unhandled.event_over()
 
     def _step(self, scope: Run, as_exception: bool) -> Steps:
         """One pass over the current state's transitions."""
@@ -232,6 +249,7 @@ class Machine:
                     if (yield from self._control(item, statements, at, scope)):
                         return True
                 else:
+                    self.unhandled.at = item
                     outcome = item.perform(scope)
                     if outcome is not None:
                         if isinstance(outcome, Nested):
