@@ -290,6 +290,7 @@ def finish(session: Session, event: CallEnded) -> Outcome:
     if not session.dialog.enter(Phase.GONE):
         return None
     session.audio.leave_all()
+    session.host.call_over(session, event)
     if session.audio.asked:
         session.host.media.send(CloseLeg(session.audio.leg))
     session.close()

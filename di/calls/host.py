@@ -50,6 +50,9 @@ class SessionHost(Protocol):
     def spawn(self, work: Awaitable[None]) -> None:
         """Run something that waits; its task is kept until it is done."""
 
+    def call_over(self, session: Session, ended: CallEnded) -> None:
+        """A call has ended; its leg is still open."""
+
     def forget(self, session: Session, ended: CallEnded) -> None:
         """The session is over: take it out of every table, its record is finished."""
 

@@ -14,6 +14,7 @@ from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut
 from di.calls.control import CallControl
 from di.calls.dialling import default_hop, dial
+from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
 from di.calls.outside import Outside
@@ -59,6 +60,7 @@ class Sessions:
         self.rooms = RoomRegistry(self._to_member, self._published.room)
         self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
         self.outside = Outside(self, lambda: default_hop(core))
+        self.end_lines = EndLines(self)
         self.tasks = Tasks()
         self._when_idle: list[Callable[[], None]] = []
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
@@ -108,6 +110,10 @@ class Sessions:
         """A key was pressed."""
         self._published.call("dtmf", session, key=event, duration_ms=duration_ms, source=source)
 
+    def call_over(self, session: Session, ended: CallEnded) -> None:
+        """A call has ended and still has its leg: the log gets its line."""
+        self.end_lines.over(session, ended)
+
     def forget(self, session: Session, ended: CallEnded) -> None:
         """Take a finished call out of every table and mark its record."""
         if self._by_id.pop(session.id, None) is None:
@@ -120,8 +126,6 @@ class Sessions:
         self._tell_options()
         self.monitoring.mark_finished(session.id)
         self._published.call("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
-        if self.surroundings.core.log_sessions:
-            log.info("call %s: ended (%d %s, by %s)", session.id, ended.code, ended.reason, ended.by)
         if not self._by_id:
             waiting, self._when_idle = self._when_idle, []
             for callback in waiting:
@@ -210,6 +214,7 @@ class Sessions:
         if legs is None:
             self.media = NoProcess()
             self.answers.clear()
+            self.end_lines.flush()
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
                 session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
@@ -283,11 +288,12 @@ class Sessions:
         if self.media_is_up:
             self.ask_media(lambda request: LoadPrompt(request, path), loaded)
 
-    def ask_media(self, command: Callable[[int], media.Command], answer: Callable[[PromptLoaded | Statistics], None]) -> None:
-        """Send a command that is answered; it is made with the request's number."""
+    def ask_media(self, command: Callable[[int], media.Command], answer: Callable[[PromptLoaded | Statistics], None]) -> int:
+        """Send a command that is answered; it is made with the request's number, which is returned."""
         request = self.next_token()
         self.answers[request] = answer
         self.media.send(command(request))
+        return request
 
     def broadcast(self, kind: str) -> None:
         """Post a system event to every queue: `shutdown`, `user1` or `user2`."""
