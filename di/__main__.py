@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import grp
 import importlib
 import logging
 import os
-import pwd
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,12 +32,14 @@ _TOOLS = {
     "prompts": ("di.apps.sample_prompts", "make the sample prompts"),
     "token": ("di.server.token_cli", "make and withdraw access tokens"),
 }
+_FIND_PORTS = frozenset({"rpc", "top"})
+"""Tools that ask for the ports of the server that a configuration belongs to."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    command = arguments[0] if arguments else "serve"
+    command = arguments[0] if arguments else "--help"
     if command in _TOOLS:
         return _tool(command, arguments[1:])
     if command == "check-config":
@@ -49,14 +50,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command in ("-v", "--version"):
         print(f"cordboard {VERSION}")
         return 0
-    print(_usage(), file=sys.stdout if command in ("-h", "--help") else sys.stderr)
-    return 0 if command in ("-h", "--help") else 1
+    if command not in ("-h", "--help"):
+        print(f"cordboard: there is no command {command!r}\n\n{_usage()}", file=sys.stderr)
+        return 1
+    print(_usage())
+    return 0
 
 
 def _usage() -> str:
-    lines = ["usage: cordboard COMMAND …", "", "  serve         run the server (serve -h shows its options)"]
+    lines = ["usage: cordboard COMMAND …      (cordboard COMMAND -h: its options)", ""]
+    lines.append("  serve         run the server, in the foreground")
     lines.append("  check-config  read the configuration and say what is wrong with it")
     lines += [f"  {name:<13} {text}" for name, (_, text) in _TOOLS.items()]
+    lines += ["", "All but prompts read etc/sems.conf, or the file of -f FILE. A first try: cordboard serve"]
     return "\n".join(lines)
 
 
@@ -69,8 +75,11 @@ def _tool(command: str, arguments: list[str]) -> int:
             raise
         print(f"cordboard {command}: this installation does not have it ({module})", file=sys.stderr)
         return 1
-    status = tool.main(arguments)
-    return int(status or 0)
+    if command in _FIND_PORTS:
+        from di.server.ports import find_urls
+
+        return int(tool.main(arguments, find_urls) or 0)
+    return int(tool.main(arguments) or 0)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -81,17 +90,22 @@ class _Parser(argparse.ArgumentParser):
 
 def _options(command: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"cordboard {command}")
-    parser.add_argument("-f", dest="file", default="etc/sems.conf", help="configuration file (etc/sems.conf)")
-    parser.add_argument("-x", dest="plugin_path", help="SEMS's plug-in folder; accepted, there is nothing to load from it")
+    parser.add_argument("-f", dest="file", metavar="FILE", default="etc/sems.conf", help="configuration file (etc/sems.conf)")
     parser.add_argument("-d", dest="address", help="address or device for SIP and RTP, instead of sip_ip and media_ip")
+    parser.add_argument("-D", dest="level", help="log level, instead of loglevel: 0 to 3, or error, warning, info, debug")
+    parser.add_argument("-v", action="version", version=f"cordboard {VERSION}")
+    if command == "check-config":
+        parser.add_argument(
+            "--ports", action="store_true", help="see, too, whether the ports are free: not while the server runs"
+        )
+        return parser
+    parser.add_argument("-P", dest="pid_file", metavar="FILE", help="write the process id there")
+    parser.add_argument("-u", dest="user", help="user (name or number) to run as")
+    parser.add_argument("-g", dest="group", help="group (name or number) to run as")
+    parser.add_argument("-x", dest="plugin_path", help="SEMS's plug-in folder; accepted, there is nothing to load from it")
     parser.add_argument(
         "-E", dest="foreground", action="store_true", help="stay in the foreground, log to stderr; it always does"
     )
-    parser.add_argument("-P", dest="pid_file", help="write the process id there")
-    parser.add_argument("-u", dest="user", help="user (name or number) to run as")
-    parser.add_argument("-g", dest="group", help="group (name or number) to run as")
-    parser.add_argument("-D", dest="level", help="log level, instead of loglevel")
-    parser.add_argument("-v", action="version", version=f"cordboard {VERSION}")
     return parser
 
 
@@ -104,67 +118,87 @@ def _overrides(options: argparse.Namespace) -> dict[str, str]:
     return found
 
 
+class _Told(logging.Handler):
+    """Prints what a start would log, without the time; counts errors."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.errors = self.warnings = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called by logging."""
+        serious = record.levelno >= logging.ERROR
+        self.errors += serious
+        self.warnings += not serious
+        print(f"cordboard: {record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+
+
 def check_config(options: argparse.Namespace) -> int:
-    """Read everything, start nothing."""
+    """Say what `serve` would say, and leave nothing running and nothing written."""
+    from di import boot
     from di.server import settings
 
-    logs.set_up(1)
+    told = _Told()
+    root = logging.getLogger()
+    before, root.handlers[:] = root.handlers[:], [told]
+    root.setLevel(logging.WARNING)
     try:
         found = settings.read(Path(options.file), os.environ, _overrides(options))
+        errors = asyncio.run(boot.try_out(found, options.ports))
     except ConfigError as error:
-        print(f"cordboard: {error}", file=sys.stderr)
+        errors = [error]
+    finally:
+        root.handlers[:] = before
+    for problem in errors:
+        print(f"cordboard: {problem}", file=sys.stderr)
+    if errors or told.errors:
         return CONFIG_STATUS
     names = ", ".join(loaded.plugin.name for loaded in found.plugins)
-    print(f"{options.file}: good. Plug-ins: {names or 'none'}. Application: {found.core.application or 'none'}")
+    verdict = "good" if not told.warnings else f"good, with {told.warnings} warning{'s' * (told.warnings > 1)}"
+    print(f"{options.file}: {verdict}. Plug-ins: {names or 'none'}. Application: {found.core.application or 'none'}")
+    print(
+        f"Modules are configured in {found.conf_dir.resolve()}"
+        + ("" if options.ports else "; --ports sees whether ports are free")
+    )
     return 0
 
 
 def serve(options: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the hub listens to it there is nothing to end in order
+    log_lines.name_process()
     from di import boot
     from di.kernel.child import StartFailed
     from di.server import settings
+    from di.server.privileges import NotPermitted, PidFile, become
 
-    log_lines.name_process()
     logs.set_up(2)
     loop: asyncio.AbstractEventLoop | None = None
+    pid_file: PidFile | None = None
     try:
         found = settings.read(Path(options.file), os.environ, _overrides(options))
         logs.set_up(found.core.loglevel, found.core.log_format)
         if found.core.fork:
             log.warning("fork=yes: cordboard stays in the foreground; let a service manager put it into the background")
-        _become(options.user, options.group)
-        if options.pid_file:
-            Path(options.pid_file).write_text(f"{os.getpid()}\n")
+        pid_file = PidFile(options.pid_file) if options.pid_file else None
+        become(options.user, options.group)
+        if pid_file is not None:
+            pid_file.write()
         loop = boot.make_loop()
         asyncio.set_event_loop(loop)
         loop.run_until_complete(boot.serve(found))
     except ConfigError as error:
         print(f"cordboard: {error}", file=sys.stderr)
         return CONFIG_STATUS
-    except (StartFailed, OSError, LookupError) as error:
+    except (StartFailed, NotPermitted, OSError) as error:
         print(f"cordboard: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
         return 1
     finally:
         if loop is not None:
             loop.close()
-        if options.pid_file:
-            Path(options.pid_file).unlink(missing_ok=True)
+        if pid_file is not None:
+            pid_file.remove()
     return 0
-
-
-def _become(user: str | None, group: str | None) -> None:
-    """Give up the present user for another, group first. Raises LookupError or OSError."""
-    if group:
-        os.setgid(int(group) if group.isdigit() else grp.getgrnam(group).gr_gid)
-    if user:
-        entry = pwd.getpwuid(int(user)) if user.isdigit() else pwd.getpwnam(user)
-        if not group:
-            os.setgid(entry.pw_gid)
-        os.initgroups(entry.pw_name, entry.pw_gid)
-        os.setuid(entry.pw_uid)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
     settings → processes spawned → plug-ins → media up → SIP listens → plug-ins that open gateways → banner → …
     stop: no new calls → every call ends → plug-ins closed, last first → SIP and media processes leave → exit
+    check-config: settings → plug-ins, told that it is a trial → plug-ins closed
 
 Nothing below imports this module, and nothing here is global: `Hub` owns it all.
 """
@@ -18,7 +19,7 @@ import logging
 import os
 import resource
 import signal
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from di.access import Access
@@ -34,8 +35,11 @@ from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
 from di.media_control import codecs
 from di.media_control.processes import MediaProcesses
+from di.server import checks
+from di.server.banner import banner
 from di.server.core_interface import CoreInterface
 from di.server.plugin import Closer
+from di.server.reload import reload
 from di.server.rooms_interface import RoomsInterface
 from di.server.services import Services
 from di.server.settings import LoadedPlugin, Settings
@@ -53,8 +57,8 @@ _LISTEN_TIMEOUT_S = 20.0
 class Hub:
     """The hub process, from start to stop."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Needs a running loop."""
+    def __init__(self, settings: Settings, *, trial: bool = False, try_ports: bool = False) -> None:
+        """Needs a running loop. `trial`, `try_ports`: as in `Services`."""
         self.settings = settings
         clock = LoopClock()
         registry = Registry()
@@ -68,6 +72,8 @@ class Hub:
             core=settings.core,
             conf_dir=settings.conf_dir,
             environ=settings.environ,
+            trial=trial,
+            try_ports=try_ports,
         )
         self.sessions = self.services.sessions = Sessions(self.services, settings.selection, os.getpid())
         self._began_ns = clock.now_ns()
@@ -80,6 +86,7 @@ class Hub:
         self._idle = asyncio.Event()
         self._stop = asyncio.Event()
         self._signals = 0
+        self._up = False
         self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
         self.media = MediaProcesses(settings.core, self.sessions)
         self.services.capabilities.provide(MEDIA_FIGURES, self.media.figures)
@@ -100,22 +107,65 @@ class Hub:
     # ------------------------------------------------------------------------------------------------------------------ start
     async def start(self) -> None:
         """Bring everything up. Raises ConfigError or StartFailed; `stop` undoes what stands by then."""
+        for question in checks.place(self.settings):
+            question()
         await self.media.spawn()
         await self.sip.spawn()
-        gateways = [loaded for loaded in self.settings.plugins if loaded.plugin.listens_last]
-        for loaded in self.settings.plugins:
-            if loaded not in gateways:
-                await self._start_plugin(loaded)
+        for loaded in self._plugins(listening=False):
+            await self._start_plugin(loaded)
         await self.media.ready()
         await self.sip.ready()
-        for loaded in gateways:
+        for loaded in self._plugins(listening=True):
             await self._start_plugin(loaded)
+        for error in self._unknown_applications():
+            log.warning("%s", error)
+
+    async def try_out(self) -> list[ConfigError]:
+        """Do all of the start that needs no other process and leaves nothing behind. Returns what stands against it."""
+        errors: list[ConfigError] = []
+        ports = checks.ports(self.settings) if self.services.try_ports else ()
+        for question in (*checks.place(self.settings), *ports):
+            try:
+                question()
+            except ConfigError as error:
+                errors.append(error)
+        missing = await self._try_plugins(listening=False)
+        errors += missing
+        if not missing:  # else what follows would complain of the same
+            errors += await self._try_plugins(listening=True)
+            errors += self._unknown_applications()
+        await self._close_plugins()
+        self.sessions.tasks.cancel_all()
+        return errors
+
+    async def _try_plugins(self, *, listening: bool) -> list[ConfigError]:
+        errors = []
+        for loaded in self._plugins(listening=listening):
+            try:
+                await self._start_plugin(loaded)
+            except ConfigError as error:
+                errors.append(error)
+        return errors
+
+    def _plugins(self, *, listening: bool) -> list[LoadedPlugin]:
+        return [loaded for loaded in self.settings.plugins if loaded.plugin.listens_last is listening]
+
+    def _unknown_applications(self) -> list[ConfigError]:
+        return list(checks.applications(self.settings, list(self.services.applications.names())))
 
     async def _start_plugin(self, loaded: LoadedPlugin) -> None:
+        """Raises ConfigError, also for what a plug-in did not foresee."""
         name = loaded.plugin.name
-        closer: Any = loaded.plugin.start(self.services, loaded.options)
-        if inspect.isawaitable(closer):
-            closer = await closer
+        try:
+            closer: Any = loaded.plugin.start(self.services, loaded.options)
+            if inspect.isawaitable(closer):
+                closer = await closer
+        except ConfigError:
+            raise
+        except Exception as error:
+            log.debug("plug-in %s", name, exc_info=True)
+            hint = f"{name} cannot start: {type(error).__name__}: {error}"
+            raise ConfigError(*self.settings.source("load_plugins"), "load_plugins", hint) from error
         self._closers.append((name, closer))
         self.services.loaded.append(name)
         log.info("plug-in %s is loaded", name)
@@ -155,8 +205,8 @@ class Hub:
         except TimeoutError:
             raise StartFailed(f"the SIP process did not listen within {_LISTEN_TIMEOUT_S:.0f} s") from None
         if isinstance(answer, sip_records.ListenFailed):
-            file, line = self.settings.source("sip_port")
-            raise ConfigError(file, line, "sip_port", answer.reason)
+            field = "reliable_provisional" if answer.key == "100rel" else answer.key
+            raise ConfigError(*self.settings.source(field), answer.key, answer.reason)
         assert isinstance(answer, sip_records.Listening)
         self.transports = answer.transports
         if answer.max_calls < core.max_calls:
@@ -171,15 +221,35 @@ class Hub:
         self.sessions.on_sip_event(record)
 
     # -------------------------------------------------------------------------------------------------------------------- run
-    async def run(self) -> None:
-        """Serve until a signal or `request_stop`."""
+    def listen_to_signals(self) -> None:
+        """From now on signals are the hub's business, also while it starts."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.request_stop)
-        loop.add_signal_handler(signal.SIGHUP, self._system, "shutdown")
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         loop.add_signal_handler(signal.SIGUSR1, self._system, "user1")
         loop.add_signal_handler(signal.SIGUSR2, self._system, "user2")
+
+    async def run(self) -> None:
+        """Serve until a signal or `request_stop`."""
+        self._up = True
         await self._stop.wait()
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do something, but not beyond `request_stop`. False: it was cut short. Raises what the work raises."""
+        doing, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait((doing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not doing.done():
+            doing.cancel()
+            await asyncio.wait((doing,))
+            return False
+        doing.result()
+        return True
+
+    def _reload(self) -> None:
+        if self._up:
+            self.sessions.spawn(reload(self.settings, self.services))
 
     def _system(self, kind: str) -> None:
         log.info("signal: %s is told to every event queue", kind)
@@ -189,7 +259,7 @@ class Hub:
         """Begin the orderly stop; a second request forces it."""
         self._signals += 1
         if self._signals == 1:
-            log.warning("stopping: calls get a BYE; once more forces it")
+            log.warning("stopping: calls get a BYE; once more forces it" if self._up else "stopping before the start is complete")
             self._stop.set()
         else:
             log.error("stopped by force")
@@ -202,9 +272,8 @@ class Hub:
         """End calls, plug-ins and processes; nothing is left running afterwards."""
         self.sessions.set_shutdown_mode(True)
         await self._end_calls()
-        for name, closer in reversed(self._closers):
-            await self._close(name, closer)
-        self._closers.clear()
+        await self._close_plugins()
+        self.sessions.end_lines.flush()
         await asyncio.gather(self.sip.stop(sip_records.Stop(1000), 3.0), self.media.stop(records.Shutdown(), 3.0))
         self.sessions.tasks.cancel_all()
 
@@ -218,6 +287,11 @@ class Hub:
             await asyncio.wait_for(self._idle.wait(), limit_s)
         except TimeoutError:
             log.warning("%d calls did not end within %s s: they are cut off", len(self.sessions), limit_s)
+
+    async def _close_plugins(self) -> None:
+        for name, closer in reversed(self._closers):
+            await self._close(name, closer)
+        self._closers.clear()
 
     async def _close(self, name: str, closer: Closer) -> None:
         if closer is None:
@@ -239,15 +313,22 @@ async def serve(settings: Settings, announce: bool = True) -> None:
     """Start, say so, run until told to stop, stop. Raises ConfigError or StartFailed when the start fails."""
     _raise_file_limit()
     hub = Hub(settings)
+    hub.listen_to_signals()
     try:
-        await hub.start()
+        if not await hub.unless_stopped(hub.start()):
+            return
         gc.collect()
         gc.freeze()  # what stands after the start stays: the collector need not look at it again
         if announce:
-            print(banner(hub), flush=True)
+            print(banner(hub.settings, hub.services, hub.transports), flush=True)
         await hub.run()
     finally:
         await hub.stop()
+
+
+async def try_out(settings: Settings, ports: bool = False) -> list[ConfigError]:
+    """What `serve` would say against a configuration; with `ports` also of ports that are taken. Leaves nothing behind."""
+    return await Hub(settings, trial=True, try_ports=ports).try_out()
 
 
 def _raise_file_limit() -> None:
@@ -255,27 +336,6 @@ def _raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def banner(hub: Hub) -> str:
-    """Up to seven lines: where to call, where the panel and RPC are, what to try."""
-    transports = sorted({f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for _, ip, port in hub.transports})
-    place = transports[0] if transports else "?"
-    loaded = hub.services.loaded
-    applications = len(list(hub.services.applications.names()))
-    urls = hub.services.urls
-    xml, web, panel = (urls.get(name, "") for name in ("xmlrpc2di", "web", "panel"))
-    return "\n".join(
-        (
-            f"cordboard is up: {len(loaded)} plug-ins, {applications} applications. Ctrl-C stops it.",
-            f"  call      sip:announce@{place} · sip:room1@{place} · sip:echo@{place}",
-            *((f"  panel     {panel}",) if panel else ()),
-            f"  XML-RPC   {xml}" if xml else "  XML-RPC   (xmlrpc2di is not loaded)",
-            f"  JSON-RPC  {web}jsonrpc" if web else "  JSON-RPC  (web is not loaded)",
-            *((f"  try       python3 -c \"import xmlrpc.client as x; print(x.ServerProxy('{xml}').calls())\"",) if xml else ()),
-            "  read      README.md, docs/",
-        )
-    )
 
 
 def make_loop() -> asyncio.AbstractEventLoop:

@@ -7,13 +7,15 @@ import ipaddress
 import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from di.access.rules import Unauthenticated
-from di.kernel.addresses import device_address
+from di.kernel.addresses import bind_hint, device_address, probe
 from di.kernel.errors import ConfigError
+from di.kernel.options import where
 from di.kernel.registry import INTERNAL, Caller
 from di.kernel.value import LongLong, Value
 from interfaces.http1 import BadRequest, HttpRequest
@@ -21,6 +23,8 @@ from interfaces.http_server import plain_answer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs  # for the type checker alone; Python has it from 3.13 on
+
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -75,11 +79,11 @@ def bind_address(text: str) -> str:
     return address
 
 
-def tls_context(certificate: str, key: str, where: tuple[str, int]) -> ssl.SSLContext | None:
+def tls_context(certificate: str, key: str, source: tuple[str, int]) -> ssl.SSLContext | None:
     """A server context, TLS 1.2 or later; None when no certificate is configured. Raises ConfigError."""
     if not certificate and not key:
         return None
-    file, line = where
+    file, line = source
     if not certificate:
         raise ConfigError(
             file, line, "tls_certificate", "is missing while tls_key is set; name the PEM file with the certificate chain"
@@ -87,11 +91,38 @@ def tls_context(certificate: str, key: str, where: tuple[str, int]) -> ssl.SSLCo
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key or None)
+        context.load_cert_chain(certificate, key or None, lambda: "")  # one with a password must not ask for it at a terminal
     except (OSError, ssl.SSLError) as error:
         hint = f"certificate {certificate!r} or key {key or certificate!r} cannot be used ({error}); name two matching PEM files"
         raise ConfigError(file, line, "tls_certificate", hint) from error
     return context
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a gateway listens, and the fields of its options that say so."""
+
+    ip: str
+    port: int
+    ip_field: str
+    port_field: str
+    udp: bool = False
+
+
+async def listen(services: Services, options: object, at: Place, begin: Callable[[], Awaitable[object]]) -> None:
+    """Open a gateway's port by `begin`; where the configuration is only tried out, see whether that could be done.
+
+    Raises ConfigError, for address and port each with its own key.
+    """
+    try:
+        if services.trial:
+            probe(at.ip, at.port if services.try_ports else 0, udp=at.udp)
+        else:
+            await begin()
+    except OSError as error:
+        foreign, hint = bind_hint(at.ip, at.port, error)
+        field = at.ip_field if foreign else at.port_field
+        raise ConfigError(*where(options, field), field, hint) from error
 
 
 def origin_check(bind_ip: str, allowed: Iterable[str]) -> Callable[[str], bool]:

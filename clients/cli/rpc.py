@@ -11,11 +11,14 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clients.rpc import JsonRpc, RpcError, XmlRpc
+from clients.rpc import CallError, JsonRpc, RpcError, XmlRpc
 
+CONFIGURATION = "etc/sems.conf"
+_WRONG_ARGUMENTS = frozenset({-32602, 300})
+"""Codes of the two gateways for arguments that are missing or of another type."""
 JSON_URL, XML_URL = "http://127.0.0.1:8080/jsonrpc", "http://127.0.0.1:8090"
 _COMPLETION = """_cordboard_rpc() {
   [ "${COMP_WORDS[1]}" = rpc ] || return
@@ -25,16 +28,33 @@ complete -o default -F _cordboard_rpc cordboard
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, or 1 when the call gave no result."""
+FindUrls = Callable[[str], Mapping[str, str]]
+"""From a server's configuration file to the URLs `json` and `xml` of its ports. Raises ValueError."""
+
+
+def main(argv: Sequence[str] | None = None, find_urls: FindUrls | None = None) -> int:
+    """Run the command; returns 0, or 1 when the call gave no result. `find_urls` reads what `-f` names."""
     arguments = _parser().parse_intermixed_args(argv)
     try:
+        arguments.urls = urls(arguments.url, arguments.file, find_urls)
         return _run(arguments)
     except (RpcError, ValueError) as error:
         print(f"cordboard rpc: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 1
+
+
+def urls(given: str, file: str | None, find_urls: FindUrls | None) -> Mapping[str, str]:
+    """Where to call: what was given, else what the configuration says, else the usual ports. Raises ValueError."""
+    given = given or os.environ.get("CORDBOARD_URL", "")
+    if given:
+        return {"json": given, "xml": given}
+    if file is not None and find_urls is None:
+        raise ValueError("-f needs the command `cordboard`; give --url here")
+    if find_urls is not None and (file is not None or os.path.isfile(CONFIGURATION)):
+        return find_urls(file or CONFIGURATION)
+    return {"json": JSON_URL, "xml": XML_URL}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,7 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     way.add_argument("--json", action="store_true", help="call by JSON-RPC")
     way.add_argument("--xml", action="store_true", help="call by XML-RPC")
     parser.add_argument("--named", action="store_true", help="arguments are NAME=VALUE (JSON-RPC)")
-    parser.add_argument("--url", default="", help=f"the port to call (default {JSON_URL} or {XML_URL}, or CORDBOARD_URL)")
+    parser.add_argument(
+        "-f", dest="file", metavar="FILE", help=f"the server's configuration, which says its ports ({CONFIGURATION})"
+    )
+    parser.add_argument("--url", default="", help=f"the port to call, or CORDBOARD_URL (without either {JSON_URL} and {XML_URL})")
     parser.add_argument("--token", default=os.environ.get("CORDBOARD_TOKEN", ""), help="a token; better in CORDBOARD_TOKEN")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="longest wait for an answer")
     parser.add_argument("--compact", action="store_true", help="print the result in one line")
@@ -63,8 +86,37 @@ def _run(arguments: argparse.Namespace) -> int:
         return _list(arguments)
     if not arguments.method:
         raise ValueError("which function? `cordboard rpc --list` shows them all")
-    show(_call(arguments), arguments.compact)
+    try:
+        result = _call(arguments)
+    except CallError as error:
+        if error.code in _WRONG_ARGUMENTS:
+            raise ValueError(f"{error}{_right(arguments)}") from error
+        raise
+    show(result, arguments.compact)
     return 0
+
+
+def _right(arguments: argparse.Namespace) -> str:
+    """Which arguments are missing, and what the function takes, as far as the server tells it."""
+    try:
+        with _json_client(arguments) as client:
+            methods = client.call("rpc.discover")["methods"]
+    except (RpcError, KeyError, TypeError):
+        return ""
+    name = arguments.method
+    found = [method for method in methods if method["name"] == name or method["name"].endswith(f".{name}")]
+    if len(found) != 1:
+        return ""
+    (method,) = found
+    given = [text.partition("=")[0] for text in arguments.args] if arguments.named else arguments.args
+    needed = [parameter["name"] for parameter in method["params"] if parameter.get("required")]
+    missing = [one for one in needed if one not in given] if arguments.named else needed[len(given) :]
+    return (f"; missing: {', '.join(missing)}" if missing else "") + f"; right is {_signature(method)}"
+
+
+def _signature(method: dict[str, Any]) -> str:
+    params = ", ".join(p["name"] if p.get("required") else f"[{p['name']}]" for p in method["params"])
+    return f"{method['name']}({params})"
 
 
 def _call(arguments: argparse.Namespace) -> Any:
@@ -76,18 +128,14 @@ def _call(arguments: argparse.Namespace) -> Any:
             return client.call(arguments.method, dict(_named(text) for text in arguments.args))
     values = [value_of(text) for text in arguments.args]
     if by_xml:
-        with XmlRpc(_url(arguments, XML_URL), arguments.token, arguments.timeout) as proxy:
+        with XmlRpc(arguments.urls["xml"], arguments.token, arguments.timeout) as proxy:
             return proxy.call(arguments.method, *values)
     with _json_client(arguments) as client:
         return client.call(arguments.method, values)
 
 
 def _json_client(arguments: argparse.Namespace) -> JsonRpc:
-    return JsonRpc(_url(arguments, JSON_URL), arguments.token, arguments.timeout)
-
-
-def _url(arguments: argparse.Namespace, default: str) -> str:
-    return str(arguments.url or os.environ.get("CORDBOARD_URL", "") or default)
+    return JsonRpc(arguments.urls["json"], arguments.token, arguments.timeout)
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -98,8 +146,7 @@ def _list(arguments: argparse.Namespace) -> int:
             if method["name"].startswith(arguments.complete):
                 print(method["name"])
             continue
-        params = ", ".join(p["name"] if p.get("required") else f"[{p['name']}]" for p in method["params"])
-        print(f"{method['name']}({params})  {method.get('summary', '')}")
+        print(f"{_signature(method)}  {method.get('summary', '')}")
     return 0
 
 

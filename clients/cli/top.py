@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from clients.cli.rpc import CONFIGURATION, JSON_URL, FindUrls, urls
 from clients.rpc import CallError, JsonRpc, RpcError
 
 _CLEAR = "\x1b[H\x1b[2J"
@@ -18,17 +19,20 @@ _COLUMNS = ("app", "dir", "from", "to", "conf_id", "dsm_state")
 _WIDTHS = (14, 4, 26, 26, 12, 14)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command until Ctrl-C; returns 1 when the server does not answer."""
+def main(argv: Sequence[str] | None = None, find_urls: FindUrls | None = None) -> int:
+    """Run the command until Ctrl-C; returns 1 when the server does not answer. `find_urls` reads what `-f` names."""
     parser = argparse.ArgumentParser("cordboard top", description="Watch a running server.")
-    parser.add_argument("--url", default=os.environ.get("CORDBOARD_URL", "http://127.0.0.1:8080/jsonrpc"))
+    parser.add_argument(
+        "-f", dest="file", metavar="FILE", help=f"the server's configuration, which says its port ({CONFIGURATION})"
+    )
+    parser.add_argument("--url", default="", help=f"the port to call, or CORDBOARD_URL (without either {JSON_URL})")
     parser.add_argument("--token", default=os.environ.get("CORDBOARD_TOKEN", ""), help="a token; better in CORDBOARD_TOKEN")
     parser.add_argument("-n", "--interval", type=float, default=2.0, metavar="SECONDS", help="time between two looks")
     parser.add_argument("--once", action="store_true", help="look once; also when the output is no terminal")
     arguments = parser.parse_args(argv)
     once = arguments.once or not sys.stdout.isatty()
     try:
-        with JsonRpc(arguments.url, arguments.token) as server:
+        with JsonRpc(urls(arguments.url, arguments.file, find_urls)["json"], arguments.token) as server:
             while True:
                 lines = screen(server, shutil.get_terminal_size((120, 40)))
                 print(("" if once else _CLEAR) + "\n".join(lines), flush=True)

@@ -216,6 +216,11 @@ class Access:
             return None
         return (status.st_ino, status.st_mtime_ns, status.st_size) if status else None
 
+    def read_again(self) -> None:
+        """Look at the file now, not only when a second has passed."""
+        self._looked_ns = self._now_ns() - _LOOK_AGAIN_NS
+        self._keep_up(self._now_ns())
+
     def _keep_up(self, now_ns: int) -> None:
         """Read the file again when it changed; looks once a second."""
         if now_ns - self._looked_ns < _LOOK_AGAIN_NS:

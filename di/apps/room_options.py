@@ -9,7 +9,9 @@ from di.kernel.options import option
 
 
 def playout(text: str) -> str:
-    """The playout buffer: anything but `simple` and `adaptive_jb` is adaptive (spec applications.md, head)."""
+    """The playout buffer. SEMS takes anything else for adaptive (spec applications.md, head). Raises ValueError."""
+    if text not in ("adaptive", "adaptive_jb", "simple", ""):
+        raise ValueError("right is adaptive, adaptive_jb or simple")
     return text if text in ("simple", "adaptive_jb") else "adaptive"
 
 

@@ -19,6 +19,7 @@ class Rule:
     search: Search
     application: str
     pattern: str
+    line: int = 0
 
 
 def parse_mapping(text: str, file: str) -> tuple[Rule, ...]:
@@ -33,7 +34,7 @@ def parse_mapping(text: str, file: str) -> tuple[Rule, ...]:
         if not separator or not pattern or not application:
             raise ConfigError(file, number, "", "expected `regular expression=>application`, e.g. ^sip:announce=>announcement")
         try:
-            rules.append(Rule(compile_extended(pattern), application, pattern))
+            rules.append(Rule(compile_extended(pattern), application, pattern, number))
         except ValueError as error:
             raise ConfigError(file, number, "", str(error)) from error
     return tuple(rules)

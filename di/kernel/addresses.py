@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import ipaddress
 import socket
@@ -37,3 +38,24 @@ def device_address(name: str) -> str | None:
         except OSError:
             return None
     return socket.inet_ntoa(packed[20:24])
+
+
+def probe(ip: str, port: int, *, udp: bool = False) -> None:
+    """Bind and let go. Port 0 asks for the address only. Raises OSError."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as sock:
+        if not udp:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are closing do not hold a listener
+        sock.bind((ip, port))
+        if port and not udp:
+            sock.listen(1)
+
+
+def bind_hint(ip: str, port: int, error: OSError) -> tuple[bool, str]:
+    """Whether the address is to blame rather than the port, and what to say."""
+    if error.errno == errno.EADDRNOTAVAIL:
+        return True, f"{ip} is no address of this machine; name one that is, or a device"
+    if error.errno == errno.EACCES:
+        return False, f"port {port} is for root only; take one from 1024 up, or give the program the right (CAP_NET_BIND_SERVICE)"
+    reason = error.strerror or str(error)
+    return False, f"cannot listen on {ip}:{port} ({reason}); stop the other program or take another port"

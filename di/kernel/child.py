@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _HELLO_TIMEOUT_S = 180.0
 """A media process without compiled kernels (a fresh checkout without `make setup`, a cache that cannot be written) compiles them first."""
 _HELLO_NOTICE_S = 10.0
+_UNFINISHED_S = 0.5
+"""A process that is not in service yet has nothing to end in order."""
 _EARLY_S = 10.0
 _MAX_PAUSE_S = 5.0
 
@@ -202,7 +204,7 @@ class Child(Generic[C, E]):
         if process is None or link is None:
             return
         link.send(last)
-        if await _wait(process, grace_s) is None:
+        if await _wait(process, grace_s if self._up_since_s is not None else _UNFINISHED_S) is None:
             log.warning("the %s process (pid %d) does not leave: SIGTERM", self.kind.role, process.pid)
             process.terminate()
             if await _wait(process, 1.0) is None:

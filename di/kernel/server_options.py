@@ -130,7 +130,7 @@ class CoreOptions:
     use_default_signature: bool = option(False, help="Use the built-in signature, whatever `signature` says.")
     outbound_proxy: str = option("", help="URI that calls out are sent through.")
     next_hop: str = option("", help="host[:port][/transport] that calls out are sent to, instead of the Request-URI's host.")
-    log_sessions: bool = option(False, help="One line in the log for each call's begin and end.")
+    log_sessions: bool = option(False, help="A line in the log for each call's begin, too; its end always leaves one.")
     force_symmetric_rtp: bool = option(True, help="Send RTP to where the peer's RTP comes from.")
     reliable_provisional: str = option(
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")

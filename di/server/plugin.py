@@ -31,7 +31,9 @@ BUILT_IN = frozenset(
 """SEMS plug-in names that need no plug-in here, or name a codec that the media process has or has not; accepted so that old files load."""
 
 _ROOTS = ("di.apps", "di.stores", "di.modules", "di", "interfaces")
-_NOT_PLUGINS = frozenset({"access", "apps", "calls", "core", "kernel", "media_control", "modules", "server", "sip", "stores"})
+_NOT_PLUGINS = frozenset(
+    {"access", "apps", "calls", "core", "kernel", "media_control", "modules", "server", "sip", "speech", "stores"}
+)
 
 
 @dataclass(frozen=True)

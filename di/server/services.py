@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from di.access import Access
 from di.calls.sessions import Sessions
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 class Services(Surroundings):
     """The hub's parts. `conf_dir` is where `<module>.conf` files live; `metric_sources` add to /metrics.
 
-    `urls`: where the gateways can be reached from this machine: `panel`, `web`, `xmlrpc2di`.
+    `urls`: where the gateways can be reached from this machine: `panel`, `web`, `xmlrpc2di`. `reloaders`: plug-in → what takes its options,
+    read anew, while calls go on; it raises ConfigError, and then keeps what it had.
+
+    `trial`: the configuration is only tried out (`check-config`). A plug-in then reads and checks all that it needs, and leaves nothing
+    behind: it writes no file, runs no script and keeps no port, which it binds for a moment if `try_ports`.
     """
 
     registry: Registry
@@ -33,6 +37,9 @@ class Services(Surroundings):
     loaded: list[str] = field(default_factory=list)
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
+    reloaders: dict[str, Callable[[Any], None]] = field(default_factory=dict)
+    trial: bool = False
+    try_ports: bool = False
 
     def media_figures(self) -> Mapping[int, Mapping[str, float]]:
         """What each media process last reported, by its number; empty while there are none."""

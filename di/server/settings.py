@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from di.calls.selection import Selection, parse_mapping
@@ -41,10 +41,11 @@ class Settings:
     selection: Selection
     plugins: tuple[LoadedPlugin, ...]
     environ: Mapping[str, str]
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
-    def source(self, field: str) -> tuple[str, int]:
+    def source(self, key: str) -> tuple[str, int]:
         """File and line of a key of sems.conf."""
-        return where(self.core, field)
+        return where(self.core, key)
 
 
 def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
@@ -62,7 +63,7 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     core = _with_addresses(core)
     codecs.check(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
     selection = _selection(core, conf_dir)
-    return Settings(file, conf_dir, core, selection, _plugins(conf, core, conf_dir, environ), environ)
+    return Settings(file, conf_dir, core, selection, _plugins(conf, core, conf_dir, environ), environ, given)
 
 
 def configuration_folder(file: Path, environ: Mapping[str, str]) -> Path:

@@ -193,9 +193,10 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class ListenFailed:
-    """A transport could not be bound; the reason names address, port and what to change."""
+    """A transport could not be bound; the reason names address, port and what to change, `key` the key of sems.conf that says it."""
 
     reason: str
+    key: str = "sip_port"
 
 
 @dataclass(frozen=True, slots=True)

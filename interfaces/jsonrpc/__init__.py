@@ -12,11 +12,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from di.kernel.errors import ConfigError
 from di.kernel.ids import IdMaker
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
-from interfaces.gateway import tls_context
+from interfaces.gateway import Place, listen, tls_context
 from interfaces.jsonrpc.interface import JsonRpcInterface
 from interfaces.jsonrpc.options import Options
 from interfaces.jsonrpc.server import NetstringGateway
@@ -37,12 +36,8 @@ async def start(services: Services, options: Options) -> Closer:
         lambda: ids.new_id(services.clock.epoch_s()),
         options.max_message_bytes,
     )
-    try:
-        await gateway.start(options.server_ip, options.jsonrpc_port, tls)
-    except OSError as error:
-        address = f"{options.server_ip}:{options.jsonrpc_port}"
-        hint = f"cannot listen on {address} ({error.strerror}); stop the other program or take another port"
-        raise ConfigError(*where(options, "jsonrpc_port"), "jsonrpc_port", hint) from error
+    at = Place(options.server_ip, options.jsonrpc_port, "server_ip", "jsonrpc_port")
+    await listen(services, options, at, lambda: gateway.start(options.server_ip, options.jsonrpc_port, tls))
     services.registry.register("jsonrpc", JsonRpcInterface(gateway, services.registry))
 
     async def close() -> None:

@@ -35,7 +35,14 @@ SPARE_CALLS = 64
 
 
 class ListenError(Exception):
-    """A transport or setting is impossible; the text names it and what to change."""
+    """A transport or setting is impossible; the text names it and what to change, `key` the key of sems.conf."""
+
+    key = "sip_port"
+
+    def of(self, key: str) -> ListenError:
+        """The same, said of another key."""
+        self.key = key
+        return self
 
 
 class _Log(pj.LogWriter):  # type: ignore[misc]
@@ -103,7 +110,7 @@ class SipEndpoint:
     def start(self, listen: Listen) -> None:
         """Initialise and bind. Raises ListenError."""
         if listen.reliable_provisional not in _RELIABLE:
-            raise ListenError(f"100rel={listen.reliable_provisional!r}: must be disabled, off, supported or require")
+            raise ListenError(f"100rel={listen.reliable_provisional!r}: must be disabled, off, supported or require").of("100rel")
         config = pj.EpConfig()
         config.uaConfig.maxCalls = listen.max_calls + SPARE_CALLS
         config.uaConfig.threadCnt = 0
@@ -134,15 +141,25 @@ class SipEndpoint:
             raise ListenError(f"pjsip cannot start: {error.info()}") from None
 
     def _bind(self, listen: Listen) -> None:
-        for ip, wanted, public_ip in ((listen.ip, listen.port, listen.public_ip), *listen.also):
-            port = free_port(ip, wanted)
-            udp = self._open("udp", ip, port, public_ip)
-            self._open("tcp", ip, port, public_ip)
-            self.places.append(Place(ip, port, public_ip, udp))
+        self._bind_place(listen.ip, listen.port, listen.public_ip)
+        try:
+            for place in listen.also:
+                self._bind_place(*place)
+        except ListenError as error:
+            raise error.of("further_sip") from None
         if listen.tls_port:
-            check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
-            check_certificate(listen.tls_certificate, listen.tls_key)
-            self._open("tls", listen.ip, listen.tls_port, listen.public_ip, (listen.tls_certificate, listen.tls_key))
+            try:
+                check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
+                check_certificate(listen.tls_certificate, listen.tls_key)
+                self._open("tls", listen.ip, listen.tls_port, listen.public_ip, (listen.tls_certificate, listen.tls_key))
+            except ListenError as error:
+                raise error if error.key != "sip_port" else error.of("tls_port") from None
+
+    def _bind_place(self, ip: str, wanted: int, public_ip: str) -> None:
+        port = free_port(ip, wanted)
+        udp = self._open("udp", ip, port, public_ip)
+        self._open("tcp", ip, port, public_ip)
+        self.places.append(Place(ip, port, public_ip, udp))
 
     def _open(self, name: str, ip: str, port: int, public_ip: str, tls: tuple[str, str] = ("", "")) -> int:
         """Make a transport; pjsua's number of it. Raises ListenError."""
@@ -255,7 +272,9 @@ def check_certificate(certificate: str, key: str) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key or None)
     except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        raise ListenError(f"SIP tls: certificate {certificate!r} with key {key!r} cannot be used: {reason}") from None
+        raise ListenError(f"SIP tls: certificate {certificate!r} with key {key!r} cannot be used: {reason}").of(
+            "tls_certificate"
+        ) from None
 
 
 def _bound(ip: str, port: int, kind: int) -> socket.socket:
@@ -276,9 +295,9 @@ def _bound(ip: str, port: int, kind: int) -> socket.socket:
 
 def _bind_hint(ip: str, port: int, name: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"SIP {name} {ip}:{port} is in use by another program: stop it or set sip_port to a free port"
+        return f"SIP {name} {ip}:{port} is in use by another program: stop it or take a free port"
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"SIP {name} {ip}:{port}: {ip} is no address of this machine: set sip_ip to one that is"
+        return f"SIP {name} {ip}:{port}: {ip} is no address of this machine: name one that is"
     if error.errno == errno.EACCES:
-        return f"SIP {name} {ip}:{port}: not permitted: set sip_port to 1024 or above"
-    return f"SIP {name} {ip}:{port} cannot be bound: {error.strerror}: check sip_ip and sip_port"
+        return f"SIP {name} {ip}:{port}: not permitted: take a port from 1024 up"
+    return f"SIP {name} {ip}:{port} cannot be bound: {error.strerror}"

@@ -102,7 +102,7 @@ class Process:
             listening = server.start(listen)
         except (ListenError, OSError) as error:
             log.error("%s", error)
-            self._link.send(ListenFailed(str(error)))
+            self._link.send(ListenFailed(str(error), getattr(error, "key", "sip_port")))
             self._finish(1)
             return
         self._server = server

@@ -117,7 +117,8 @@ class SipServer:
         self._native.limit_connections(self._sources)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
-            raise ListenError(f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it")
+            text = f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it"
+            raise ListenError(text).of("max_calls")
         make = partial(SipAccount, self._invited, self._credentials.get)
         self._accounts = Accounts(self.endpoint, listen, make)
         if listen.also:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from di.__main__ import VERSION
-from di.kernel.errors import ConfigError
 from di.kernel.options import where
 from di.server.plugin import Plugin
+from interfaces.gateway import Place, listen
 from interfaces.stats.commands import Commands
 from interfaces.stats.options import DEFAULT_PORT, Options
 from interfaces.stats.server import StatsServer
@@ -26,11 +26,8 @@ async def start(services: Services, options: Options) -> Closer:
     ip, port = options.monit_udp_ip, options.monit_udp_port or DEFAULT_PORT
     services.access.check_bind(ip, "monit_udp_ip", *where(options, "monit_udp_ip"), transport="stats")
     server = StatsServer(Commands(services.registry, f"cordboard {VERSION}"), services.access)
-    try:
-        await server.open(ip, port)
-    except OSError as error:
-        hint = f"cannot listen on {ip}:{port} ({error.strerror}); stop the other program or take another port"
-        raise ConfigError(*where(options, "monit_udp_port"), "monit_udp_port", hint) from error
+    at = Place(ip, port, "monit_udp_ip", "monit_udp_port", udp=True)
+    await listen(services, options, at, lambda: server.open(ip, port))
     return server.close
 
 

@@ -19,7 +19,7 @@ from di.kernel.errors import ConfigError
 from di.kernel.options import where
 from di.kernel.ports import STANDING_QUERIES
 from di.server.plugin import Closer, Plugin
-from interfaces.gateway import origin_check, tls_context
+from interfaces.gateway import Place, listen, origin_check, tls_context
 from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
 from interfaces.web.interface import EventsInterface, SystemInterface
@@ -52,15 +52,13 @@ async def start(services: Services, options: Options) -> Closer:
     await runner.setup()
     assert runner.server is not None
     server = FrontServer(gateway.post, runner.server, options.max_body_bytes)
+    at = Place(options.server_ip, options.port, "server_ip", "port")
     try:
-        await server.start(options.server_ip, options.port, tls)
-    except OSError as error:
+        await listen(services, options, at, lambda: server.start(options.server_ip, options.port, tls))
+    except ConfigError:
         await runner.cleanup()
         _withdraw(services)
-        hint = (
-            f"cannot listen on {options.server_ip}:{options.port} ({error.strerror}); stop the other program or take another port"
-        )
-        raise ConfigError(*where(options, "port"), "port", hint) from error
+        raise
 
     url = services.urls["web"] = f"{'https' if tls is not None else 'http'}://127.0.0.1:{server.port}/"
     if options.panel:

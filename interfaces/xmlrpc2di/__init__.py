@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.kernel.errors import ConfigError
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
-from interfaces.gateway import origin_check, tls_context
+from interfaces.gateway import Place, listen, origin_check, tls_context
 from interfaces.http_server import HttpServer
 from interfaces.xmlrpc2di.interface import XmlRpcClient
 from interfaces.xmlrpc2di.methods import Methods
@@ -58,14 +57,9 @@ async def _open(services: Services, options: Options) -> HttpServer:
         options.debug_server_result,
     )
     server = HttpServer(gateway.handle, options.max_body_bytes)
-    try:
-        tls = tls_context(options.tls_certificate, options.tls_key, where(options, "tls_certificate"))
-        await server.start(options.server_ip, options.xmlrpc_port, tls)
-    except OSError as error:
-        file, line = where(options, "xmlrpc_port")
-        address = f"{options.server_ip}:{options.xmlrpc_port}"
-        hint = f"cannot listen on {address} ({error.strerror}); stop the other program or take another port"
-        raise ConfigError(file, line, "xmlrpc_port", hint) from error
+    tls = tls_context(options.tls_certificate, options.tls_key, where(options, "tls_certificate"))
+    at = Place(options.server_ip, options.xmlrpc_port, "server_ip", "xmlrpc_port")
+    await listen(services, options, at, lambda: server.start(options.server_ip, options.xmlrpc_port, tls))
     return server
 
 

@@ -5,8 +5,8 @@
     json      {"time": "2026-02-09T14:03:07.120+01:00", "level": "warning", "process": "hub", "call": "1A2B…", "message": "…", …}
     journal   <4>hub [4711/flow.py:64] WARNING: call 1A2B…: …        the journal has its own time; sd-daemon(3)
 
-From the bracket on the text is SEMS's layout (spec core.md §14.1). While a session's event is handled its id stands in front of the
-message, also in what libraries log.
+From the bracket on the text is SEMS's layout (spec core.md §14.1), with the process's id for the thread's. While a session's event is
+handled its id stands in front of the message, also in what libraries log.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Layout(logging.Formatter):
             if self._journal
             else f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.created))}.{int(record.msecs):03d} "
         )
-        place = f"{record.thread or 0}/{record.filename}:{record.lineno}"
+        place = f"{record.process or 0}/{record.filename}:{record.lineno}"
         lines = [f"{when}{self._process} [{place}] {record.levelname}: {shown}", *trace.splitlines()]
         if self._journal:  # each line is an entry of its own there
             priority = _PRIORITIES.get(record.levelno, 6)

@@ -132,13 +132,3 @@ def test_a_second_signal_forces_the_stop(tmp_path: Path) -> None:
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait_status() == 1, server.log
     wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone")
-
-
-def test_sighup_ends_calls_and_the_server_goes_on(tmp_path: Path) -> None:
-    with Server(tmp_path) as server:
-        sipp = Sipp("called_off", server.sip_port, calls=2, user="announce")
-        wait_until(lambda: sipp.answered == 2, "two calls")
-        os.kill(server.pid, signal.SIGHUP)
-        assert sipp.wait().successful == 2
-        wait_until(lambda: server.xml.calls() == 0, "no calls")
-        assert server.status is None

@@ -69,6 +69,10 @@ class Server:
     ) -> None:
         self._program = ["-c", program] if program else ["-m", "di"]
         self._start = start
+        self.options: list[str] = []
+        """Further ones of `serve`."""
+        self.journal = False
+        """Whether its output looks like the system's journal, as systemd would have it."""
         self.environment = dict(environment or {})
         self.etc = folder / "etc"
         shutil.copytree(ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets"))
@@ -101,15 +105,19 @@ class Server:
     def launch(self) -> None:
         """Start the process without waiting for its banner."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("CORDBOARD_")}
+        output, theirs = os.pipe()
+        if self.journal:
+            status = os.fstat(theirs)
+            environment["JOURNAL_STREAM"] = f"{status.st_dev}:{status.st_ino}"
         self.process = subprocess.Popen(
-            [sys.executable, *self._program, "serve", "-f", str(self.etc / "sems.conf")],
+            [sys.executable, *self._program, "serve", "-f", str(self.etc / "sems.conf"), *self.options],
             cwd=ROOT,
             env={**environment, **self.environment},
-            text=True,
-            errors="replace",
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=theirs,
+            stderr=theirs,
         )
+        os.close(theirs)
+        self._output = open(output, errors="replace")  # noqa: SIM115 – the reader closes it
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -128,9 +136,9 @@ class Server:
         self._lines.clear()
 
     def _read(self) -> None:
-        assert self.process is not None and self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.append(line)
+        with self._output as output:
+            for line in output:
+                self._lines.append(line)
 
     @property
     def log(self) -> str:

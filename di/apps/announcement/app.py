@@ -52,11 +52,23 @@ class Announcement(Application):
 
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the default file is missing."""
-    folder = configured(options.announce_path, services.conf_dir)
-    files = PromptFolder("announcement", folder, ANNOUNCEMENT, options.default_announce)
+    folders = {"now": _folder(services, options)}
+    loops = {"now": options.loop}
+    services.applications.register("announcement", lambda session: Announcement(session, folders["now"], loops["now"]))
+
+    def reload(new: Options) -> None:
+        folders["now"], loops["now"] = _folder(services, new), new.loop
+
+    services.reloaders["announcement"] = reload
+    return lambda: services.applications.unregister("announcement")
+
+
+def _folder(services: Services, options: Options) -> PromptFolder:
+    files = PromptFolder(
+        "announcement", configured(options.announce_path, services.conf_dir), ANNOUNCEMENT, options.default_announce
+    )
     if not files.default.is_file():
         hint = f"there is no file {files.default}; name an existing one (`cordboard prompts` makes the samples)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
-    services.applications.register("announcement", lambda session: Announcement(session, files, options.loop))
     services.sessions.preload(str(files.default))
-    return lambda: services.applications.unregister("announcement")
+    return files

@@ -9,7 +9,9 @@ from di.apps.api import option
 
 
 def exactly_true(text: str) -> bool:
-    """SEMS reads this key's value as on only when it is `true`."""
+    """SEMS reads this key's value as on only when it is `true`. Raises ValueError for what was meant otherwise, as `yes`."""
+    if text not in ("true", "false", "no", ""):
+        raise ValueError("right is true or false")
     return text == "true"
 
 

@@ -224,12 +224,21 @@ class DialledLeg(Member):
 
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the default announcement is missing."""
+    module = Module(services.sessions, options, _files(services, options))
+    services.applications.register("conference", module.application)
+
+    def reload(new: Options) -> None:
+        module.files = _files(services, new)
+
+    services.reloaders["conference"] = reload
+    return lambda: services.applications.unregister("conference")
+
+
+def _files(services: Services, options: Options) -> Files:
     files = Files(options, services.conf_dir)
     if not files.lonely.default.is_file():
         hint = f"there is no file {files.lonely.default}; name an existing one (`cordboard prompts` makes the samples)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
     for path in (str(files.lonely.default), *files.sounds.paths()):
         services.sessions.preload(path)
-    module = Module(services.sessions, options, files)
-    services.applications.register("conference", module.application)
-    return lambda: services.applications.unregister("conference")
+    return files

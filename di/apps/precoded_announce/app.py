@@ -59,10 +59,20 @@ class PrecodedAnnounce(Application):
 
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the definition is not there or not right."""
+    definitions = {"now": _definition(services, options)}
+    services.applications.register("precoded_announce", lambda session: PrecodedAnnounce(session, *definitions["now"]))
+
+    def reload(new: Options) -> None:
+        definitions["now"] = _definition(services, new)
+
+    services.reloaders["precoded_announce"] = reload
+    return lambda: services.applications.unregister("precoded_announce")
+
+
+def _definition(services: Services, options: Options) -> tuple[Path, tuple[str, ...]]:
+    """The file and the codecs that it has."""
     path = configured(options.announcement_file, services.conf_dir)
     try:
-        payloads = payloads_of(path)
+        return path, payloads_of(path)
     except PredefError as error:
         raise ConfigError(*where(options, "announcement_file"), "announcement_file", str(error)) from error
-    services.applications.register("precoded_announce", lambda session: PrecodedAnnounce(session, path, payloads))
-    return lambda: services.applications.unregister("precoded_announce")

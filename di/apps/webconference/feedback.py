@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -41,6 +43,15 @@ class FeedbackFile:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def may_append(path: Path) -> None:
+    """Raise OSError when a file could not be appended to; does not make it."""
+    place = path if path.exists() else path.parent
+    if not place.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from pathlib import Path
 from di.apps.api import Closer, ConfigError, Services, TimerHandle, configured, where
 from di.apps.prompts import Prompts
 from di.apps.webconference.app import WebconferenceCall
-from di.apps.webconference.feedback import CallCounts, FeedbackFile, read_counts
+from di.apps.webconference.feedback import CallCounts, FeedbackFile, may_append, read_counts
 from di.apps.webconference.interface import Webconference
 from di.apps.webconference.options import Options
 from di.apps.webconference.rooms import RoomTable, Rules
@@ -39,24 +39,36 @@ class Conference:
         )
         for room, pin in options.predefined_rooms:
             self.table.create(room, pin, 0, self.now_s())
-        self.prompts = Prompts("webconference", self._files())
+        self.prompts = Prompts("webconference", self._files(options))
         self._stats = configured(options.stats_dir, services.conf_dir) / "stats" if options.stats_dir else None
         self.counts = read_counts(self._stats) if self._stats else CallCounts()
         path = configured(options.feedback_file, services.conf_dir) if options.feedback_file else None
         try:
-            self.feedback = FeedbackFile(path)
+            self.feedback = FeedbackFile(path if not services.trial else None)
+            if path is not None and services.trial:
+                may_append(path)
         except OSError as error:
             raise ConfigError(
                 *where(options, "feedback_file"), "feedback_file", f"{path} cannot be written: {error.strerror}"
             ) from error
         self._sweeper: TimerHandle | None = None
 
-    def _files(self) -> dict[str, Path | None]:
+    def read_prompts(self, options: Options) -> None:
+        """Take the prompts of options that were read anew; calls that are up keep theirs."""
+        self.prompts = Prompts("webconference", self._files(options))
+        self.preload()
+
+    def preload(self) -> None:
+        """Let the media processes read the prompts."""
+        for path in self.prompts.paths():
+            self.services.sessions.preload(path)
+
+    def _files(self, options: Options) -> dict[str, Path | None]:
         folder = self.services.conf_dir
-        texts = {name: str(getattr(self.options, name)) for name in _PROMPTS}
+        texts = {name: str(getattr(options, name)) for name in _PROMPTS}
         files: dict[str, Path | None] = {name: configured(text, folder) if text else None for name, text in texts.items()}
-        if self.options.digits_dir:
-            digits = configured(self.options.digits_dir, folder)
+        if options.digits_dir:
+            digits = configured(options.digits_dir, folder)
             files |= {str(digit): digits / f"{digit}.wav" for digit in range(10)}
         return files
 
@@ -112,7 +124,7 @@ class Conference:
         """Stop sweeping, close the files."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-        if self._stats is not None:
+        if self._stats is not None and not self.services.trial:
             _write(self._stats, self.counts.text())
         self.feedback.close()
 
@@ -129,8 +141,8 @@ def start(services: Services, options: Options) -> Closer:
     conference = Conference(services, options)
     services.applications.register("webconference", lambda session: WebconferenceCall(session, conference))
     services.registry.register("webconference", Webconference(conference))
-    for path in conference.prompts.paths():
-        services.sessions.preload(path)
+    services.reloaders["webconference"] = conference.read_prompts
+    conference.preload()
     if options.support_rooms_timeout:
         conference.watch_timeouts()
 

