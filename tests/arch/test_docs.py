@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from di.kernel.server_options import CoreOptions
+from di.server.plugin import BUILT_IN, available
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 PLACE = re.compile(r"`((?:di|interfaces|media|clients|etc|tests|docs)/[\w./-]*)`")
@@ -24,3 +27,23 @@ def test_make_targets_of_the_readme_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     named = set(re.findall(r"`make ([a-z-]+)`", (ROOT / "README.md").read_text()))
     assert named and named <= targets, named - targets
+
+
+def test_every_application_and_key_of_sems_that_is_missing_is_said_to_be() -> None:
+    """README promises SEMS's files and scripts: what of SEMS is not here stands in docs/differences.md, and nothing that is."""
+    missing = (ROOT / "docs/differences.md").read_text().partition("## Not here")[2].partition("\n## ")[0]
+    spec = (ROOT / "docs/spec/applications.md").read_text()
+    named = {
+        name
+        for heading in re.findall(r"^## \d+\. (.*)$", spec, re.MULTILINE)
+        for name in re.findall(r"^[a-z][a-z0-9_]+", heading)
+    }
+    others = spec.partition("## 27.")[2]
+    named |= set(re.findall(r"^\| `([a-z0-9_-]+)`", others, re.MULTILINE))
+    here = set(available()) | BUILT_IN - {"diameter_client", "rtmp", "py_sems"}
+    told = set(re.findall(r"`([a-z0-9_-]+)`", missing))
+    assert len(named) > 40
+    assert not named - here - told, "of SEMS, not here and not said to be missing"
+    assert not told & set(available()) - {"di_dial", "dsm"}, "said to be missing, but here"
+    for pattern in set(CoreOptions.IGNORED) - {"exclude_plugins"}:
+        assert f"`{pattern}`" in missing
