@@ -28,6 +28,7 @@ from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.outside import OutsideReply, OutsideRequest
 from di.calls.pair import Pair, PairOptions
+from di.calls.second_leg import PASSED_ON
 from di.calls.session import Session
 from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
@@ -63,6 +64,7 @@ from media.control.records import Announce, ItemFailed, RecordingStopped, Speake
 
 __all__ = [
     "APP_PARAMS_HEADER",
+    "PASSED_ON",
     "SESSION_TIMER_KEYS",
     "Announce",
     "Application",

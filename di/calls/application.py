@@ -8,7 +8,7 @@ session's further events and nobody else's. One that raises ends its own call (5
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.kernel.value import Value
@@ -25,6 +25,9 @@ ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
 
 class Application:
     """The logic of one call. The base class answers, does nothing, and goes when the peer goes."""
+
+    further_methods: ClassVar[tuple[str, ...]] = ()
+    """Methods inside the call that it answers or passes on, beyond those of every call: they stand in Allow."""
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -89,7 +92,7 @@ class Application:
     def on_request(self, request: RequestReceived) -> Outcome:
         """A request in the dialog that the core does not answer itself. The default answers 501 where an answer is wanted, OPTIONS 200."""
         if request.reply_wanted and request.method == "OPTIONS":
-            self.session.dialog.reply(request, 200, "OK")
+            self.session.dialog.reply(request, 200, "OK", self.session.dialog.allow)
         elif request.reply_wanted:
             self.session.dialog.reply(request, 501, "Not Implemented")
         return None

@@ -7,13 +7,13 @@ gate (limits) → INVITE with Replaces? the call that it names : selection → t
 from __future__ import annotations
 
 import logging
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo
 from di.calls.selection import Selection
 from di.calls.transfer import Replacing, parse_replaces, replaced_by
+from di.calls.trust import of_stranger, private_headers, same_identity, trusts
 from di.kernel.errors import Refused
 from di.sip.app_params import session_map
 from di.sip.headers import first_header, parse_uri
@@ -40,12 +40,15 @@ class Arrivals:
             log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, refused.code, refused.reason)
             self._refuse(offer, refused)
             return
+        trusted = trusts(self._sessions.surroundings.core.trusted_peers, offer.source_ip)
+        if not trusted:
+            offer = _without_private_headers(offer)
         try:
-            name, factory = self._application(offer)
+            name, factory = self._application(offer, trusted)
         except Refused as nobody:
             self._refuse(offer, nobody)
             return
-        session = self._sessions.make(offer.call, name, _info(offer))
+        session = self._sessions.make(offer.call, name, _info(offer, trusted))
         session.app_params = session_map(offer.headers)
         try:
             session.app = factory(session)
@@ -60,11 +63,11 @@ class Arrivals:
         self._sessions.begin(session)
         session.post(offer)
 
-    def _application(self, offer: CallOffered) -> tuple[str, Factory]:
+    def _application(self, offer: CallOffered, trusted: bool) -> tuple[str, Factory]:
         """Who takes a call: the one whose place it takes (RFC 3891), else the configured application. Raises Refused."""
         replaces = first_header(offer.headers, "Replaces")
         if replaces is not None:
-            replaced = self._replaced(offer, replaces)
+            replaced = self._replaced(offer, replaces, trusted)
             return replaced.application, lambda session: Replacing(session, replaced)
         name = self.selection.choose(offer.request_uri, offer.headers)
         factory = self._sessions.surroundings.applications.find(name) if name else None
@@ -74,11 +77,11 @@ class Arrivals:
             raise Refused(404, "Not Found")
         return name, factory
 
-    def _replaced(self, offer: CallOffered, value: str) -> Session:
-        """The call that an INVITE wants to replace. Raises Refused, with the cause in the log."""
+    def _replaced(self, offer: CallOffered, value: str, trusted: bool) -> Session:
+        """The call that an INVITE wants to replace: of a trusted peer, or of who the replaced call is of. Raises Refused, cause in the log."""
         dialog = parse_replaces(value)
         found = self._sessions.find_dialog(*dialog) if dialog is not None else None
-        if found is not None and self._trusts(offer.source_ip) and replaced_by(found, offer):
+        if found is not None and (trusted or same_identity(found.info, offer)) and replaced_by(found, offer):
             return found
         refused = Refused(400, "Bad Replaces")
         if dialog is not None:
@@ -87,19 +90,22 @@ class Arrivals:
         log.warning("INVITE with Replaces %s from %s: %d %s", value, source, refused.code, refused.reason)
         raise refused
 
-    def _trusts(self, ip: str) -> bool:
-        """Whether an address is one of `trusted_peers`."""
-        try:
-            address = ip_address(ip)
-        except ValueError:
-            return False
-        return any(address in network for network in self._sessions.surroundings.core.trusted_peers)
-
     def _refuse(self, offer: CallOffered, refused: Refused) -> None:
         self._sessions.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
 
 
-def _info(offer: CallOffered) -> CallInfo:
+def _without_private_headers(offer: CallOffered) -> CallOffered:
+    """A stranger's INVITE, and a line in the log when it had such headers."""
+    dropped = private_headers(offer.headers)
+    if dropped:
+        log.warning(
+            "INVITE %s from %s:%d (Call-ID %s): %s does not count: %s is none of trusted_peers",
+            offer.request_uri, offer.source_ip, offer.source_port, offer.call_id, ", ".join(dropped), offer.source_ip,
+        )  # fmt: skip
+    return of_stranger(offer)
+
+
+def _info(offer: CallOffered, trusted: bool) -> CallInfo:
     return CallInfo(
         direction="in",
         request_uri=offer.request_uri,
@@ -117,4 +123,5 @@ def _info(offer: CallOffered) -> CallInfo:
         remote_media_port=offer.remote_media_port,
         user=parse_uri(offer.request_uri).user,
         over_ipv6=":" in offer.source_ip,
+        trusted=trusted,
     )

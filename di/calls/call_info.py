@@ -30,6 +30,8 @@ class CallInfo:
     remote_media_port: int = 0
     user: str = ""
     """Called user: of the Request-URI, or what dial-out named."""
+    trusted: bool = True
+    """Whose headers count: a call from one of `trusted_peers`, and one that we placed (`di.calls.trust`)."""
     over_ipv6: bool = False
     """Audio goes over IPv6, for as long as the peer has not said where it wants its own."""
 

@@ -11,7 +11,7 @@ from di.calls import flow
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo, CallOut
 from di.kernel.errors import Refused
-from di.sip.headers import is_sip_uri, parse_uri, uri_of
+from di.sip.headers import header_problem, is_sip_uri, parse_uri, uri_of, uri_problem
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -76,12 +76,25 @@ def refusal(sessions: Sessions, order: CallOut) -> str:
         return "the SIP process is not up"
     if order.id and order.id in sessions.surroundings.queues:
         return f"the id {order.id} is taken"
-    for text in (order.request_uri, uri_of(order.from_header), uri_of(order.to_header)):
+    for text in _uris(order):
         if not is_sip_uri(text):
             return f"{text!r} is no SIP URI"
+    if problem := malformed(order):
+        return problem
     if any(ord(c) < 32 for c in order.from_header + order.to_header):
         return "From and To must not hold control characters"
     return ""
+
+
+def _uris(order: CallOut) -> tuple[str, ...]:
+    return order.request_uri, uri_of(order.from_header), uri_of(order.to_header)
+
+
+def malformed(order: CallOut) -> str:
+    """What of a call's headers and URIs would reach into what the SIP stack writes; empty when nothing does."""
+    problems = (header_problem(line) for line in order.headers)
+    in_uris = (uri_problem(uri) for uri in _uris(order) if "?" in uri)
+    return next((problem for problem in (*problems, *in_uris) if problem), "")
 
 
 def default_hop(core: CoreOptions) -> str:

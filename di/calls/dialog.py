@@ -65,6 +65,8 @@ class Dialog:
         self.phase = Phase.IDLE
         self.plan = DialPlan()
         self.payloads: tuple[str, ...] = ()
+        self.allow: Headers = ()
+        """Allow, with what the application takes beyond the methods of every call, which the SIP process names."""
         self.answer_deferred = False
         self.peer_offered = False
         """The peer has sent an offer of its own whose outcome is still to come."""
@@ -132,7 +134,7 @@ class Dialog:
             self._pending = (code, reason, headers)
             self._owner.audio.open()
             return
-        self._owner.host.sip.send(Answer(self.call, code, reason, headers, *address, self.payloads))
+        self._owner.host.sip.send(Answer(self.call, code, reason, headers + self.allow, *address, self.payloads))
 
     def audio_opened(self) -> None:
         """The leg has its address: what waited for it is sent."""
@@ -154,7 +156,7 @@ class Dialog:
                 info.from_header,
                 info.to_header,
                 info.request_uri,
-                tuple(plan.headers),
+                (*plan.headers, *self.allow),
                 ip,
                 port,
                 plan.next_hop,

@@ -50,6 +50,28 @@ class DigitMerger:
         return True
 
 
+INFO_TYPES = ("application/dtmf-relay", "application/dtmf")
+"""Content types of an INFO that holds a key."""
+_INFO_MS = 250
+"""Length of a press whose INFO does not say it."""
+
+
+def parse_info(content_type: str, body: bytes) -> tuple[int, int] | None:
+    """Read the key of an INFO of one of `INFO_TYPES`: (event, duration in ms), or None when there is none.
+
+    `application/dtmf` holds the key alone (`5`, `*`, or its number up to 15); some phones write `Signal=` there, too.
+    """
+    if content_type == "application/dtmf" and b"=" not in body:
+        event = _event_of(body.decode("ascii", "replace").strip())
+        return None if event is None else (event, _INFO_MS)
+    return parse_dtmf_relay(body)
+
+
+def _event_of(signal: str) -> int | None:
+    event = _NAMES.get(signal.upper())
+    return int(signal) if event is None and re.fullmatch(r"1[0-5]", signal) else event
+
+
 def parse_dtmf_relay(body: bytes) -> tuple[int, int] | None:
     """Read `application/dtmf-relay`: (event, duration in ms, at most 1000), or None when there is no valid signal."""
     fields: dict[str, str] = {}
@@ -57,11 +79,8 @@ def parse_dtmf_relay(body: bytes) -> tuple[int, int] | None:
         name, separator, value = line.partition("=")
         if separator:
             fields[name.strip().lower()] = value.strip()
-    signal = fields.get("signal", "")
-    event = _NAMES.get(signal.upper())
-    if event is None and re.fullmatch(r"1[0-5]", signal):
-        event = int(signal)
+    event = _event_of(fields.get("signal", ""))
     if event is None:
         return None
     duration = fields.get("duration", "")
-    return event, min(int(duration), 1000) if re.fullmatch(r"[0-9]{1,6}", duration) else 250
+    return event, min(int(duration), 1000) if re.fullmatch(r"[0-9]{1,6}", duration) else _INFO_MS

@@ -19,7 +19,7 @@ from di.calls import flow_media
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
-from di.calls.digits import parse_dtmf_relay
+from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
@@ -210,11 +210,12 @@ def _pass_on(session: Session, event: RequestReceived) -> Outcome:
 
 def _info(session: Session, event: RequestReceived, relayed: bool) -> Outcome:
     """INFO with a key becomes a key; other bodies are refused with 415 unless the other side answers (spec core.md §7.3)."""
-    if event.content_type.split(";")[0].strip().lower() != "application/dtmf-relay":
+    content_type = event.content_type.split(";")[0].strip().lower()
+    if content_type not in INFO_TYPES:
         if not relayed:
-            session.dialog.reply(event, 415, "Unsupported Media Type", ("Accept: application/dtmf-relay",))
+            session.dialog.reply(event, 415, "Unsupported Media Type", (f"Accept: {', '.join(INFO_TYPES)}",))
         return None
-    key = parse_dtmf_relay(event.body)
+    key = parse_info(content_type, event.body)
     if not relayed:
         session.dialog.reply(event, 200 if key else 400, "OK" if key else "Bad Request")
     return None if key is None else flow_media.press(session, key[0], key[1], "info")

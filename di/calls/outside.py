@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from di.sip.credentials import Credential
-from di.sip.headers import is_sip_uri, uri_of
+from di.sip.headers import header_problem, uri_of, uri_problem
 from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.port import SipPort
 
@@ -138,8 +138,11 @@ class Outside:
             return "the SIP process is not up"
         ours, theirs = request.from_header or f"<{request.uri}>", request.to_header or f"<{request.uri}>"
         for text in (request.uri, uri_of(ours), uri_of(theirs)):
-            if not is_sip_uri(text):
-                return f"{text!r} is no SIP URI"
+            if problem := uri_problem(text):
+                return problem
+        for line in request.headers:
+            if problem := header_problem(line, contact=request.method.upper() == "REGISTER"):
+                return problem
         if any(ord(c) < 32 for c in ours + theirs + request.call_id):
             return "From, To and Call-ID must not hold control characters"
         token = self._host.next_token()

@@ -41,7 +41,7 @@ class Session:
         self.host = host
         self.id = id
         self.application = application
-        self.app: Application = Application(self)
+        self._app = Application(self)
         self.app_params: dict[str, str] = {}
         self.params: Value = None
         self.attributes: dict[str, Value] = {}
@@ -57,6 +57,16 @@ class Session:
         self._mailbox: Mailbox[CallItem] = Mailbox(
             id, host.clock, host.spawn, partial(flow.handle, self), partial(flow.failed, self)
         )
+
+    @property
+    def app(self) -> Application:
+        """The logic of the call."""
+        return self._app
+
+    @app.setter
+    def app(self, app: Application) -> None:
+        self._app = app
+        self.dialog.allow = (f"Allow: {', '.join(app.further_methods)}",) if app.further_methods else ()
 
     @property
     def call(self) -> int:

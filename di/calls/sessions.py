@@ -13,7 +13,7 @@ from di.calls.applications import Factory
 from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut
 from di.calls.control import CallControl
-from di.calls.dialling import default_hop, dial
+from di.calls.dialling import default_hop, dial, malformed
 from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
@@ -24,7 +24,9 @@ from di.calls.selection import Selection
 from di.calls.session import Session
 from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
+from di.calls.trust import of_stranger
 from di.kernel.clock import Tasks
+from di.kernel.errors import CallFailed
 from di.kernel.ids import IdMaker
 from di.kernel.ports import Clock, MonitoringHooks
 from di.media_control.port import MediaPort
@@ -172,7 +174,7 @@ class Sessions:
         elif isinstance(record, sip.CALL_EVENTS):
             session = self._by_call.get(record.call)
             if session is not None:
-                session.post(record)
+                session.post(record if session.info.trusted else of_stranger(record))
         elif isinstance(record, SubscriptionChanged):
             self.subscriptions.on_changed(record)
         elif isinstance(record, OutsideReceived):
@@ -251,7 +253,13 @@ class Sessions:
         return dial(self, order, factory)
 
     def dialout(self, order: CallOut) -> str:
-        """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed."""
+        """Place a call for an application (spec core.md §7.5). Returns its id, or an empty string when it cannot be placed.
+
+        Raises CallFailed for headers and URIs that would reach into what the SIP stack writes.
+        """
+        problem = malformed(order)
+        if problem:
+            raise CallFailed(problem)
         session = dial(self, order)
         return session.id if session is not None else ""
 

@@ -61,7 +61,7 @@ def parse_addresses(text: str) -> tuple[tuple[str, int, str], ...]:
 def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """Read addresses and networks (`192.0.2.0/24`), separated by commas."""
     try:
-        return tuple(ip_network(part.strip().strip("[]"), strict=False) for part in text.split(",") if part.strip())
+        return tuple(ip_network(re.sub(r"[\[\]\s]", "", part), strict=False) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise ValueError(f"{error}; right are addresses or networks, e.g. 192.0.2.0/24, separated by commas") from error
 
@@ -137,7 +137,8 @@ class CoreOptions:
     )
     trusted_peers: tuple[IPv4Network | IPv6Network, ...] = option(
         parse_networks("127.0.0.0/8, ::1"),
-        help="Addresses or networks of proxies whose word counts (Replaces), separated by commas.",
+        help="Addresses or networks of peers whose P-… headers (P-App-Name, P-App-Param, P-Asserted-Identity …) and Replaces count, "
+        "separated by commas.",
         parse=parse_networks,
     )
     dialout_limit: int = option(0, help="Most calls out at once; 0: no limit on loopback, no calls out at all otherwise.")

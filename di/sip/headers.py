@@ -62,20 +62,72 @@ def first_header(headers: Iterable[tuple[str, str]], name: str) -> str | None:
 
 
 def header_lines(text: str, newline: str = "|") -> list[str]:
-    """Split a block of header lines; `newline` also stands for a line end (applications.md §1.5). Lines without a name are dropped."""
-    lines = re.split(r"[\r\n]+", text.replace(newline, "\n") if newline else text)
-    return [line.strip() for line in lines if re.match(r"\s*[A-Za-z0-9!%*_+`'~.-]+\s*:", line)]
+    """Split a block of header lines; `newline` also stands for a line end (applications.md §1.5). Empty lines are dropped, nothing else."""
+    lines = re.split(r"\r\n|\n", text.replace(newline, "\n") if newline else text)
+    return [line.strip(" \t") for line in lines if line.strip()]
 
 
-_OF_ONE_DIALOG = frozenset(
-    "via from to call-id cseq contact max-forwards content-length content-type content-disposition content-encoding route record-route "
-    "authorization proxy-authorization www-authenticate proxy-authenticate authentication-info allow supported require proxy-require "
-    "unsupported session-expires min-se user-agent server expires min-expires date rack rseq accept accept-encoding accept-language "
-    "allow-events mime-version replaces v f t i m l c e k x u".split()
+TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
+"""RFC 3261 §25.1."""
+
+# RFC 3261 §7.3.3 and the registrations that came later
+_LONG_NAMES = {
+    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
+    "f": "From", "i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact",
+    "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires",
+    "y": "Identity",
+}  # fmt: skip
+
+
+def long_name(name: str) -> str:
+    """A header's full name for its compact form."""
+    return _LONG_NAMES.get(name.lower(), name) if len(name) == 1 else name
+
+
+STACK_HEADERS = frozenset(
+    "via route record-route from to call-id cseq max-forwards contact content-length content-type content-encoding rack rseq "
+    "session-expires min-se".split()
 )
-"""Headers that belong to one dialog, hop or body, with their short forms: a call that is connected with another never copies them."""
+"""What the SIP stack writes itself: a second one would break the message, the dialog or its way through the network.
+
+Contact may come from the hub where it is not the dialog's: in redirections (3xx) and registrations.
+"""
+
+
+def header_problem(line: str, contact: bool = False) -> str:
+    """Why a text cannot be sent as one header line of ours; empty when it can. `contact`: whether Contact may be one of them."""
+    name, colon, _ = line.partition(":")
+    name = name.strip(" \t")
+    if any((ord(c) < 32 and c != "\t") or c == "\x7f" for c in line):
+        return f"header line {line[:80]!r} must not hold control characters"
+    if not colon or not TOKEN.fullmatch(name):
+        return f"header line {line[:80]!r} must be 'Name: value'"
+    if (known := long_name(name).lower()) in STACK_HEADERS and not (contact and known == "contact"):
+        return f"header {name} cannot be given: the SIP stack writes it itself"
+    return ""
+
+
+def uri_problem(uri: str) -> str:
+    """Why a text cannot stand as the URI of a request of ours; empty when it can.
+
+    Header fields in a URI (`?X=1`, RFC 3261 §19.1.5) are refused: they would become header lines of the request, whatever their names.
+    """
+    if not is_sip_uri(uri):
+        return f"{uri!r} is no SIP URI"
+    if "?" in uri:
+        return f"{uri!r}: header fields behind `?` cannot be given in a URI; a `?` of the user part is written %3F"
+    return ""
+
+
+_OF_ONE_DIALOG = STACK_HEADERS | frozenset(
+    "content-disposition authorization proxy-authorization www-authenticate proxy-authenticate authentication-info allow supported "
+    "require proxy-require unsupported user-agent server expires min-expires date accept accept-encoding accept-language "
+    "allow-events mime-version replaces".split()
+)
+"""Headers that belong to one dialog, hop or body: a call that is connected with another never copies them."""
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
     """Those headers, as lines, that one leg of a pair may pass to the other."""
-    return tuple(f"{name}: {value}" for name, value in headers if name.lower() not in _OF_ONE_DIALOG)
+    lines = (f"{name}: {value}" for name, value in headers if long_name(name).lower() not in _OF_ONE_DIALOG)
+    return tuple(line for line in lines if not header_problem(line))

@@ -161,8 +161,8 @@ class SendRequest:
 class SendReply:
     """Answer a request that came as RequestReceived with `reply_wanted`, with a final reply.
 
-    A 2xx to OPTIONS and a 405 get Allow, Accept and Supported where `headers` has none; a 2xx to REFER, SUBSCRIBE and NOTIFY gets Contact.
-    Unanswered for 30 s: 500.
+    A 2xx to OPTIONS and a 405 get Allow (beside one of `headers`), and Accept and Supported where `headers` has none; a 2xx to REFER,
+    SUBSCRIBE and NOTIFY gets Contact. Unanswered for 30 s: 500.
     """
 
     call: int

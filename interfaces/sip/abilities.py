@@ -20,9 +20,9 @@ class Abilities:
 
     @property
     def allow(self) -> tuple[str, ...]:
-        """Methods: those of calls, and those that the hub may answer inside them."""
+        """Methods of every call. What an application takes beyond them stands in an Allow of the hub's own."""
         prack = ("PRACK",) if self.reliable else ()
-        return ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", *prack, "UPDATE", "MESSAGE", "REFER", "NOTIFY")
+        return ("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "INFO", *prack, "UPDATE")
 
     @property
     def supported(self) -> tuple[str, ...]:

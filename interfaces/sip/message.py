@@ -11,19 +11,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from di.sip.headers import header_problem, long_name
+
 log = logging.getLogger(__name__)
 
-TOKEN = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
-"""RFC 3261 §25.1."""
 _NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of UTF-16 pairs that stand for no byte either (PEP 383)."""
-# RFC 3261 §7.3.3 and the registrations that came later
-_LONG_NAMES = {
-    "a": "Accept-Contact", "b": "Referred-By", "c": "Content-Type", "d": "Request-Disposition", "e": "Content-Encoding",
-    "f": "From", "i": "Call-ID", "j": "Reject-Contact", "k": "Supported", "l": "Content-Length", "m": "Contact",
-    "o": "Event", "r": "Refer-To", "s": "Subject", "t": "To", "u": "Allow-Events", "v": "Via", "x": "Session-Expires",
-    "y": "Identity",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +109,6 @@ def _split(text: str) -> tuple[str, str]:
     return (text[:at], text[at + 2 :]) if at >= 0 else (text, "")
 
 
-def long_name(name: str) -> str:
-    """A header's full name for its compact form."""
-    return _LONG_NAMES.get(name.lower(), name) if len(name) == 1 else name
-
-
 def uri_of(value: str) -> str:
     """The bare URI of a From, To or Contact value, header parameters left out (RFC 3261 §20.10)."""
     opening = _outside_quotes(value, "<")
@@ -194,29 +182,15 @@ def host_of(uri: str) -> str:
     return rest.split(":", 1)[0].lower()
 
 
-STACK_HEADERS = frozenset((
-    "via", "route", "record-route", "from", "to", "call-id", "cseq", "max-forwards", "contact", "content-length",
-))  # fmt: skip
-"""What the SIP stack writes itself: a second one would break the message or the dialog.
-
-Contact may come from the hub where it is not the dialog's: in redirections (3xx) and registrations.
-"""
-
-
 def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
-    """Name and value of a header line that the hub hands over. `contact`: whether Contact may be one of them.
-
-    None, and a line in the log, when it is no header, when it would begin a second one, and when it is the SIP stack's own.
-    """
-    name, colon, value = line.rstrip("\r\n").partition(":")
-    name, value = name.strip(), value.strip()
-    if not colon or not name or any(character in line.rstrip("\r\n") for character in "\r\n\0") or not TOKEN.fullmatch(name):
-        log.error("header line %.80r was left out: it must be 'Name: value' on one line", line)
-    elif (known := long_name(name).lower()) in STACK_HEADERS and not (contact and known == "contact"):
-        log.error("header %s was left out: the SIP stack writes it itself", name)
-    else:
-        return name, value
-    return None
+    """Name and value of a header line that the hub hands over; None, and a line in the log, for what `header_problem` names."""
+    line = line.rstrip("\r\n")
+    problem = header_problem(line, contact)
+    if problem:
+        log.error("%s; it was left out", problem)
+        return None
+    name, _, value = line.partition(":")
+    return name.strip(), value.strip()
 
 
 def header_pairs(lines: Iterable[str], contact: bool = False) -> tuple[tuple[str, str], ...]:

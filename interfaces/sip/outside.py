@@ -15,12 +15,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from di.sip.headers import TOKEN
 from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.records import Event
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.digest import Login
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
-from interfaces.sip.message import TOKEN, Message, header_pairs, route_of, tag_of
+from interfaces.sip.message import Message, header_pairs, route_of, tag_of
 from interfaces.sip.received import Request
 from interfaces.sip.structures import Reply, final
 

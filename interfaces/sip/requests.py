@@ -154,7 +154,7 @@ class Requests:
         if 200 <= command.code < 300 and key.endswith(_WITH_CONTACT):
             headers += tuple(("Contact", contact) for contact in (call.waiting[key].request.contact(),) if contact)
         if command.code == 405 or (key.endswith(" OPTIONS") and command.code < 300):
-            headers += self.abilities.headers({name.lower() for name, _ in headers})
+            headers += self.abilities.headers({name.lower() for name, _ in headers} - {"allow"})  # further methods of the call's
         _answer(call, key, (final(command.code), command.reason, headers, command.content_type, command.body))
 
     def second_passed(self, calls: Iterable[SipCall]) -> None:

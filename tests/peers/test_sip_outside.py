@@ -138,4 +138,4 @@ async def test_options_that_the_hub_answers(sip: SipProcess, peer: UdpPeer) -> N
             waiting = asyncio.ensure_future(peer.exchange("OPTIONS"))
     sip.send(ReplyOutside(1, 200, "Mine", ("Accept: text/plain",)))
     reply = await waiting
-    assert reply.reason == "Mine" and reply.header("Accept") == "text/plain" and "REFER" in reply.header("Allow")
+    assert reply.reason == "Mine" and reply.header("Accept") == "text/plain" and "INFO" in reply.header("Allow")

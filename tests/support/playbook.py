@@ -63,6 +63,8 @@ class Playbook:
         self.sessions.sip = self.sip
         self.sessions.media_up(self.media)
         self._next_call = -1
+        self.source_ip = "127.0.0.1"
+        """Where the next INVITE comes from."""
         self.waiting: list[Awaitable[None]] = []
         self.sessions.spawn = self.waiting.append  # type: ignore[method-assign]
 
@@ -105,7 +107,7 @@ class Playbook:
                 f"id{call}",
                 f"t{call}",
                 "sip:c@192.0.2.1",
-                "192.0.2.1",
+                self.source_ip,
                 5060,
                 headers,
                 b"",

@@ -52,7 +52,7 @@ def for_caller(info: CallInfo, options: Options, files: Files, call: str) -> Cal
             raise Refused(404, "Not Found")
         room = room[len("conf=") :]
     headers, host = info.headers, parse_uri(info.request_uri).host.strip("[]")
-    suffix = parameter(headers, "Dialout-Suffix")
+    suffix = parameter(headers, "Dialout-Suffix") if options.dialout_suffix else None  # what is not configured stays off
     return CallerSettings(
         room,
         files.lonely.find(Asked(host, language=parameter(headers, "Language") or ""), call),

@@ -99,6 +99,8 @@ class WebconferenceCall(Application):
         options, headers = self._conference.options, self.session.info.headers
         if options.participant_id_param:
             return app_param(headers, options.participant_id_param)
+        if not self.session.info.trusted:
+            return ""  # as P-App-Param of a stranger, it does not count
         return (first_header(headers, options.participant_id_header) or "").strip()
 
     def _ask(self, *names: str) -> None:

@@ -7,7 +7,7 @@ import hmac
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from di.apps.api import CallOut, Credential, Lenient, OutOfBounds, Value, di_method, header_lines
+from di.apps.api import CallFailed, CallOut, Credential, Lenient, OutOfBounds, Value, di_method, header_lines
 from di.apps.webconference.rooms import Participant, Room, Status
 
 if TYPE_CHECKING:
@@ -115,7 +115,11 @@ class Webconference:
             headers=tuple(header_lines(headers)),
             credential=Credential(domain, auth_user, auth_pwd) if auth_user else None,
         )
-        placed = conference.services.sessions.dialout(order)
+        try:
+            placed = conference.services.sessions.dialout(order)
+        except CallFailed:
+            self._table.update(room, tag, Status.FINISHED, "refused", conference.now_s())
+            raise
         if not placed:
             self._table.update(room, tag, Status.FINISHED, "internal error", conference.now_s())
             return self._reply(1, "internal error", "")

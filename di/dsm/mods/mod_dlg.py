@@ -9,6 +9,7 @@ from di.dsm.language.library import Lit, Res, Var, action, condition
 from di.dsm.language.model import Outcome
 from di.dsm.language.numbers import signed, unsigned
 from di.dsm.run.engine import Run
+from di.kernel.errors import CallFailed
 
 LITERAL_CRLF = "\\r\\n"
 
@@ -101,10 +102,13 @@ def dialout(run: Run, name: Res) -> None:
     fields["to"] = fields["to"] or f"<sip:{callee}@{domain}>"
     prefix = f"{name}_var."
     variables = {key[len(prefix) :]: value for key, value in run.vars.items() if key.startswith(prefix)}
-    ltag = run.session.dialog.dial(fields, variables)
+    try:
+        ltag, cause = run.session.dialog.dial(fields, variables), "the call could not be made"
+    except CallFailed as refused:
+        ltag, cause = "", str(refused)
     run.vars[f"{name}_ltag"] = ltag
     if not ltag:
-        run.fail("general", "the call could not be made")
+        run.fail("general", cause)
 
 
 def _message_body(run: Run, content_type: str, target: str, reply_message: bool) -> None:

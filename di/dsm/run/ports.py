@@ -133,7 +133,7 @@ class DialogPort(Protocol):
         """That part of the current reply's body. Raises LookupError outside a reply event."""
 
     def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
-        """A new call as `dlg.dialout`; its session id, empty when it failed."""
+        """A new call as `dlg.dialout`; its session id, empty when it failed. Raises CallFailed, with the cause, for wrong headers."""
 
     def other_id(self) -> str:
         """Session id of the other leg, empty without one."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.calls.digits import WINDOW_NS, DigitMerger, parse_dtmf_relay
+from di.calls.digits import INFO_TYPES, WINDOW_NS, DigitMerger, parse_dtmf_relay, parse_info
 
 
 def test_a_press_counts_once_whichever_way_it_comes() -> None:
@@ -48,7 +48,16 @@ def test_dtmf_relay(body: bytes, key: tuple[int, int] | None) -> None:
     assert parse_dtmf_relay(body) == key
 
 
-@given(st.binary(max_size=60))
-def test_any_body_is_a_key_or_none(body: bytes) -> None:
-    key = parse_dtmf_relay(body)
+@pytest.mark.parametrize(
+    ("body", "key"),
+    [(b"5", (5, 250)), (b" *\r\n", (10, 250)), (b"11", (11, 250)), (b"d", (15, 250)), (b"Signal=7\r\nDuration=90", (7, 90)),
+     (b"16", None), (b"", None), (b"12#", None), (b"\xff", None)],
+)  # fmt: skip
+def test_a_key_alone_as_application_dtmf(body: bytes, key: tuple[int, int] | None) -> None:
+    assert parse_info("application/dtmf", body) == key
+
+
+@given(st.binary(max_size=60), st.sampled_from(INFO_TYPES))
+def test_any_body_is_a_key_or_none(body: bytes, content_type: str) -> None:
+    key = parse_info(content_type, body)
     assert key is None or (0 <= key[0] <= 15 and 0 <= key[1] <= 1000)

@@ -382,7 +382,13 @@ def test_keys_from_rtp_and_info_count_once(book: Playbook) -> None:
 
 @pytest.mark.parametrize(
     ("method", "content_type", "code"),
-    [("INFO", "text/plain", 415), ("INFO", "application/dtmf-relay", 400), ("MESSAGE", "text/plain", 501), ("REFER", "", 501)],
+    [
+        ("INFO", "text/plain", 415),
+        ("INFO", "application/dtmf-relay", 400),
+        ("INFO", "application/dtmf", 400),
+        ("MESSAGE", "text/plain", 501),
+        ("REFER", "", 501),
+    ],
 )
 def test_requests_that_nobody_takes(book: Playbook, method: str, content_type: str, code: int) -> None:
     session = book.up("app-diary")

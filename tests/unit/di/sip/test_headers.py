@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip.headers import header_lines, is_sip_uri, parse_uri, uri_of
+from di.sip.headers import end_to_end, header_lines, header_problem, is_sip_uri, parse_uri, uri_of, uri_problem
 
 HOSTILE = [
     ";" * 60000 + "=",
@@ -74,4 +74,50 @@ def test_what_cannot_be_dialled(text: str) -> None:
 
 
 def test_header_lines() -> None:
-    assert header_lines("X-A: 1|X-B: 2\r\nnot a header|") == ["X-A: 1", "X-B: 2"]
+    assert header_lines("X-A: 1| X-B: 2\r\nnot a header|\n") == ["X-A: 1", "X-B: 2", "not a header"]  # nothing vanishes
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("X-A: 1", ""), ("x-a:", ""), ("Replaces: a;to-tag=1;from-tag=2", ""), ("X-A: tab\there", ""), ("X-A: ä", ""),
+        ("X-A: 1\rVia: x", "control"), ("X-A: 1\0", "control"), ("X-A: 1\x7f", "control"), ("X-A: 1\nVia: x", "control"),
+        ("no header", "Name: value"), (": b", "Name: value"), ("X A: b", "Name: value"), ("", "Name: value"),
+        ("Via: x", "Via"), ("v: x", "v "), ("ROUTE: <sip:x;lr>", "ROUTE"), ("Max-Forwards: 70", "Max-Forwards"), ("l: 0", "l "),
+        ("Content-Length: 0", "Content-Length"), ("Contact: <sip:x@y>", "Contact"), ("c: text/plain", "c "), ("x: 90", "x "),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_sent_as_a_header(line: str, word: str) -> None:
+    problem = header_problem(line)
+    assert word in problem if word else not problem
+
+
+def test_a_registrations_contact_is_the_hubs_to_say() -> None:
+    assert header_problem("m: <sip:x@y>") and not header_problem("m: <sip:x@y>", contact=True)
+
+
+@pytest.mark.parametrize(
+    ("uri", "word"),
+    [
+        ("sip:a@h;x=1", ""),
+        ("sip:a%3Fb@h", ""),
+        ("sip:a@h?X-A=1", "`?`"),
+        ("sip:a@h?Content-Length=0&Contact=x", "`?`"),
+        ("http:x", "no SIP URI"),
+    ],
+)
+def test_header_fields_in_a_uri_are_refused(uri: str, word: str) -> None:
+    problem = uri_problem(uri)
+    assert word in problem if word else not problem
+
+
+def test_what_passes_from_one_leg_to_the_other() -> None:
+    headers = (
+        ("X-A", "1"),
+        ("v", "SIP/2.0/UDP h"),
+        ("k", "timer"),
+        ("X-Bad", "a\rVia: b"),
+        ("Record-Route", "<sip:p>"),
+        ("s", "hello"),
+    )
+    assert end_to_end(headers) == ("X-A: 1", "s: hello")

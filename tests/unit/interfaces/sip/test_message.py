@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from di.sip.headers import STACK_HEADERS
 from interfaces.sip.message import (
-    STACK_HEADERS,
     Message,
     endpoint_of,
     header_pairs,
@@ -85,7 +85,7 @@ def test_header_lines_of_the_hub_cannot_smuggle_in_another(line: str, pair: tupl
 def test_headers_of_the_stack_are_not_sent_and_the_log_names_them(name: str, caplog: pytest.LogCaptureFixture) -> None:
     assert header_pairs((f"{name}: evil", "X-A: b")) == (("X-A", "b"),)
     assert [record.getMessage() for record in caplog.records] == [
-        f"header {name.strip()} was left out: the SIP stack writes it itself"
+        f"header {name.strip()} cannot be given: the SIP stack writes it itself; it was left out"
     ]
 
 

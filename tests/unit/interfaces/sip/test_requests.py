@@ -185,9 +185,13 @@ def test_offers_are_told_later() -> None:
 def test_options_inside_says_what_we_can() -> None:
     requests, events, call = desk()
     _, request = ask(requests, text("OPTIONS", "ours"))
-    requests.answer(call, SendReply(1, events[0].token, 200, "OK", ("accept: a/b",)))
+    requests.answer(call, SendReply(1, events[0].token, 200, "OK", ("accept: a/b", "Allow: REFER")))
     headers = dict(request.replies[0][2])
-    assert headers["accept"] == "a/b" and "Accept" not in headers and "REFER" in headers["Allow"] and "Supported" in headers
+    assert headers["accept"] == "a/b" and "Accept" not in headers and "Supported" in headers
+    allowed = [value for name, value in request.replies[0][2] if name == "Allow"]
+    assert allowed[0] == "REFER" and "INFO" in allowed[1] and "REFER" not in allowed[1], (
+        "what the call takes, and what every call does"
+    )
 
 
 @pytest.mark.parametrize(("method", "code", "there"), [("REFER", 202, True), ("REFER", 603, False), ("INFO", 200, False)])

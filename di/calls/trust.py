@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whose word counts (`trusted_peers`): what a caller's headers may steer, and what of them a stranger's INVITE keeps.
+
+    trusted peer ─► all headers
+    stranger     ─► without private headers (`P-…`, Remote-Party-ID): they are a network's own, set or checked by its proxies (RFC 3325 §5)
+
+So nothing above asks who sent a header: one that is not to count is not there. Applications whose configuration names a header of its own
+(webconference's participant id) ask `CallInfo.trusted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import TypeVar
+
+from di.calls.call_info import CallInfo
+from di.sip.headers import parse_uri, uri_of
+from di.sip.records import CallConfirmed, CallEnded, CallEvent, CallOffered, RequestReceived
+
+E = TypeVar("E", bound=CallEvent)
+
+
+def trusts(networks: Collection[IPv4Network | IPv6Network], ip: str) -> bool:
+    """Whether an address lies in one of the networks; an IPv4 address that is written as IPv6 counts as what it is."""
+    try:
+        address = ip_address(ip)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in networks)
+
+
+def _is_private(name: str) -> bool:
+    return name[:2].lower() == "p-" or name.lower() == "remote-party-id"
+
+
+def private_headers(headers: Sequence[tuple[str, str]]) -> list[str]:
+    """Names of those headers that count from trusted peers only."""
+    return sorted({name for name, _ in headers if _is_private(name)})
+
+
+def of_stranger(record: E) -> E:
+    """A record of a stranger's call, without what does not count."""
+    if isinstance(record, (CallOffered, RequestReceived, CallConfirmed, CallEnded)) and private_headers(record.headers):
+        return replace(record, headers=tuple((name, value) for name, value in record.headers if not _is_private(name)))
+    return record
+
+
+def same_identity(info: CallInfo, offer: CallOffered) -> bool:
+    """Whether a new call is of the caller of one that is there: the same From URI from the same address."""
+    one, other = parse_uri(uri_of(info.from_header)), parse_uri(uri_of(offer.from_header))
+    same = (one.scheme, one.user, one.host.lower(), one.port) == (other.scheme, other.user, other.host.lower(), other.port)
+    return info.incoming and bool(info.source_ip) and info.source_ip == offer.source_ip and same
