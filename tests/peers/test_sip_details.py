@@ -449,7 +449,11 @@ async def test_methods_and_extensions_are_the_same_everywhere(reliable: str, pra
     assert invite is not None
     for message in (answer, invite, await peer.exchange("OPTIONS")):
         allow = message.header("Allow").replace(" ", "").split(",")
-        assert ("PRACK" in allow) is prack and {"INVITE", "INFO", "UPDATE"} < set(allow) and not {"SUBSCRIBE", "REFER", "NOTIFY", "MESSAGE"} & set(allow)
+        assert (
+            ("PRACK" in allow) is prack
+            and {"INVITE", "INFO", "UPDATE"} < set(allow)
+            and not {"SUBSCRIBE", "REFER", "NOTIFY", "MESSAGE"} & set(allow)
+        )
         assert ("100rel" in message.header("Supported")) is prack and "norefersub" not in message.header("Supported")
     peer.close()
     assert await sip.stop(0) == 0
