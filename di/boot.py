@@ -87,7 +87,9 @@ class Hub:
         self._stop = asyncio.Event()
         self._signals = 0
         self._up = False
-        self.sip = Child(_sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost)
+        self.sip = Child(
+            _sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost, self._sip_silent, settings.core.watchdog_time
+        )
         self.media = MediaProcesses(settings.core, self.sessions)
         self.services.capabilities.provide(MEDIA_FIGURES, self.media.figures)
 
@@ -169,6 +171,9 @@ class Hub:
         self._closers.append((name, closer))
         self.services.loaded.append(name)
         log.info("plug-in %s is loaded", name)
+
+    def _sip_silent(self, why: str) -> None:
+        self.sessions.process_silent("sip", why)
 
     async def _sip_up(self, link: RecordLink[sip_records.Command, sip_records.Event]) -> None:
         core = self.settings.core

@@ -35,9 +35,10 @@ class Arrivals:
 
     def offered(self, offer: CallOffered) -> None:
         """Take an INVITE: it becomes a session, or is refused with a line in the log."""
-        refused = self._sessions.control.gate()
+        refused = self._sessions.gate()
         if refused is not None:
-            log.warning("INVITE from %s:%d refused: %d %s", offer.source_ip, offer.source_port, refused.code, refused.reason)
+            cause = "; ".join(self._sessions.out_of_order().values()) or "a limit"
+            log.warning("INVITE from %s:%d refused by %s: %s", offer.source_ip, offer.source_port, cause, refused)
             self._refuse(offer, refused)
             return
         trusted = trusts(self._sessions.surroundings.core.trusted_peers, offer.source_ip)

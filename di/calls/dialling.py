@@ -63,6 +63,8 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
 
 def refusal(sessions: Sessions, order: CallOut) -> str:
     """Why a call cannot be placed; empty when it can."""
+    if out_of_order := sessions.out_of_order():
+        return "; ".join(out_of_order.values())
     refused = sessions.control.gate()
     if refused is not None:
         return f"refused by a limit: {refused.code} {refused.reason}"
@@ -72,8 +74,6 @@ def refusal(sessions: Sessions, order: CallOut) -> str:
         return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)"
     if cap and sum(1 for session in sessions if not session.dialog.incoming) >= cap:
         return f"dialout_limit={cap} is reached"
-    if not sessions.sip_is_up:
-        return "the SIP process is not up"
     if order.id and order.id in sessions.surroundings.queues:
         return f"the id {order.id} is taken"
     for text in _uris(order):

@@ -26,7 +26,7 @@ from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
 from di.calls.trust import of_stranger
 from di.kernel.clock import Tasks
-from di.kernel.errors import CallFailed
+from di.kernel.errors import CallFailed, Refused
 from di.kernel.ids import IdMaker
 from di.kernel.ports import Clock, MonitoringHooks
 from di.media_control.port import MediaPort
@@ -38,13 +38,27 @@ from media.control import records as media
 from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 log = logging.getLogger(__name__)
+RETRY_AFTER_S = 5
+"""When to call again a server one of whose processes is being started."""
 
 
-class NoProcess:
-    """A port while its process is down: what is sent is lost, which `sip_lost`/`media_lost` has settled already."""
+class NoSip:
+    """The port while the SIP process is down: what is sent is lost, which `sip_lost` has settled already."""
 
-    def send(self, command: sip.Command | media.Command) -> None:
+    def send(self, command: sip.Command) -> None:
         """Nothing."""
+
+
+class NoMedia:
+    """The port while no media process is up. A leg that is asked for is refused at once, so that its call ends."""
+
+    def __init__(self, emit: Callable[[media.Event], None]) -> None:
+        self._emit = emit
+
+    def send(self, command: media.Command) -> None:
+        """Nothing but the answer to OpenLeg."""
+        if isinstance(command, media.OpenLeg):
+            self._emit(media.LegFailed(command.leg, "no media process is up"))
 
 
 class Sessions:
@@ -52,8 +66,10 @@ class Sessions:
 
     def __init__(self, surroundings: Surroundings, selection: Selection, pid: int) -> None:
         self.surroundings = surroundings
-        self.sip: SipPort = NoProcess()
-        self.media: MediaPort = NoProcess()
+        self.sip: SipPort = NoSip()
+        self.media: MediaPort = NoMedia(self.on_media_event)
+        self.silent: dict[str, str] = {}
+        """Processes that do not answer, by role: what is wrong."""
         core = surroundings.core
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
         self.control = CallControl(self.limits, surroundings.clock)
@@ -136,12 +152,27 @@ class Sessions:
     @property
     def media_is_up(self) -> bool:
         """Whether a media process is in service."""
-        return not isinstance(self.media, NoProcess)
+        return not isinstance(self.media, NoMedia)
 
     @property
     def sip_is_up(self) -> bool:
         """Whether calls can be placed and answered now."""
-        return not isinstance(self.sip, NoProcess)
+        return not isinstance(self.sip, NoSip)
+
+    def out_of_order(self) -> dict[str, str]:
+        """Which process keeps new calls out now, and why: by its role."""
+        problem_of = dict(self.silent)
+        if not self.sip_is_up:
+            problem_of["sip"] = "the SIP process is not up"
+        if not self.media_is_up:
+            problem_of["media"] = "the media process is not up"
+        return problem_of
+
+    def gate(self) -> Refused | None:
+        """Why no new call may begin now: a process is out of order, a limit, shutdown mode."""
+        if self.out_of_order():
+            return Refused(503, "Service Unavailable", (f"Retry-After: {RETRY_AFTER_S}",))
+        return self.control.gate()
 
     # ---------------------------------------------------------------------------------------------------------------- look-up
     def __len__(self) -> int:
@@ -197,9 +228,16 @@ class Sessions:
             if session is not None:
                 session.post(record)
 
+    def process_silent(self, role: str, why: str) -> None:
+        """A process does not answer, and why; an empty text: it does again, or is gone."""
+        self.silent.pop(role, None)
+        if why:
+            self.silent[role] = why
+        self._tell_options()
+
     def sip_lost(self, reason: str) -> None:
         """The SIP process is gone: its calls and subscriptions are over (the peers cannot be told so)."""
-        self.sip = NoProcess()
+        self.sip = NoSip()
         self._by_call.clear()
         for session in self:
             session.post(CallEnded(session.call, 500, reason, "error"))
@@ -209,17 +247,21 @@ class Sessions:
     def sip_up(self, sip: SipPort) -> None:
         """The SIP process is in service."""
         self.sip = sip
+        self._options_reply = (200, "OK")  # as a process begins
+        self._tell_options()
         self.outside.tell_methods()
 
     def media_lost(self, reason: str, legs: Collection[int] | None = None) -> None:
         """A media process is gone: calls that had their media there get a BYE. `legs`: theirs; None: all, it was the only one."""
         if legs is None:
-            self.media = NoProcess()
+            self.media = NoMedia(self.on_media_event)
             self.answers.clear()
             self.end_lines.flush()
+            self._tell_options()
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
-                session.run(lambda session=session: session.stop(500, reason))  # type: ignore[misc]
+                headers = () if session.dialog.answered else (f"Retry-After: {RETRY_AFTER_S}",)
+                session.run(lambda session=session, headers=headers: session.stop(503, "Service Unavailable", headers))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls
     def make(self, call: int, application: str, info: CallInfo, id: str = "") -> Session:
@@ -285,6 +327,7 @@ class Sessions:
     def media_up(self, media: MediaPort) -> None:
         """A media process is in service."""
         self.media = media
+        self._tell_options()
         for path in self._preloads:
             self._load_prompt(path)
 
@@ -319,6 +362,8 @@ class Sessions:
         reply = (200, "OK")
         if self.limits.shutdown_mode:
             reply = self.limits.shutdown_reply
+        elif self.out_of_order():
+            reply = (503, "Service Unavailable")
         elif limit.count and self.limits.active >= limit.count:
             reply = (limit.code, limit.reason)
         if reply != self._options_reply:

@@ -3,6 +3,7 @@
 
     start() → spawn `python -m <module> --fd N` → Hello both ways → on_up(link) … records …
     it dies → on_lost(why) → wait (longer each time it dies early) → spawn again
+    it does not answer for 2 s → on_silent(why) → it answers → on_silent("") · or, after `replace_s`, it is killed → on_lost …
     stop(last) → the last command → wait → SIGTERM → SIGKILL
 
 It sits in a session of its own so that Ctrl-C reaches only the hub, and it leaves by itself when its end of the socket closes;
@@ -12,6 +13,7 @@ It sits in a session of its own so that Ctrl-C reaches only the hub, and it leav
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import shutil
@@ -25,8 +27,9 @@ from typing import Generic, Literal, TypeVar
 
 from di.kernel import logs
 from di.kernel.errors import ConfigError
+from di.kernel.watchdog import ASK_S, Verdict, Watchdog
 from media.control.link import RecordLink
-from media.control.wire import VERSION, Hello
+from media.control.wire import VERSION, Hello, Ping
 
 log = logging.getLogger(__name__)
 
@@ -67,12 +70,20 @@ class Child(Generic[C, E]):
         on_record: Callable[[E], None],
         on_up: Callable[[RecordLink[C, E]], Awaitable[None]],
         on_lost: Callable[[str], None],
+        on_silent: Callable[[str], None] = lambda why: None,
+        replace_s: float = 0.0,
     ) -> None:
-        """`on_up` brings a fresh process into service (and may raise StartFailed); `on_lost` gets the cause of its death."""
+        """`on_up` brings a fresh process into service (and may raise StartFailed); `on_lost` gets the cause of its death.
+
+        `on_silent` gets what is wrong with a process that does not answer, and an empty text when it does again or is lost. One that has
+        not answered for `replace_s` is replaced; 0: never.
+        """
         self.kind = kind
         self.restarts = 0
         self._up_since_s: float | None = None
         self._on_record, self._on_up, self._on_lost = on_record, on_up, on_lost
+        self._on_silent, self._replace_s = on_silent, replace_s
+        self._guard: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._link: RecordLink[C, E] | None = None
         self._hello: asyncio.Future[Hello] | None = None
@@ -94,8 +105,11 @@ class Child(Generic[C, E]):
         return asyncio.get_running_loop().time() - self._up_since_s
 
     async def spawn(self) -> None:
-        """Start the process without waiting for it."""
-        ours, theirs = socket.socketpair()
+        """Start the process without waiting for it. Raises StartFailed."""
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise StartFailed(self._cannot_start(error)) from error
         try:
             self._lost = asyncio.Event()
             self._hello = asyncio.get_running_loop().create_future()
@@ -108,16 +122,25 @@ class Child(Generic[C, E]):
             )
         except OSError as error:
             ours.close()
-            raise StartFailed(f"the {self.kind.role} process cannot be started: {error}") from error
+            raise StartFailed(self._cannot_start(error)) from error
         finally:
             theirs.close()
-        self._link = await RecordLink.open(ours, self.kind.events, self._record, self._lost.set)
+        try:
+            self._link = await RecordLink.open(ours, self.kind.events, self._record, self._lost.set)
+        except OSError as error:
+            ours.close()
+            raise StartFailed(self._cannot_start(error)) from error
         self._link.send(Hello(VERSION, "hub", os.getpid()))
+
+    def _cannot_start(self, error: OSError) -> str:
+        hint = "; raise the limit of open files (LimitNOFILE, ulimit -n)" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+        return f"the {self.kind.role} process cannot be started: {error.strerror}{hint}"
 
     async def ready(self) -> None:
         """Wait until the process of `spawn` is in service, then keep it running. Raises StartFailed."""
         await self._greet()
         self._watcher = asyncio.create_task(self._watch(), name=f"watch {self.kind.role}")
+        self._guard = asyncio.create_task(self._ask(), name=f"ask {self.kind.role}")
 
     async def _greet(self) -> None:
         assert self._hello is not None and self._link is not None
@@ -161,6 +184,7 @@ class Child(Generic[C, E]):
             pid, cause = self.pid, await self._cause()
             log.error("the %s process is lost (%s): its calls end, it is started again", self.kind.role, cause or f"pid {pid}")
             self._up_since_s = None
+            self._on_silent("")
             self._on_lost(f"{self.kind.role} process lost")
             self._pause_s = 0.0 if loop.time() - began > _EARLY_S else min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S)
             await self._again()
@@ -171,7 +195,9 @@ class Child(Generic[C, E]):
             try:
                 await self.spawn()
                 await self._greet()
-            except (StartFailed, ConfigError) as error:
+            except Exception as error:
+                if not isinstance(error, (StartFailed, ConfigError)):
+                    log.exception("the %s process could not be started", self.kind.role)
                 log.error("%s; next try in %.1f s", error, min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S))
                 await self._cause()
                 self._pause_s = min(max(self._pause_s * 2, 0.1), _MAX_PAUSE_S)
@@ -179,6 +205,36 @@ class Child(Generic[C, E]):
             self.restarts += 1
             log.warning("the %s process is up again, pid %d", self.kind.role, self.pid)
             return
+
+    async def _ask(self) -> None:
+        """Notice a process that does not answer, say so, replace it after a while."""
+        loop = asyncio.get_running_loop()
+        link: RecordLink[C, E] | None = None
+        number, watchdog = 0, Watchdog(0.0, 0.0)
+        while not self._stopping:
+            if self._up_since_s is None or self._link is None:
+                link = None
+            elif self._link is not link:
+                link, number, watchdog = self._link, 0, Watchdog(self._replace_s, loop.time())
+            else:
+                self._judge(watchdog, watchdog.turn(link.answered >= number, loop.time()))
+            if link is not None:
+                number = link.answered + 1
+                link.send(Ping(number))
+            await asyncio.sleep(ASK_S)
+
+    def _judge(self, watchdog: Watchdog, verdict: Verdict) -> None:
+        role, pid = self.kind.role, self.pid
+        silent_s = watchdog.silent_s(asyncio.get_running_loop().time())
+        if verdict is Verdict.SILENT:
+            log.error("the %s process (pid %d) has not answered for %.0f s: new calls are refused with 503", role, pid, silent_s)
+            self._on_silent(f"the {role} process does not answer")
+        elif verdict is Verdict.ANSWERS:
+            log.warning("the %s process (pid %d) answers again", role, pid)
+            self._on_silent("")
+        elif verdict is Verdict.REPLACE and self._process is not None and pid:
+            log.error("the %s process (pid %d) has not answered for %.0f s: it is replaced", role, pid, silent_s)
+            self._process.kill()
 
     async def _cause(self) -> str:
         """Make sure that the process is gone and say how it went."""
@@ -198,8 +254,9 @@ class Child(Generic[C, E]):
     async def stop(self, last: C, grace_s: float) -> None:
         """End the process for good: send a last command, wait, then insist."""
         self._stopping = True
-        if self._watcher is not None:
-            self._watcher.cancel()
+        for task in (self._watcher, self._guard):
+            if task is not None:
+                task.cancel()
         process, link = self._process, self._link
         if process is None or link is None:
             return

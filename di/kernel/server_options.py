@@ -146,6 +146,9 @@ class CoreOptions:
     media_process_legs: int = option(
         0, help="A room fills its media process up to so many legs, further ones span; 0: as many as its CPU carries.", minimum=0
     )
+    watchdog_time: int = option(
+        10, help="A SIP or media process that has not answered for so long is replaced; 0: never.", unit="s", maximum=3600
+    )
     max_calls: int = option(4096, help="How many calls the SIP process is made for.", minimum=1, maximum=65000)
     sip_requests_per_second: int = option(
         100,

@@ -45,6 +45,9 @@ class LegOwner(Protocol):
     def media_up(self, media: MediaPort) -> None:
         """A media process is in service."""
 
+    def process_silent(self, role: str, why: str) -> None:
+        """A process does not answer, and why; an empty text: it does again."""
+
     def media_lost(self, reason: str, legs: Collection[int] | None = None) -> None:
         """A media process is gone, and the legs that it had; None: all."""
 
@@ -56,6 +59,7 @@ class MediaProcesses:
         count = core.media_processor_threads
         self.router = MediaRouter(count, calls.on_media_event, calls.clock.now_ns, core.media_process_legs)
         self._calls = calls
+        self._replace_s = core.watchdog_time
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
@@ -80,7 +84,19 @@ class MediaProcesses:
             self.router.up(process, link)
             self._calls.media_up(self.router)
 
-        return Child(kind, lambda event: self._on_record(process, event), on_up, lambda reason: self._lost(process, reason))
+        return Child(
+            kind,
+            lambda event: self._on_record(process, event),
+            on_up,
+            lambda reason: self._lost(process, reason),
+            lambda why: self._silent(process, why),
+            self._replace_s,
+        )
+
+    def _silent(self, process: int, why: str) -> None:
+        """Nobody is placed in a process that does not answer; where none does, new calls are refused."""
+        self.router.set_silent(process, bool(why))
+        self._calls.process_silent("media", "" if self.router.anybody_answers else "the media process does not answer")
 
     def _on_record(self, process: int, record: records.Event) -> None:
         if isinstance(record, records.CodecsAvailable):

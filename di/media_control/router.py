@@ -63,6 +63,7 @@ class MediaRouter:
         self._process_of: dict[int, int] = {}  # leg → process
         self._hints: dict[int, str] = {}  # leg → room it was opened for
         self._hinted: dict[str, dict[int, int]] = {}  # room → process → legs
+        self._silent: set[int] = set()
         self._opening: dict[int, list[LegCommand]] = {}  # leg → commands since OpenLeg, until it is open
         self._tried: dict[int, set[int]] = {}
         self._rooms = MediaRooms()
@@ -98,6 +99,15 @@ class MediaRouter:
     def up(self, process: int, port: MediaPort) -> None:
         """A process is in service, without legs."""
         self._ports[process] = port
+
+    def set_silent(self, process: int, silent: bool) -> None:
+        """A process does not answer, or does again. It gets no new legs meanwhile."""
+        (self._silent.add if silent else self._silent.discard)(process)
+
+    @property
+    def anybody_answers(self) -> bool:
+        """Whether a process that is up answers; also while none is up, which is told otherwise."""
+        return not self._ports or bool(self._ports.keys() - self._silent)
 
     def lost(self, process: int) -> list[int]:
         """A process is gone: return the legs that went with it."""
@@ -151,10 +161,10 @@ class MediaRouter:
             self._emit(LegFailed(command.leg, f"leg {command.leg} exists already"))
             return
         tried = self._tried.setdefault(command.leg, set())
-        left = self._ports.keys() - tried
+        left = self._ports.keys() - tried - self._silent
         if not left:
             self._tried.pop(command.leg, None)
-            self._emit(LegFailed(command.leg, "no media process is up"))
+            self._emit(LegFailed(command.leg, "no media process answers" if self._silent else "no media process is up"))
             return
         process = self.load.choose(left, self._preferred(command))
         tried.add(process)

@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 def problems(services: Services) -> dict[str, str]:
     """Why a new call would not be taken now, by the part concerned; empty when it would be."""
     sessions, limits = services.sessions, services.sessions.limits
-    problem_of: dict[str, str] = {}
-    if not sessions.sip_is_up:
-        problem_of["sip"] = "the SIP process is not up"
-    if not sessions.media_is_up:
-        problem_of["media"] = "the media process is not up"
+    problem_of = sessions.out_of_order()
     if limits.shutdown_mode:
         problem_of["shutdown"] = f"shutdown mode: new calls are refused, {limits.active} are left"
     elif limits.session_limit.count and limits.active >= limits.session_limit.count:

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
-from media.control.wire import Hello, RecordCodec, Unknown
+from media.control.wire import Hello, Ping, Pong, RecordCodec, Unknown
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ Received = TypeVar("Received")
 class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     """Carries records both ways over a connected stream socket.
 
-    `classes`: what may come in, beside Hello; anything else is logged and left out. ``on_record`` is called in the loop for each
+    `classes`: what may come in, beside Hello; a Ping is answered here; anything else is logged and left out. ``on_record`` is called in the loop for each
     record; what it raises is logged and does not end the link. ``on_lost`` is called once.
     """
 
@@ -28,6 +28,8 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         self, classes: Iterable[type[Received]], on_record: Callable[[Received | Hello], None], on_lost: Callable[[], None]
     ) -> None:
         self._classes: tuple[type[Received] | type[Hello], ...] = (Hello, *classes)
+        self.answered = 0
+        """Number of the last Ping that was answered."""
         self._codec = RecordCodec(self._classes)
         self._on_record = on_record
         self._on_lost = on_lost
@@ -53,7 +55,7 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         queued = sum(map(len, self._unsent))
         return queued + (self._transport.get_write_buffer_size() if self._transport else 0)
 
-    def send(self, record: Sent | Hello) -> None:
+    def send(self, record: Sent | Hello | Ping | Pong) -> None:
         """Queue one record; silently dropped once the link is lost (``on_lost`` has said so).
 
         What one turn of the loop sends goes out in one write: the system call costs twenty times the packing.
@@ -85,6 +87,12 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     def data_received(self, data: bytes) -> None:
         try:
             for record in self._codec.feed(data):
+                if isinstance(record, Ping):
+                    self.send(Pong(record.number))
+                    continue
+                if isinstance(record, Pong):
+                    self.answered = record.number
+                    continue
                 if not isinstance(record, self._classes):
                     name = record.name if isinstance(record, Unknown) else type(record).__name__
                     log.warning("%s came, which is not known here: left out", name)

@@ -32,6 +32,20 @@ class Hello:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Ping:
+    """The hub asks whether a process is there; the process's loop answers with Pong of the same number at its next turn."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pong:
+    """It is."""
+
+    number: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unknown:
     """A record of a name that this process does not know."""
 
@@ -56,7 +70,7 @@ class RecordCodec:
 
     def __init__(self, classes: Iterable[type]) -> None:
         self._classes: dict[str, tuple[type, int]] = {
-            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in _with_parts((Hello, *classes))
+            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in _with_parts((Hello, Ping, Pong, *classes))
         }
         self._field_names: dict[type, tuple[str, ...]] = {}
         self._unpacker = msgpack.Unpacker(

@@ -62,6 +62,8 @@ class HubLink:
             for record in self._codec.feed(data):
                 if isinstance(record, (wire.Hello, records.COMMANDS)):
                     self.pending.append(record)
+                elif isinstance(record, wire.Ping):  # between two ticks: whoever answers ticks, too
+                    self.send(wire.Pong(record.number))
                 elif isinstance(record, wire.Unknown):
                     log.warning("command %s is not known here", record.name)
                 else:
@@ -69,7 +71,7 @@ class HubLink:
         except Exception as error:  # noqa: BLE001 - whatever the bytes were, they are no records
             self._lose(f"not understood: {error}")
 
-    def send(self, record: records.Event | wire.Hello) -> None:
+    def send(self, record: records.Event | wire.Hello | wire.Pong) -> None:
         """Queue a record; `write` sends it. Without effect once the link is lost."""
         if self._link is not None:
             self._unsent += self._codec.pack(record)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,8 @@ codec = wire.RecordCodec((*records.COMMANDS, *records.EVENTS))
 link.sendall(codec.pack(wire.Hello(wire.VERSION, "media", 1)))
 while data := link.recv(4096):
     for record in codec.feed(data):
+        if isinstance(record, wire.Ping):
+            link.sendall(codec.pack(wire.Pong(record.number)))
         if isinstance(record, records.QueryStatistics):
             link.sendall(codec.pack(records.Statistics(record.request, 0, {"legs": 7.0})))
         if isinstance(record, records.Shutdown):
@@ -56,11 +60,18 @@ async def watch() -> AsyncIterator[Watch]:
     yield Watch()
 
 
-def child(folder: Path, text: str, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> Child:
+def child(
+    folder: Path,
+    text: str,
+    watch: Watch,
+    monkeypatch: pytest.MonkeyPatch,
+    on_silent: Callable[[str], None] = lambda why: None,
+    replace_s: float = 0.0,
+) -> Child:
     (folder / "small_child.py").write_text(text)
     monkeypatch.setenv("PYTHONPATH", str(folder))
     kind = ChildKind("media", "small_child", (), records.EVENTS)
-    return Child(kind, watch.records.put_nowait, watch.up, watch.losses.put_nowait)
+    return Child(kind, watch.records.put_nowait, watch.up, watch.losses.put_nowait, on_silent, replace_s)
 
 
 def gone(pid: int) -> bool:
@@ -152,4 +163,49 @@ async def test_a_child_that_cannot_serve_again_is_tried_again(
     os.kill(one.pid, signal.SIGKILL)
     await watch.links.get()
     assert "sems.conf:4: sip_port: in use; next try" in caplog.text
+    await one.stop(records.Shutdown(), 10)
+
+
+async def test_a_child_that_does_not_answer_is_told_and_replaced(
+    tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    one = child(tmp_path, GOOD, watch, monkeypatch, said.put_nowait, 4.0)
+    await one.spawn()
+    await one.ready()
+    await watch.links.get()
+    first = one.pid
+    os.kill(first, signal.SIGSTOP)
+    assert await asyncio.wait_for(said.get(), 10) == "the media process does not answer"
+    os.kill(first, signal.SIGCONT)
+    assert await asyncio.wait_for(said.get(), 10) == ""
+    assert "answers again" in caplog.text and watch.losses.empty()
+    os.kill(first, signal.SIGSTOP)
+    assert await asyncio.wait_for(watch.losses.get(), 20) == "media process lost"
+    await asyncio.wait_for(watch.links.get(), 10)
+    assert f"(pid {first}) has not answered for 4 s: it is replaced" in caplog.text
+    assert [said.get_nowait() for _ in range(said.qsize())][-1] == "", "nothing is silent any more"
+    await one.stop(records.Shutdown(), 10)
+
+
+@pytest.mark.parametrize("failing", ["socketpair", "create_subprocess_exec"])
+async def test_a_child_comes_again_after_the_limit_of_open_files_was_reached(
+    tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    one = child(tmp_path, GOOD, watch, monkeypatch)
+    await one.spawn()
+    await one.ready()
+    await watch.links.get()
+    place = socket if failing == "socketpair" else asyncio
+    whole, refusals = getattr(place, failing), [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def refuse_twice(*arguments: object, **more: object) -> object:
+        if refusals:
+            raise refusals.pop()
+        return whole(*arguments, **more)
+
+    monkeypatch.setattr(place, failing, refuse_twice)
+    os.kill(one.pid, signal.SIGKILL)
+    await asyncio.wait_for(watch.links.get(), 10)
+    assert "cannot be started: Too many open files; raise the limit of open files" in caplog.text
     await one.stop(records.Shutdown(), 10)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from di.calls.sessions import NoProcess
+from di.calls.sessions import NoMedia
 from di.kernel.ports import MEDIA_FIGURES
 from di.server.status import usage
 from tests.support.bare_hub import bare_services, invoke
@@ -25,7 +25,7 @@ def test_processes_and_overview() -> None:
     assert isinstance(hub, dict) and (hub["role"], hub["pid"], hub["restarts"]) == ("hub", os.getpid(), 0)
     assert hub["memory_bytes"] > 1_000_000 and hub["cpu_s"] > 0  # type: ignore[operator]
     overview = invoke(services, "status", "overview")
-    assert isinstance(services.sessions.media, NoProcess)
+    assert isinstance(services.sessions.media, NoMedia)
     assert overview == {
         "signature": "cordboard", "now": clock.epoch_s(), "plugins": [], "login": False,
         "problems": {"sip": "the SIP process is not up", "media": "the media process is not up"},
