@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -40,10 +40,8 @@ def stopped(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        try:
+        with suppress(ProcessLookupError):  # it may have been replaced
             os.kill(pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass  # it was replaced
 
 
 async def finals(calls: list[PeerCall], patience_s: float) -> list[int]:
