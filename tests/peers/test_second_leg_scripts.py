@@ -41,6 +41,7 @@ FILES = {
     "app_mapping.conf": "^sip:conf=>conference\n^sip:=>legs\n",
     "dsm.conf": "diag_path=dsm/\nload_diags=legs\nregister_apps=legs\nset_param_variables=yes\n",
     "dsm/legs.dsm": SCRIPT,
+    "conference.conf": "dialout_suffix=@configured.example\n",
 }
 
 
