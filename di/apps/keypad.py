@@ -14,8 +14,8 @@ the application hands it `on_digit`, `on_timer`, `on_separator` and `on_destroy`
     keypad = Keypad(session)
     keypad.begin(Gather(max_digits=4, end_keys="#", first_ms=10_000), prompt, done=self.pin_entered)
 
-or, in a coroutine of its own (`session.host.spawn`), `pin = await keypad.gather(Gather(max_digits=4), prompt)`. Never await it inside a
-callback: while a callback waits, the keys wait behind it.
+or, in a coroutine of its own (`session.host.spawn`), `pin = await keypad.gather(Gather(max_digits=4), prompt)`. Awaited inside a
+callback it raises at once: while a callback waits, the keys wait behind it.
 
 Left out: what a key means in a menu, and how often to ask again; that is the application's.
 """
@@ -235,6 +235,10 @@ class KeypadCall(Protocol):
     def host(self) -> KeypadHost:
         """Where its clock is."""
 
+    @property
+    def in_callback(self) -> bool:
+        """Whether the caller is one of the call's callbacks."""
+
 
 Prompt = str | Path | PlayItem | None
 """A file, an item of a playlist, or None: a prompt that was looked for and is not there."""
@@ -278,7 +282,15 @@ class Keypad:
         self._go_on()
 
     async def gather(self, wanted: Gather, *prompts: Prompt) -> Gathered:
-        """As `begin`, waiting for the result. When the waiting task is cancelled, so is the collection. Not inside a callback."""
+        """As `begin`, waiting for the result. When the waiting task is cancelled, so is the collection.
+
+        Raises RuntimeError inside a callback of the call, where it would wait for keys that wait for the callback.
+        """
+        if self._call.in_callback:
+            raise RuntimeError(
+                "Keypad.gather was awaited inside a callback, whose call then gets no key: use begin(…, done=…), "
+                "or run what awaits it by session.host.spawn"
+            )
         result: asyncio.Future[Gathered] = asyncio.get_running_loop().create_future()
 
         def done(gathered: Gathered) -> None:

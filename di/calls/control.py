@@ -3,10 +3,11 @@
 
     gate      before there is a session: the server's own limits, by direction, without any waiting
     admit     each control in turn, as the call's first event; one may wait (a billing system), refuse, or grant so many seconds
-    answered  the clock runs; when the smallest grant is used up each control is asked to renew, else the call is ended
+    answered  the clock runs; whose grant is used up is asked to renew, and gives more or the call is ended
     ended     every control that had admitted the call is told exactly once, also of a call that a later control refused
 
-Time counts from the answer. Controls stand in `CallControl.controls`; modules add theirs at start.
+Time counts from the answer, each grant by itself: while one control thinks about more, the others' grants go on. Controls stand in
+`CallControl.controls`; modules add theirs at start.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _USED_UP = ('Reason: Q.850;cause=31;text="granted time is used up"',)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a control allows. `seconds` from the answer, or from the renewal; None: without limit."""
+    """What a control allows. `seconds` from the answer, or from when it was asked to renew; None: without limit."""
 
     seconds: float | None = None
 
@@ -65,7 +66,9 @@ class Admission:
         self._admitted: list[Control] = []
         """Whoever is to be told of the end."""
         self._grants: list[Grant] = []
-        """What each of them allows, from the answer or the last renewal on."""
+        """What each of them allowed when the call began."""
+        self._due_ns: dict[int, int] = {}
+        """When the grant of each that gave a limit is used up, by its place among the admitted."""
         self._answered_ns: int | None = None
 
     # -------------------------------------------------------------------------------------------------------------- begin
@@ -94,6 +97,8 @@ class Admission:
     def answered(self, now_ns: int) -> None:
         """The call is up."""
         self._answered_ns = now_ns
+        for number, grant in enumerate(self._grants):
+            self._note(number, grant, now_ns)
         for control in self._admitted:
             self._tell(control, lambda one: one.answered(self._session))
         self._set_timer()
@@ -103,50 +108,53 @@ class Admission:
         """Seconds since the answer."""
         return 0.0 if self._answered_ns is None else (now_ns - self._answered_ns) / 1e9
 
+    def _note(self, number: int, grant: Grant, from_ns: int) -> None:
+        if grant.seconds is None:
+            self._due_ns.pop(number, None)
+        else:
+            self._due_ns[number] = from_ns + round(max(0.0, grant.seconds) * 1e9)
+
+    def _now_ns(self) -> int:
+        return self._session.host.clock.now_ns()
+
     def _set_timer(self) -> None:
-        limits = [grant.seconds for grant in self._grants if grant.seconds is not None]
-        if limits:
-            self._session.timers.set(GRANT_TIMER, max(0.0, min(limits)) * 1000)
+        if self._due_ns:
+            left_ns = min(self._due_ns.values()) - self._now_ns()
+            self._session.timers.set(GRANT_TIMER, max(0, left_ns) / 1e6)
 
     def used_up(self) -> Outcome:
-        """The smallest grant has run out: ask those who limit the call for more. A call that is being ended asks nobody."""
-        limits = {number: grant.seconds for number, grant in enumerate(self._grants) if grant.seconds is not None}
-        if self._session.dialog.ending or not limits:
+        """A grant has run out: ask those whose is, one after the other, for more. A call that is being ended asks nobody."""
+        if self._session.dialog.ending:
             return None
-        smallest = min(limits.values())
-        for number, seconds in limits.items():
-            self._grants[number] = Grant(seconds - smallest)
-        return self._renew([number for number, seconds in limits.items() if seconds <= smallest])
-
-    def _renew(self, numbers: list[int]) -> Outcome:
-        """Ask the controls with these numbers, one after the other; the first that gives nothing ends the call."""
-        while numbers:
-            number = numbers.pop(0)
+        now_ns = self._now_ns()
+        over = [number for number, due_ns in self._due_ns.items() if due_ns <= now_ns]
+        while over:
+            number = over.pop(0)
             try:
-                answer = self._admitted[number].renew(self._session, self.used_s(self._session.host.clock.now_ns()))
+                answer = self._admitted[number].renew(self._session, self.used_s(now_ns))
             except Refused as refused:
                 self._cut(self._admitted[number], refused)
                 return None
             if not isinstance(answer, Grant):
-                return self._wait_renewal(number, answer, numbers)
-            if not self._renewed(number, answer):
+                return self._wait_renewal(number, answer, now_ns)
+            if not self._renewed(number, answer, now_ns):
                 return None
         self._set_timer()
         return None
 
-    async def _wait_renewal(self, number: int, answer: Awaitable[Grant], rest: list[int]) -> None:
+    async def _wait_renewal(self, number: int, answer: Awaitable[Grant], asked_ns: int) -> None:
         try:
             grant = await answer
         except Refused as refused:
             self._cut(self._admitted[number], refused)
             return
-        if self._renewed(number, grant):
-            following = self._renew(rest)
+        if self._renewed(number, grant, asked_ns):
+            following = self.used_up()  # those that were due with it, and those that ran out meanwhile
             if following is not None:
                 await following
 
-    def _renewed(self, number: int, grant: Grant) -> bool:
-        self._grants[number] = grant
+    def _renewed(self, number: int, grant: Grant, asked_ns: int) -> bool:
+        self._note(number, grant, asked_ns)
         if grant.seconds is None or grant.seconds > 0:
             return True
         self._cut(self._admitted[number], Refused(402, "Payment Required"))

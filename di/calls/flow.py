@@ -12,10 +12,10 @@ its `di.calls.pair.Pair` too, after the application.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from di.calls import flow_media
+from di.calls import flow_media, late
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
@@ -59,6 +59,23 @@ def failed(session: Session, error: BaseException) -> None:
     log.error("call %s: %s failed: %s", session.id, session.application, _one_line(error), exc_info=error)
     if dialog.phase not in _NOBODY_TO_TELL:
         dialog.end(500, "Server Internal Error")
+
+
+def overdue(session: Session, event: CallItem, waiting: Awaitable[None], limit_ms: int) -> Outcome:
+    """A callback or a control has not returned for so long: the call is ended, for meanwhile it hears of neither BYE nor CANCEL.
+
+    One of the call's last callbacks is left behind: those after it are still called, and the call gives everything back.
+    """
+    who, where = late.describe(waiting)
+    log.error(
+        "call %s: %s of %s has not returned within %d s (for %s, it waits in %s): the call is ended. Give what it waits for a time limit "
+        "of its own, or raise callback_timeout in sems.conf",
+        session.id, who, session.application, limit_ms // 1000, type(event).__name__, where,
+    )  # fmt: skip
+    if session.dialog.phase is Phase.ENDED:
+        return _last_steps(session)
+    session.dialog.end(504, "Server Time-out")
+    return None
 
 
 def _one_line(error: BaseException) -> str:
@@ -252,16 +269,26 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
     if not session.dialog.enter(Phase.ENDED):
         return None
 
-    def fault(error: Exception) -> None:
-        failed(session, error)
+    session.last_steps.extend(
+        (
+            lambda: _farewell(session, was, event),
+            lambda: _tell_pair_of_end(session, event),
+            lambda: _destroy(session),
+            lambda: finish(session, event),
+        )
+    )
+    return _last_steps(session)
 
-    def destroy() -> Outcome:
-        return guarded(session.app.on_destroy, fault, lambda: finish(session, event))
 
-    def part() -> Outcome:
-        return guarded(lambda: _tell_pair_of_end(session, event), fault, destroy)
+def _destroy(session: Session) -> Outcome:
+    return session.app.on_destroy()
 
-    return guarded(lambda: _farewell(session, was, event), fault, part)
+
+def _last_steps(session: Session) -> Outcome:
+    """One after the other, whatever becomes of each."""
+    if not session.last_steps:
+        return None
+    return guarded(session.last_steps.popleft(), lambda error: failed(session, error), lambda: _last_steps(session))
 
 
 def _tell_pair_of_end(session: Session, event: CallEnded) -> None:

@@ -34,6 +34,10 @@ class SessionHost(Protocol):
         """Time."""
 
     @property
+    def callback_timeout_ms(self) -> int:
+        """How long a callback may hold up its call; 0: for ever."""
+
+    @property
     def monitoring(self) -> MonitoringHooks:
         """The store's hooks."""
 

@@ -3,6 +3,7 @@
 
     post ─► queue ─► handle(event) ─► done, next
                          └─ waits ─► the owner's other events wait behind it; everybody else goes on
+                              └─ longer than the owner's patience ─► given up, and the queue goes on
     set(id, delay) ─► … due ─► TimerExpired(id) in the same queue
 
 Nothing is handled inside `post`: the first event of an idle mailbox is taken up by the loop after what runs now.
@@ -12,11 +13,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from di.calls.events import Outcome, TimerExpired
 from di.kernel import logs
-from di.kernel.clock import awaited
+from di.kernel.clock import Work, awaited, current_work
 from di.kernel.ports import Clock, TimerHandle
 
 E = TypeVar("E")
@@ -68,13 +70,28 @@ class Timers:
             self._expired(id)
 
 
+@dataclass(frozen=True, slots=True)
+class Patience(Generic[E]):
+    """How long one event may be waited for, in milliseconds; 0: for ever.
+
+    `over(event, waiting)` is called when that has passed. What was waited for is cancelled afterwards, and whether it heeds that or not
+    the queue goes on: with what `over` returns, if anything, as if it were the same event.
+    """
+
+    ms: int
+    over: Callable[[E | TimerExpired, Awaitable[None]], Outcome]
+
+
 class Mailbox(Generic[E]):
     """`name` marks what is logged meanwhile. `handle` may return something to wait for; `failed` gets what either raises.
 
     `post` after `close` drops the event; `close` drops what is queued. `idle` is called whenever the queue has run empty.
     """
 
-    __slots__ = ("_clock", "_failed", "_handle", "_idle", "_queue", "_running", "_spawn", "_timers", "closed", "name")
+    __slots__ = (
+        "_clock", "_failed", "_handle", "_idle", "_patience", "_queue", "_running", "_spawn", "_task", "_timers", "_turn", "closed",
+        "name",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -84,6 +101,7 @@ class Mailbox(Generic[E]):
         handle: Callable[[E | TimerExpired], Outcome],
         failed: Callable[[Exception], None],
         idle: Callable[[], None] | None = None,
+        patience: Patience[E] | None = None,
     ) -> None:
         self.name = name
         self.closed = False
@@ -91,6 +109,15 @@ class Mailbox(Generic[E]):
         self._queue: deque[E | TimerExpired] = deque()
         self._running = False
         self._timers: Timers | None = None
+        self._patience = patience if patience is not None and patience.ms else None
+        self._turn: object = None
+        """What is being waited for; another one once that has been given up."""
+        self._task: Work | None = None
+
+    @property
+    def inside(self) -> bool:
+        """Whether the caller is itself what is being waited for: it holds up whatever it would wait for from this queue."""
+        return self._task is not None and self._task is current_work()
 
     @property
     def timers(self) -> Timers:
@@ -129,7 +156,7 @@ class Mailbox(Generic[E]):
                     self._failed(error)
                     continue
                 if waiting is not None:
-                    self._spawn(self._continue(waiting))
+                    self._spawn(self._continue(event, waiting))
                     return
             self._running = False
             if self._idle is not None:
@@ -137,9 +164,40 @@ class Mailbox(Generic[E]):
         finally:
             logs.current_call.reset(token)
 
-    async def _continue(self, waiting: Awaitable[None]) -> None:
+    async def _continue(self, event: E | TimerExpired, waiting: Awaitable[None]) -> None:
+        self._turn = turn = object()
+        self._task = current_work()
+        patience, timer = self._patience, None
+        if patience is not None:
+            timer = self._clock.call_later(patience.ms * 1_000_000, lambda: self._give_up(turn, event, waiting))
         try:
             await awaited(waiting)
         except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
+            if turn is self._turn:
+                self._failed(error)
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if turn is self._turn:
+            self._turn = self._task = None
+            self._drain()
+
+    def _give_up(self, turn: object, event: E | TimerExpired, waiting: Awaitable[None]) -> None:
+        """What is waited for has not come in time."""
+        if turn is not self._turn or self._patience is None:
+            return
+        late, self._turn, self._task = self._task, None, None
+        token = logs.current_call.set(self.name)
+        try:
+            following = self._patience.over(event, waiting)
+        except Exception as error:  # noqa: BLE001 – the owner's fault ends the owner only
             self._failed(error)
-        self._drain()
+            following = None
+        finally:
+            logs.current_call.reset(token)
+        if late is not None:
+            late.cancel()
+        if following is not None:
+            self._spawn(self._continue(event, following))
+        else:
+            self._drain()

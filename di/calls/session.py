@@ -13,6 +13,7 @@ session.pair      the call that this one is connected with, if any      `di.call
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,9 +24,9 @@ from di.calls.audio import Audio
 from di.calls.call_info import CallInfo
 from di.calls.dialog import Dialog
 from di.calls.digits import DigitMerger
-from di.calls.events import CallItem, EventPosted, RunInCall, SystemEvent
+from di.calls.events import CallItem, EventPosted, Outcome, RunInCall, SystemEvent
 from di.calls.host import SessionHost
-from di.calls.mailbox import Mailbox, Timers
+from di.calls.mailbox import Mailbox, Patience, Timers
 from di.calls.state import Phase
 from di.kernel.value import Value
 
@@ -54,8 +55,12 @@ class Session:
         self.pair: Pair | None = None
         self.admission: Admission | None = None
         self.digits = DigitMerger()
+        self.last_steps: deque[Callable[[], Outcome]] = deque()
+        """What is still to be done of the call's end."""
+        limit_ms = host.callback_timeout_ms
+        patience: Patience[CallItem] = Patience(limit_ms, lambda event, waiting: flow.overdue(self, event, waiting, limit_ms))
         self._mailbox: Mailbox[CallItem] = Mailbox(
-            id, host.clock, host.spawn, partial(flow.handle, self), partial(flow.failed, self)
+            id, host.clock, host.spawn, partial(flow.handle, self), partial(flow.failed, self), patience=patience
         )
 
     @property
@@ -104,6 +109,11 @@ class Session:
     def run(self, function: Callable[[], Awaitable[None] | None]) -> None:
         """Run a function as one of this session's events, so that it never runs beside a callback."""
         self.post(RunInCall(function))
+
+    @property
+    def in_callback(self) -> bool:
+        """Whether the caller is one of this call's callbacks, which the call's further events wait for."""
+        return self._mailbox.inside
 
     # --------------------------------------------------------------------------------------------------------- the whole call
     def stop(self, code: int = 480, reason: str = "", headers: tuple[str, ...] = ()) -> None:

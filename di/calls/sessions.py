@@ -97,6 +97,11 @@ class Sessions:
         return self.surroundings.clock
 
     @property
+    def callback_timeout_ms(self) -> int:
+        """How long a callback may hold up its call."""
+        return self.surroundings.core.callback_timeout * 1000
+
+    @property
     def monitoring(self) -> MonitoringHooks:
         """The store's hooks, whichever stand now."""
         return self.surroundings.monitoring

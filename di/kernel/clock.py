@@ -8,6 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from di.kernel.ports import TimerHandle
 
@@ -59,6 +60,18 @@ class Tasks:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a task failed: %s", error, exc_info=error)
+
+
+class Work(Protocol):
+    """A task, as far as others may care."""
+
+    def cancel(self) -> bool:
+        """Ask it to end."""
+
+
+def current_work() -> Work | None:
+    """The task that the caller is part of."""
+    return asyncio.current_task()
 
 
 async def awaited(outcome: Awaitable[None]) -> None:

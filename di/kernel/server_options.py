@@ -124,6 +124,12 @@ class CoreOptions:
     )
     max_shutdown_time: int = option(10, help="How long a stop waits for calls to end; 0: for ever.", unit="s", maximum=86400)
     dead_rtp_time: int = option(300, help="A call without RTP for so long ends; 0 switches it off.", unit="s", maximum=86400)
+    callback_timeout: int = option(
+        60,
+        help="A call whose application or control does not return from a callback for so long is ended; 0 switches it off.",
+        unit="s",
+        maximum=86400,
+    )
     codec_order: tuple[str, ...] = option((), help="Codecs to offer first, separated by commas.", parse=_names(","))
     exclude_payloads: tuple[str, ...] = option((), help="Codecs not to use, separated by `;`.", parse=_names(";"))
     signature: str = option("", help="Text of Server and User-Agent headers.")

@@ -132,6 +132,7 @@ class Call:
 
     time_ns: int = 0
     done: list[object] = field(default_factory=list)
+    in_callback: bool = False
 
     @property
     def audio(self) -> Call:

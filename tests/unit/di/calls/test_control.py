@@ -131,6 +131,22 @@ async def test_a_caller_who_gives_up_meanwhile_is_told_to_the_control_once(book:
     assert len(book.sessions) == 0
 
 
+async def test_while_one_control_thinks_the_grants_of_others_go_on(book: Playbook) -> None:
+    answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+    slow, other = Link("slow", Grant(10), answer), Link("other", Grant(12), Grant(30), Grant(0))
+    chain(book, slow, other)
+    session = book.up("app-plain")
+    book.run(10)
+    assert slow.told[-1] == ("renew", 10.0)
+    book.run(5)
+    answer.set_result(Grant(50))
+    await book.waiting.pop(0)
+    book.run()
+    assert other.told[-1] == ("renew", 15.0), "it was due at 12 s and is asked as soon as the call can"
+    book.run(30)
+    assert other.told[-2:] == [("renew", 45.0), ("ended", 402, 45.0)] and book.sip.of(sip.Hangup, session.call)
+
+
 def test_second_legs_go_through_the_chain_too(book: Playbook) -> None:
     book.services.applications.register(
         "connects",
