@@ -25,10 +25,11 @@ from di.calls.applications import Factory
 from di.calls.call_info import Target
 from di.calls.events import Outcome, SipReply
 from di.calls.hunt import Hunt
+from di.calls.relayed_requests import RelayedRequests
 from di.calls.second_leg import SecondLeg
-from di.calls.state import OVER, UNANSWERED, Phase
+from di.calls.state import UNANSWERED, Phase
 from di.kernel.errors import Refused
-from di.sip.headers import end_to_end, first_header
+from di.sip.headers import end_to_end
 from di.sip.records import CallEnded, RequestReceived
 from media.control.play_items import PlayBridge
 
@@ -70,7 +71,7 @@ class Pair:
         self.transfer: transfer.Transfer | None = None
         """A blind transfer under way."""
         self._bridged_with: Session | None = None
-        self._relayed: dict[int, tuple[Session, RequestReceived]] = {}
+        self._relays = RelayedRequests()
         self._told: dict[str, str] = {}
         if first.pair is not None:
             first.pair.leave(first)
@@ -234,31 +235,8 @@ class Pair:
         other = self.other(session)
         if not self.options.relaying or other is None or other.dialog.phase is not Phase.CONNECTED:
             return False
-        if not request.reply_wanted:
-            return self._relay_update(other, request)
-        token = other.dialog.send(
-            request.method,
-            end_to_end(request.headers),
-            request.content_type,
-            request.body,
-            on_reply=self._reply_back,
-        )
-        self._relayed[token] = session, request
+        self._relays.pass_on(session, other, request)
         return True
-
-    @staticmethod
-    def _relay_update(other: Session, request: RequestReceived) -> bool:
-        """UPDATE without an offer is passed on (a changed identity), unless it only refreshes the session."""
-        refresh = any(name.lower() in ("session-expires", "x") for name, _ in request.headers)
-        if request.method == "UPDATE" and not request.body and not refresh:
-            other.dialog.send("UPDATE", end_to_end(request.headers), on_reply=lambda reply: None)
-        return True
-
-    def _reply_back(self, reply: SipReply) -> None:
-        session, request = self._relayed.pop(reply.token, (None, None))
-        if session is not None and request is not None:
-            content_type = first_header(reply.headers, "Content-Type") or ""
-            session.dialog.reply(request, reply.code, reply.reason, end_to_end(reply.headers), content_type, reply.body)
 
     # ------------------------------------------------------------------------------------------------------------ the end
     def ended(self, session: Session, event: CallEnded) -> None:
@@ -310,11 +288,7 @@ class Pair:
 
     def _answer_open(self, gone: Session) -> None:
         """A side goes: requests that were relayed to it get a 481, and so do its own if its dialog goes on."""
-        for token, (asker, request) in list(self._relayed.items()):
-            if asker is gone or self.other(asker) is gone:
-                del self._relayed[token]
-                if asker.dialog.phase not in OVER:
-                    asker.dialog.reply(request, 481, "Call/Transaction Does Not Exist")
+        self._relays.abandon(lambda asker: asker is gone or self.other(asker) is gone)
 
     def part(self) -> None:
         """Both sides go their own ways: no longer bridged, nothing relayed, the end of one is nothing to the other."""

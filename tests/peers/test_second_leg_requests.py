@@ -77,6 +77,25 @@ async def test_the_other_side_goes_while_a_request_waits(board: Switchboard) -> 
     await board.hang_up(one)
 
 
+async def test_a_side_that_never_answers(board: Switchboard) -> None:
+    """Who asks gets a final answer while it still waits (32 s); the late one of the other side goes no further, and the call goes on."""
+    anna, ben = await board.phone(), await board.phone()
+    one, two = await board.pair(anna, ben)
+    begun = asyncio.get_running_loop().time()
+    one.send_request("MESSAGE", "are you there", "text/plain")
+    asked = await two.next("MESSAGE")
+    reply = await one.next(*range(200, 700))
+    assert (reply.code, 18 < asyncio.get_running_loop().time() - begun < 25) == (504, True)
+    two.reply(asked, 200)
+    await board.hear({anna: {ben}, ben: {anna}})
+    assert one.messages.empty()
+    two.send_request("OPTIONS")
+    one.reply(await one.next("OPTIONS"), 200)
+    assert await two.final() == 200
+    assert "MESSAGE gets no answer of the other side" in board.server.log
+    await board.hang_up(one, two)
+
+
 async def test_update_without_an_offer_is_passed_on(board: Switchboard) -> None:
     anna, ben = await board.phone(), await board.phone()
     one, two = await board.pair(anna, ben)
