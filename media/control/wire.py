@@ -10,10 +10,16 @@ a connection.
 from __future__ import annotations
 
 import dataclasses
+import logging
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, get_args, get_type_hints
 
 import msgpack
+
+log = logging.getLogger(__name__)
+_NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of UTF-16 pairs that do not stand for a byte either (PEP 383)."""
 
 VERSION = 1
 """Raised when a record changes in a way that an older peer would misread; ``Hello`` carries it."""
@@ -65,6 +71,19 @@ def _with_parts(classes: Iterable[type]) -> dict[type, None]:
     return seen
 
 
+def _readable(value: Any) -> Any:
+    """The same with U+FFFD for what no byte stands for, in every text."""
+    if isinstance(value, str):
+        return _NO_CHARACTER.sub("\ufffd", value)
+    if isinstance(value, (tuple, list)):
+        return tuple(_readable(item) for item in value)
+    if isinstance(value, dict):
+        return {_readable(key): _readable(item) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return type(value)(*(_readable(getattr(value, field.name)) for field in dataclasses.fields(value)))
+    return value
+
+
 class RecordCodec:
     """Packs any record; unpacks the given classes and those that their fields are of. Keeps the state of one byte stream."""
 
@@ -84,8 +103,16 @@ class RecordCodec:
         self._packer = msgpack.Packer(default=self._encode, unicode_errors="surrogateescape", use_bin_type=True)
 
     def pack(self, record: object) -> bytes:
-        """Return the bytes of one record. Raises TypeError for a field that msgpack cannot carry."""
-        packed: bytes = self._packer.pack(record)
+        """Return the bytes of one record. Raises TypeError for a field that msgpack cannot carry.
+
+        Half a UTF-16 pair in a text, which stands for no character and no byte, goes as U+FFFD: a text costs nobody his call.
+        """
+        packed: bytes
+        try:
+            packed = self._packer.pack(record)
+        except UnicodeEncodeError:
+            log.warning("%s carries a text with half a character, which goes as U+FFFD", type(record).__name__)
+            packed = self._packer.pack(_readable(record))
         return packed
 
     def feed(self, data: bytes) -> Iterator[Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import json
 import logging
+import re
 from collections.abc import Awaitable
 
 from di.dsm.language import arrays
@@ -18,6 +19,8 @@ from di.kernel.errors import DIError, NoSuchModule
 from di.kernel.value import Value
 
 log = logging.getLogger(__name__)
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Halves of UTF-16 pairs that do not stand for a byte either (PEP 383)."""
 
 
 class _Wrong(Exception):
@@ -41,20 +44,33 @@ def _argument(run: Run, text: str) -> Value:
         source = text[6:].strip()
         source = source.strip('"') if source.startswith('"') else run.resolve(source)
         try:
-            return to_di(json.loads(source))
-        except (ValueError, RecursionError):
-            log.warning("%s: DI argument %s is not JSON; passed as undefined", run.session.id, text)
+            return from_json(source)
+        except (ValueError, RecursionError) as error:
+            log.warning("%s: DI argument %s is not JSON (%s); passed as undefined", run.session.id, text, error)
             return None
     return run.resolve(text)
 
 
+def from_json(text: str) -> Value:
+    """JSON as a variant. Raises ValueError or RecursionError, also for half a UTF-16 pair: no message could carry it."""
+    return to_di(json.loads(text))
+
+
+def _whole(text: str) -> str:
+    if (half := _HALF.search(text)) is not None:
+        raise ValueError(f"\\u{ord(half.group()):04x} is half a character: its other half is missing")
+    return text
+
+
 def to_di(value: object, depth: int = 0) -> Value:
-    """JSON data as a variant; what no variant holds becomes undefined."""
+    """JSON data as a variant; what no variant holds becomes undefined. Raises ValueError for half a character in a text."""
     if isinstance(value, dict) and depth < 100:
-        return {str(key): to_di(item, depth + 1) for key, item in value.items()}
+        return {_whole(str(key)): to_di(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list) and depth < 100:
         return [to_di(item, depth + 1) for item in value]
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, str):
+        return _whole(value)
+    if value is None or isinstance(value, (int, float, bool)):
         return value
     return None
 
@@ -206,4 +222,4 @@ def header_lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines if line.strip())
 
 
-__all__ = ["DsmException", "header_lines", "to_di"]
+__all__ = ["DsmException", "from_json", "header_lines"]

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 
-from di.dsm.actions.calls import to_di
+from di.dsm.actions.calls import from_json
 from di.dsm.language.arrays import flatten
 from di.dsm.language.library import Lit, Raw, Res, Var, action, condition
 from di.dsm.language.numbers import c_float, format_float, signed, unsigned
@@ -174,7 +173,7 @@ def split_string(run: Run, target: Lit, delimiter: Res = "") -> None:
 def decode_json(run: Run, text: Res, prefix: Var) -> None:
     """JSON into `prefix.key`, `prefix[i]`."""
     try:
-        value = to_di(json.loads(text))
+        value = from_json(text)
     except (ValueError, RecursionError) as error:
         run.fail("arg", f"no JSON: {error}")
         return

@@ -128,6 +128,18 @@ async def test_text_and_numbers() -> None:
     assert (found["c"], found["in"], found["starts"]) == ("a\r\nb", "1", "1")
 
 
+@pytest.mark.parametrize("json", ['{"a": "x\\ud83d"}', '{"a\\udfff": 1}', '["\\ude00\\ud83d"]'])
+async def test_half_a_character_in_json_is_refused_where_it_comes_in(json: str) -> None:
+    found, _ = await run("utils.decodeJson($json, $j)", json=json)
+    assert found["errno"] == "arg" and "half a character" in found["strerror"]
+    assert not [name for name in found if name.startswith("j.")]
+
+
+async def test_a_whole_pair_and_a_byte_of_another_encoding_pass() -> None:
+    found, _ = await run("utils.decodeJson($json, $j)", json='{"a": "\\ud83d\\ude00", "b": "\udce9"}')
+    assert (found["j.a"], found["j.b"]) == ("\U0001f600", "\udce9")
+
+
 async def test_uris() -> None:
     found, _ = await run(
         'uri.parseNameaddr($addr, n.); uri.parse(sip:bob@h.example:5070;transport=tcp?X=1); set($e1=$errno); uri.parse("no uri");'

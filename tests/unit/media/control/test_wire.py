@@ -77,6 +77,14 @@ def test_what_cannot_travel_is_named() -> None:
         RecordCodec(ALL).pack(records.CloseLeg(typing.cast(int, object())))
 
 
+def test_half_a_character_goes_as_a_replacement_and_a_byte_as_itself() -> None:
+    codec = RecordCodec(ALL)
+    sent = sip_records.SendRequest(7, "MESSAGE", 1, ("X-A: \ud83d", "X-B: \udce9"), "text/plain", b"\xff")
+    (got,) = codec.feed(codec.pack(sent))
+    assert got.headers == ("X-A: \ufffd", "X-B: \udce9") and got.body == b"\xff"
+    assert list(codec.feed(codec.pack(Hello(1, "hub", 2)))) == [Hello(1, "hub", 2)]
+
+
 @pytest.mark.parametrize("body", [[], ["CloseLeg"], 5, [7]])
 def test_a_mangled_record_is_a_value_error(body: object) -> None:
     data = msgpack.packb(msgpack.ExtType(1, msgpack.packb(body)))
