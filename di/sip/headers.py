@@ -12,9 +12,16 @@ _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?:(?P<user>[^@;?]*(?:;[
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:;?>]*)(?::(?P<port>[0-9]{1,5}))?(?P<params>[^?]*)", re.DOTALL)
 
 
+_VISUAL_SEPARATORS = str.maketrans("", "", "-.()")
+"""RFC 3966 §3: they are for eyes, and no part of a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """A SIP URI's parts; `user` without password and escapes. `params` keys are lower case, a bare parameter has an empty value."""
+    """A SIP URI's parts; `user` without password and escapes. `params` keys are lower case, a bare parameter has an empty value.
+
+    Of a tel URI the number is the user, without visual separators, as it is in the SIP URI that means the same (RFC 3261 §19.1.6).
+    """
 
     scheme: str = ""
     user: str = ""
@@ -28,15 +35,24 @@ def parse_uri(text: str) -> Uri:
     match = _URI.match(text.strip())
     if match is None:
         return Uri()
+    scheme = match["scheme"].lower()
+    if scheme == "tel":
+        number, _, parameters = text.strip()[len("tel:") :].partition(";")
+        user = unquote(number, errors="surrogateescape").translate(_VISUAL_SEPARATORS)
+        return Uri(scheme, user, params=_parameters(parameters))
     place = _HOST.match(match["rest"])
     assert place is not None
+    user = unquote((match["user"] or "").partition(":")[0], errors="surrogateescape")
+    return Uri(scheme, user, place["host"], int(place["port"] or 0), _parameters(place["params"] or ""))
+
+
+def _parameters(text: str) -> dict[str, str]:
     params: dict[str, str] = {}
-    for part in (place["params"] or "").split(";"):
+    for part in text.split(";"):
         name, _, value = part.partition("=")
         if name.strip():
             params.setdefault(name.strip().lower(), unquote(value.strip(), errors="surrogateescape"))
-    user = unquote((match["user"] or "").partition(":")[0], errors="surrogateescape")
-    return Uri(match["scheme"].lower(), user, place["host"], int(place["port"] or 0), params)
+    return params
 
 
 def is_sip_uri(text: str) -> bool:
@@ -44,7 +60,7 @@ def is_sip_uri(text: str) -> bool:
     uri = parse_uri(text)
     return (
         uri.scheme in ("sip", "sips", "tel")
-        and bool(uri.host)
+        and bool(uri.user if uri.scheme == "tel" else uri.host)
         and not any(c in '<>" ' or ord(c) < 33 or c == "\x7f" for c in text)
     )
 

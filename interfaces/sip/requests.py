@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import SipCall
-from interfaces.sip.message import Message, cseq_of, header_pairs, parse, tag_of
+from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
 from interfaces.sip.source_limits import Verdict
@@ -103,13 +103,18 @@ class Requests:
             return _kept_out(verdict, request)
         if method in ("BYE", "PRACK", "UPDATE"):
             return request.reply(481)  # spec core.md §6.4
-        if self._outside.arrived(method, message, request):
+        if self._asks_too_much(message, request) or self._outside.arrived(method, message, request):
             return True
         if method == "OPTIONS":
             return request.reply(*self.options, self.abilities.headers())
         if method == "NOTIFY":
             return self._of_subscription(message, "", request)
         return request.reply(488 if method == "REFER" else 501, headers=self.abilities.headers()[:1])
+
+    def _asks_too_much(self, message: Message, request: Request) -> bool:
+        """Refuse a request that needs an extension which we have not (RFC 3261 §8.2.2.3). Those of the stack it looks at itself."""
+        unknown = [tag for tag in header_values(message, "Require") if tag.lower() not in self.abilities.supported]
+        return bool(unknown) and request.reply(420, "Bad Extension", [("Unsupported", ", ".join(unknown))])
 
     def _of_subscription(self, message: Message, tag: str, request: Request) -> bool:
         """A NOTIFY outside calls: for one of our subscriptions, or for none (RFC 6665 §4.1.3)."""
@@ -136,6 +141,9 @@ class Requests:
             return False
         if call.ended:
             return request.reply(481)  # our BYE is on its way
+        if self._asks_too_much(message, request):
+            call.remote_cseq = number
+            return True
         if len(call.waiting) >= MAX_WAITING_REQUESTS or not request.keep():
             return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
         call.remote_cseq = number

@@ -36,6 +36,9 @@ def test_long_hostile_headers_are_read_in_linear_time(text: str) -> None:
     ("uri", "user", "host", "port"),
     [
         ("sip:bob@example.org", "bob", "example.org", 0),
+        ("tel:+4930123456", "+4930123456", "", 0),
+        ("TEL:+49-(30).123-456;phone-context=example.org", "+4930123456", "", 0),
+        ("tel:7042;phone-context=sip:a@b", "7042", "", 0),
         ("sips:bob:pw@example.org:5061;transport=tls?x=y", "bob", "example.org", 5061),
         ("sip:example.org", "", "example.org", 0),
         ("sip:a%20b@[::1]:5060", "a b", "[::1]", 5060),

@@ -264,3 +264,15 @@ def test_who_asks_for_too_much_is_kept_out(method: str) -> None:
         assert requests.arrived(request) and [reply[0] for reply in request.replies] == codes
         assert not requests.arrived(NotingRequest(text("BYE", "ours", cseq)))  # in a call nobody asks
     assert judge.asked == [("192.0.2.1", method == "INVITE")] * 2 and not events
+
+
+@pytest.mark.parametrize("tag", ["", "ours"])
+def test_an_extension_that_nobody_has_is_refused(tag: str) -> None:
+    requests, events, call = desk(taken=("MESSAGE",))
+    taken, request = ask(requests, text("MESSAGE", tag, more="Require: timer, a-b\r\nRequire: zz\r\n"))
+    assert taken and request.replies == [(420, "Bad Extension", [("Unsupported", "a-b, zz")])] and events == []
+    assert call.waiting == {} and not request.kept
+    taken, request = ask(requests, text("MESSAGE", tag, 2, more="Require: Timer\r\n"))
+    assert taken and request.replies == [] and len(events) == 1
+    taken, request = ask(requests, text("BYE", "ours", 3, more="Require: zz\r\n"))
+    assert not taken, "nobody is kept in a call by an extension"
