@@ -24,7 +24,7 @@ from di.sip.records import (
     RequestReceived,
     SendRequest,
 )
-from interfaces.sip.message import Message, tag_of, uri_of
+from interfaces.sip.message import tag_of, uri_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import SipProcess, connected
 
@@ -211,33 +211,16 @@ async def test_headers_of_a_transfer_go_out(sip: SipProcess, peer: UdpPeer) -> N
 
 
 # --------------------------------------------------------------------------------------------------------------- forks
-def branch_of(call: PeerCall, tag: str) -> PeerCall:
-    """A dialog of its own for another branch of the same INVITE: it sends and receives with its own tag."""
-    other = PeerCall(call.peer, call.call_id, "server")
-    other.local = f"<sip:peer@127.0.0.1>;tag={tag}"
-    other.remote, other.target, other.invite_message = call.remote, call.target, call.invite_message
-    other.messages = call.messages
-    return other
-
-
-async def next_of(call: PeerCall, method: str, tag: str) -> Message:
-    """The next request of a method in the branch with a tag."""
-    while True:
-        message = await call.next(method)
-        if tag_of(message.header("To")) == tag:
-            return message
-
-
 @pytest.mark.parametrize("winner", ["one", "two"])
 async def test_two_branches_ring_and_one_answers(sip: SipProcess, peer: UdpPeer, winner: str) -> None:
     dial(sip, peer)
     call = await peer.take_invite()
     for tag in ("one", "two"):
-        branch_of(call, tag).ring()
+        call.fork(tag).ring()
     await sip.wait_for(CallProgressed, 2)
-    answering = branch_of(call, winner)
+    answering = call.fork(winner)
     answering.reply(call.invite_message, 200, description(40000))  # type: ignore[arg-type]
-    ack = await next_of(call, "ACK", winner)
+    ack = await call.next_of("ACK", winner)
     assert uri_of(ack.header("To")).startswith("sip:them@")
     await sip.wait_for(CallConfirmed)
     assert sip.of(CallIdentified)[-1].remote_tag == winner
@@ -249,12 +232,12 @@ async def test_two_branches_answer(sip: SipProcess, peer: UdpPeer) -> None:
     """RFC 3261 §13.2.2.4: the first is the call, the other is acknowledged and ended."""
     dial(sip, peer)
     call = await peer.take_invite()
-    first, second = branch_of(call, "one"), branch_of(call, "two")
+    first, second = call.fork("one"), call.branch("two")
     first.reply(call.invite_message, 200, description(40000))  # type: ignore[arg-type]
-    await next_of(call, "ACK", "one")
+    await call.next_of("ACK", "one")
     second.reply(call.invite_message, 200, description(40002))  # type: ignore[arg-type]
-    await next_of(call, "ACK", "two")
-    bye = await next_of(call, "BYE", "two")
+    await call.next_of("ACK", "two")
+    bye = await call.next_of("BYE", "two")
     second.reply(bye, 200)
     await sip.wait_for(CallConfirmed)
     assert sip.of(CallIdentified)[-1].remote_tag == "one" and [m.remote_port for m in sip.of(MediaNegotiated)] == [40000]
@@ -268,13 +251,13 @@ async def test_early_media_of_two_branches(sip: SipProcess, peer: UdpPeer) -> No
     """The branch that answers is the one that is heard in the end."""
     dial(sip, peer)
     call = await peer.take_invite()
-    first, second = branch_of(call, "one"), branch_of(call, "two")
+    first, second = call.fork("one"), call.branch("two")
     first.ring(body=description(40000))
     await sip.wait_for(MediaNegotiated)
     second.ring(body=description(40002))
     await sip.wait_for(CallProgressed, 2)
     second.reply(call.invite_message, 200, description(40002))  # type: ignore[arg-type]
-    await next_of(call, "ACK", "two")
+    await call.next_of("ACK", "two")
     await sip.wait_for(CallConfirmed)
     assert sip.of(MediaNegotiated)[-1].remote_port == 40002 and sip.of(CallIdentified)[-1].remote_tag == "two"
     assert await second.bye() == 200

@@ -5,6 +5,11 @@
         phone.dial(f"sip:echo@127.0.0.1:{port}", 3)
         samples = phone.heard()
 
+    with Baresip(folder, G722, samples) as phone:      # under command (its module ctrl_tcp: JSON in netstrings)
+        phone.start()
+        phone.command("dial", f"sip:echo@127.0.0.1:{port}")
+        phone.event("CALL_ESTABLISHED")
+
 Speech comes from its `aufile` source. What it hears is written by its `sndfile` filter before it goes to a player that leads
 nowhere. Configuration, accounts and recordings live in a folder of the test. Without baresip a test skips on a desk and fails where
 the environment variable CI is set.
@@ -12,19 +17,23 @@ the environment variable CI is set.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from tests.support.ports import free_ports
+from tests.support.ports import free_port, free_ports
+from tests.support.server import wait_until
 
 MODULE_FOLDERS = (Path("/usr/lib/baresip/modules"), Path("/usr/local/lib/baresip/modules"))
 
@@ -68,10 +77,15 @@ class Baresip:
         soundfile.write(str(folder / "says.wav"), said, codec.rate_hz, subtype="PCM_16")
         rtp_port = free_ports(42)
         modules = (codec.module, "aufile", "sndfile", "aubridge")
+        self.sip_port, self._control_port = free_ports(2), free_port()
+        self._control: socket.socket | None = None
+        self._unread = b""
+        self._events: list[dict[str, Any]] = []
         lines = [
             "poll_method select",
             # the next port is taken for TLS
-            f"sip_listen 127.0.0.1:{free_ports(2)}",
+            f"sip_listen 127.0.0.1:{self.sip_port}",
+            f"ctrl_tcp_listen 127.0.0.1:{self._control_port}",
             "net_interface 127.0.0.1",
             f"rtp_ports {rtp_port}-{rtp_port + 40}",
             "jitter_buffer_delay 1-5",
@@ -83,22 +97,82 @@ class Baresip:
             *(f"module {name}.so" for name in modules),
             *(f"module_tmp {name}.so" for name in ("uuid", "account")),
             "module_app menu.so",
+            "module_app ctrl_tcp.so",
         ]
         (folder / "config").write_text("\n".join(lines) + "\n")
         (folder / "accounts").write_text(f"<sip:phone@127.0.0.1>;regint=0;audio_codecs={codec.name}\n")
         (folder / "contacts").write_text("")
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def uri(self) -> str:
+        """Where it can be called."""
+        return f"sip:phone@127.0.0.1:{self.sip_port}"
+
     def dial(self, uri: str, seconds: int) -> None:
         """Start the phone, let it call and hang up after so long; returns at once."""
+        self._launch("-e", f"/dial {uri}", "-t", str(seconds))
+
+    def start(self) -> None:
+        """Start the phone and take command of it."""
+        self._launch()
+        self._control = wait_until(self._connected, f"baresip takes commands: {self.log}")
+
+    def _launch(self, *arguments: str) -> None:
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["baresip", "-4", "-f", str(self.folder), "-e", f"/dial {uri}", "-t", str(seconds)],
+                ["baresip", "-4", "-f", str(self.folder), *arguments],
                 stdin=subprocess.PIPE,  # its end would be taken for a command
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "TERM": "dumb"},
             )
+
+    # --------------------------------------------------------------------------------------------------------- under command
+    def _connected(self) -> socket.socket | None:
+        try:
+            return socket.create_connection(("127.0.0.1", self._control_port), 1)
+        except OSError:
+            return None
+
+    def command(self, name: str, params: str = "") -> str:
+        """Carry out one of its menu's long commands; what it prints. Raises AssertionError when it fails."""
+        assert self._control is not None
+        order = json.dumps({"command": name, "params": params}).encode()
+        self._control.sendall(b"%d:%s," % (len(order), order))
+        while True:
+            message = self._next(20)
+            if "response" in message:
+                assert message["ok"], f"{name} {params}: {message}\n{self.log}"
+                return str(message["data"])
+            self._events.append(message)
+
+    def event(self, kind: str, patience_s: float = 20) -> dict[str, Any]:
+        """The next event of a type (`CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED` …); those before it are passed over."""
+        while self._events:
+            if (known := self._events.pop(0))["type"] == kind:
+                return known
+        while True:
+            message = self._next(patience_s)
+            if message.get("type") == kind:
+                return message
+
+    def _next(self, patience_s: float) -> dict[str, Any]:
+        assert self._control is not None
+        self._control.settimeout(patience_s)
+        while True:
+            head, colon, rest = self._unread.partition(b":")
+            if colon and len(rest) > int(head):
+                self._unread = rest[int(head) + 1 :]
+                return dict(json.loads(rest[: int(head)]))
+            data = self._control.recv(65536)
+            assert data, f"baresip is gone:\n{self.log}"
+            self._unread += data
+
+    def quit(self) -> None:
+        """Let it end by itself, so that what it heard is on disk."""
+        self.command("quit")
+        self.wait()
 
     def wait(self) -> None:
         """Wait until it has hung up."""
@@ -125,6 +199,8 @@ class Baresip:
 
     def stop(self) -> None:
         """End it now."""
+        if self._control is not None:
+            self._control.close()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()

@@ -174,6 +174,21 @@ class PeerCall:
         self._branch(tag)
         self.reply(self.invite_message, 180, body)
 
+    def fork(self, tag: str) -> PeerCall:
+        """A dialog of its own for another branch of the INVITE that came (a fork): it sends with its own tag, and reads the same queue."""
+        other = PeerCall(self.peer, self.call_id, "server")
+        other.local = f"<sip:peer@127.0.0.1>;tag={tag}"
+        other.remote, other.target, other.invite_message = self.remote, self.target, self.invite_message
+        other.messages = self.messages
+        return other
+
+    async def next_of(self, method: str, tag: str) -> Message:
+        """The next request of a method to the branch with a tag."""
+        while True:
+            message = await self.next(method)
+            if tag_of(message.header("To")) == tag:
+                return message
+
     def _branch(self, tag: str) -> None:
         if tag:
             self.local = f"{self.local.partition(';')[0]};tag={tag}"

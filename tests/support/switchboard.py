@@ -15,7 +15,9 @@ from typing import Any
 
 from interfaces.sip.message import Message
 from interfaces.sip.sdp import audio_address
+from media import codecs
 from tests.support import tones
+from tests.support.codec_peer import CodecPeer
 from tests.support.rtp_peer import NAMES, PCMU, Peer, PeerGroup
 from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -37,10 +39,19 @@ class Talker:
         """Where it can be called."""
         return f"sip:phone@127.0.0.1:{self.sip.port}"
 
-    def description(self, direction: str = "sendrecv", codec: int = -1) -> str:
-        """An offer or answer of its own."""
+    def description(self, direction: str = "sendrecv", codec: int = -1, ip: str = "127.0.0.1") -> str:
+        """An offer or answer of its own. `ip` 0.0.0.0 holds as RFC 2543 did."""
         codec = self.rtp.payload_type if codec < 0 else codec
-        return description(self.rtp.port, direction, f"{NAMES[codec]}/8000", codec)
+        of_peer = self.rtp.codec if isinstance(self.rtp, CodecPeer) else None
+        name = f"{of_peer.rtpmap}/{of_peer.clock_hz}" if of_peer else f"{NAMES[codec]}/8000"
+        return description(self.rtp.port, direction, name, codec).replace("c=IN IP4 127.0.0.1", f"c=IN IP4 {ip}")
+
+    def hears(self) -> set[float]:
+        """Whose tones it has heard since `forget`."""
+        if isinstance(self.rtp, CodecPeer):
+            assert self.rtp.codec is not None
+            return tones.heard(self.rtp.sounds(), list(TONES_HZ), self.rtp.codec.rate_hz)
+        return tones.heard(self.rtp.heard(), list(TONES_HZ))
 
     def invite(self, headers: str = "", user: str = "desk", offer: bool = True) -> PeerCall:
         """Send an INVITE. `headers`: lines with their ends."""
@@ -81,9 +92,9 @@ class Talker:
         call.reply(call.invite_message, 200, self.description(direction), headers)
         await call.next("ACK")
 
-    async def reoffer(self, call: PeerCall, direction: str, codec: int = -1, headers: str = "") -> Message:
+    async def reoffer(self, call: PeerCall, direction: str, codec: int = -1, headers: str = "", ip: str = "127.0.0.1") -> Message:
         """re-INVITE, acknowledged; the reply."""
-        call.send_request("INVITE", self.description(direction, codec), headers=headers)
+        call.send_request("INVITE", self.description(direction, codec, ip), headers=headers)
         return await self.answered(call)
 
     async def take_offer(self, call: PeerCall, direction: str = "sendrecv", codec: int = -1) -> Message:
@@ -103,12 +114,22 @@ class Switchboard:
         self.group = PeerGroup()
         self.phones: list[Talker] = []
 
-    async def phone(self, payload_type: int = PCMU) -> Talker:
-        """A new phone."""
+    async def phone(self, payload_type: int = PCMU, codec: str = "") -> Talker:
+        """A new phone. `codec`: one that is not G.711, by its rtpmap (`G722/8000`)."""
         hz = TONES_HZ[len(self.phones)]
-        talker = Talker(await UdpPeer.open(self.server.sip_port), self.group.peer(hz, payload_type), hz)
+        talker = Talker(await UdpPeer.open(self.server.sip_port), self._rtp(hz, payload_type, codec), hz)
         self.phones.append(talker)
         return talker
+
+    def _rtp(self, hz: float, payload_type: int, codec: str) -> Peer:
+        if not codec:
+            return self.group.peer(hz, payload_type)
+        name, _, clock = codec.partition("/")
+        found = codecs.find(name, int(clock))
+        assert found is not None, codec
+        peer = CodecPeer(tones.tone(hz, 1000, found.rate_hz), payload_type, codec=found)
+        self.group.peers.append(peer)
+        return peer
 
     async def ring(self, caller: Talker, *callees: Talker, desk: str = "", headers: str = "") -> tuple[PeerCall, list[PeerCall]]:
         """The caller calls the desk, which calls the others: all INVITEs have come. Answered unless `desk` says `relay` or `invite`."""
@@ -140,7 +161,7 @@ class Switchboard:
             for phone in self.phones:
                 phone.rtp.forget()
             await self.run(600)
-            found = {who.hz: tones.heard(who.rtp.heard(), list(TONES_HZ)) for who in whom}
+            found = {who.hz: who.hears() for who in whom}
             if found == wanted:
                 return
         raise AssertionError(f"heard {found}, wanted {wanted}\n{self.server.log[-3000:]}")
