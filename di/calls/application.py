@@ -133,7 +133,7 @@ class Application:
         self.session.stop()
         return None
 
-    def on_replaces(self, offer: CallOffered) -> bool:
+    def on_replaces(self, offer: CallOffered) -> Verdict:
         """Whether an INVITE with Replaces may put another call in this one's place (RFC 3891). Asked for trusted peers only.
 
         The default lets it while the call is part of a pair.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo
 from di.calls.selection import Selection
-from di.calls.transfer import Replacing, parse_replaces, replaced_by
+from di.calls.transfer import Replacing, can_be_replaced, parse_replaces
 from di.calls.trust import of_stranger, private_headers, same_identity, trusts
 from di.kernel.errors import Refused
 from di.sip.app_params import session_map
@@ -69,7 +69,7 @@ class Arrivals:
         replaces = first_header(offer.headers, "Replaces")
         if replaces is not None:
             replaced = self._replaced(offer, replaces, trusted)
-            return replaced.application, lambda session: Replacing(session, replaced)
+            return replaced.application, lambda session: Replacing(session, replaced, offer)
         name = self.selection.choose(offer.request_uri, offer.headers)
         factory = self._sessions.surroundings.applications.find(name) if name else None
         if factory is None:
@@ -82,7 +82,7 @@ class Arrivals:
         """The call that an INVITE wants to replace: of a trusted peer, or of who the replaced call is of. Raises Refused, cause in the log."""
         dialog = parse_replaces(value)
         found = self._sessions.find_dialog(*dialog) if dialog is not None else None
-        if found is not None and (trusted or same_identity(found.info, offer)) and replaced_by(found, offer):
+        if found is not None and (trusted or same_identity(found.info, offer)) and can_be_replaced(found):
             return found
         refused = Refused(400, "Bad Replaces")
         if dialog is not None:

@@ -37,6 +37,18 @@ def unless(verdict: Verdict, rest: Callable[[], Outcome]) -> Outcome:
     return both()
 
 
+def decided(verdict: Verdict, follow: Callable[[bool], None]) -> Outcome:
+    """Hand the verdict, which may take a while, to `follow`: whether it is True."""
+    if verdict is None or isinstance(verdict, bool):
+        follow(bool(verdict))
+        return None
+
+    async def both() -> None:
+        follow(bool(await verdict))
+
+    return both()
+
+
 def guarded(step: Callable[[], Outcome], fault: Callable[[Exception], None], rest: Callable[[], Outcome]) -> Outcome:
     """Do `rest` after a step, also when the step raises; `fault` is told."""
     try:

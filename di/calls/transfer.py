@@ -17,16 +17,21 @@ from urllib.parse import unquote
 
 from di.calls.application import Application
 from di.calls.call_info import CallOut
+from di.calls.chain import decided
 from di.sip.headers import first_header, is_sip_uri, uri_of
 from di.sip.records import CallOffered, RequestReceived
 
 if TYPE_CHECKING:
-    from di.calls.events import SipReply
+    from di.calls.events import Outcome, SipReply
     from di.calls.pair import Pair
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
 _NOTIFY_EXPIRES_S = 180
+_NO_ANSWER = 1
+"""Number of the timer of a call with Replaces."""
+_REPLACED_PATIENCE_MS = 10_000
+"""How long the replaced call's application may take to say whether it lets itself be replaced."""
 
 
 def refer(pair: Pair, session: Session, request: RequestReceived, *, serve: bool) -> bool:
@@ -181,11 +186,45 @@ class TransferTarget(Application):
 
 
 class Replacing(Application):
-    """A call that came with Replaces: it is answered, and then stands where the replaced one stood."""
+    """A call that came with Replaces: the replaced call's application is asked, it is answered, and then stands where that one stood."""
 
-    def __init__(self, session: Session, replaced: Session) -> None:
+    def __init__(self, session: Session, replaced: Session, offer: CallOffered) -> None:
         super().__init__(session)
-        self._replaced = replaced
+        self._replaced, self._offer = replaced, offer
+
+    def on_invite(self, session: Session) -> None:
+        """The question is an event of the replaced call, so that it never comes beside one of its callbacks."""
+        session.dialog.defer_answer()
+        session.timers.set(_NO_ANSWER, _REPLACED_PATIENCE_MS)
+        self._replaced.run(self._ask)
+
+    def on_timer(self, id: int) -> None:
+        """The replaced call has ended, or does something else."""
+        if id == _NO_ANSWER:
+            self._refuse(481, "Call/Transaction Does Not Exist")
+
+    def _ask(self) -> Outcome:
+        own, replaced = self.session, self._replaced
+        if not can_be_replaced(replaced):
+            own.run(lambda: self._refuse(481, "Call/Transaction Does Not Exist"))
+            return None
+        return decided(replaced.app.on_replaces(self._offer), lambda may: own.run(lambda: self._told(may)))
+
+    def _told(self, may: bool) -> None:
+        self.session.timers.remove(_NO_ANSWER)
+        if not may:
+            self._refuse(403, "Forbidden")
+        elif not self.session.dialog.answered:
+            self.session.dialog.accept()
+
+    def _refuse(self, code: int, reason: str) -> None:
+        if self.session.dialog.answered:
+            return
+        source = f"{self._offer.source_ip}:{self._offer.source_port}"
+        log.warning(
+            "call %s: INVITE with Replaces of call %s from %s: %d %s", self.session.id, self._replaced.id, source, code, reason
+        )
+        self.session.dialog.reject(code, reason)
 
     def on_session_start(self) -> None:
         """The new call is up: the old one goes."""
@@ -197,6 +236,6 @@ class Replacing(Application):
             pair.replace(replaced, own)
 
 
-def replaced_by(session: Session, offer: CallOffered) -> bool:
-    """Whether a call may be replaced by the INVITE that names it: it is up, and its application lets it."""
-    return not session.dialog.ending and session.dialog.answered and session.app.on_replaces(offer)
+def can_be_replaced(session: Session) -> bool:
+    """Whether a call can be replaced by the INVITE that names it: it is up. Its application is asked later, as one of its events."""
+    return not session.dialog.ending and session.dialog.answered

@@ -241,6 +241,39 @@ def test_replaces_of_a_call_that_ends_before_the_new_one_is_up() -> None:
     assert second not in list(book.sessions)
 
 
+@pytest.mark.parametrize(("says", "code"), [(True, 200), (False, 403), (None, 481)])
+async def test_the_replaced_call_is_asked_in_its_turn(says: bool | None, code: int) -> None:
+    """Not beside a callback that waits; the answer may take a while; a call that has ended meanwhile is 481."""
+    book = trusting()
+    first, _, _ = connected(book)
+    go_on, asked = asyncio.Event(), []
+
+    class Busy(Desk):
+        async def on_event(self, event: object) -> None:
+            await go_on.wait()
+
+        async def on_replaces(self, offer: object) -> bool:
+            asked.append(offer)
+            await asyncio.sleep(0)
+            return bool(says)
+
+    first.app = Busy(first)
+    first.post_event({})
+    book.run()
+    if says is None:
+        book.bye(first)
+    call = replacing(book, first)
+    book.run(1)
+    assert asked == [] and book.answers(call) == []
+    go_on.set()
+    while book.waiting:
+        await book.waiting.pop(0)
+        book.run()
+    book.run(10)
+    assert book.answers(call) == [code]
+    assert len(asked) == (says is not None)
+
+
 def test_a_refer_that_names_its_own_pair_parts_nobody(book: Playbook) -> None:
     first, second, pair = connected(book, PairOptions(transfers="serve"))
     info = second.info
