@@ -203,6 +203,7 @@ class Hub:
                     connections=core.sip_connections,
                     trusted=tuple(map(str, core.trusted_peers)),
                 ),
+                accept_forked=core.accept_forked_dialogs,
             )
         )
         try:

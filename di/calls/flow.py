@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
+ANSWER_TIMER = -1_000_003
+"""Number of the timer that bounds how long a call out waits for its answer (RFC 3261 §16.6, timer C)."""
 _NOBODY_TO_TELL = frozenset({Phase.ENDED, Phase.GONE, Phase.REFUSED})
 
 
@@ -127,6 +129,14 @@ def _outgoing(session: Session) -> Outcome:
 def _open(session: Session) -> None:
     if not session.dialog.ending:
         session.audio.open()
+        _await_answer(session)
+
+
+def _await_answer(session: Session) -> None:
+    """The answer to our INVITE may take so long from now on."""
+    limit_ms = session.host.answer_timeout_ms
+    if limit_ms:
+        session.timers.set(ANSWER_TIMER, limit_ms)
 
 
 # --------------------------------------------------------------------------------------------------------------------- SIP
@@ -146,6 +156,7 @@ def _progressed(session: Session, event: CallProgressed) -> Outcome:
     if session.dialog.phase not in UNANSWERED:
         return None
     session.dialog.enter(Phase.EARLY if event.has_body else Phase.PROCEEDING)
+    _await_answer(session)
     reply = _to_invite(event)
     shown = unless(session.app.on_sip_reply(reply), lambda: session.app.on_ringing(event))
     return then(then(shown, lambda: _start_early(session)), lambda: _tell_pair_of_progress(session, reply, event.has_body))
@@ -194,6 +205,7 @@ def _tell_pair_of_media(session: Session, of_peer: bool) -> None:
 def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
     if not session.dialog.enter(Phase.CONNECTED):
         return None
+    session.timers.remove(ANSWER_TIMER)
     session.host.call_answered(session)
     shown = None if session.dialog.incoming else session.app.on_sip_reply(_to_invite(event))
     return then(unless(shown, lambda: session.app.on_connected(event)), lambda: _connected(session, event))
@@ -246,11 +258,16 @@ def _reply(session: Session, event: ReplyReceived) -> Outcome:
 
 
 def _timer(session: Session, event: TimerExpired) -> Outcome:
-    """A timer ran out: the grant of the chain's, the ringing time of a second leg's, else one of the application's."""
+    """A timer ran out: the grant of the chain's, the time for an answer, the ringing of a second leg, else one of the application's."""
     if event.id == GRANT_TIMER and session.admission is not None:
         return session.admission.used_up()
     if event.id == RING_TIMER and session.pair is not None:
         session.pair.rung_out(session)
+        return None
+    if event.id == ANSWER_TIMER:
+        if session.dialog.phase in UNANSWERED:
+            log.info("call %s: not answered in time", session.id)
+            session.stop(408, "Request Timeout")
         return None
     return session.app.on_timer(event.id)
 

@@ -38,6 +38,10 @@ class SessionHost(Protocol):
         """How long a callback may hold up its call; 0: for ever."""
 
     @property
+    def answer_timeout_ms(self) -> int:
+        """How long a call out may wait for its answer after each provisional reply; 0: for ever."""
+
+    @property
     def monitoring(self) -> MonitoringHooks:
         """The store's hooks."""
 

@@ -102,6 +102,11 @@ class Sessions:
         return self.surroundings.core.callback_timeout * 1000
 
     @property
+    def answer_timeout_ms(self) -> int:
+        """How long a call out may wait for its answer."""
+        return self.surroundings.core.sip_timer_c
+
+    @property
     def monitoring(self) -> MonitoringHooks:
         """The store's hooks, whichever stand now."""
         return self.surroundings.monitoring

@@ -141,6 +141,17 @@ class CoreOptions:
     reliable_provisional: str = option(
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
     )
+    accept_forked_dialogs: bool = option(
+        True,
+        help="Take an INVITE that reaches us twice, by two ways of a forking proxy, as two calls; `no`: the second gets 482.",
+    )
+    sip_timer_c: int = option(
+        180_000,
+        key="sip_timer_C",
+        help="A call out that has not been answered for so long after the last provisional reply ends with 408; 0: never.",
+        unit="ms",
+        maximum=86_400_000,
+    )
     trusted_peers: tuple[IPv4Network | IPv6Network, ...] = option(
         parse_networks("127.0.0.0/8, ::1"),
         help="Addresses or networks of peers whose P-… headers (P-App-Name, P-App-Param, P-Asserted-Identity …) and Replaces count, "
@@ -175,7 +186,7 @@ class CoreOptions:
         "plugin_path exclude_plugins load_plugins_rtld_global sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "
         "force_outbound_proxy next_hop_1st_req next_hop_for_replies proxy_sticky_auth force_outbound_if use_raw_sockets dscp_sip "
         "dscp_rtp sip_nat_handling disable_dns_srv ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag default_bl_ttl "
-        "udp_rcvbuf sip_server_threads accept_forked_dialogs max_forwards syslog_facility log_events unhandled_reply_loglevel "
+        "udp_rcvbuf sip_server_threads max_forwards syslog_facility log_events unhandled_reply_loglevel "
         "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads "
         "rtp_receiver_threads single_codec_in_ok ignore_rtpxheaders dtmf_detector enable_zrtp* resampling_library "
         "dump_conference_streams dump_conference_path transcoder_*_stats_hdr options_transcoder_* rtp_mux_*".split()

@@ -45,7 +45,7 @@ class Listen:
 
     `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are accepted. `formats`: what they are; empty: the
     SIP stack's own ones. `offered`: those of them that our own offers name, empty for all. `also`: further addresses as
-    (ip, port, public ip), for UDP and TCP.
+    (ip, port, public ip), for UDP and TCP. `accept_forked`: an INVITE that a proxy's fork brings a second time is a second call.
     """
 
     ip: str
@@ -64,6 +64,7 @@ class Listen:
     offered: tuple[str, ...] = ()
     also: tuple[tuple[str, int, str], ...] = ()
     limits: Limits = Limits()
+    accept_forked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

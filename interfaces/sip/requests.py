@@ -47,7 +47,8 @@ class Requests:
     """`call_of` finds a call by Call-ID and our tag, `notified` answers a NOTIFY of a subscription found in the same way.
 
     `closed` says whether new calls are refused, `outside` takes what the hub wants to see outside dialogs, `admits` judges requests outside
-    dialogs by source address and whether they are INVITEs; `now_ns` is monotonic.
+    dialogs by source address and whether they are INVITEs; `now_ns` is monotonic, `calls_of` says whether a caller's
+    Call-ID and tag have brought a call already.
     """
 
     def __init__(
@@ -69,6 +70,8 @@ class Requests:
         self._token = 0
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
+        self.accept_forked = True
+        self.calls_of: Callable[[str, str], bool] = lambda call_id, tag: False
         self.abilities = Abilities()
 
     def arrived(self, request: Request) -> bool:
@@ -93,9 +96,15 @@ class Requests:
         verdict = Verdict.REFUSE if self._closed() else self._admits(request.source_ip, True)
         if verdict is not Verdict.PASS:
             return _kept_out(verdict, request)
+        if not self.accept_forked and self._is_forked(parse(request.text)):
+            return request.reply(482, "Loop Detected")
         if _REPLACES.search(request.text):
             request.hide("Replaces")  # pjsua would answer by itself and end the other call: the hub decides
         return False
+
+    def _is_forked(self, message: Message) -> bool:
+        """Whether a fork has brought this INVITE before (RFC 3261 §8.2.2.2); what is only repeated does not come here."""
+        return self.calls_of(message.header("Call-ID"), tag_of(message.header("From")))
 
     def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
         verdict = self._admits(request.source_ip, False)

@@ -211,3 +211,32 @@ async def test_what_a_callback_awaits_is_cancelled(book: Playbook) -> None:
     await asyncio.gather(*book.waiting, return_exceptions=True)
     book.run()
     assert list(book.sessions) == [], "a fault of its application ends the call"
+
+
+@pytest.mark.parametrize("rings", [0, 2])
+def test_a_call_out_that_is_never_answered_ends(book: Playbook, rings: int, caplog: pytest.LogCaptureFixture) -> None:
+    """RFC 3261 §16.6 timer C: three minutes, from each provisional reply anew."""
+    seen = watching(book)
+    order = CallOut("watcher", "sip:b@there.example", "<sip:a@here.example>", "<sip:b@there.example>")
+    session = book.sessions.dial(order)
+    assert session is not None
+    book.run()
+    for _ in range(rings):
+        book.run(170)
+        book.progress(session.call)
+    book.run(179)
+    assert not book.sip.of(sip.Hangup, session.call)
+    book.run(2)
+    assert [hangup.code for hangup in book.sip.of(sip.Hangup, session.call)] == [408]
+    book.fail(session.call, 408, "Request Timeout")
+    assert len(book.sessions) == 0 and seen(session).count("ringing") == rings
+
+
+def test_a_call_that_was_answered_in_time_stays(book: Playbook) -> None:
+    watching(book)
+    session = book.sessions.dial(CallOut("watcher", "sip:b@there.example", "<sip:a@here.example>", "<sip:b@there.example>"))
+    assert session is not None
+    book.run()
+    book.confirm(session.call)
+    book.run(600)
+    assert not book.sip.of(sip.Hangup, session.call)
