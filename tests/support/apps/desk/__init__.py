@@ -10,6 +10,7 @@ X-Target: URI of a second leg, once for each · X-Desk: words of
     keep           requests stay here (`relaying` off)
     take=METHOD    requests of that method are answered here, 299
     guard          the call may not be replaced
+    hang=WHERE     never return from `invite`, or from `start`
     stay           the end of the other side is not this one's
 
 Callbacks are written to the monitoring store: `replies`, `requests`, `other_bye`.
@@ -17,6 +18,7 @@ Callbacks are written to the monitoring store: `replies`, `requests`, `other_bye
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from di.apps.api import (
@@ -47,15 +49,21 @@ class Desk(Application):
         self._replies: list[int] = []
         self._requests: list[str] = []
 
-    def on_invite(self, session: Session) -> None:
+    async def on_invite(self, session: Session) -> None:
+        await self._hang("invite")
         if "relay" in self._words:
             session.dialog.defer_answer()
         if self._words.keys() & {"invite", "relay"}:
             self._connect()
 
-    def on_session_start(self) -> None:
+    async def on_session_start(self) -> None:
+        await self._hang("start")
         if not self._words.keys() & {"invite", "relay", "alone"}:
             self._connect()
+
+    async def _hang(self, where: str) -> None:
+        if self._words.get("hang") == where:
+            await asyncio.get_running_loop().create_future()
 
     def _connect(self) -> None:
         words = self._words

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""An application that never returns from a callback, in real calls: the caller gets a final reply or a BYE, and the log says who and where."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.server import WITH_APPS, Server
+from tests.support.switchboard import MAPPING, PLUGINS, Switchboard
+
+pytestmark = pytest.mark.peers
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    files = {"app_mapping.conf": MAPPING}
+    with Server(tmp_path_factory.mktemp("server"), files, "callback_timeout=2", PLUGINS, program=WITH_APPS) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def board(impatient: Server) -> AsyncIterator[Switchboard]:
+    board = Switchboard(impatient)
+    yield board
+    await board.all_gone()
+    board.close()
+
+
+async def test_an_invite_that_is_never_decided(board: Switchboard) -> None:
+    anna, ben = await board.phone(), await board.phone()
+    stuck = anna.invite("X-Desk: hang=invite\r\n")
+    one, two = await board.pair(ben, anna)  # everybody else goes on
+    await anna.answered(stuck, 504)
+    assert "Desk._hang of desk" in board.server.log or "Desk.on_invite of desk" in board.server.log
+    assert "within 2 s (for CallOffered, it waits in Desk._hang, __init__.py:" in board.server.log
+    await board.hear({anna: {ben}, ben: {anna}})
+    await board.hang_up(one, two)
+
+
+async def test_a_caller_gives_up_while_nobody_listens(board: Switchboard) -> None:
+    anna = await board.phone()
+    one = anna.invite("X-Desk: hang=invite\r\n")
+    await asyncio.sleep(0.5)
+    one.cancel()
+    assert (await one.next(487)).code == 487
+    one.send_request("ACK", cseq=one.cseq, branch=one.branch)
+    await board.all_gone()
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_a_call_that_is_up_and_held_up(board: Switchboard, hangs_up: bool) -> None:
+    anna = await board.phone()
+    one = anna.invite("X-Desk: hang=start\r\n")
+    await anna.answered(one)
+    if hangs_up:
+        assert await one.bye() == 200
+    else:
+        await one.taken_off()
+    await board.all_gone()
+    assert "for MediaNegotiated" in board.server.log or "for CallConfirmed" in board.server.log
