@@ -228,6 +228,7 @@ def replacing(book: Playbook, replaced: Session) -> int:
 def trusting() -> Playbook:
     book = Playbook(CoreOptions(trusted_peers=(ip_network("192.0.2.0/24"),)))
     book.with_monitoring().services.applications.register("desk", Desk)
+    book.source_ip = "192.0.2.1"
     return book
 
 
