@@ -41,4 +41,3 @@
 #define PJMEDIA_HAS_VIDEO 0
 #define PJ_LOG_MAX_LEVEL 4
 #define PJ_HAS_IPV6 1
-#define PJSUA_DETECT_MERGED_REQUESTS 0 /* interfaces/sip/requests.py decides: accept_forked_dialogs */

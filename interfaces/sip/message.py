@@ -44,7 +44,7 @@ class Message:
     @property
     def request_uri(self) -> str:
         """Of a request; empty for a reply."""
-        words = self.start_line.split(" ")
+        words = self.start_line.split()
         return words[1] if self.method and len(words) >= 2 else ""
 
     @property

@@ -16,6 +16,7 @@ from typing import Any
 
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
+from interfaces.sip.mending import Mended, Parser, mend
 from interfaces.sip.message import text_of, wire_bytes
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request
@@ -59,25 +60,32 @@ def description_text(session: int, known: str = "") -> str:
 class Native:
     """The modules in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
+    `on_unreadable` is told of a message that the parser did not take and that comes in a moment, made readable: to be refused or not.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave.
     """
 
     def __init__(
-        self, on_request: Callable[[Request], bool], account_towards: Callable[[str], int], account_of: Callable[[Any], int]
+        self,
+        on_request: Callable[[Request], bool],
+        on_unreadable: Callable[[Mended], None],
+        account_towards: Callable[[str], int],
+        account_of: Callable[[Any], int],
     ) -> None:
         self.exchanges = Exchanges(account_towards)
         self.placeholders = Placeholders(self._watch_leaving)
-        self._on_request, self._account_of = on_request, account_of
+        self._on_request, self._on_unreadable, self._account_of = on_request, on_unreadable, account_of
         self._sources: SourceLimits
         self._connections: dict[int, str] = {}
 
-    def start(self, abilities: Abilities) -> None:
+    def start(self, abilities: Abilities, accept_forked: bool) -> None:
         """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
+        lib.shim_accept_forked = int(accept_forked)
         lib.shim_connect()
         ffi.def_extern(name="shim_on_request")(self._received)
         ffi.def_extern(name="shim_on_leaving")(self._leaving)
         ffi.def_extern(name="shim_on_too_long")(_too_long)
+        ffi.def_extern(name="shim_on_unreadable")(self._unreadable)
         self.exchanges.start()
         status = int(lib.shim_start())
         if status != 0:
@@ -161,6 +169,20 @@ class Native:
             log.exception("looking at a request failed")
             return 0
 
+    def _unreadable(self, data: Any, length: int) -> int:
+        """A message that pjsip does not take: what it is to take instead is written at the end of its place. How many bytes it skips."""
+        try:
+            mended = mend(bytes(ffi.buffer(data, length)), _PARSER)
+            if mended is None:
+                return 0
+            skipped = length - len(mended.data)
+            ffi.memmove(data + skipped, mended.data, len(mended.data))
+            self._on_unreadable(mended)
+            return skipped
+        except Exception:
+            log.exception("looking at a message that cannot be read failed")
+            return 0
+
     def _watch_leaving(self) -> None:
         """From now on look at every message that leaves; before there is a placeholder, that would cost each call for nothing."""
         lib.shim_wants_leaving = 1
@@ -173,6 +195,13 @@ class Native:
         except Exception:
             log.exception("a message leaves without some of its bytes")
         return 0
+
+
+def _takes(name: str, value: bytes) -> bool:
+    return bool(lib.shim_takes(name.encode("ascii", "replace"), value, len(value)))
+
+
+_PARSER = Parser(_takes, lambda uri: _takes("", uri))
 
 
 def _too_long(ip: Any, port: int) -> None:

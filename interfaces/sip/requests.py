@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable
 from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import SipCall
-from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of
+from interfaces.sip.mending import Mended
+from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of, text_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
 from interfaces.sip.source_limits import Verdict
@@ -35,6 +36,7 @@ _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
 _TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:(?:[^\n]|\n[ \t])*;[ \t\r\n]*tag[ \t\r\n]*=", re.IGNORECASE)
 """A To header with a tag, folded or not, without taking the whole message apart."""
+_CSEQ = re.compile(r"\nCSeq[ \t]*:[ \t\r\n]*[0-9]+[ \t\r\n]+(\S+)", re.IGNORECASE)
 _REPLACES = re.compile(r"\nReplaces[ \t]*:", re.IGNORECASE)
 _WITH_CONTACT = (" REFER", " SUBSCRIBE", " NOTIFY")
 """Requests whose 2xx says where we are (RFC 3515 §2.2, RFC 6665 §8.2)."""
@@ -47,8 +49,7 @@ class Requests:
     """`call_of` finds a call by Call-ID and our tag, `notified` answers a NOTIFY of a subscription found in the same way.
 
     `closed` says whether new calls are refused, `outside` takes what the hub wants to see outside dialogs, `admits` judges requests outside
-    dialogs by source address and whether they are INVITEs; `now_ns` is monotonic, `calls_of` says whether a caller's
-    Call-ID and tag have brought a call already.
+    dialogs by source address and whether they are INVITEs; `now_ns` is monotonic.
     """
 
     def __init__(
@@ -70,15 +71,18 @@ class Requests:
         self._token = 0
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
-        self.accept_forked = True
-        self.calls_of: Callable[[str, str], bool] = lambda call_id, tag: False
+        self._unreadable: Mended | None = None
         self.abilities = Abilities()
 
     def arrived(self, request: Request) -> bool:
         """Look at a request before pjsip's dialogs do; True when it has been dealt with."""
+        if self._unreadable is not None and self._refuse_unreadable(self._unreadable, request):
+            return True
         method = request.text.partition(" ")[0]
         if method in ("ACK", "CANCEL"):
             return False
+        if (numbered := _CSEQ.search(request.text)) is not None and numbered[1] != method:
+            return request.reply(400, "CSeq Names Another Method")  # RFC 3261 §8.1.1.5
         if method == "INVITE" and not _TO_TAG.search(request.text):
             return self._new_call(request)
         message = parse(request.text)
@@ -91,20 +95,33 @@ class Requests:
         # with a strange tag pjsip answers 481; it knows nothing of subscriptions
         return method == "NOTIFY" and call is None and self._of_subscription(message, tag, request)
 
+    def unreadable(self, mended: Mended) -> None:
+        """A message that pjsip's parser did not take comes next, made readable."""
+        if mended.code:
+            self._unreadable = mended
+        else:
+            log.info("a message came whose %s cannot be read: left out, for it is not needed", ", ".join(mended.left_out))
+
+    def _refuse_unreadable(self, mended: Mended, request: Request) -> bool:
+        """Whether it is that one, and no repetition that a transaction has dealt with."""
+        self._unreadable = None
+        if request.text != text_of(mended.data):
+            return False
+        source = f"{request.source_ip}:{request.source_port}"
+        verdict = self._admits(request.source_ip, False)
+        if verdict is not Verdict.PASS:
+            return _kept_out(verdict, request)
+        log.info("a request from %s cannot be read: %d %s", source, mended.code, mended.reason)
+        return request.text.startswith("ACK ") or request.reply(mended.code, mended.reason)
+
     # --------------------------------------------------------------------------------------------------- without a dialog
     def _new_call(self, request: Request) -> bool:
         verdict = Verdict.REFUSE if self._closed() else self._admits(request.source_ip, True)
         if verdict is not Verdict.PASS:
             return _kept_out(verdict, request)
-        if not self.accept_forked and self._is_forked(parse(request.text)):
-            return request.reply(482, "Loop Detected")
         if _REPLACES.search(request.text):
             request.hide("Replaces")  # pjsua would answer by itself and end the other call: the hub decides
         return False
-
-    def _is_forked(self, message: Message) -> bool:
-        """Whether a fork has brought this INVITE before (RFC 3261 §8.2.2.2); what is only repeated does not come here."""
-        return self.calls_of(message.header("Call-ID"), tag_of(message.header("From")))
 
     def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
         verdict = self._admits(request.source_ip, False)

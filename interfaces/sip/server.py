@@ -43,7 +43,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
-from interfaces.sip.message import Message, cseq_of, escaped, tag_of
+from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
@@ -104,17 +104,15 @@ class SipServer:
         """Bind and begin. Raises ListenError."""
         self._listen = listen
         self._requests.options = (listen.options_code, listen.options_reason)
-        self._requests.accept_forked = listen.accept_forked
-        self._requests.calls_of = self._has_called
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
         abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
         self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
-        self._native = Native(self._requests.arrived, self._account_towards, self._account_of)
+        self._native = Native(self._requests.arrived, self._requests.unreadable, self._account_towards, self._account_of)
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
-        self._native.start(abilities)
+        self._native.start(abilities, listen.accept_forked)
         self._sources = SourceLimits(listen.limits)
         self._native.limit_connections(self._sources)
         self._slots = self._native.max_calls()
@@ -337,14 +335,10 @@ class SipServer:
         return self.stopping or len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
-    def _has_called(self, call_id: str, tag: str) -> bool:
-        return any(not call.outgoing and call.call_id == call_id and call.remote_tag == tag for call in self._calls.values())
-
     def _invited(self, slot: int, message: Message, source: str) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
-        call.remote_tag = tag_of(message.header("From"))
         call.remote_cseq = cseq_of(message)
         call.descriptions.received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
         self._calls[number] = self._by_slot[slot] = call

@@ -23,6 +23,7 @@ void shim_look(void *received, shim_message *into);
 int shim_arrived_at(void *received, char *ip, int room); /* the port of ours, by UDP; 0 for others */
 int shim_contact_for(void *received, int account, char *text, int room);  /* its length, -1: none */
 void shim_hide(void *received, const char *name);
+int shim_takes(const char *name, const char *value, int length); /* whether pjsip's parser takes such a header; name "": such a URI */
 int shim_description(void *session, char *text, int room); /* of a pjmedia_sdp_session; its length, -1: too long */
 
 /* answers without a transaction */
@@ -47,6 +48,9 @@ int shim_stop_session_timer(const char *call_id, const char *local_tag, const ch
 
 /* codecs: what pjmedia negotiates. -1: it has no place for them */
 int shim_codecs(const shim_format *formats, int count);
+
+/* whether an INVITE that a fork brings by another way is a call of its own; 0: pjsua answers it with 482 */
+extern int shim_accept_forked;
 
 /* which of the callbacks are wanted */
 extern int shim_wants_leaving, shim_wants_connections;

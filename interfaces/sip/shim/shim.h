@@ -16,6 +16,7 @@ extern int (*shim_call_request)(void *received); /* between transactions and dia
 extern int (*shim_call_leaving)(void *sending);
 extern int (*shim_call_connection)(void *connection, int up, const char *ip); /* a peer's; not 0: it is closed */
 extern void (*shim_call_too_long)(const char *ip, int port);
+extern int (*shim_call_unreadable)(char *data, int length); /* bytes to skip: what pjsip is to parse instead stands behind them; 0: none */
 extern void (*shim_call_answer)(int token, int how, void *received); /* how: 0 no answer came, 1 `received`, 2 it could not be sent */
 
 pj_str_t shim_copy(pj_pool_t *pool, const char *text);

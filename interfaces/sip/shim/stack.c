@@ -13,7 +13,7 @@
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
 enum { SLACK = 256, MMAP_FROM = 60 * 1024 };
 
-int shim_wants_leaving, shim_wants_connections;
+int shim_wants_leaving, shim_wants_connections, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
 static pjsip_tp_state_callback told_before;
 
@@ -65,7 +65,33 @@ static pj_status_t on_leaving(pjsip_tx_data *tdata) {
     return PJ_SUCCESS;
 }
 
-static pj_bool_t on_request(pjsip_rx_data *rdata) { return shim_call_request(rdata) ? PJ_TRUE : PJ_FALSE; }
+/* pjsua itself answers an INVITE that a fork has brought before with 482: it gets it without being asked. */
+static pj_bool_t taken_though_forked(pjsip_rx_data *rdata) {
+    pj_bool_t taken;
+    if (!shim_accept_forked || rdata->msg_info.msg->line.req.method.id != PJSIP_INVITE_METHOD) return PJ_FALSE;
+    if (pjsip_tsx_detect_merged_requests(rdata) == NULL) return PJ_FALSE;
+    PJSUA_LOCK();
+    taken = pjsua_call_on_incoming(rdata);
+    PJSUA_UNLOCK();
+    return taken;
+}
+
+static pj_bool_t on_request(pjsip_rx_data *rdata) {
+    return shim_call_request(rdata) || taken_though_forked(rdata) ? PJ_TRUE : PJ_FALSE;
+}
+
+int shim_takes(const char *name, const char *value, int length) {
+    pj_pool_t *pool = pjsua_pool_create("takes", 1000, 1000);
+    pj_str_t known = pj_str((char *)name);
+    char *text = pj_pool_alloc(pool, (pj_size_t)length + 1);
+    int used = 0;
+    void *found;
+    memcpy(text, value, (size_t)length);
+    text[length] = '\0';
+    found = *name ? pjsip_parse_hdr(pool, &known, text, (pj_size_t)length, &used) : (void *)pjsip_parse_uri(pool, text, (pj_size_t)length, 0);
+    pj_pool_release(pool);
+    return found != NULL;
+}
 
 static void on_connection(pjsip_transport *tp, pjsip_transport_state state, const pjsip_transport_state_info *info) {
     pj_bool_t up = state == PJSIP_TP_STATE_CONNECTED;
@@ -98,13 +124,18 @@ static size_t repeated(const char *at, const char *end, char *into, size_t size)
     return used;
 }
 
-/* A message that does not fit is refused, and its connection closed: where the next one begins cannot be told. */
+/* A message that does not fit is refused, and its connection closed: where the next one begins cannot be told. One that the parser does
+ * not take is written anew by Python at the end of its own place; pjsip goes on behind what it is told to have consumed. */
 static void on_dropped(pjsip_tp_dropped_data *dropped) {
     static const char head[] = "SIP/2.0 513 Message Too Large\r\n", tail[] = "Content-Length: 0\r\n\r\n";
     char reply[4096];
     size_t length = sizeof head - 1;
     pjsip_transport *tp = dropped->tp;
     pjsip_tpselector by = {.type = PJSIP_TPSELECTOR_TRANSPORT, .u.transport = tp};
+    if (dropped->status == PJSIP_EINVALIDMSG) {
+        int skipped = shim_call_unreadable(dropped->data, (int)dropped->len);
+        if (skipped > 0 && skipped < (int)dropped->len) dropped->len = (pj_size_t)skipped;
+    }
     if (dropped->status != PJSIP_ERXOVERFLOW) return;
     memcpy(reply, head, length);
     if (strncmp(dropped->data, "SIP/", 4) != 0) {

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from di.sip.outside_records import TakeOutside
 from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.account import challenged_realms
+from interfaces.sip.mending import Mended
 from interfaces.sip.message import Message, parse
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.pace import Pace
@@ -276,3 +277,27 @@ def test_an_extension_that_nobody_has_is_refused(tag: str) -> None:
     assert taken and request.replies == [] and len(events) == 1
     taken, request = ask(requests, text("BYE", "ours", 3, more="Require: zz\r\n"))
     assert not taken, "nobody is kept in a call by an extension"
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "BYE", "NEWMETHOD"])
+def test_a_cseq_that_names_another_method(method: str) -> None:
+    requests, events, _ = desk()
+    done, request = ask(requests, text(method, "ours").replace(f"1 {method}", "1 MESSAGE"))
+    assert done and request.replies == [(400, "CSeq Names Another Method")] and events == []
+
+
+def test_a_message_that_could_not_be_read_is_refused_when_it_comes_readable() -> None:
+    requests, events, _ = desk()
+    data = text("INVITE").encode()
+    requests.unreadable(Mended(data, 400, "Bad Contact"))
+    done, other = ask(requests, text("OPTIONS", "ours"))
+    assert done and other.replies == [] and len(events) == 1, "another one came in between"
+    requests.unreadable(Mended(data, 400, "Bad Contact"))
+    done, request = ask(requests, data.decode())
+    assert done and request.replies == [(400, "Bad Contact")]
+    assert ask(requests, data.decode())[1].replies == []
+    requests.unreadable(Mended(data, left_out=("Date",)))
+    assert ask(requests, data.decode())[1].replies == []
+    requests.unreadable(Mended(text("ACK").encode(), 400, "Bad Contact"))
+    done, request = ask(requests, text("ACK"))
+    assert done and request.replies == []
