@@ -7,12 +7,16 @@
 
 from __future__ import annotations
 
+import signal
+
+if __name__ == "__main__":  # Ctrl-C ends a command that is still being loaded without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import importlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = arguments[0] if arguments else "--help"
+    if command != "serve" and not command.startswith("-"):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if command in _TOOLS:
         return _tool(command, arguments[1:])
     if command == "check-config":
@@ -165,7 +171,7 @@ def check_config(options: argparse.Namespace) -> int:
 
 def serve(options: argparse.Namespace) -> int:
     """Run the server until it is told to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the hub listens to it there is nothing to end in order
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # until the hub listens to it there is nothing to end in order
     log_lines.name_process()
     from di import boot
     from di.kernel.child import StartFailed
@@ -198,6 +204,7 @@ def serve(options: argparse.Namespace) -> int:
             loop.close()
         if pid_file is not None:
             pid_file.remove()
+        signal.signal(signal.SIGINT, before)
     return 0
 
 

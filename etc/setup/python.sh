@@ -38,6 +38,7 @@ echo "$root" > "$site/cordboard-checkout.pth"
 {
   printf '#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-or-later\n'
   printf 'export PYTHONSAFEPATH=1 # nothing is imported from the folder one happens to stand in\n'
+  printf "trap '' INT # while the interpreter starts: a Ctrl-C then would leave a traceback; di/__main__.py listens to it again\n"
   printf 'exec %q -m di "$@"\n' "$venv/bin/python"
 } > "$venv/bin/cordboard"
 chmod +x "$venv/bin/cordboard"
