@@ -178,7 +178,7 @@ def serve(options: argparse.Namespace) -> int:
     from di.server import settings
     from di.server.privileges import NotPermitted, PidFile, become
 
-    logs.set_up(2)
+    logs.set_up(2, settings.early_log_format(Path(options.file), os.environ))
     loop: asyncio.AbstractEventLoop | None = None
     pid_file: PidFile | None = None
     try:

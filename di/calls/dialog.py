@@ -71,6 +71,8 @@ class Dialog:
         self.peer_offered = False
         """The peer has sent an offer of its own whose outcome is still to come."""
         self._owner = owner
+        self.why = ""
+        """The reason that `end` was given."""
         self._pending: tuple[int, str, Headers] | None = None
         self._sent: dict[int, tuple[str, OnReply | None]] = {}
 
@@ -172,6 +174,7 @@ class Dialog:
         """End the call in whatever phase: `code` if not answered, CANCEL if dialled, BYE if connected."""
         if self.ending:
             return
+        self.why = reason
         was = self.phase
         if was in UP:
             self.enter(Phase.DISCONNECTING)

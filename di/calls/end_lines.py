@@ -93,7 +93,8 @@ def line(session: Session, ended: CallEnded, now_s: float) -> str:
     caller = info.from_header.partition(";tag=")[0]
     length = f"{now_s - session.answered_s:.1f} s" if session.answered_s else "not answered"
     how = _BY.get(ended.by, ended.by)
-    cause = f" ({ended.code} {ended.reason})" if ended.code and ended.code != 200 else ""
+    cause = f"{ended.code} {ended.reason}" if ended.code and ended.code != 200 else session.dialog.why
+    cause = f" ({cause})" if cause else ""
     return f"{info.direction}, {session.application}, {caller} to {info.request_uri}, {length}, {how}{cause}"
 
 

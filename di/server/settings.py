@@ -66,6 +66,17 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     return Settings(file, conf_dir, core, selection, _plugins(conf, core, conf_dir, environ), environ, given)
 
 
+def early_log_format(file: Path, environ: Mapping[str, str]) -> str:
+    """How lines are to be written that come before the configuration is known; text where it cannot be read."""
+    named = environ.get(variable("sems", "log_format"))
+    if named is None:
+        try:
+            named = ConfigFile.read(file, file.parent).get("log_format")
+        except ConfigError:
+            return "text"
+    return "json" if named == "json" else "text"
+
+
 def configuration_folder(file: Path, environ: Mapping[str, str]) -> Path:
     """The folder of the `<module>.conf` files that belong to a sems.conf, for tools that need no more. Raises ConfigError."""
     return _conf_dir(file, load(CoreOptions, ConfigFile.read(file, file.parent), environ, "sems"))

@@ -139,9 +139,6 @@ def test_each_call_leaves_one_line(tmp_path: Path) -> None:
         wanted = r"hub \[\d+/end_lines\.py:\d+\] INFO: call [0-9A-F-]+: over: in, echo, .*<sip:.*> to sip:echo@127\.0\.0\.1\S*, "
         assert re.search(wanted + r"1\.\d s, BYE of the peer, (no packet came|\d+ of \d+ packets lost)", line), line
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} hub \[", line)
-        Sipp("cancel", server.sip_port, user="lobby").wait()
-        time.sleep(3)
-        assert len(over(server)) == 2, server.log
 
 
 def test_the_line_comes_without_its_numbers_when_the_media_process_is_gone(tmp_path: Path) -> None:
@@ -150,7 +147,7 @@ def test_the_line_comes_without_its_numbers_when_the_media_process_is_gone(tmp_p
             wait_until(lambda: sipp.answered == 3, "three calls")
             os.kill(server.children()["media"], signal.SIGKILL)
             wait_until(lambda: len(over(server)) == 3, "three lines")
-        assert all("ended here (500 media process lost)" in line for line in over(server)), over(server)
+        assert all("ended here (media process lost)" in line for line in over(server)), over(server)
 
 
 def test_json_from_all_processes(tmp_path: Path) -> None:
@@ -220,28 +217,30 @@ def test_nothing_fails_silently_in_a_script(tmp_path: Path) -> None:
 
 # ------------------------------------------------------------------------------------------------------------------- reloading
 def test_sighup_reads_anew_and_ends_no_call(tmp_path: Path) -> None:
-    with Server(tmp_path, settings="loglevel=2") as server:
-        with Sipp("call", server.sip_port, calls=2, user="lobby", hold_ms=60_000) as sipp:
-            wait_until(lambda: sipp.answered == 2, "two calls")
-            before = server.children()
-            (server.etc / "app_mapping.conf").write_text("^sip:new=>fresh\n" + (server.etc / "app_mapping.conf").read_text())
-            (server.etc / "dsm" / "fresh.dsm").write_text(
-                'initial state HALL; state END;\ntransition "gone" HALL - hangup / stop(false) -> END;\n'
-            )
-            conf = (server.etc / "dsm.conf").read_text()
-            conf = conf.replace("load_diags=lobby", "load_diags=lobby,fresh").replace(
-                "register_apps=lobby", "register_apps=lobby,fresh"
-            )
-            (server.etc / "dsm.conf").write_text(conf)
-            sems = (server.etc / "sems.conf").read_text()
-            (server.etc / "sems.conf").write_text(sems.replace("loglevel=2", "loglevel=3") + "max_calls=99\n")
-            os.kill(server.pid, signal.SIGHUP)
-            wait_until(lambda: "no call was touched" in server.log, "the reload")
-            assert re.search(r"sems\.conf:\d+: max_calls has changed; that needs a restart", server.log)
-            assert server.xml.di("core", "get_loglevel") == 3
-            assert place_calls(1, "new", server.sip_port, hold_ms=500).successful == 1
-            assert any(", fresh, " in line for line in wait_until(lambda: over(server), "the new call's line"))
-            assert (server.xml.calls(), server.children()) == (2, before)
+    with (
+        Server(tmp_path, settings="loglevel=2") as server,
+        Sipp("call", server.sip_port, calls=2, user="lobby", hold_ms=60_000) as sipp,
+    ):
+        wait_until(lambda: sipp.answered == 2, "two calls")
+        before = server.children()
+        (server.etc / "app_mapping.conf").write_text("^sip:new=>fresh\n" + (server.etc / "app_mapping.conf").read_text())
+        (server.etc / "dsm" / "fresh.dsm").write_text(
+            'initial state HALL; state END;\ntransition "gone" HALL - hangup / stop(false) -> END;\n'
+        )
+        conf = (server.etc / "dsm.conf").read_text()
+        conf = conf.replace("load_diags=lobby", "load_diags=lobby,fresh").replace(
+            "register_apps=lobby", "register_apps=lobby,fresh"
+        )
+        (server.etc / "dsm.conf").write_text(conf)
+        sems = (server.etc / "sems.conf").read_text()
+        (server.etc / "sems.conf").write_text(sems.replace("loglevel=2", "loglevel=3") + "max_calls=99\n")
+        os.kill(server.pid, signal.SIGHUP)
+        wait_until(lambda: "no call was touched" in server.log, "the reload")
+        assert re.search(r"sems\.conf:\d+: max_calls has changed; that needs a restart", server.log)
+        assert server.xml.di("core", "get_loglevel") == 3
+        assert place_calls(1, "new", server.sip_port, hold_ms=500).successful == 1
+        assert any(", fresh, " in line for line in wait_until(lambda: over(server), "the new call's line"))
+        assert (server.xml.calls(), server.children()) == (2, before)
 
 
 def test_sighup_keeps_what_was_good_where_the_new_is_bad(tmp_path: Path) -> None:
@@ -261,5 +260,5 @@ def test_sighup_keeps_what_was_good_where_the_new_is_bad(tmp_path: Path) -> None
             assert re.search(rf"ERROR: reload: .*{place}.*", server.log)
             assert f"{module} goes on with what it had" in server.log
         for user in ("announce", "lobby"):
-            assert place_calls(server.sip_port, 1, user=user, hold_ms=300).successful == 1
+            assert place_calls(1, user, server.sip_port, hold_ms=300).successful == 1
         assert "Traceback" not in server.log

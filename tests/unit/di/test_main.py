@@ -12,7 +12,7 @@ from di.__main__ import main
 
 @pytest.fixture
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("di.kernel.logs.set_up", lambda level: None)  # pytest's own handlers stay
+    monkeypatch.setattr("di.kernel.logs.set_up", lambda *_: None)  # pytest's own handlers stay
     path = tmp_path / "sems.conf"
     path.write_text("load_plugins=echo\napplication=echo\n")
     return path
