@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.ports import free_port
+from tests.support.baresip import module_folder
+from tests.support.ports import free_port, free_ports
 from tests.support.server import ROOT, Server, wait_until
 from tests.support.sipp import Sipp, place_calls
 
@@ -262,3 +264,27 @@ def test_sighup_keeps_what_was_good_where_the_new_is_bad(tmp_path: Path) -> None
         for user in ("announce", "lobby"):
             assert place_calls(1, user, server.sip_port, hold_ms=300).successful == 1
         assert "Traceback" not in server.log
+
+
+# -------------------------------------------------------------------------------------------------------------------- README
+def test_the_readmes_phone_line_works_as_printed(tmp_path: Path) -> None:
+    """Only the port is this server's, and the phone's sound card one that this machine has: none."""
+    (line,) = re.findall(r"^baresip .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    modules = module_folder()
+    (folder / "config").write_text(
+        f"module_path {modules}\nmodule g711.so\nmodule aubridge.so\nmodule_tmp uuid.so\nmodule_tmp account.so\nmodule_app menu.so\n"
+        f"audio_source aubridge,nowhere\naudio_player aubridge,nowhere\naudio_alert aubridge,nowhere\nsip_listen 127.0.0.1:{free_ports(2)}\n"
+    )
+    for name in ("accounts", "contacts"):
+        (folder / name).write_text("")
+    with Server(tmp_path, settings="loglevel=2") as server:
+        arguments = shlex.split(line.replace("@127.0.0.1'", f"@127.0.0.1:{server.sip_port}'"))
+        done = subprocess.run(
+            [*arguments, "-f", str(folder), "-t", "3"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+        )
+        told = wait_until(lambda: over(server), f"its call, of\n{done.stdout.decode()}")
+    assert len(told) == 1 and "announcement, <sip:me@127.0.0.1> to sip:announce@127.0.0.1" in told[0]
+    seconds = re.search(r", (\d+\.\d) s, ", told[0])
+    assert seconds is not None and float(seconds[1]) > 1.5, told
