@@ -3,8 +3,8 @@
 
 Why not a library: XML-RPC clients may send any method and path, and bare LF line ends, and see exactly four reply headers in
 a fixed order (spec di.md §3.4). Strict parsers refuse the first, frameworks add to the second, and both cost more than the
-call itself. Only bodies with a Content-Length are read here; what else a request may have (chunks, upgrade) is for the
-framework behind `web`.
+call itself. Bodies have a Content-Length or come in chunks (`http_chunks`); what else a request may have (upgrade) is for the framework
+behind `web`.
 
 Strict where laxness is dangerous: one Content-Length, digits only, no folded lines, every size checked before anything is kept.
 """
@@ -14,10 +14,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from interfaces.http_chunks import ChunkError, ChunkReader
+
 MAX_HEAD_BYTES = 16384
 """Request line and headers together; common servers take 8 to 16 KiB."""
 MAX_HEADERS = 100
 MAX_BODY_BYTES = 1 << 20
+CHUNKED = -1
+"""Length of a body that comes in chunks."""
 
 _DIGITS = re.compile(rb"[0-9]{1,18}")
 _NAME = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -55,6 +59,7 @@ class RequestReader:
     buffer: bytearray = field(default_factory=bytearray)
     _head: HttpRequest | None = None
     _length: int = 0
+    _chunks: ChunkReader | None = None
     wants_continue: bool = False
 
     def receive_data(self, data: bytes) -> None:
@@ -65,6 +70,11 @@ class RequestReader:
     def pending(self) -> bool:
         """Whether a request has begun and is not complete."""
         return bool(self.buffer) or self._head is not None
+
+    @property
+    def held_bytes(self) -> int:
+        """What is kept of a request that is not complete."""
+        return len(self.buffer) + (len(self._chunks.body) if self._chunks is not None else 0)
 
     @property
     def between(self) -> bool:
@@ -79,13 +89,32 @@ class RequestReader:
             if head is None:
                 return None
             self._head = head
-        if len(self.buffer) < self._length:
+        if self._length == CHUNKED:
+            if not self._take_chunks(head):
+                return None
+        elif len(self.buffer) < self._length:
             return None
-        head.body = bytes(self.buffer[: self._length])
-        del self.buffer[: self._length]
+        else:
+            head.body = bytes(self.buffer[: self._length])
+            del self.buffer[: self._length]
         self._head = None
         self.wants_continue = False
         return head
+
+    def _take_chunks(self, head: HttpRequest) -> bool:
+        """Read chunks into the body; True when it is complete. Raises BadRequest."""
+        chunks = self._chunks = self._chunks or ChunkReader(self.max_body_bytes)
+        try:
+            complete = chunks.take(self.buffer)
+        except ChunkError as error:
+            raise (
+                BadRequest(413, "Content Too Large") if error.too_large else BadRequest(400, f"Bad Request: {error}")
+            ) from None
+        if complete:
+            head.body, self._chunks = bytes(chunks.body), None
+            if not head.body:
+                raise BadRequest(400, "Bad Request: the body is empty")
+        return complete
 
     def _read_head(self) -> HttpRequest | None:
         buffer = self.buffer
@@ -102,7 +131,9 @@ class RequestReader:
             raise BadRequest(431, "Request Header Fields Too Large")
         head, self._length = parse_head(bytes(buffer[:end]), self.max_body_bytes)
         del buffer[: end + size]
-        self.wants_continue = head.headers.get(b"expect", b"").lower() == b"100-continue" and len(buffer) < self._length
+        self.wants_continue = head.headers.get(b"expect", b"").lower() == b"100-continue" and (
+            not buffer if self._length == CHUNKED else len(buffer) < self._length
+        )
         return head
 
 
@@ -131,13 +162,19 @@ def parse_head(head: bytes, max_body_bytes: int) -> tuple[HttpRequest, int]:
 
 
 def body_length(headers: dict[bytes, bytes], max_body_bytes: int) -> int:
-    """The declared length of the body.
+    """The declared length of the body, CHUNKED for one that comes in chunks.
 
     Raises BadRequest, before a byte of it is kept, when it is absent, no number, or too large.
     """
-    text = headers.get(b"content-length")
-    if b"transfer-encoding" in headers or text is None:
-        raise BadRequest(0, "no Content-Length; chunked requests are not taken here")
+    text, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
+    if coding is not None:
+        if text is not None:  # two readers could disagree about where the next request begins (RFC 9112 §6.3)
+            raise BadRequest(400, "Bad Request: both Content-Length and Transfer-Encoding")
+        if coding.lower() != b"chunked":
+            raise BadRequest(501, "Not Implemented: Transfer-Encoding other than chunked")
+        return CHUNKED
+    if text is None:
+        raise BadRequest(0, "no Content-Length and no chunks")
     if not _DIGITS.fullmatch(text):
         if text.isdigit():
             raise BadRequest(413, "Content Too Large")

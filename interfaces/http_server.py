@@ -142,7 +142,7 @@ class HttpServer(Server):
 
     def _make_room(self) -> None:
         """Many large requests that never end must not fill the memory: the largest go first."""
-        waiting = sorted((len(connection.reader.buffer), index, connection) for index, connection in enumerate(self.connections))
+        waiting = sorted((connection.reader.held_bytes, index, connection) for index, connection in enumerate(self.connections))
         total_bytes = sum(size for size, _, _ in waiting)
         while total_bytes > MAX_UNFINISHED_BYTES:
             size, _, connection = waiting.pop()

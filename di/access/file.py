@@ -21,6 +21,7 @@ from pathlib import Path
 
 from di.access.rules import BUILT_IN_ROLES, NAME, AccessRules, Role, StoredCredential
 from di.kernel.errors import ConfigError
+from di.kernel.text import without_mark
 
 _LOG2_N, _R, _P = 15, 8, 1
 """32 MiB and about 60 ms a try."""
@@ -140,9 +141,9 @@ def read(path: Path) -> AccessRules:
     if len(raw) > _MAX_FILE_BYTES:
         raise ConfigError(str(path), 0, "", f"is longer than {_MAX_FILE_BYTES} bytes")
     try:
-        return parse(raw.decode("utf-8"), str(path))
-    except UnicodeDecodeError as error:
-        raise ConfigError(str(path), 0, "", "is not UTF-8") from error
+        return parse(without_mark(raw).decode("utf-8"), str(path))
+    except ValueError as error:
+        raise ConfigError(str(path), 0, "", "is not UTF-8" if isinstance(error, UnicodeDecodeError) else f"is {error}") from error
 
 
 def check_mode(path: Path, status: os.stat_result) -> None:

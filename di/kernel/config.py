@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from di.kernel.errors import ConfigError
+from di.kernel.text import from_file
 
 _MAX_INCLUDE_DEPTH = 16
 _KEY = re.compile(r"[^\s=#\"@][^\s=#\"]*")
@@ -67,7 +68,7 @@ class ConfigFile:
 
 def _load(path: Path, wanted_by: str) -> str:
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape")
+        return from_file(path.read_bytes())
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         hint = f"cannot be read ({reason}); " + (f"it is included by {wanted_by}" if wanted_by else "name an existing file")

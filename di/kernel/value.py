@@ -4,7 +4,7 @@
 | AmArg      | Python                                                     |
 |------------|------------------------------------------------------------|
 | Undef      | ``None``                                                   |
-| Int        | ``int`` (exactly; neither ``bool`` nor ``LongLong``)         |
+| Int        | ``int`` (exactly; neither ``bool`` nor ``LongLong``); one over 32 bits keeps its value and counts as LongLong |
 | LongLong   | ``LongLong``, a subclass of ``int``                          |
 | Bool       | ``bool``                                                   |
 | Double     | ``float``                                                  |
@@ -75,10 +75,16 @@ def kind(value: object) -> ValueKind:
     return _KINDS.get(type(value), ValueKind.OBJECT)
 
 
+def _compared(value: Value) -> ValueKind:
+    """The type by which a value is compared: an Int has 32 bits, a larger one, as JSON may bring it, equals the LongLong."""
+    k = kind(value)
+    return ValueKind.LONG_LONG if k is ValueKind.INT and value not in INT32 else k
+
+
 def equal(a: Value, b: Value) -> bool:
     """Compare as AmArg does: types must be identical, containers element by element (spec di.md §1.3)."""
-    ka = kind(a)
-    if ka is not kind(b):
+    ka = _compared(a)
+    if ka is not _compared(b):
         return False
     if ka is ValueKind.OBJECT:
         return a is b
@@ -96,7 +102,7 @@ def index_key(value: Value) -> Hashable:
 
     NaN, which equals nothing, gets a key of its own each time.
     """
-    k = kind(value)
+    k = _compared(value)
     if k is ValueKind.OBJECT:
         return (k, id(value))
     if k is ValueKind.ARRAY:
@@ -117,12 +123,14 @@ def sorted_members(struct: Mapping[str, Value]) -> Iterator[tuple[str, Value]]:
 
 
 def _key_bytes(key: str) -> bytes:
-    return key.encode("utf-8", "surrogateescape")
+    try:
+        return key.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        return key.encode("utf-8", "surrogatepass")
 
 
-def to_int32(value: int) -> int:
-    """Truncate to a signed 32-bit int, as ``asInt`` does (spec di.md §1.1)."""
-    return (value + 0x80000000) % 0x100000000 - 0x80000000
+INT32 = range(-0x80000000, 0x80000000)
+INT64 = range(-(1 << 63), 1 << 63)
 
 
 def format_double(value: float) -> str:
@@ -142,10 +150,7 @@ def to_text(value: Value) -> str:
             return ""
         case ValueKind.BOOL:
             return "true" if value else "false"
-        case ValueKind.INT:
-            assert isinstance(value, int)
-            return str(to_int32(value))
-        case ValueKind.LONG_LONG:
+        case ValueKind.INT | ValueKind.LONG_LONG:
             return str(value)
         case ValueKind.DOUBLE:
             assert isinstance(value, float)

@@ -11,9 +11,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import logging
 import pkgutil
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from di.kernel.errors import ConfigError
@@ -21,19 +24,31 @@ from di.kernel.errors import ConfigError
 if TYPE_CHECKING:
     from di.server.services import Services
 
+log = logging.getLogger(__name__)
+
 OptionsT = TypeVar("OptionsT")
 Closer: TypeAlias = Callable[[], Awaitable[None] | None] | None
 
-BUILT_IN = frozenset(
-    "wav gsm ilbc l16 adpcm speex opus g722 g729 isac silk codec2 mp3 sipctrl uac_auth session_timer rtmp "
-    "diameter_client py_sems".split()
+NEEDLESS = {
+    **dict.fromkeys(("wav", "mp3"), "audio files are the media process's"),
+    **dict.fromkeys(("gsm", "ilbc", "l16", "adpcm", "speex", "opus", "g722", "g729"), "codecs are the media process's"),
+    **dict.fromkeys(("sipctrl", "uac_auth", "session_timer"), "the SIP process does that"),
+}
+"""SEMS's plug-ins whose work is done here without one, and by whom; accepted so that old files load."""
+
+NOT_HERE = frozenset(
+    "ann_b2b announce_transfer annrecorder b2b_connect callback callgen call_gen call_timer cc_bl_redis cc_call_timer cc_ctl cc_dsm cc_pcalls "
+    "cc_prepaid cc_prepaid_xmlrpc cc_registrar cc_rest cc_siprec cc_syslog_cdr click2dial conf_auth db_reg_agent diameter_client early_announce "
+    "early_dbprompt gateway ivr mailbox mobile_push msg_storage mwi pin_collect py_sems reg_agent registrar_client rtmp sbc siprec_srs "
+    "sw_prepaid_sip twit voicebox voicemail".split()
 )
-"""SEMS plug-in names that need no plug-in here, or name a codec that the media process has or has not; accepted so that old files load."""
+"""SEMS's plug-ins that are not in cordboard. One that has come to be here is found before this list is asked."""
+
+NO_CODEC = frozenset(("isac", "silk", "codec2"))
+"""SEMS's codec plug-ins whose codec is not here: calls agree on another, so the start goes on."""
 
 _ROOTS = ("di.apps", "di.stores", "di.modules", "di", "interfaces")
-_NOT_PLUGINS = frozenset(
-    {"access", "apps", "calls", "core", "kernel", "media_control", "modules", "server", "sip", "speech", "stores"}
-)
+_RECORD = re.compile(r"^PLUGIN\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -58,10 +73,16 @@ def available() -> dict[str, str]:
     for root in reversed(_ROOTS):
         spec = importlib.util.find_spec(root)
         for module in pkgutil.iter_modules(spec.submodule_search_locations if spec else None, root + "."):
-            name = module.name.rpartition(".")[2]
-            if module.ispkg and name not in _NOT_PLUGINS:
-                packages[name] = module.name
+            if module.ispkg and _has_record(module):
+                packages[module.name.rpartition(".")[2]] = module.name
     return packages
+
+
+def _has_record(module: pkgutil.ModuleInfo) -> bool:
+    """Whether a package says that it is a plug-in; looking does not import it."""
+    spec = module.module_finder.find_spec(module.name, None)
+    origin = spec.origin if spec is not None else None
+    return origin is not None and _RECORD.search(Path(origin).read_text("utf-8")) is not None
 
 
 def split_names(text: str) -> list[str]:
@@ -69,16 +90,29 @@ def split_names(text: str) -> list[str]:
     return [name.strip().removesuffix(".so") for name in text.split(";") if name.strip()]
 
 
-def find(name: str, file: str, line: int) -> Plugin[object] | None:
-    """Import a plug-in by name; None for a name that needs none. Raises ConfigError for an unknown or broken one."""
-    if name in BUILT_IN:
-        return None
+def find(names: list[str], file: str, line: int) -> list[Plugin[object]]:
+    """Import plug-ins by name, in order; names that need none are left out. Raises ConfigError, which lists every name that is wrong."""
     packages = available()
-    package = packages.get(name)
-    if package is None:
-        near = difflib.get_close_matches(name, [*packages, *BUILT_IN], 1)
-        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(sorted(packages))}"
-        raise ConfigError(file, line, "load_plugins", f"there is no plug-in {name!r}{hint}")
+    found, wrong = [], []
+    for name in names:
+        if name in packages:
+            found.append(_load(name, packages[name], file, line))
+        elif name in NEEDLESS:
+            log.info("%s:%d: load_plugins: %s needs no plug-in here: %s", file, line, name, NEEDLESS[name])
+        elif name in NO_CODEC:
+            log.warning("%s:%d: load_plugins: the codec of SEMS's %s is not here; calls agree on another", file, line, name)
+        elif name in NOT_HERE:
+            wrong.append(f"SEMS's plug-in {name} is not in cordboard: take the name out")
+        else:
+            near = difflib.get_close_matches(name, packages, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(sorted(packages))}"
+            wrong.append(f"there is no plug-in {name!r}; {hint}")
+    if wrong:
+        raise ConfigError(file, line, "load_plugins", "; ".join(wrong))
+    return found
+
+
+def _load(name: str, package: str, file: str, line: int) -> Plugin[object]:
     plugin = getattr(importlib.import_module(package), "PLUGIN", None)
     if not isinstance(plugin, Plugin):
         raise ConfigError(file, line, "load_plugins", f"{name!r} ({package}) is no plug-in: its package has no PLUGIN")

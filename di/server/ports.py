@@ -27,8 +27,8 @@ def find_urls(file: str) -> dict[str, str]:
 
 
 def _options(name: str, folder: Path) -> Any:
-    found = plugin.find(name, "", 0)
-    assert found is not None and found.options is not None
+    (found,) = plugin.find([name], "", 0)
+    assert found.options is not None
     path = folder / f"{name}.conf"
     return load(found.options, ConfigFile.read(path, folder) if path.is_file() else ConfigFile.empty(str(path)), os.environ, name)
 

@@ -14,6 +14,7 @@ from di.kernel.config import ConfigEntry, ConfigFile, module_folder
 from di.kernel.errors import ConfigError
 from di.kernel.options import keep_sources, load, variable, where
 from di.kernel.server_options import CoreOptions
+from di.kernel.text import from_file
 from di.media_control import codecs
 from di.media_control.port_ranges import port_ranges
 from di.server import plugin as plugins
@@ -197,9 +198,9 @@ def _selection(core: CoreOptions, conf_dir: Path) -> Selection:
         return Selection(setting)
     path = conf_dir / "app_mapping.conf"
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
-    except OSError as error:
-        hint = f"cannot be read ({error.strerror}); application=$(mapping) needs it"
+        text = from_file(path.read_bytes())
+    except (OSError, ValueError) as error:
+        hint = f"cannot be read ({getattr(error, 'strerror', '') or error}); application=$(mapping) needs it"
         raise ConfigError(str(path), 0, "", hint) from error
     return Selection(setting, parse_mapping(text, str(path)))
 
@@ -212,11 +213,8 @@ def _plugins(conf: ConfigFile, core: CoreOptions, conf_dir: Path, environ: Mappi
         excluded = plugins.split_names(conf.get("exclude_plugins"))
         names = [name for name in sorted(plugins.available()) if name not in excluded]
     found: list[LoadedPlugin] = []
-    for name in names:
-        plugin = plugins.find(name, file, line)
-        if plugin is None:
-            log.debug("%s needs no plug-in here", name)
-            continue
+    for plugin in plugins.find(names, file, line):
+        name = plugin.name
         path = conf_dir / f"{name}.conf"
         if everything and plugin.config_required and not path.is_file():
             log.info("%s is not loaded: it has no %s", name, path)

@@ -75,7 +75,7 @@ def _lines(path: Path) -> list[str]:
     if not path.exists():
         return list(_HEADER)
     access_file.read(path)  # says what is wrong before anything is changed
-    return path.read_text("utf-8").splitlines()
+    return path.read_text("utf-8-sig").splitlines()
 
 
 def add(path: Path, name: str, roles: list[str], user: bool) -> int:

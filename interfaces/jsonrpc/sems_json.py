@@ -14,7 +14,8 @@ import re
 
 import orjson
 
-from di.kernel.value import Value, ValueKind, format_double, kind, sorted_members, to_int32
+from di.kernel.text import utf8, without_mark
+from di.kernel.value import INT64, Value, ValueKind, format_double, kind, sorted_members
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000
@@ -27,7 +28,6 @@ _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r"
 _OUT = re.compile('["\\\\\x00-\x1f]')
 _OUT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WORDS: dict[str, Value] = {"true": True, "false": False, "null": None}
-_INT64 = range(-(1 << 63), 1 << 63)
 
 
 class SemsJsonError(ValueError):
@@ -36,6 +36,10 @@ class SemsJsonError(ValueError):
 
 def loads(data: bytes) -> Value:
     """Decode one value as `json2arg` does. Raises SemsJsonError."""
+    try:
+        data = without_mark(data)
+    except ValueError as error:
+        raise SemsJsonError(str(error)) from None
     if data.count(b",") > MAX_ELEMENTS:
         raise SemsJsonError(f"more than {MAX_ELEMENTS} elements")
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH and _QUIRKS.search(data) is None:
@@ -103,7 +107,7 @@ def _number(text: str, at: int) -> tuple[Value, int]:
             raise SemsJsonError(f"a number beyond a double at character {at}")
         return number, match.end()
     whole = int(text[at : match.end(1)]) * 10 ** min(exponent, 400)
-    if whole not in _INT64:
+    if whole not in INT64:
         raise SemsJsonError(f"an integer beyond 64 bits at character {at}")
     return whole, match.end()
 
@@ -149,7 +153,7 @@ def _struct(text: str, at: int, depth: int) -> tuple[Value, int]:
 
 def dumps(value: Value) -> bytes:
     """Encode a value as `arg2json` does."""
-    return _write(value).encode("utf-8", "surrogateescape")
+    return utf8(_write(value))
 
 
 def quote(text: str) -> str:
@@ -167,14 +171,11 @@ def _write(value: Value) -> str:
         case ValueKind.CSTR:
             assert isinstance(value, str)
             return quote(value)
-        case ValueKind.INT:
-            assert isinstance(value, int)
-            return str(to_int32(value))
         case ValueKind.UNDEF:
             return "null"
         case ValueKind.BOOL:
             return "true" if value else "false"
-        case ValueKind.LONG_LONG:
+        case ValueKind.INT | ValueKind.LONG_LONG:
             return str(value)
         case ValueKind.DOUBLE:
             assert isinstance(value, float)

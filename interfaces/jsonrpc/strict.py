@@ -13,7 +13,8 @@ import re
 
 import orjson
 
-from di.kernel.value import Value
+from di.kernel.text import readable, without_mark
+from di.kernel.value import INT64, Value
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000
@@ -22,7 +23,6 @@ MAX_ELEMENTS = 100_000
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _MANY_DIGITS = re.compile(rb"[0-9]{19}")
 _NUMBER = re.compile(rb"-?[0-9][0-9.eE+-]*")
-_INT64 = range(-(1 << 63), 1 << 63)
 
 
 class JsonError(ValueError):
@@ -32,10 +32,10 @@ class JsonError(ValueError):
 def loads(data: bytes | str) -> Value:
     """Decode one JSON text. Raises JsonError."""
     try:
-        value: Value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
+        raw = without_mark(data.encode() if isinstance(data, str) else data)
+        value: Value = orjson.loads(raw)
+    except ValueError as error:
         raise JsonError(str(error)) from None
-    raw = data.encode() if isinstance(data, str) else data
     bare = _STRING.sub(b"", raw)
     if bare.count(b",") > MAX_ELEMENTS:
         raise JsonError(f"more than {MAX_ELEMENTS} elements: split the call up")
@@ -43,7 +43,7 @@ def loads(data: bytes | str) -> Value:
         raise JsonError("an object names a member twice")
     if _MANY_DIGITS.search(bare):
         for token in _NUMBER.findall(bare):
-            if token.lstrip(b"-").isdigit() and (len(token) > 20 or int(token) not in _INT64):
+            if token.lstrip(b"-").isdigit() and (len(token) > 20 or int(token) not in INT64):
                 raise JsonError(f"{token[:24].decode()} is beyond a 64-bit integer; send it as a string")
     return value
 
@@ -90,19 +90,11 @@ def _clean(value: Value, depth: int) -> Value:
     if depth > MAX_DEPTH:
         return None
     if isinstance(value, str):
-        return _readable(value)
+        return readable(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return int(value) if int(value) in _INT64 else str(int(value))
+        return int(value) if int(value) in INT64 else str(int(value))
     if isinstance(value, dict):
         return {str(_clean(str(k), depth)): _clean(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_clean(v, depth + 1) for v in value]
     return value
-
-
-def _readable(text: str) -> str:
-    """The text with U+FFFD for bytes that are no UTF-8."""
-    try:
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode("utf-8")

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.parsers import expat
 
+from di.kernel.text import without_mark
 from di.kernel.value import LongLong, Value
 
 MAX_DEPTH = 128
@@ -84,8 +85,10 @@ def read_response(body: bytes) -> Value | Fault:
 
 
 def _read(body: bytes) -> _Reader:
-    if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise XmlError("the document is UTF-16; send UTF-8")
+    try:
+        body = without_mark(body)
+    except ValueError as error:
+        raise XmlError(f"the document is {error}") from None
     try:
         body.decode("utf-8")
         encoding, restore = "utf-8", False

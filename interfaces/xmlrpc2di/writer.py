@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Values → XML-RPC bytes, exactly as the original server writes them (spec di.md §1.7, §3.4). Pure.
 
-No white space between tags, ints and bools as `<i4>`, Undef as `<i4>0</i4>`, doubles with six decimals, struct members in byte
+No white space between tags, ints and bools as `<i4>` (over 32 bits `<i8>`), Undef as `<i4>0</i4>`, doubles with six decimals, struct members in byte
 order of their names. Two of the original's losses are mended: LongLong and Blob have a value here (docs/differences.md).
 """
 
@@ -11,7 +11,8 @@ import base64
 import re
 from typing import cast
 
-from di.kernel.value import Value, ValueKind, kind, sorted_members, to_int32
+from di.kernel.text import utf8
+from di.kernel.value import INT32, INT64, Value, ValueKind, kind, sorted_members
 
 _HEAD = b'<?xml version="1.0"?>\r\n'
 _RESPONSE = _HEAD + b"<methodResponse><params><param>\r\n\t"
@@ -41,7 +42,7 @@ def write_value(value: Value) -> str:
             return f"<value><string>{escape(value)}</string></value>"
         case ValueKind.INT | ValueKind.BOOL:
             assert isinstance(value, int)
-            return f"<value><i4>{to_int32(int(value))}</i4></value>"
+            return _integer(int(value))
         case ValueKind.UNDEF:
             return "<value><i4>0</i4></value>"
         case ValueKind.ARRAY:
@@ -82,9 +83,16 @@ def _member(name: str, value: Value) -> str:
     return f"<member><name>{escape(name)}</name>{write_value(value) or _EMPTY}</member>"
 
 
+def _integer(value: int) -> str:
+    """`<i4>`, as the original has it, where it fits; a larger one keeps its value."""
+    if value in INT32:
+        return f"<value><i4>{value}</i4></value>"
+    return f"<value><i8>{value}</i8></value>" if value in INT64 else f"<value><string>{value}</string></value>"
+
+
 def _long_long(value: int) -> str:
     """An int when it fits, else a double while that is exact, else the digits as text (spec di.md §6.1)."""
-    if -0x80000000 <= value <= 0x7FFFFFFF:
+    if value in INT32:
         return f"<value><i4>{value}</i4></value>"
     if abs(value) <= _MAX_EXACT_DOUBLE:
         return f"<value><double>{float(value):f}</double></value>"
@@ -92,13 +100,13 @@ def _long_long(value: int) -> str:
 
 
 def write_response(value: Value) -> bytes:
-    """The body of a successful answer. Bytes that came as surrogate escapes leave as they came."""
-    return _RESPONSE + (write_value(value) or _EMPTY).encode("utf-8", "surrogateescape") + _RESPONSE_END
+    """The body of a successful answer: valid XML, whatever bytes a name or a header came with."""
+    return _RESPONSE + utf8(write_value(value) or _EMPTY) + _RESPONSE_END
 
 
 def write_elements(values: list[Value]) -> bytes:
     """Elements of an array, to be put between the two parts of ARRAY_RESPONSE."""
-    return _elements(values).encode("utf-8", "surrogateescape")
+    return utf8(_elements(values))
 
 
 ARRAY_RESPONSE = (_RESPONSE + b"<value><array><data>", b"</data></array></value>" + _RESPONSE_END)
@@ -111,7 +119,7 @@ def write_fault(code: int, text: str) -> bytes:
         f"<value><struct><member><name>faultCode</name><value><i4>{code}</i4></value></member>"
         f"<member><name>faultString</name><value><string>{escape(text)}</string></value></member></struct></value>"
     )
-    return _FAULT + struct.encode("utf-8", "surrogateescape") + _FAULT_END
+    return _FAULT + utf8(struct) + _FAULT_END
 
 
 def write_call(method: str, params: list[Value]) -> bytes:
@@ -119,8 +127,8 @@ def write_call(method: str, params: list[Value]) -> bytes:
     text = "".join([f"<param>{write_value(value) or _EMPTY}</param>" for value in params])
     return (
         _HEAD
-        + f"<methodCall><methodName>{escape(method)}</methodName>\r\n".encode("utf-8", "surrogateescape")
-        + (f"<params>{text}</params>".encode("utf-8", "surrogateescape") if params else b"")
+        + utf8(f"<methodCall><methodName>{escape(method)}</methodName>\r\n")
+        + (utf8(f"<params>{text}</params>") if params else b"")
         + b"</methodCall>\r\n"
     )
 

@@ -31,7 +31,7 @@ def read_precoded(path: str, name: str, rate_hz: int) -> Precoded:
         definition = Path(path)
         if definition.stat().st_size > LONGEST_DEFINITION:
             raise AudioFileError(f"{path}: {definition.stat().st_size} bytes are no definition of precoded files")
-        entries = parse_predef(definition.read_text(encoding="utf-8"), path)
+        entries = parse_predef(definition.read_text(encoding="utf-8-sig"), path)
         entry = next((e for e in entries if (e.name, e.rate_hz) == (name.upper(), rate_hz)), None)
         if entry is None:
             has = " ".join(f"{e.name}/{e.rate_hz}" for e in entries)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 def payloads_of(path: Path) -> tuple[str, ...]:
     """Codecs of a definition as NAME/clock, in its order. Raises PredefError, also when a file of it is not there."""
     try:
-        entries = parse_predef(path.read_text(encoding="utf-8"), str(path))
+        entries = parse_predef(path.read_text(encoding="utf-8-sig"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise PredefError(f"{path}: {getattr(error, 'strerror', '') or error}") from error
     for entry in entries:

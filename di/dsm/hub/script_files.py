@@ -18,6 +18,7 @@ from di.dsm.load.prompt_sets import PromptSets
 from di.dsm.options import BundleOptions, DsmOptions
 from di.kernel.config import ConfigFile
 from di.kernel.paths import configured
+from di.kernel.text import from_file
 
 log = logging.getLogger(__name__)
 
@@ -77,10 +78,9 @@ class ScriptFiles:
         lists += [(self.path(options.prompts_sets_path + name), name) for name in options.load_prompts_sets]
         for path, set_name in lists:
             try:
-                with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                    text = file.read()
-            except OSError as error:
-                raise DsmError(f"prompt list {path} cannot be read: {error.strerror}") from error
+                text = from_file(Path(path).read_bytes())
+            except (OSError, ValueError) as error:
+                raise DsmError(f"prompt list {path} cannot be read: {getattr(error, 'strerror', '') or error}") from error
             for prompt in self.prompts.add(text, os.path.isfile, set_name):
                 self._preload_prompt(os.path.abspath(prompt))
         missing = [name for name in options.required_prompts if name not in self.prompts.default]

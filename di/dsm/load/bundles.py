@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import Modules, core_library
 from di.dsm.options import BundleOptions
 from di.kernel.config import ConfigFile
+from di.kernel.text import from_file
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,10 @@ class DiskFiles:
             data = file.read(MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise OSError(27, f"larger than {MAX_FILE_BYTES} bytes", path)
-        return data.decode("utf-8", "surrogateescape")
+        try:
+            return from_file(data)
+        except ValueError as error:
+            raise OSError(errno.EINVAL, str(error), path) from error
 
     def is_file(self, path: str) -> bool:
         """A regular file is there."""

@@ -7,11 +7,13 @@ import contextlib
 import json
 import xmlrpc.client
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from di.kernel.text import readable
 from di.kernel.value import LongLong, Value, equal
 from interfaces import http1
 from interfaces.jsonrpc import netstring, sems_json, strict
@@ -73,6 +75,48 @@ def test_what_the_standard_library_writes_is_read(value: Value) -> None:
 def test_long_long_is_never_lost(number: int) -> None:
     read = parser.read_response(writer.write_response(LongLong(number)))
     assert isinstance(read, (int, float, str)) and int(read) == number
+
+
+@given(st.integers(-(1 << 80), 1 << 80))
+def test_no_integer_becomes_another_number(number: int) -> None:
+    ((read,), _) = xmlrpc.client.loads(writer.write_response(number))
+    assert int(read) == number
+    assert json.loads(sems_json.dumps(number)) == number
+    assert int(json.loads(strict.dumps(number))) == number
+
+
+def test_an_integer_over_32_bits_is_an_i8() -> None:
+    assert b"<i8>4312345678</i8>" in writer.write_response([4312345678])
+    assert b"<i4>2147483647</i4>" in writer.write_response([2147483647])
+
+
+@given(st.binary(max_size=60) | st.text(max_size=20).map(lambda text: text.encode("utf-16", "surrogatepass")))
+def test_any_bytes_from_outside_make_documents_that_every_reader_takes(data: bytes) -> None:
+    """A Latin-1 display name, a lone surrogate, control characters: as value and as member name."""
+    for text in (
+        data.decode("utf-8", "surrogateescape"),
+        data.decode("latin-1"),
+        data.decode("utf-16", "surrogatepass") if not len(data) % 2 else "",
+    ):
+        value: Value = {"name": text, text: [text]}
+        for document in (writer.write_response(value), writer.write_fault(-1, text), writer.write_call("m", [value])):
+            ElementTree.fromstring(document.decode("utf-8"))
+        for written in (sems_json.dumps(value), strict.dumps(value)):
+            assert json.loads(written.decode("utf-8"))["name"] == readable(text)
+
+
+def test_a_latin_1_name_is_shown_but_for_its_letter() -> None:
+    assert '"J\ufffdrgen" &lt;sip:a@b&gt;'.replace('"', "&quot;").encode() in writer.write_response('"J\udcfcrgen" <sip:a@b>')
+
+
+def test_a_byte_order_mark_is_read_over_and_utf_16_is_named() -> None:
+    mark, message = b"\xef\xbb\xbf", {"a": 1}
+    assert strict.loads(mark + b'{"a":1}') == message == sems_json.loads(mark + b'{"a":1}') == sems_json.loads(mark + b'{"a":+1}')
+    document = b"<?xml version='1.0'?><methodCall><methodName>m</methodName></methodCall>"
+    assert parser.read_call(mark + document).method == "m"
+    for read, text in ((strict.loads, '{"a":1}'), (sems_json.loads, '{"a":1}'), (parser.read_call, document.decode())):
+        with pytest.raises((ValueError, parser.XmlError), match="UTF-16; save or send it as UTF-8"):
+            read(text.encode("utf-16"))
 
 
 BOMBS = {

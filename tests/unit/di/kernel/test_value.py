@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.kernel.value import LongLong, ValueKind, equal, format_double, index_key, kind, to_int32, to_text
+from di.kernel.value import LongLong, ValueKind, equal, format_double, index_key, kind, to_text
 
 scalars = st.one_of(
     st.none(),
@@ -53,7 +53,7 @@ def test_nested_types_count() -> None:
     [
         (None, ""),
         (True, "true"),
-        (2**31, "-2147483648"),
+        (2**31, "2147483648"),
         (LongLong(2**40), "1099511627776"),
         (1.0, "1.0"),
         (0.1, "0.1"),
@@ -73,8 +73,13 @@ def test_doubles_keep_one_digit() -> None:
     assert [format_double(x) for x in (3.0, 1.5, 0.25, -2.0)] == ["3.0", "1.5", "0.25", "-2.0"]
 
 
-def test_int_truncation_is_twos_complement() -> None:
-    assert [to_int32(x) for x in (2**31 - 1, 2**31, -1, 2**32 + 7)] == [2**31 - 1, -(2**31), -1, 7]
+def test_no_integer_is_cut() -> None:
+    for number in (2**31 - 1, 2**31, -1, 2**32 + 7, 4312345678, 1764370000123, -(2**63), 2**70):
+        assert to_text(number) == str(number)
+    assert equal(4312345678, LongLong(4312345678))
+    assert index_key(4312345678) == index_key(LongLong(4312345678))
+    assert not equal(7, LongLong(7))
+    assert index_key(7) != index_key(LongLong(7))
 
 
 def test_kinds() -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from di.access import file as access_file
+from di.dsm.load.bundles import DiskFiles
 from di.kernel.errors import ConfigError
 from di.kernel.server_options import parse_addresses
 from di.media_control.codecs import NAMES
-from di.server import settings
+from di.server import plugin, settings
 from di.server.settings import Settings
+from media.files.precoded import read_precoded
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -53,6 +56,27 @@ def test_empty_list_loads_what_can_be_loaded(tmp_path: Path) -> None:
     assert "monitoring" in found
     assert "echo" not in found
     assert "webconference" not in found  # it needs its file
+
+
+def test_all_wrong_plug_ins_are_named_at_once_with_hints_of_what_there_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    said = wrong(tmp_path, "load_plugins=py_sems;echo;annoucement;rtmp;speex;isac;diameter_client;mp4;call;voicemail\n")
+    for part in (
+        "SEMS's plug-in py_sems is not in cordboard: take the name out", "plug-in rtmp is not", "plug-in diameter_client is not",
+        "plug-in voicemail is not", "there is no plug-in 'annoucement'; did you mean announcement?",
+        "there is no plug-in 'mp4'; known: announcement, conference, di_dial,", "there is no plug-in 'call';",
+    ):  # fmt: skip
+        assert part in said
+    assert "did you mean mp3" not in said and "speech" not in said
+    assert "the codec of SEMS's isac is not here" in caplog.text
+
+
+def test_hints_name_only_what_can_be_loaded() -> None:
+    packages = plugin.available()
+    for name in packages:
+        assert plugin.find([name], "x", 1)[0].name == name
+    assert not plugin.NOT_HERE & set(packages)
 
 
 def test_unknown_plug_in(tmp_path: Path) -> None:
@@ -201,3 +225,29 @@ def test_environment(tmp_path: Path) -> None:
                  CORDBOARD_WEBCONFERENCE_IGNORE_PIN="yes")  # fmt: skip
     assert found.core.sip_port == 5070
     assert found.plugins[0].options.ignore_pin is True
+
+
+def test_a_byte_order_mark_is_read_over_in_every_file(tmp_path: Path) -> None:
+    """Windows editors put one before the text; it is no part of the first key, expression or word."""
+    mark = "\ufeff"
+    files = {
+        "app_mapping.conf": mark + "^sip:a=>echo\n", "echo.conf": mark + "enable_session_timer=yes\n", "more.conf": mark + "sip_port=5070\n",
+    }  # fmt: skip
+    found = read(tmp_path, mark + "application=$(mapping)\nload_plugins=echo\n@more.conf\n", files)
+    assert (found.selection.choose("sip:a@b", ()), found.core.sip_port, found.core.application) == ("echo", 5070, "$(mapping)")
+    access = tmp_path / "access.secrets"
+    access.write_text(mark + "role watcher monitoring.get\n")
+    access.chmod(0o600)
+    assert "watcher" in access_file.read(access).roles
+    script = tmp_path / "a.dsm"
+    script.write_text(mark + "initial state A;")
+    assert DiskFiles().read(str(script)) == "initial state A;"
+    definition = tmp_path / "a.predef"
+    definition.write_text(mark + "0;PCMU;8000;1;;20;160;a.pcmu\n")
+    (tmp_path / "a.pcmu").write_bytes(bytes(160))
+    assert read_precoded(str(definition), "PCMU", 8000).frame_bytes == 160
+
+
+def test_utf_16_is_named(tmp_path: Path) -> None:
+    (tmp_path / "echo.conf").write_text("enable_session_timer=yes\n", encoding="utf-16")
+    assert "echo.conf: cannot be read (UTF-16; save or send it as UTF-8)" in wrong(tmp_path, "load_plugins=echo\n")
