@@ -78,7 +78,7 @@ def kind(value: object) -> ValueKind:
 def _compared(value: Value) -> ValueKind:
     """The type by which a value is compared: an Int has 32 bits, a larger one, as JSON may bring it, equals the LongLong."""
     k = kind(value)
-    return ValueKind.LONG_LONG if k is ValueKind.INT and value not in INT32 else k
+    return ValueKind.LONG_LONG if k is ValueKind.INT and isinstance(value, int) and not is_int32(value) else k
 
 
 def equal(a: Value, b: Value) -> bool:
@@ -129,8 +129,14 @@ def _key_bytes(key: str) -> bytes:
         return key.encode("utf-8", "surrogatepass")
 
 
-INT32 = range(-0x80000000, 0x80000000)
-INT64 = range(-(1 << 63), 1 << 63)
+def is_int32(value: int) -> bool:
+    """Whether a whole number fits into 32 bits. (`in range(…)` walks the range for a LongLong.)"""
+    return -0x80000000 <= value <= 0x7FFFFFFF
+
+
+def is_int64(value: int) -> bool:
+    """Whether a whole number fits into 64 bits."""
+    return -0x8000000000000000 <= value <= 0x7FFFFFFFFFFFFFFF
 
 
 def format_double(value: float) -> str:

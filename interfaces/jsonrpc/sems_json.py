@@ -15,7 +15,7 @@ import re
 import orjson
 
 from di.kernel.text import utf8, without_mark
-from di.kernel.value import INT64, Value, ValueKind, format_double, kind, sorted_members
+from di.kernel.value import Value, ValueKind, format_double, is_int64, kind, sorted_members
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000
@@ -107,7 +107,7 @@ def _number(text: str, at: int) -> tuple[Value, int]:
             raise SemsJsonError(f"a number beyond a double at character {at}")
         return number, match.end()
     whole = int(text[at : match.end(1)]) * 10 ** min(exponent, 400)
-    if whole not in INT64:
+    if not is_int64(whole):
         raise SemsJsonError(f"an integer beyond 64 bits at character {at}")
     return whole, match.end()
 

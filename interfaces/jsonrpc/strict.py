@@ -14,7 +14,7 @@ import re
 import orjson
 
 from di.kernel.text import readable, without_mark
-from di.kernel.value import INT64, Value
+from di.kernel.value import Value, is_int64
 
 MAX_DEPTH = 64
 MAX_ELEMENTS = 100_000
@@ -43,7 +43,7 @@ def loads(data: bytes | str) -> Value:
         raise JsonError("an object names a member twice")
     if _MANY_DIGITS.search(bare):
         for token in _NUMBER.findall(bare):
-            if token.lstrip(b"-").isdigit() and (len(token) > 20 or int(token) not in INT64):
+            if token.lstrip(b"-").isdigit() and (len(token) > 20 or not is_int64(int(token))):
                 raise JsonError(f"{token[:24].decode()} is beyond a 64-bit integer; send it as a string")
     return value
 
@@ -92,7 +92,7 @@ def _clean(value: Value, depth: int) -> Value:
     if isinstance(value, str):
         return readable(value)
     if isinstance(value, int) and not isinstance(value, bool):
-        return int(value) if int(value) in INT64 else str(int(value))
+        return int(value) if is_int64(int(value)) else str(int(value))
     if isinstance(value, dict):
         return {str(_clean(str(k), depth)): _clean(v, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -12,7 +12,7 @@ import re
 from typing import cast
 
 from di.kernel.text import utf8
-from di.kernel.value import INT32, INT64, Value, ValueKind, kind, sorted_members
+from di.kernel.value import Value, ValueKind, is_int32, is_int64, kind, sorted_members
 
 _HEAD = b'<?xml version="1.0"?>\r\n'
 _RESPONSE = _HEAD + b"<methodResponse><params><param>\r\n\t"
@@ -85,14 +85,14 @@ def _member(name: str, value: Value) -> str:
 
 def _integer(value: int) -> str:
     """`<i4>`, as the original has it, where it fits; a larger one keeps its value."""
-    if value in INT32:
+    if is_int32(value):
         return f"<value><i4>{value}</i4></value>"
-    return f"<value><i8>{value}</i8></value>" if value in INT64 else f"<value><string>{value}</string></value>"
+    return f"<value><i8>{value}</i8></value>" if is_int64(value) else f"<value><string>{value}</string></value>"
 
 
 def _long_long(value: int) -> str:
     """An int when it fits, else a double while that is exact, else the digits as text (spec di.md §6.1)."""
-    if value in INT32:
+    if is_int32(value):
         return f"<value><i4>{value}</i4></value>"
     if abs(value) <= _MAX_EXACT_DOUBLE:
         return f"<value><double>{float(value):f}</double></value>"

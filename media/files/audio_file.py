@@ -22,7 +22,7 @@ _WAV_HEAD_BYTES = 4096
 _WAV_SAMPLES = (1, 3, 6, 7, 0xFFFE)
 """Format codes of a sample by itself: PCM, float, G.711, extensible."""
 _LONGEST_FILLING = 4096
-"""Samples, above the longest block of the ADPCM formats; a `fact` that is farther off is wrong."""
+"""Samples, above the longest block of the ADPCM formats; a fact chunk that is farther off is wrong."""
 
 
 class AudioFileError(Exception):

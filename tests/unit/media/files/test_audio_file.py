@@ -30,7 +30,7 @@ def test_a_wav_of_any_coding_is_the_tone_that_was_written(tmp_path: Path, coding
 
 @pytest.mark.parametrize(("coding", "block_bytes"), [("GSM610", 65), ("G721_32", 60)])
 def test_what_fills_the_last_block_is_not_played(tmp_path: Path, coding: str, block_bytes: int) -> None:
-    """Exchanges say in `fact` how many samples count; the decoder makes a burst of noise of what follows, a pad byte for instance."""
+    """Exchanges say in the fact chunk how many samples count; the decoder makes a burst of noise of what follows, a pad byte for instance."""
     path = tmp_path / "tone.wav"
     soundfile.write(path, TONE[:7900], 8000, coding, format="WAV")
     data = path.read_bytes()
