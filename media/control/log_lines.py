@@ -88,8 +88,7 @@ def _told(record: logging.LogRecord) -> tuple[str, str]:
     named = _CALL.match(message)
     if named is not None:
         return named[1], message[named.end() :]
-    call = current_call.get()
-    return ("", message) if call and call in message else (call, message)
+    return current_call.get(), message
 
 
 def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:

@@ -7,6 +7,8 @@ what waits already, is kept.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import queue
@@ -48,6 +50,8 @@ class RecordingWriter:
         self._results: queue.SimpleQueue[tuple[int, int, str]] = queue.SimpleQueue()
         self._files: dict[int, SoundWriter] = {}
         self._failed: dict[int, str] = {}
+        self._writing: dict[int, str] = {}
+        """The thread's own: token → path, of files that are open or have failed."""
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
@@ -103,15 +107,17 @@ class RecordingWriter:
             if isinstance(piece, Block):
                 self._written_bytes += 2 * len(piece.samples)
         for file in self._files.values():
-            file.close()
+            with contextlib.suppress(Exception):
+                file.close()
 
     def _fail(self, piece: Work | GivenUp, error: Exception) -> None:
-        path = getattr(piece, "path", "") or self._failed.get(piece.token, "")
-        reason = f"{path}: {error}"
+        path = getattr(piece, "path", "") or self._writing.get(piece.token, "")
+        reason = f"{path}: {_cause(path, error)}"
         log.error("recording: %s", reason)
         file = self._files.pop(piece.token, None)
         if file is not None:
-            file.close()
+            with contextlib.suppress(Exception):  # what it still holds does not fit either
+                file.close()
         self._failed[piece.token] = reason
         self._report(piece.token, 0, reason)
 
@@ -121,6 +127,7 @@ class RecordingWriter:
             if file is not None:
                 file.close()
         elif isinstance(piece, FileOpened):
+            self._writing[piece.token] = piece.path
             self._files[piece.token] = open_sound(piece.path, piece.rate_hz)
         elif isinstance(piece, Block):
             if piece.token in self._files:
@@ -134,6 +141,7 @@ class RecordingWriter:
             self._finish(piece)
 
     def _finish(self, piece: FileClosed) -> None:
+        self._writing.pop(piece.token, None)
         if piece.text:
             Path(piece.path).write_text(piece.text, encoding="utf-8")
         elif piece.token in self._failed:
@@ -146,3 +154,11 @@ class RecordingWriter:
     def _report(self, token: int, size_bytes: int, error: str) -> None:
         self._results.put((token, size_bytes, error))
         self._wake()
+
+
+def _cause(path: str, error: Exception) -> str:
+    """What to say of an error: libsndfile calls whatever the system refuses a system error."""
+    with contextlib.suppress(OSError):
+        if not isinstance(error, OSError) and os.statvfs(os.path.dirname(path) or ".").f_bavail == 0:
+            return os.strerror(errno.ENOSPC)
+    return str(error).lstrip(": ") or type(error).__name__

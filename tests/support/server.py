@@ -91,6 +91,7 @@ class Server:
             (self.etc / name).write_text(text)
         self.process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
+        self._closing = False
         self._reader: threading.Thread | None = None
 
     # ---------------------------------------------------------------------------------------------------------------- running
@@ -131,6 +132,13 @@ class Server:
             raise
         assert self.status is None, f"the server did not start:\n{self.log}"
 
+    def close_log(self) -> None:
+        """Read no more of what it prints: its pipe has no reader from now on."""
+        self._closing = True
+        os.kill(self.pid, signal.SIGUSR1)  # a line, so that the reader looks up
+        assert self._reader is not None
+        self._reader.join(10)
+
     def forget_log(self) -> None:
         """Before another start."""
         self._lines.clear()
@@ -139,6 +147,8 @@ class Server:
         with self._output as output:
             for line in output:
                 self._lines.append(line)
+                if self._closing:
+                    return
 
     @property
     def log(self) -> str:

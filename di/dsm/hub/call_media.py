@@ -76,7 +76,10 @@ class CallMedia:
         name = name if os.path.splitext(name)[1] else f"{name}.wav"
         found = self.call.host.files.media_path(name, to_read=True)
         if found is None or not is_played(name) or not os.path.isfile(found):
-            raise DsmException("file", path=path)
+            why = "no path, or outside media_root" if found is None else f"there is no {found}"
+            raise DsmException(
+                "file", path=path, text=why if found is None or is_played(name) else "no kind of file that is played"
+            )
         return found
 
     def play_silence(self, length_ms: int, *, front: bool = False) -> None:
@@ -106,8 +109,11 @@ class CallMedia:
     def record(self, path: str) -> None:
         """Record into a file whose folder must exist."""
         found = self.call.host.files.media_path(path)
-        if found is None or not is_recorded(path) or not os.access(os.path.dirname(found) or ".", os.W_OK):
-            raise DsmException("file", path=path)
+        folder = os.path.dirname(found) if found is not None else ""
+        if found is None or not is_recorded(path) or not os.access(folder, os.W_OK):
+            why = f"folder {folder} " + ("cannot be written" if os.path.isdir(folder) else "does not exist")
+            why = why if is_recorded(path) else "no kind of file that is recorded"
+            raise DsmException("file", path=path, text=why if found is not None else "no path, or outside media_root")
         self.open()
         self.audio.record(found)
 

@@ -36,7 +36,7 @@ def test_the_call_whose_event_is_handled_is_named_once() -> None:
         assert Layout().format(record("of a library")).endswith("WARNING: call 1A2B: of a library")
         assert Layout().format(record("call 1A2B: ours")).endswith("WARNING: call 1A2B: ours")
         assert Layout().format(record("call 9F: of another")).endswith("WARNING: call 9F: of another")
-        assert Layout().format(record("queue 1A2B is full")).endswith("WARNING: queue 1A2B is full")
+        assert Layout().format(record("/rec/1A2B.wav is full")).endswith("WARNING: call 1A2B: /rec/1A2B.wav is full")
     finally:
         current_call.reset(token)
 
