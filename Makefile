@@ -35,9 +35,9 @@ check: setup-test ## Lint, format, types, import arrows
 bench: setup-test ## Measure; write what is worth keeping into docs/performance.md
 	@for bench in tests/benches/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
-FUZZ = tests/property tests/unit tests/peers/test_hostile_rtp.py tests/peers/test_sip_garbage.py tests/peers/test_fuzz_beside_a_call.py
+FUZZ = tests/property tests/unit tests/compat/gateways/test_same_decision.py tests/peers/test_hostile_rtp.py tests/peers/test_sip_garbage.py tests/peers/test_fuzz_beside_a_call.py
 fuzz: setup-test ## The border tests at full size (100 000 messages and more a gateway)
-	@CORDBOARD_LONG=1 $(BIN)/python -m pytest $(FUZZ) -k "fuzz or hostile or test_any or reference or packed or garbage" \
+	@CORDBOARD_LONG=1 $(BIN)/python -m pytest $(FUZZ) -k "fuzz or hostile or test_any or reference or packed or garbage or decides" \
 		--timeout=7200 --durations=0 $(ARGS)
 
 LOCK = $(BIN)/python -m piptools compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \

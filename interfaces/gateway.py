@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlsplit
 
 from di.access.rules import Unauthenticated
 from di.kernel.addresses import bind_hint, device_address, probe
@@ -37,6 +37,9 @@ class AccessControl(Protocol):
     @property
     def restricted(self) -> bool:
         """Whether callers have to show who they are."""
+
+    def knows(self, source_ip: str) -> bool:
+        """Whether somebody has logged in from there, or nobody has to."""
 
     def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller | Awaitable[Caller]:
         """Say who calls. Raises Unauthenticated when the credentials are wrong, or missing and needed."""
@@ -125,25 +128,23 @@ async def listen(services: Services, options: object, at: Place, begin: Callable
         raise ConfigError(*where(options, field), field, hint) from error
 
 
-def origin_check(bind_ip: str, allowed: Iterable[str]) -> Callable[[str], bool]:
-    """A test for a browser's Origin header. Without one, or from this machine, a request passes; others must be listed.
-
-    A page from anywhere may make a browser post to a loopback port, so the header decides even where nobody has to log in.
-    """
+def origin_check(allowed: Iterable[str]) -> Callable[[str], bool]:
+    """A test whether a browser's Origin header is listed in `allowed_origins`."""
     listed = frozenset(origin.rstrip("/").lower() for origin in allowed)
-    own = frozenset((bind_ip, "localhost", "127.0.0.1", "::1"))
+    return lambda origin: "*" in listed or origin.lower() in listed
 
-    def allows(origin: str) -> bool:
-        if not origin:
-            return True
-        if "*" in listed or origin.lower() in listed:
-            return True
-        try:
-            return (urlsplit(origin).hostname or "") in own
-        except ValueError:
-            return False
 
-    return allows
+def named_by_dns(host: str) -> bool:
+    """Whether a Host header names a machine by a name that somebody else's DNS may lead here (not an address, not localhost)."""
+    name = host.rpartition(":")[0] if re.search(r":[0-9]*$", host) else host
+    name = name.strip("[]").rstrip(".").lower()
+    if name in ("", "localhost") or name.endswith(".localhost"):
+        return False
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return True
+    return False
 
 
 class ForeignOrigin(Exception):
@@ -153,7 +154,8 @@ class ForeignOrigin(Exception):
 class Authenticator:
     """Who comes in by HTTP: the page a browser acts for is judged first, then the credentials.
 
-    Every HTTP way in asks here, so that no gateway is laxer than another.
+    Every HTTP way in asks here, so that no gateway is laxer than another. Without an Origin a request is no page's, but for a GET of a
+    page of the same origin, which `admit_page` judges by its Host.
     """
 
     def __init__(self, access: AccessControl, origin_allowed: Callable[[str], bool]) -> None:
@@ -162,12 +164,27 @@ class Authenticator:
     def admit(self, transport: str, origin: str, host: str, source: str, authorization: str) -> Caller | Awaitable[Caller]:
         """Say who calls. `origin`, `host`: the headers, "" without one. Raises ForeignOrigin, Unauthenticated (the awaitable too).
 
-        Our own page may call by whatever name it was reached if callers have to log in; else a foreign page that has its name
-        resolved to this address could do everything.
+        A page may call when it came from this very port or is listed: one that another program of this machine serves, at another
+        port, is foreign. Our own may be reached by any name if callers have to log in; else a foreign page that has its name resolved
+        to this address could do everything.
         """
-        if origin and not self.origin_allowed(origin) and not (self.access.restricted and same_origin(origin, host)):
-            raise ForeignOrigin(origin)
+        if origin and not self.origin_allowed(origin):
+            ours = same_origin(origin, host) and (self.access.restricted or not named_by_dns(host))
+            if not ours:
+                raise ForeignOrigin(origin)
         return self.access.authenticate(transport, source, authorization)
+
+    def admit_page(self, transport: str, origin: str, host: str, source: str, authorization: str) -> Caller | Awaitable[Caller]:
+        """The same for a GET, which a browser sends without Origin to where its page came from.
+
+        Where nobody has to log in, a name from DNS in the Host header would let any page read along. Raises as `admit`.
+        """
+        if not self.access.restricted and named_by_dns(host) and not self._listed_host(host):
+            raise ForeignOrigin(host)
+        return self.admit(transport, origin, host, source, authorization)
+
+    def _listed_host(self, host: str) -> bool:
+        return any(self.origin_allowed(f"{scheme}://{host}") for scheme in ("http", "https"))
 
     def answer(
         self, transport: str, request: HttpRequest, run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
@@ -184,16 +201,20 @@ class Authenticator:
         except Unauthenticated as error:
             return refused(error)
         if isinstance(caller, Caller):
+            request.admitted = True
             return run(request.body, caller)
-        return _after_login(request.body, caller, run)
+        return _after_login(request, caller, run)
 
 
-async def _after_login(body: bytes, login: Awaitable[Caller], run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]) -> bytes:
+async def _after_login(
+    request: HttpRequest, login: Awaitable[Caller], run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
+) -> bytes:
     try:
         caller = await login
     except Unauthenticated as error:
         return refused(error)
-    answer = run(body, caller)
+    request.admitted = True
+    answer = run(request.body, caller)
     return answer if isinstance(answer, bytes) else await answer
 
 
@@ -217,6 +238,10 @@ class OpenAccess:
     """Access without any rule, as SEMS has it; only for loopback."""
 
     restricted = False
+
+    def knows(self, source_ip: str) -> bool:
+        """Nobody has to log in."""
+        return True
 
     def authenticate(self, transport: str, source_ip: str, authorization: str) -> Caller:
         """Everybody may do everything."""

@@ -44,6 +44,8 @@ class HttpRequest:
     headers: dict[bytes, bytes]
     body: bytes = b""
     source: str = ""
+    admitted: bool = False
+    """Its sender has said who he is, or need not."""
     secure: bool = False
 
     def header(self, name: bytes) -> str:
@@ -166,6 +168,8 @@ def body_length(headers: dict[bytes, bytes], max_body_bytes: int) -> int:
 
     Raises BadRequest, before a byte of it is kept, when it is absent, no number, or too large.
     """
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise BadRequest(415, "Unsupported Media Type")  # a few bytes could become any number
     text, coding = headers.get(b"content-length"), headers.get(b"transfer-encoding")
     if coding is not None:
         if text is not None:  # two readers could disagree about where the next request begins (RFC 9112 §6.3)

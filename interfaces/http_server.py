@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from interfaces.http1 import MAX_BODY_BYTES, BadRequest, HttpRequest, RequestReader
-from interfaces.tcp_server import Connection, Server
+from interfaces.tcp_server import Connection, Doors, Server
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,6 @@ Handler = Callable[[HttpRequest], Answer | Awaitable[Answer]]
 
 IDLE_LIMIT_NS = 3_600_000_000_000
 """An open connection without requests is kept for an hour: people leave a ServerProxy at a prompt."""
-MAX_CONNECTIONS = 4096
 MAX_UNFINISHED_BYTES = 64 << 20
 """All unfinished requests together."""
 
@@ -57,9 +56,10 @@ class HttpConnection(Connection):
                 request.secure = self.server.secure
                 answer = self.server.handler(request)
                 if isinstance(answer, bytes):
+                    self.logged_in = self.logged_in or request.admitted
                     self.finish(answer, request.keep_alive)
                 else:
-                    self.waiting = self.server.spawn(self.answer_later(answer, request.keep_alive))
+                    self.waiting = self.server.spawn(self.answer_later(answer, request))
                     return
         except BadRequest as error:
             self.refuse(error)
@@ -68,7 +68,7 @@ class HttpConnection(Connection):
         """Whether the bytes that wait belong to this protocol. `web` hands other connections on from here."""
         return True
 
-    async def answer_later(self, answer: Awaitable[Answer], keep_alive: bool) -> None:
+    async def answer_later(self, answer: Awaitable[Answer], request: HttpRequest) -> None:
         """Wait for a call, write its answer, go on with what came meanwhile."""
         try:
             data = await answer
@@ -77,7 +77,8 @@ class HttpConnection(Connection):
             self.refuse(error)
             return
         self.waiting = None
-        self.finish(data, keep_alive)
+        self.logged_in = self.logged_in or request.admitted
+        self.finish(data, request.keep_alive)
         self.read_on()
 
     def finish(self, answer: bytes, keep_alive: bool) -> None:
@@ -115,8 +116,8 @@ class HttpServer(Server):
 
     protocol: type[HttpConnection] = HttpConnection
 
-    def __init__(self, handler: Handler, max_body_bytes: int = MAX_BODY_BYTES) -> None:
-        super().__init__(max_body_bytes)
+    def __init__(self, handler: Handler, max_body_bytes: int = MAX_BODY_BYTES, doors: Doors | None = None) -> None:
+        super().__init__(max_body_bytes, doors)
         self.handler = handler
         self.connections: set[HttpConnection] = set()
 
@@ -127,14 +128,10 @@ class HttpServer(Server):
         return self.connections
 
     def admit(self, connection: HttpConnection) -> None:
-        """Take a new connection in; over the limit the one that was silent longest makes room."""
+        """Take a new connection in; over the limit one that is silent makes room."""
         self.connections.add(connection)
-        if len(self.connections) > MAX_CONNECTIONS:
-            idle = [c for c in self.connections if c.waiting is None and c.transport is not None]
-            oldest = min(idle, key=lambda c: c.since_ns, default=connection)
-            self.connections.discard(oldest)
-            if oldest.transport is not None:
-                oldest.transport.abort()
+        if len(self.connections) > self.max_connections:
+            self.make_room(connection)
 
     def sweep(self, now_ns: int) -> None:
         super().sweep(now_ns)

@@ -46,23 +46,6 @@ ERRORS: list[Value] = [
 ]
 
 
-GATEWAY_METHODS: list[dict[str, Value]] = [
-    {
-        "name": "rpc.discover",
-        "summary": "Return this document.",
-        "params": [],
-        "result": {"name": "document", "schema": {"type": "object"}},
-    },
-    {
-        "name": "rpc.permissions",
-        "summary": "Say who this caller is and which functions he may call: {name, methods}.",
-        "params": [],
-        "result": {"name": "permissions", "schema": {"type": "object"}},
-    },
-]
-"""Methods of the JSON-RPC gateways themselves; `interfaces.web` adds the WebSocket's."""
-
-
 def xml_type(hint: object) -> str:
     """The XML-RPC type name of an annotation; `undef` for one that may be anything."""
     return _XML_TYPES.get(typing.get_origin(hint) or hint, "undef")
@@ -170,10 +153,9 @@ def _is_json(value: Value) -> bool:
     return value is None or isinstance(value, (bool, int, float, str, list, dict))
 
 
-def openrpc(interfaces: Iterable[Interface], version: str, extra: Iterable[dict[str, Value]] = ()) -> dict[str, Value]:
-    """The OpenRPC document of everything registered (open-rpc specification 1.3). `extra`: methods outside the registry."""
+def openrpc(interfaces: Iterable[Interface], version: str) -> dict[str, Value]:
+    """The OpenRPC document of everything registered (open-rpc specification 1.3)."""
     methods: list[Value] = [describe_method(m) for interface in interfaces for m in interface.methods.values()]
-    methods.extend(extra)
     return {
         "openrpc": OPENRPC_VERSION,
         "info": {

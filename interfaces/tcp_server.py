@@ -5,24 +5,46 @@
                                  └─ a call that waits: `waiting`; the next message is read when it has its answer
 
 A connection's next message waits for the one before. A peer that sends on meanwhile is not read beyond one message; one that does
-not read is not served, and dropped after `WRITE_LIMIT_NS`. One sweep a second looks after slow and silent peers of all
-connections: no timer per message.
+not read is not served, and dropped after `WRITE_LIMIT_NS`, earlier when all such peers together hold too much. Many messages in one piece are
+answered in turns, so that the loop's other work goes on. Where callers have to log in, a connection on which nobody has is ended after
+`LOGIN_LIMIT_NS`, whatever it sends, and makes room for others. One sweep a second looks after all of this: no timer per message.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable
 from typing import Protocol
 
+log = logging.getLogger(__name__)
+
 MESSAGE_LIMIT_NS = 10_000_000_000
 """A message must be complete this long after its first byte."""
 WRITE_LIMIT_NS = 30_000_000_000
 """A peer that does not read its answer is dropped after this."""
+LOGIN_LIMIT_NS = 10_000_000_000
+"""By then a connection has logged in, where one has to."""
+MAX_UNREAD_BYTES = 128 << 20
+"""Answers that all peers of a server together have not read yet; beyond, who holds most is dropped."""
+_UNREAD_LIMIT_NS = 1_000_000_000
+_TURN_NS = 4_000_000
+"""How long one connection's messages are answered before the loop's other work has its turn."""
 _PAUSE_BYTES = 1 << 16
+
+
+class Doors(Protocol):
+    """The part of access control that decides how long strangers may stay."""
+
+    @property
+    def restricted(self) -> bool:
+        """Whether callers have to show who they are."""
+
+    def knows(self, source_ip: str) -> bool:
+        """Whether somebody has logged in from there."""
 
 
 class MessageReader(Protocol):
@@ -52,6 +74,10 @@ class Connection(asyncio.Protocol, ABC):
         """Since when the peer takes nothing, 0 while it does."""
         self.waiting: asyncio.Task[None] | None = None
         self.half_closed = False
+        self.made_ns = self.since_ns
+        self.logged_in = False
+        self._turn_until_ns = 0
+        self._again: asyncio.Handle | None = None
 
     @abstractmethod
     def proceed(self) -> None:
@@ -66,8 +92,29 @@ class Connection(asyncio.Protocol, ABC):
 
     @property
     def may_answer(self) -> bool:
-        """Whether the peer is there and reads."""
-        return self.transport is not None and not self.writing_since_ns
+        """Whether the peer is there and reads, and others need not have their turn first."""
+        if self.transport is None or self.writing_since_ns:
+            return False
+        now_ns = time.monotonic_ns()
+        if not self._turn_until_ns:
+            self._turn_until_ns = now_ns + _TURN_NS
+        elif now_ns > self._turn_until_ns:
+            if self._again is None and self.waiting is None:
+                self.transport.pause_reading()
+                self._again = asyncio.get_running_loop().call_soon(self._next_turn)
+            return False
+        return True
+
+    def _next_turn(self) -> None:
+        self._again, self._turn_until_ns = None, 0
+        if self.waiting is None:
+            self.read_on()
+
+    def go_on(self) -> None:
+        """Answer what has come, unless a call waits or the next turn is due anyway."""
+        if self.waiting is None and self._again is None:
+            self._turn_until_ns = 0
+            self.proceed()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports derive from no asyncio class
@@ -80,7 +127,7 @@ class Connection(asyncio.Protocol, ABC):
             self.since_ns = time.monotonic_ns()
         reader.receive_data(data)
         if self.waiting is None:
-            self.proceed()
+            self.go_on()
         elif len(reader.buffer) > self.server.max_message_bytes + _PAUSE_BYTES and self.transport is not None:
             self.transport.pause_reading()
 
@@ -103,7 +150,7 @@ class Connection(asyncio.Protocol, ABC):
         if self.transport is not None and not self.transport.is_closing():
             if not self.half_closed:
                 self.transport.resume_reading()
-            self.proceed()
+            self.go_on()
 
     def close(self) -> None:
         """Close, after what is written has left."""
@@ -116,14 +163,15 @@ class Connection(asyncio.Protocol, ABC):
 
     def resume_writing(self) -> None:
         self.writing_since_ns = 0
-        if self.waiting is None:
-            self.proceed()
+        self.go_on()
 
     def check(self, now_ns: int) -> None:
         """End the connection when its peer is too slow."""
         if self.transport is None or self.waiting is not None:
             return
-        if self.writing_since_ns:
+        if not self.logged_in and self.server.needs_login() and now_ns - self.made_ns > LOGIN_LIMIT_NS:
+            self.transport.abort()
+        elif self.writing_since_ns:
             if now_ns - self.writing_since_ns > WRITE_LIMIT_NS:
                 self.transport.abort()
         elif self.reader.pending and now_ns - self.since_ns > MESSAGE_LIMIT_NS:
@@ -136,9 +184,12 @@ class Server(ABC):
     """A listening socket, if started, and its connections."""
 
     backlog = 1024
+    max_connections = 4096
 
-    def __init__(self, max_message_bytes: int) -> None:
+    def __init__(self, max_message_bytes: int, doors: Doors | None = None) -> None:
+        """`doors` says whether peers have to log in; without, nobody has to."""
         self.max_message_bytes = max_message_bytes
+        self.doors = doors
         self.port = 0
         self.secure = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,6 +203,25 @@ class Server(ABC):
     @abstractmethod
     def open_connections(self) -> Iterable[Connection]:
         """All that are open."""
+
+    def needs_login(self) -> bool:
+        """Whether peers have to log in."""
+        return self.doors is not None and self.doors.restricted
+
+    def make_room(self, newest: Connection) -> bool:
+        """End a connection when there are too many: that which is silent longest, first of those on which nobody has logged in.
+
+        False when the newest has to go itself: all others have logged in, and nobody has from its address.
+        """
+        everybody = [c for c in self.open_connections() if c is not newest and c.waiting is None and c.transport is not None]
+        victims = [c for c in everybody if not c.logged_in]
+        if not victims and (self.doors is None or self.doors.knows(newest.source)):
+            victims = everybody
+        victim = min(victims, key=lambda c: c.since_ns, default=newest)
+        if victim.transport is not None:
+            victim.transport.abort()
+            victim.transport = None  # it may be asked again before the loop takes it out
+        return victim is not newest
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listen; port 0 takes a free one, `port` says which. Raises OSError."""
@@ -187,6 +257,24 @@ class Server(ABC):
         """Look after slow and silent peers; once a second."""
         for connection in list(self.open_connections()):
             connection.check(now_ns)
+        self._bound_unread(now_ns)
+
+    def _bound_unread(self, now_ns: int) -> None:
+        """Slow readers are bounded in all together: while they hold too much, who holds most and has stopped reading goes."""
+        slow = [c for c in self.open_connections() if c.transport is not None and c.writing_since_ns]
+        sizes = sorted(
+            ((c.transport.get_write_buffer_size(), number) for number, c in enumerate(slow) if c.transport is not None)
+        )
+        total_bytes = sum(size for size, _ in sizes)
+        while total_bytes > MAX_UNREAD_BYTES and sizes:
+            size, number = sizes.pop()
+            connection = slow[number]
+            if now_ns - connection.writing_since_ns > _UNREAD_LIMIT_NS and connection.transport is not None:
+                log.warning(
+                    "%s: dropped: %d bytes of answers are not read, %d of all peers", connection.source, size, total_bytes
+                )
+                connection.transport.abort()
+                total_bytes -= size
 
     def _sweep_again(self) -> None:
         self.sweep(time.monotonic_ns())

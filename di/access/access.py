@@ -5,8 +5,8 @@
     access file      each request shows a token or a password; its roles decide, in the dispatcher, for every transport alike
 
 The file is looked at again when it changes, so a token works or stops working within a second. A file that has vanished or cannot be read
-any more opens nothing: the last good rules stay. A checked credential is remembered by a keyed hash; only a first or wrong one costs
-scrypt, which runs in a thread, two at a time.
+any more opens nothing: the last good rules stay. A checked credential is remembered by a keyed hash; only a first password or a wrong
+secret costs scrypt, which runs in a thread, two at a time. A good token always passes, whoever guesses or floods from its address.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ log = logging.getLogger("cordboard.access")
 
 _LOOK_AGAIN_NS = 1_000_000_000
 _REMEMBERED = 4096
+_KNOWN_SOURCES = 1024
 _CHECKS_AT_ONCE = 2
 _CHECKS_WAITING = 32
 _CHECKS_PER_SOURCE = 4
@@ -41,6 +42,8 @@ _ANYONE = "*anyone"
 """Name of every caller while there is no access file; `*` because no credential can have it."""
 _ANONYMOUS = "*anonymous"
 """Name of a caller that showed nothing, where the access file allows that."""
+_OWN_RIGHTS = ("rpc", "permissions")
+"""Everybody who is let in may ask what he may do."""
 _NOBODY = "scrypt:15:8:1:" + "A" * 22 + "==:" + "A" * 43 + "="
 """Checked for unknown names, so that they take as long as known ones."""
 
@@ -75,6 +78,7 @@ class Access:
         self._looked_ns = 0
         self._key = secrets.token_bytes(32)
         self._known: OrderedDict[bytes, str] = OrderedDict()
+        self._sources: OrderedDict[str, None] = OrderedDict()
         self._checking: Counter[str] = Counter()
         self._slots: asyncio.Semaphore | None = None
         self.failures = 0
@@ -109,32 +113,59 @@ class Access:
         now_ns = self._now_ns()
         self._keep_up(now_ns)
         local = is_loopback(source_ip) or not source_ip
-        if not local and not self._guard.admit(source_ip, now_ns):
-            raise Unauthenticated("too many requests", 1)
         rules = self._rules
         if rules is None:
+            self._admit(source_ip, "", local, now_ns)
             if not local:
                 raise Unauthenticated("there is no access file; make one with `cordboard token add`")
             return self._caller(_ANYONE, transport, source_ip)
         if not authorization:
+            self._admit(source_ip, "", local, now_ns)
             if transport not in rules.anonymous:
                 raise Unauthenticated("credentials are needed")
             return self._caller(_ANONYMOUS, transport, source_ip)
         digest = hashlib.blake2b(authorization.encode("utf-8", "surrogateescape"), key=self._key, digest_size=32).digest()
         name = self._known.get(digest)
         if name is not None and name in rules.credentials:
+            self._admit(source_ip, name, local, now_ns)
             return self._caller(name, transport, source_ip)
-        return self._check_first(authorization, digest, transport, source_ip, now_ns)
+        parsed = parse_authorization(authorization)
+        if parsed is not None and self._is_good_token(*parsed):
+            self._admit(source_ip, parsed[0], local, now_ns)
+            return self._logged_in(parsed[0], digest, transport, source_ip)
+        self._admit(source_ip, "", local, now_ns)
+        return self._check_first(parsed, digest, transport, source_ip, now_ns)
 
-    def _check_first(self, authorization: str, digest: bytes, transport: str, source: str, now_ns: int) -> Awaitable[Caller]:
-        self._refuse_locked(source, now_ns)
+    def _admit(self, source: str, name: str, local: bool, now_ns: int) -> None:
+        """Count a request: each credential of an address for itself, so that no stranger there uses its requests up."""
+        if not local and not self._guard.admit(f"{source} {name}" if name else source, now_ns):
+            raise Unauthenticated("too many requests", 1)
+
+    def _is_good_token(self, name: str, secret: str) -> bool:
+        """Whether that is a token that can be checked at once, with the right secret. Nobody guesses it, so nothing limits the tries."""
+        credential = self._rules.credentials.get(name) if self._rules else None
+        return (
+            credential is not None
+            and access_file.is_quick(credential.hash)
+            and access_file.verify_secret(secret, credential.hash)
+        )
+
+    def _check_first(
+        self, parsed: tuple[str, str] | None, digest: bytes, transport: str, source: str, now_ns: int
+    ) -> Awaitable[Caller]:
+        if not self._is_token(parsed):
+            self._refuse_locked(source, now_ns)
         if self._checking[source] >= _CHECKS_PER_SOURCE or self._checking.total() >= _CHECKS_WAITING:
             raise Unauthenticated("too many logins at once", 1)
-        parsed = parse_authorization(authorization)
         if parsed is None:
             self._failed("", transport, source)
             raise Unauthenticated("wrong credentials; right are `Bearer name.secret` and `Basic base64(name:secret)`")
         return self._check(*parsed, digest, transport, source)
+
+    def _is_token(self, parsed: tuple[str, str] | None) -> bool:
+        """Whether the name is that of a token with a slow hash, as they were made before: it is checked even from a locked address."""
+        credential = self._rules.credentials.get(parsed[0]) if parsed is not None and self._rules else None
+        return credential is not None and credential.kind == "token" and not access_file.is_quick(credential.hash)
 
     def _refuse_locked(self, source: str, now_ns: int) -> None:
         locked_s = self._guard.locked_s(source, now_ns)
@@ -147,9 +178,10 @@ class Access:
         self._checking[source] += 1
         try:
             async with self._slots:
-                self._refuse_locked(source, self._now_ns())
+                if not self._is_token((name, secret)):
+                    self._refuse_locked(source, self._now_ns())
                 credential = self._rules.credentials.get(name) if self._rules else None
-                hashed = credential.hash if credential else _NOBODY
+                hashed = credential.hash if credential and not access_file.is_quick(credential.hash) else _NOBODY
                 good = await asyncio.to_thread(access_file.verify_secret, secret, hashed) and credential is not None
         finally:
             self._checking[source] -= 1
@@ -157,13 +189,25 @@ class Access:
                 del self._checking[source]
         now = self._rules.credentials.get(name) if self._rules else None
         if not good or now is None or now != credential:  # it may have been withdrawn meanwhile
+            self._refuse_locked(source, self._now_ns())
             self._failed(name, transport, source)
             raise Unauthenticated("wrong credentials")
+        return self._logged_in(name, digest, transport, source)
+
+    def _logged_in(self, name: str, digest: bytes, transport: str, source: str) -> Caller:
         self._guard.succeeded(source)
         self._known[digest] = name
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
+        self._sources[source] = None
+        self._sources.move_to_end(source)
+        if len(self._sources) > _KNOWN_SOURCES:
+            self._sources.popitem(last=False)
         return self._caller(name, transport, source)
+
+    def knows(self, source_ip: str) -> bool:
+        """Whether somebody has logged in from there (while nobody has to: everybody). Gateways keep places for these addresses."""
+        return self._rules is None or source_ip in self._sources
 
     def _failed(self, name: str, transport: str, source: str) -> None:
         self.failures += 1
@@ -197,6 +241,8 @@ class Access:
             roles = rules.anonymous.get(transport, ())
         else:
             roles = rules.credentials[name].roles if name in rules.credentials else ()
+        if (module, method) == _OWN_RIGHTS:
+            return bool(roles)
         found = self._find(module, method)
         changes, dangerous = (found.changes, found.dangerous) if found else (method != "_list", False)
         return rules.allows(roles, module, method, changes, dangerous)

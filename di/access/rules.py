@@ -3,7 +3,7 @@
 
 A role is a set of patterns over `module.method`:
 
-    monitoring.get     webconference.*     *     everything but dangerous methods (files, code, shutdown, dial-out secrets …)
+    monitoring.get     webconference.*     *     everything but dangerous methods (files, code, shutdown, other hosts, dial-out …)
     read:core.*        read:*                    only methods that change nothing
     dangerous:dsm.*    dangerous:*               dangerous methods too, which no other wildcard includes
     dsm.loadConfig                               a method's full name, which may be a dangerous one
@@ -79,6 +79,7 @@ class Role:
 
 BUILT_IN_ROLES = {
     "reader": Role.of("reader", ["read:*"]),
+    "attendant": Role.of("attendant", ["read:*", "rooms.*", "webconference.*", "core.hangup"]),
     "operator": Role.of("operator", ["*"]),
     "admin": Role.of("admin", ["*", "dangerous:*"]),
 }

@@ -20,6 +20,7 @@ The callbacks are those of `Application`; a call is steered by `session.dialog`,
 
 from __future__ import annotations
 
+from di.access.guesses import Guesses
 from di.calls.application import Application
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo, CallOut, Target
@@ -38,7 +39,7 @@ from di.kernel.options import option, where
 from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
 from di.kernel.posix_regex import Search, compile_extended
-from di.kernel.registry import Lenient, di_method
+from di.kernel.registry import Caller, Lenient, di_method
 from di.kernel.value import Value
 from di.server.plugin import Closer, Plugin
 from di.server.services import Services
@@ -75,6 +76,7 @@ __all__ = [
     "CallOffered",
     "CallOut",
     "CallProgressed",
+    "Caller",
     "Capability",
     "Closer",
     "ConfigError",
@@ -84,6 +86,7 @@ __all__ = [
     "EventPosted",
     "Factory",
     "Grant",
+    "Guesses",
     "ItemFailed",
     "Lenient",
     "Mailbox",

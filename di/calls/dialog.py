@@ -52,7 +52,7 @@ class DialogOwner(Protocol):
     def audio(self) -> Opened:
         """Its audio."""
 
-    def post(self, event: CallEnded) -> None:
+    def post(self, event: CallEnded) -> object:
         """Queue an event."""
 
 

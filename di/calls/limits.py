@@ -92,11 +92,16 @@ class CallLimits:
 
     def take_average(self, now_ns: int) -> int:
         """Calls at once, averaged over the time since the last query, rounded up."""
+        average = self.peek_average(now_ns)
         self._count(now_ns)
-        span = now_ns - self._area_from_ns
-        average = math.ceil(self._area / span) if span > 0 else self.active
         self._area, self._area_from_ns = 0.0, now_ns
         return average
+
+    def peek_average(self, now_ns: int) -> int:
+        """The same without a new beginning."""
+        span = now_ns - self._area_from_ns
+        area = self._area + self.active * (now_ns - self._changed_ns)
+        return math.ceil(area / span) if span > 0 else self.active
 
     def _count(self, now_ns: int) -> None:
         spent_ns = self.active * (now_ns - self._changed_ns)

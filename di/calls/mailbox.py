@@ -11,6 +11,7 @@ Nothing is handled inside `post`: the first event of an idle mailbox is taken up
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +22,13 @@ from di.kernel import logs
 from di.kernel.clock import Work, awaited, current_work
 from di.kernel.ports import Clock, TimerHandle
 
+log = logging.getLogger(__name__)
+
 E = TypeVar("E")
+_TURN = 64
+"""Events that are handled before the loop's other work has its turn."""
+MAX_POSTED = 1000
+"""So many events may wait before what comes from outside is refused; what belongs to the call itself always has its place."""
 MAX_DELAY_NS = 366 * 86_400 * 1_000_000_000
 """Longest time of a timer (spec core.md §7.4)."""
 
@@ -89,8 +96,8 @@ class Mailbox(Generic[E]):
     """
 
     __slots__ = (
-        "_clock", "_failed", "_handle", "_idle", "_patience", "_queue", "_running", "_spawn", "_task", "_timers", "_turn", "closed",
-        "name",
+        "_clock", "_failed", "_handle", "_idle", "_patience", "_queue", "_running", "_said_full", "_spawn", "_task", "_timers", "_turn",
+        "closed", "name",
     )  # fmt: skip
 
     def __init__(
@@ -107,7 +114,7 @@ class Mailbox(Generic[E]):
         self.closed = False
         self._clock, self._spawn, self._handle, self._failed, self._idle = clock, spawn, handle, failed, idle
         self._queue: deque[E | TimerExpired] = deque()
-        self._running = False
+        self._running = self._said_full = False
         self._timers: Timers | None = None
         self._patience = patience if patience is not None and patience.ms else None
         self._turn: object = None
@@ -129,6 +136,14 @@ class Mailbox(Generic[E]):
     def __len__(self) -> int:
         return len(self._queue)
 
+    def is_full(self) -> bool:
+        """Whether `MAX_POSTED` events wait. The first time, one line says so."""
+        full = len(self._queue) >= MAX_POSTED
+        if full and not self._said_full:
+            log.warning("%s: %d events wait; what is posted from outside is refused meanwhile", self.name, len(self._queue))
+        self._said_full = full
+        return full
+
     def post(self, event: E | TimerExpired) -> None:
         """Queue an event."""
         if self.closed:
@@ -147,8 +162,13 @@ class Mailbox(Generic[E]):
 
     def _drain(self) -> None:
         token, queue = logs.current_call.set(self.name), self._queue
+        handled = 0
         try:
             while queue:
+                if handled >= _TURN:
+                    self._clock.call_soon(self._drain)
+                    return
+                handled += 1
                 event = queue.popleft()
                 try:
                     waiting = self._handle(event)

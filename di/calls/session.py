@@ -94,13 +94,19 @@ class Session:
         return self._mailbox.timers
 
     # ------------------------------------------------------------------------------------------------------------- events
-    def post(self, event: CallItem) -> None:
-        """Queue an event; it is handled from the loop, after those before it. After the end of the call it is dropped."""
-        self._mailbox.post(event)
+    def post(self, event: CallItem) -> bool:
+        """Queue an event; it is handled from the loop, after those before it. After the end of the call it is dropped.
 
-    def post_event(self, params: dict[str, str], kind: str = "dsm") -> None:
-        """Queue a named set of values (postDSMEvent and the like)."""
-        self.post(EventPosted(params, kind))
+        False for a posted event when too many wait already: one that others send cannot fill the memory.
+        """
+        if isinstance(event, EventPosted) and self._mailbox.is_full():
+            return False
+        self._mailbox.post(event)
+        return True
+
+    def post_event(self, params: dict[str, str], kind: str = "dsm") -> bool:
+        """Queue a named set of values (postDSMEvent and the like). False when too many wait already."""
+        return self.post(EventPosted(params, kind))
 
     def post_system(self, kind: str) -> None:
         """Queue a system event: `shutdown`, `user1` or `user2`."""

@@ -62,4 +62,14 @@ class DsmOptions(BundleOptions):
     monitor_select_filters: tuple[str, ...] = option((), help="Further attributes, compared with P-App-Param.", parse=names)
     monitor_select_fallback: str = option("", help="Diagram when $(mon_select) finds nothing.")
     conf_dir: str = option("", help="Folder of the bundles' configuration files.", parse=folder)
+    load_folders: tuple[str, ...] = option(
+        (),
+        help="Further folders that loadDSMWithPath, preloadModule and loadConfig may name; diag_path, mod_path, conf_dir always are.",
+        parse=names,
+    )
+    code_folders: tuple[str, ...] = option(
+        (),
+        help="Folders whose scripts may import mod_sys and mod_py; none: those of diag_path and of the bundles in conf_dir.",
+        parse=names,
+    )
     media_root: str = option("", help="When set, scripts may play and record only below this folder.", parse=folder)

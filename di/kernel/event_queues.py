@@ -10,12 +10,14 @@ E = TypeVar("E")
 
 
 class EventQueues(Generic[E]):
-    """Every event queue by name; `E` is what may be posted. A queue is a function that takes an event and returns at once."""
+    """Every event queue by name; `E` is what may be posted. A queue is a function that takes an event and returns at once; False says
+    that too many wait there and this one was not taken.
+    """
 
     def __init__(self) -> None:
-        self._queues: dict[str, Callable[[E], None]] = {}
+        self._queues: dict[str, Callable[[E], bool | None]] = {}
 
-    def add(self, name: str, queue: Callable[[E], None]) -> bool:
+    def add(self, name: str, queue: Callable[[E], bool | None]) -> bool:
         """Publish a queue. False when the name is taken."""
         if name in self._queues:
             return False
@@ -27,12 +29,9 @@ class EventQueues(Generic[E]):
         self._queues.pop(name, None)
 
     def post(self, name: str, event: E) -> bool:
-        """Queue an event. False when nobody has that name."""
+        """Queue an event. False when nobody has that name (see `in`) or too many wait there."""
         queue = self._queues.get(name)
-        if queue is None:
-            return False
-        queue(event)
-        return True
+        return queue is not None and queue(event) is not False
 
     def broadcast(self, event: E) -> None:
         """Queue an event everywhere."""

@@ -11,7 +11,8 @@ A module marks methods and hands its object over; everything else is read from s
 Binding follows AmArg (spec di.md §1.2): a missing argument is OutOfBounds, another type is TypeMismatch, extra arguments are ignored,
 nothing is converted (bool ≠ int ≠ LongLong ≠ float). A `*rest: Value` parameter takes all further arguments. A parameter annotated
 `Lenient[T]` counts as absent when its type does not fit. A method whose one parameter is annotated `RawArgs` gets the argument value
-unbound. A method may be `async`; `invoke` then returns an awaitable. There is no global registry object: `di.boot` makes one.
+unbound. A parameter annotated `Caller` is filled in with who calls and is no argument of the wire. A method may be `async`; `invoke` then
+returns an awaitable. There is no global registry object: `di.boot` makes one.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ class Method:
     dangerous: bool
     returns: object
     doc: str
+    wants_caller: bool = False
 
     @property
     def full_name(self) -> str:
@@ -165,7 +167,9 @@ def di_method(*names: str, listed: bool | str = True, changes: bool = True, dang
     """Mark a method as a DI function under one or more SEMS names.
 
     `listed`: whether `_list` shows it, or the name it shows instead. `changes`: it alters state, so a call is written to the audit log.
-    `dangerous`: it takes file paths, evaluates code or stops things; a role gets it only by name, never by a `*` pattern.
+    `dangerous`: it names files, loads or evaluates code, reaches other hosts, dials, or stops things; a role gets it only by name, never by
+    a `*` pattern. A function with `changes=False` leaves everything as it is, for whoever may call nothing else
+    (tests/property/di/test_readers_change_nothing.py calls them all).
     """
 
     def mark(function: F) -> F:
@@ -207,10 +211,12 @@ def _describe(module: str, name: str, function: Function, mark: _Mark) -> Method
         raise TypeError(f"{module}.{name} has no docstring; its first line becomes the published summary")
     hints = typing.get_type_hints(function, include_extras=True)
     parameters: list[Parameter] = []
-    rest = raw = False
+    rest = raw = wants_caller = False
     for parameter in inspect.signature(function).parameters.values():
         hint = hints.get(parameter.name)
-        if hint == RawArgs:
+        if hint is Caller:
+            wants_caller = True
+        elif hint == RawArgs:
             raw = True
         elif parameter.kind is parameter.VAR_POSITIONAL:
             rest = True
@@ -229,6 +235,7 @@ def _describe(module: str, name: str, function: Function, mark: _Mark) -> Method
         mark.dangerous,
         hints.get("return", object),
         doc,
+        wants_caller,
     )
 
 
@@ -253,6 +260,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._interfaces: dict[str, Interface] = {}
+        self.version = 0
+        """Grows with every interface that comes or goes; for who keeps what he has made of them."""
         self.observers: list[Callable[[Caller, Method, list[Value]], None]] = []
 
     def register(self, name: str, target: object) -> Interface:
@@ -260,11 +269,13 @@ class Registry:
         if name in self._interfaces:
             raise ValueError(f"DI interface {name!r} is registered already")
         interface = self._interfaces[name] = Interface(name, target)
+        self.version += 1
         return interface
 
     def unregister(self, name: str) -> None:
         """Withdraw an interface; unknown names are ignored."""
         self._interfaces.pop(name, None)
+        self.version += 1
 
     def interface(self, name: str) -> Interface | None:
         """The interface of that name, or None when no module registered it."""
@@ -299,7 +310,7 @@ class Registry:
         bound = target.bind(args)
         for observe in self.observers:
             observe(caller, target, bound)
-        return target.function(*bound)
+        return target.function(caller, *bound) if target.wants_caller else target.function(*bound)
 
     async def call(self, module: str, method: str, args: Value, caller: Caller = INTERNAL) -> Value:
         """`invoke`, waiting when the function waits."""

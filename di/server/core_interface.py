@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The DI interface `core`: counters, limits, log level, dial-out. The gateways build their built-in methods on it (spec di.md §3.2)."""
+"""The DI interface `core`: counters, limits, log level, dial-out. The gateways build their built-in methods on it (spec di.md §3.2).
+
+What counts "since the last query" begins anew with a query, as in SEMS, but only with that of a caller who may call `reset_periods`: who
+may only read changes nothing by it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from di.calls.call_info import CallOut
 from di.calls.sessions import Sessions
 from di.kernel import logs
 from di.kernel.errors import CallFailed
-from di.kernel.registry import Lenient, di_method
+from di.kernel.registry import Caller, Lenient, di_method
 from di.kernel.value import LongLong, Value
 from di.sip.headers import header_lines
 
@@ -52,14 +56,15 @@ class CoreInterface:
         return self._limits.created
 
     @di_method("get_callsavg", changes=False)
-    def get_callsavg(self) -> int:
+    def get_callsavg(self, caller: Caller) -> int:
         """Return the average number of calls since the last query, rounded up."""
-        return self._limits.take_average(self._sessions.clock.now_ns())
+        now_ns = self._sessions.clock.now_ns()
+        return self._limits.take_average(now_ns) if _resets(caller) else self._limits.peek_average(now_ns)
 
     @di_method("get_callsmax", changes=False)
-    def get_callsmax(self) -> int:
+    def get_callsmax(self, caller: Caller) -> int:
         """Return the most calls at once since the last query."""
-        return self._limits.take_max_active()
+        return self._limits.take_max_active() if _resets(caller) else self._limits.peek_max_active()
 
     @di_method("get_cpsavg", changes=False)
     def get_cpsavg(self) -> int:
@@ -67,9 +72,17 @@ class CoreInterface:
         return self._limits.rate(self._sessions.clock.now_ns())
 
     @di_method("get_cpsmax", changes=False)
-    def get_cpsmax(self) -> int:
+    def get_cpsmax(self, caller: Caller) -> int:
         """Return the highest rate of calls since the last query."""
-        return self._limits.take_max_cps()
+        return self._limits.take_max_cps() if _resets(caller) else self._limits.peek_max_cps()
+
+    @di_method("reset_periods", listed=False)
+    def reset_periods(self) -> str:
+        """Begin the periods of get_callsavg, get_callsmax and get_cpsmax anew; whoever may call this does so with these, too."""
+        self._limits.take_average(self._sessions.clock.now_ns())
+        self._limits.take_max_active()
+        self._limits.take_max_cps()
+        return "200 OK"
 
     @di_method("get_cpslimit", changes=False)
     def get_cpslimit(self) -> str:
@@ -134,5 +147,9 @@ class CoreInterface:
         session = self._sessions.find(call)
         if session is None:
             return [404, "call does not exist"]
-        session.post_event({name: str(value) for name, value in params.items()})
-        return [200, "OK"]
+        taken = session.post_event({name: str(value) for name, value in params.items()})
+        return [200, "OK"] if taken else [503, "too many events wait in this call"]
+
+
+def _resets(caller: Caller) -> bool:
+    return caller.would_allow("core", "reset_periods")

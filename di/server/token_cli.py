@@ -26,7 +26,7 @@ _MIN_PASSWORD_CHARS = 10
 _HEADER = (
     "# Access to the RPC gateways. One line each:",
     *(f"#   {form}" for form in access_file.FORMS.values()),
-    "# Built-in roles: reader (read:*), operator (*), admin (* dangerous:*). `cordboard token` writes hashes.",
+    "# Built-in roles: reader, attendant (calls and rooms), operator (*), admin (* dangerous:*). `cordboard token` writes hashes.",
 )
 
 
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     adding = commands.add_parser("add", help="make a token, which is shown once, or a user with a password")
     adding.add_argument("name")
     adding.add_argument(
-        "--role", action="append", required=True, help="reader, operator, admin or a role of the file; may be repeated"
+        "--role", action="append", required=True, help="reader, attendant, operator, admin or a role of the file; may be repeated"
     )
     adding.add_argument("--user", action="store_true", help="a user with a password (HTTP Basic) instead of a token")
     commands.add_parser("remove", help="withdraw a token or a user").add_argument("name")

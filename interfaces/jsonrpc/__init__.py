@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from di.kernel.ids import IdMaker
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
+from interfaces import about
 from interfaces.gateway import Place, listen, tls_context
 from interfaces.jsonrpc.interface import JsonRpcInterface
 from interfaces.jsonrpc.options import Options
@@ -39,9 +40,11 @@ async def start(services: Services, options: Options) -> Closer:
     at = Place(options.server_ip, options.jsonrpc_port, "server_ip", "jsonrpc_port")
     await listen(services, options, at, lambda: gateway.start(options.server_ip, options.jsonrpc_port, tls))
     services.registry.register("jsonrpc", JsonRpcInterface(gateway, services.registry))
+    withdraw = about.publish(services.registry)
 
     async def close() -> None:
         services.registry.unregister("jsonrpc")
+        withdraw()
         await gateway.stop()
 
     return close

@@ -22,7 +22,6 @@ from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 1024
 CONNECT_LIMIT_S = 5.0
 
 
@@ -40,14 +39,15 @@ class NetstringConnection(tcp_server.Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.server.connections[self.peer.connection_id] = self
-        if len(self.server.connections) > MAX_CONNECTIONS:
-            self.end("too many connections")
+        if len(self.server.connections) > self.server.max_connections and not self.server.make_room(self):
+            log.info("%s: netstring connection closed: too many connections", self.source)
             return
         try:
             caller = self.server.access.authenticate("jsonrpc", self.source, "")
             self.caller = caller if isinstance(caller, Caller) else None
         except Unauthenticated:
             self.caller = None
+        self.logged_in = self.caller is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -112,6 +112,7 @@ class NetstringConnection(tcp_server.Connection):
         try:
             caller = self.server.access.authenticate("jsonrpc", self.source, text)
             self.caller = caller if isinstance(caller, Caller) else await caller
+            self.logged_in = True
         except Unauthenticated as error:
             raise JsonRpcError(-32002, "Unauthenticated", str(error)) from None
         return True
@@ -125,6 +126,7 @@ class NetstringGateway(tcp_server.Server):
     """The listening socket, if any, and all connections by id."""
 
     backlog = 256
+    max_connections = 1024
 
     def __init__(
         self,
@@ -134,7 +136,7 @@ class NetstringGateway(tcp_server.Server):
         new_id: Callable[[], str],
         max_message_bytes: int,
     ) -> None:
-        super().__init__(max_message_bytes)
+        super().__init__(max_message_bytes, access)
         self.registry, self.access, self.post, self.new_id = registry, access, post, new_id
         self.connections: dict[str, NetstringConnection] = {}
 
@@ -162,4 +164,5 @@ class NetstringGateway(tcp_server.Server):
             raise ConnectFailed(f"connect to {host} timed out") from None
         except OSError as error:
             raise ConnectFailed(f"error connecting to {host}: {error.strerror or error}") from None
+        connection.logged_in = True  # we have called them
         return connection

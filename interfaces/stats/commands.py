@@ -94,6 +94,7 @@ class Commands:
         if line == "version":
             return f"{self._version}\n"
         if line == "dump_transactions":
+            _permitted(caller, "statistics")
             log.info("SIP transactions are kept by the SIP process, which logs them at its own debug level")
             return "200 OK"
         return f"Unknown command: '{line}'\n"
@@ -102,12 +103,13 @@ class Commands:
         name, _, text = line.removeprefix("set_").partition(" ")
         setter = _SETTERS.get(name)
         if setter is not None:
+            _permitted(caller, f"set_{name}")
             return setter(self, caller, text)
         if name in self._mux:
-            if not _NUMBER.fullmatch(text):
-                return f"invalid {name}\n"
             if not caller.allows("core", "set_cpslimit"):  # as for the limits
                 raise Forbidden(f"core.set_{name}")
+            if not _NUMBER.fullmatch(text):
+                return f"invalid {name}\n"
             self._mux[name] = int(text)
             return f"{name}={int(text)}\n"
         return f"Unknown set command: '{line}'\n"
@@ -149,6 +151,12 @@ _SETTERS: dict[str, Callable[[Commands, Caller, str], str]] = {
     "cpslimit": Commands._set_cpslimit,
     "shutdownmode": Commands._set_shutdownmode,
 }
+
+
+def _permitted(caller: Caller, function: str) -> None:
+    """Decide about a function of `core` before anything else is looked at. Raises Forbidden."""
+    if not caller.allows("core", function):
+        raise Forbidden(f"core.{function}")
 
 
 async def _later(answer: Awaitable[Value]) -> str:

@@ -19,10 +19,11 @@ from di.kernel.errors import ConfigError
 from di.kernel.options import where
 from di.kernel.ports import STANDING_QUERIES
 from di.server.plugin import Closer, Plugin
+from interfaces import about
 from interfaces.gateway import Place, listen, origin_check, tls_context
 from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
-from interfaces.web.interface import EventsInterface, SystemInterface
+from interfaces.web.interface import EventsInterface
 from interfaces.web.options import Options
 from interfaces.web.pages import pages
 from interfaces.web.server import WebGateway, http_log
@@ -32,32 +33,39 @@ if TYPE_CHECKING:
     from di.server.services import Services
 
 
+_KEEPALIVE_S = 10.0
+"""aiohttp ends a connection on which no further whole head comes for so long."""
+
+
 async def start(services: Services, options: Options) -> Closer:
     """Open the port. Raises ConfigError when it cannot be opened."""
     services.access.check_bind(options.server_ip, "server_ip", *where(options, "server_ip"))
     tls = tls_context(options.tls_certificate, options.tls_key, where(options, "tls_certificate"))
-    services.registry.register("system", SystemInterface(services.registry))
+    withdraw = about.publish(services.registry)
     services.registry.register("events", EventsInterface())
     gateway = WebGateway(
         services.registry,
         services.access,
-        origin_check(options.server_ip, options.allowed_origins),
+        origin_check(options.allowed_origins),
         options.max_body_bytes,
         pages(services),
         files=read_files(PANEL) if options.panel else StaticFiles(),
     )
     sockets = WebSockets(gateway, services.events, options, lambda: services.capabilities.find(STANDING_QUERIES))
     app = gateway.application(sockets.handle)
-    runner = web.AppRunner(app, access_log=None, logger=http_log, keepalive_timeout=75.0, shutdown_timeout=2.0)
+    runner = web.AppRunner(
+        app, access_log=None, logger=http_log, keepalive_timeout=_KEEPALIVE_S, shutdown_timeout=2.0, auto_decompress=False
+    )
     await runner.setup()
     assert runner.server is not None
-    server = FrontServer(gateway.post, runner.server, options.max_body_bytes)
+    server = FrontServer(gateway.post, runner.server, options.max_body_bytes, services.access)
     at = Place(options.server_ip, options.port, "server_ip", "port")
     try:
         await listen(services, options, at, lambda: server.start(options.server_ip, options.port, tls))
     except ConfigError:
         await runner.cleanup()
-        _withdraw(services)
+        services.registry.unregister("events")
+        withdraw()
         raise
 
     url = services.urls["web"] = f"{'https' if tls is not None else 'http'}://127.0.0.1:{server.port}/"
@@ -68,14 +76,10 @@ async def start(services: Services, options: Options) -> Closer:
         await server.stop()
         await sockets.close()
         await runner.cleanup()
-        _withdraw(services)
+        services.registry.unregister("events")
+        withdraw()
 
     return close
-
-
-def _withdraw(services: Services) -> None:
-    services.registry.unregister("events")
-    services.registry.unregister("system")
 
 
 PLUGIN = Plugin("web", start, Options, listens_last=True)

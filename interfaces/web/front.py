@@ -2,7 +2,8 @@
 """The web port's front server: plain JSON-RPC posts are answered here, everything else goes to aiohttp on the same connection.
 
 aiohttp's request objects cost more than a trivial call is worth (measured: docs/rpc.md), and nine of ten requests are such posts. The
-first request of another kind moves its connection to aiohttp for good, so neither side ever sees half of the other's traffic.
+first request of another kind moves its connection to aiohttp for good, once its head is whole: who is slow or silent stays here, where
+slow peers are ended.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from interfaces.http1 import MAX_BODY_BYTES, BadRequest
+from interfaces.http1 import MAX_BODY_BYTES, MAX_HEAD_BYTES, BadRequest
 from interfaces.http_server import Handler, HttpConnection, HttpServer
+from interfaces.tcp_server import Doors
 
 _POST = b"POST /jsonrpc HTTP/1.1\r\n"
 
@@ -32,7 +34,10 @@ class FrontConnection(HttpConnection):
         if start == _POST:
             return True
         if not _POST.startswith(start):
-            self.hand_over()
+            if b"\r\n\r\n" in self.reader.buffer or b"\n\n" in self.reader.buffer:
+                self.hand_over()
+            elif len(self.reader.buffer) > MAX_HEAD_BYTES:
+                self.refuse(BadRequest(431, "Request Header Fields Too Large"))
         return False
 
     def refuse(self, error: BadRequest) -> None:
@@ -47,7 +52,11 @@ class FrontConnection(HttpConnection):
         transport = self.transport
         if transport is None:
             return
+        if not self.server.has_place_for(self.source):
+            self.refuse(BadRequest(503, "Service Unavailable"))
+            return
         self.transport = None
+        self.server.handed.add(transport)
         self.server.connections.discard(self)
         follower = self.server.follower()
         transport.set_protocol(follower)
@@ -66,6 +75,22 @@ class FrontServer(HttpServer):
         handler: Handler,
         follower: Callable[[], asyncio.BaseProtocol],
         max_body_bytes: int = MAX_BODY_BYTES,
+        doors: Doors | None = None,
     ) -> None:
-        super().__init__(handler, max_body_bytes)
+        super().__init__(handler, max_body_bytes, doors)
         self.follower = follower
+        self.handed: set[asyncio.Transport] = set()
+        """Connections that aiohttp has; those that have ended go when there are many."""
+
+    def has_place_for(self, source: str) -> bool:
+        """Whether aiohttp may get one more connection; some places are kept for addresses from which somebody has logged in."""
+        most = self.max_connections
+        if self.doors is not None and not self.doors.knows(source):
+            most -= most // 8
+        if len(self.handed) >= most:
+            self.handed = {transport for transport in self.handed if not transport.is_closing()}
+        return len(self.handed) < most
+
+    def sweep(self, now_ns: int) -> None:
+        super().sweep(now_ns)
+        self.handed = {transport for transport in self.handed if not transport.is_closing()}

@@ -1,47 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""DI `system` and `events`: the registry describes itself; WebSocket clients hear what happens.
+"""DI `events`: WebSocket clients hear what happens.
 
-The event functions are declared here, so that permission, binding and the OpenRPC document are the registry's as for any
+The functions are declared here, so that permission, binding and the OpenRPC document are the registry's as for any
 other; the connection that they belong to exists only on a WebSocket, where `websocket` takes them over.
 """
 
 from __future__ import annotations
 
 from di.kernel.errors import CallFailed
-from di.kernel.registry import Registry, di_method
+from di.kernel.registry import di_method
 from di.kernel.value import Value
-from interfaces import introspect
 
 _NO_CONNECTION = "events need a WebSocket connection: use /ws"
-
-
-class SystemInterface:
-    """Introspection functions. They show every registered function; what a caller may run is another matter."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    @di_method("listMethods", changes=False)
-    def list_methods(self) -> list[Value]:
-        """List every function as `module.function`."""
-        return [m.full_name for interface in self._registry.interfaces() for m in interface.methods.values()]
-
-    @di_method("methodSignature", changes=False)
-    def method_signature(self, name: str) -> Value:
-        """List a function's signatures: type of the result, then types of the parameters."""
-        module, _, method = name.partition(".")
-        return introspect.signatures(self._registry, module, method)
-
-    @di_method("methodHelp", changes=False)
-    def method_help(self, name: str) -> str:
-        """Describe a function; empty for an unknown one."""
-        module, _, method = name.partition(".")
-        return introspect.help_text(self._registry, module, method)
-
-    @di_method("capabilities", changes=False)
-    def capabilities(self) -> dict[str, Value]:
-        """Say which extensions this server has and which modules are loaded."""
-        return introspect.capabilities(self._registry)
 
 
 class EventsInterface:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Pages whose content other parts make: metrics and health. Health is open to everybody, metrics to who may log in."""
+"""Pages whose content other parts make: metrics and health. Health is open to everybody, metrics to who may read the counters."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Something to be shown at a path: `content` gives status, content type and body. `open` pages need no login."""
+    """Something to be shown at a path: `content` gives status, content type and body; `permission` is the function that shows as much,
+    as (module, function), or None for a page that needs no login.
+    """
 
     content: Callable[[], tuple[int, str, bytes]]
-    open: bool = False
+    permission: tuple[str, str] | None = None
 
 
 def pages(services: Services) -> dict[str, Page]:
@@ -36,7 +38,7 @@ def pages(services: Services) -> dict[str, Page]:
         return status, _TEXT, text.encode()
 
     return {
-        "/healthz": Page(healthz, open=True),
-        "/readyz": Page(readyz, open=True),
-        "/metrics": Page(lambda: (200, metrics.CONTENT_TYPE, numbers.render())),
+        "/healthz": Page(healthz),
+        "/readyz": Page(readyz),
+        "/metrics": Page(lambda: (200, metrics.CONTENT_TYPE, numbers.render()), ("core", "statistics")),
     }

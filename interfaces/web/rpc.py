@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 from jsonrpcserver import Error, Success
 from jsonrpcserver.dispatcher import dispatch_to_response_pure
@@ -22,6 +23,7 @@ from jsonrpcserver.response import to_serializable_one
 
 from di.kernel.errors import CallFailed
 from di.kernel.registry import Caller, Registry
+from di.kernel.text import without_mark
 from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import JsonRpcError, execute, failure_of
@@ -29,6 +31,12 @@ from interfaces.jsonrpc.strict import dumps, loads
 from interfaces.large import is_large, json_result
 
 MAX_BATCH = 1000
+MAX_BATCH_BYTES = 16 << 20
+"""Answers of one batch; entries behind that are not run any more."""
+_BATCH_LIMIT_NS = 10_000_000_000
+"""A batch that has run so long is not continued."""
+_TURN_NS = 4_000_000
+"""How long a batch runs before the loop's other work has its turn."""
 
 Special = Callable[[Value, "Context"], "Value | Awaitable[Value]"]
 """A method of the gateway itself: gets `params` as they came (None when absent)."""
@@ -75,18 +83,30 @@ class _Entry:
     __signature__ = _AnyArguments()
 
     def __call__(self, context: Context, reason: str, method: str, params: Value, /) -> object:
-        if reason:
-            return Error(-32600, "Invalid Request", reason)
-        try:
-            special = context.specials.get(method)
-            answer = special(params, context) if special else execute(context.registry, method, params, context.caller)
-        except Exception as error:  # noqa: BLE001 - every failure of a call is an error object
-            return Error(*_failure(error, method))
-        if waits(answer):
-            later = _Later()
-            context.waiting.append((later, _fill(later, answer, method)))
-            return Success(later)
-        return Success(answer)
+        outcome = _outcome(context, reason, method, params)
+        return Error(*outcome) if isinstance(outcome, _Failure) else Success(outcome)
+
+
+class _Failure(NamedTuple):
+    code: int
+    message: str
+    data: Value
+
+
+def _outcome(context: Context, reason: str, method: str, params: Value) -> Value | _Later | _Failure:
+    """Run one request. What is not there yet is noted in `context.waiting`."""
+    if reason:
+        return _Failure(-32600, "Invalid Request", reason)
+    try:
+        special = context.specials.get(method)
+        answer = special(params, context) if special else execute(context.registry, method, params, context.caller)
+    except Exception as error:  # noqa: BLE001 - every failure of a call is an error object
+        return _failure(error, method)
+    if waits(answer):
+        later = _Later()
+        context.waiting.append((later, _fill(later, answer, method)))
+        return later
+    return answer
 
 
 _ENTRY = _Entry()
@@ -102,19 +122,18 @@ class _Methods(dict[str, _Entry]):
 _METHODS = _Methods()
 
 
-def _failure(error: Exception, method: str) -> tuple[int, str, Value]:
+def _failure(error: Exception, method: str) -> _Failure:
     failure = failure_of(error, method.partition(".")[0])
     if isinstance(error, CallFailed):
-        return failure.code, failure.message, str(error)
-    return failure.code, failure.message, failure.data
+        return _Failure(failure.code, failure.message, str(error))
+    return _Failure(failure.code, failure.message, failure.data)
 
 
 async def _fill(later: _Later, answer: Awaitable[Value], method: str) -> None:
     try:
         later.result = await answer
     except Exception as error:  # noqa: BLE001 - as in _Entry
-        code, message, data = _failure(error, method)
-        later.error = {"code": code, "message": message, "data": data}
+        later.error = dict(_failure(error, method)._asdict())
 
 
 def _normalised(request: Value) -> dict[str, Value]:
@@ -143,16 +162,28 @@ def _normalised(request: Value) -> dict[str, Value]:
 
 def _deserialize(text: bytes | str) -> Value:
     message = loads(text)
-    if not isinstance(message, list):
-        return _normalised(message)
-    if not message or len(message) > MAX_BATCH:
+    if isinstance(message, list):  # too many or none: `_entries` takes the others
         reason = f"a batch has at most {MAX_BATCH} entries" if message else "a batch has at least one entry"
         return {"method": "", "params": [reason, "", None], "id": None}
-    return [_normalised(entry) for entry in message]
+    return _normalised(message)
+
+
+def _entries(text: bytes | str) -> list[Value]:
+    """The entries of a batch; none when the text is something else, or a batch that is refused as a whole."""
+    try:
+        raw = without_mark(text.encode() if isinstance(text, str) else text)
+        message = loads(raw) if raw.lstrip()[:1] == b"[" else None
+    except ValueError:  # JsonError too: said where the message is read as a whole
+        return []
+    return message if isinstance(message, list) and len(message) <= MAX_BATCH else []
 
 
 def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
     """Answer a message, at once when nothing in it waits. Empty: there is nothing to answer (notifications)."""
+    entries = _entries(text)
+    if entries:
+        batch = _Batch(entries, context)
+        return batch.text() if batch.proceed() else batch.rest()
     answers = _dispatch(
         deserializer=_deserialize,
         validator=_accept,
@@ -164,6 +195,80 @@ def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
     if context.waiting:
         return _after(context, answers)
     return _written(cast(Value, answers))  # nothing waits, so no result is a _Later
+
+
+class _Batch:
+    """A batch on its way: entry after entry, with a turn for everybody else in between, and a limit of bytes and time.
+
+    jsonrpcserver runs a batch at once and to its end, so its entries are answered here, by the same functions.
+    """
+
+    def __init__(self, entries: list[Value], context: Context) -> None:
+        self._entries, self._context = entries, context
+        self._done = 0
+        self._texts: list[bytes] = []
+        self._bytes = 0
+        self._began_ns = time.monotonic_ns()
+        self._late: _Answer | None = None
+        self._answered = True
+
+    def proceed(self) -> bool:
+        """Run entries for one turn. True when all are done; False when time is up or the last one waits (`_late`)."""
+        until_ns = time.monotonic_ns() + _TURN_NS
+        while self._done < len(self._entries):
+            entry = _normalised(self._entries[self._done])
+            self._done += 1
+            answer = self._run(entry)
+            if self._context.waiting or is_large(cast(Value, answer.get("result"))):
+                self._late, self._answered = answer, "id" in entry
+                return False
+            if "id" in entry:
+                self._take(dumps(cast(Value, answer)))
+            if time.monotonic_ns() > until_ns:
+                return False
+        return True
+
+    def _run(self, entry: dict[str, Value]) -> _Answer:
+        refusal = self._refusal()
+        reason, method, params = cast(list[Value], entry["params"])
+        if refusal:
+            outcome: Value | _Later | _Failure = _Failure(-32000, "Server error", refusal)
+        else:
+            outcome = _outcome(self._context, cast(str, reason), cast(str, method), params)
+        answer: _Answer = {"jsonrpc": "2.0", "id": entry.get("id")}
+        if isinstance(outcome, _Failure):
+            answer["error"] = dict(outcome._asdict())
+        else:
+            answer["result"] = outcome
+        return answer
+
+    def _refusal(self) -> str:
+        if self._bytes > MAX_BATCH_BYTES:
+            return f"not run: the answers before it are longer than {MAX_BATCH_BYTES} bytes; send smaller batches"
+        if time.monotonic_ns() - self._began_ns > _BATCH_LIMIT_NS:
+            return f"not run: the batch took longer than {_BATCH_LIMIT_NS // 10**9} s; send smaller batches"
+        return ""
+
+    def _take(self, text: bytes) -> None:
+        self._texts.append(text)
+        self._bytes += len(text)
+
+    async def rest(self) -> bytes:
+        """What `proceed` has left."""
+        while True:
+            if self._late is not None:
+                text = await _after(self._context, self._late)
+                if self._answered:
+                    self._take(text)
+                self._context.waiting.clear()
+                self._late = None
+            await asyncio.sleep(0)
+            if self.proceed():
+                return self.text()
+
+    def text(self) -> bytes:
+        """The whole answer; empty when nothing in the batch wants one."""
+        return b"[%s]" % b",".join(self._texts) if self._texts else b""
 
 
 def _written(answers: Value) -> bytes | Awaitable[bytes]:
@@ -178,12 +283,10 @@ def _accept(request: Value) -> Value:
     return request
 
 
-async def _after(context: Context, answers: _Answers) -> bytes:
-    await asyncio.gather(*(filling for _, filling in context.waiting))
-    if isinstance(answers, list):
-        text = _written([_filled(answer) for answer in answers])
-    else:
-        text = _written(_filled(answers) if answers is not None else None)
+async def _after(context: Context, answer: _Answers) -> bytes:
+    for _, filling in context.waiting:
+        await filling
+    text = _written(_filled(cast(_Answer, answer)) if answer is not None else None)
     return text if isinstance(text, bytes) else await text
 
 

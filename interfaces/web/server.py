@@ -15,9 +15,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from di.access.rules import Unauthenticated
+from di.kernel.errors import Forbidden
 from di.kernel.registry import Caller, Registry
-from di.kernel.value import Value
-from interfaces import introspect
 from interfaces.gateway import AccessControl, Authenticator, ForeignOrigin
 from interfaces.http1 import HttpRequest
 from interfaces.jsonrpc.strict import dumps
@@ -27,7 +26,6 @@ from interfaces.web.rpc import Context, Special, handle
 
 log = logging.getLogger(__name__)
 
-VERSION = "1"
 _BODY_LIMIT_S = 10.0
 _NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -64,8 +62,6 @@ class WebGateway:
 
     def __post_init__(self) -> None:
         self.authenticator = Authenticator(self.access, self.origin_allowed)
-        self.specials["rpc.discover"] = self._discover
-        self.specials["rpc.permissions"] = permissions
 
     # ------------------------------------------------------------------------------------------------------ front server
     def post(self, request: HttpRequest) -> bytes | Awaitable[bytes]:
@@ -79,13 +75,6 @@ class WebGateway:
     def run(self, text: bytes | str, caller: Caller, specials: dict[str, Special] | None = None) -> bytes | Awaitable[bytes]:
         """Run a JSON-RPC message for a known caller."""
         return handle(text, Context(caller, self.registry, self.specials if specials is None else specials))
-
-    def _discover(self, params: Value, context: Context) -> Value:
-        return self.openrpc()
-
-    def openrpc(self) -> dict[str, Value]:
-        """The OpenRPC document of everything that is registered."""
-        return introspect.openrpc(self.registry.interfaces(), VERSION, introspect.GATEWAY_METHODS)
 
     # -------------------------------------------------------------------------------------------------------- aiohttp
     def application(self, websocket: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.Application:
@@ -101,15 +90,18 @@ class WebGateway:
         app.on_response_prepare.append(_name_server)
         return app
 
-    async def login(self, request: web.Request, transport: str) -> Caller:
-        """Say who sent an aiohttp request. Raises the HTTP refusal."""
+    async def login(self, request: web.Request, transport: str, page: bool = False) -> Caller:
+        """Say who sent an aiohttp request, perhaps one for a page to be read. Raises the HTTP refusal."""
         headers = request.headers
+        admit = self.authenticator.admit_page if page else self.authenticator.admit
         try:
             origin, host = headers.get("Origin", ""), headers.get("Host", "")
-            caller = self.authenticator.admit(transport, origin, host, request.remote or "", headers.get("Authorization", ""))
+            caller = admit(transport, origin, host, request.remote or "", headers.get("Authorization", ""))
             return caller if isinstance(caller, Caller) else await caller
         except ForeignOrigin:
-            raise web.HTTPForbidden(text="this origin is not in allowed_origins\n") from None
+            raise web.HTTPForbidden(
+                text="this origin, or the name by which this server was asked, is not in allowed_origins\n"
+            ) from None
         except Unauthenticated as error:
             if error.retry_after_s:
                 raise web.HTTPTooManyRequests(headers={"Retry-After": str(error.retry_after_s)}) from None
@@ -118,6 +110,8 @@ class WebGateway:
 
     async def _post_aiohttp(self, request: web.Request) -> web.StreamResponse:
         caller = await self.login(request, "http")
+        if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise web.HTTPUnsupportedMediaType(text="compressed requests are not taken\n")
         try:
             body = await asyncio.wait_for(request.read(), _BODY_LIMIT_S)
         except TimeoutError:
@@ -129,8 +123,12 @@ class WebGateway:
         return web.Response(body=text, content_type="application/json") if text else web.Response(status=204)
 
     async def _openrpc_aiohttp(self, request: web.Request) -> web.StreamResponse:
-        await self.login(request, "http")
-        return web.Response(body=dumps(self.openrpc()), content_type="application/json")
+        caller = await self.login(request, "http", page=True)
+        try:
+            document = await self.registry.call("rpc", "discover", [], caller)
+        except Forbidden as error:
+            raise web.HTTPForbidden(text=f"this needs {error.what}\n") from None
+        return web.Response(body=dumps(document), content_type="application/json")
 
     async def _file_aiohttp(self, request: web.Request) -> web.StreamResponse:
         headers = request.headers
@@ -139,24 +137,14 @@ class WebGateway:
 
     def _page_handler(self, page: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def show(request: web.Request) -> web.StreamResponse:
-            if not page.open:
-                await self.login(request, "metrics")
+            if page.permission:
+                caller = await self.login(request, "metrics", page=True)
+                if not caller.allows(*page.permission):
+                    raise web.HTTPForbidden(text=f"this needs {'.'.join(page.permission)}\n")
             status, content_type, body = page.content()
             return web.Response(status=status, body=body, headers={"Content-Type": content_type})
 
         return show
-
-
-def permissions(params: Value, context: Context) -> Value:
-    """rpc.permissions: who the caller is, and which functions his roles include."""
-    caller = context.caller
-    methods: list[Value] = [
-        method.full_name
-        for interface in context.registry.interfaces()
-        for method in interface.methods.values()
-        if caller.would_allow(method.module, method.name)
-    ]
-    return {"name": "" if caller.name.startswith("*") else caller.name, "methods": methods}
 
 
 def http_answer(text: bytes) -> bytes:

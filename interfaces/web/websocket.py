@@ -25,6 +25,7 @@ from di.kernel.ports import MakeQuery
 from di.kernel.registry import Caller
 from di.kernel.value import Value
 from interfaces.jsonrpc.methods import JsonRpcError
+from interfaces.tcp_server import MAX_UNREAD_BYTES
 from interfaces.web.feed import Encoder, Feed
 from interfaces.web.options import Options
 from interfaces.web.rpc import Context, Special, text_parameter
@@ -38,6 +39,9 @@ log = logging.getLogger(__name__)
 _WRITE_LIMIT_S = 20.0
 """A client that takes nothing for so long is disconnected."""
 _LOGIN_LIMIT_S = 10.0
+_UNREAD_LIMIT_S = 1.0
+_TURN_S = 0.004
+"""How long one client's messages are answered before the loop's other work has its turn."""
 
 
 class WebSockets:
@@ -54,7 +58,7 @@ class WebSockets:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection until it ends."""
-        if len(self._open) >= self.options.max_websockets:
+        if not await self._has_place_for(request.remote or ""):
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"}, text="too many WebSocket connections\n")
         caller: Caller | None = None
         try:
@@ -78,13 +82,40 @@ class WebSockets:
             self._open.discard(client)
         return socket
 
+    async def _has_place_for(self, source: str) -> bool:
+        """Whether one more may come. Over the limit the oldest that has not logged in makes room; where nobody has ever logged in from
+        an address, it gets none of the last places.
+        """
+        most = self.options.max_websockets
+        if not self.gateway.access.knows(source):
+            most -= most // 10
+        if len(self._open) < most:
+            return True
+        strangers = [client for client in self._open if client.caller is None]
+        if not strangers:
+            return False
+        await min(strangers, key=lambda client: client.made_s).drop("others wait, and nobody has logged in here")
+        return True
+
     async def _sweep(self) -> None:
         """Drop clients that take nothing; one look for all costs less than a timer for each message."""
         while True:
-            await asyncio.sleep(_WRITE_LIMIT_S / 10)
+            await asyncio.sleep(_WRITE_LIMIT_S / 20)
             late_s = time.monotonic() - _WRITE_LIMIT_S
             slow = [client for client in self._open if client.sending_since_s and client.sending_since_s < late_s]
             await asyncio.gather(*(client.drop(f"too slow: nothing was read for {_WRITE_LIMIT_S:g} s") for client in slow))
+            await self._bound_unread()
+
+    async def _bound_unread(self) -> None:
+        """Slow readers are bounded in all together: while they hold too much, who holds most goes."""
+        late_s = time.monotonic() - _UNREAD_LIMIT_S
+        held = sorted((client for client in self._open if client.unread_bytes), key=lambda client: client.unread_bytes)
+        total_bytes = sum(client.unread_bytes for client in held)
+        while total_bytes > MAX_UNREAD_BYTES and held:
+            client = held.pop()
+            if client.sending_since_s and client.sending_since_s < late_s:
+                total_bytes -= client.unread_bytes
+                await client.drop("too slow: all clients together do not read what they asked for, and this one least")
 
     async def close(self) -> None:
         """Tell every client that the server goes away."""
@@ -108,6 +139,7 @@ class WebSocketClient:
         self.sockets, self.socket, self.caller, self.source, self.transport = sockets, socket, caller, source, transport
         self.sending_since_s = 0.0
         """When the message that is being sent was begun, 0 between two; a slow reader stops the clock here."""
+        self.made_s = self._turn_s = time.monotonic()
         self._due = asyncio.Event()
         options = sockets.options
         self.feed = Feed(
@@ -141,7 +173,8 @@ class WebSocketClient:
     async def _read(self) -> None:
         while True:
             try:
-                message = await self.socket.receive(timeout=_LOGIN_LIMIT_S if self.caller is None else None)
+                left_s = None if self.caller is not None else max(self.made_s + _LOGIN_LIMIT_S - time.monotonic(), 0.001)
+                message = await self.socket.receive(timeout=left_s)
             except TimeoutError:
                 await self.socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"no rpc.authenticate in time")
                 return
@@ -163,6 +196,14 @@ class WebSocketClient:
         data = answer if isinstance(answer, bytes) else await answer
         if data:
             await self._send(data)
+        if time.monotonic() - self._turn_s > _TURN_S:
+            await asyncio.sleep(0)
+            self._turn_s = time.monotonic()
+
+    @property
+    def unread_bytes(self) -> int:
+        """What was sent and the client has not read."""
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
 
     async def _send(self, data: bytes) -> None:
         self.sending_since_s = time.monotonic()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
+from interfaces import about
 from interfaces.gateway import Place, listen, origin_check, tls_context
 from interfaces.http_server import HttpServer
 from interfaces.xmlrpc2di.interface import XmlRpcClient
@@ -32,12 +33,14 @@ async def start(services: Services, options: Options) -> Closer:
     client = XmlRpcClient(pool, services.clock.now_ns, options.server_timeout)
     services.registry.register("xmlrpc2di", client)
     server = None
+    withdraw = about.publish(services.registry)
     if options.run_server:
         server = await _open(services, options)
         services.urls["xmlrpc2di"] = f"http{'s' if server.secure else ''}://127.0.0.1:{server.port}/"
 
     async def close() -> None:
         services.registry.unregister("xmlrpc2di")
+        withdraw()
         if server is not None:
             await server.stop()
         await client.close()
@@ -52,11 +55,11 @@ async def _open(services: Services, options: Options) -> HttpServer:
     gateway = XmlRpcGateway(
         methods,
         services.access,
-        origin_check(options.server_ip, options.allowed_origins),
+        origin_check(options.allowed_origins),
         options.debug_server_params,
         options.debug_server_result,
     )
-    server = HttpServer(gateway.handle, options.max_body_bytes)
+    server = HttpServer(gateway.handle, options.max_body_bytes, services.access)
     tls = tls_context(options.tls_certificate, options.tls_key, where(options, "tls_certificate"))
     at = Place(options.server_ip, options.xmlrpc_port, "server_ip", "xmlrpc_port")
     await listen(services, options, at, lambda: server.start(options.server_ip, options.xmlrpc_port, tls))

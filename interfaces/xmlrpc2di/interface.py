@@ -36,13 +36,13 @@ class XmlRpcClient:
         """Add a server to an application's pool; nothing is contacted yet. It may be any host, so this takes trust."""
         self.pool.add(app, host, port, uri)
 
-    @di_method("sendRequest")
+    @di_method("sendRequest", dangerous=True)
     async def send_request(self, app: str, method: str, params: list[Value]) -> list[Value]:
         """Call a method of one of an application's servers with the elements of `params`; the whole result stands at index 2."""
         answered, result = await self._ask(app, method, params)
         return [0, "OK", result] if answered else list(_NO_SERVER)
 
-    @di_method("sendRequestList")
+    @di_method("sendRequestList", dangerous=True)
     async def send_request_list(self, app: str, method: str, *params: Value) -> list[Value]:
         """Call a method with every further argument as one parameter; an array result is appended element by element.
 

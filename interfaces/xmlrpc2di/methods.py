@@ -7,6 +7,7 @@ name he comes. Only texts and codes of this file reach the wire.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -22,7 +23,19 @@ log = logging.getLogger(__name__)
 MAX_MULTICALL = 100
 """Entries of one system.multicall; the rest of the world waits while they run."""
 
+MAX_ELEMENTS = 2_000_000
+"""Elements of arrays in the answers of one system.multicall."""
+_AT_ONCE = 8
+"""Entries that run before the rest of the world has its turn."""
+
 _MULTICALL = "system.multicall"
+
+
+def elements_in(value: Value, depth: int = 2) -> int:
+    """About how many elements an answer's arrays have: those of the first stand for all."""
+    if not isinstance(value, list) or not value:
+        return 0
+    return len(value) * (1 + (elements_in(value[0], depth - 1) if depth else 0))
 
 
 class FaultError(Exception):
@@ -122,7 +135,9 @@ class Methods:
             return self._multicall(params, caller)
         system = _SYSTEM.get(name)
         if system is not None:
-            return system(self, params or [], caller)
+            function, run = system
+            _permitted(caller, "system", function)
+            return run(self, params or [])
         raise FaultError(-1, f"{name}: unknown method name")
 
     def _builtin(self, builtin: Builtin, params: list[Value] | None, caller: Caller) -> Value | Awaitable[Value]:
@@ -130,6 +145,7 @@ class Methods:
         if builtin.takes is not None:
             value = params[0] if params else builtin.default
             if type(value) is not builtin.takes:
+                _permitted(caller, "core", builtin.function)
                 raise FaultError(-1, "type error")
             args.append(value)
         answer = self.registry.invoke("core", builtin.function, args, caller)
@@ -149,6 +165,7 @@ class Methods:
 
     def _direct(self, target: tuple[str, str], params: list[Value] | None, caller: Caller) -> Value | Awaitable[Value]:
         if self.registry.interface(target[0]) is None:
+            _permitted(caller, *target)
             raise FaultError(500, "could not get DI factory")
         return self.registry.invoke(*target, params, caller)
 
@@ -159,20 +176,26 @@ class Methods:
         if len(entries) > MAX_MULTICALL:
             raise FaultError(-1, f"{_MULTICALL}: {len(entries)} calls are too many; at most {MAX_MULTICALL} at once")
         results: list[Value] = []
-        for index, entry in enumerate(entries):
+        for entry in entries[:_AT_ONCE]:
             answer = self._entry(entry, caller)
             if waits(answer):
-                return self._rest(entries, index, answer, results, caller)
+                return self._rest(entries, answer, results, caller)
             results.append(answer)
-        return results
+        return results if len(entries) <= _AT_ONCE else self._rest(entries, None, results, caller)
 
-    async def _rest(
-        self, entries: list[Value], index: int, first: Awaitable[Value], results: list[Value], caller: Caller
-    ) -> Value:
-        """Go on with a multicall from an entry that waits: entries run one after the other, never side by side."""
-        results.append(await first)
-        for entry in entries[index + 1 :]:
+    async def _rest(self, entries: list[Value], first: Awaitable[Value] | None, results: list[Value], caller: Caller) -> Value:
+        """Go on with a multicall: entries run one after the other, never side by side, and others have their turn in between."""
+        if first is not None:
+            results.append(await first)
+        elements = sum(map(elements_in, results))
+        for entry in entries[len(results) :]:
+            await asyncio.sleep(0)
+            if elements > MAX_ELEMENTS:
+                text = f"{_MULTICALL}: not run: the answers before it have more than {MAX_ELEMENTS} elements"
+                results.append(_fault_struct(FaultError(500, text)))
+                continue
             results.append(await settle(self._entry(entry, caller)))
+            elements += elements_in(results[-1])
         return results
 
     def _entry(self, entry: Value, caller: Caller) -> Value | Awaitable[Value]:
@@ -221,7 +244,13 @@ def _fault_struct(error: Exception) -> Value:
     return {"faultCode": fault.code, "faultString": fault.text}
 
 
-def _list_methods(methods: Methods, params: list[Value], caller: Caller) -> Value:
+def _permitted(caller: Caller, module: str, function: str) -> None:
+    """Decide what does not go through the registry as the registry would. Raises Forbidden."""
+    if not caller.allows(module, function):
+        raise Forbidden(f"{module}.{function}")
+
+
+def _list_methods(methods: Methods, params: list[Value]) -> Value:
     return list(methods.names())
 
 
@@ -231,7 +260,7 @@ def _name_parameter(params: list[Value]) -> str:
     return params[0]
 
 
-def _method_signature(methods: Methods, params: list[Value], caller: Caller) -> Value:
+def _method_signature(methods: Methods, params: list[Value]) -> Value:
     name = _name_parameter(params)
     if name in _OWN_SIGNATURES:
         return [list(signature) for signature in _OWN_SIGNATURES[name]]
@@ -241,22 +270,23 @@ def _method_signature(methods: Methods, params: list[Value], caller: Caller) -> 
     return introspect.signatures(methods.registry, *methods.described(name))
 
 
-def _method_help(methods: Methods, params: list[Value], caller: Caller) -> Value:
+def _method_help(methods: Methods, params: list[Value]) -> Value:
     name = _name_parameter(params)
     return _OWN_HELP.get(name) or introspect.help_text(methods.registry, *methods.described(name))
 
 
-def _capabilities(methods: Methods, params: list[Value], caller: Caller) -> Value:
+def _capabilities(methods: Methods, params: list[Value]) -> Value:
     return introspect.capabilities(methods.registry)
 
 
-_SYSTEM: dict[str, Callable[[Methods, list[Value], Caller], Value]] = {
-    "system.listMethods": _list_methods,
-    "system.methodSignature": _method_signature,
-    "system.methodHelp": _method_help,
-    "system.capabilities": _capabilities,
-    "system.getCapabilities": _capabilities,
+_SYSTEM: dict[str, tuple[str, Callable[[Methods, list[Value]], Value]]] = {
+    "system.listMethods": ("listMethods", _list_methods),
+    "system.methodSignature": ("methodSignature", _method_signature),
+    "system.methodHelp": ("methodHelp", _method_help),
+    "system.capabilities": ("capabilities", _capabilities),
+    "system.getCapabilities": ("capabilities", _capabilities),
 }
+"""Method → the function of `system` whose permission it needs, and what it answers about XML-RPC's own names."""
 _OWN_SIGNATURES: dict[str, list[list[str]]] = {
     "di": [["undef", "string", "string"]],
     _MULTICALL: [["array", "array"]],

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -11,9 +12,9 @@ from di.kernel.value import Value, to_text
 from interfaces.gateway import AccessControl, Authenticator, waits
 from interfaces.http1 import HttpRequest
 from interfaces.large import in_slices, is_large
-from interfaces.xmlrpc2di.methods import FaultError, Methods, fault_of
+from interfaces.xmlrpc2di.methods import MAX_MULTICALL, FaultError, Methods, fault_of
 from interfaces.xmlrpc2di.parser import UnsupportedType, XmlError, read_call
-from interfaces.xmlrpc2di.writer import ARRAY_RESPONSE, http_answer, http_head, write_elements, write_fault, write_response
+from interfaces.xmlrpc2di.writer import ARRAY, ARRAY_RESPONSE, http_answer, http_head, write_elements, write_fault, write_response
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class XmlRpcGateway:
     def _result(self, value: Value) -> bytes | Awaitable[bytes]:
         if self.log_result:
             log.debug("result: %s", to_text(value))
-        return _large(value) if is_large(value) else http_answer(write_response(value))
+        return _large(value) if isinstance(value, list) and _holds_large(value) else http_answer(write_response(value))
 
     def _fault(self, error: Exception) -> bytes:
         match error:
@@ -76,7 +77,29 @@ class XmlRpcGateway:
         return http_answer(write_fault(fault.code, fault.text))
 
 
+def _holds_large(value: list[Value], depth: int = 3) -> bool:
+    """Whether an array is large, or one in it (the answers of a multicall)."""
+    if is_large(value):
+        return True
+    few = depth > 0 and len(value) <= MAX_MULTICALL
+    return few and any(isinstance(part, list) and _holds_large(part, depth - 1) for part in value)
+
+
 async def _large(values: list[Value]) -> bytes:
     before, after = ARRAY_RESPONSE
-    body = [before, *await in_slices(values, write_elements), after]
+    body = [before, *await _pieces(values), after]
     return b"".join([http_head(sum(map(len, body))), *body])
+
+
+async def _pieces(values: list[Value]) -> list[bytes]:
+    """The elements of an array, with a turn for others after each piece."""
+    if is_large(values):
+        return await in_slices(values, write_elements)
+    pieces: list[bytes] = []
+    for part in values:
+        if isinstance(part, list) and _holds_large(part):
+            pieces += [ARRAY[0], *await _pieces(part), ARRAY[1]]
+        else:
+            pieces.append(write_elements([part]))
+        await asyncio.sleep(0)
+    return pieces

@@ -109,7 +109,9 @@ def write_elements(values: list[Value]) -> bytes:
     return utf8(_elements(values))
 
 
-ARRAY_RESPONSE = (_RESPONSE + b"<value><array><data>", b"</data></array></value>" + _RESPONSE_END)
+ARRAY = (b"<value><array><data>", b"</data></array></value>")
+"""What stands around the elements of an array."""
+ARRAY_RESPONSE = (_RESPONSE + ARRAY[0], ARRAY[1] + _RESPONSE_END)
 """What stands around the elements of an array that is the whole answer."""
 
 

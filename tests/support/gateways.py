@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,11 +118,15 @@ class Gateways:
 
 @contextlib.asynccontextmanager
 async def running(
-    access: Access | None = None, events: EventLog | None = None, tls: str = "", **options: Any
+    access: Access | None = None,
+    events: EventLog | None = None,
+    tls: str = "",
+    web: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Gateways]:
     """Start monitoring, `probe` and the three gateways; stop them afterwards.
 
-    `options` go to the XML-RPC gateway, `tls` to all.
+    `options` go to the XML-RPC gateway, `web` to the web port, `tls` to all.
     """
     services, clock = bare_services(access)
     services.events = events or services.events
@@ -145,7 +149,7 @@ async def running(
             **{"xmlrpc_port": xml_port, "direct_export": ("probe", "monitoring"), "tls_certificate": tls, **options},
         )
         await begin(interfaces.jsonrpc.PLUGIN, jsonrpc_port=netstring_port, tls_certificate=tls)
-        await begin(interfaces.web.PLUGIN, port=web_port, tls_certificate=tls)
+        await begin(interfaces.web.PLUGIN, port=web_port, tls_certificate=tls, **(web or {}))
         yield Gateways(services, clock, probe, xml_port, web_port, netstring_port)
     finally:
         logs.set_level(level)

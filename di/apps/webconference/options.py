@@ -54,6 +54,7 @@ class Options:
     rooms_expire: bool = option(True, help="Empty rooms vanish.")
     rooms_expire_delay: int = option(7200, help="After so long.", unit="s")
     room_sweep_interval: int = option(10, help="Rooms are swept at every so many roomCreate or dialout calls.", minimum=1)
+    max_rooms: int = option(10_000, help="Rooms at once; no more are made by RPC or by callers.", minimum=1, maximum=1_000_000)
     ignore_pin: bool = option(False, help="Admin pins are not checked.")
     predefined_rooms: tuple[tuple[str, str], ...] = option((), help="room:pwd;room:pwd", parse=parse_rooms, secret=True)
     private_rooms: bool = option(False, help="Only rooms that were opened by roomCreate can be entered.")

@@ -2,15 +2,25 @@
 """Conference rooms and who was, is or will be in them (spec applications.md §1.4). Pure: `now_s` comes in.
 
 A room appears when it is created, when somebody enters it, or when a DI function names it (outside private mode). Its pin is set by
-whoever names one first.
+whoever names one first. There are at most `max_rooms`; an old one goes when its time is over, which costs nothing while it is not.
 """
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from di.apps.api import Value
+
+MAX_CHARS = 200
+"""Longest name and pin of a room."""
+_MAX_INVITED = 1000
+"""Participants of one room who are announced and have not called."""
+
+
+class TooManyRooms(Exception):
+    """There are as many rooms as there may be; the text says how many."""
 
 
 class Status(IntEnum):
@@ -49,6 +59,8 @@ class Room:
     access_s: float = 0.0
     expires_s: float = 0.0
     participants: list[Participant] = field(default_factory=list)
+    look_s: float = 0.0
+    """When `RoomTable.sweep` looks at it next, 0 for never."""
 
     def find(self, tag: str) -> Participant | None:
         """The participant with that call."""
@@ -67,6 +79,7 @@ class Rules:
     ignore_pin: bool = False
     participant_expiry_s: int | None = 10
     room_expiry_s: int | None = 7200
+    max_rooms: int = 10_000
 
 
 class RoomTable:
@@ -75,32 +88,61 @@ class RoomTable:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.rooms: dict[str, Room] = {}
+        self._looks: list[tuple[float, str]] = []
+        """A heap: when to look at which room; an entry that is not its room's `look_s` is an old one."""
 
     def create(self, name: str, pin: str, timeout_s: int, now_s: float) -> bool:
-        """Open a room with a pin. False when it is open already; one without a pin gets this one."""
+        """Open a room with a pin. False when it is open already; one without a pin gets this one. Raises TooManyRooms."""
         room = self._usable(name, now_s)
         if room is not None and room.pin:
             return False
         if room is None:
-            room = self.rooms[name] = Room()
+            room = self._add(name, Room(), now_s)
         room.pin, room.access_s = pin, now_s
         room.expires_s = now_s + timeout_s if timeout_s > 0 else 0.0
+        self._look_later(name, room)
         return True
 
+    def _add(self, name: str, room: Room, now_s: float) -> Room:
+        """Take a new room in. Raises TooManyRooms, also for a name or pin that is too long to be kept."""
+        if len(self.rooms) >= self.rules.max_rooms:
+            self.sweep(now_s)
+        if len(self.rooms) >= self.rules.max_rooms:
+            raise TooManyRooms(f"there are {len(self.rooms)} rooms, and max_rooms={self.rules.max_rooms}")
+        if len(name) > MAX_CHARS or len(room.pin) > MAX_CHARS:
+            raise TooManyRooms(f"names and pins of rooms have at most {MAX_CHARS} characters")
+        self.rooms[name] = room
+        self._look_later(name, room)
+        return room
+
     def access(self, name: str, pin: str, now_s: float) -> Room | None:
-        """A room for a DI function (the look-up rule of §1.4): made with this pin outside private mode; None for a wrong pin."""
+        """A room for a DI function (the look-up rule of §1.4): made with this pin outside private mode; None for a wrong pin, or when
+        there are too many rooms.
+        """
         known = name in self.rooms
         room = self._usable(name, now_s)
         if room is None:
             if known or self.rules.private:
                 return None
-            room = self.rooms[name] = Room(pin)
+            try:
+                room = self._add(name, Room(pin, now_s), now_s)
+            except TooManyRooms:
+                return None
         elif not room.pin:
-            room.pin = pin
+            room.pin = pin[:MAX_CHARS]
         elif room.pin != pin and not self.rules.ignore_pin:
             return None
         room.access_s = now_s
         return room
+
+    def look(self, name: str, pin: str, now_s: float) -> list[Participant] | None:
+        """What `access` and `participants` would list, without changing anything: no room, no pin, no time."""
+        room = self.rooms.get(name)
+        if room is None:
+            return None if self.rules.private else []
+        if self._expired(room, now_s) or (room.pin and room.pin != pin and not self.rules.ignore_pin):
+            return None
+        return self._listed(room, now_s)
 
     def _usable(self, name: str, now_s: float) -> Room | None:
         """The room, unless its time is over: then it is removed."""
@@ -119,9 +161,9 @@ class RoomTable:
     def invite(self, name: str, participant_id: str, number: str, now_s: float) -> bool:
         """Add an absent participant. False in private mode for a room that is not open."""
         room = self._entry(name, now_s)
-        if room is None:
+        if room is None or sum(1 for p in room.participants if not p.tag) >= _MAX_INVITED:
             return False
-        room.participants.append(Participant("", number, participant_id, changed_s=now_s))
+        room.participants.append(Participant("", number[:MAX_CHARS], participant_id[:MAX_CHARS], changed_s=now_s))
         return True
 
     def may_enter(self, name: str, participant_id: str, split: bool, now_s: float) -> bool:
@@ -152,7 +194,10 @@ class RoomTable:
     def _entry(self, name: str, now_s: float) -> Room | None:
         room = self._usable(name, now_s)
         if room is None and not self.rules.private:
-            room = self.rooms[name] = Room(access_s=now_s)
+            try:
+                room = self._add(name, Room(access_s=now_s), now_s)
+            except TooManyRooms:
+                return None
         return room
 
     def update(self, name: str, tag: str, status: Status, reason: str | None, now_s: float) -> None:
@@ -172,17 +217,40 @@ class RoomTable:
 
     def participants(self, room: Room, now_s: float) -> list[Participant]:
         """Those to be listed: finished ones leave the list after a while."""
-        delay_s = self.rules.participant_expiry_s
-        if delay_s is not None:
-            room.participants = [
-                p for p in room.participants if p.status is not Status.FINISHED or now_s <= p.changed_s + delay_s
-            ]
+        room.participants = self._listed(room, now_s)
         return room.participants
 
+    def _listed(self, room: Room, now_s: float) -> list[Participant]:
+        delay_s = self.rules.participant_expiry_s
+        if delay_s is None:
+            return room.participants
+        return [p for p in room.participants if p.status is not Status.FINISHED or now_s <= p.changed_s + delay_s]
+
+    # -------------------------------------------------------------------------------------------------------------- expiry
+    def _look_later(self, name: str, room: Room) -> None:
+        """Note when the room's time may be over."""
+        delay_s = self.rules.room_expiry_s
+        due = [room.expires_s] if room.expires_s else []
+        if delay_s is not None:
+            due.append(room.access_s + delay_s)
+        room.look_s = min(due, default=0.0)
+        if room.look_s:
+            heapq.heappush(self._looks, (room.look_s, name))
+
     def sweep(self, now_s: float) -> None:
-        """Remove rooms whose time is over."""
-        for name in [name for name, room in self.rooms.items() if self._expired(room, now_s)]:
-            del self.rooms[name]
+        """Remove rooms whose time is over. Costs those whose time has come, and those in which people are still."""
+        again: list[tuple[str, Room]] = []
+        while self._looks and self._looks[0][0] < now_s:
+            look_s, name = heapq.heappop(self._looks)
+            room = self.rooms.get(name)
+            if room is None or room.look_s != look_s:
+                continue
+            if self._expired(room, now_s):
+                del self.rooms[name]
+            else:
+                again.append((name, room))
+        for name, room in again:
+            self._look_later(name, room)
 
     def timed_out(self, now_s: float) -> list[str]:
         """Rooms whose roomCreate timeout has passed, with whoever is in them."""

@@ -35,6 +35,7 @@ class Conference:
                 options.ignore_pin,
                 options.participants_expire_delay if options.participants_expire else None,
                 options.rooms_expire_delay if options.rooms_expire else None,
+                options.max_rooms,
             )
         )
         for room, pin in options.predefined_rooms:
@@ -71,6 +72,16 @@ class Conference:
             digits = configured(options.digits_dir, folder)
             files |= {str(digit): digits / f"{digit}.wav" for digit in range(10)}
         return files
+
+    def feedback_path(self, text: str) -> Path:
+        """A file for opinions that somebody outside names. Raises ValueError when it is not in the folder of feedback_file."""
+        if not self.options.feedback_file:
+            raise ValueError("feedback_file is not set, so there is no folder for such files")
+        folder = configured(self.options.feedback_file, self.services.conf_dir).resolve().parent
+        path = (folder / text).resolve()
+        if not path.is_relative_to(folder) or path == folder:
+            raise ValueError(f"it is not in {folder}, the folder of feedback_file")
+        return path
 
     def now_s(self) -> float:
         """Wall-clock time: expiry is told in it."""

@@ -14,6 +14,7 @@ from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.event import Kind
 from di.dsm.language.graph import graph_of
 from di.dsm.load.bundles import Bundle, load_diagram
+from di.dsm.load.modules import BUILT_IN
 from di.dsm.options import folder
 from di.kernel.errors import CallFailed, ConfigError, TypeMismatch
 from di.kernel.registry import di_method
@@ -45,11 +46,12 @@ class DsmInterface:
             if not isinstance(name, str) or not isinstance(value, str):
                 raise TypeMismatch(f"parameter names and values are strings, not {pair!r:.60}")
             params[name] = value
-        if self._server.services.queues.post(session_id, EventPosted(params)):
+        queues = self._server.services.queues
+        if queues.post(session_id, EventPosted(params)):
             return [200, "OK"]
-        return [404, "Session not found"]
+        return [503, "too many events wait in this session"] if session_id in queues else [404, "Session not found"]
 
-    @di_method("reloadDSMs")
+    @di_method("reloadDSMs", dangerous=True)
     def reload_dsms(self) -> Reply:
         """Read dsm.conf and its scripts again; calls that run keep the old ones."""
         try:
@@ -59,15 +61,22 @@ class DsmInterface:
             return [500, f"loading failed: {_first_line(error)}"]
         return [200, "DSMs reloaded"]
 
-    @di_method("loadDSM")
+    @di_method("loadDSM", dangerous=True)
     def load_dsm(self, name: str) -> Reply:
         """Load one more script into the main set, from the paths of dsm.conf."""
         options = self._server.files.placed(self._server.options)
         return self._load(name, options.diag_path, options.mod_path)
 
-    @di_method("loadDSMWithPath", "loadDSMWithPaths")
+    @di_method("loadDSMWithPath", "loadDSMWithPaths", dangerous=True)
     def load_dsm_with_path(self, name: str, diag_path: str, mod_path: str) -> Reply:
-        """Load one more script into the main set, from the paths given."""
+        """Load one more script into the main set, from the paths given: folders that dsm.conf names (load_folders)."""
+        try:
+            self._server.files.jail.check_load(folder(diag_path), "the folder of scripts")
+            if mod_path:
+                self._server.files.jail.check_load(mod_path, "the folder of modules")
+        except DsmError as error:
+            log.error("loadDSMWithPath: %s", error)
+            return [500, f"error loading {name}: {_first_line(error)}"]
         return self._load(name, folder(diag_path), mod_path)
 
     def _load(self, name: str, diag_path: str, mod_path: str) -> Reply:
@@ -77,14 +86,21 @@ class DsmInterface:
         if "/" in name or name.startswith("."):
             return [500, f"error loading {name}: the name of a diagram is no path"]
         try:
-            diagram = load_diagram(name, diag_path, mod_path, server.files.modules, check=server.options.dsm_consistency_check)
+            diagram = load_diagram(
+                name,
+                diag_path,
+                mod_path,
+                server.files.modules,
+                jail=server.files.jail,
+                check=server.options.dsm_consistency_check,
+            )
         except DsmError as error:
             log.error("loadDSM: %s", error)
             return [500, f"error loading {name} from {diag_path}{name}.dsm: {_first_line(error)}"]
         server.main = dataclasses.replace(server.main, diagrams={**server.main.diagrams, name: diagram})
         return [200, f"loaded {name} from {diag_path}{name}.dsm"]
 
-    @di_method("preloadModules")
+    @di_method("preloadModules", dangerous=True)
     def preload_modules(self) -> Reply:
         """Load the modules that dsm.conf lists in preload_mods."""
         try:
@@ -93,19 +109,22 @@ class DsmInterface:
             return [500, _first_line(error)]
         return [200, "modules preloaded"]
 
-    @di_method("preloadModule")
+    @di_method("preloadModule", dangerous=True)
     def preload_module(self, name: str, path: str) -> Reply:
-        """Load one module, from a folder if it is none of the server's own."""
+        """Load one module, from a folder that dsm.conf names (load_folders) if it is none of the server's own."""
         try:
+            if name not in BUILT_IN:
+                self._server.files.jail.check_load(path, "the folder of modules")
             self._server.files.preload_module(name, path)
         except DsmError as error:
             return [500, _first_line(error)]
         return [200, "module preloaded."]
 
-    @di_method("loadConfig")
+    @di_method("loadConfig", dangerous=True)
     def load_config(self, file: str, name: str) -> Reply:
-        """Load or reload a bundle; `name` ends in .conf, which is cut off."""
+        """Load or reload a bundle from a folder that dsm.conf names (conf_dir, load_folders); `name` ends in .conf, which is cut off."""
         try:
+            self._server.files.jail.check_load(file, "the configuration file")
             self._server.load_bundle_file(file, name.removesuffix(".conf"), Kind.RELOAD)
         except (DsmError, ConfigError) as error:
             log.error("loadConfig: %s", error)
@@ -174,7 +193,7 @@ class DsmInterface:
             for name, diagram in sorted(bundle.diagrams.items())
         ]
 
-    @di_method("registerApplication")
+    @di_method("registerApplication", dangerous=True)
     def register_application(self, name: str, application: str = "") -> Reply:
         """Make a diagram of the main set, or of an application's bundle, an application of its own name."""
         bundle = self._bundle(application)
@@ -186,7 +205,7 @@ class DsmInterface:
             return [500, "Error registering DSM application (already registered?)"]
         return [200, "registered DSM application"]
 
-    @di_method("createSystemDSM")
+    @di_method("createSystemDSM", dangerous=True)
     def create_system_dsm(self, config: str, diagram: str) -> Reply:
         """Run a diagram without a call; `config` is main or a bundle's name."""
         try:

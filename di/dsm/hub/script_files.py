@@ -13,6 +13,7 @@ from typing import Any
 from di.dsm.hub.hub_port import ServerHub
 from di.dsm.language.errors import DsmError
 from di.dsm.load.bundles import Bundle, load_bundle
+from di.dsm.load.jail import Jail, inside
 from di.dsm.load.modules import Modules
 from di.dsm.load.prompt_sets import PromptSets
 from di.dsm.options import BundleOptions, DsmOptions
@@ -59,14 +60,27 @@ class ScriptFiles:
 
     def read(self, name: str, options: BundleOptions, conf: ConfigFile) -> Bundle:
         """Read the scripts of a configuration. Raises DsmError."""
+        placed, jail = self.placed(options), self.jail
+        ours = Path(conf.name) == self._conf_dir / "dsm.conf" or inside(conf.name, (self.path(self.options.conf_dir),))
+        if ours and not self.options.code_folders:
+            jail = dataclasses.replace(jail, code=(placed.diag_path,))
         return load_bundle(
             name,
-            self.placed(options),
+            placed,
             conf,
             self.modules,
+            jail=jail,
             check=self.options.dsm_consistency_check,
             show=self.options.debug_raw_dsm,
         )
+
+    @property
+    def jail(self) -> Jail:
+        """What functions from outside may load, and whose scripts may run code."""
+        options, further = self.options, tuple(map(self.path, self.options.load_folders))
+        diag_path = self.path(options.diag_path)
+        loads = tuple(filter(None, (diag_path, self.path(options.mod_path), self.path(options.conf_dir), *further)))
+        return Jail(loads, tuple(map(self.path, options.code_folders)) or (diag_path,))
 
     def placed(self, options: BundleOptions) -> BundleOptions:
         """Options with the paths of scripts and modules made absolute."""

@@ -53,14 +53,17 @@ class SystemDsm:
         self._add(lambda: self.machine.start(self.diagram, kind))
 
     # -------------------------------------------------------------------------------------------------------------- queue
-    def post(self, event: QueueEvent) -> None:
-        """Take an event from a queue of its names."""
+    def post(self, event: QueueEvent) -> bool:
+        """Take an event from a queue of its names. False when too many wait already."""
         if isinstance(event, EventPosted):
+            if self._mailbox.is_full():
+                return False
             kind, params = posted(event)
             if kind is not None:
                 self._add(lambda: self._with_objects(Event(kind, params), event_objects(event)))
         else:
             self.deliver(Event(Kind.SYSTEM, {"type": SYSTEM_WORDS.get(event.kind, "Unknown")}))
+        return True
 
     def deliver(self, event: Event) -> None:
         """Queue an event of the diagram."""

@@ -15,6 +15,7 @@ from di.dsm.language.errors import DsmError
 from di.dsm.language.library import Library
 from di.dsm.language.model import Diagram
 from di.dsm.language.reader import read_diagram
+from di.dsm.load.jail import ANYTHING, Jail
 from di.dsm.load.modules import Modules, core_library
 from di.dsm.options import BundleOptions
 from di.kernel.config import ConfigFile
@@ -79,9 +80,17 @@ class Bundle:
 
 
 def load_diagram(
-    name: str, diag_path: str, mod_path: str, modules: Modules, *, check: bool = True, show: bool = False
+    name: str, diag_path: str, mod_path: str, modules: Modules, *, jail: Jail = ANYTHING, check: bool = True, show: bool = False
 ) -> Diagram:
-    """Read `<diag_path><name>.dsm`. Raises DsmError (GrammarError when the script is at fault); doubts are logged."""
+    """Read `<diag_path><name>.dsm`. Raises DsmError (GrammarError when the script is at fault); doubts are logged.
+
+    `jail` says whether scripts of that folder may import modules that run code.
+    """
+
+    def find_module(module: str) -> Library:
+        jail.check_module(module, diag_path)
+        return modules.find(module, mod_path)
+
     path = f"{diag_path}{name}.dsm"
     try:
         text = DiskFiles().read(path)
@@ -90,8 +99,7 @@ def load_diagram(
     if show:
         log.info("script %s:\n%s", path, text)
     reading = read_diagram(
-        name, path, text, loader=DiskFiles(), core=core_library(), find_module=lambda module: modules.find(module, mod_path),
-        load_path=diag_path,
+        name, path, text, loader=DiskFiles(), core=core_library(), find_module=find_module, load_path=diag_path,
     )  # fmt: skip
     assert reading.diagram is not None
     for warning in (*reading.warnings, *(findings(reading.diagram, full=False) if check else ())):
@@ -100,13 +108,22 @@ def load_diagram(
 
 
 def load_bundle(
-    name: str, options: BundleOptions, conf: ConfigFile, modules: Modules, *, check: bool = True, show: bool = False
+    name: str,
+    options: BundleOptions,
+    conf: ConfigFile,
+    modules: Modules,
+    *,
+    jail: Jail = ANYTHING,
+    check: bool = True,
+    show: bool = False,
 ) -> Bundle:
     """Read all scripts that a configuration names. Raises DsmError for the first that cannot be read."""
     config = {key: entry.value for key, entry in conf.entries.items()}
     bundle = Bundle(name, options, config)
     for diagram in options.load_diags:
-        bundle.diagrams[diagram] = load_diagram(diagram, options.diag_path, options.mod_path, modules, check=check, show=show)
+        bundle.diagrams[diagram] = load_diagram(
+            diagram, options.diag_path, options.mod_path, modules, jail=jail, check=check, show=show
+        )
     for app in options.register_apps:
         if app not in bundle.diagrams:
             raise DsmError(f"{conf.name}: register_apps: {app} is not among load_diags ({', '.join(bundle.diagrams) or 'none'})")

@@ -112,7 +112,8 @@ class AttributeIndex:
         for attribute, keys in self._ids.items():
             yield attribute, len(keys)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._ids.clear()
-        self._count.clear()
+    def clear(self) -> list[dict[Hashable, str | _Ids]]:
+        """Forget everything; returns what held it, see `Store.clear`."""
+        held = list(self._ids.values())
+        self._ids, self._count = {}, {}
+        return held

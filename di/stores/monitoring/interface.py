@@ -7,9 +7,9 @@ import logging
 import struct
 from collections.abc import Awaitable, Callable
 
-from di.kernel.errors import OutOfBounds, TypeMismatch
+from di.kernel.errors import CallFailed, OutOfBounds, TypeMismatch
 from di.kernel.filter import Pairs, parse_pair
-from di.kernel.registry import RawArgs, di_method
+from di.kernel.registry import Caller, RawArgs, di_method
 from di.kernel.value import LongLong, Value
 from di.stores.monitoring import scan
 from di.stores.monitoring.regex import BadPattern, compile_basic
@@ -27,8 +27,16 @@ def _ok() -> list[Value]:
 class Monitoring:
     """Attributes, life cycle and samples of calls, by id. `epoch_s` is the wall clock."""
 
-    def __init__(self, store: Store, samples: Samples, epoch_s: Callable[[], float]) -> None:
-        self._store, self._samples, self._epoch_s = store, samples, epoch_s
+    def __init__(self, store: Store, samples: Samples, epoch_s: Callable[[], float], max_records: int = 1_000_000) -> None:
+        self._store, self._samples, self._epoch_s, self._max_records = store, samples, epoch_s, max_records
+
+    def _room_for(self, id: str) -> None:
+        """Refuse one more record when there are `max_records`. What the core writes about calls has its place in any case."""
+        if id not in self._store and len(self._store) >= self._max_records:
+            raise CallFailed(
+                f"monitoring holds {len(self._store)} records, and max_records={self._max_records}: clearFinished, erase or "
+                "run_garbage_collector=yes make room"
+            )
 
     def _now_s(self) -> int:
         return int(self._epoch_s())
@@ -52,6 +60,7 @@ class Monitoring:
                 problem = OutOfBounds(f"monitoring.log: the value of {name!r} is missing")
                 break
             attributes[name] = pairs[at + 1]
+        self._room_for(id)
         self._store.set(id, attributes)  # the pairs before a faulty one are stored, as in SEMS
         if problem is not None:
             raise problem
@@ -60,24 +69,28 @@ class Monitoring:
     @di_method("logAdd", "add")
     def add(self, id: str, key: str, value: Value) -> list[Value]:
         """Append a value to an attribute, which becomes an array. The record is created."""
+        self._room_for(id)
         self._store.add(id, key, value)
         return _ok()
 
     @di_method("inc")
     def inc(self, id: str, key: str) -> list[Value]:
         """Add 1 to an integer attribute; anything that is no integer counts as 0. The record is created."""
+        self._room_for(id)
         self._store.add_count(id, key, 1)
         return _ok()
 
     @di_method("dec")
     def dec(self, id: str, key: str) -> list[Value]:
         """Subtract 1 from an integer attribute; anything that is no integer counts as 0. The record is created."""
+        self._room_for(id)
         self._store.add_count(id, key, -1)
         return _ok()
 
     @di_method("addCount", listed=False)
     def add_count(self, id: str, key: str, amount: int) -> list[Value]:
         """Add an amount to an integer attribute; anything that is no integer counts as 0. The record is created."""
+        self._room_for(id)
         self._store.add_count(id, key, amount)
         return _ok()
 
@@ -93,6 +106,8 @@ class Monitoring:
             count = rest[0]
             if len(rest) > 1 and type(rest[1]) is bytes:
                 time_us = _timeval_us(rest[1])
+        if not self._samples.room_for(id, name, self._now_us(), self._max_records):
+            raise CallFailed(f"there are samples of {self._max_records} names (max_records); erase some")
         self._samples.add(id, name, count, self._now_us() if time_us is None else time_us)
         return _ok()
 
@@ -101,6 +116,7 @@ class Monitoring:
     @di_method("markFinished")
     def mark_finished(self, id: str) -> list[Value]:
         """Mark a record finished now, unless it is already. The record is created."""
+        self._room_for(id)
         self._store.mark_finished(id, self._now_s())
         return _ok()
 
@@ -110,6 +126,7 @@ class Monitoring:
 
         The record is created.
         """
+        self._room_for(id)
         self._store.set_expiration(id, epoch)
         return _ok()
 
@@ -121,26 +138,39 @@ class Monitoring:
         return _ok()
 
     @di_method("eraseByFilter")
-    def erase_by_filter(self, filters: RawArgs) -> list[str]:
+    def erase_by_filter(self, filters: RawArgs) -> list[str] | Awaitable[list[str]]:
         """Remove the records that match every filter, finished or not, and return their ids: [attribute, value], …"""
-        ids = self._find(filters)
-        for id in ids:
-            self._store.erase(id)
-        return ids
+        pairs = self._pairs(filters)
+        if pairs is None:
+            return []
+        store, found = self._store, scan.find(self._store, pairs)
+
+        def still(id: str) -> bool:
+            return store.matches(id, pairs)
+
+        return scan.erase(store, found, still) if isinstance(found, list) else _erase_found(store, found, still)
 
     @di_method("clear")
-    def clear(self) -> list[Value]:
+    def clear(self) -> list[Value] | Awaitable[list[Value]]:
         """Remove all records and samples."""
-        self._store.clear()
+        large = len(self._store) > scan.IDS
+        held = self._store.clear()
         self._samples.clear()
-        return _ok()
+        return _after(scan.give_back(held)) if large else _ok()
 
     @di_method("clearFinished")
-    def clear_finished(self) -> list[Value]:
+    def clear_finished(self) -> list[Value] | Awaitable[list[Value]]:
         """Remove all finished records with their samples."""
-        for id in self._store.erase_finished(self._now_s()):
+        now_s, store = self._now_s(), self._store
+
+        def over(id: str) -> bool:
+            if not store.is_finished(id, now_s):
+                return False
             self._samples.erase(id)
-        return _ok()
+            return True
+
+        erased = scan.erase(store, store.ended(), over)
+        return _ok() if isinstance(erased, list) else _after(erased)
 
     # --- reading (§3.3) ---
 
@@ -156,34 +186,36 @@ class Monitoring:
         return [copy_value(attributes[key])] if key in attributes else []
 
     @di_method("getAttribute", changes=False)
-    def get_attribute(self, attr: str) -> list[Value] | None:
+    def get_attribute(self, attr: str) -> list[Value] | Awaitable[list[Value]] | None:
         """[[id, value], …] of all records; a missing attribute is Undef. Undef when the store is empty."""
-        return [_pair(id, attributes, attr) for id, attributes in self._store.items()] or None
+        return scan.attribute(self._store, attr) if self._store else None
 
     @di_method("getAttributeActive", changes=False)
-    def get_attribute_active(self, attr: str) -> list[Value]:
+    def get_attribute_active(self, attr: str) -> list[Value] | Awaitable[list[Value]]:
         """[[id, value], …] of the active records; a missing attribute is Undef."""
-        return [_pair(id, self._store.get(id), attr) for id in self._store.active_ids(self._now_s())]
+        now_s = self._now_s()
+        return scan.attribute(self._store, attr, lambda id: not self._store.is_finished(id, now_s))
 
     @di_method("getAttributeFinished", changes=False)
-    def get_attribute_finished(self, attr: str) -> list[Value]:
+    def get_attribute_finished(self, attr: str) -> list[Value] | Awaitable[list[Value]]:
         """[[id, value], …] of the finished records; a missing attribute is Undef."""
-        return [_pair(id, self._store.get(id), attr) for id in self._store.finished_ids(self._now_s())]
+        now_s = self._now_s()
+        return scan.attribute(self._store, attr, lambda id: self._store.is_finished(id, now_s))
 
     @di_method("getCount", changes=False)
-    def get_count(self, id: str, name: str, *window: Value) -> list[Value]:
+    def get_count(self, caller: Caller, id: str, name: str, *window: Value) -> list[Value]:
         """Sum the samples of the last seconds: id, name, seconds = 1; or id, name, now, from, to (native struct timevals)."""
-        return [self._samples.count(id, name, self._window(window))]
+        return [self._samples.count(id, name, self._window(window), _may_drop(caller))]
 
     @di_method("getAllCounts", listed=False, changes=False)
-    def get_all_counts(self, id: str, *window: Value) -> dict[str, LongLong]:
+    def get_all_counts(self, caller: Caller, id: str, *window: Value) -> dict[str, LongLong]:
         """Sum the samples of every name of an id: id, seconds = 1, now; or id, now, from, to (native struct timevals)."""
         seconds_first = len(window) > 1 and type(window[0]) is int and type(window[1]) is bytes
         if seconds_first:
             now_us = _timeval_us(window[1]) or self._now_us()
             assert isinstance(window[0], int)
-            return self._samples.counts(id, last_seconds(now_us, window[0]))
-        return self._samples.counts(id, self._window(window))
+            return self._samples.counts(id, last_seconds(now_us, window[0]), _may_drop(caller))
+        return self._samples.counts(id, self._window(window), _may_drop(caller))
 
     def _window(self, args: tuple[Value, ...]) -> Window:
         if args and type(args[0]) is int:
@@ -212,17 +244,19 @@ class Monitoring:
         return scan.ids(self._store)
 
     @di_method("listByFilter", changes=False)
-    def list_by_filter(self, filters: RawArgs) -> list[str]:
+    def list_by_filter(self, filters: RawArgs) -> list[str] | Awaitable[list[str]]:
         """The ids of active records that match every filter, by value and type: [attribute, value], … Without a filter: all active ones.
 
         A call that has ended is in no room any more, though its record stays until the collector comes: `list`, `listFinished`,
         `get` and `getAttribute` still show it.
         """
-        return self._store.without_finished(self._find(filters), self._now_s())
+        pairs, now_s = self._pairs(filters), self._now_s()
+        return [] if pairs is None else scan.find(self._store, pairs, lambda id: not self._store.is_finished(id, now_s))
 
-    def _find(self, filters: Value) -> list[str]:
+    def _pairs(self, filters: Value) -> Pairs | None:
+        """The filter, None when it cannot match. Raises TypeMismatch, OutOfBounds."""
         if not self._store:
-            return []
+            return None
         if not isinstance(filters, list):
             raise TypeMismatch("a filter is an array of [attribute, value] pairs")
         pairs: Pairs = ()
@@ -230,10 +264,10 @@ class Monitoring:
             try:
                 pairs += (parse_pair(pair),)
             except (TypeMismatch, OutOfBounds):
-                if self._store.find(pairs):  # SEMS looks at a pair only when some record matches those before it
+                if self._store.has_match(pairs):  # SEMS looks at a pair only when some record matches those before it
                     raise
-                return []
-        return self._store.find(pairs)
+                return None
+        return pairs
 
     @di_method("listByRegex", changes=False)
     def list_by_regex(self, attr: str, regex: str) -> list[str] | Awaitable[list[str]]:
@@ -260,8 +294,19 @@ class Monitoring:
         return scan.ids(self._store, lambda id: not self._store.is_finished(id, now_s))
 
 
-def _pair(id: str, attributes: dict[str, Value] | None, name: str) -> list[Value]:
-    return [id, copy_value(attributes.get(name)) if attributes else None]
+def _may_drop(caller: Caller) -> bool:
+    """As in SEMS a query drops what is too old at the time it names, for good; of a caller who may only read it drops nothing."""
+    return caller.would_allow("monitoring", "addSample")
+
+
+async def _erase_found(store: Store, finding: Awaitable[list[str]], still: Callable[[str], bool]) -> list[str]:
+    erased = scan.erase(store, await finding, still)
+    return erased if isinstance(erased, list) else await erased
+
+
+async def _after(work: Awaitable[object]) -> list[Value]:
+    await work
+    return _ok()
 
 
 def _timeval_us(blob: Value) -> int:

@@ -7,6 +7,7 @@ Times are microseconds since 1970, the resolution of the `struct timeval` blobs 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from di.kernel.value import LongLong
@@ -15,13 +16,14 @@ SECOND_US = 1_000_000
 _TIDY_LENGTH = 4096
 """A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for ever.
 """
+_LOOKS = 16
 _RATE_NAMES = 500
 """So many sample names get a rate of their own; names may come from clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which samples to sum: `from_us` ≤ t ≤ `to_us`; what `now_us` has outlived is dropped first."""
+    """Which samples to sum: `from_us` ≤ t ≤ `to_us`, but for what has outlived its time at `now_us`."""
 
     now_us: int
     from_us: int
@@ -60,11 +62,28 @@ class Samples:
     def __init__(self, retain_s: int) -> None:
         self._retain_us = retain_s * SECOND_US
         self._lists: dict[str, dict[str, list[tuple[int, int]]]] = {}
+        self._count = 0
         self._rates: dict[str, _Rate] = {}
+
+    def room_for(self, id: str, name: str, now_us: int, most: int) -> bool:
+        """Whether a sample of that name can be kept, if at most so many lists are to be; old lists without use make room."""
+        if name in self._lists.get(id, {}) or self._count < most:
+            return True
+        for old in list(itertools.islice(self._lists, _LOOKS)):
+            lists = self._lists.pop(old)
+            if any(samples and samples[-1][0] > now_us - self._retain_us for samples in lists.values()):
+                self._lists[old] = lists  # behind the others: the next look is at those
+            else:
+                self._count -= len(lists)
+        return self._count < most
 
     def add(self, id: str, name: str, count: int, time_us: int) -> None:
         """Add one sample. Not newer than the newest: the list is emptied first (the clock was set back)."""
-        samples = self._lists.setdefault(id, {}).setdefault(name, [])
+        lists = self._lists.setdefault(id, {})
+        samples = lists.get(name)
+        if samples is None:
+            samples = lists[name] = []
+            self._count += 1
         if samples and samples[-1][0] >= time_us:
             samples.clear()
         samples.append((time_us, count))
@@ -81,14 +100,14 @@ class Samples:
             keep += 1
         del samples[:keep]
 
-    def count(self, id: str, name: str, window: Window) -> LongLong:
-        """Sum the counts of one list inside the window."""
+    def count(self, id: str, name: str, window: Window, drop: bool = True) -> LongLong:
+        """Sum the counts of one list inside the window. With `drop`, what has outlived its time by then goes for good."""
         samples = self._lists.get(id, {}).get(name)
-        return LongLong(0) if samples is None else self._sum(samples, window)
+        return LongLong(0) if samples is None else self._sum(samples, window, drop)
 
-    def counts(self, id: str, window: Window) -> dict[str, LongLong]:
+    def counts(self, id: str, window: Window, drop: bool = True) -> dict[str, LongLong]:
         """Name → sum for every list of an id."""
-        return {name: self._sum(samples, window) for name, samples in self._lists.get(id, {}).items()}
+        return {name: self._sum(samples, window, drop) for name, samples in self._lists.get(id, {}).items()}
 
     def rates(self, now_us: int) -> dict[str, int]:
         """Name → sum over all ids in the last whole second.
@@ -98,15 +117,17 @@ class Samples:
         last = now_us // SECOND_US - 1
         return {name: rate.of(last) for name, rate in self._rates.items()}
 
-    def _sum(self, samples: list[tuple[int, int]], window: Window) -> LongLong:
-        self._expire(samples, window.now_us)
-        return LongLong(sum(count for time_us, count in samples if window.from_us <= time_us <= window.to_us))
+    def _sum(self, samples: list[tuple[int, int]], window: Window, drop: bool) -> LongLong:
+        if drop:
+            self._expire(samples, window.now_us)
+        from_us = max(window.from_us, window.now_us - self._retain_us + 1)
+        return LongLong(sum(count for time_us, count in samples if from_us <= time_us <= window.to_us))
 
     def erase(self, id: str) -> None:
         """Forget an id's samples."""
-        self._lists.pop(id, None)
+        self._count -= len(self._lists.pop(id, ()))
 
     def clear(self) -> None:
         """Forget everything."""
-        self._lists.clear()
+        self._lists, self._count = {}, 0
         self._rates.clear()

@@ -1,22 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Queries whose cost is that of the store, cut into slices so that the loop's other work goes on (`list…`, `listByRegex`).
+"""Work whose cost is that of the store, cut into pieces so that the loop's other work goes on (`list…`, `getAttribute…`, `erase…`).
 
-A sliced answer is each bucket as it was at one moment, as in SEMS, which locks one bucket after the other.
+What few records take is done at once; else the answer is an awaitable. A sliced answer is each bucket as it was at one moment, as in SEMS,
+which locks one bucket after the other.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-from di.stores.monitoring.store import BUCKETS, Store
+from di.kernel.filter import Pairs
+from di.kernel.value import Value
+from di.stores.monitoring.store import BUCKETS, Held, Store, copy_value
 
 _SLICE = 2000
-"""Texts a slice: about 2 ms of matching."""
+"""Texts a slice: about 2 ms of matching. Values a slice: about 1 ms of copying."""
 IDS = 20_000
 """Ids a slice: about 1 ms of copying."""
 _CHOOSING = 5_000
 """Ids a slice when each is looked at: about 1 ms."""
+_ERASING = 500
+"""Records a slice when they are removed: about 3 ms, with an event for each."""
+_FREEING = 10_000
+"""Entries a slice when a large table is given back."""
+
+
+async def _slices(store: Store, size: int) -> AsyncIterator[list[str]]:
+    """The ids of all records in order; others have their turn between two slices."""
+    for number in range(BUCKETS):
+        while True:
+            if store.prepare(number):
+                break
+            await asyncio.sleep(0)
+        bucket = store.bucket_ids(number)
+        for start in range(0, len(bucket), size):
+            yield bucket[start : start + size]
+            await asyncio.sleep(0)
 
 
 def ids(store: Store, keep: Callable[[str], bool] | None = None) -> list[str] | Awaitable[list[str]]:
@@ -28,37 +48,101 @@ def ids(store: Store, keep: Callable[[str], bool] | None = None) -> list[str] | 
 
 async def _ids_in_slices(store: Store, keep: Callable[[str], bool] | None) -> list[str]:
     found: list[str] = []
-    step = IDS if keep is None else _CHOOSING
-    for number in range(BUCKETS):
-        bucket = store.bucket_ids(number)
-        for start in range(0, len(bucket), step):
-            some = bucket[start : start + step]
-            found += some if keep is None else filter(keep, some)
-            await asyncio.sleep(0)
+    async for some in _slices(store, IDS if keep is None else _CHOOSING):
+        found += some if keep is None else filter(keep, some)
     return found
 
 
-def by_text(store: Store, attribute: str, matches: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:
+def find(store: Store, pairs: Pairs, keep: Callable[[str], bool] = lambda id: True) -> list[str] | Awaitable[list[str]]:
+    """The ids of records that match every pair and are to be kept, in order. Many to look at: an awaitable."""
+    if store.candidates(pairs) <= _CHOOSING:
+        return list(filter(keep, store.find(pairs)))
+    return _ids_in_slices(store, (lambda id: keep(id) and store.matches(id, pairs)) if pairs else keep)
+
+
+def attribute(store: Store, name: str, keep: Callable[[str], bool] | None = None) -> list[Value] | Awaitable[list[Value]]:
+    """[id, value] of all records, or of those to keep, in order; a missing attribute is Undef. Many records: an awaitable."""
+    if len(store) <= _SLICE:
+        return [_pair(store, id, name) for id in store.ids() if keep is None or keep(id)]
+    return _attribute_in_slices(store, name, keep)
+
+
+async def _attribute_in_slices(store: Store, name: str, keep: Callable[[str], bool] | None) -> list[Value]:
+    found: list[Value] = []
+    async for some in _slices(store, _SLICE):
+        found += [_pair(store, id, name) for id in some if id in store and (keep is None or keep(id))]
+    return found
+
+
+def _pair(store: Store, id: str, name: str) -> list[Value]:
+    attributes = store.get(id)
+    return [id, copy_value(attributes.get(name)) if attributes else None]
+
+
+def erase(store: Store, wanted: Iterable[str], still: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:
+    """Remove records that `still` are as they were when they were found; returns those removed. Many: an awaitable."""
+    listed = wanted if isinstance(wanted, list) else list(wanted)
+    return _erase(store, listed, still) if len(listed) <= _ERASING else _erase_in_slices(store, listed, still)
+
+
+def _erase(store: Store, wanted: list[str], still: Callable[[str], bool]) -> list[str]:
+    return [id for id in wanted if still(id) and store.erase(id)]
+
+
+async def _erase_in_slices(store: Store, wanted: list[str], still: Callable[[str], bool]) -> list[str]:
+    erased: list[str] = []
+    for start in range(0, len(wanted), _ERASING):
+        erased += _erase(store, wanted[start : start + _ERASING], still)
+        await asyncio.sleep(0)
+    return erased
+
+
+async def give_back(held: Iterable[Held]) -> None:
+    """Empty large tables that nobody uses any more, some entries at a time."""
+    for table in held:
+        while len(table) > _FREEING:
+            for _ in range(_FREEING):
+                table.popitem()
+            await asyncio.sleep(0)
+
+
+def by_text(store: Store, name: str, matches: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:
     """Ids of records whose attribute is a matching string, in order.
 
-    Each distinct text is matched once; many texts: an awaitable.
+    Each distinct text is matched once; many texts or records: an awaitable.
     """
-    texts = store.index.texts(attribute)
+    texts = store.index.texts(name)
     if len(texts) <= _SLICE:
-        return _ids(store, attribute, filter(matches, texts))
-    return _in_slices(store, attribute, matches, texts)
+        hits = list(filter(matches, texts))
+        if _records(store, name, hits) <= _CHOOSING:
+            return _having(store, name, hits)
+        return _ids_in_slices(store, _has_text(store, name, hits))
+    return _match_in_slices(store, name, matches, texts)
 
 
-async def _in_slices(store: Store, attribute: str, matches: Callable[[str], bool], texts: list[str]) -> list[str]:
+async def _match_in_slices(store: Store, name: str, matches: Callable[[str], bool], texts: list[str]) -> list[str]:
     hits: list[str] = []
     for start in range(0, len(texts), _SLICE):
         hits.extend(filter(matches, texts[start : start + _SLICE]))
         await asyncio.sleep(0)
-    return _ids(store, attribute, hits)
+    if len(hits) <= _CHOOSING and _records(store, name, hits) <= _CHOOSING:
+        return _having(store, name, hits)
+    return await _ids_in_slices(store, _has_text(store, name, hits))
 
 
-def _ids(store: Store, attribute: str, hits: Iterable[str]) -> list[str]:
-    found: set[str] = set()
-    for text in hits:
-        found.update(store.index.find(attribute, text))
-    return store.in_order(found)
+def _records(store: Store, name: str, texts: list[str]) -> int:
+    return sum(len(store.index.find(name, text)) for text in texts)
+
+
+def _having(store: Store, name: str, texts: list[str]) -> list[str]:
+    return store.in_order({id for text in texts for id in store.index.find(name, text)})
+
+
+def _has_text(store: Store, name: str, texts: list[str]) -> Callable[[str], bool]:
+    wanted = frozenset(texts)
+
+    def has(id: str) -> bool:
+        value = (store.get(id) or {}).get(name)
+        return type(value) is str and value in wanted
+
+    return has

@@ -31,7 +31,7 @@ def start(services: Services, options: Options) -> Closer:
     epoch_s = services.clock.epoch_s
     store = Store(publisher(services.events) if options.publish_changes else None)
     samples = Samples(options.retain_samples_s)
-    interface = Monitoring(store, samples, epoch_s)
+    interface = Monitoring(store, samples, epoch_s, options.max_records)
     services.registry.register("monitoring", interface)
     hooks = StoreHooks(store, samples, epoch_s)
     withdraw = (services.capabilities.provide(MONITORING, hooks), services.capabilities.provide(STANDING_QUERIES, hooks.watch))
@@ -63,4 +63,6 @@ async def collect(interface: Monitoring, interval_s: int) -> None:
     """Remove finished records every so often (spec monitoring.md §1)."""
     while True:
         await asyncio.sleep(interval_s)
-        interface.clear_finished()
+        clearing = interface.clear_finished()
+        if not isinstance(clearing, list):
+            await clearing

@@ -113,7 +113,6 @@ STRICT: list[str | bytes] = [
     "[-9223372036854775809]",
     '["\\ud800"]',
     b'["\xff"]',
-    b"\xef\xbb\xbf[1]",
     "[1] trailing",
     "[" + "1," * 100001 + "1]",
 ]
@@ -232,7 +231,10 @@ async def test_pages() -> None:
             assert b"aiohttp" not in answer
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost.evil.example", "http://[bad"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://localhost.evil.example", "http://[bad", "http://127.0.0.1:3000", "http://localhost"],
+)
 async def test_pages_of_foreign_origins_may_not_call(origin: str) -> None:
     call = b'{"jsonrpc":"2.0","method":"probe.change","params":[1],"id":1}'
     async with running() as gateways:
@@ -240,5 +242,7 @@ async def test_pages_of_foreign_origins_may_not_call(origin: str) -> None:
             answer = await exchange(port, http_post(call, path, f"Origin: {origin}\r\n"), lambda got: False)
             assert b" 403 " in answer.split(b"\r\n")[0], path
         assert gateways.probe.calls == []
-        ours = await exchange(gateways.web_port, http_post(call, "/jsonrpc", "Origin: http://localhost:3000\r\n"))
+        place = f"127.0.0.1:{gateways.web_port}"
+        own = http_post(call, "/jsonrpc", f"Origin: http://{place}\r\n").replace(b"Host: x", f"Host: {place}".encode())
+        ours = await exchange(gateways.web_port, own)
         assert ours.startswith(b"HTTP/1.1 200") and gateways.probe.calls == [1]

@@ -281,7 +281,10 @@ async def test_foreign_origins_and_plain_requests_are_refused() -> None:
             b" 426 "
             in (await exchange(gateways.web_port, b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).split(b"\r\n")[0]
         )
-        async with connected(gateways, origin="http://localhost:8000") as client:
+        with pytest.raises(websockets.InvalidStatus, match="403"):
+            async with connected(gateways, origin="http://localhost:8000"):  # another program's page
+                pass
+        async with connected(gateways, origin=f"http://127.0.0.1:{gateways.web_port}") as client:
             assert await client.call("probe.one", [1]) == 1
 
 

@@ -12,34 +12,68 @@ from di.kernel.registry import Caller
 from interfaces.gateway import Authenticator, ForeignOrigin, OpenAccess, names, origin_check, waits
 from interfaces.http1 import BadRequest, HttpRequest
 
+ORIGINS = [
+    # origin, Host, whether a page may call while nobody has to log in, and while callers have to
+    ("", "anything.example:8080", True, True),
+    ("http://127.0.0.1:8080", "127.0.0.1:8080", True, True),
+    ("http://LocalHost:8080", "localhost:8080", True, True),
+    ("http://[::1]:8080", "[::1]:8080", True, True),
+    ("http://192.0.2.7:8080", "192.0.2.7:8080", True, True),
+    ("https://panel.example.org", "127.0.0.1:8080", True, True),
+    ("HTTPS://Panel.Example.Org", "127.0.0.1:8080", True, True),
+    ("http://here.example:8080", "here.example:8080", False, True),  # a name may lead here by somebody else's DNS
+    ("http://127.0.0.1:9000", "127.0.0.1:8080", False, False),  # the page of another program of this machine
+    ("http://localhost:3000", "localhost:8080", False, False),
+    ("http://localhost:8080", "127.0.0.1:8080", False, False),
+    ("http://127.0.0.1", "127.0.0.1:8080", False, False),
+    ("https://panel.example.org:444", "127.0.0.1:8080", False, False),
+    ("http://panel.example.org", "127.0.0.1:8080", False, False),
+    ("http://localhost.evil.example:8080", "localhost:8080", False, False),
+    ("http://localhost@evil.example", "localhost", False, False),
+    ("null", "127.0.0.1:8080", False, False),
+    ("null", "null", False, False),
+    ("file://", "", False, False),
+    ("http://[", "127.0.0.1:8080", False, False),
+]
 
-@pytest.mark.parametrize(
-    ("origin", "allowed"),
-    [
-        ("", True),
-        ("http://localhost:3000", True),
-        ("https://127.0.0.1", True),
-        ("http://[::1]:8080", True),
-        ("http://192.0.2.7:8080", True),
-        ("https://panel.example.org", True),
-        ("HTTPS://Panel.Example.Org", True),
-        ("https://panel.example.org:444", False),
-        ("http://panel.example.org", False),
-        ("https://evil.example", False),
-        ("http://localhost.evil.example", False),
-        ("http://127.0.0.1.evil.example", False),
-        ("http://localhost@evil.example", False),
-        ("null", False),
-        ("file://", False),
-        ("http://[", False),
-    ],
-)
-def test_origins(origin: str, allowed: bool) -> None:
-    assert origin_check("192.0.2.7", ["https://panel.example.org/"])(origin) is allowed
+
+@pytest.mark.parametrize(("origin", "host", "open_door", "login"), ORIGINS)
+def test_origins(origin: str, host: str, open_door: bool, login: bool) -> None:
+    for restricted, allowed in ((False, open_door), (True, login)):
+        access = Asked(Caller("ann", "http", ""), False)
+        access.restricted = restricted
+        authenticator = Authenticator(access, origin_check(["https://panel.example.org/"]))
+        try:
+            authenticator.admit("http", origin, host, "127.0.0.1", "")
+        except ForeignOrigin:
+            assert not allowed and access.asked == []
+        else:
+            assert allowed
+
+
+HOSTS = [
+    ("", True), ("127.0.0.1", True), ("127.0.0.1:8080", True), ("[::1]:8080", True), ("[::1]", True), ("localhost:8080", True),
+    ("a.localhost", True), ("LOCALHOST.", True), ("panel.example.org", True), ("evil.example:8080", False), ("evil.example", False),
+    ("127.0.0.1.evil.example", False), ("localhost.evil.example:80", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "allowed"), HOSTS)
+def test_a_page_whose_name_was_led_here_reads_nothing(host: str, allowed: bool) -> None:
+    access = Asked(Caller("ann", "http", ""), False)
+    authenticator = Authenticator(access, origin_check(["https://panel.example.org"]))
+    try:
+        authenticator.admit_page("metrics", "", host, "127.0.0.1", "")
+    except ForeignOrigin:
+        assert not allowed and access.asked == []
+    else:
+        assert allowed
+    access.restricted = True
+    authenticator.admit_page("metrics", "", host, "127.0.0.1", "")
 
 
 def test_a_star_allows_every_origin() -> None:
-    assert origin_check("127.0.0.1", ["*"])("https://evil.example")
+    assert origin_check(["*"])("https://evil.example")
 
 
 def test_open_access_is_for_everybody() -> None:
@@ -67,6 +101,9 @@ class Asked:
         if isinstance(self.outcome, Unauthenticated):
             raise self.outcome
         return self.outcome
+
+    def knows(self, source_ip: str) -> bool:
+        return True
 
     def check_bind(self, ip: str, key: str, file: str, line: int) -> None: ...
 
@@ -97,13 +134,13 @@ async def test_without_valid_credentials_nothing_runs(later: bool, wait_s: int, 
 
 async def test_a_foreign_page_is_turned_away_before_its_credentials_are_looked_at() -> None:
     access = Asked(Caller("ann", "http", ""), False)
-    authenticator = Authenticator(access, origin_check("127.0.0.1", ()))
+    authenticator = Authenticator(access, origin_check(()))
     with pytest.raises(BadRequest, match="403"):
         await through(authenticator, posted(origin=b"http://evil.example", authorization=b"Bearer x.y"))
     with pytest.raises(ForeignOrigin):
         authenticator.admit("ws", "http://evil.example", "here.example", "192.0.2.1", "Bearer x.y")
     assert access.asked == []
-    assert await through(authenticator, posted(origin=b"http://localhost:3000")) == b"body of ann"
+    assert await through(authenticator, posted(origin=b"http://localhost:80", host=b"localhost:80")) == b"body of ann"
 
 
 def test_lists_in_configuration() -> None:

@@ -85,7 +85,7 @@ async def test_a_thousand_slow_connections_do_not_stop_calls() -> None:
 
 
 async def test_over_the_limit_the_longest_idle_connection_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(http_server.HttpServer, "max_connections", 3)
     async with serving() as server:
         first, _ = await dial(server)
         others = [await dial(server, POST) for _ in range(3)]

@@ -131,7 +131,7 @@ async def test_unknown_names_cost_a_check_too(place: Place, monkeypatch: pytest.
     for name in ("panel", "nobody"):
         with pytest.raises(Unauthenticated):
             await place.login(f"Bearer {name}.wrong")
-    assert [h.split(":")[:4] for h in checked] == [["scrypt", "15", "8", "1"]] * 2
+    assert [h.split(":")[0] for h in checked] == ["sha256", "scrypt", "scrypt"], "a wrong secret takes as long as an unknown name"
 
 
 async def test_a_good_credential_is_checked_once_and_off_the_loop(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,20 +145,63 @@ async def test_a_good_credential_is_checked_once_and_off_the_loop(place: Place, 
     assert b"correct horse" not in repr(place.access.__dict__).encode()
 
 
-async def test_guessing_locks_a_source_out_but_nobody_else(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    await place.login(ALICE)
-    for number in range(5):
+BOB = "Basic " + base64.b64encode(b"bob:correct horse").decode()
+
+
+async def guess(place: Place, what: str, times: int = 5) -> None:
+    for number in range(times):
         with pytest.raises(Unauthenticated, match="wrong"):
-            await place.login(f"Bearer panel.{number}")
+            await place.login(f"{what}{number}")
+
+
+async def test_guessing_locks_a_source_out_but_nobody_else(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    rewrite(place.path, [*LINES, f"user bob admin {PASSWORD_HASH}"])
+    place.clock.now_ns += 2 * 10**9
+    await place.login(ALICE)
+    await guess(place, "Bearer panel.")
     with pytest.raises(Unauthenticated, match="locked out") as caught:
-        await place.login(f"Bearer {TOKEN}")
+        await place.login(BOB)
     assert caught.value.retry_after_s == 60
-    assert (await place.login(f"Bearer {TOKEN}", "192.0.2.8")).name == "panel"
+    with pytest.raises(Unauthenticated, match="locked out"):
+        await place.login("Bearer panel.5")
+    assert (await place.login(BOB, "192.0.2.8")).name == "bob"
     assert (await place.login(ALICE)).name == "alice", "who was known before can go on"
     place.clock.now_ns += 60 * 10**9
-    assert (await place.login(f"Bearer {TOKEN}")).name == "panel"
+    assert (await place.login(BOB)).name == "bob"
     assert caplog.text.count("login failed source=192.0.2.7 transport=http name=panel") == 5
     assert "panel.0" not in caplog.text
+
+
+@pytest.mark.parametrize("made", ["now", "before, with a slow hash"])
+async def test_a_good_token_passes_for_the_first_time_from_where_others_guess(tmp_path: Path, made: str) -> None:
+    hashed = TOKEN_HASH if made == "now" else hash_secret(TOKEN.partition(".")[2])
+    place = Place(tmp_path, [f"token panel operator {hashed}", f"user alice admin {PASSWORD_HASH}"])
+    await guess(place, "Bearer nobody.")
+    with pytest.raises(Unauthenticated, match="locked out"):
+        await place.login(ALICE)
+    assert (await place.login(f"Bearer {TOKEN}")).name == "panel"
+
+
+async def test_a_good_token_passes_though_its_address_sends_too_much(tmp_path: Path) -> None:
+    place = Place(tmp_path, LINES, AccessOptions(requests_per_s=5))
+    for _ in range(10):
+        with pytest.raises(Unauthenticated, match="needed"):
+            await place.login("")
+    with pytest.raises(Unauthenticated, match="too many requests"):
+        await place.login("")
+    assert (await place.login(f"Bearer {TOKEN}")).name == "panel"
+    for _ in range(9):
+        await place.login(f"Bearer {TOKEN}")
+    with pytest.raises(Unauthenticated, match="too many requests"):
+        await place.login(f"Bearer {TOKEN}")  # it has a limit of its own
+
+
+async def test_addresses_of_those_who_have_logged_in_are_known(place: Place) -> None:
+    assert not place.access.knows(AWAY)
+    await guess(place, "Bearer nobody.", 1)
+    assert not place.access.knows(AWAY)
+    await place.login(f"Bearer {TOKEN}")
+    assert place.access.knows(AWAY) and not place.access.knows("192.0.2.8")
 
 
 async def test_a_volley_of_guesses_gets_no_more_tries_than_a_queue(place: Place) -> None:

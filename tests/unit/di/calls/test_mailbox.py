@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from di.calls.events import TimerExpired
-from di.calls.mailbox import MAX_DELAY_NS, Mailbox
+from di.calls.mailbox import MAX_DELAY_NS, MAX_POSTED, Mailbox
 from tests.support.bare_hub import HandClock
 
 
@@ -127,3 +127,22 @@ def test_remove_all_leaves_the_core_s_own(owner: Owner, clock: HandClock) -> Non
 def test_delays_out_of_range(owner: Owner, delay_ms: float, left_ms: int) -> None:
     owner.mailbox.timers.set(1, delay_ms)
     assert owner.mailbox.timers.left_ms() == {1: left_ms}
+
+
+def test_many_events_give_the_loop_back_and_stay_in_order(owner: Owner, clock: HandClock) -> None:
+    turns: list[int] = []
+    for number in range(300):
+        owner.mailbox.post(number)
+    clock.call_soon(lambda: turns.append(len(owner.handled)))
+    clock.advance(0)
+    assert owner.handled == [*range(300)] and 0 < turns[0] < 100 and owner.idle == 1
+
+
+def test_a_full_mailbox_says_so_once(owner: Owner, clock: HandClock, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(MAX_POSTED):
+        assert not owner.mailbox.is_full()
+        owner.mailbox.post(number)
+    assert owner.mailbox.is_full() and owner.mailbox.is_full()
+    assert len(caplog.messages) == 1 and "owner: 1000 events wait" in caplog.messages[0]
+    clock.advance(0)
+    assert not owner.mailbox.is_full() and len(owner.handled) == MAX_POSTED

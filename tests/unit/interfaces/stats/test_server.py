@@ -116,3 +116,56 @@ async def test_start_says_why_it_cannot(tmp_path: Path) -> None:
     close = await start(services, options(tmp_path, f"monit_udp_ip=127.0.0.1\nmonit_udp_port={port}\n"))
     assert await ask(port, b"version") == b"cordboard 0.1\n\0"
     close()
+
+
+def received(server: StatsServer, datagram: bytes, source: tuple[str, int]) -> list[tuple[bytes, tuple[str, int]]]:
+    """What a server sends for a datagram that seems to come from there."""
+    sent: list[tuple[bytes, tuple[str, int]]] = []
+
+    class Transport:
+        def sendto(self, data: bytes, address: tuple[str, int]) -> None:
+            sent.append((data, address))
+
+    server._transport = Transport()  # type: ignore[assignment]
+    server._port = 6000
+    server.datagram_received(datagram, source)
+    return sent
+
+
+@pytest.fixture
+def open_to_all(tmp_path: Path) -> StatsServer:
+    services, _ = bare_services()
+    path = tmp_path / "access.secrets"
+    rewrite(path, ["anonymous stats reader"])
+    return StatsServer(Commands(services.registry, "v"), Access(path, registry=services.registry))
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "192.0.2.9"])
+@pytest.mark.parametrize("port", [6000, 5040, 7, 19, 53, 1023])
+def test_what_may_be_an_answer_is_not_answered(open_to_all: StatsServer, ip: str, port: int) -> None:
+    assert received(open_to_all, b"calls", (ip, port)) == []
+    assert received(open_to_all, b"calls", (ip, 6001)), "a client is"
+
+
+async def test_a_server_that_is_led_to_talk_to_itself_does_not(served: tuple[Services, int]) -> None:
+    services, port = served
+    assert await ask(port, b"calls") == b"Active calls: 0\n\0"
+    server = StatsServer(Commands(services.registry, "v"), services.access)
+    own = await server.open("127.0.0.1", 0)
+    heard: list[bytes] = []
+    real = server.datagram_received
+    server.datagram_received = lambda data, addr: (heard.append(data), real(data, addr))[1]  # type: ignore[method-assign,func-returns-value]
+    assert server._transport is not None
+    server._transport.sendto(b"calls", ("127.0.0.1", own))
+    await asyncio.sleep(0.2)
+    server.close()
+    assert len(heard) <= 1
+
+
+def test_an_answer_to_another_host_is_no_weapon(open_to_all: StatsServer) -> None:
+    away, here = ("192.0.2.9", 6001), ("127.0.0.1", 6001)
+    assert len(received(open_to_all, b"which", here)[0][0]) > 500
+    short = received(open_to_all, b"which", away)[0][0]
+    assert len(short) <= 64 and b"pad your request" in short
+    assert len(received(open_to_all, b"which\n" + b" " * 500, away)[0][0]) > 500
+    assert received(open_to_all, b"calls", away)[0][0] == b"Active calls: 0\n\0"

@@ -11,6 +11,8 @@ import pytest
 
 from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN
+from di.kernel.errors import OutOfBounds
+from di.kernel.registry import Caller
 from di.sip import records as sip
 from media.control import play_items, records
 from tests.support.playbook import Playbook
@@ -358,3 +360,38 @@ def test_dialout_arguments_of_another_type_count_as_absent(folder: Path) -> None
     book = conference(folder)
     session = dialled(book, 7, None, False)
     assert book.sip.of(sip.Dial, session.call)[0].request_uri == "sip:bob@here.example"
+
+
+def test_whoever_guesses_a_pin_is_answered_as_for_a_wrong_one(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    book = conference(folder, "master_password=secret\n")
+    pin = ask(book, "roomCreate", "room1")[2]
+    ann, bob = (Caller(name, "http", "192.0.2.1") for name in ("ann", "bob"))
+
+    def tried(caller: Caller, function: str, *args: str) -> Any:
+        try:
+            return book.services.registry.invoke("webconference", function, [*args], caller)[0]  # type: ignore[index]
+        except OutOfBounds:
+            return "out of bounds"
+
+    for number, function in enumerate(("roomInfo", "mute", "kickout", "changeRoomAdminpin", "roomDelete")):
+        assert tried(ann, function, "room1", f"x{number}", "tag") in (1, "out of bounds")
+    assert tried(ann, "roomInfo", "room1", pin) == 1 and tried(ann, "roomDelete", "room1", pin) == "out of bounds"
+    assert tried(bob, "roomInfo", "room1", pin) == 0
+    book.run(11)
+    assert tried(ann, "roomInfo", "room1", pin) == 0
+    assert len([line for line in caplog.messages if line.startswith("audit wrong room pin caller=ann")]) == 5
+    assert all(pin not in line and "x0" not in line for line in caplog.messages)
+    assert [tried(ann, "listRooms", f"x{number}") for number in range(5)] == [407] * 5
+    assert tried(ann, "listRooms", "secret") == 407 and tried(bob, "listRooms", "secret") == 200
+
+
+@pytest.mark.parametrize("where", ["/etc/passwd", "../x", "sub/../../x", "link", ""])
+def test_opinions_go_to_the_folder_that_is_configured(folder: Path, tmp_path: Path, where: str) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "victim").write_text("as it was")
+    (tmp_path / "notes" / "link").symlink_to(tmp_path / "victim")
+    book = conference(folder, f"feedback_file={tmp_path}/notes/first\n")
+    assert ask(book, "resetFeedback", where)[0] in (-1, -2)
+    assert (tmp_path / "victim").read_text() == "as it was" and not (tmp_path / "x").exists()
+    assert ask(book, "resetFeedback", "second") == [0, "OK"] and (tmp_path / "notes" / "second").exists()
+    assert ask(conference(folder), "resetFeedback", "second")[0] == -1

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from di.apps.webconference.rooms import Participant, RoomTable, Rules, Status
+import pytest
+
+from di.apps.webconference.rooms import Participant, RoomTable, Rules, Status, TooManyRooms
 
 PRIVATE = Rules(private=True)
 
@@ -99,3 +101,67 @@ def test_timeout_of_room_create() -> None:
     table.enter("r", Participant("t", "n"), 0)
     assert table.timed_out(60) == []
     assert table.timed_out(61) == ["r"]
+
+
+def test_there_are_so_many_rooms_and_no_more_whoever_asks() -> None:
+    table = RoomTable(Rules(max_rooms=3, room_expiry_s=10))
+    assert all(table.create(f"r{number}", "1", 0, 0) for number in range(3))
+    with pytest.raises(TooManyRooms, match="there are 3 rooms, and max_rooms=3"):
+        table.create("r3", "1", 0, 0)
+    assert table.access("r4", "1", 0) is None
+    assert not table.enter("r5", Participant("t", "n"), 0) and not table.invite("r6", "p", "n", 0)
+    assert table.access("r0", "1", 0) is not None and len(table.rooms) == 3
+    assert table.create("r3", "1", 0, 11), "those whose time is over make room"
+
+
+@pytest.mark.parametrize(("name", "pin"), [("r" * 201, "1"), ("r", "1" * 201)])
+def test_names_and_pins_have_a_length(name: str, pin: str) -> None:
+    table = RoomTable(Rules())
+    assert table.access(name, pin, 0) is None and not table.rooms
+
+
+def test_announced_participants_of_a_room_are_bounded() -> None:
+    table = RoomTable(Rules())
+    assert [table.invite("r", f"p{number}", "n", 0) for number in range(1001)] == [True] * 1000 + [False]
+
+
+def test_looking_changes_nothing() -> None:
+    table = RoomTable(Rules(room_expiry_s=10))
+    table.create("r", "1", 0, 0)
+    table.enter("open", Participant("t", "n"), 0)
+    before = repr(table.rooms)
+    assert table.look("r", "1", 5) == [] and table.look("r", "2", 5) is None
+    assert [p.tag for p in table.look("open", "9", 5) or ()] == ["t"]
+    assert table.look("nobody", "1", 5) == [] and table.look("r", "1", 11) is None
+    assert repr(table.rooms) == before
+    assert RoomTable(PRIVATE).look("nobody", "1", 0) is None
+
+
+def test_a_sweep_costs_the_rooms_whose_time_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = RoomTable(Rules(room_expiry_s=100))
+    for number in range(1000):
+        table.create(f"r{number}", "1", 0, number / 100)
+    looked: list[object] = []
+    real = RoomTable._expired
+    monkeypatch.setattr(RoomTable, "_expired", lambda self, room, now_s: looked.append(room) or real(self, room, now_s))
+    table.sweep(50)
+    assert not looked and len(table.rooms) == 1000
+    table.sweep(101)
+    assert len(looked) == 100 and len(table.rooms) == 900
+    table.access("r500", "1", 104.9)
+    table.sweep(200)
+    assert list(table.rooms) == ["r500"], "who was asked for stays longer"
+    table.sweep(205)
+    assert not table.rooms and not table._looks
+
+
+def test_a_room_with_people_in_it_goes_when_they_have() -> None:
+    table = RoomTable(Rules(room_expiry_s=None))
+    table.create("r", "1", 5, 0)
+    table.enter("r", Participant("t", "n", status=Status.CONNECTED), 1)
+    table.sweep(6)
+    table.sweep(7)
+    assert "r" in table.rooms
+    table.update("r", "t", Status.FINISHED, "bye", 8)
+    table.sweep(9)
+    assert not table.rooms

@@ -213,7 +213,7 @@ def test_scripts_from_another_folder(folder: Path, function: str) -> None:
     (other / "mod_mine.py").write_text(
         "from di.dsm.api import action\n\n\n@action('mine.note')\ndef note(run) -> None:\n    '''Note it.'''\n    run.vars['noted'] = 'yes'\n"
     )
-    book = server(folder, {"t": "initial state A;"})
+    book = server(folder, {"t": "initial state A;"}, f"load_folders={other}")
     assert book.invoke("dsm", function, "more", str(folder), str(other))[0] == 500
     assert book.invoke("dsm", function, "more", str(other), str(other))[0] == 200
     assert book.invoke("dsm", function, "more", str(other), str(other))[0] == 400
