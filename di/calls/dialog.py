@@ -70,6 +70,10 @@ class Dialog:
         self.answer_deferred = False
         self.peer_offered = False
         """The peer has sent an offer of its own whose outcome is still to come."""
+        self.peer_direction = "sendrecv"
+        """What the peer last offered of its own accord: `sendonly` and `inactive` are a hold."""
+        self.told_direction = "sendrecv"
+        """What we last offered."""
         self._owner = owner
         self.why = ""
         """The reason that `end` was given."""
@@ -202,6 +206,8 @@ class Dialog:
         if self.phase is not Phase.CONNECTED:
             return 0
         ip, port = self._owner.audio.address or ("", 0)
+        if sdp:
+            self.told_direction = direction
         token = self._note("INVITE", on_reply)
         self._owner.host.sip.send(Reinvite(self.call, direction, ip, port, token, headers, payloads, sdp))
         return token

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 ANSWER_TIMER = -1_000_003
 """Number of the timer that bounds how long a call out waits for its answer (RFC 3261 §16.6, timer C)."""
+_DIRECTIONS = {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly", (False, False): "inactive"}
+"""(we receive, we send) → the peer's direction."""
 _NOBODY_TO_TELL = frozenset({Phase.ENDED, Phase.GONE, Phase.REFUSED})
 
 
@@ -188,6 +190,8 @@ def _negotiated(session: Session, event: MediaNegotiated) -> Outcome:
     dialog, audio = session.dialog, session.audio
     audio.connect(event)
     of_peer, dialog.peer_offered = dialog.peer_offered, False
+    if of_peer:
+        dialog.peer_direction = _DIRECTIONS[(event.receive, event.send)]
     if audio.started:
         return then(session.app.on_media_changed(), lambda: _tell_pair_of_media(session, of_peer))
     if dialog.phase is Phase.CONNECTED:

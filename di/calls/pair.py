@@ -18,6 +18,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from di.calls import transfer
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
-_DIRECTIONS = {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly", (False, False): "inactive"}
-"""(the peer sends, the peer receives) → what is offered to the other side."""
 
 
 @dataclass
@@ -72,7 +71,6 @@ class Pair:
         """A blind transfer under way."""
         self._bridged_with: Session | None = None
         self._relays = RelayedRequests()
-        self._told: dict[str, str] = {}
         if first.pair is not None:
             first.pair.leave(first)
         first.pair = self
@@ -187,6 +185,8 @@ class Pair:
         """The two hear each other, and nothing else."""
         if self.second is not None and self._bridged_with is not self.second:
             self._bridge_with(self.second)
+            if self.options.relaying:
+                self._tell_of_holds()
 
     def _bridge_with(self, second: Session) -> None:
         self._bridged_with = second
@@ -204,19 +204,31 @@ class Pair:
                 session.audio.flush()
                 playlist = session.audio.playlist
                 playlist.attach(input=playlist.input, output=playlist.output)
+                if session.dialog.told_direction != "sendrecv":
+                    session.dialog.offer(on_reply=partial(self._mirrored, session))  # who held it is not there any more
 
     def media_changed(self, session: Session) -> None:
         """A side has made a new offer: the other hears of hold, resume and codec by an offer of ours."""
-        other, media = self.other(session), session.audio.negotiated
-        if not self.options.relaying or other is None or media is None or other.dialog.phase is not Phase.CONNECTED:
+        other = self.other(session)
+        if self.options.relaying and other is not None:
+            self._tell(other, session)
+
+    def _tell(self, other: Session, session: Session) -> None:
+        """Offer a side what the other one has come to: its direction, and a codec that they do not share."""
+        if other.dialog.phase is not Phase.CONNECTED or session.audio.negotiated is None:
             return
-        direction = _DIRECTIONS[(media.receive, media.send)]
+        direction = session.dialog.peer_direction
         codec, present = session.audio.codec_in_use, other.audio.codec_in_use
         payloads = codec + present if present and codec != present else ()
-        if direction == self._told.get(other.id, "sendrecv") and not payloads:
-            return
-        self._told[other.id] = direction
-        other.dialog.offer(direction, payloads=payloads, on_reply=lambda reply: self._mirrored(other, reply))
+        if direction != other.dialog.told_direction or payloads:
+            other.dialog.offer(direction, payloads=payloads, on_reply=partial(self._mirrored, other))
+
+    def _tell_of_holds(self) -> None:
+        """Two sides that have just come together: what the one had been told of another is so no more, and a hold goes on."""
+        first, second = self.first, self.second
+        for one, other in ((first, second), (second, first)) if second is not None else ():
+            if one is not None and other is not None and one.dialog.told_direction != other.dialog.peer_direction:
+                one.dialog.offer(other.dialog.peer_direction, on_reply=partial(self._mirrored, one))
 
     @staticmethod
     def _mirrored(other: Session, reply: SipReply) -> None:
@@ -279,7 +291,6 @@ class Pair:
         self.unbridge()
         self._let_go(second)
         self.second = None
-        self._told.clear()
         second.stop(487)
 
     def _let_go(self, session: Session | None) -> None:
@@ -343,7 +354,6 @@ class Pair:
             self.first = new
         else:
             self.second = new
-        self._told.clear()
         self._bridged_with = None
         self.bridge()
         if not old.dialog.ending:
