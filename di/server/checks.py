@@ -36,10 +36,9 @@ def ports(settings: Settings) -> Iterator[Callable[[], None]]:
     core = settings.core
     taken = [("sip_port", core.sip_ip, core.sip_port), *(("further_sip", ip, port) for ip, port, _ in core.further_sip)]
     for field, ip, port in taken:
-        for udp in (True, False):
-            yield lambda at=(field, ip, port, udp): _free(settings, *at)  # type: ignore[misc]
+        yield lambda at=(field, ip, port): _free(settings, *at, kinds=(True, False))  # type: ignore[misc]
     if core.tls_port:
-        yield lambda: _free(settings, "tls_port", core.sip_ip, core.tls_port, False)
+        yield lambda: _free(settings, "tls_port", core.sip_ip, core.tls_port, kinds=(False,))
 
 
 def applications(settings: Settings, known: Collection[str]) -> Iterator[ConfigError]:
@@ -68,9 +67,11 @@ def _own_address(settings: Settings, field: str, ip: str) -> None:
         raise ConfigError(*settings.source(field), field, bind_hint(ip, 0, error)[1]) from error
 
 
-def _free(settings: Settings, field: str, ip: str, port: int, udp: bool) -> None:
+def _free(settings: Settings, field: str, ip: str, port: int, *, kinds: tuple[bool, ...]) -> None:
+    """`kinds`: whether UDP, or TCP."""
     try:
-        probe(ip, port, udp=udp)
+        for udp in kinds:
+            probe(ip, port, udp=udp)
     except OSError as error:
         raise ConfigError(*settings.source(field), field, bind_hint(ip, port, error)[1]) from error
 

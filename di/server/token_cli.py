@@ -59,8 +59,11 @@ def _parser() -> argparse.ArgumentParser:
         "--role", action="append", required=True, help="reader, attendant, operator, admin or a role of the file; may be repeated"
     )
     adding.add_argument("--user", action="store_true", help="a user with a password (HTTP Basic) instead of a token")
-    commands.add_parser("remove", help="withdraw a token or a user").add_argument("name")
-    commands.add_parser("list", help="show names and roles")
+    removing = commands.add_parser("remove", help="withdraw a token or a user")
+    removing.add_argument("name")
+    listing = commands.add_parser("list", help="show names and roles")
+    for command in (adding, removing, listing):  # also behind the command, as with the other tools
+        command.add_argument("-f", metavar="FILE", default=argparse.SUPPRESS, help="as in front of the command")
     return parser
 
 
