@@ -3,7 +3,7 @@
 
     text      2026-02-09 14:03:07.120 hub [4711/flow.py:64] WARNING: call 1A2B…: …
     json      {"time": "2026-02-09T14:03:07.120+01:00", "level": "warning", "process": "hub", "call": "1A2B…", "message": "…", …}
-    journal   <4>hub [4711/flow.py:64] WARNING: call 1A2B…: …        the journal has its own time; sd-daemon(3)
+    journal   <4>hub [4711/flow.py:64] WARNING: call 1A2B…: …        the journal has its own time; sd-daemon(3). JSON likewise: <4>{…
 
 From the bracket on the text is SEMS's layout (spec core.md §14.1), with the process's id for the thread's. While a session's event is
 handled its id stands in front of the message, also in what libraries log.
@@ -45,6 +45,9 @@ class Layout(logging.Formatter):
         call, message = _told(record)
         trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] is not None else ""
         text = self._json(record, call, message, trace) if self._shape == "json" else self._text(record, call, message, trace)
+        if self._journal:  # each line is an entry of its own there
+            priority = _PRIORITIES.get(record.levelno, 6)
+            text = "\n".join(f"<{priority}>{line}" for line in text.splitlines())
         return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
     def _text(self, record: logging.LogRecord, call: str, message: str, trace: str) -> str:
@@ -55,11 +58,7 @@ class Layout(logging.Formatter):
             else f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.created))}.{int(record.msecs):03d} "
         )
         place = f"{record.process or 0}/{record.filename}:{record.lineno}"
-        lines = [f"{when}{self._process} [{place}] {record.levelname}: {shown}", *trace.splitlines()]
-        if self._journal:  # each line is an entry of its own there
-            priority = _PRIORITIES.get(record.levelno, 6)
-            lines = [f"<{priority}>{line}" for line in lines]
-        return "\n".join(lines)
+        return "\n".join((f"{when}{self._process} [{place}] {record.levelname}: {shown}", *trace.splitlines()))
 
     def _json(self, record: logging.LogRecord, call: str, message: str, trace: str) -> str:
         zone = time.strftime("%z", time.localtime(record.created))
@@ -104,7 +103,7 @@ def is_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 def set_up(process: str, level: int, style: str = "text") -> logging.Handler:
     """Log to stderr, with a level of `logging` and without ever waiting for who reads it; returns the handler."""
     handler = PatientHandler()
-    handler.setFormatter(Layout(process, style, style == "text" and is_journal(sys.stderr, os.environ)))
+    handler.setFormatter(Layout(process, style, is_journal(sys.stderr, os.environ)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

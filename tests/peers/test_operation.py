@@ -217,6 +217,23 @@ def test_nothing_fails_silently_in_a_script(tmp_path: Path) -> None:
         assert "silent.dsm:6:3" in prompt
 
 
+def test_a_database_that_is_down_is_told_of_the_presentations_program(tmp_path: Path) -> None:
+    """As on the slide, which looks at nothing and plays on: who operates it hears of it, without the password."""
+    slide = (ROOT / "tests/vectors/dsm/presentation_2009_mysql.dsm").read_text()
+    files = {
+        "dsm/slide.dsm": slide.replace("user:pwd@domain/db", f"user:pwd@127.0.0.1:{free_port()}/db"),
+        "dsm.conf": "diag_path=dsm/\nload_diags=slide\nregister_apps=slide\n",
+        "app_mapping.conf": ".*=>slide\n",
+    }
+    with Server(tmp_path, files, "loglevel=1") as server:
+        (server.etc / "hello.wav").write_bytes((server.etc / "prompts" / "beep.wav").read_bytes())
+        assert place_calls(1, "stefan", server.sip_port, hold_ms=1000).successful == 1
+        told = wait_until(lambda: [line for line in server.log.splitlines() if "mysql." in line], "the warnings")
+        assert re.search(r"WARNING: call [0-9A-F-]+: \S*slide\.dsm:8:5: mysql\.connect: connection: ", told[0]), told
+        assert len(told) == 2 and "slide.dsm:9:5: mysql.queryGetResult: connection: there is no database connection" in told[1]
+        assert "pwd" not in server.log
+
+
 # ------------------------------------------------------------------------------------------------------------------- reloading
 def test_sighup_reads_anew_and_ends_no_call(tmp_path: Path) -> None:
     with (

@@ -101,6 +101,7 @@ class SystemDsm:
         for name in (self.id, *self._names):
             self.host.services.queues.remove(name)
         self._names.clear()
+        self.machine.unhandled.overwritten()
         run = Run(self.machine, Event(Kind.BEFORE_DESTROY))
         for library in self.bundle.libraries:
             function = library.hooks.get("on_destroy")
