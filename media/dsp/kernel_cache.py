@@ -29,6 +29,9 @@ from typing import Any
 
 from numba.core import caching
 
+_UNREADABLE = (EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError)
+"""What comes of a file that ends in its middle, and of an older version's whose types have moved: numba reads before it compares stamps."""
+
 
 class _Stamped:
     """How a locator of numba's names machine code and judges its freshness. Its file name holds no line, so that none is left over."""
@@ -92,7 +95,7 @@ class KernelCache(caching.NullCache):
                 found = known.load_overload(signature, target_context)
             except OSError:
                 continue
-            except (EOFError, pickle.UnpicklingError, ValueError):  # a file that ends in its middle: begin it anew
+            except _UNREADABLE:  # begin it anew
                 with contextlib.suppress(OSError):
                     known.flush()
                 continue
@@ -103,7 +106,7 @@ class KernelCache(caching.NullCache):
     def save_overload(self, signature: Any, data: Any) -> None:
         """Keep what was compiled, where that is possible."""
         for known in self._caches:
-            with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError, ValueError):
+            with contextlib.suppress(OSError, *_UNREADABLE):
                 known.save_overload(signature, data)
                 return
 

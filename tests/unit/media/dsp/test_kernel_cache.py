@@ -146,3 +146,28 @@ def test_a_file_cut_off_by_a_full_disk_does_not_stop_a_kernel(loops: Path) -> No
     index.write_bytes(index.read_bytes()[:20])
     assert run(loops) == (21, 0, 1)
     assert run(loops) == (21, 1, 0)
+
+
+PAIR = "from typing import NamedTuple\n\nclass Pair(NamedTuple):\n    one: int\n    other: int\n"
+SUM = """
+from media.dsp.kernel import kernel
+from loops.{place} import Pair
+
+@kernel
+def loop(pair):
+    return pair.one + pair.other
+
+print(loop(Pair(1, 2)), sum(loop.stats.cache_hits.values()), sum(loop.stats.cache_misses.values()))
+"""
+
+
+def test_machine_code_of_an_older_version_whose_types_stood_elsewhere_is_not_read(loops: Path) -> None:
+    (loops / "first.py").write_text(PAIR)
+    (loops / "loop.py").write_text(SUM.format(place="first"))
+    assert run(loops) == (3, 0, 1)
+    (loops / "first.py").unlink()
+    (loops / "second.py").write_text(PAIR)
+    (loops / "loop.py").write_text(SUM.format(place="second"))
+    assert run(loops) == (3, 0, 1)
+    assert run(loops) == (3, 1, 0)
+    assert len(list(loops.glob("__pycache__/*.nb?"))) == 2, "the older version's files are gone"
