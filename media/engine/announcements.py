@@ -15,7 +15,7 @@ from media.codecs.codec import Codec
 from media.control.play_items import PlayFile, PlaySilence, PlayTone, Sound
 from media.dsp import tone
 from media.dsp.coding import NATIVE
-from media.engine.render import Announced
+from media.engine.mix_rooms import Announced
 from media.engine.rooms import Rooms
 from media.engine.sources import StoredAudio
 

@@ -4,8 +4,8 @@
     hub ── handle(command, now_ns) ──► legs, rooms, playlists ── take_events() ──► hub
     datagrams ── receive_batch (receive.py) ──► leg table ── tick(now_ns) ──► packets of the rows that are due
 
-`Engine.receiver` is what `receive_batch` needs. After `tick` the rows with `due` set have a packet of HEADER_BYTES + `frame_bytes` in
-`legs.packets` for the address `name` from socket `socket`. Nothing in a tick waits or raises: files are asked for by `take_wanted` and
+`Engine.receiver` is what `receive_batch` needs. After `tick` the rows with `due` set have a packet of `packet_bytes` bytes in `legs.packets`
+for the address `name` from socket `socket`. Nothing in a tick waits or raises: files are asked for by `take_wanted` and
 come by `file_loaded`; a leg that fails is given up with LegDropped.
 """
 
@@ -19,7 +19,7 @@ import numpy as np
 from media.codecs import g711
 from media.control import records
 from media.dsp import resample
-from media.engine import playout, receive, render
+from media.engine import mix_rooms, notes, playout, render
 from media.engine.commands import CommandHandler
 from media.engine.leg import Leg
 from media.engine.parts import EngineOptions, Parts
@@ -46,12 +46,12 @@ class Engine:
         self.legs, self.by_number, self.rooms = parts.legs, parts.by_number, parts.rooms
         self.connections, self.recorders, self.spans, self.relays = parts.connections, parts.recorders, parts.spans, parts.relays
         self._commands = CommandHandler(parts)
-        self._notes, self._note_count, self._coded = receive.empty_notes()
+        self._notes, self._note_count, self._coded = notes.empty_notes()
         self.span_datagrams: list[tuple[int, Words]] = []
         """What the last tick has for other media processes, and which."""
         self._ended = np.zeros(1, np.int32)
         self._ended_count = np.zeros(1, np.int64)
-        self._scratch = render.Scratch(
+        self._scratch = mix_rooms.Scratch(
             np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros((1, 1), np.int16), np.zeros(1, np.float32)
         )
 
@@ -89,10 +89,10 @@ class Engine:
 
     # -------------------------------------------------------------------------------------------------------------- ticks
     @property
-    def receiver(self) -> receive.Receiver:
+    def receiver(self) -> notes.Receiver:
         """What ``receive_batch`` needs, until the next command."""
         parts, connections = self._parts, self._parts.connections
-        return receive.Receiver(
+        return notes.Receiver(
             parts.legs.rows,
             connections.addresses.entries,
             connections.waiting,
@@ -125,7 +125,7 @@ class Engine:
             self._parts.players.recording_ended(leg)
         announced = self._parts.announcements.next(legs.frames.shape[1])
         feed_history = self._parts.rooms.feed_history
-        render.mix_rooms(legs.arrays, rooms, feed_history, announced, spans, self._scratch, encode, resample.SINC)
+        mix_rooms.mix_rooms(legs.arrays, rooms, feed_history, announced, spans, self._scratch, encode, resample.SINC)
         self.span_datagrams = self._parts.spans.finish(number)
         render.fill_others(legs.arrays, encode, self._ended, self._ended_count)
         self._parts.mix_ins.mix(self._scratch.own)
@@ -173,28 +173,27 @@ class Engine:
         """Decide about the notes that ``receive_batch`` left."""
         count = int(self._note_count[0])
         self._note_count[0] = 0
-        notes = self._notes[:count]
-        fields = (notes[name].tolist() for name in ("row", "kind", "sequence", "ts", "duration"))  # in a row each is dear
+        left = self._notes[:count]
+        fields = (left[name].tolist() for name in ("row", "kind", "sequence", "ts", "duration"))  # in a row each is dear
         for index, (row, kind, sequence, ts, length) in enumerate(zip(*fields, strict=True)):
             leg = self._parts.by_row.get(row)
             if leg is None:
                 continue
-            if kind == receive.NOTE_CODED:
+            if kind == notes.NOTE_CODED:
                 self._parts.coded.decode(leg, sequence, ts, self._coded[index, :length].tobytes())
-            elif kind == receive.NOTE_DIGIT:
+            elif kind == notes.NOTE_DIGIT:
                 if self._parts.legs.rows[leg.row]["report_digits"]:
-                    self._parts.digits.handle(leg, notes[index], now_ns)
-            elif kind == receive.NOTE_LOCKED:
+                    self._parts.digits.handle(leg, left[index], now_ns)
+            elif kind == notes.NOTE_LOCKED:
                 self._parts.connections.locked(leg)
-            elif kind == receive.NOTE_CANDIDATE:
-                self._parts.connections.consider(leg, notes[index], now_ns)
-            elif kind == receive.NOTE_RETURNED:
+            elif kind == notes.NOTE_CANDIDATE:
+                self._parts.connections.consider(leg, left[index], now_ns)
+            elif kind == notes.NOTE_RETURNED:
                 self._parts.connections.returned(leg, now_ns)
         self._parts.digits.poll(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
-        """Report legs without packets for too long and changes of speakers, end latch windows. To be called a few times a
-        second."""
+        """Report legs without packets for too long and changes of speakers, end latch windows. To be called a few times a second."""
         rows = self._parts.legs.rows
         silent_ns = now_ns - rows["arrived_ns"]
         over = (rows["timeout_ns"] > 0) & (silent_ns > rows["timeout_ns"]) & (rows["timed_out"] == 0)

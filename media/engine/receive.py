@@ -5,8 +5,8 @@
         │          │                                  └─ digit → note
         └ dropped  └ unknown: candidate for the port's latch slot, or stranger
 
-What needs a decision (candidates, digits, a source just locked, RTCP, library codecs) leaves the kernel as a note, read by Python
-after the batch. The way into the ring is in ``arrival.py``.
+What needs a decision (candidates, digits, a source just locked, RTCP, library codecs) leaves the kernel as a note (``notes.py``). The
+way into the ring is in ``arrival.py``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from media.dsp.coding import NATIVE
 from media.dsp.kernel import borrowed, fetch_ahead, inline_kernel, kernel
-from media.engine.addresses import NAME_BYTES, RESTING, find, name_key
+from media.engine.addresses import RESTING, find, name_key
 from media.engine.arrival import accept_audio, accept_pause, track_sequence
 from media.engine.counters import (
     BYTES,
@@ -26,7 +26,6 @@ from media.engine.counters import (
     DUPLICATE,
     MALFORMED,
     NOT_RECEIVING,
-    NOTES_LOST,
     RECEIVED,
     REPORTS,
     RESTED,
@@ -35,35 +34,18 @@ from media.engine.counters import (
     WRONG_TYPE,
 )
 from media.engine.leg_table import LEG, RELAY_PURE
+from media.engine.notes import (
+    NOTE_CANDIDATE,
+    NOTE_LOCKED,
+    NOTE_RETURNED,
+    Packet,
+    big_endian,
+    note_coded,
+    note_digit,
+    take_note,
+)
 from media.engine.relay import keep_payload
 from media.rtp.rtcp import read_compound
-
-NOTE_CANDIDATE = 1
-NOTE_DIGIT = 2
-NOTE_LOCKED = 3
-NOTE_RETURNED = 5
-NOTE_CODED = 6
-
-NOTE = np.dtype(
-    [
-        ("kind", "u1"),
-        ("event", "u1"),
-        ("end", "u1"),
-        ("volume", "u1"),
-        ("duration", "u2"),
-        ("sequence", "u2"),
-        ("row", "i4"),
-        ("socket", "i4"),
-        ("ts", "u4"),
-        ("ssrc", "u4"),
-        ("index", "i4"),  # of the datagram in its batch
-        ("name", "u1", NAME_BYTES),
-    ],
-    align=True,
-)
-MAX_NOTES = 4096
-"""Notes taken a tick; a flood of candidates beyond is dropped and counted as strangers."""
-
 
 FETCH_AHEAD = 4
 """So many datagrams before its turn a leg's ring is fetched: about as long as memory takes."""
@@ -75,26 +57,7 @@ RECEIVING_BYTES = 192
 COMFORT_NOISE = 13
 """Its static payload type (RFC 3389 §4), whether negotiated or not: the sender pauses, which is neither loss nor silence of the line."""
 
-LONGEST_CODED = 1500
 NO_DIGITS = 255
-
-
-class Receiver(NamedTuple):
-    """Where datagrams go. Kernels write all of it but `table` and `waiting`."""
-
-    legs: NDArray[np.void]
-    """LEG (n,)."""
-    table: NDArray[np.void]
-    """ENTRY (m,): which address is whose (``addresses.py``)."""
-    waiting: NDArray[np.int32]
-    """int32 (sockets,): row that holds the socket's latch slot, or -1."""
-    counters: NDArray[np.int64]
-    """int64 (len(COUNTERS),), added to."""
-    notes: NDArray[np.void]
-    """NOTE (most,), from `note_count[0]` on."""
-    note_count: NDArray[np.int64]
-    coded: NDArray[np.uint8]
-    """uint8 (most, LONGEST_CODED): payloads that notes of the same index keep."""
 
 
 class Datagrams(NamedTuple):
@@ -103,22 +66,6 @@ class Datagrams(NamedTuple):
     data: NDArray[np.uint8]
     lengths: NDArray[np.int32]
     names: NDArray[np.uint8]
-
-
-class Packet(NamedTuple):
-    """One RTP packet inside a kernel: its bytes, the bounds of its payload, whose it may be and where it came from.
-
-    `row`: of the leg · `entry`: of its address in the table, -1 for a candidate's · `index`: its index in its batch · `name`: sockaddr.
-    """
-
-    data: Any
-    first: Any
-    end: Any
-    row: Any
-    entry: Any
-    socket: Any
-    index: Any
-    name: Any
 
 
 @inline_kernel
@@ -139,62 +86,6 @@ def payload_bounds(packet: Any, length: Any) -> Any:
     if first >= end:
         return 0, 0
     return first, end
-
-
-@inline_kernel
-def take_note(into: Any, kind: Any, packet: Any) -> Any:
-    """Start a note about a packet; return its index, or -1 when there is no room."""
-    at = into.note_count[0]
-    if at >= into.notes.shape[0]:
-        into.counters[NOTES_LOST] += 1
-        return -1
-    into.note_count[0] = at + 1
-    note = into.notes[at]
-    note.kind = kind
-    note.row = packet.row
-    note.socket = packet.socket
-    note.index = packet.index
-    return int(at)
-
-
-@inline_kernel
-def big_endian(packet: Any, first: Any, count: Any) -> Any:
-    """Return `count` bytes as an unsigned number."""
-    value = np.uint64(0)
-    for i in range(count):
-        value = (value << np.uint64(8)) | np.uint64(packet[first + i])
-    return value
-
-
-@inline_kernel
-def note_digit(into: Any, packet: Any, ts: Any, ssrc: Any) -> None:
-    """Leave a telephone-event payload (RFC 4733 §2.3) to Python."""
-    if packet.end - packet.first < 4:
-        return
-    at = take_note(into, NOTE_DIGIT, packet)
-    if at >= 0:
-        note = into.notes[at]
-        note.event = packet.data[packet.first]
-        note.end = packet.data[packet.first + 1] >> 7
-        note.volume = packet.data[packet.first + 1] & 63
-        note.duration = big_endian(packet.data, packet.first + 2, 2)
-        note.ts = ts
-        note.ssrc = ssrc
-
-
-@inline_kernel
-def note_coded(into: Any, leg: Any, packet: Any, sequence: Any, ts: Any) -> None:
-    """Leave a library codec's payload to Python, in the row of `coded` that its note has."""
-    count = packet.end - packet.first
-    if not leg.listened or count > into.coded.shape[1]:
-        return
-    at = take_note(into, NOTE_CODED, packet)
-    if at >= 0:
-        into.notes[at].sequence = sequence
-        into.notes[at].ts = ts
-        into.notes[at].duration = count
-        for i in range(count):
-            into.coded[at, i] = packet.data[packet.first + i]
 
 
 @inline_kernel
@@ -344,8 +235,3 @@ def receive_batch(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: An
             counters[STRANGER] += 1
             continue
         receive_packet(into, Packet(data, first, end, row, entry, socket, index, datagrams.names[index]), now_ns)
-
-
-def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:
-    """Return a note array, its count, and the payloads that notes keep."""
-    return np.zeros(MAX_NOTES, NOTE), np.zeros(1, np.int64), np.zeros((MAX_NOTES, LONGEST_CODED), np.uint8)

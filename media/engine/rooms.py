@@ -12,7 +12,7 @@ from media.dsp.resample import UP_HISTORY
 
 
 class RoomArrays(NamedTuple):
-    """All rooms for ``render.mix_rooms``: members sorted by room, and feeders beside them.
+    """All rooms for ``mix_rooms``: members sorted by room, and feeders beside them.
 
     `members`: int32 (k,), rows · `starts`: int64 (rooms + 1,), bounds of each room in `members` · `feeders`: int32 (f, 2), row and
     index in ``Rooms.feed_history`` of each tee · `feed_starts`: int64 (rooms + 1,) · `largest`: most members of one room.

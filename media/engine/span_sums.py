@@ -163,7 +163,7 @@ def pack_sums(partials: Any, samples: Any, numbers: Any, sent: Any, first: Any, 
 
 @kernel
 def begin_sums(legs: Any, rooms: Any, spanned: Any, into: Any) -> None:
-    """Say how many samples a frame of each room that spans has here, that of its fastest leg as ``render.mix_rooms`` takes it, and
+    """Say how many samples a frame of each room that spans has here, that of its fastest leg as ``mix_rooms`` takes it, and
     begin its sum.
 
     `legs`: LEG (n,) · `rooms`: RoomArrays · `spanned`: int32 (rooms,), slot or -1 · `into`: Sums, written for the slots found.

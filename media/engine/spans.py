@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Rooms that several media processes share: each sends the others the sum of what its own legs say, and hears theirs a tick later.
 
-    other processes ── put(peer, words) ──► SpanArrivals ── begin(tick) ──► remote sums ──► render.mix_rooms
+    other processes ── put(peer, words) ──► SpanArrivals ── begin(tick) ──► remote sums ──► mix_rooms
                                                                                                    │ what was said here
     other processes ◄── (peer, datagram) ── finish(tick) ◄── partial sums ◄────────────────────────┘
 
@@ -49,7 +49,7 @@ RECORDED_SAMPLES = 160
 
 
 class SpanArrays(NamedTuple):
-    """For ``render.mix_rooms``. `spanned`: int32 (rooms,), slot of each room in the others or -1 · `remote`: int32 (s, most samples),
+    """For ``mix_rooms``. `spanned`: int32 (rooms,), slot of each room in the others or -1 · `remote`: int32 (s, most samples),
     sums from other processes · `partials`: int32 (s, most samples), to be written: what the legs here said · `samples`: int32 (s,), to
     be written: samples of it.
     """
@@ -190,7 +190,7 @@ class Spans:
         return None if slot is None or slot >= len(self._record_sink.sums) else self._record_sink.sums[slot]
 
     def finish(self, tick: int) -> list[tuple[int, Words]]:
-        """Return this tick's datagrams with whom they are for, once ``render.mix_rooms`` has written the partial sums."""
+        """Return this tick's datagrams with whom they are for, once ``mix_rooms`` has written the partial sums."""
         datagrams: list[tuple[int, Words]] = []
         for peer, sent in self._sent.items():
             slot = 0

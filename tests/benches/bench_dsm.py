@@ -19,7 +19,8 @@ from typing import Any
 
 from di.dsm import PLUGIN
 from di.dsm.language.event import Event, Kind
-from di.dsm.run.engine import Machine, deliver
+from di.dsm.run.drivers import deliver
+from di.dsm.run.engine import Machine
 from di.kernel.registry import di_method
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook

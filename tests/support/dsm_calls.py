@@ -10,7 +10,8 @@ from typing import Any
 
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Diagram
-from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.run.drivers import deliver
+from di.dsm.run.engine import Machine, Run
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
 

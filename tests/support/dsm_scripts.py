@@ -9,7 +9,8 @@ from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Diagram
 from di.dsm.language.reader import Reading, read_diagram
 from di.dsm.load.modules import Modules, core_library
-from di.dsm.run.engine import Machine, run_now
+from di.dsm.run.drivers import run_now
+from di.dsm.run.engine import Machine
 from di.dsm.run.simulated import SimulatedSession
 
 

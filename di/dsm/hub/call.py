@@ -19,7 +19,7 @@ from di.dsm.hub.call_machine import MachineCall
 from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Steps
-from di.dsm.run.engine import deliver
+from di.dsm.run.drivers import deliver
 from di.sip.headers import first_header
 from di.sip.records import CallProgressed, RequestReceived
 

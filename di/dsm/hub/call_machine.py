@@ -19,7 +19,8 @@ from di.dsm.hub.call_words import SELECTS
 from di.dsm.language.errors import DsmError
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Steps, Transition
-from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.run.drivers import deliver
+from di.dsm.run.engine import Machine, Run
 from di.dsm.run.pack import pack, restore
 from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort
 from di.kernel.value import Value

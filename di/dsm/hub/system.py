@@ -12,7 +12,8 @@ from di.calls.mailbox import Mailbox
 from di.dsm.hub.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Steps, Transition
-from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.run.drivers import deliver
+from di.dsm.run.engine import Machine, Run
 from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort, Unsupported
 
 if TYPE_CHECKING:

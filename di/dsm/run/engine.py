@@ -4,7 +4,7 @@
     event ─► transitions of the current state, file order ─► exit list ─► transition list ─► new state ─► enter list ─► repost? again
 
 `Machine.run` is a generator. It yields only what an action wants to wait for (and `PAUSE` when a script computes for long), so an event
-whose actions do not wait is run by a single `next()`. `deliver` drives it in the hub, `run_now` in tests and the simulator.
+whose actions do not wait is run by a single `next()`. `di.dsm.run.drivers` drives it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from di.dsm.language.event import Event, Kind, Params
 from di.dsm.language.model import Call, Diagram, For, If, Nested, State, Statements, Steps, Test, Transition
 from di.dsm.language.numbers import signed
 from di.dsm.language.values import resolve, variable_name
+from di.dsm.run.drivers import PAUSE
 from di.dsm.run.ports import DsmSession
 from di.dsm.run.unhandled import Unhandled
 
@@ -34,16 +35,6 @@ EXCEPTION_STEPS = 100
 """What a change of state, which is logged and told to listeners, and an exception count for beside a statement: about their cost."""
 MAX_STACK = 10_000
 """callFSM without returnFSM may pile up so many entries."""
-
-
-class _Pause:
-    """Awaiting it lets the loop run everybody else once."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
-PAUSE = _Pause()
 
 
 class Watcher(Protocol):
@@ -366,41 +357,3 @@ class Machine:
                 return
             for number in range(first, last, 1 if first <= last else -1):
                 yield (str(number),)
-
-
-# ----------------------------------------------------------------------------------------------------------------- drivers
-def deliver(steps: Steps) -> Awaitable[bool] | None:
-    """Run an event as far as it goes without waiting: None when it is done, else what has to be awaited for the rest of it."""
-    try:
-        waiting = next(steps)
-    except StopIteration:
-        return None
-    return _wait_through(steps, waiting)
-
-
-async def _wait_through(steps: Steps, waiting: Awaitable[object]) -> bool:
-    while True:
-        try:
-            answer = await waiting
-        except Exception as error:  # noqa: BLE001 – the script's own exception handling decides
-            send: Any = (steps.throw, error)
-        else:
-            send = (steps.send, answer)
-        try:
-            waiting = send[0](send[1])
-        except StopIteration as done:
-            return bool(done.value)
-
-
-def run_now(steps: Steps) -> bool:
-    """Run an event to its end. Raises RuntimeError when an action wants to wait for something other than its turn."""
-    try:
-        waiting = next(steps)
-        while waiting is PAUSE:
-            waiting = next(steps)
-    except StopIteration as done:
-        return bool(done.value)
-    close = getattr(waiting, "close", None)
-    if close is not None:
-        close()
-    raise RuntimeError("an action of this script has to wait; it cannot be run without an event loop")

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from di.dsm.language.errors import RunawayScript
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Diagram, Transition
-from di.dsm.run.engine import Machine, deliver
+from di.dsm.run.drivers import deliver
+from di.dsm.run.engine import Machine
 from di.dsm.run.simulated import SimulatedSession
 
 HELP = __doc__.split("\n\n", 1)[1] if __doc__ else ""

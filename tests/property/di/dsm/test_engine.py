@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di.dsm.language.event import Event, Kind
-from di.dsm.run.engine import Machine, run_now
+from di.dsm.run.drivers import run_now
+from di.dsm.run.engine import Machine
 from di.dsm.run.pack import pack, restore
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from di.dsm.language.event import Event, Kind
-from di.dsm.run.engine import Machine, deliver, run_now
+from di.dsm.run.drivers import deliver, run_now
+from di.dsm.run.engine import Machine
 from di.dsm.run.ports import Unsupported
 from di.dsm.run.simulated import SimulatedSession
 from di.kernel.errors import OutOfBounds

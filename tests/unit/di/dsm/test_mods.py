@@ -18,7 +18,8 @@ from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import BUILT_IN, Modules, core_library
 from di.dsm.mods.mysql_client import parse_url
 from di.dsm.mods.sql_template import substitute_sql
-from di.dsm.run.engine import Machine, Run, deliver
+from di.dsm.run.drivers import deliver
+from di.dsm.run.engine import Machine, Run
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import MemoryFiles, Scene, load
 

@@ -55,7 +55,7 @@ def test_less_or_equal_is_a_comparison_with_text() -> None:
     """`test($n <= 5)` is true for 7 as well (§12.3)."""
     scene = Scene("initial state A; state B; transition t A - test($n <= 5) -> B;", start=False)
     scene.vars["n"] = "7"
-    from di.dsm.run.engine import run_now
+    from di.dsm.run.drivers import run_now
 
     run_now(scene.machine.start("t", Kind.START))
     assert scene.state == "B"

@@ -14,7 +14,7 @@ from di.dsm.language.library import Library, Res, action
 from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import Modules, core_library
 from di.dsm.run import engine
-from di.dsm.run.engine import deliver, run_now
+from di.dsm.run.drivers import deliver, run_now
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import MemoryFiles, Scene
 

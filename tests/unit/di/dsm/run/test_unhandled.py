@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from di.dsm.language.event import Event, Kind
-from di.dsm.run.engine import Machine, run_now
+from di.dsm.run.drivers import run_now
+from di.dsm.run.engine import Machine
 from di.dsm.run.simulated import SimulatedSession
 from tests.support.dsm_scripts import load
 
