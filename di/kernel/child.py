@@ -27,7 +27,7 @@ from typing import Generic, Literal, TypeVar
 
 from di.kernel import logs
 from di.kernel.errors import ConfigError
-from di.kernel.watchdog import ASK_S, Verdict, Watchdog
+from di.kernel.watchdog import ASK_S, Liveness, Watchdog
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello, Ping
 
@@ -223,16 +223,16 @@ class Child(Generic[C, E]):
                 link.send(Ping(number))
             await asyncio.sleep(ASK_S)
 
-    def _judge(self, watchdog: Watchdog, verdict: Verdict) -> None:
+    def _judge(self, watchdog: Watchdog, verdict: Liveness) -> None:
         role, pid = self.kind.role, self.pid
         silent_s = watchdog.silent_s(asyncio.get_running_loop().time())
-        if verdict is Verdict.SILENT:
+        if verdict is Liveness.SILENT:
             log.error("the %s process (pid %d) has not answered for %.0f s: new calls are refused with 503", role, pid, silent_s)
             self._on_silent(f"the {role} process does not answer")
-        elif verdict is Verdict.ANSWERS:
+        elif verdict is Liveness.ANSWERS:
             log.warning("the %s process (pid %d) answers again", role, pid)
             self._on_silent("")
-        elif verdict is Verdict.REPLACE and self._process is not None and pid:
+        elif verdict is Liveness.REPLACE and self._process is not None and pid:
             log.error("the %s process (pid %d) has not answered for %.0f s: it is replaced", role, pid, silent_s)
             self._process.kill()
 

@@ -17,8 +17,8 @@ SILENT_S = 2.0
 _HELD_UP_S = 3 * ASK_S
 
 
-class Verdict(Enum):
-    """What is to be done now."""
+class Liveness(Enum):
+    """What a turn has found. SILENT and ANSWERS come once a change; REPLACE: it has been silent for too long."""
 
     FINE = auto()
     SILENT = auto()
@@ -38,7 +38,7 @@ class Watchdog:
         """Since when it has not answered."""
         return now_s - self._heard_s
 
-    def turn(self, answered: bool, now_s: float) -> Verdict:
+    def turn(self, answered: bool, now_s: float) -> Liveness:
         """To be called each time that it is asked. `answered`: whether anything has come since the last time."""
         passed_s, self._asked_s = now_s - self._asked_s, now_s
         if passed_s > _HELD_UP_S:
@@ -46,10 +46,10 @@ class Watchdog:
         if answered:
             self._heard_s = now_s
             was, self.silent = self.silent, False
-            return Verdict.ANSWERS if was else Verdict.FINE
+            return Liveness.ANSWERS if was else Liveness.FINE
         if self._replace_s and self.silent_s(now_s) >= max(self._replace_s, SILENT_S):
-            return Verdict.REPLACE
+            return Liveness.REPLACE
         if not self.silent and self.silent_s(now_s) >= SILENT_S:
             self.silent = True
-            return Verdict.SILENT
-        return Verdict.FINE
+            return Liveness.SILENT
+        return Liveness.FINE

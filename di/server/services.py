@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from di.access import Access
 from di.calls.sessions import Sessions
@@ -37,7 +37,7 @@ class Services(Surroundings):
     loaded: list[str] = field(default_factory=list)
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
-    reloaders: dict[str, Callable[[Any], None]] = field(default_factory=dict)
+    reloaders: dict[str, Callable[..., None]] = field(default_factory=dict)
     trial: bool = False
     try_ports: bool = False
 

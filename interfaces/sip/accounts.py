@@ -9,7 +9,7 @@ from typing import Any
 
 from di.sip.records import Listen
 from interfaces.sip.account import SipAccount
-from interfaces.sip.endpoint import Place, SipEndpoint
+from interfaces.sip.endpoint import ListenAddress, SipEndpoint
 from interfaces.sip.message import host_of
 from interfaces.sip.native import arrived_at
 
@@ -19,7 +19,7 @@ class Accounts:
 
     def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount]) -> None:
         self._endpoint, self._listen = endpoint, listen
-        self._way: tuple[str, Place | None] = ("", None)
+        self._way: tuple[str, ListenAddress | None] = ("", None)
         self.inbound, self.outbound = make(), make()
         self.inbound.create(endpoint.account_config(listen), True)
         self.outbound.create(endpoint.account_config(listen))
@@ -51,7 +51,7 @@ class Accounts:
             self.outbound.modify(self._endpoint.account_config(self._listen, *way))
             self._way = way
 
-    def _place_towards(self, uri: str) -> Place | None:
+    def _place_towards(self, uri: str) -> ListenAddress | None:
         """Where UDP requests to a URI leave from when there is a choice; None lets pjsip choose."""
         if not self._of_places or uri.lower().startswith("sips:") or ";transport=" in uri.lower().replace(";transport=udp", ""):
             return None

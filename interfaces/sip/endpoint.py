@@ -69,7 +69,7 @@ class _Log(pj.LogWriter):  # type: ignore[misc]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListenAddress:
     """An address that we listen on. `udp`: pjsua's number of its UDP transport, the first of the place's."""
 
     ip: str
@@ -101,7 +101,7 @@ class SipEndpoint:
         self.library.libCreate()
         self.log_writer = _Log()
         self.transports: list[tuple[str, str, int]] = []
-        self.places: list[Place] = []
+        self.places: list[ListenAddress] = []
 
     def select_accounts(self, select: Callable[[Any], int | None]) -> None:
         """`select` gives the account of a received request, None for pjsua's own choice. Only with `many`."""
@@ -159,7 +159,7 @@ class SipEndpoint:
         port = free_port(ip, wanted)
         udp = self._open("udp", ip, port, public_ip)
         self._open("tcp", ip, port, public_ip)
-        self.places.append(Place(ip, port, public_ip, udp))
+        self.places.append(ListenAddress(ip, port, public_ip, udp))
 
     def _open(self, name: str, ip: str, port: int, public_ip: str, tls: tuple[str, str] = ("", "")) -> int:
         """Make a transport; pjsua's number of it. Raises ListenError."""
@@ -204,7 +204,7 @@ class SipEndpoint:
         if not offered:
             raise ListenError(f"none of the codecs {', '.join(wanted) or '(none)'} is known to pjsip; it has {', '.join(known)}")
 
-    def account_config(self, listen: Listen, next_hop: str = "", place: Place | None = None) -> pj.AccountConfig:
+    def account_config(self, listen: Listen, next_hop: str = "", place: ListenAddress | None = None) -> pj.AccountConfig:
         """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP."""
         config = pj.AccountConfig()
         host = listen.public_ip or listen.ip
@@ -226,7 +226,7 @@ class SipEndpoint:
             config.sipConfig.proxies.append(f"<{route}{'' if ';lr' in route else ';lr'}>")
         return config
 
-    def place_towards(self, uri_host: str) -> Place | None:
+    def place_towards(self, uri_host: str) -> ListenAddress | None:
         """The place that the machine's routes lead from to an address; None for a name, and where no place of ours lies there."""
         family = socket.AF_INET6 if ":" in uri_host else socket.AF_INET
         try:

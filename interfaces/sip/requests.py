@@ -22,7 +22,7 @@ from interfaces.sip.mending import Mended
 from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of, text_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
-from interfaces.sip.source_limits import Verdict
+from interfaces.sip.source_limits import SourceVerdict
 from interfaces.sip.structures import Reply, Waiting, final
 from interfaces.sip.subscription import Reply as NotifyReply
 
@@ -59,7 +59,7 @@ class Requests:
         closed: Callable[[], bool],
         notified: Callable[[str, str, Message], NotifyReply | None],
         outside: OutsideTransactions,
-        admits: Callable[[str, bool], Verdict],
+        admits: Callable[[str, bool], SourceVerdict],
         now_ns: Callable[[], int],
     ) -> None:
         self._emit = emit
@@ -109,15 +109,15 @@ class Requests:
             return False
         source = f"{request.source_ip}:{request.source_port}"
         verdict = self._admits(request.source_ip, False)
-        if verdict is not Verdict.PASS:
+        if verdict is not SourceVerdict.PASS:
             return _kept_out(verdict, request)
         log.info("a request from %s cannot be read: %d %s", source, mended.code, mended.reason)
         return request.text.startswith("ACK ") or request.reply(mended.code, mended.reason)
 
     # --------------------------------------------------------------------------------------------------- without a dialog
     def _new_call(self, request: Request) -> bool:
-        verdict = Verdict.REFUSE if self._closed() else self._admits(request.source_ip, True)
-        if verdict is not Verdict.PASS:
+        verdict = SourceVerdict.REFUSE if self._closed() else self._admits(request.source_ip, True)
+        if verdict is not SourceVerdict.PASS:
             return _kept_out(verdict, request)
         if _REPLACES.search(request.text):
             request.hide("Replaces")  # pjsua would answer by itself and end the other call: the hub decides
@@ -125,7 +125,7 @@ class Requests:
 
     def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
         verdict = self._admits(request.source_ip, False)
-        if verdict is not Verdict.PASS:
+        if verdict is not SourceVerdict.PASS:
             return _kept_out(verdict, request)
         if method in ("BYE", "PRACK", "UPDATE"):
             return request.reply(481)  # spec core.md §6.4
@@ -201,9 +201,9 @@ class Requests:
                     _answer(call, key, (500, "", (), "", b""))
 
 
-def _kept_out(verdict: Verdict, request: Request) -> bool:
+def _kept_out(verdict: SourceVerdict, request: Request) -> bool:
     """Refuse a request, or say nothing. True: pjsip must not see it."""
-    if verdict is Verdict.REFUSE:
+    if verdict is SourceVerdict.REFUSE:
         request.reply(503, "Service Unavailable", [("Retry-After", str(RETRY_AFTER_S))])
     return True
 

@@ -25,7 +25,7 @@ _REFUSALS_A_SECOND = 10
 """Answers to what is too much, per address; the rest gets none, for an answer would go to whoever the source was forged to be."""
 
 
-class Verdict(Enum):
+class SourceVerdict(Enum):
     """What becomes of a request."""
 
     PASS = "pass"
@@ -46,18 +46,18 @@ class SourceLimits:
         self.refused = 0
         """Requests that were too much, since the last `take_refused`."""
 
-    def request(self, source_ip: str, invite: bool, now_ns: int) -> Verdict:
+    def request(self, source_ip: str, invite: bool, now_ns: int) -> SourceVerdict:
         """One outside dialogs has come."""
         address, trusted = self._address(source_ip)
         if trusted:
-            return Verdict.PASS
+            return SourceVerdict.PASS
         requests, refusals = self._pace(address, now_ns)
         most = self._limits.pending_calls
         too_many = invite and most and self._pending[address] >= most
         if not too_many and (not self._limits.requests_a_second or requests.take(now_ns)):
-            return Verdict.PASS
+            return SourceVerdict.PASS
         self.refused += 1
-        return Verdict.REFUSE if refusals.take(now_ns) else Verdict.DROP
+        return SourceVerdict.REFUSE if refusals.take(now_ns) else SourceVerdict.DROP
 
     def _pace(self, address: str, now_ns: int) -> tuple[Pace, Pace]:
         """Of the requests of an address, and of our refusals of them."""

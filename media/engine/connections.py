@@ -21,7 +21,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,9 @@ from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenL
 from media.engine.addresses import FAMILY_IPV6, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
 from media.engine.leg_table import LegTable
+from media.engine.options import EngineOptions
 from media.engine.ports import NoPort, PortBook, Remote
 from media.engine.receive import NO_DIGITS
-
-if TYPE_CHECKING:
-    from media.engine.parts import EngineOptions
 
 FRAME_MS = 20
 PACKETS_TO_LATCH = 3

@@ -22,7 +22,8 @@ from media.dsp import resample
 from media.engine import mix_rooms, notes, playout, render
 from media.engine.commands import CommandHandler
 from media.engine.leg import Leg
-from media.engine.parts import EngineOptions, Parts
+from media.engine.options import EngineOptions
+from media.engine.parts import Parts
 from media.engine.sources import FileWanted, StoredAudio
 from media.engine.span_sums import Words
 from media.engine.statistics import leg_counters, process_counters

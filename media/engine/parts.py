@@ -15,7 +15,6 @@ legs (table), by_number, by_row, events          what all of them read or write
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 import numpy as np
@@ -30,6 +29,7 @@ from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.mix_ins import MixIns
+from media.engine.options import EngineOptions
 from media.engine.packing import Packing
 from media.engine.players import Players
 from media.engine.recorders import Recorders
@@ -37,19 +37,6 @@ from media.engine.relays import Relays
 from media.engine.rooms import Rooms
 from media.engine.spans import Spans
 from media.engine.speakers import Speakers
-
-
-@dataclass(frozen=True, slots=True)
-class EngineOptions:
-    """What a media process is told at start. Times in ns as everywhere in the engine."""
-
-    ip: str = "127.0.0.1"
-    ip6: str = ""
-    port_low: int = 10000
-    port_high: int = 19999
-    legs_per_port: int = 512
-    rest_ns: int = 5_000_000_000
-    latch_window_ns: int = 10_000_000_000
 
 
 class Parts:

@@ -13,7 +13,7 @@ from media.dsp.resample import FrameConverter
 from media.engine import relay, render
 from media.engine.arrival import put_decoded
 from media.engine.engine import Engine
-from media.engine.parts import EngineOptions
+from media.engine.options import EngineOptions
 from media.io import batch
 
 

@@ -25,7 +25,7 @@ from random import SystemRandom
 from media import codecs
 from media.control import log_lines, records, wire
 from media.engine.engine import TICK_NS, Engine
-from media.engine.parts import EngineOptions
+from media.engine.options import EngineOptions
 from media.engine.sources import StoredAudio
 from media.engine.warm import warm
 from media.io.arguments import parse_arguments

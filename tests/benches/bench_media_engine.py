@@ -22,7 +22,7 @@ from media.control.play_items import PlayBridge, PlayEcho, PlayItem, PlayRoom
 from media.control.records import ConnectLeg, Enqueue, OpenLeg, SetDigitDetection
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine
-from media.engine.parts import EngineOptions
+from media.engine.options import EngineOptions
 from media.engine.receive import Datagrams, receive_batch
 from media.engine.warm import warm
 

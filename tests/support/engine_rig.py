@@ -12,7 +12,7 @@ from media import codecs
 from media.control.records import ConnectLeg, LegOpened, OpenLeg
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine
-from media.engine.parts import EngineOptions
+from media.engine.options import EngineOptions
 from media.engine.receive import Datagrams, receive_batch
 
 Source = tuple[str, int]

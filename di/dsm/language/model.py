@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from di.dsm.language.errors import NO_POSITION, Position
 from di.dsm.language.event import Event, Kind
-
-if TYPE_CHECKING:
-    from di.dsm.run.engine import Run
+from di.dsm.language.values import Scope
 
 
 @dataclass(slots=True)
@@ -24,8 +22,9 @@ class Nested:
 
 Outcome: TypeAlias = Awaitable[object] | Nested | None
 """What an action may return: nothing, something to wait for, or an event to run at once."""
-Performer: TypeAlias = "Callable[[Run], Outcome]"
-Predicate: TypeAlias = "Callable[[Run], bool | Awaitable[bool]]"
+Performer: TypeAlias = Callable[[Scope], Outcome]
+"""Called with the run that the event is processed in (`di.dsm.run.engine`)."""
+Predicate: TypeAlias = Callable[[Scope], bool | Awaitable[bool]]
 Steps: TypeAlias = "Generator[Awaitable[object], Any, bool]"
 
 

@@ -19,7 +19,7 @@ from interfaces.sip.message import Message, parse
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.pace import Pace
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
-from interfaces.sip.source_limits import Verdict
+from interfaces.sip.source_limits import SourceVerdict
 
 
 class NotingRequest:
@@ -53,10 +53,10 @@ class Judge:
     """Who may come in, by whose clock."""
 
     def __init__(self) -> None:
-        self.verdict, self.now_ns = Verdict.PASS, 0
+        self.verdict, self.now_ns = SourceVerdict.PASS, 0
         self.asked: list[tuple[str, bool]] = []
 
-    def admits(self, source_ip: str, invite: bool) -> Verdict:
+    def admits(self, source_ip: str, invite: bool) -> SourceVerdict:
         self.asked.append((source_ip, invite))
         return self.verdict
 
@@ -259,7 +259,7 @@ def test_offers_of_a_call_have_a_pace(method: str) -> None:
 def test_who_asks_for_too_much_is_kept_out(method: str) -> None:
     judge = Judge()
     requests, events, _ = desk(taken=("MESSAGE",), judge=judge)
-    for cseq, (verdict, codes) in enumerate([(Verdict.REFUSE, [503]), (Verdict.DROP, [])], 1):
+    for cseq, (verdict, codes) in enumerate([(SourceVerdict.REFUSE, [503]), (SourceVerdict.DROP, [])], 1):
         judge.verdict = verdict
         request = NotingRequest(text(method))
         assert requests.arrived(request) and [reply[0] for reply in request.replies] == codes

@@ -7,7 +7,7 @@ from collections import Counter
 
 from di.sip.records import Limits
 from interfaces.sip import source_limits
-from interfaces.sip.source_limits import SourceLimits, Verdict
+from interfaces.sip.source_limits import SourceLimits, SourceVerdict
 
 SECOND = 1_000_000_000
 LIMITS = Limits(
@@ -15,8 +15,8 @@ LIMITS = Limits(
 )
 
 
-def flood(limits: SourceLimits, ip: str, seconds: int, a_second: int, invite: bool = False) -> Counter[Verdict]:
-    verdicts: Counter[Verdict] = Counter()
+def flood(limits: SourceLimits, ip: str, seconds: int, a_second: int, invite: bool = False) -> Counter[SourceVerdict]:
+    verdicts: Counter[SourceVerdict] = Counter()
     for n in range(seconds * a_second):
         verdicts[limits.request(ip, invite, n * SECOND // a_second)] += 1
     return verdicts
@@ -25,42 +25,42 @@ def flood(limits: SourceLimits, ip: str, seconds: int, a_second: int, invite: bo
 def test_a_flood_gets_what_its_address_may_have() -> None:
     limits = SourceLimits(LIMITS)
     verdicts = flood(limits, "192.0.2.1", 10, 500)
-    assert verdicts[Verdict.PASS] in range(595, 606)  # ten seconds and the burst
-    assert verdicts[Verdict.REFUSE] in range(95, 116)
-    assert verdicts.total() == 5000 and limits.take_refused() == 5000 - verdicts[Verdict.PASS]
-    assert limits.request("192.0.2.2", True, 0) is Verdict.PASS and limits.take_refused() == 0
+    assert verdicts[SourceVerdict.PASS] in range(595, 606)  # ten seconds and the burst
+    assert verdicts[SourceVerdict.REFUSE] in range(95, 116)
+    assert verdicts.total() == 5000 and limits.take_refused() == 5000 - verdicts[SourceVerdict.PASS]
+    assert limits.request("192.0.2.2", True, 0) is SourceVerdict.PASS and limits.take_refused() == 0
 
 
 def test_whoever_keeps_within_it_is_never_refused() -> None:
-    assert flood(SourceLimits(LIMITS), "192.0.2.1", 60, 50)[Verdict.PASS] == 3000
+    assert flood(SourceLimits(LIMITS), "192.0.2.1", 60, 50)[SourceVerdict.PASS] == 3000
 
 
 def test_trusted_addresses_have_no_limit() -> None:
     limits = SourceLimits(LIMITS)
     for ip in ("127.0.0.1", "::ffff:127.0.0.9", "fd00::1"):
-        assert flood(limits, ip, 2, 5000)[Verdict.PASS] == 10_000
+        assert flood(limits, ip, 2, 5000)[SourceVerdict.PASS] == 10_000
         for _ in range(5):
             limits.begun(ip)
-        assert limits.request(ip, True, 0) is Verdict.PASS
+        assert limits.request(ip, True, 0) is SourceVerdict.PASS
 
 
 def test_an_ipv6_subscriber_is_one_address() -> None:
     limits = SourceLimits(LIMITS)
-    passed = sum(limits.request(f"2001:db8::{n:x}", False, 0) is Verdict.PASS for n in range(1000))
+    passed = sum(limits.request(f"2001:db8::{n:x}", False, 0) is SourceVerdict.PASS for n in range(1000))
     assert passed == 100
-    assert limits.request("2001:db8:0:1::1", False, 0) is Verdict.PASS
+    assert limits.request("2001:db8:0:1::1", False, 0) is SourceVerdict.PASS
 
 
 def test_calls_that_nobody_acknowledges() -> None:
     limits = SourceLimits(LIMITS)
     for _ in range(3):
-        assert limits.request("192.0.2.1", True, 0) is Verdict.PASS
+        assert limits.request("192.0.2.1", True, 0) is SourceVerdict.PASS
         limits.begun("192.0.2.1")
-    assert limits.request("192.0.2.1", True, SECOND) is Verdict.REFUSE
-    assert limits.request("192.0.2.1", False, SECOND) is Verdict.PASS  # OPTIONS is none
-    assert limits.request("192.0.2.2", True, SECOND) is Verdict.PASS
+    assert limits.request("192.0.2.1", True, SECOND) is SourceVerdict.REFUSE
+    assert limits.request("192.0.2.1", False, SECOND) is SourceVerdict.PASS  # OPTIONS is none
+    assert limits.request("192.0.2.2", True, SECOND) is SourceVerdict.PASS
     limits.settled("192.0.2.1")
-    assert limits.request("192.0.2.1", True, SECOND) is Verdict.PASS
+    assert limits.request("192.0.2.1", True, SECOND) is SourceVerdict.PASS
 
 
 def test_connections() -> None:
@@ -80,7 +80,7 @@ def test_connections() -> None:
 def test_nothing_is_limited_by_zero() -> None:
     limits = SourceLimits(Limits())
     for _ in range(10_000):
-        assert limits.request("192.0.2.1", True, 0) is Verdict.PASS
+        assert limits.request("192.0.2.1", True, 0) is SourceVerdict.PASS
         limits.begun("192.0.2.1")
         assert limits.connected("192.0.2.1")
 

@@ -7,7 +7,7 @@ import random
 
 from media.control.play_items import PlayEcho
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg
-from media.engine.parts import EngineOptions
+from media.engine.options import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
 SIGNALLED = ("10.0.0.1", 4000)
