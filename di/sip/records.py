@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TypeAlias, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
-from media.control.records import AudioFormat
+from media.control.records import AudioFormat, ReceivedFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,11 @@ class CallProgressed:
 
 @dataclass(frozen=True, slots=True)
 class MediaNegotiated:
-    """Offer/answer completed or changed, early or confirmed: what media.control's ConnectLeg needs."""
+    """Offer/answer completed or changed, early or confirmed: what media.control's ConnectLeg needs.
+
+    `remote_ip`, `rtcp_ip`: as the peer wrote them, an address or a host name. A peer that says that it is nowhere (hold) keeps the address
+    that it had; without one it is 0.0.0.0.
+    """
 
     call: int
     remote_ip: str
@@ -259,6 +263,11 @@ class MediaNegotiated:
     send: bool
     receive: bool
     fmtp: str = ""
+    dtmf_send_clock_hz: int = 8000
+    dtmf_receive_clock_hz: int = 8000
+    also: tuple[ReceivedFormat, ...] = ()
+    rtcp_ip: str = ""
+    rtcp_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). 
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from contextlib import suppress
 
@@ -23,13 +24,14 @@ from di.sip.records import (
     RequestReceived,
     SendRequest,
 )
-from interfaces.sip import mapping, sdp, session_timer
+from interfaces.sip import mapping, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
 from interfaces.sip.pace import Pace
 from interfaces.sip.reinvites import Reinvites
+from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.sent_requests import SentRequests
 from interfaces.sip.structures import (
     Credentials,
@@ -40,6 +42,8 @@ from interfaces.sip.structures import (
     received,
     stream_of,
 )
+
+log = logging.getLogger(__name__)
 
 OFFERING = ("INVITE", "UPDATE")
 _MOST_OFFERS, _OFFERS_A_SECOND = 40, 5
@@ -106,6 +110,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if address is not None and code < 300:
             self.descriptions.move(address)
             operation.sdp.wholeSdp = self.descriptions.answer_now()
+        elif 200 <= code < 300 and self.descriptions.wish.address is None:
+            log.error("call %d: answered without a media address: every stream is refused", self.number)
+            operation.sdp.wholeSdp = self.descriptions.nothing_said("")
         if code >= 300:
             self.end_locally(code, reason)
         self.answer(operation)
@@ -185,26 +192,26 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     @callback
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
-        # without an offer of theirs pjsua2 leaves remSdp uninitialised, so the text of a long one is that of the message it came in
-        now = self._last_media
-        ours, theirs = description(prm.sdp), prm.remSdp.wholeSdp or self.descriptions.received
-        prm.sdp.wholeSdp = self.descriptions.created(ours, theirs, f"{now.codec}/{now.clock_hz}" if now else "")
+        # what pjsip has written must not go out: it names an address of no socket of ours
+        prm.sdp.wholeSdp = self._described(prm.sdp)
 
     @callback
     def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:
         """A later offer with nothing that we speak is refused with 488; pjsua alone would say 500 (RFC 3261 §14.2)."""
-        self.descriptions.received = description(prm.offer)
-        offered = sdp.audio_codecs(self.descriptions.received)
+        reader = self.host.reader
+        self.descriptions.received = reader.arrived if reader.arrived.media else reader.read(description(prm.offer))
+        offered = self.descriptions.received.codecs
         if offered and not any(name in self.host.codecs for name in offered):
+            self.descriptions.received = NOTHING
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
             self._unacceptable = self.reinvites.under_way and self.told_later is None  # in a reply: it cannot be refused
 
     @callback
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
-        self.descriptions.agreed()
+        self.descriptions.agreed(self.host.reader.arrived)
         stream = stream_of(self)
         if stream is not None:
-            record = mapping.negotiated(self.number, stream, self.descriptions.theirs)
+            record = mapping.negotiated(self.number, stream, self.descriptions, self._last_media)
         elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
             last = self._last_media
             record = mapping.paused(last)
@@ -218,6 +225,16 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self._held_media = record  # CallIdentified first: it comes with the reply that is about to be sent
 
     # ---------------------------------------------------------------------------------------------------------- helpers
+    def _described(self, created: pj.SdpSession) -> str:
+        """What we say instead of a description that pjsip has made."""
+        now, text = self._last_media, ""
+        try:
+            text = description(created)
+            return self.descriptions.created(text, f"{now.codec}/{now.clock_hz}" if now else "")
+        except Exception:
+            log.exception("call %d: our session description could not be made: every stream is refused", self.number)
+            return self.descriptions.nothing_said(text)
+
     def _sent(self, event: pj.TsxStateEvent) -> None:
         """A message of ours left: note our tag, and which transaction carries which SendRequest or re-INVITE."""
         if event.tsx.method == "BYE" and event.tsx.role == pj.PJSIP_ROLE_UAC and not self.ended:
@@ -268,8 +285,6 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return
         if message is None:
             return
-        if message.has_sdp:
-            self.descriptions.theirs = message.body.decode("utf-8", "replace")
         if message.code < 300:
             self._learn_remote_tag(message)
         if 100 < message.code < 200:
@@ -279,6 +294,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """An offer or UPDATE of the peer's has been answered."""
         if code < 300:
             self._tell_request()
+        else:
+            self.descriptions.received = NOTHING
         self.told_later = None
 
     def _tell_request(self) -> None:

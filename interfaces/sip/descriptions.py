@@ -2,7 +2,8 @@
 """The session descriptions of one call: what pjsip writes becomes what we say (RFC 3264). Pure.
 
 pjsip makes an offer or an answer of all codecs that it knows, at an address that belongs to no socket; here it is cut to what is wanted, put
-in order, pointed at the media process and given a direction. pjmedia then negotiates with the changed text.
+in order, pointed at the media process and given a direction. pjmedia then negotiates with the changed text. Where we have no address
+yet, or something goes wrong, what is said refuses every stream: pjsip's own description never goes out.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from interfaces.sip import sdp
+from interfaces.sip.sdp import edits
+from interfaces.sip.sdp.model import END, NOTHING, MediaDescription, SessionDescription, parse
+
+_NOWHERE = ("127.0.0.1", 0)
+_EMPTY = parse(END.join(("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,41 +38,61 @@ class Descriptions:
     def __init__(self, outgoing: bool, offered: Collection[str]) -> None:
         self._outgoing, self._offered = outgoing, frozenset(offered)
         self.wish = Wish()
-        self.theirs = self.answer = ""
-        """Their last description, and our first answer as it was before the hub said how to answer."""
-        self.received = ""
+        self.theirs = NOTHING
+        """Their last description that was agreed on, or is being answered."""
+        self.ours = NOTHING
+        """What we said last."""
+        self.received = NOTHING
         """Their offer, until it has been answered."""
+        self.answer: SessionDescription | None = None
+        """Our first answer as it was before the hub said how to answer."""
         self.negotiated = False
+        self.we_offered = outgoing
+        """Who made the offer of the last agreement."""
 
-    def created(self, ours: str, theirs: str, current: str) -> str:
-        """What we say instead of pjsip's description. `theirs`: the offer that it answers, or empty; `current`: the codec that is spoken."""
-        wish = self.wish
-        if theirs:
+    def created(self, text: str, current: str) -> str:
+        """What we say instead of pjsip's description: the answer to what was received, or an offer. `current`: the codec that is spoken."""
+        if not text:
+            return self.nothing_said(text)
+        wish, theirs, ours = self.wish, self.received, parse(text)
+        if theirs.media:
             self.theirs = theirs
-            ours = sdp.agree_on_mode(sdp.keep_offered(ours, theirs), theirs)
+            ours = edits.agree_on_mode(edits.keep_offered(ours, theirs), theirs)
             if not self._outgoing and not self.negotiated:
                 self.answer = ours  # the media address comes with the hub's answer
-            ours = sdp.only(ours, wish.payloads)
-            ours = sdp.only(ours, wish.offer)
+            ours = edits.only(edits.only(ours, wish.payloads), wish.offer)
         elif wish.offer:
-            ours = sdp.in_order(sdp.only(ours, wish.offer), wish.offer)
+            ours = edits.in_order(edits.only(ours, wish.offer), wish.offer)
         else:
-            ours = sdp.only(sdp.keep_codecs(ours, self._offered | ({current} if current else set())), wish.payloads)
-            ours = sdp.in_order(ours, wish.first) if wish.first else ours
-        return self._placed(sdp.with_direction(ours, wish.direction), sdp.wished_ptime_ms(theirs))
+            ours = edits.only(edits.keep_codecs(ours, self._offered | ({current} if current else set())), wish.payloads)
+            ours = edits.in_order(ours, wish.first) if wish.first else ours
+        return self._said(edits.with_direction(ours, wish.direction), theirs)
 
-    def _placed(self, ours: str, ptime_ms: int) -> str:
-        return ours if self.wish.address is None else sdp.rewrite(ours, *self.wish.address, ptime_ms=ptime_ms)
+    def _said(self, ours: SessionDescription, theirs: SessionDescription) -> str:
+        """Pointed at our media. Before that is known the text stays in the SIP process: `answer_now` comes before the first answer."""
+        if self.wish.address is not None:
+            ours = edits.placed(ours, *self.wish.address, ptime_ms=theirs.wished_ptime_ms())
+        self.ours = ours
+        return str(ours)
+
+    def nothing_said(self, text: str) -> str:
+        """Every stream refused and no address of pjsip's: for when our own description cannot be made. `text`: pjsip's, if it is known."""
+        said = parse(text)
+        if not said.media:
+            streams = self.received.media or (MediaDescription(("m=audio 0 RTP/AVP 0" + END,)),)
+            said = replace(_EMPTY, media=tuple(MediaDescription(stream.lines[:1]) for stream in streams))
+        self.ours = edits.placed(edits.refused(said), *(self.wish.address or _NOWHERE))
+        return str(self.ours)
 
     def answer_now(self) -> str:
         """Our first answer with what the hub now wants; empty when pjsip's is right: none is there yet, or it has gone out."""
-        if not self.answer or self.negotiated:
+        if self.answer is None or self.negotiated:
             return ""
-        return self._placed(sdp.only(self.answer, self.wish.payloads), sdp.wished_ptime_ms(self.theirs))
+        return self._said(edits.only(self.answer, self.wish.payloads), self.theirs)
 
     def nothing_in_common(self) -> bool:
         """The caller offers none of the codecs that the answer is limited to."""
-        offered = sdp.audio_codecs(self.theirs)
+        offered = self.theirs.codecs
         return bool(self.wish.payloads) and bool(offered) and not any(name in self.wish.payloads for name in offered)
 
     def move(self, address: tuple[str, int] | None) -> None:
@@ -86,7 +111,7 @@ class Descriptions:
     def offer_again(self, direction: str, payloads: tuple[str, ...], address: tuple[str, int] | None) -> Wish:
         """Prepare a further offer. Returns what was wanted before, for `restore` when it is refused."""
         before = self.wish
-        self.received = ""
+        self.received = NOTHING
         self.wish = replace(before, direction=direction, offer=payloads)
         self.move(address)
         return before
@@ -95,8 +120,11 @@ class Descriptions:
         """The offer was refused: all stays as it was (RFC 3261 §14.1)."""
         self.wish = before
 
-    def agreed(self) -> None:
-        """Offer and answer are there."""
+    def agreed(self, arrived: SessionDescription = NOTHING) -> None:
+        """Offer and answer are there. `arrived`: what came in the message that brought this about, their answer if we had offered."""
+        self.we_offered = not self.received.media
+        if self.we_offered and arrived.media:
+            self.theirs = arrived
         self.negotiated = True
-        self.received = ""
+        self.received = NOTHING
         self.wish = replace(self.wish, offer=())

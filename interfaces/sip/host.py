@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from di.sip.records import CallEvent
 from interfaces.sip.placeholders import Placeholders
+from interfaces.sip.reader import DescriptionReader
 
 if TYPE_CHECKING:
     from interfaces.sip.call import SipCall
@@ -21,6 +22,9 @@ class Host(Protocol):
 
     offered: frozenset[str]
     """Those of them that our own offers name."""
+
+    reader: DescriptionReader
+    """What the descriptions of the peers say."""
 
     placeholders: Placeholders
     """For bytes that pjsua2 does not take."""

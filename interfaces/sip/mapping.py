@@ -6,8 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from di.sip.records import CallEnded, CallOffered, MediaNegotiated
+from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
-from interfaces.sip.sdp import audio_address, wished_ptime_ms
+from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
+from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, MediaDescription, SessionDescription
+from media.control.records import ReceivedFormat
 
 ENCODING = 1
 """pjmedia's direction bit "we send"."""
@@ -17,7 +20,7 @@ DECODING = 2
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An active audio stream as pjmedia describes it."""
+    """An active audio stream as pjmedia describes it. `index`: its place among the streams of the descriptions."""
 
     codec: str
     clock_hz: int
@@ -31,13 +34,15 @@ class Stream:
     frames_per_packet: int
     remote_address: str
     fmtp: str = ""  # of the peer, for the payload type that we send
+    index: int = 0
 
 
-def offered(call: int, message: Message, source: str) -> CallOffered:
-    """An INVITE as a record; `source` is `ip:port` of the packet."""
+def offered(call: int, message: Message, source: str, offer: SessionDescription) -> CallOffered:
+    """An INVITE as a record; `source` is `ip:port` of the packet, `offer` the description in its body."""
     source_ip, source_port = endpoint_of(source)
-    description = message.body.decode("utf-8", "replace") if message.has_sdp else ""
-    media_ip, media_port = audio_address(description)
+    media_ip, media_port = offer.audio_address
+    if media_ip and (family := unspecified_of(offer, offer.audio)):
+        media_ip, media_port = family, 0
     return CallOffered(
         call=call,
         request_uri=message.request_uri,
@@ -50,7 +55,7 @@ def offered(call: int, message: Message, source: str) -> CallOffered:
         source_port=source_port,
         headers=message.headers,
         body=message.body,
-        has_offer=bool(description),
+        has_offer=bool(offer.lines or offer.media),
         remote_media_ip=media_ip,
         remote_media_port=media_port,
     )
@@ -70,10 +75,16 @@ def rtp_clock(stream: Stream) -> tuple[int, int]:
     return stream.clock_hz, stream.channels
 
 
-def negotiated(call: int, stream: Stream, remote_description: str) -> MediaNegotiated:
-    """An active stream as a record. `remote_description`: the peer's, for its maxptime."""
-    ip, port = endpoint_of(stream.remote_address)
+def negotiated(call: int, stream: Stream, agreed: Descriptions, last: MediaNegotiated | None) -> MediaNegotiated:
+    """An active stream as a record. `agreed`: both sides' descriptions, `last`: what was negotiated before."""
     clock_hz, channels = rtp_clock(stream)
+    theirs, ours = agreed.theirs, agreed.ours
+    audio = _audio(theirs, stream.index)
+    said = (
+        _audio(ours, stream.index) if agreed.we_offered else audio
+    )  # payload types that we receive: of the offer (RFC 3264 §6.1)
+    ip, port = _remote(stream, theirs, audio, last)
+    rtcp_ip, rtcp_port = theirs.control_address_of(audio) if audio is not None else ("", 0)
     return MediaNegotiated(
         call=call,
         remote_ip=ip,
@@ -83,13 +94,57 @@ def negotiated(call: int, stream: Stream, remote_description: str) -> MediaNegot
         channels=channels,
         payload_type_send=stream.payload_type_send,
         payload_type_receive=stream.payload_type_receive,
-        ptime_ms=wished_ptime_ms(remote_description, stream.frame_ms * max(stream.frames_per_packet, 1)),
+        ptime_ms=(audio or SILENT).wished_ptime_ms(stream.frame_ms * max(stream.frames_per_packet, 1)),
         dtmf_send=stream.dtmf_send,
         dtmf_receive=stream.dtmf_receive,
         send=bool(stream.direction & ENCODING),
         receive=bool(stream.direction & DECODING),
         fmtp=stream.fmtp,
+        dtmf_send_clock_hz=_event_clock_hz(audio, stream.dtmf_send),
+        dtmf_receive_clock_hz=_event_clock_hz(said, stream.dtmf_receive),
+        also=_also(said, audio, stream.payload_type_receive) if agreed.we_offered else (),
+        rtcp_ip=rtcp_ip,
+        rtcp_port=rtcp_port,
     )
+
+
+def _audio(description: SessionDescription, index: int) -> MediaDescription | None:
+    """The stream that pjmedia means."""
+    here = description.media[index] if 0 <= index < len(description.media) else None
+    return here if here is not None and here.is_live_audio else description.audio
+
+
+def _remote(
+    stream: Stream, theirs: SessionDescription, audio: MediaDescription | None, last: MediaNegotiated | None
+) -> tuple[str, int]:
+    """Where our audio goes: as they wrote it, not as pjsip was told; on hold where it went before."""
+    connection = theirs.connection_of(audio) if audio is not None else None
+    if audio is None or connection is None:
+        return endpoint_of(stream.remote_address)
+    if not is_on_hold(connection):
+        return connection.host, audio.port
+    return (last.remote_ip, last.remote_port) if last is not None else (unspecified_of(theirs, audio), audio.port)
+
+
+def _event_clock_hz(audio: MediaDescription | None, payload_type: int) -> int:
+    """In what durations of keys are counted (RFC 4733 §2.3)."""
+    known = audio.rtpmaps.get(str(payload_type)) if audio is not None else None
+    return known.clock_hz if known is not None else EVENT_CLOCK_HZ
+
+
+def _also(ours: MediaDescription | None, theirs: MediaDescription | None, usual: int) -> tuple[ReceivedFormat, ...]:
+    """What else they may send: every codec of their answer, under the number that our offer gave it (RFC 3264 §7)."""
+    if ours is None or theirs is None:
+        return ()
+    accepted = {theirs.codec(kind): kind for kind in reversed(theirs.formats)}
+    found = []
+    for kind in ours.formats:
+        meaning = ours.rtpmaps.get(kind)
+        if meaning is None or meaning.is_event or meaning.codec not in accepted or int(kind) == usual:
+            continue
+        fmtp = theirs.fmtp(accepted[meaning.codec])
+        found.append(ReceivedFormat(int(kind), meaning.name.upper(), meaning.clock_hz, meaning.channels, fmtp))
+    return tuple(found)
 
 
 def ended(call: int, code: int, reason: str, last: Message | None, confirmed: bool) -> CallEnded:

@@ -12,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from di.sip.headers import header_problem, long_name
+from interfaces.sip.multipart import find_part
 
 log = logging.getLogger(__name__)
 
+SDP = "application/sdp"
 _NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of UTF-16 pairs that stand for no byte either (PEP 383)."""
 
@@ -65,9 +67,15 @@ class Message:
         return self.header("Content-Type")
 
     @property
+    def description(self) -> str:
+        """The text of the session description in its body, alone or among other parts; empty without."""
+        found = find_part(self.content_type, self.body, SDP) if self.body else None
+        return text_of(found) if found else ""
+
+    @property
     def has_sdp(self) -> bool:
-        """Whether the body is a session description."""
-        return bool(self.body) and self.content_type.split(";")[0].strip().lower() == "application/sdp"
+        """Whether a session description is in its body."""
+        return bool(self.description)
 
 
 def parse(text: str) -> Message:

@@ -3,7 +3,8 @@
 
 pjsua2 has no way to look at a request before pjsua answers it, so replies to OPTIONS (spec core.md §6.5), requests outside a
 dialog, requests inside one whose reply the hub decides, and 503 with Retry-After need a pjsip module. It stands between
-transaction and dialog layer, sees each request that matches no transaction, and answers it statelessly or lets it pass.
+transaction and dialog layer, sees each request that matches no transaction, and answers it statelessly or lets it pass. What descriptions
+say is read before that, of requests and replies, so that pjsip reads what was meant.
 
 Everything here runs in pjsip's one thread. Requests of our own go out through `exchanges`.
 """
@@ -17,9 +18,9 @@ from typing import Any
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
 from interfaces.sip.mending import Mended, Parser, mend
-from interfaces.sip.message import text_of, wire_bytes
+from interfaces.sip.message import SDP, parse, text_of, wire_bytes
 from interfaces.sip.placeholders import Placeholders
-from interfaces.sip.received import Request
+from interfaces.sip.received import Request, looked_at
 from interfaces.sip.shim import ffi, lib
 from interfaces.sip.source_limits import SourceLimits
 
@@ -61,6 +62,7 @@ class Native:
     """The modules in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
     `on_unreadable` is told of a message that the parser did not take and that comes in a moment, made readable: to be refused or not.
+    `on_body(content type, body)` sees what each message brings and returns the description to be read instead, None for the same.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave.
     """
@@ -69,12 +71,13 @@ class Native:
         self,
         on_request: Callable[[Request], bool],
         on_unreadable: Callable[[Mended], None],
+        on_body: Callable[[str, bytes], bytes | None],
         account_towards: Callable[[str], int],
         account_of: Callable[[Any], int],
     ) -> None:
         self.exchanges = Exchanges(account_towards)
         self.placeholders = Placeholders(self._watch_leaving)
-        self._on_request, self._on_unreadable, self._account_of = on_request, on_unreadable, account_of
+        self._on_request, self._on_unreadable, self._on_body, self._account_of = on_request, on_unreadable, on_body, account_of
         self._sources: SourceLimits
         self._connections: dict[int, str] = {}
 
@@ -84,6 +87,8 @@ class Native:
         lib.shim_connect()
         ffi.def_extern(name="shim_on_request")(self._received)
         ffi.def_extern(name="shim_on_leaving")(self._leaving)
+        ffi.def_extern(name="shim_on_body")(self._body)
+        lib.shim_wants_bodies = 1
         ffi.def_extern(name="shim_on_too_long")(_too_long)
         ffi.def_extern(name="shim_on_unreadable")(self._unreadable)
         self.exchanges.start()
@@ -182,6 +187,19 @@ class Native:
         except Exception:
             log.exception("looking at a message that cannot be read failed")
             return 0
+
+    def _body(self, received: Any, kind: int, data: Any, length: int) -> None:
+        """A request or a reply has come; it goes on to pjsip in any case. `kind`: 0 nothing for us in it, 1 a description, 2 parts."""
+        try:
+            content_type, body = SDP if kind else "", ffi.buffer(data, length)[:] if length else b""
+            if kind == 2:  # pjsip has taken them apart in its own way
+                whole = parse(looked_at(received)[0])
+                content_type, body = whole.content_type, whole.body
+            text = self._on_body(content_type, body)
+            if text is not None:
+                lib.shim_set_description(received, text, len(text))
+        except Exception:
+            log.exception("reading a session description failed")
 
     def _watch_leaving(self) -> None:
         """From now on look at every message that leaves; before there is a placeholder, that would cost each call for nothing."""

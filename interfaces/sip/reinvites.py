@@ -103,8 +103,6 @@ class Reinvites:
         self._transaction = 0
         if code >= 300:
             self._descriptions.restore(self._before)
-        elif message is not None and message.has_sdp:
-            self._descriptions.theirs = message.body.decode("utf-8", "replace")
         self._tell(self._offers.answered(code, event.tsx.statusText, message, now_ns))
 
     def abandon(self, code: int, reason: str) -> None:

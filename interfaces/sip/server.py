@@ -47,7 +47,9 @@ from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
+from interfaces.sip.reader import DescriptionReader
 from interfaces.sip.requests import Requests
+from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.session_timer import SessionTimers
 from interfaces.sip.source_limits import SourceLimits
 from interfaces.sip.structures import Credentials, reason_of
@@ -70,6 +72,7 @@ class SipServer:
         self._listen = Listen("", 0)
         self.codecs: frozenset[str] = frozenset()
         self.offered: frozenset[str] = frozenset()
+        self.reader = DescriptionReader()
         self._slots = 0
         self._next_number = 1
         self._calls: dict[int, SipCall] = {}
@@ -106,10 +109,13 @@ class SipServer:
         self._requests.options = (listen.options_code, listen.options_reason)
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
+        self.reader = DescriptionReader(self.codecs)
         abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
         self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
-        self._native = Native(self._requests.arrived, self._requests.unreadable, self._account_towards, self._account_of)
+        self._native = Native(
+            self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of
+        )
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
         self._native.start(abilities, listen.accept_forked)
@@ -144,6 +150,7 @@ class SipServer:
             if now <= 0:
                 break
             handled += now
+        self.reader.arrived = NOTHING
         for number, call in list(self._offering.items()):
             if not call.work():
                 self._offering.pop(number, None)  # its end has taken it out already
@@ -340,12 +347,12 @@ class SipServer:
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
         call.remote_cseq = cseq_of(message)
-        call.descriptions.received = message.body.decode("utf-8", "replace") if message.has_sdp else ""
+        call.descriptions.received = offer = self.reader.read(message.description)
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
-        self._fresh[number] = offer = mapping.offered(number, message, source)
-        self._pending[number] = offer.source_ip
-        self._sources.begun(offer.source_ip)
+        self._fresh[number] = record = mapping.offered(number, message, source, offer)
+        self._pending[number] = record.source_ip
+        self._sources.begun(record.source_ip)
 
 
 def _address(ip: str, port: int) -> tuple[str, int] | None:

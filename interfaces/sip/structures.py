@@ -75,6 +75,7 @@ def stream_of(call: pj.Call) -> mapping.Stream | None:
             return None
         codec = stream.audCodecParam
         return mapping.Stream(
+            index=media.index,
             codec=stream.codecName,
             clock_hz=stream.codecClockRate,
             channels=codec.info.channelCnt,

@@ -38,6 +38,17 @@ class AudioFormat:
         return f"{self.name.upper()}/{self.clock_hz}"
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedFormat:
+    """A payload type that a peer may send beside the usual one, and what it stands for: `codec` is its rtpmap name in upper case."""
+
+    payload_type: int
+    codec: str
+    clock_hz: int
+    channels: int = 1
+    fmtp: str = ""
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
@@ -60,8 +71,9 @@ class OpenLeg:
 class ConnectLeg:
     """Give a leg the outcome of offer/answer, first or changed (re-INVITE, hold).
 
-    `codec`: rtpmap name in upper case, e.g. PCMU; `clock_hz`: its RTP clock. `dtmf_*`: telephone-event payload type, -1 for none.
-    `symmetric`: send to where packets come from once the source is latched, instead of to the signalled address.
+    `codec`: rtpmap name in upper case, e.g. PCMU; `clock_hz`: its RTP clock. `dtmf_*`: telephone-event payload type, -1 for none, and
+    its clock. `also`: what else the peer may send. `symmetric`: send to where packets come from once the source is latched, instead of to
+    the signalled address. `rtcp_*`: where our reports go to (RFC 3605); port 0: one above the peer's RTP.
     """
 
     leg: int
@@ -79,6 +91,11 @@ class ConnectLeg:
     symmetric: bool = True
     fmtp: str = ""
     channels: int = 1
+    dtmf_send_clock_hz: int = 8000
+    dtmf_receive_clock_hz: int = 8000
+    also: tuple[ReceivedFormat, ...] = ()
+    rtcp_ip: str = ""
+    rtcp_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from interfaces.sip import sdp
 from media import codecs
 from media.codecs.codec import Codec
-from tests.support import tones
+from tests.support import sdp, tones
 from tests.support.codec_peer import CodecPeer, answered, audio_offer, offer_call
 from tests.support.rtp_peer import PeerGroup
 from tests.support.server import Server, wait_until

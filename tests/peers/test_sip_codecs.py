@@ -10,8 +10,8 @@ import pytest
 
 from di.media_control.codecs import choose
 from di.sip.records import Dial, Hangup, Listen, ListenFailed, MediaNegotiated, Reinvite
-from interfaces.sip import sdp
 from media.control.records import AudioFormat
+from tests.support import sdp
 from tests.support.sip_peer import PeerCall, UdpPeer
 from tests.support.sip_process import SipProcess
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from di.sip.records import CallConfirmed, CallEnded, Dial, Hangup, Listen, MediaNegotiated, Reinvite, ReplyReceived
-from interfaces.sip import sdp
+from tests.support import sdp
 from tests.support.sip_peer import UdpPeer, description
 from tests.support.sip_process import SipProcess, connected
 

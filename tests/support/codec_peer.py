@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from interfaces.sip import sdp
 from media.codecs.codec import Codec, Coder
+from tests.support import sdp
 from tests.support.rtp_peer import Peer
 from tests.support.sip_peer import PeerCall, UdpPeer
 

@@ -15,8 +15,8 @@ import time
 from types import TracebackType
 
 from interfaces.sip.message import Message, parse, uri_of
-from interfaces.sip.sdp import audio_address
 from tests.support.rtp_peer import NAMES, Peer
+from tests.support.sdp import audio_address
 
 _NUMBERS = itertools.count(1)
 

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from interfaces.sip.message import Message
-from interfaces.sip.sdp import audio_address
 from media import codecs
 from tests.support import tones
 from tests.support.codec_peer import CodecPeer
 from tests.support.rtp_peer import NAMES, PCMU, Peer, PeerGroup
+from tests.support.sdp import audio_address
 from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 

@@ -24,6 +24,7 @@ int shim_arrived_at(void *received, char *ip, int room); /* the port of ours, by
 int shim_contact_for(void *received, int account, char *text, int room);  /* its length, -1: none */
 void shim_hide(void *received, const char *name);
 int shim_takes(const char *name, const char *value, int length); /* whether pjsip's parser takes such a header; name "": such a URI */
+void shim_set_description(void *received, const char *text, int length); /* what pjsip reads instead of its body */
 int shim_description(void *session, char *text, int room); /* of a pjmedia_sdp_session; its length, -1: too long */
 
 /* answers without a transaction */
@@ -53,4 +54,4 @@ int shim_codecs(const shim_format *formats, int count);
 extern int shim_accept_forked;
 
 /* which of the callbacks are wanted */
-extern int shim_wants_leaving, shim_wants_connections;
+extern int shim_wants_leaving, shim_wants_connections, shim_wants_bodies;

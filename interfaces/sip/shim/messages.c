@@ -53,6 +53,17 @@ void shim_hide(void *received, const char *name) {
     while ((found = pjsip_msg_find_hdr_by_name(msg, &wanted, NULL)) != NULL) pj_list_erase(found);
 }
 
+void shim_set_description(void *received, const char *text, int length) {
+    pjsip_rx_data *rdata = received;
+    const pj_str_t type = {"application", 11}, subtype = {"sdp", 3}, bytes = {(char *)text, length + 1}; /* its parser wants the NUL */
+    pjsip_msg_body *body = pjsip_msg_body_create(rdata->tp_info.pool, &type, &subtype, &bytes);
+    body->len = (unsigned)length;
+    rdata->msg_info.msg->body = body;
+    if (rdata->msg_info.ctype == NULL) return;
+    rdata->msg_info.ctype->media.type = body->content_type.type;
+    rdata->msg_info.ctype->media.subtype = body->content_type.subtype;
+}
+
 int shim_description(void *session, char *text, int size) { return pjmedia_sdp_print(session, text, (pj_size_t)size); }
 
 /* -------------------------------------------------------------------------------------------------------------- answers */

@@ -3,7 +3,8 @@
  *
  *   transports ─► door ─► transactions ─► requests ─► dialogs, pjsua
  *
- * `door` sees each message first: one whose body is shorter than its Content-Length goes no further (RFC 3261 §18.3). It is also the last to see what leaves, and prints it into as much memory as it needs:
+ * `door` sees each message first: one whose body is shorter than its Content-Length goes no further (RFC 3261 §18.3), and Python reads its
+ * description, which pjsip then reads as it was meant. It is also the last to see what leaves, and prints it into as much memory as it needs:
  * pjsip alone takes PJSIP_MAX_PKT_LEN for each. `requests` shows each request that no transaction took to Python before a dialog does. */
 #include "shim.h"
 #include <malloc.h>
@@ -13,7 +14,7 @@
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
 enum { SLACK = 256, MMAP_FROM = 60 * 1024 };
 
-int shim_wants_leaving, shim_wants_connections, shim_accept_forked = 1;
+int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
 static pjsip_tp_state_callback told_before;
 
@@ -38,8 +39,25 @@ static pj_bool_t cut(const pjsip_rx_data *rdata) {
     return said && said->len > 0 && (rdata->tp_info.transport->flag & PJSIP_TRANSPORT_DATAGRAM) && said->len > body_bytes(rdata);
 }
 
+/* Its description is read before pjsip does. */
+static void show_body(pjsip_rx_data *rdata) {
+    const pjsip_msg_body *body = rdata->msg_info.msg->body;
+    if (!shim_wants_bodies) return;
+    if (body == NULL)
+        shim_call_body(rdata, 0, NULL, 0);
+    else if (pj_stricmp2(&body->content_type.type, "multipart") == 0)
+        shim_call_body(rdata, 2, NULL, 0);
+    else if (pj_stricmp2(&body->content_type.type, "application") == 0 && pj_stricmp2(&body->content_type.subtype, "sdp") == 0)
+        shim_call_body(rdata, 1, body->data, (int)body->len);
+    else
+        shim_call_body(rdata, 0, NULL, 0);
+}
+
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
-    if (!cut(rdata)) return PJ_FALSE;
+    if (!cut(rdata)) {
+        show_body(rdata);
+        return PJ_FALSE;
+    }
     if (rdata->msg_info.msg->line.req.method.id != PJSIP_ACK_METHOD) {
         const pj_str_t why = {"Body Shorter Than Content-Length", 32};
         pjsip_endpt_respond_stateless(pjsua_var.endpt, rdata, 400, &why, NULL, NULL);
@@ -47,7 +65,11 @@ static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
     return PJ_TRUE;
 }
 
-static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) { return cut(rdata); }
+static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) {
+    if (cut(rdata)) return PJ_TRUE;
+    show_body(rdata);
+    return PJ_FALSE;
+}
 
 static pj_status_t on_leaving(pjsip_tx_data *tdata) {
     pj_ssize_t length;

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from interfaces.sip import sdp
 from interfaces.sip.descriptions import Descriptions
+from interfaces.sip.sdp.model import parse
+from tests.support import sdp
 
 OURS = (
     "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=x\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 8 3 101\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:0 PCMU/8000\r\n"
@@ -19,7 +20,8 @@ def of(outgoing: bool = False) -> Descriptions:
 
 def test_first_answer_waits_for_the_address() -> None:
     ours = of()
-    assert sdp.audio_codecs(ours.created(OURS, THEIRS, "")) == ["PCMA/8000", "GSM/8000"]
+    ours.received = parse(THEIRS)
+    assert sdp.audio_codecs(ours.created(OURS, "")) == ["PCMA/8000", "GSM/8000"]
     ours.limit(("GSM/8000",))
     ours.move(("127.0.0.1", 30000))
     answer = ours.answer_now()
@@ -32,23 +34,44 @@ def test_offer_in_the_wanted_order_once() -> None:
     ours = of(True)
     ours.move(("127.0.0.1", 30000))
     before = ours.offer_again("sendonly", ("GSM/8000", "PCMU/8000"), ("127.0.0.2", 30002))
-    offer = ours.created(OURS, "", "")
+    offer = ours.created(OURS, "")
     assert sdp.audio_codecs(offer) == ["GSM/8000", "PCMU/8000"] and sdp.audio_address(offer) == ("127.0.0.2", 30002)
     assert "a=sendonly" in offer and "a=sendrecv" not in offer and "101" in offer.splitlines()[4]
     ours.agreed()
-    assert sdp.audio_codecs(ours.created(OURS, "", "")) == ["PCMU/8000", "PCMA/8000", "GSM/8000"]
+    assert sdp.audio_codecs(ours.created(OURS, "")) == ["PCMU/8000", "PCMA/8000", "GSM/8000"]
     ours.restore(before)
-    again = ours.created(OURS, "", "")
+    again = ours.created(OURS, "")
     assert sdp.audio_address(again) == ("127.0.0.1", 30000) and "a=sendrecv" in again
 
 
 def test_spoken_codec_stays_in_our_offers() -> None:
     ours = Descriptions(True, {"PCMU/8000"})
-    assert sdp.audio_codecs(ours.created(OURS, "", "GSM/8000")) == ["PCMU/8000", "GSM/8000"]
-    assert sdp.audio_codecs(ours.created(OURS, "", "")) == ["PCMU/8000"]
+    assert sdp.audio_codecs(ours.created(OURS, "GSM/8000")) == ["PCMU/8000", "GSM/8000"]
+    assert sdp.audio_codecs(ours.created(OURS, "")) == ["PCMU/8000"]
 
 
-def test_direction_of_a_refused_stream_is_left_alone() -> None:
-    refused = OURS.replace("m=audio 4000", "m=audio 0")
-    assert sdp.with_direction(refused, "sendonly") == refused
-    assert sdp.in_order(refused, ("GSM/8000",)) == refused
+def test_what_cannot_be_made_refuses_every_stream() -> None:
+    """pjsip's own description names an address of no socket."""
+    ours = of()
+    ours.received = parse(THEIRS + "m=video 5000 RTP/AVP 31\r\na=x\r\n")
+    for text in ("", "v=0\r\n"):
+        said = parse(ours.nothing_said(text))
+        assert [(stream.kind, stream.port) for stream in said.media] == [("audio", 0), ("video", 0)] and "0.0.0.0" not in str(
+            said
+        )
+    assert ours.created("", "") == ours.nothing_said("")
+    ours.move(("127.0.0.1", 30000))
+    assert "4000" not in ours.nothing_said(OURS) and "c=IN IP4 127.0.0.1" in ours.nothing_said(OURS)
+    assert [stream.port for stream in parse(of(True).nothing_said("")).media] == [0]
+
+
+def test_their_answer_is_what_came_and_their_offer_what_was_received() -> None:
+    ours = of(True)
+    ours.created(OURS, "")
+    answer = parse(THEIRS)
+    ours.agreed(answer)
+    assert ours.theirs is answer and ours.we_offered
+    ours.received = offer = parse(THEIRS.replace("3 8 101", "8"))
+    ours.created(OURS, "")
+    ours.agreed(answer)
+    assert ours.theirs is offer and not ours.we_offered

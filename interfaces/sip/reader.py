@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Reads the session description of each message that comes, before pjsip does, and says what pjsip is to read instead. Pure.
+
+    content type, body ─► its description ─► lenient.mended ─┬─► `arrived`, for the callbacks of this message
+                                                             └─► lenient.with_stand_ins ─► text for pjsip, if it differs
+
+pjsip works on one message at a time and calls back while it does, so `arrived` is what those callbacks are about.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection
+
+from interfaces.sip.message import SDP, text_of, wire_bytes
+from interfaces.sip.multipart import find_part, media_type
+from interfaces.sip.sdp.lenient import mended, with_stand_ins
+from interfaces.sip.sdp.model import NOTHING, SessionDescription, parse
+
+_KEPT = 64
+"""Descriptions: each is asked for several times while its message is worked on, and again when the message is repeated."""
+
+
+class DescriptionReader:
+    """`known`: the codecs (`NAME/clock`) that can be spoken."""
+
+    def __init__(self, known: Collection[str] = ()) -> None:
+        self._known = frozenset(known)
+        self._read: OrderedDict[str, tuple[SessionDescription, str]] = OrderedDict()
+        self.arrived = NOTHING
+        """That of the message that pjsip works on now."""
+
+    def read(self, text: str) -> SessionDescription:
+        """A description as it was meant; NOTHING of an empty text."""
+        return self._both(text)[0] if text else NOTHING
+
+    def look(self, content_type: str, body: bytes) -> bytes | None:
+        """A message with this body has come. Returns the description that pjsip is to read instead; None: it reads this one itself."""
+        found = find_part(content_type, body, SDP) if body else None
+        if found is None:
+            self.arrived = NOTHING
+            return None
+        text = text_of(found)
+        self.arrived, given = self._both(text)
+        alone = media_type(content_type) == SDP
+        return None if alone and given == text else wire_bytes(given)
+
+    def _both(self, text: str) -> tuple[SessionDescription, str]:
+        """What was meant, and the text of it for pjsip."""
+        known = self._read.get(text)
+        if known is None:
+            description = mended(parse(text), self._known)
+            known = self._read[text] = (description, str(with_stand_ins(description)))
+            while len(self._read) > _KEPT:
+                self._read.popitem(last=False)
+        return known

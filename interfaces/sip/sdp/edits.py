@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What makes pjsip's description ours: codecs left out and put in order, direction, address (RFC 3264).
+
+pjsip does offer/answer; the addresses that it writes belong to no socket, since media is another process's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from interfaces.sip.sdp.model import END, STANDARD_PTIME_MS, STATIC, MediaDescription, SessionDescription
+
+Streams = Callable[[MediaDescription], MediaDescription]
+
+_NOT_OURS = ("a=rtcp:", "a=ssrc:", "a=ptime:", "b=AS:", "b=TIAS:")
+"""pjsip's: reports go to RTP's port plus one, and its bandwidths are those of the widest codec that it knows, whichever is spoken."""
+
+
+def _audio(description: SessionDescription, change: Streams) -> SessionDescription:
+    """With each audio stream that is not refused changed."""
+    return replace(description, media=tuple(change(one) if one.is_live_audio else one for one in description.media))
+
+
+def placed(
+    description: SessionDescription, ip: str, port: int, user: str = "sems", ptime_ms: int = STANDARD_PTIME_MS
+) -> SessionDescription:
+    """Point the audio at `ip:port`: its m= port, every c= line and the origin. A stream that is refused stays so.
+
+    `user` becomes origin user and session name (spec core.md §7.3). `ptime_ms`: wished for in the first audio stream when it is not the
+    20 ms that need no word.
+    """
+    family = "IP6" if ":" in ip else "IP4"
+    connection = f"c=IN {family} {ip}{END}"
+
+    def line_of_session(line: str) -> str:
+        words = line[2:].split()
+        if line.startswith("c="):
+            return connection
+        if line.startswith("s="):
+            return f"s={user}{END}"
+        return f"o={user} {words[1]} {words[2]} IN {family} {ip}{END}" if line.startswith("o=") and len(words) == 6 else line
+
+    def stream(one: MediaDescription) -> MediaDescription:
+        moved = one.with_head(port=port) if one.is_live_audio else one
+        rest = (connection if line.startswith("c=") else line for line in moved.lines[1:] if not line.startswith(_NOT_OURS))
+        return MediaDescription((moved.lines[0], *rest))
+
+    lines = tuple(line_of_session(line) for line in description.lines if not line.startswith(_NOT_OURS))
+    moved = SessionDescription(lines, tuple(stream(one) for one in description.media))
+    if ptime_ms != STANDARD_PTIME_MS and moved.media and moved.media[0].kind == "audio":
+        moved = replace(moved, media=(moved.media[0].with_lines(f"a=ptime:{ptime_ms}"), *moved.media[1:]))
+    return moved
+
+
+def keep_codecs(description: SessionDescription, wanted: Collection[str]) -> SessionDescription:
+    """Leave only codecs of these upper-case `NAME/clock` in the audio, and telephone-event at their clocks.
+
+    Where none would be left a stream stays as it is.
+    """
+    chosen = frozenset(wanted)
+    return _audio(description, lambda stream: _thinned(stream, chosen))
+
+
+@lru_cache(256)  # of pjsip's stream, for each set of codecs that callers offer
+def _thinned(stream: MediaDescription, wanted: frozenset[str]) -> MediaDescription:
+    maps = stream.rtpmaps
+    kept = {kind for kind in stream.formats if kind in maps and maps[kind].codec in wanted}
+    clocks = {maps[kind].clock_hz for kind in kept}
+    kept |= {kind for kind in stream.formats if kind in maps and maps[kind].is_event and maps[kind].clock_hz in clocks}
+    if not clocks or len(kept) == len(stream.formats):
+        return stream
+    return stream.keeping(kind for kind in stream.formats if kind in kept)
+
+
+def keep_offered(description: SessionDescription, offer: SessionDescription) -> SessionDescription:
+    """Leave only what an offer has: what pjsip keeps of ours a call is then short. By name, and static types by number too."""
+    stream = offer.audio
+    numbered = {STATIC[kind].codec for kind in (stream.formats if stream is not None else []) if kind in STATIC}
+    return keep_codecs(description, numbered | set(offer.codecs))
+
+
+def only(description: SessionDescription, codecs: Collection[str]) -> SessionDescription:
+    """Like ``keep_codecs``, but without any of them the audio is refused (port 0). Empty `codecs` change nothing."""
+    if not codecs:
+        return description
+    if any(name in codecs for name in description.codecs):
+        return keep_codecs(description, codecs)
+    return _audio(description, lambda stream: stream.with_head(port=0))
+
+
+def refused(description: SessionDescription) -> SessionDescription:
+    """With every stream refused (RFC 3264 §6)."""
+    return replace(description, media=tuple(one.with_head(port=0) for one in description.media))
+
+
+def in_order(description: SessionDescription, codecs: Sequence[str]) -> SessionDescription:
+    """Name the audio's codecs in this order, the most wanted first; what is not among them, and telephone-event, comes after."""
+    rank = {name: place for place, name in enumerate(codecs)}
+    return _audio(
+        description,
+        lambda one: one.with_head(formats=sorted(one.formats, key=lambda kind: rank.get(one.codec(kind), len(rank)))),
+    )
+
+
+def with_direction(description: SessionDescription, direction: str) -> SessionDescription:
+    """Give the audio this direction (RFC 4566 §6), in place of the one that it has."""
+    return _audio(description, lambda stream: stream if stream.direction == direction else stream.with_direction(direction))
+
+
+def agree_on_mode(description: SessionDescription, offer: SessionDescription) -> SessionDescription:
+    """Make our answer's iLBC frame length the offer's: 30 ms unless that says 20 (RFC 3952 §5). `description`: with all that we take."""
+    theirs = offer.audio
+    if "ILBC/8000" not in description.codecs:
+        return description
+    asked = [theirs.fmtp(kind) for kind in theirs.formats if theirs.codec(kind) == "ILBC/8000"] if theirs is not None else []
+    if any("mode=20" in fmtp.replace(" ", "").split(";") for fmtp in asked):
+        return description
+    return _audio(description, _slower)
+
+
+def _slower(stream: MediaDescription) -> MediaDescription:
+    ours = tuple(f"a=fmtp:{kind} " for kind in stream.formats if stream.codec(kind) == "ILBC/8000")
+    lines = (f"{line[: line.find(' ')]} mode=30{END}" if ours and line.startswith(ours) else line for line in stream.lines)
+    return MediaDescription(tuple(lines))

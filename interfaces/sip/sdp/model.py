@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A session description and its streams (RFC 4566). Any text can be parsed, and is printed as it was.
+
+A description is the lines of the session and then those of each stream, with their line ends; what they mean is worked out when it is
+asked for, once. Nothing here raises: what cannot be read counts as not said. `lenient` makes of it what a strict reader takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
+DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+EVENT, EVENT_CLOCK_HZ = "TELEPHONE-EVENT", 8000
+END = "\r\n"
+
+STANDARD_PTIME_MS = 20
+SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 120
+"""What the media process can send."""
+
+
+class Rtpmap(NamedTuple):
+    """What a payload type stands for. `channels`: 1 when the line has none."""
+
+    name: str
+    clock_hz: int
+    channels: int = 1
+
+    @property
+    def codec(self) -> str:
+        """Upper-case `NAME/clock`. Several channels are part of the name, but Opus's, which every one has."""
+        name = self.name.upper()
+        return f"{name}/{self.clock_hz}" + (f"/{self.channels}" if self.channels != 1 and name != "OPUS" else "")
+
+    @property
+    def is_event(self) -> bool:
+        """Keys and tones (RFC 4733), no audio."""
+        return self.name.upper() == EVENT
+
+
+class Connection(NamedTuple):
+    """A c= line: family `IP4` or `IP6`, and an address or a host name."""
+
+    family: str
+    host: str
+
+
+STATIC: Mapping[str, Rtpmap] = {
+    "0": Rtpmap("PCMU", 8000), "2": Rtpmap("G721", 8000), "3": Rtpmap("GSM", 8000), "8": Rtpmap("PCMA", 8000), "9": Rtpmap("G722", 8000),
+    "10": Rtpmap("L16", 44100, 2), "11": Rtpmap("L16", 44100), "15": Rtpmap("G728", 8000), "18": Rtpmap("G729", 8000),
+}  # fmt: skip
+"""Payload types that need no rtpmap (RFC 3551 §6)."""
+
+
+def number(text: str, most: int) -> int:
+    """A decimal number without sign, from 0 to `most`; -1 for anything else."""
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
+    return value if value <= most else -1
+
+
+@lru_cache(1024)
+def rtpmap_of(value: str) -> tuple[str, Rtpmap] | None:
+    """Payload type and meaning of an rtpmap attribute's value; None when it is none."""
+    words = value.split()
+    parts = words[1].split("/") if len(words) > 1 else []
+    clock_hz = number(parts[1], 2**31 - 1) if len(parts) > 1 else -1
+    if clock_hz <= 0 or not parts[0]:
+        return None
+    return words[0], Rtpmap(parts[0], clock_hz, max(number(parts[2], 255), 1) if len(parts) > 2 else 1)
+
+
+def connection_of(line: str) -> Connection | None:
+    """What a c= line says; None when it says nothing. The number of multicast addresses and their TTL are left out."""
+    words = line[2:].split()
+    return Connection(words[1].upper(), words[2].split("/")[0]) if len(words) > 2 else None
+
+
+def direction_of(line: str) -> str:
+    """The direction that a line says; empty when it is none that does."""
+    return name if line.startswith("a=") and (name := line[2:].rstrip()) in DIRECTIONS else ""
+
+
+@dataclass(frozen=True)
+class MediaDescription:
+    """One stream: its m= line and those that follow, each with its line end."""
+
+    lines: tuple[str, ...]
+
+    @cached_property
+    def words(self) -> list[str]:
+        """Of the m= line: kind, port, protocol, formats."""
+        return self.lines[0][2:].split()
+
+    @property
+    def kind(self) -> str:
+        """`audio`, `video`, …, in lower case."""
+        return self.words[0].lower() if self.words else ""
+
+    @cached_property
+    def port(self) -> int:
+        """Where RTP goes; 0: the stream is refused, or its port cannot be read."""
+        return max(number(self.words[1].partition("/")[0], 65535), 0) if len(self.words) > 1 else 0
+
+    @property
+    def is_live_audio(self) -> bool:
+        """Audio that is not refused."""
+        return self.kind == "audio" and self.port > 0
+
+    @property
+    def protocol(self) -> str:
+        """`RTP/AVP`, `RTP/SAVP`, …"""
+        return self.words[2] if len(self.words) > 2 else ""
+
+    @cached_property
+    def formats(self) -> list[str]:
+        """Payload types, the most wanted first."""
+        return self.words[3:]
+
+    def values(self, name: str) -> list[str]:
+        """Of every attribute of that name, in order."""
+        start = f"a={name}:"
+        return [line[len(start) :].strip() for line in self.lines if line.startswith(start)]
+
+    @cached_property
+    def said_rtpmaps(self) -> dict[str, Rtpmap]:
+        """What payload types stand for by their first rtpmap."""
+        said: dict[str, Rtpmap] = {}
+        for value in self.values("rtpmap"):
+            if (known := rtpmap_of(value)) is not None:
+                said.setdefault(*known)
+        return said
+
+    @cached_property
+    def rtpmaps(self) -> dict[str, Rtpmap]:
+        """What the payload types stand for: by their first rtpmap, else by RFC 3551."""
+        return {kind: STATIC[kind] for kind in self.formats if kind in STATIC} | self.said_rtpmaps
+
+    def codec(self, kind: str) -> str:
+        """`NAME/clock` of a payload type; empty for an unknown one."""
+        known = self.rtpmaps.get(kind)
+        return known.codec if known is not None else ""
+
+    @cached_property
+    def codecs(self) -> list[str]:
+        """`NAME/clock` of each format, in order; telephone-event and unknown ones left out."""
+        maps = self.rtpmaps
+        return [maps[kind].codec for kind in self.formats if kind in maps and not maps[kind].is_event]
+
+    def fmtp(self, kind: str) -> str:
+        """The parameters of a payload type; empty without."""
+        for value in self.values("fmtp"):
+            named, _, parameters = value.partition(" ")
+            if named == kind:
+                return parameters.strip()
+        return ""
+
+    @cached_property
+    def connection(self) -> Connection | None:
+        """Its own address."""
+        return next((connection_of(line) for line in self.lines if line.startswith("c=")), None)
+
+    @cached_property
+    def direction(self) -> str:
+        """What it says of itself; empty when it says nothing (then the session's holds)."""
+        return next((said for line in self.lines if (said := direction_of(line))), "")
+
+    def wished_ptime_ms(self, ptime_ms: int = 0) -> int:
+        """How long it wants its packets (RFC 4566 §6): its ptime, at most its maxptime, within what can be sent.
+
+        `ptime_ms`: taken for its ptime when not 0. Attributes that are no numbers are passed over.
+        """
+        wished = ptime_ms or self._milliseconds("ptime") or STANDARD_PTIME_MS
+        return min(max(min(wished, self._milliseconds("maxptime") or wished), SHORTEST_PTIME_MS), LONGEST_PTIME_MS)
+
+    def _milliseconds(self, name: str) -> int:
+        return next((found for value in reversed(self.values(name)) if (found := number(value, 99999)) > 0), 0)
+
+    # -------------------------------------------------------------------------------------------------------- changed copies
+    def with_head(self, port: int | None = None, formats: Iterable[str] | None = None) -> MediaDescription:
+        """With another port or other formats in its m= line; the rest stays."""
+        head = [*self.words, "", "", ""][:3]
+        head[1] = str(self.port if port is None else port)
+        line = "m=" + " ".join([*head, *(self.formats if formats is None else formats)]) + END
+        return MediaDescription((line, *self.lines[1:]))
+
+    def keeping(self, formats: Iterable[str]) -> MediaDescription:
+        """With these formats only: what is said of others goes too."""
+        kept = list(formats)
+        rest = [line for line in self.lines[1:] if (about := described_format(line)) is None or about in kept]
+        return MediaDescription((self.lines[0], *rest)).with_head(formats=kept)
+
+    def without(self, gone: Callable[[str], bool]) -> MediaDescription:
+        """Less the lines behind the m= line for which `gone` holds."""
+        return MediaDescription((self.lines[0], *(line for line in self.lines[1:] if not gone(line))))
+
+    def with_lines(self, *lines: str) -> MediaDescription:
+        """With further lines at its end, given without line ends."""
+        return MediaDescription((*closed(self.lines), *(line + END for line in lines)))
+
+    def with_direction(self, direction: str) -> MediaDescription:
+        """With this direction in place of its own."""
+        return self.without(lambda line: direction_of(line) != "").with_lines(f"a={direction}")
+
+
+def described_format(line: str) -> str | None:
+    """The format that an rtpmap or fmtp line is about; None for other lines."""
+    if not line.startswith(("a=rtpmap:", "a=fmtp:")):
+        return None
+    words = line[line.index(":") + 1 :].split(None, 1)
+    return words[0] if words else ""
+
+
+def closed(lines: tuple[str, ...]) -> tuple[str, ...]:
+    """The lines, the last one with a line end."""
+    return lines if not lines or lines[-1].endswith(("\r", "\n")) else (*lines[:-1], lines[-1] + END)
+
+
+@dataclass(frozen=True)
+class SessionDescription:
+    """`lines`: those before the first stream, each with its line end."""
+
+    lines: tuple[str, ...] = ()
+    media: tuple[MediaDescription, ...] = ()
+
+    def __str__(self) -> str:
+        return "".join(self.lines) + "".join(["".join(stream.lines) for stream in self.media])
+
+    @cached_property
+    def audio(self) -> MediaDescription | None:
+        """The stream that we speak in: the first audio that is not refused, before one that wants SRTP."""
+        live = [stream for stream in self.media if stream.is_live_audio]
+        return next((stream for stream in live if "SAVP" not in stream.protocol), live[0] if live else None)
+
+    @property
+    def codecs(self) -> list[str]:
+        """`NAME/clock` of what is offered in it to be spoken, in order."""
+        return self.audio.codecs if self.audio is not None else []
+
+    @cached_property
+    def connection(self) -> Connection | None:
+        """The address of all streams that have none of their own."""
+        return next((connection_of(line) for line in self.lines if line.startswith("c=")), None)
+
+    def connection_of(self, stream: MediaDescription) -> Connection | None:
+        """Where a stream's packets go to."""
+        return stream.connection or self.connection
+
+    @property
+    def audio_address(self) -> tuple[str, int]:
+        """Where its audio goes to, an address or a host name; ("", 0) when it has none."""
+        if self.audio is None:
+            return "", 0
+        connection = self.connection_of(self.audio)
+        return connection.host if connection is not None else "", self.audio.port
+
+    def control_address_of(self, stream: MediaDescription) -> tuple[str, int]:
+        """Where the reports about a stream go to (RFC 3605); ("", 0): where they always do, one port above the audio."""
+        words = next((value.split() for value in stream.values("rtcp")), [])
+        port = max(number(words[0], 65535), 0) if words else 0
+        connection = connection_of(f"c={' '.join(words[1:4])}") if len(words) > 3 else self.connection_of(stream)
+        return (connection.host, port) if port and connection is not None else ("", 0)
+
+    @property
+    def direction(self) -> str:
+        """Of all streams that say none themselves; empty when it says nothing, which means sendrecv."""
+        return next((said for line in self.lines if (said := direction_of(line))), "")
+
+    def direction_of(self, stream: MediaDescription) -> str:
+        """A stream's direction, as its writer sees it."""
+        return stream.direction or self.direction or DIRECTIONS[0]
+
+    def wished_ptime_ms(self, ptime_ms: int = 0) -> int:
+        """How long its audio wants its packets; `ptime_ms` as in ``MediaDescription.wished_ptime_ms``."""
+        return (self.audio or SILENT).wished_ptime_ms(ptime_ms)
+
+
+SILENT = MediaDescription(("m=" + END,))
+"""A stream that says nothing."""
+NOTHING = SessionDescription()
+"""No description."""
+
+
+_stream = lru_cache(256)(MediaDescription)
+"""pjsip writes the same stream for every call: what is worked out about it is kept."""
+
+
+def parse(text: str) -> SessionDescription:
+    """Take a description apart; `str` of it is the same text again. Never raises."""
+    lines = tuple(_LINE.findall(text))
+    starts = [place for place, line in enumerate(lines) if line.startswith("m=")]
+    if not starts:
+        return SessionDescription(lines)
+    ends = [*starts[1:], len(lines)]
+    media = tuple([_stream(lines[start:end]) for start, end in zip(starts, ends, strict=True)])
+    return SessionDescription(lines[: starts[0]], media)

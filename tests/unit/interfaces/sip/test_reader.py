@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interfaces.sip.reader import DescriptionReader
+from interfaces.sip.sdp.model import NOTHING
+
+GOOD = b"v=0\r\no=p 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+
+
+def test_pjsip_reads_what_is_fine_itself() -> None:
+    reader = DescriptionReader()
+    assert reader.look("application/sdp", GOOD) is None
+    assert reader.arrived.audio_address == ("10.0.0.1", 4000)
+    assert reader.look("Application/SDP ; charset=x", GOOD) is None
+    assert reader.look("text/plain", GOOD) is None and reader.arrived is NOTHING
+    reader.look("application/sdp", GOOD)
+    assert reader.look("", b"") is None and reader.arrived is NOTHING
+
+
+def test_pjsip_is_given_the_rest_in_its_own_way() -> None:
+    reader = DescriptionReader()
+    assert reader.look("application/sdp", GOOD.replace(b"s=-\r\n", b"")) == GOOD
+    named = GOOD.replace(b"c=IN IP4 10.0.0.1", b"c=IN IP4 media.example")
+    assert reader.look("application/sdp", named) == GOOD.replace(b"c=IN IP4 10.0.0.1", b"c=IN IP4 192.0.2.1")
+    assert reader.arrived.audio_address == ("media.example", 4000), "we know it as it was written"
+    parts = (
+        b"--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\nContent-Type: application/sdp\r\n\r\n" + GOOD + b"\r\n--b--\r\n"
+    )
+    assert reader.look('multipart/mixed; boundary="b"', parts) == GOOD
+    latin = GOOD.replace(b"s=-", b"s=\xe4")
+    assert reader.look("application/sdp", latin) is None
+    assert reader.look("application/sdp", latin + b"a=\r\n") == latin
+
+
+def test_the_same_description_is_read_once() -> None:
+    reader = DescriptionReader()
+    assert reader.read(GOOD.decode()) is reader.read(GOOD.decode()) and reader.read("") is NOTHING
+    first = reader.read(GOOD.decode())
+    for number in range(100):
+        reader.read(f"s={number}")
+    assert reader.read(GOOD.decode()) is not first, "nor kept for ever"
+
+
+@given(st.binary(max_size=300), st.sampled_from(("application/sdp", "multipart/mixed; boundary=b", "multipart/mixed", "x")))
+def test_any_body_is_looked_at(data: bytes, kind: str) -> None:
+    DescriptionReader().look(kind, data)
