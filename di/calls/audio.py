@@ -176,6 +176,11 @@ class Audio:
                 symmetric=self.symmetric_rtp,
                 fmtp=media.fmtp,
                 channels=media.channels,
+                dtmf_send_clock_hz=media.dtmf_send_clock_hz,
+                dtmf_receive_clock_hz=media.dtmf_receive_clock_hz,
+                also=media.also,
+                rtcp_ip=media.rtcp_ip,
+                rtcp_port=media.rtcp_port,
             )
         )
         if first and self.rtp_timeout_ms:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from di.calls import flow_media, late
@@ -24,6 +25,7 @@ from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCa
 from di.calls.hunt import RING_TIMER
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
 from di.kernel.errors import Refused
+from di.kernel.host_names import address_of, is_name
 from di.sip.records import (
     CallConfirmed,
     CallEnded,
@@ -187,6 +189,29 @@ def _tell_pair_of_early_media(session: Session) -> None:
 
 
 def _negotiated(session: Session, event: MediaNegotiated) -> Outcome:
+    return _at_names(session, event) if is_name(event.remote_ip) or is_name(event.rtcp_ip) else _agreed(session, event)
+
+
+async def _at_names(session: Session, event: MediaNegotiated) -> None:
+    """The peer wrote host names: what follows waits for their addresses; without one the call ends."""
+    ipv6 = session.audio.address is not None and ":" in session.audio.address[0]
+    try:
+        event = replace(event, remote_ip=await address_of(event.remote_ip, ipv6))
+    except OSError as error:
+        log.error("call %s: its media address %r cannot be resolved: %s", session.id, event.remote_ip, error)
+        session.dialog.end(488, "Not Acceptable Here")
+        return
+    try:
+        event = replace(event, rtcp_ip=await address_of(event.rtcp_ip, ipv6))
+    except OSError as error:
+        log.warning("call %s: no RTCP to %r, which cannot be resolved: %s", session.id, event.rtcp_ip, error)
+        event = replace(event, rtcp_ip="", rtcp_port=0)
+    outcome = _agreed(session, event)
+    if outcome is not None:
+        await outcome
+
+
+def _agreed(session: Session, event: MediaNegotiated) -> Outcome:
     dialog, audio = session.dialog, session.audio
     audio.connect(event)
     of_peer, dialog.peer_offered = dialog.peer_offered, False

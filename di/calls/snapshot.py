@@ -7,7 +7,7 @@ application adds its own part by `snapshot` and takes it back by `restore`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from di.calls.state import AudioPhase, Phase
 from di.kernel.errors import CallFailed
 from di.kernel.value import Value
 from di.sip.records import MediaNegotiated
+from media.control.records import ReceivedFormat
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -51,7 +52,7 @@ def take(session: Session) -> dict[str, Value]:
         "audio": {
             "phase": audio.phase.name,
             "address": list(audio.address) if audio.address is not None else None,
-            "negotiated": asdict(audio.negotiated) if audio.negotiated is not None else None,
+            "negotiated": _plain(audio.negotiated) if audio.negotiated is not None else None,
             "input": audio.playlist.input,
             "output": audio.playlist.output,
             "room": audio.room,
@@ -118,6 +119,10 @@ def _restore_audio(session: Session, data: Mapping[str, Value]) -> None:
     audio.muted, audio.receiving = data["muted"] is True, data["receiving"] is True
 
 
+def _plain(negotiated: MediaNegotiated) -> dict[str, Value]:
+    return {**asdict(negotiated), "also": [asdict(one) for one in negotiated.also]}
+
+
 def _negotiated(data: Mapping[str, Value]) -> MediaNegotiated:
     def number(name: str) -> int:
         return _number(data[name])
@@ -137,7 +142,27 @@ def _negotiated(data: Mapping[str, Value]) -> MediaNegotiated:
         send=data["send"] is True,
         receive=data["receive"] is True,
         fmtp=str(data["fmtp"]),
+        dtmf_send_clock_hz=_number(data.get("dtmf_send_clock_hz", 8000)),
+        dtmf_receive_clock_hz=_number(data.get("dtmf_receive_clock_hz", 8000)),
+        also=tuple(_also(one) for one in _several(data.get("also", ())) if isinstance(one, dict)),
+        rtcp_ip=str(data.get("rtcp_ip", "")),
+        rtcp_port=_number(data.get("rtcp_port", 0)),
     )
+
+
+def _also(data: Mapping[str, Value]) -> ReceivedFormat:
+    return ReceivedFormat(
+        _number(data["payload_type"]),
+        _number(data["payload_type_send"]),
+        str(data["codec"]),
+        _number(data["clock_hz"]),
+        _number(data["channels"]),
+        str(data["fmtp"]),
+    )
+
+
+def _several(value: Value) -> Sequence[Value]:
+    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _mapping(data: Mapping[str, Value], name: str) -> dict[str, Value]:

@@ -142,8 +142,9 @@ def _also(ours: MediaDescription | None, theirs: MediaDescription | None, usual:
         meaning = ours.rtpmaps.get(kind)
         if meaning is None or meaning.is_event or meaning.codec not in accepted or int(kind) == usual:
             continue
-        fmtp = theirs.fmtp(accepted[meaning.codec])
-        found.append(ReceivedFormat(int(kind), meaning.name.upper(), meaning.clock_hz, meaning.channels, fmtp))
+        number = accepted[meaning.codec]
+        fmtp = theirs.fmtp(number)
+        found.append(ReceivedFormat(int(kind), int(number), meaning.name.upper(), meaning.clock_hz, meaning.channels, fmtp))
     return tuple(found)
 
 

@@ -40,9 +40,13 @@ class AudioFormat:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFormat:
-    """A payload type that a peer may send beside the usual one, and what it stands for: `codec` is its rtpmap name in upper case."""
+    """A payload type that a peer may send beside the usual one, and what it stands for: `codec` is its rtpmap name in upper case.
+
+    `payload_type_send`: its number when we send it.
+    """
 
     payload_type: int
+    payload_type_send: int
     codec: str
     clock_hz: int
     channels: int = 1

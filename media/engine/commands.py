@@ -6,13 +6,18 @@ A command for a leg that is not there has no effect: it crossed the leg's LegDro
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
+from media import codecs
 from media.control import records
 from media.engine.connections import PLAYOUT_DELAY_MS
 from media.engine.leg import Leg
 from media.engine.parts import Parts
 from media.engine.statistics import leg_counters, process_counters
+
+CHANGE_EVERY_NS = 100_000_000
+"""A peer that sends two codecs in turn is followed so often; what comes in the other one meanwhile is not heard."""
 
 
 class CommandHandler:
@@ -45,8 +50,8 @@ class CommandHandler:
         parts = self._parts
         match command:
             case records.Announce():
-                codecs = [parts.by_row[row].codec for row in parts.rooms.rows(command.room)]
-                rate_hz = max((codec.rate_hz for codec in codecs if codec is not None), default=8000)
+                spoken = [parts.by_row[row].codec for row in parts.rooms.rows(command.room)]
+                rate_hz = max((codec.rate_hz for codec in spoken if codec is not None), default=8000)
                 parts.announcements.play(command.room, command.items, rate_hz)
             case records.StartRoomRecording():
                 parts.recorders.start_room(command)
@@ -122,6 +127,31 @@ class CommandHandler:
             parts.coded.connected(leg)
             parts.packing.connected(leg)
             parts.mix_ins.codec_set(leg)
+
+    def format_changed(self, leg: Leg, payload_type: int, now_ns: int) -> None:
+        """The peer sends another codec of those that were agreed on: from now on both sides speak that one (RFC 3264 §7)."""
+        before = leg.connection
+        found = next((one for one in before.also if one.payload_type == payload_type), None) if before is not None else None
+        if before is None or found is None or now_ns - leg.changed_ns < CHANGE_EVERY_NS:
+            return
+        if codecs.find(found.codec, found.clock_hz, found.fmtp) is None:
+            return
+        leg.changed_ns = now_ns
+        spoken = records.ReceivedFormat(
+            before.payload_type_receive, before.payload_type_send, before.codec, before.clock_hz, before.channels, before.fmtp
+        )
+        changed = replace(
+            before,
+            codec=found.codec,
+            clock_hz=found.clock_hz,
+            channels=found.channels,
+            fmtp=found.fmtp,
+            payload_type_receive=found.payload_type,
+            payload_type_send=found.payload_type_send,
+            also=(spoken, *(one for one in before.also if one is not found)),
+        )
+        self._connect(leg, changed, now_ns)
+        self._parts.players.touch(leg)
 
     def _close(self, leg: Leg, now_ns: int) -> None:
         parts = self._parts

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 
 from media import codecs
 from media.codecs.codec import packet_ms
-from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg
-from media.engine.addresses import FAMILY_IPV6, RESTING, AddressTable, sockaddr
+from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
+from media.engine.addresses import FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
 from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
@@ -49,6 +49,8 @@ SIGNALLED_ONLY = 1
 PLAYOUT_DELAY_MS = {"adaptive": 180, "adaptive_jb": 1000, "simple": 400}
 """Hard bound of each kind of playout buffer (spec core.md §9.3). The ring is twice as long."""
 
+IPV4_NAME_BYTES = 16
+LAST_PORT = 65535
 FIXED_DELAY_MS = 60
 LONGEST_ENCODED = 160
 
@@ -137,10 +139,12 @@ class Connections:
             return False
         try:
             name, _ = sockaddr(command.remote_ip, command.remote_port)
+            rtcp_name = sockaddr(command.rtcp_ip, command.rtcp_port)[0] if command.rtcp_port else b""
         except ValueError as error:
             self._emit(LegFailed(leg.number, f"remote address: {error}"))
             return False
         silent = command.remote_port == 0 or ipaddress.ip_address(command.remote_ip).is_unspecified
+        leg.rtcp_name = rtcp_name
         if not silent and not self._set_signalled(leg, name, command, now_ns):
             return False
         state = self._legs.rows[leg.row]
@@ -168,8 +172,10 @@ class Connections:
         state["payload_type_send"] = command.payload_type_send & 127
         state["payload_type_receive"] = command.payload_type_receive & 127
         state["payload_type_digits"] = command.dtmf_receive if 0 <= command.dtmf_receive < 128 else NO_DIGITS
+        state["also_low"], state["also_high"] = _bits(command.also)
+        leg.presses.clock_hz, leg.press_sender.clock_hz = command.dtmf_receive_clock_hz, command.dtmf_send_clock_hz
         if silent:
-            state["name_bytes"] = 0
+            state["name_bytes"] = state["rtcp_bytes"] = 0
         self.apply_direction(leg)
         return True
 
@@ -255,8 +261,7 @@ class Connections:
         port, state = leg.port, self._legs.rows[leg.row]
         changed = name != leg.signalled_name
         if not changed and (state["locked"] or port.holder == leg.row):
-            if not leg.latched_name or not command.symmetric:
-                self._send_to(leg, name)
+            self._send_to(leg, leg.latched_name if leg.latched_name and command.symmetric else name)
             return True
         if not self._books[leg.ipv6].connect(port, leg.row, leg.signalled, remote, now_ns, command.symmetric):
             reason = f"another leg on local port {port.number} has the remote address {remote[0]}:{remote[1]}"
@@ -291,7 +296,33 @@ class Connections:
     def _send_to(self, leg: Leg, name: bytes) -> None:
         state = self._legs.rows[leg.row]
         state["name"] = np.frombuffer(name, np.uint8)
-        state["name_bytes"] = 28 if name[0] == FAMILY_IPV6 else 16
+        state["name_bytes"] = NAME_BYTES if name[0] == FAMILY_IPV6 else IPV4_NAME_BYTES
+        reports = _reports_to(name, leg.rtcp_name)
+        state["rtcp_bytes"] = int(state["name_bytes"]) if reports else 0
+        if reports:
+            state["rtcp_name"] = np.frombuffer(reports, np.uint8)
+
+
+def _host(name: bytes) -> bytes:
+    """Family and address of a struct sockaddr."""
+    return name[:2] + (name[8:24] if name[0] == FAMILY_IPV6 else name[4:8])
+
+
+def _reports_to(name: bytes, said: bytes) -> bytes:
+    """Where reports go when audio goes to `name`: where the peer has said (RFC 3605), else one port above (RFC 3550 §11); empty: nowhere.
+
+    A peer whose audio comes from another host than it says is behind NAT, and what it says of reports leads as little to it.
+    """
+    if said and _host(said) == _host(name):
+        return said
+    port = int.from_bytes(name[2:4], "big") + 1
+    return name[:2] + port.to_bytes(2, "big") + name[4:] if port <= LAST_PORT else b""
+
+
+def _bits(formats: tuple[ReceivedFormat, ...]) -> tuple[int, int]:
+    """The payload types as two words of 64 bits."""
+    types = sum({1 << known.payload_type for known in formats if 0 <= known.payload_type < 128})
+    return types & (2**64 - 1), types >> 64
 
 
 def _remote(ip: str, port: int) -> Remote | None:

@@ -66,13 +66,15 @@ class Digits:
             kind = leg.connection.dtmf_send if leg.connection is not None else -1
             if not row["due"] or not 0 <= kind < 128:
                 continue
-            packet = leg.press_sender.next_packet(int(row["send_ticks"]))
+            clock_hz, event_hz = int(row["clock_hz"]), leg.press_sender.clock_hz
+            packet = leg.press_sender.next_packet(max(int(row["send_ticks"]) * event_hz // clock_hz, 1))
             if packet is not None:
                 if packet.first:
                     leg.press_ts = (int(row["ts_out"]) - int(row["send_ticks"])) & 0xFFFFFFFF
+                ts = (leg.press_ts + packet.segment_ticks * clock_hz // event_hz) & 0xFFFFFFFF
                 wire = table.packets[leg.row]
                 wire[1] = kind | (0x80 if packet.first else 0)
-                wire[4:8] = np.frombuffer(leg.press_ts.to_bytes(4, "big"), np.uint8)
+                wire[4:8] = np.frombuffer(ts.to_bytes(4, "big"), np.uint8)
                 wire[HEADER_BYTES : HEADER_BYTES + len(packet.payload)] = np.frombuffer(packet.payload, np.uint8)
                 row["bytes_sent"] += HEADER_BYTES + len(packet.payload) - int(row["packet_bytes"])
                 row["packet_bytes"] = HEADER_BYTES + len(packet.payload)

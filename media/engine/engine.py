@@ -191,6 +191,8 @@ class Engine:
                 self._parts.connections.consider(leg, left[index], now_ns)
             elif kind == notes.NOTE_RETURNED:
                 self._parts.connections.returned(leg, now_ns)
+            elif kind == notes.NOTE_FORMAT:
+                self._commands.format_changed(leg, int(notes[index]["event"]), now_ns)
         self._parts.digits.poll(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:

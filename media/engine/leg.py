@@ -56,6 +56,8 @@ class Leg:
     signalled: Remote | None = None
     signalled_name: bytes = b""
     latched_name: bytes = b""
+    rtcp_name: bytes = b""  # where its SDP says that it takes reports
+    changed_ns: int = 0  # when its peer changed to another codec
     connection: ConnectLeg | None = None
     codec: Codec | None = None
     playlist: Playlist = field(default_factory=Playlist)

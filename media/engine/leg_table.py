@@ -63,6 +63,8 @@ LEG = np.dtype(
         ("relays", "u1"),  # RELAY_*
         ("relay_run", "u1"),  # packets of 20 ms in a row
         ("relay_shift", "i1"),  # frames that its clock is to gain (> 0) or lose, while payloads are passed on
+        ("also_low", "u8"),  # payload types that the peer may change to: bit n for n, and in the next for n + 64
+        ("also_high", "u8"),
         ("socket", "i4"),
         ("frame_samples", "i4"),
         ("frame_bytes", "i4"),
@@ -129,6 +131,8 @@ LEG = np.dtype(
         ("round_trip_us", "i8"),  # -1: unknown
         ("peer_lost_q8", "i4"),  # fraction that the peer lost, of 256; -1: unknown
         ("peer_jitter", "i4"),
+        ("rtcp_name", "u1", 28),  # struct sockaddr of where reports go
+        ("rtcp_bytes", "i4"),  # 0: nowhere
         ("name", "u1", 28),  # struct sockaddr of the destination
         ("name_bytes", "i4"),
     ],

@@ -4,6 +4,7 @@
 CANDIDATE  a packet from an unknown address to a port whose leg is not latched       LOCKED    the first from the signalled address
 RETURNED   one from the signalled address while the leg is latched elsewhere         DIGIT     a telephone-event payload
 CODED      a payload that a library decodes; its bytes stand in `coded`, at the note's index
+FORMAT     the peer has changed to another of the codecs that were agreed on: `event` is its payload type
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ NOTE_DIGIT = 2
 NOTE_LOCKED = 3
 NOTE_RETURNED = 5
 NOTE_CODED = 6
+NOTE_FORMAT = 7
 
 NOTE = np.dtype(
     [
@@ -135,6 +137,14 @@ def note_coded(into: Any, leg: Any, packet: Any, sequence: Any, ts: Any) -> None
         into.notes[at].duration = count
         for i in range(count):
             into.coded[at, i] = packet.data[packet.first + i]
+
+
+@inline_kernel
+def note_format(into: Any, packet: Any, kind: Any) -> None:
+    """Leave the change to another payload type to Python."""
+    at = take_note(into, NOTE_FORMAT, packet)
+    if at >= 0:
+        into.notes[at].event = kind
 
 
 def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:

@@ -42,6 +42,7 @@ from media.engine.notes import (
     big_endian,
     note_coded,
     note_digit,
+    note_format,
     take_note,
 )
 from media.engine.relay import keep_payload
@@ -111,6 +112,13 @@ def is_from_peer(into: Any, leg: Any, packet: Any, sequence: Any, ssrc: Any) -> 
 
 
 @inline_kernel
+def may_change_to(leg: Any, kind: Any) -> Any:
+    """Return whether a payload type is another one of those that were agreed on."""
+    types = leg.also_low if kind < 64 else leg.also_high
+    return (types >> np.uint64(kind & 63)) & np.uint64(1) != 0
+
+
+@inline_kernel
 def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
     """Take one RTP packet for the leg of its row."""
     leg = into.legs[packet.row]
@@ -118,13 +126,18 @@ def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
     kind = data[1] & 127
     is_digit = kind == leg.payload_type_digits and leg.payload_type_digits != NO_DIGITS
     is_pause = kind == COMFORT_NOISE and kind != leg.payload_type_receive
-    if not is_digit and not is_pause and kind != leg.payload_type_receive:
+    is_other = not is_digit and not is_pause and kind != leg.payload_type_receive
+    if is_other and not may_change_to(leg, kind):
         counters[WRONG_TYPE] += 1
         return
     sequence = np.uint16(big_endian(data, 2, 2))
     ts = np.uint32(big_endian(data, 4, 4))
     ssrc = np.uint32(big_endian(data, 8, 4))
     if not is_from_peer(into, leg, packet, sequence, ssrc):
+        return
+    if is_other:
+        counters[WRONG_TYPE] += 1
+        note_format(into, packet, kind)  # this packet is not heard
         return
     leg.arrived_ns = now_ns
     leg.timed_out = 0

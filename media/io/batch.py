@@ -123,17 +123,12 @@ def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_n
     sent = 0
     for row in range(phase, legs.shape[0], phases):
         leg = legs[row]
-        if not leg.connected or leg.name_bytes == 0 or not (leg.sending or leg.started):
-            continue
-        port = (np.int64(leg.name[2]) << 8) + np.int64(leg.name[3]) + 1
-        if port > 65535:
+        if not leg.connected or leg.rtcp_bytes == 0 or not (leg.sending or leg.started):
             continue
         for i in range(NAME_BYTES):
-            address[i] = leg.name[i]
-        address[2] = port >> 8
-        address[3] = port & 255
+            address[i] = leg.rtcp_name[i]
         iovec[0].bytes = write_report(leg, report, now_ns, epoch_ns, name)
-        message[0].name_bytes = leg.name_bytes
+        message[0].name_bytes = leg.rtcp_bytes
         sent += _sendmmsg(files[leg.socket], message.ctypes.data, 1, DONT_WAIT) == 1
     return sent
 

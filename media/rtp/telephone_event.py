@@ -30,10 +30,10 @@ class Press:
 
 
 class PressReceiver:
-    """The key presses of one leg."""
+    """The key presses of one leg. `clock_hz`: in what the durations are counted, as negotiated."""
 
     def __init__(self, clock_hz: int = 8000) -> None:
-        self._clock_hz = clock_hz
+        self.clock_hz = clock_hz
         self._event = -1
         self._ts = 0
         self._duration = 0
@@ -60,7 +60,7 @@ class PressReceiver:
         return self._finish() if self.busy and now_ns - self._last_ns >= LOST_END_NS else []
 
     def _finish(self) -> list[Press]:
-        press = Press(self._event, self._duration * 1000 // self._clock_hz)
+        press = Press(self._event, self._duration * 1000 // self.clock_hz)
         self._done.append((self._ts, self._ssrc))
         self._event, self._duration = -1, 0
         return [press]
@@ -72,26 +72,31 @@ END_PACKETS = 3
 
 PAUSE_PACKETS = 3
 LONGEST_MS = 8000
-"""The duration field ends at 65 535 ticks."""
+LONGEST_TICKS = 65535
+"""The duration field ends here: a longer press goes on in a further segment (RFC 4733 §2.5.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventPacket:
-    """What one packet of a press carries. `first`: it starts a press, whose timestamp all its packets share."""
+    """What one packet of a press carries. `first`: it starts a press. `segment_ticks`: how long after that its segment began, in the
+    event's clock; the packets of a segment share a timestamp.
+    """
 
     payload: bytes
     first: bool
+    segment_ticks: int = 0
 
 
 class PressSender:
-    """Key presses waiting to be sent, one packet a call."""
+    """Key presses waiting to be sent, one packet a call. `clock_hz`: in what the durations are counted, as negotiated."""
 
     def __init__(self, clock_hz: int = 8000) -> None:
-        self._clock_hz = clock_hz
+        self.clock_hz = clock_hz
         self._queue: deque[tuple[int, int]] = deque()
         self._event = -1
         self._total_ticks = 0
         self._ticks = 0
+        self._segment_ticks = 0
         self._ends = 0
         self._pause = 0
 
@@ -99,8 +104,7 @@ class PressSender:
         """Queue a press. Raises ValueError for an event that is no key."""
         if not 0 <= event <= LAST_EVENT:
             raise ValueError(f"event {event} is no key: 0 to {LAST_EVENT}")
-        ticks = min(max(duration_ms, 1), LONGEST_MS) * self._clock_hz // 1000
-        self._queue.append((event, ticks))
+        self._queue.append((event, min(max(duration_ms, 1), LONGEST_MS)))
 
     @property
     def idle(self) -> bool:
@@ -110,7 +114,7 @@ class PressSender:
     def next_packet(self, packet_ticks: int = 160) -> EventPacket | None:
         """Return what to send instead of this packet's audio, None for audio (a pause between presses).
 
-        `packet_ticks`: length of a packet of this leg; a press lasts a whole number of them, at least two.
+        `packet_ticks`: length of a packet of this leg, in the event's clock; a press lasts a whole number of them, at least two.
         """
         if self._pause:
             self._pause -= 1
@@ -119,13 +123,21 @@ class PressSender:
         if first:
             if not self._queue:
                 return None
-            (self._event, ticks), self._ticks, self._ends = self._queue.popleft(), 0, 0
-            self._total_ticks = -(-ticks // packet_ticks) * packet_ticks
-        self._ticks = min(self._ticks + packet_ticks, self._total_ticks)
-        end = self._ends > 0 or (self._ticks == self._total_ticks and not first)
-        payload = struct.pack(">BBH", self._event, SEND_VOLUME_DBM0 | (0x80 if end else 0), self._ticks)
+            self._begin(*self._queue.popleft(), packet_ticks)
+        end = self._ends > 0
+        if not end:
+            if self._ticks + packet_ticks - self._segment_ticks > LONGEST_TICKS:
+                self._segment_ticks = self._ticks
+            self._ticks = min(self._ticks + packet_ticks, self._total_ticks)
+            end = self._ticks == self._total_ticks and not first
+        duration = self._ticks - self._segment_ticks
+        payload = struct.pack(">BBH", self._event, SEND_VOLUME_DBM0 | (0x80 if end else 0), duration)
         if end:
             self._ends += 1
             if self._ends == END_PACKETS:
                 self._event, self._pause = -1, PAUSE_PACKETS
-        return EventPacket(payload, first)
+        return EventPacket(payload, first, self._segment_ticks)
+
+    def _begin(self, event: int, duration_ms: int, packet_ticks: int) -> None:
+        self._event, self._ticks, self._segment_ticks, self._ends = event, 0, 0, 0
+        self._total_ticks = -(-duration_ms * self.clock_hz // 1000 // packet_ticks) * packet_ticks

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 import socket
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from interfaces.sip.message import Message, parse, uri_of
@@ -29,6 +30,8 @@ class Phone:
         self.server_port = server_port
         self.answer = ""
         self.code = 0
+        self.edit: Callable[[str], str] | None = None
+        """What becomes of a description before it is sent."""
         self.messages: list[Message] = []
         self._formats = formats or f"{peer.payload_type} 101"
         self._rtpmaps = rtpmaps or (f"{peer.payload_type} {NAMES[peer.payload_type]}/8000", "101 telephone-event/8000")
@@ -58,13 +61,38 @@ class Phone:
     def invite(self, lines: tuple[str, ...] = ()) -> None:
         """Send an INVITE, the first or a later one; `lines`: further ones of the audio stream."""
         self._cseq += 1
+        self._send("INVITE", self._description(lines), self._cseq)
+
+    def _description(self, lines: tuple[str, ...] = ()) -> str:
         self._version += 1
         maps = "".join(f"a=rtpmap:{line}\r\n" for line in self._rtpmaps)
         body = (
             f"v=0\r\no=phone 1 {self._version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
             f"m=audio {self.peer.port} RTP/AVP {self._formats}\r\n{maps}" + "".join(f"{line}\r\n" for line in lines)
         )
-        self._send("INVITE", body, self._cseq)
+        return self.edit(body) if self.edit is not None else body
+
+    def called(self, formats: str = "", seconds: float = 30.0) -> None:
+        """Wait for the server's INVITE and accept it; `formats`: those of the answer, all of ours otherwise."""
+        invite = self.wait(lambda m: m.method == "INVITE", seconds)
+        self._formats = formats or self._formats
+        self.peer.remote = audio_address(invite.body.decode())
+        self._local, self._remote = f"{invite.header('To')};tag=t{self._port}", invite.header("From")
+        self._call_id, self._target = invite.header("Call-ID"), uri_of(invite.header("Contact"))
+        body = self._description()
+        vias = "".join(f"Via: {value}\r\n" for name, value in invite.headers if name == "Via")
+        head = "".join(f"{name}: {invite.header(name)}\r\n" for name in ("From", "Call-ID", "CSeq"))
+        self._socket.sendto(
+            f"SIP/2.0 200 OK\r\n{vias}{head}To: {self._local}\r\nContact: <sip:phone@127.0.0.1:{self._port}>\r\n"
+            f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode(),
+            self._server,
+        )
+        self.wait(lambda m: m.method == "ACK", seconds)
+
+    @property
+    def uri(self) -> str:
+        """Where it can be called."""
+        return f"sip:phone@127.0.0.1:{self._port}"
 
     def answered(self, seconds: float = 30.0) -> int:
         """Wait for the final reply to the last INVITE; its code."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import msgpack
 import pytest
@@ -16,6 +17,7 @@ from di.calls.snapshot import restore, take
 from di.calls.state import AudioPhase, Phase
 from di.kernel.errors import CallFailed
 from di.kernel.value import Value
+from media.control.records import ReceivedFormat
 from tests.support.playbook import Playbook
 
 
@@ -58,6 +60,14 @@ def busy_call(book: Playbook) -> Session:
 @pytest.mark.parametrize("carrier", ["json", "msgpack"])
 def test_a_call_goes_through_json_and_msgpack_and_is_the_same(book: Playbook, carrier: str) -> None:
     one = busy_call(book)
+    assert one.audio.negotiated is not None
+    one.audio.negotiated = replace(
+        one.audio.negotiated,
+        also=(ReceivedFormat(8, 8, "PCMA", 8000, 1, "x=1"),),
+        dtmf_send_clock_hz=48000,
+        rtcp_ip="192.0.2.9",
+        rtcp_port=7,
+    )
     before = take(one)
     data = (
         json.loads(json.dumps(before))

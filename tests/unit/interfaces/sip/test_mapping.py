@@ -102,7 +102,7 @@ def test_every_codec_of_their_answer_is_received_under_our_number() -> None:
     ours = HEAD + "m=audio 4000 RTP/AVP 0 8 9 120 101\r\n" + MANY.replace("96", "120")
     theirs = HEAD + "m=audio 4000 RTP/AVP 0 8 96 101\r\n" + MANY
     record = negotiated(1, STREAM, agreement(theirs, ours, we_offered=True), None)
-    assert record.also == (ReceivedFormat(8, "PCMA", 8000), ReceivedFormat(120, "OPUS", 48000, 2, "useinbandfec=1"))
+    assert record.also == (ReceivedFormat(8, 8, "PCMA", 8000), ReceivedFormat(120, 96, "OPUS", 48000, 2, "useinbandfec=1"))
     assert negotiated(1, STREAM, agreement(theirs, ours), None).also == (), "our own answer names one"
 
 

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What ConnectLeg says about the wire: hold by no address, reports, several codecs, the clock of keys."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from media.codecs import find
+from media.control.play_items import PlayEcho, PlayTone
+from media.control.records import ConnectLeg, DigitPressed, Enqueue, LegFailed, ReceivedFormat, SendDigit
+from media.engine.addresses import sockaddr
+from tests.support import tones
+from tests.support.engine_rig import EngineRig, rtp, samples_of
+
+PEER, NATTED = ("192.0.2.1", 4000), ("198.51.100.9", 61000)
+PCMA = ReceivedFormat(8, 8, "PCMA", 8000)
+
+
+def latched(rig: EngineRig) -> ConnectLeg:
+    """A leg whose peer sends from another address than it says; its connection."""
+    rig.connect(1, PEER)
+    for sequence in range(6):
+        rig.arrive(rig.ports[1], NATTED, rtp(sequence, sequence * 160, bytes([0xD5]) * 160))
+        rig.tick()
+    assert rig.destination(1) == NATTED
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None
+    return connection
+
+
+@pytest.mark.parametrize("nowhere", ["0.0.0.0", "::"])
+def test_a_peer_behind_nat_comes_back_from_hold_by_no_address(nowhere: str) -> None:
+    rig = EngineRig()
+    connection = latched(rig)
+    rig.do(Enqueue(1, (PlayTone((440,)),)))
+    rig.do(replace(connection, remote_ip=nowhere, remote_port=9, send=False))
+    assert 1 not in rig.tick()
+    rig.do(connection)
+    assert 1 in rig.tick() and rig.destination(1) == NATTED
+    before = rig.counter("packets_stranger") if "packets_stranger" in rig.engine.statistics() else 0
+    rig.arrive(rig.ports[1], NATTED, rtp(6, 960, bytes(160)))
+    after = rig.counter("packets_stranger") if "packets_stranger" in rig.engine.statistics() else 0
+    assert after == before, "what it sends is still its own"
+
+
+def reports_to(rig: EngineRig) -> bytes:
+    row = rig.engine.legs.rows[rig.engine.by_number[1].row]
+    return row["rtcp_name"].tobytes() if row["rtcp_bytes"] else b""
+
+
+def test_reports_go_where_the_peer_says() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER)
+    assert reports_to(rig) == sockaddr("192.0.2.1", 4001)[0]
+    rig.connect(2, ("192.0.2.2", 4000))
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None
+    rig.do(replace(connection, rtcp_ip="192.0.2.1", rtcp_port=7000))
+    assert reports_to(rig) == sockaddr("192.0.2.1", 7000)[0]
+    rig.do(replace(connection, remote_ip="0.0.0.0", send=False))
+    assert reports_to(rig) == b""
+    rig.do(connection)
+    assert reports_to(rig) == sockaddr("192.0.2.1", 4001)[0]
+    wrong = rig.do(replace(connection, rtcp_ip="somewhere", rtcp_port=7000))
+    assert any(isinstance(event, LegFailed) and "somewhere" in event.reason for event in wrong)
+    rig.do(replace(connection, remote_port=65535))
+    assert reports_to(rig) == b"", "there is no port above"
+
+
+def test_reports_follow_a_peer_behind_nat() -> None:
+    rig = EngineRig()
+    connection = latched(rig)
+    rig.do(replace(connection, rtcp_ip="192.0.2.1", rtcp_port=7000))
+    assert reports_to(rig) == sockaddr(NATTED[0], NATTED[1] + 1)[0]
+
+
+def test_every_agreed_codec_is_heard_and_answered_in_kind() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, also=(PCMA,))
+    rig.do(Enqueue(1, (PlayEcho(),)))
+    heard: dict[int, list[np.ndarray]] = {0: [], 8: []}
+    tone = tones.tone(500.0, 2000)
+    for sequence in range(80):
+        kind, name = (0, "PCMU") if sequence < 20 or sequence >= 60 else (8, "PCMA")
+        codec = find(name, 8000)
+        assert codec is not None
+        samples = tone[(160 * sequence) % 16000 :][:160]
+        rig.arrive(rig.ports[1], PEER, rtp(sequence, sequence * 160, codec.encode(samples).tobytes(), kind))
+        packet = rig.tick()[1]
+        heard[packet[1] & 127].append(samples_of(packet, {0: "PCMU", 8: "PCMA"}[packet[1] & 127]))
+    assert tones.heard(np.concatenate(heard[0][5:18]), [500.0, 700.0]) == {500.0}
+    assert tones.heard(np.concatenate(heard[8][8:]), [500.0, 700.0]) == {500.0}
+    assert len(heard[8]) >= 35
+    rig.arrive(rig.ports[1], PEER, rtp(80, 12800, bytes(160), 3))
+    assert rig.tick()[1][1] & 127 == 0, "GSM was not agreed on"
+
+
+def test_a_peer_that_sends_two_codecs_in_turn_is_followed_slowly() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, also=(PCMA, ReceivedFormat(97, 97, "NOBODYS", 8000)))
+    kinds = []
+    for sequence in range(40):
+        rig.arrive(rig.ports[1], PEER, rtp(sequence, sequence * 160, bytes(160), (0, 8, 97)[sequence % 3]))
+        kinds.append(rig.engine.legs.rows[rig.engine.by_number[1].row]["payload_type_receive"])
+        rig.tick()
+    assert sum(a != b for a, b in itertools.pairwise(kinds)) <= 40 * 20 // 100 + 1
+    assert not any(isinstance(event, LegFailed) for event in rig.events)
+
+
+@pytest.mark.parametrize("clock_hz", [8000, 16000, 48000])
+def test_keys_last_as_long_as_their_own_clock_says(clock_hz: int) -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, dtmf_receive=101, dtmf_send=102, dtmf_send_clock_hz=clock_hz, dtmf_receive_clock_hz=clock_hz)
+    ticks = clock_hz // 10
+    rig.arrive(rig.ports[1], PEER, rtp(1, 1, struct.pack(">BBH", 5, 0x8A, ticks), 101))
+    rig.tick()
+    assert [e.duration_ms for e in rig.events if isinstance(e, DigitPressed)] == [100]
+    rig.do(Enqueue(1, (PlayTone((440,)),)), SendDigit(1, 5, 240))
+    sent = [p for p in (rig.tick()[1] for _ in range(20)) if p[1] & 127 == 102]
+    assert int.from_bytes(sent[-1][14:16], "big") == clock_hz * 240 // 1000
+    assert int.from_bytes(sent[0][14:16], "big") == clock_hz * 20 // 1000 and len(sent) == 14
+
+
+def test_a_press_longer_than_its_field_goes_on_in_segments() -> None:
+    """RFC 4733 §2.5.1.3: without a marker, from a later timestamp, and only the last segment ends."""
+    rig = EngineRig()
+    rig.connect(1, PEER, dtmf_send=102, dtmf_send_clock_hz=48000)
+    rig.do(Enqueue(1, (PlayTone((440,)),)), SendDigit(1, 5, 3000))
+    sent = [p for p in (rig.tick()[1] for _ in range(170)) if p[1] & 127 == 102]
+    stamps = [int.from_bytes(p[4:8], "big") for p in sent]
+    segments = sorted(set(stamps), key=stamps.index)
+    assert len(segments) == 3 and [p[1] >> 7 for p in sent] == [1] + [0] * (len(sent) - 1)
+    last = [max(int.from_bytes(p[14:16], "big") for p, ts in zip(sent, stamps, strict=True) if ts == one) for one in segments]
+    assert sum(last) == 3 * 48000 and max(last) <= 65535
+    assert [(b - a) & 0xFFFFFFFF for a, b in itertools.pairwise(segments)] == [ticks * 8000 // 48000 for ticks in last[:-1]]
+    assert [p[13] >> 7 for p in sent] == [0] * (len(sent) - 3) + [1] * 3
