@@ -6,7 +6,7 @@ stream needs and lacks refuses that stream, what nobody needs is gone. A descrip
 
 Two kinds of address are kept from pjsip, which answers the first with the same and cannot use the second: none at all (hold as RFC 2543
 had it, and a name below `.invalid`: RFC 6157 §3.1), and host names. It gets one of the documentation networks instead (``with_stand_ins``);
-nothing is sent there, since the hub is told what the peer wrote (``mapping.negotiated``).
+nothing is sent there, since the hub is told what the peer wrote (``interfaces.sip.mapping``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from functools import lru_cache
 from interfaces.sip.sdp.model import (
     END,
     EVENT,
-    Connection,
+    ConnectionData,
     MediaDescription,
     Rtpmap,
     SessionDescription,
@@ -92,7 +92,7 @@ def _stand_in(line: str) -> str:
     return f"c=IN {family} {STAND_IN[family]}{END}"
 
 
-def is_on_hold(connection: Connection | None) -> bool:
+def is_on_hold(connection: ConnectionData | None) -> bool:
     """Whether an address says that nothing can be received there."""
     if connection is None:
         return False

@@ -42,7 +42,7 @@ class Rtpmap(NamedTuple):
         return self.name.upper() == EVENT
 
 
-class Connection(NamedTuple):
+class ConnectionData(NamedTuple):
     """A c= line: family `IP4` or `IP6`, and an address or a host name."""
 
     family: str
@@ -73,10 +73,10 @@ def rtpmap_of(value: str) -> tuple[str, Rtpmap] | None:
     return words[0], Rtpmap(parts[0], clock_hz, max(number(parts[2], 255), 1) if len(parts) > 2 else 1)
 
 
-def connection_of(line: str) -> Connection | None:
+def connection_of(line: str) -> ConnectionData | None:
     """What a c= line says; None when it says nothing. The number of multicast addresses and their TTL are left out."""
     words = line[2:].split()
-    return Connection(words[1].upper(), words[2].split("/")[0]) if len(words) > 2 else None
+    return ConnectionData(words[1].upper(), words[2].split("/")[0]) if len(words) > 2 else None
 
 
 def direction_of(line: str) -> str:
@@ -159,7 +159,7 @@ class MediaDescription:
         return ""
 
     @cached_property
-    def connection(self) -> Connection | None:
+    def connection(self) -> ConnectionData | None:
         """Its own address."""
         return next((connection_of(line) for line in self.lines if line.startswith("c=")), None)
 
@@ -241,11 +241,11 @@ class SessionDescription:
         return self.audio.codecs if self.audio is not None else []
 
     @cached_property
-    def connection(self) -> Connection | None:
+    def connection(self) -> ConnectionData | None:
         """The address of all streams that have none of their own."""
         return next((connection_of(line) for line in self.lines if line.startswith("c=")), None)
 
-    def connection_of(self, stream: MediaDescription) -> Connection | None:
+    def connection_of(self, stream: MediaDescription) -> ConnectionData | None:
         """Where a stream's packets go to."""
         return stream.connection or self.connection
 
