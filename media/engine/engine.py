@@ -192,7 +192,7 @@ class Engine:
             elif kind == notes.NOTE_RETURNED:
                 self._parts.connections.returned(leg, now_ns)
             elif kind == notes.NOTE_FORMAT:
-                self._commands.format_changed(leg, int(notes[index]["event"]), now_ns)
+                self._commands.format_changed(leg, int(left[index]["event"]), now_ns)
         self._parts.digits.poll(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
