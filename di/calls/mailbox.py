@@ -141,7 +141,7 @@ class Mailbox(Generic[E]):
         full = len(self._queue) >= MAX_POSTED
         if full and not self._said_full:
             log.warning("%s: %d events wait; what is posted from outside is refused meanwhile", self.name, len(self._queue))
-        self._said_full = full
+        self._said_full = self._said_full or full
         return full
 
     def post(self, event: E | TimerExpired) -> None:

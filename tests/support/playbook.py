@@ -10,6 +10,8 @@ book.run()
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -89,6 +91,8 @@ class Playbook:
     def invoke(self, module: str, method: str, *args: object) -> Any:
         """Call a DI function, then let happen what it set off."""
         answer = self.services.registry.invoke(module, method, list(args))
+        if inspect.iscoroutine(answer) and asyncio._get_running_loop() is None:
+            answer = asyncio.run(answer)
         self.run()
         return answer
 

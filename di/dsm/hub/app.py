@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,7 @@ class DsmServer:
         self.options = options
         self.pictures = Pictures()
         hub = ServerHub(services, self.create_system_dsm)
+        self._reloading = asyncio.Lock()
         self.files = ScriptFiles(options, services.conf_dir, hub, services.sessions.preload)
         self.host = ScriptHost(services, hub, self.files, Positions(services, options), SteeredLeg)
         self.main = Bundle(MAIN, options)
@@ -103,9 +105,18 @@ class DsmServer:
 
     def reload_main(self) -> None:
         """Read dsm.conf and its scripts again. Raises DsmError or ConfigError, and then nothing has changed."""
+        self._take_main(self._read_main())
+
+    async def reload_main_beside(self) -> None:
+        """The same, with the reading in a thread: hundreds of scripts take seconds, and calls go on meanwhile."""
+        async with self._reloading:
+            self._take_main(await asyncio.to_thread(self._read_main))
+
+    def _read_main(self) -> Bundle:
         conf = ConfigFile.read(self.services.conf_dir / "dsm.conf")
-        options = typed.load(DsmOptions, conf, self.services.environ)
-        bundle = self.files.read(MAIN, options, conf)
+        return self.files.read(MAIN, typed.load(DsmOptions, conf, self.services.environ), conf)
+
+    def _take_main(self, bundle: Bundle) -> None:
         self.main = Bundle(MAIN, self.main.options, self.main.config, bundle.diagrams)
 
     def reload(self, options: DsmOptions) -> None:

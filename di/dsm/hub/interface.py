@@ -52,10 +52,10 @@ class DsmInterface:
         return [503, "too many events wait in this session"] if session_id in queues else [404, "Session not found"]
 
     @di_method("reloadDSMs", dangerous=True)
-    def reload_dsms(self) -> Reply:
+    async def reload_dsms(self) -> Reply:
         """Read dsm.conf and its scripts again; calls that run keep the old ones."""
         try:
-            self._server.reload_main()
+            await self._server.reload_main_beside()
         except (DsmError, ConfigError) as error:
             log.error("reloadDSMs: %s", error)
             return [500, f"loading failed: {_first_line(error)}"]

@@ -8,35 +8,50 @@ which locks one bucket after the other.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from di.kernel.filter import Pairs
 from di.kernel.value import Value
 from di.stores.monitoring.store import BUCKETS, Held, Store, copy_value
 
-_SLICE = 2000
-"""Texts a slice: about 2 ms of matching. Values a slice: about 1 ms of copying."""
+_FEW = 2000
+"""Texts, records or values that are looked at without giving the loop back."""
 IDS = 20_000
-"""Ids a slice: about 1 ms of copying."""
-_CHOOSING = 5_000
-"""Ids a slice when each is looked at: about 1 ms."""
-_ERASING = 500
-"""Records a slice when they are removed: about 3 ms, with an event for each."""
+"""Ids that are copied at once: about 1 ms."""
+_STEP = 100
+"""Records between two looks at the clock."""
+_TURN_NS = 2_000_000
+"""How long a piece of work runs before others have their turn."""
 _FREEING = 10_000
-"""Entries a slice when a large table is given back."""
+"""Entries a piece when a large table is given back."""
 
 
-async def _slices(store: Store, size: int) -> AsyncIterator[list[str]]:
-    """The ids of all records in order; others have their turn between two slices."""
+class _Pace:
+    """Gives the loop back when a turn is over."""
+
+    def __init__(self) -> None:
+        self._until_ns = time.monotonic_ns() + _TURN_NS
+
+    async def rest(self) -> None:
+        """Let others run, if it is time."""
+        if time.monotonic_ns() > self._until_ns:
+            await asyncio.sleep(0)
+            self._until_ns = time.monotonic_ns() + _TURN_NS
+
+
+async def _slices(store: Store, size: int = _STEP) -> AsyncIterator[list[str]]:
+    """The ids of all records in order; others have their turn between two slices, when it is time."""
+    pace = _Pace()
     for number in range(BUCKETS):
         while True:
+            await pace.rest()
             if store.prepare(number):
                 break
-            await asyncio.sleep(0)
         bucket = store.bucket_ids(number)
         for start in range(0, len(bucket), size):
             yield bucket[start : start + size]
-            await asyncio.sleep(0)
+            await pace.rest()
 
 
 def ids(store: Store, keep: Callable[[str], bool] | None = None) -> list[str] | Awaitable[list[str]]:
@@ -48,41 +63,42 @@ def ids(store: Store, keep: Callable[[str], bool] | None = None) -> list[str] | 
 
 async def _ids_in_slices(store: Store, keep: Callable[[str], bool] | None) -> list[str]:
     found: list[str] = []
-    async for some in _slices(store, IDS if keep is None else _CHOOSING):
+    async for some in _slices(store, IDS if keep is None else _STEP):
         found += some if keep is None else filter(keep, some)
     return found
 
 
 def find(store: Store, pairs: Pairs, keep: Callable[[str], bool] = lambda id: True) -> list[str] | Awaitable[list[str]]:
     """The ids of records that match every pair and are to be kept, in order. Many to look at: an awaitable."""
-    if store.candidates(pairs) <= _CHOOSING:
+    if store.candidates(pairs) <= _FEW:
         return list(filter(keep, store.find(pairs)))
     return _ids_in_slices(store, (lambda id: keep(id) and store.matches(id, pairs)) if pairs else keep)
 
 
 def attribute(store: Store, name: str, keep: Callable[[str], bool] | None = None) -> list[Value] | Awaitable[list[Value]]:
     """[id, value] of all records, or of those to keep, in order; a missing attribute is Undef. Many records: an awaitable."""
-    if len(store) <= _SLICE:
+    if len(store) <= _FEW:
         return [_pair(store, id, name) for id in store.ids() if keep is None or keep(id)]
     return _attribute_in_slices(store, name, keep)
 
 
 async def _attribute_in_slices(store: Store, name: str, keep: Callable[[str], bool] | None) -> list[Value]:
     found: list[Value] = []
-    async for some in _slices(store, _SLICE):
+    async for some in _slices(store):
         found += [_pair(store, id, name) for id in some if id in store and (keep is None or keep(id))]
     return found
 
 
-def _pair(store: Store, id: str, name: str) -> list[Value]:
+def _pair(store: Store, id: str, name: str) -> Value:
+    """A tuple: half a million lists would keep the cycle collector busy, which looks at tuples of plain values once."""
     attributes = store.get(id)
-    return [id, copy_value(attributes.get(name)) if attributes else None]
+    return (id, copy_value(attributes.get(name)) if attributes else None)
 
 
 def erase(store: Store, wanted: Iterable[str], still: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:
     """Remove records that `still` are as they were when they were found; returns those removed. Many: an awaitable."""
     listed = wanted if isinstance(wanted, list) else list(wanted)
-    return _erase(store, listed, still) if len(listed) <= _ERASING else _erase_in_slices(store, listed, still)
+    return _erase(store, listed, still) if len(listed) <= _STEP else _erase_in_slices(store, listed, still)
 
 
 def _erase(store: Store, wanted: list[str], still: Callable[[str], bool]) -> list[str]:
@@ -91,9 +107,10 @@ def _erase(store: Store, wanted: list[str], still: Callable[[str], bool]) -> lis
 
 async def _erase_in_slices(store: Store, wanted: list[str], still: Callable[[str], bool]) -> list[str]:
     erased: list[str] = []
-    for start in range(0, len(wanted), _ERASING):
-        erased += _erase(store, wanted[start : start + _ERASING], still)
-        await asyncio.sleep(0)
+    pace = _Pace()
+    for start in range(0, len(wanted), _STEP):
+        erased += _erase(store, wanted[start : start + _STEP], still)
+        await pace.rest()
     return erased
 
 
@@ -112,9 +129,9 @@ def by_text(store: Store, name: str, matches: Callable[[str], bool]) -> list[str
     Each distinct text is matched once; many texts or records: an awaitable.
     """
     texts = store.index.texts(name)
-    if len(texts) <= _SLICE:
+    if len(texts) <= _FEW:
         hits = list(filter(matches, texts))
-        if _records(store, name, hits) <= _CHOOSING:
+        if _records(store, name, hits) <= _FEW:
             return _having(store, name, hits)
         return _ids_in_slices(store, _has_text(store, name, hits))
     return _match_in_slices(store, name, matches, texts)
@@ -122,10 +139,11 @@ def by_text(store: Store, name: str, matches: Callable[[str], bool]) -> list[str
 
 async def _match_in_slices(store: Store, name: str, matches: Callable[[str], bool], texts: list[str]) -> list[str]:
     hits: list[str] = []
-    for start in range(0, len(texts), _SLICE):
-        hits.extend(filter(matches, texts[start : start + _SLICE]))
-        await asyncio.sleep(0)
-    if len(hits) <= _CHOOSING and _records(store, name, hits) <= _CHOOSING:
+    pace = _Pace()
+    for start in range(0, len(texts), _STEP):
+        hits.extend(filter(matches, texts[start : start + _STEP]))
+        await pace.rest()
+    if len(hits) <= _FEW and _records(store, name, hits) <= _FEW:
         return _having(store, name, hits)
     return await _ids_in_slices(store, _has_text(store, name, hits))
 

@@ -10,16 +10,21 @@ What waits is the *difference* between what the client knows and what is: a reco
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from di.kernel.errors import CallFailed
 from di.kernel.event_log import Dropped, EventFilter
 from di.kernel.filter import Pairs, matches
 from di.kernel.value import Value
 from di.stores.monitoring.store import Store, copy_value, order_of
 
 log = logging.getLogger(__name__)
+
+MAX_SNAPSHOT = 100_000
+"""Records that a snapshot or a new watch may look at: about 0.1 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class Query:
     """
 
     def __init__(self, store: Store, pairs: Pairs, limit: int = 10000, on_ready: Callable[[], None] | None = None) -> None:
+        """Raises CallFailed when it would have to look at too many records at once."""
+        _few(store.candidates(pairs), "watch")
         self._store, self._limit, self._on_ready = store, limit, on_ready
         self._pending: dict[str, bool] = {}
         self._reported = True
@@ -99,9 +106,24 @@ class Query:
 
 
 def calls_snapshot(store: Store, wanted: EventFilter, now_s: int) -> Value:
-    """Id → attributes of the active records that a subscriber with this filter should start from."""
+    """Id → attributes of the active records that a subscriber with this filter should start from.
+
+    Raises CallFailed for more than `MAX_SNAPSHOT`: they would hold up everything else.
+    """
     if wanted.calls:
         ids = [id for id in store.in_order(wanted.calls) if id in store and matches(store.get(id), wanted.attributes)]
-    else:
+    elif wanted.attributes:
+        _few(store.candidates(wanted.attributes), "snapshot")
         ids = store.find(wanted.attributes)
+    else:
+        found = list(itertools.islice(store.unfinished_ids(now_s), MAX_SNAPSHOT + 1))
+        _few(len(found), "snapshot")
+        ids = store.in_order(found)
     return {id: copy_value(store.get(id)) for id in ids if not store.is_finished(id, now_s)}
+
+
+def _few(records: int, what: str) -> None:
+    if records > MAX_SNAPSHOT:
+        raise CallFailed(
+            f"a {what} looks at {MAX_SNAPSHOT} records at most; name an attribute that fewer have (limit of this server)"
+        )

@@ -289,6 +289,10 @@ class Store:
         finished = {id for id, time_s in self._finished.items() if time_s <= now_s}
         return [id for id in self.ids() if id not in finished] if finished else self.ids()
 
+    def unfinished_ids(self, now_s: int) -> Iterator[str]:
+        """Ids of records that are not finished, in no order, one by one."""
+        return (id for bucket in self._buckets for id in bucket if not self.is_finished(id, now_s))
+
     def without_finished(self, ids: list[str], now_s: int) -> list[str]:
         """Those of `ids` that are not finished. Costs nothing while no record has an expiration time."""
         if not self._finished:
