@@ -33,6 +33,6 @@ async def test_the_picture_is_the_commands_with_a_badge_for_each_count(folder: P
     with pytest.raises(CallFailed):
         await book.services.registry.call("dsm", "diagramSvg", ["nope"])
     (folder / "dsm" / "t.dsm").write_text("initial state C;")
-    assert book.invoke("dsm", "reloadDSMs")[0] == 200
+    assert await book.services.registry.call("dsm", "reloadDSMs", []) == [200, "DSMs reloaded"]
     again = await book.services.registry.call("dsm", "diagramSvg", ["t"])
     assert isinstance(again, dict) and 'data-state="C"' in str(again["svg"]) and 'data-state="A"' not in str(again["svg"])
