@@ -20,7 +20,7 @@ from tests.support.sipp import Sipp, place_calls
 
 pytestmark = pytest.mark.peers
 
-CALLS = 20
+CALLS = 50
 DISK_BYTES = 512 << 10
 RECORDS = """
 initial state BEGIN; state ON; state END;

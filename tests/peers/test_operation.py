@@ -50,7 +50,10 @@ def test_the_command_alone_prints_its_help() -> None:
 
 def test_banner_and_tools_say_where_this_server_is(tmp_path: Path) -> None:
     mapping = "^sip:(mail|post)=>announcement\n^sip:echo@=>echo\n^sip:[0-9]{4}@=>webconference\n"
-    with Server(tmp_path, {"app_mapping.conf": mapping}) as server:
+    plugins = (
+        "monitoring;announcement;webconference;conference;echo;di_dial;\\\n  dsm;xmlrpc2di; \\\n\tweb"  # as on the 2009 slides
+    )
+    with Server(tmp_path, {"app_mapping.conf": mapping}, "application=$(app_mapping)", plugins) as server:
         wait_until(lambda: "docs/" in server.log, "the whole banner")
         place = f"127.0.0.1:{server.sip_port}"
         for text in (
@@ -73,6 +76,19 @@ def test_banner_and_tools_say_where_this_server_is(tmp_path: Path) -> None:
         assert elsewhere.stdout == "0\n"
     gone = cordboard("rpc", *file, "calls")
     assert gone.returncode == 1 and f"http://127.0.0.1:{server.xml_port}: Connection refused" in gone.stderr
+
+
+def test_who_is_in_a_room_is_who_is_there_now(tmp_path: Path) -> None:
+    """Not who left within the collector's ten seconds; SEMS's answers to `list` and `get` stay."""
+    with Server(tmp_path) as server, Sipp("call", server.sip_port, calls=2, user="room7", hold_ms=60_000) as sipp:
+        there = wait_until(lambda: len(server.xml.listByFilter(["conf_id", "room7"])) == 2, "both are in the room")
+        ids = server.xml.listByFilter(["conf_id", "room7"])
+        assert there and server.xml.di("core", "hangup", ids[0]) == [200, "OK"]
+        wait_until(lambda: server.xml.calls() == 1, "one has gone")
+        assert server.xml.listByFilter(["conf_id", "room7"]) == [ids[1]]
+        assert sorted(server.xml.di("monitoring", "list")) == sorted(ids)
+        assert server.xml.di("monitoring", "get", ids[0])[0]["conf_id"] == "room7"
+        sipp.stop()
 
 
 # ----------------------------------------------------------------------------------------------------------------- users, start
