@@ -102,7 +102,7 @@ def tls_context(certificate: str, key: str, source: tuple[str, int]) -> ssl.SSLC
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PortOption:
     """Where a gateway listens, and the fields of its options that say so."""
 
     ip: str
@@ -112,7 +112,7 @@ class Place:
     udp: bool = False
 
 
-async def listen(services: Services, options: object, at: Place, begin: Callable[[], Awaitable[object]]) -> None:
+async def listen(services: Services, options: object, at: PortOption, begin: Callable[[], Awaitable[object]]) -> None:
     """Open a gateway's port by `begin`; where the configuration is only tried out, see whether that could be done.
 
     Raises ConfigError, for address and port each with its own key.

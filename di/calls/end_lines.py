@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from media.control.records import PromptLoaded, QueryStatistics, Statistics
+from media.control.records import Command, PromptLoaded, QueryStatistics, Statistics
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from di.calls.sessions import Sessions
-    from di.kernel.ports import TimerHandle
+    from di.kernel.ports import Clock, TimerHandle
     from di.sip.records import CallEnded
 
 log = logging.getLogger(__name__)
@@ -32,10 +31,27 @@ _BY = {
 }
 
 
+class MediaAsker(Protocol):
+    """Who asks the media process (`di.calls.sessions.Sessions`)."""
+
+    answers: dict[int, Callable[[PromptLoaded | Statistics], None]]
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def media_is_up(self) -> bool:
+        """Whether there is somebody to ask."""
+
+    def ask_media(self, command: Callable[[int], Command], answer: Callable[[PromptLoaded | Statistics], None]) -> int:
+        """Send a command that is answered; it is made with the request's number, which is returned."""
+
+
 class EndLines:
     """Lines that wait for their numbers."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: MediaAsker) -> None:
         self._sessions = sessions
         self._waiting: dict[int, tuple[int, str, str]] = {}
         """Request → since when (ns), call, line."""

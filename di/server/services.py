@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from di.access import Access
 from di.calls.sessions import Sessions
@@ -16,6 +16,8 @@ from di.kernel.registry import Registry
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
+
+OptionsT = TypeVar("OptionsT")
 
 
 @dataclass(kw_only=True)
@@ -37,9 +39,18 @@ class Services(Surroundings):
     loaded: list[str] = field(default_factory=list)
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
-    reloaders: dict[str, Callable[..., None]] = field(default_factory=dict)
+    reloaders: dict[str, Callable[[object], None]] = field(default_factory=dict)
     trial: bool = False
     try_ports: bool = False
+
+    def on_reload(self, plugin: str, options: type[OptionsT], take: Callable[[OptionsT], None]) -> None:
+        """Let `take` have a plug-in's options when they are read anew."""
+
+        def checked(new: object) -> None:
+            assert isinstance(new, options)
+            take(new)
+
+        self.reloaders[plugin] = checked
 
     def media_figures(self) -> Mapping[int, Mapping[str, float]]:
         """What each media process last reported, by its number; empty while there are none."""

@@ -16,7 +16,7 @@ from di.kernel.ids import IdMaker
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
 from interfaces import about
-from interfaces.gateway import Place, listen, tls_context
+from interfaces.gateway import PortOption, listen, tls_context
 from interfaces.jsonrpc.interface import JsonRpcInterface
 from interfaces.jsonrpc.options import Options
 from interfaces.jsonrpc.server import NetstringGateway
@@ -37,7 +37,7 @@ async def start(services: Services, options: Options) -> Closer:
         lambda: ids.new_id(services.clock.epoch_s()),
         options.max_message_bytes,
     )
-    at = Place(options.server_ip, options.jsonrpc_port, "server_ip", "jsonrpc_port")
+    at = PortOption(options.server_ip, options.jsonrpc_port, "server_ip", "jsonrpc_port")
     await listen(services, options, at, lambda: gateway.start(options.server_ip, options.jsonrpc_port, tls))
     services.registry.register("jsonrpc", JsonRpcInterface(gateway, services.registry))
     withdraw = about.publish(services.registry)

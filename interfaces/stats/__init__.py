@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from di.__main__ import VERSION
 from di.kernel.options import where
 from di.server.plugin import Plugin
-from interfaces.gateway import Place, listen
+from interfaces.gateway import PortOption, listen
 from interfaces.stats.commands import Commands
 from interfaces.stats.options import DEFAULT_PORT, Options
 from interfaces.stats.server import StatsServer
@@ -26,7 +26,7 @@ async def start(services: Services, options: Options) -> Closer:
     ip, port = options.monit_udp_ip, options.monit_udp_port or DEFAULT_PORT
     services.access.check_bind(ip, "monit_udp_ip", *where(options, "monit_udp_ip"), transport="stats")
     server = StatsServer(Commands(services.registry, f"cordboard {VERSION}"), services.access)
-    at = Place(ip, port, "monit_udp_ip", "monit_udp_port", udp=True)
+    at = PortOption(ip, port, "monit_udp_ip", "monit_udp_port", udp=True)
     await listen(services, options, at, lambda: server.open(ip, port))
     return server.close
 

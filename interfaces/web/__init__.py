@@ -20,7 +20,7 @@ from di.kernel.options import where
 from di.kernel.ports import STANDING_QUERIES
 from di.server.plugin import Closer, Plugin
 from interfaces import about
-from interfaces.gateway import Place, listen, origin_check, tls_context
+from interfaces.gateway import PortOption, listen, origin_check, tls_context
 from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
 from interfaces.web.interface import EventsInterface
@@ -59,7 +59,7 @@ async def start(services: Services, options: Options) -> Closer:
     await runner.setup()
     assert runner.server is not None
     server = FrontServer(gateway.post, runner.server, options.max_body_bytes, services.access)
-    at = Place(options.server_ip, options.port, "server_ip", "port")
+    at = PortOption(options.server_ip, options.port, "server_ip", "port")
     try:
         await listen(services, options, at, lambda: server.start(options.server_ip, options.port, tls))
     except ConfigError:

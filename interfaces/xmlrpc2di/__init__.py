@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from di.kernel.options import where
 from di.server.plugin import Closer, Plugin
 from interfaces import about
-from interfaces.gateway import Place, listen, origin_check, tls_context
+from interfaces.gateway import PortOption, listen, origin_check, tls_context
 from interfaces.http_server import HttpServer
 from interfaces.xmlrpc2di.interface import XmlRpcClient
 from interfaces.xmlrpc2di.methods import Methods
@@ -61,7 +61,7 @@ async def _open(services: Services, options: Options) -> HttpServer:
     )
     server = HttpServer(gateway.handle, options.max_body_bytes, services.access)
     tls = tls_context(options.tls_certificate, options.tls_key, where(options, "tls_certificate"))
-    at = Place(options.server_ip, options.xmlrpc_port, "server_ip", "xmlrpc_port")
+    at = PortOption(options.server_ip, options.xmlrpc_port, "server_ip", "xmlrpc_port")
     await listen(services, options, at, lambda: server.start(options.server_ip, options.xmlrpc_port, tls))
     return server
 

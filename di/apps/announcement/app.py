@@ -59,7 +59,7 @@ def start(services: Services, options: Options) -> Closer:
     def reload(new: Options) -> None:
         folders["now"], loops["now"] = _folder(services, new), new.loop
 
-    services.reloaders["announcement"] = reload
+    services.on_reload("announcement", Options, reload)
     return lambda: services.applications.unregister("announcement")
 
 

@@ -230,7 +230,7 @@ def start(services: Services, options: Options) -> Closer:
     def reload(new: Options) -> None:
         module.files = _files(services, new)
 
-    services.reloaders["conference"] = reload
+    services.on_reload("conference", Options, reload)
     return lambda: services.applications.unregister("conference")
 
 

@@ -65,7 +65,7 @@ def start(services: Services, options: Options) -> Closer:
     def reload(new: Options) -> None:
         definitions["now"] = _definition(services, new)
 
-    services.reloaders["precoded_announce"] = reload
+    services.on_reload("precoded_announce", Options, reload)
     return lambda: services.applications.unregister("precoded_announce")
 
 

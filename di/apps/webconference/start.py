@@ -152,7 +152,7 @@ def start(services: Services, options: Options) -> Closer:
     conference = Conference(services, options)
     services.applications.register("webconference", lambda session: WebconferenceCall(session, conference))
     services.registry.register("webconference", Webconference(conference))
-    services.reloaders["webconference"] = conference.read_prompts
+    services.on_reload("webconference", Options, conference.read_prompts)
     conference.preload()
     if options.support_rooms_timeout:
         conference.watch_timeouts()

@@ -19,7 +19,7 @@ def start(services: Services, options: DsmOptions) -> Closer:
     server = DsmServer(services, options)
     server.start()
     services.registry.register("dsm", DsmInterface(server))
-    services.reloaders["dsm"] = server.reload
+    services.on_reload("dsm", DsmOptions, server.reload)
 
     async def close() -> None:
         services.registry.unregister("dsm")

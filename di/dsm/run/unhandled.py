@@ -14,14 +14,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from di.dsm.language.model import Call
+from di.dsm.language.errors import Position
 
 log = logging.getLogger(__name__)
 
 _MAX_CHARS = 300
+
+
+class Action(Protocol):
+    """An action of a script, as the log names it (`di.dsm.language.model.Call`)."""
+
+    @property
+    def name(self) -> str:
+        """As written."""
+
+    @property
+    def position(self) -> Position:
+        """Where it stands."""
 
 
 @dataclass(slots=True)
@@ -38,7 +49,7 @@ class Unhandled:
     __slots__ = ("_open", "_told", "at")
 
     def __init__(self) -> None:
-        self.at: Call | None = None
+        self.at: Action | None = None
         self._open: _Failure | None = None
         self._told: set[tuple[str, str]] = set()
 
