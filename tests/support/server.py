@@ -35,8 +35,8 @@ di.apps.__path__.append({str(APPS)!r})
 raise SystemExit(main())
 """
 """A program for `Server` that finds the applications of the tests, too."""
-START_S = 200.0
-"""How long a start may take on a busy machine, where a change of the kernels has them compiled first (the hub itself waits 180 s)."""
+START_S = 110.0
+"""How long a start may take on a busy machine, where a change of the kernels has them compiled first; below the time limit of a test."""
 
 
 def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
