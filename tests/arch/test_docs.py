@@ -43,6 +43,7 @@ def test_every_application_and_key_of_sems_that_is_missing_is_said_to_be() -> No
     here = set(available()) | set(NEEDLESS)
     told = set(re.findall(r"`([a-z0-9_-]+)`", missing))
     assert len(named) > 40
+    assert not NOT_HERE - set(available()) - told, "refused in load_plugins and not said to be missing"
     assert not named - here - told, "of SEMS, not here and not said to be missing"
     assert not told & set(available()) - {"di_dial", "dsm"}, "said to be missing, but here"
     assert not named - here - NOT_HERE, "load_plugins with such a name does not say that it is a plug-in of SEMS"
