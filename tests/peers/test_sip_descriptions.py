@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from di.sip.records import CallOffered, Dial, MediaNegotiated, Reinvite
+from di.sip.records import Answer, CallOffered, Dial, MediaNegotiated, Reinvite
 from interfaces.sip.message import Message
 from interfaces.sip.sdp.model import parse
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -190,3 +190,12 @@ async def test_each_codec_of_an_answer_is_told_with_both_numbers(sip: SipProcess
     record = await told(sip, 2)
     assert (record.codec, record.also, record.rtcp_port) == ("PCMU", (), 0)
     assert await call.bye() == 200
+
+
+async def test_what_pjsip_writes_never_goes_out(sip: SipProcess, peer: UdpPeer) -> None:
+    """A hub that answers without a media address: no description names an address of no socket."""
+    sip.on_offer = lambda offer: sip.send(Answer(offer.call, 200))
+    call, reply = await invited(peer, GOOD)
+    assert reply.code >= 400 or all(not stream.port for stream in parse(reply.body.decode()).media), reply.body
+    call.send_request("ACK", cseq=call.cseq)
+    await sip.wait_until(lambda: "answered without a media address" in sip.log)
