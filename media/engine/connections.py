@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from media import codecs
 from media.codecs.codec import packet_ms
 from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
-from media.engine.addresses import FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, sockaddr
+from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
 from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
@@ -147,6 +147,7 @@ class Connections:
         leg.rtcp_name = rtcp_name
         if not silent and not self._set_signalled(leg, name, command, now_ns):
             return False
+        self._expect_reports(leg, now_ns)
         state = self._legs.rows[leg.row]
         if not state["connected"]:
             state["arrived_ns"] = now_ns
@@ -246,6 +247,7 @@ class Connections:
     def close(self, leg: Leg, now_ns: int) -> None:
         """Take a leg off its port and its row; its addresses rest."""
         socket = leg.port.socket
+        self._forget_reports(leg)
         sources = tuple(remote_of(name) for name in (leg.signalled_name, leg.latched_name) if name)
         for name in (leg.signalled_name, leg.latched_name):
             if name and self.addresses.get(name, socket) == leg.row:
@@ -278,6 +280,24 @@ class Connections:
         self.waiting[port.socket] = port.holder
         self._send_to(leg, name)
         return True
+
+    def _expect_reports(self, leg: Leg, now_ns: int) -> None:
+        """A peer that takes reports at a port of its own sends them from there too: they are looked for one below (``receive_reports``)."""
+        port = int.from_bytes(leg.rtcp_name[2:4], "big") - 1
+        near = port > 0 and _host(leg.rtcp_name) == _host(leg.signalled_name)
+        wanted = leg.rtcp_name[:2] + port.to_bytes(2, "big") + leg.rtcp_name[4:] if near else b""
+        if wanted == leg.reports_name:
+            return
+        self._forget_reports(leg)
+        if wanted and self.addresses.get(wanted, leg.port.socket) == EMPTY:  # never in the place of a leg's own address
+            self.addresses.set(wanted, leg.port.socket, leg.row, now_ns)
+            leg.reports_name = wanted
+
+    def _forget_reports(self, leg: Leg) -> None:
+        name, socket = leg.reports_name, leg.port.socket
+        if name and name not in (leg.signalled_name, leg.latched_name) and self.addresses.get(name, socket) == leg.row:
+            self.addresses.remove(name, socket)
+        leg.reports_name = b""
 
     def _latch(self, leg: Leg, name: bytes, now_ns: int) -> None:
         self._legs.rows[leg.row]["locked"] = 1

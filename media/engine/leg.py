@@ -57,6 +57,7 @@ class Leg:
     signalled_name: bytes = b""
     latched_name: bytes = b""
     rtcp_name: bytes = b""  # where its SDP says that it takes reports
+    reports_name: bytes = b""  # one port below the one that its reports come from
     changed_ns: int = 0  # when its peer changed to another codec
     connection: ConnectLeg | None = None
     codec: Codec | None = None

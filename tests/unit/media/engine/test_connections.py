@@ -12,8 +12,9 @@ import pytest
 
 from media.codecs import find
 from media.control.play_items import PlayEcho, PlayTone
-from media.control.records import ConnectLeg, DigitPressed, Enqueue, LegFailed, ReceivedFormat, SendDigit
-from media.engine.addresses import sockaddr
+from media.control.records import CloseLeg, ConnectLeg, DigitPressed, Enqueue, LegFailed, ReceivedFormat, SendDigit
+from media.engine.addresses import NAME_BYTES, sockaddr
+from media.engine.receive import Datagrams, receive_reports
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -70,6 +71,52 @@ def test_reports_go_where_the_peer_says() -> None:
     assert any(isinstance(event, LegFailed) and "somewhere" in event.reason for event in wrong)
     rig.do(replace(connection, remote_port=65535))
     assert reports_to(rig) == b"", "there is no port above"
+
+
+def understood(rig: EngineRig, leg: int, source: tuple[str, int]) -> int:
+    """Let a report come to the RTCP port beside a leg's; how many were understood more."""
+    before = rig.counter("rtcp_understood")
+    data, names = np.zeros((1, 2112), np.uint8), np.zeros((1, NAME_BYTES), np.uint8)
+    data[0, :8] = np.frombuffer(struct.pack(">BBHI", 0x80, 201, 1, 77), np.uint8)
+    names[0] = np.frombuffer(sockaddr(*source)[0], np.uint8)
+    socket = rig.bound.index(rig.ports[leg])
+    receive_reports(rig.engine.receiver, socket, Datagrams(data, np.full(1, 8, np.int32), names), 1, rig.now_ns, rig.now_ns)
+    return rig.counter("rtcp_understood") - before
+
+
+def test_reports_come_from_where_the_peer_says() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, rtcp_ip=PEER[0], rtcp_port=7000)
+    rig.arrive(rig.ports[1], PEER, rtp(1, 1, bytes(160)))
+    rig.tick()
+    assert (understood(rig, 1, (PEER[0], 7000)), understood(rig, 1, (PEER[0], 4001)), understood(rig, 1, (PEER[0], 7002))) == (
+        1,
+        1,
+        0,
+    )
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None
+    rig.do(replace(connection, rtcp_port=7002))
+    assert (understood(rig, 1, (PEER[0], 7000)), understood(rig, 1, (PEER[0], 7002))) == (0, 1)
+    rig.do(replace(connection, rtcp_ip="", rtcp_port=0))
+    assert understood(rig, 1, (PEER[0], 7002)) == 0
+    rig.do(replace(connection, rtcp_port=7002), CloseLeg(1))
+    rig.connect(2, ("192.0.2.3", 4000))
+    assert understood(rig, 2, (PEER[0], 7002)) == 0, "nothing is left of a closed leg"
+
+
+def test_an_address_of_another_leg_is_left_to_it() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER)
+    rig.arrive(rig.ports[1], PEER, rtp(1, 1, bytes(160)))
+    rig.tick()
+    assert rig.connect(2, (PEER[0], 5000), rtcp_ip=PEER[0], rtcp_port=PEER[1] + 1) == rig.ports[1]
+    before = rig.engine.legs.rows[rig.engine.by_number[1].row]["packets_received"]
+    rig.arrive(rig.ports[1], PEER, rtp(2, 161, bytes(160)))
+    assert rig.engine.legs.rows[rig.engine.by_number[1].row]["packets_received"] == before + 1
+    rig.do(CloseLeg(2))
+    rig.arrive(rig.ports[1], PEER, rtp(3, 321, bytes(160)))
+    assert rig.engine.legs.rows[rig.engine.by_number[1].row]["packets_received"] == before + 2
 
 
 def test_reports_follow_a_peer_behind_nat() -> None:
