@@ -170,8 +170,7 @@ def decode_run(payload: Any, samples: Any, coding: Any) -> None:
 
 @inline_kernel
 def put_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any) -> None:
-    """Decode a payload into the leg's ring from timestamp `ts` on. Samples before the playout clock are left out by the
-    caller."""
+    """Decode a payload into the leg's ring from timestamp `ts` on. Samples before the playout clock are left out by the caller."""
     size = np.int64(leg.ring_samples)
     ring = samples_at(leg.ring_address, size)
     at = np.int64(ts) & (size - 1)

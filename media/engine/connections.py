@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import codecs
-from media.codecs.codec import packet_ms
+from media.codecs.codec import TICK_MS, packet_ms
 from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
 from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, sockaddr
 from media.engine.leg import Candidate, Leg
@@ -36,7 +36,6 @@ from media.engine.options import EngineOptions
 from media.engine.ports import NoPort, PortBook, Remote
 from media.engine.receive import NO_DIGITS
 
-FRAME_MS = 20
 PACKETS_TO_LATCH = 3
 """Packets in sequence from an unknown address before it is believed to be the peer: sprayed packets never are."""
 
@@ -151,20 +150,20 @@ class Connections:
         state = self._legs.rows[leg.row]
         if not state["connected"]:
             state["arrived_ns"] = now_ns
-        frame_samples = codec.rate_hz * FRAME_MS // 1000
+        frame_samples = codec.rate_hz * TICK_MS // 1000
         if leg.codec is not codec:
             state["primed"], state["started"] = 0, 0
         if leg.codec is not codec or leg.connection is None or leg.connection.fmtp != command.fmtp:
             leg.coder = codec.coder(command.fmtp) if codec.coder else None
             leg.coded_sequence = -1
         leg.connection, leg.codec = command, codec
-        send_ms = packet_ms(codec, command.ptime_ms if command.ptime_ms > 0 else FRAME_MS)
+        send_ms = packet_ms(codec, command.ptime_ms if command.ptime_ms > 0 else TICK_MS)
         send_bytes = codec.rate_hz * send_ms // 1000 * codec.sample_bytes
         self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED))
         state["connected"], state["coding"], state["clock_hz"] = 1, codec.coding, codec.clock_hz
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
         state["sample_bytes"], state["coding_delay"] = codec.sample_bytes, codec.delay_samples
-        state["frame_ticks"] = codec.clock_hz * FRAME_MS // 1000
+        state["frame_ticks"] = codec.clock_hz * TICK_MS // 1000
         state["usual_bytes"], state["usual_ticks"] = send_bytes, codec.clock_hz * send_ms // 1000
         state["send_bytes"], state["send_ticks"] = state["usual_bytes"], state["usual_ticks"]
         state["samples_per_tick"] = max(codec.rate_hz // codec.clock_hz, 1)
@@ -199,7 +198,7 @@ class Connections:
         if state["fixed"]:
             state["delay_samples"] = codec.rate_hz * FIXED_DELAY_MS // 1000
         elif not state["delay_samples"]:
-            state["delay_samples"] = codec.rate_hz * FRAME_MS // 1000
+            state["delay_samples"] = codec.rate_hz * TICK_MS // 1000
 
     def locked(self, leg: Leg) -> None:
         """The first packet came from the signalled address."""

@@ -168,8 +168,7 @@ def fetch_frame(leg: Any) -> None:
 
 @kernel
 def play_out(legs: Any, frames: Any) -> None:
-    """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard`
-    set."""
+    """Take each listened leg's next frame. `legs`: LEG (n,), written · `frames`: int16 (n, most), rows of legs with `heard` set."""
     legs, frames = borrowed(legs), borrowed(frames)
     for row in range(legs.shape[0]):
         if row + FETCH_AHEAD < legs.shape[0]:

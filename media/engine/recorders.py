@@ -17,11 +17,12 @@ from pathlib import PurePath
 import numpy as np
 from numpy.typing import NDArray
 
+from media.codecs.codec import TICK_MS
 from media.control.records import Event, RecordingStopped, RoomRecordingStopped, StartRoomRecording
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
-from media.engine.takes import BLOCK_MS, FRAME_MS, ROOM_RATE_HZ, FileClosed, FileOpened, RoomTake, Take, Work
+from media.engine.takes import BLOCK_MS, ROOM_RATE_HZ, FileClosed, FileOpened, RoomTake, Take, Work
 
 SILENCE_ENERGY = 1e-5
 """Mean square (full scale 1) below which a leg counts as silent: -50 dBov."""
@@ -145,7 +146,7 @@ class Recorders:
     @staticmethod
     def _stopped(take: RoomTake) -> RoomRecordingStopped:
         reason = take.errors[0] if take.errors else "asked"
-        return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * FRAME_MS, reason, take.part)
+        return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * TICK_MS, reason, take.part)
 
     # --------------------------------------------------------------------------------------------------------------- tick
     def capture(self, now_ns: int, remote_frame: RemoteFrame) -> list[Leg]:
@@ -169,11 +170,11 @@ class Recorders:
         if not take.begun:
             take.begun = True
             late_ns = now_ns - take.clock_ns if take.clock_ns else 0
-            take.ticks = max(late_ns, 0) // (FRAME_MS * 1_000_000)
+            take.ticks = max(late_ns, 0) // (TICK_MS * 1_000_000)
 
     def _capture_leg(self, leg: Leg, take: Take) -> None:
         row = self._table.rows[leg.row]
-        count = int(row["frame_samples"]) or take.rate_hz * FRAME_MS // 1000
+        count = int(row["frame_samples"]) or take.rate_hz * TICK_MS // 1000
         self.work += take.add(self._table.frames[leg.row, :count] if row["heard"] else None)
         take.silent_samples = 0 if row["energy"] > SILENCE_ENERGY else take.silent_samples + count
         if take.length_ms and take.recorded_ms >= take.length_ms:
@@ -182,13 +183,28 @@ class Recorders:
             take.stopped = "silence"
 
     def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None) -> None:
-        rows = self._rooms.heard_rows(take.room)
-        now = {self._by_row[row].number: row for row in rows}
-        for number in [n for n in take.present if n not in now]:
+        """Take a room's frames of this tick. `remote`: what is said in its other processes, as RemoteFrame gives it."""
+        rows = {self._by_row[row].number: row for row in self._rooms.heard_rows(take.room)}
+        self._note_members(take, rows)
+        sums: dict[int, NDArray[np.int32]] = {}  # by samples a frame: a rate is converted once, whoever speaks in it
+        for number, row in rows.items():
+            state = self._table.rows[row]
+            heard = state["heard"] and take.present[number]
+            frame = self._table.frames[row, : int(state["frame_samples"])] if heard else None
+            if frame is not None and take.mix is not None:
+                sums[len(frame)] = sums.get(len(frame), np.zeros(len(frame), np.int32)) + frame
+            if take.mode != "mix":
+                self._add_to_track(take, number, frame)
+        if take.mix is not None:
+            self._add_to_mix(take, take.mix, [*sums.values()], remote)
+        take.ticks += 1
+
+    def _note_members(self, take: RoomTake, rows: dict[int, int]) -> None:
+        """Note who has come, gone, been muted or unmuted. `rows`: those who are heard there now, leg number → row."""
+        for number in [number for number in take.present if number not in rows]:
             take.tell("left", number)
             del take.present[number]
-        sums: dict[int, NDArray[np.int32]] = {}  # by samples a frame: a rate is converted once, whoever speaks in it
-        for number, row in now.items():
+        for number, row in rows.items():
             state = self._table.rows[row]
             audible = bool(state["speaks"] if self._rooms.room_of(row) == take.room else state["feeds"])
             if number not in take.present:
@@ -196,25 +212,25 @@ class Recorders:
             if take.present.get(number, True) != audible:
                 take.tell("unmuted" if audible else "muted", number)
             take.present[number] = audible
-            frame = self._table.frames[row, : int(state["frame_samples"])] if state["heard"] and audible else None
-            if frame is not None and take.mix is not None:
-                sums[len(frame)] = sums.get(len(frame), np.zeros(len(frame), np.int32)) + frame
-            if take.mode != "mix":
-                track = take.tracks.get(number)
-                if track is None:
-                    path = PurePath(take.path)
-                    track = take.tracks[number] = self._open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
-                self.work += track.pad(take.ticks)
-                self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
-        if take.mix is not None:
-            total = np.zeros(ROOM_RATE_HZ * FRAME_MS // 1000, np.int32)
-            for said in sums.values():
-                total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
-            if remote is not None:
-                total += remote
-            self.work += take.mix.pad(take.ticks)
-            self.work += take.mix.add(np.clip(total, -32768, 32767).astype(np.int16))
-        take.ticks += 1
+
+    def _add_to_track(self, take: RoomTake, number: int, frame: NDArray[np.int16] | None) -> None:
+        """Append a participant's frame to the own track, which begins with the first one; None is silence."""
+        track = take.tracks.get(number)
+        if track is None:
+            path = PurePath(take.path)
+            track = take.tracks[number] = self._open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
+        self.work += track.pad(take.ticks)
+        self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
+
+    def _add_to_mix(self, take: RoomTake, mix: Take, sums: list[NDArray[np.int32]], remote: NDArray[np.int32] | None) -> None:
+        """Append what is said in the room: `sums` of members of one rate each, and `remote` at ROOM_RATE_HZ."""
+        total = np.zeros(ROOM_RATE_HZ * TICK_MS // 1000, np.int32)
+        for said in sums:
+            total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
+        if remote is not None:
+            total += remote
+        self.work += mix.pad(take.ticks)
+        self.work += mix.add(np.clip(total, -32768, 32767).astype(np.int16))
 
     # -------------------------------------------------------------------------------------------------------------- files
     def _open(self, path: str, rate_hz: int, length_ms: int = 0, silence_ms: int = 0) -> Take:

@@ -36,7 +36,6 @@ from media.engine.rooms import Rooms
 LONGEST_KEPT = 1280
 """Bytes of a library codec's payload that fit into a slot: an Opus frame at its most."""
 
-FRAME_MS = 20
 SPARE_SLOTS = 6
 WARM_FRAMES = 3
 """Frames that an encoder hears before it takes over, so that its first packet is not that of a fresh one."""

@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from media.codecs.codec import TICK_MS
 from media.dsp.resample import FrameConverter
 
 BLOCK_MS = 1000
-FRAME_MS = 20
 ROOM_RATE_HZ = 8000
 """Of a room's mix and tracks."""
 
@@ -82,7 +82,7 @@ class Take:
 
     def add(self, frame: NDArray[np.int16] | None) -> list[Work]:
         """Append a frame, silence for None; return what is to be written once a block is full."""
-        count = self.rate_hz * FRAME_MS // 1000
+        count = self.rate_hz * TICK_MS // 1000
         end = self.filled + count
         if frame is None or len(frame) != count:
             self.buffer[self.filled : end] = 0
@@ -94,7 +94,7 @@ class Take:
 
     def pad(self, ticks: int) -> list[Work]:
         """Append silence up to the length of so many ticks."""
-        missing = ticks * self.rate_hz * FRAME_MS // 1000 - self.samples
+        missing = ticks * self.rate_hz * TICK_MS // 1000 - self.samples
         if missing <= 0:
             return []
         self.samples += missing
@@ -116,7 +116,7 @@ class Take:
 
 @dataclass(slots=True, eq=False)
 class RoomTake:
-    """One room being recorded: its mix, its tracks by leg number, its story."""
+    """One room being recorded: its mix, its tracks by leg number, what happened in it."""
 
     room: str
     path: str
@@ -126,7 +126,7 @@ class RoomTake:
     mix: Take | None = None
     tracks: dict[int, Take] = field(default_factory=dict)
     present: dict[int, bool] = field(default_factory=dict)  # leg number → is heard
-    story: list[dict[str, object]] = field(default_factory=list)
+    events: list[dict[str, object]] = field(default_factory=list)
     ticks: int = 0
     open_tokens: set[int] = field(default_factory=set)
     paths: list[str] = field(default_factory=list)
@@ -137,7 +137,7 @@ class RoomTake:
 
     def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return a participant's (or, of leg 0, several participants') frame at ROOM_RATE_HZ."""
-        rate_hz = len(frame) * 1000 // FRAME_MS
+        rate_hz = len(frame) * 1000 // TICK_MS
         if rate_hz == ROOM_RATE_HZ:
             return frame
         key = (leg, rate_hz)
@@ -152,21 +152,21 @@ class RoomTake:
 
     def tell(self, what: str, leg: int) -> None:
         """Note what happened to a participant, at the recording's clock."""
-        self.story.append({"at_ms": self.ticks * FRAME_MS, "event": what, "leg": leg})
+        self.events.append({"at_ms": self.ticks * TICK_MS, "event": what, "leg": leg})
 
     def part_text(self) -> str:
         """What another process's sidecar needs of this part: JSON."""
-        return json.dumps({"tracks": self._track_names(), "events": self.story})
+        return json.dumps({"tracks": self._track_names(), "events": self.events})
 
     def sidecar(self, parts: tuple[str, ...]) -> str:
         """The sidecar of this recording and its `parts`: JSON."""
-        tracks, events = self._track_names(), [*self.story]
+        tracks, events = self._track_names(), [*self.events]
         for part in map(json.loads, parts):
             tracks |= part["tracks"]
             events += part["events"]
         events.sort(key=_at_ms)
         mix = PurePath(self.mix.path).name if self.mix else ""
-        about = {"room": self.room, "length_ms": self.ticks * FRAME_MS, "mix": mix, "tracks": tracks, "events": events}
+        about = {"room": self.room, "length_ms": self.ticks * TICK_MS, "mix": mix, "tracks": tracks, "events": events}
         return json.dumps(about, indent=1) + "\n"
 
     def _track_names(self) -> dict[str, str]:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 
 import numpy as np
 
 from media.engine.engine import Engine
+from media.engine.ports import NoPort
 from media.io.batch import Batches, drain, drain_reports, flush, send_reports
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class Sockets:
         self.reports_sent = 0
 
     def bind(self, ipv6: bool, port: int) -> int | None:
-        """Open a pair; return its index, or None when one of the two ports is taken or no descriptor is left."""
+        """Open a pair; return its index, or None when one of the two ports is taken. Raises NoPort: no other port would do either."""
         opened: list[socket.socket] = []
         try:
             for number in (port, port + 1):
@@ -43,9 +45,12 @@ class Sockets:
             opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER_BYTES)
         except OSError as error:
-            log.debug("RTP port %d: %s", port, error)
             for half in opened:
                 half.close()
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                hint = "; raise the limit of open files" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+                raise NoPort(f"RTP port {port} on {self._ips[ipv6]}: {error.strerror}{hint}") from error
+            log.debug("RTP port %d: %s", port, error)
             return None
         index = len(self._pairs)
         self._pairs.append((opened[0], opened[1]))

@@ -111,7 +111,7 @@ class RecordingWriter:
                 file.close()
 
     def _fail(self, piece: Work | GivenUp, error: Exception) -> None:
-        path = getattr(piece, "path", "") or self._writing.get(piece.token, "")
+        path = piece.path if isinstance(piece, (FileOpened, FileClosed)) else self._writing.get(piece.token, "")
         reason = f"{path}: {_cause(path, error)}"
         log.error("recording: %s", reason)
         file = self._files.pop(piece.token, None)

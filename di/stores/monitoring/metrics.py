@@ -12,8 +12,7 @@ from di.stores.monitoring.samples import SECOND_US, Samples
 from di.stores.monitoring.store import Store
 
 _MAX_NAMES = 200
-"""So many sample names become label values; names may come from clients, and each is a time series for whoever collects.
-"""
+"""So many sample names become label values; names may come from clients, and each is a time series for whoever collects."""
 _REGISTRATION = {
     "reg_active": "Records with attribute reg_active.",
     "registrations": "Records with attribute registrations.",

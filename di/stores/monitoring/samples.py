@@ -14,8 +14,7 @@ from di.kernel.value import LongLong
 
 SECOND_US = 1_000_000
 _TIDY_LENGTH = 4096
-"""A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for ever.
-"""
+"""A list this long is relieved of expired samples when one is added: a series that nobody queries must not grow for ever."""
 _LOOKS = 16
 _RATE_NAMES = 500
 """So many sample names get a rate of their own; names may come from clients."""

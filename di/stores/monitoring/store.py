@@ -25,8 +25,7 @@ Attributes = dict[str, Value]
 Held = dict[str, Attributes | None] | dict[str, int] | dict[Hashable, str | dict[str, None]]
 """A table of the store that is not in use any more."""
 OnChange = Callable[[str, str, Attributes], None]
-"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned.
-"""
+"""Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned."""
 
 
 def bucket_of(id: str) -> int:
