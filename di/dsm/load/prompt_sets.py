@@ -11,12 +11,16 @@ log = logging.getLogger(__name__)
 
 
 def parse_prompts(text: str) -> dict[str, str]:
-    """Read lines `name=path`; `#` comments, no trimming, other lines are ignored, later ones win."""
+    """Read lines `name=path`; `#` comments, no trimming, later ones win. Others are ignored with a warning, as long as they are not blank."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines(), 1):
         pieces = line.split("=")
-        if not line.startswith("#") and len(pieces) == 2 and all(pieces):
+        if line.startswith("#") or not line.strip():
+            continue
+        if len(pieces) == 2 and all(pieces):
             found[pieces[0]] = pieces[1]
+        else:
+            log.warning("prompt list, line %d: %.80r is ignored; right is name=path, with one =", number, line)
     return found
 
 

@@ -266,7 +266,9 @@ class _Hub(_Noted):
         self.session.note("monitor", operation, "" if id == self.session.id else id, *args)
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
-        return cast(T, self.session._shared.setdefault(name, make()))
+        if name not in self.session._shared:
+            self.session._shared[name] = make()
+        return cast(T, self.session._shared[name])
 
     def room_post(self, room: str, params: dict[str, str]) -> bool:
         self.session.note("room_post", room, *(f"{key}={params[key]}" for key in byte_order(params)))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from di.dsm.language.errors import RunawayScript
 from di.dsm.language.event import Event, Kind
-from di.dsm.language.model import Call, Diagram, Transition
+from di.dsm.language.model import Call, Diagram, Steps, Transition
 from di.dsm.run.drivers import deliver
 from di.dsm.run.engine import Machine
 from di.dsm.run.simulated import SimulatedSession
@@ -75,7 +75,9 @@ class Simulator:
             table.update(_pairs(rest))
             self._shown = dict(self.machine.vars)
         elif name == "time":
-            await self._advance(int(rest[0]) if rest and rest[0].isdecimal() else 0)
+            if len(rest) != 1 or not (rest[0].isascii() and rest[0].isdecimal()):
+                raise ValueError("time SECONDS, a whole number")
+            await self._advance(int(rest[0]))
         elif name == "expect":
             self._expect(rest)
         else:
@@ -113,10 +115,10 @@ class Simulator:
         for other in self.session.timers:
             self.session.timers[other] -= seconds
 
-    async def _deliver(self, make: Callable[[], object]) -> None:
+    async def _deliver(self, make: Callable[[], Steps]) -> None:
         """Run an event and those that it queued."""
         try:
-            waiting = deliver(make())  # type: ignore[arg-type]
+            waiting = deliver(make())
             if waiting is not None:
                 await waiting
         except RunawayScript as error:

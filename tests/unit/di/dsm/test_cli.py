@@ -131,7 +131,7 @@ def test_the_simulator_shows_what_an_event_changed(tmp_path: Path, capsys: pytes
     assert "$" not in second
 
 
-@pytest.mark.parametrize("line", ["nosuchthing", "expect", "set x", "key 'open", "expect state"])
+@pytest.mark.parametrize("line", ["nosuchthing", "expect", "set x", "key 'open", "expect state", "time", "time 3s"])
 def test_wrong_lines_are_named(tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
     scene = script(tmp_path, line + "\n", "w.sim")
     assert main(["run", LOBBY, "--script", scene]) == 1
