@@ -34,6 +34,7 @@ _OFFER_AGAIN_S = 4
 _MAX_REMEMBERED_REPLIES = 16
 _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
+_UNREADABLE_LINES_A_SECOND = 5
 _TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:(?:[^\n]|\n[ \t])*;[ \t\r\n]*tag[ \t\r\n]*=", re.IGNORECASE)
 """A To header with a tag, folded or not, without taking the whole message apart."""
 _CSEQ = re.compile(r"\nCSeq[ \t]*:[ \t\r\n]*[0-9]+[ \t\r\n]+(\S+)", re.IGNORECASE)
@@ -72,6 +73,7 @@ class Requests:
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
         self._unreadable: Mended | None = None
+        self._unreadable_lines = 0
         self.abilities = Abilities()
 
     def arrived(self, request: Request) -> bool:
@@ -100,7 +102,15 @@ class Requests:
         if mended.code:
             self._unreadable = mended
         else:
-            log.info("a message came whose %s cannot be read: left out, for it is not needed", ", ".join(mended.left_out))
+            self._say_unreadable(
+                f"a message came whose {', '.join(mended.left_out)} cannot be read: left out, for it is not needed"
+            )
+
+    def _say_unreadable(self, text: str) -> None:
+        """A line in the log, a few a second: whoever sends such messages can send many."""
+        self._unreadable_lines += 1
+        if self._unreadable_lines <= _UNREADABLE_LINES_A_SECOND:
+            log.info("%s", text)
 
     def _refuse_unreadable(self, mended: Mended, request: Request) -> bool:
         """Whether it is that one, and no repetition that a transaction has dealt with."""
@@ -111,7 +121,7 @@ class Requests:
         verdict = self._admits(request.source_ip, False)
         if verdict is not SourceVerdict.PASS:
             return _kept_out(verdict, request)
-        log.info("a request from %s cannot be read: %d %s", source, mended.code, mended.reason)
+        self._say_unreadable(f"a request from {source} cannot be read: {mended.code} {mended.reason}")
         return request.text.startswith("ACK ") or request.reply(mended.code, mended.reason)
 
     # --------------------------------------------------------------------------------------------------- without a dialog
@@ -192,8 +202,11 @@ class Requests:
         _answer(call, key, (final(command.code), command.reason, headers, command.content_type, command.body))
 
     def second_passed(self, calls: Iterable[SipCall]) -> None:
-        """Refuse what the hub has left unanswered for too long."""
+        """Refuse what the hub has left unanswered for too long, and say how many messages could not be read."""
         self._second += 1
+        more, self._unreadable_lines = self._unreadable_lines - _UNREADABLE_LINES_A_SECOND, 0
+        if more > 0:
+            log.info("%d more messages could not be read", more)
         for call in calls:
             for key, waiting in list(call.waiting.items()):
                 if self._second - waiting.second >= _PATIENCE_S:

@@ -301,3 +301,13 @@ def test_a_message_that_could_not_be_read_is_refused_when_it_comes_readable() ->
     requests.unreadable(Mended(text("ACK").encode(), 400, "Bad Contact"))
     done, request = ask(requests, text("ACK"))
     assert done and request.replies == []
+
+
+def test_many_messages_that_cannot_be_read_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    requests, _, _ = desk()
+    with caplog.at_level("INFO"):
+        for _ in range(40):
+            requests.unreadable(Mended(text("INVITE").encode(), left_out=("Date",)))
+        requests.second_passed([])
+        requests.second_passed([])
+    assert len(caplog.records) == 6 and caplog.records[-1].getMessage() == "35 more messages could not be read"
