@@ -12,6 +12,7 @@ EXCEPTIONS = {
     "clients/panel/test_scripts.py": "starts the panel's own tests, which are JavaScript",
     "di/dsm/test_presentation_2009.py": "two programs from outside, run through the whole of DSM",
     "di/dsm/test_vectors.py": "the specification's vectors, from tokens to a running diagram",
+    "interfaces/test_half_characters.py": "one rule of all gateways",
 }
 """A path below tests/unit and why it has no source of its name."""
 

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from interfaces.sip.message import Message
-from tests.support.sip_peer import PeerCall
+from tests.support.sip_peer import PeerCall, direction_of
 from tests.support.switchboard import Switchboard, Talker
 
 pytestmark = pytest.mark.peers
@@ -245,4 +245,15 @@ async def test_who_stays_may_go_on_alone(board: Switchboard) -> None:
     assert await board.logged(one, "other_bye") == "words"
     await board.hear({anna: set()})
     assert await one.request("OPTIONS") == 200
+    await board.hang_up(one)
+
+
+async def test_who_was_put_on_hold_is_heard_again_when_the_holder_goes(board: Switchboard) -> None:
+    """Else its phone would send nothing any more, not even keys."""
+    anna, ben = await board.phone(), await board.phone()
+    one, two = await board.pair(anna, ben, desk="stay")
+    await asyncio.gather(ben.reoffer(two, "sendonly"), anna.take_offer(one, "recvonly"))
+    assert await two.bye() == 200
+    resumed = await anna.take_offer(one)
+    assert direction_of(resumed.body.decode()) == "sendrecv"
     await board.hang_up(one)

@@ -11,7 +11,7 @@ import pytest
 
 from interfaces.sip.message import Message, tag_of
 from tests.support.server import WITH_APPS, Server
-from tests.support.sip_peer import PeerCall
+from tests.support.sip_peer import PeerCall, direction_of
 from tests.support.switchboard import MAPPING, PLUGINS, Switchboard, Talker
 
 pytestmark = pytest.mark.peers
@@ -152,6 +152,52 @@ async def test_an_attended_transfer_of_two_calls_here(board: Switchboard) -> Non
     assert await told(two) == "SIP/2.0 100 Trying"
     assert await told(two) == "SIP/2.0 200 OK"
     await asyncio.gather(two.taken_off(), consultation.taken_off())
+    await board.hear({anna: {carl}, carl: {anna}})
+    await board.hang_up(one, third)
+
+
+@pytest.mark.parametrize("blind", [True, False])
+async def test_who_was_put_on_hold_talks_after_the_transfer(board: Switchboard, blind: bool) -> None:
+    """Phones hold before they transfer: the hold goes with its holder."""
+    anna, ben, carl = [await board.phone() for _ in range(3)]
+    one, two = await board.pair(anna, ben, desk="serve")
+    await asyncio.gather(ben.reoffer(two, "sendonly"), anna.take_offer(one, "recvonly"))
+    if blind:
+        refer(two, carl.uri)
+        await accepted(two)
+        third = await carl.called()
+        await carl.accept(third)
+        resumed = await anna.take_offer(one)
+        while (message := await two.next("NOTIFY", "BYE")).method == "NOTIFY":
+            two.reply(message, 200)
+        two.reply(message, 200)
+    else:
+        consultation, third = await board.pair(ben, carl, desk="serve")
+        await dialog_known(board, consultation)
+        refer(two, f"{carl.uri}?Replaces={quote(replaces(consultation))}")
+        await accepted(two)
+        resumed = await anna.take_offer(one)
+        await asyncio.gather(two.taken_off(), consultation.taken_off())
+    assert direction_of(resumed.body.decode()) == "sendrecv"
+    await board.hear({anna: {carl}, carl: {anna}})
+    await board.hang_up(one, third)
+
+
+async def test_a_hold_of_the_one_who_stays_goes_on(board: Switchboard) -> None:
+    anna, ben, carl = [await board.phone() for _ in range(3)]
+    one, two = await board.pair(anna, ben, desk="serve")
+    await asyncio.gather(anna.reoffer(one, "sendonly"), ben.take_offer(two, "recvonly"))
+    refer(two, carl.uri)
+    await accepted(two)
+    third = await carl.called()
+    await carl.accept(third)
+    held = await carl.take_offer(third, "recvonly")
+    assert direction_of(held.body.decode()) == "sendonly"
+    while (message := await two.next("NOTIFY", "BYE")).method == "NOTIFY":
+        two.reply(message, 200)
+    two.reply(message, 200)
+    await board.hear({carl: {anna}, anna: set()})
+    await asyncio.gather(anna.reoffer(one, "sendrecv"), carl.take_offer(third))
     await board.hear({anna: {carl}, carl: {anna}})
     await board.hang_up(one, third)
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An application that never returns from a callback, in real calls: the caller gets a final reply or a BYE, and the log says who and where."""
+"""Who never answers, in real calls. An application that does not return: the caller gets a final reply or a BYE, and the log says who
+and where. A phone that only rings: it gets a CANCEL, and who called it a 408.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ pytestmark = pytest.mark.peers
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     files = {"app_mapping.conf": MAPPING}
-    with Server(tmp_path_factory.mktemp("server"), files, "callback_timeout=2", PLUGINS, program=WITH_APPS) as running:
+    with Server(
+        tmp_path_factory.mktemp("server"), files, "callback_timeout=2\nsip_timer_C=5000", PLUGINS, program=WITH_APPS
+    ) as running:
         yield running
 
 
@@ -62,3 +66,19 @@ async def test_a_call_that_is_up_and_held_up(board: Switchboard, hangs_up: bool)
         await one.taken_off()
     await board.all_gone()
     assert "for MediaNegotiated" in board.server.log or "for CallConfirmed" in board.server.log
+
+
+@pytest.mark.parametrize("relayed", [True, False])
+async def test_a_phone_that_only_rings(board: Switchboard, relayed: bool) -> None:
+    anna, ben = await board.phone(), await board.phone()
+    one, (two,) = await board.ring(anna, ben, desk="relay" if relayed else "")
+    assert two.invite_message is not None
+    two.reply(two.invite_message, 180)
+    two.reply(await two.next("CANCEL"), 200)
+    two.reply(two.invite_message, 487)
+    await two.next("ACK")
+    if relayed:
+        await anna.answered(one, 408)
+        return
+    assert await board.logged(one, "replies", lambda text: text.endswith("408"))
+    await board.hang_up(one)
