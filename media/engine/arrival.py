@@ -13,11 +13,14 @@ import numpy as np
 
 from media.dsp.coding import A_LAW, MU_LAW
 from media.dsp.kernel import inline_kernel, kernel, samples_at
-from media.engine.counters import LATE
+from media.engine.counters import LATE, TOO_LONG
 from media.engine.leg_table import RELAY_KEEPS, RELAY_PURE
 
 MARGIN_WINDOW = 128
 """Packets (about 2.5 s) over which the smallest margin decides whether the playout buffer may shrink."""
+
+LONGEST_FRAMES = 10
+"""Of 20 ms: packets of up to 200 ms are played, longer ones counted. Every playout ring has room for one beside its delay."""
 
 RESYNC_S = 1
 """A timestamp that jumps by more than this restarts the playout clock."""
@@ -186,8 +189,11 @@ def put_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any) -> None:
 def accept_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any, counters: Any) -> None:
     """Put an audio payload where it will be played, when anybody listens and it came in time."""
     count = (end - first) // np.int64(leg.sample_bytes)
-    if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
+    if not leg.listened or leg.ring_address == 0:
         leg.primed = 0
+        return
+    if count > LONGEST_FRAMES * np.int64(leg.frame_samples):
+        counters[TOO_LONG] += 1
         return
     margin = adapt_playout(leg, ts, count, counters)
     skipped = -margin if margin < 0 else 0
@@ -214,7 +220,10 @@ def put_decoded(legs: Any, row: Any, samples: Any, ts: Any, counters: Any) -> No
     """Put a library codec's decoded samples into a leg's ring. `ts`: their timestamp, in samples."""
     leg = legs[row]
     count = np.int64(samples.shape[0])
-    if not leg.listened or leg.ring_address == 0 or count > leg.ring_samples // 2:
+    if not leg.listened or leg.ring_address == 0:
+        return
+    if count > LONGEST_FRAMES * np.int64(leg.frame_samples):
+        counters[TOO_LONG] += 1
         return
     margin = adapt_playout(leg, ts, count, counters)
     size = np.int64(leg.ring_samples)

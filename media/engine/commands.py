@@ -123,6 +123,8 @@ class CommandHandler:
         if before is not None and (before.codec, before.clock_hz, before.ptime_ms) != now:
             parts.packing.drop(leg)
         if parts.connections.connect(leg, command, now_ns):
+            if before is not None and not (before.send and before.receive):  # from now on the peer is awaited again
+                parts.legs.rows[leg.row]["arrived_ns"] = now_ns
             parts.players.codec_set(leg)
             parts.coded.connected(leg)
             parts.packing.connected(leg)

@@ -17,6 +17,7 @@ COUNTERS = (
     "bytes_received",
     "packets_candidate",
     "rtcp_understood",
+    "packets_dropped_too_long",
 )
 (
     RECEIVED,
@@ -32,4 +33,5 @@ COUNTERS = (
     BYTES,
     CANDIDATE,
     REPORTS,
+    TOO_LONG,
 ) = range(len(COUNTERS))

@@ -196,11 +196,19 @@ class Engine:
         self._parts.digits.poll(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
-        """Report legs without packets for too long and changes of speakers, end latch windows. To be called a few times a second."""
+        """Report legs without packets for too long and changes of speakers, end latch windows. To be called a few times a second.
+
+        Nothing is awaited of a peer that holds the call (sendonly is answered by recvonly, and most phones send nothing then) or that we
+        do not hear: for such a leg the time begins again as long as that lasts.
+        """
         rows = self._parts.legs.rows
         silent_ns = now_ns - rows["arrived_ns"]
         over = (rows["timeout_ns"] > 0) & (silent_ns > rows["timeout_ns"]) & (rows["timed_out"] == 0)
-        for row in np.flatnonzero(over & (rows["connected"] == 1) & (rows["receiving"] == 1)).tolist():
+        for row in np.flatnonzero(over & (rows["connected"] == 1)).tolist():
+            connection = self._parts.by_row[row].connection
+            if not rows[row]["receiving"] or connection is None or not connection.send:
+                rows[row]["arrived_ns"] = now_ns
+                continue
             rows[row]["timed_out"] = 1
             self._parts.events.append(records.RtpTimedOut(self._parts.by_row[row].number, int(silent_ns[row]) // 1_000_000))
         self._parts.connections.end_windows(now_ns)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from media.dsp.kernel import inline_kernel
 from media.engine.addresses import NAME_BYTES
-from media.engine.counters import NOTES_LOST
+from media.engine.counters import NOTES_LOST, TOO_LONG
 
 NOTE_CANDIDATE = 1
 NOTE_DIGIT = 2
@@ -45,7 +45,7 @@ NOTE = np.dtype(
 MAX_NOTES = 4096
 """Notes taken a tick; a flood of candidates beyond is dropped and counted as strangers."""
 
-LONGEST_CODED = 1500
+LONGEST_CODED = 2000
 """Bytes of the longest payload that a note keeps."""
 
 
@@ -128,7 +128,10 @@ def note_digit(into: Any, packet: Any, ts: Any, ssrc: Any) -> None:
 def note_coded(into: Any, leg: Any, packet: Any, sequence: Any, ts: Any) -> None:
     """Leave a library codec's payload to Python, in the row of `coded` that its note has."""
     count = packet.end - packet.first
-    if not leg.listened or count > into.coded.shape[1]:
+    if not leg.listened:
+        return
+    if count > into.coded.shape[1]:
+        into.counters[TOO_LONG] += 1
         return
     at = take_note(into, NOTE_CODED, packet)
     if at >= 0:

@@ -10,7 +10,10 @@ import numpy as np
 from media.dsp.kernel import borrowed, inline_kernel, kernel
 from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED
 
-PACKER = np.dtype([("row", "i4"), ("filled", "i4")], align=True)
+PACKER = np.dtype([("row", "i4"), ("filled", "i4"), ("later", "i4")], align=True)
+"""`later`: the next packet goes half a tick after its frame. Packets of 30, 50 … ms are full in ticks 40 and 20, 60 and 40 … ms apart; each
+second one waits half a tick, so that they leave evenly.
+"""
 
 
 @inline_kernel
@@ -44,12 +47,19 @@ def pack(packers: Any, buffers: Any, legs: Any, packets: Any) -> Any:
         if not leg.due or leg.source == SOURCE_CODED:  # `ts_out` is that of the first sample gathered
             leg.ts_out += np.uint32(packer.filled // leg.sample_bytes // leg.samples_per_tick)
             packer.filled = 0
+            packer.later = 0
             continue
         for i in range(leg.frame_bytes):
             buffers[index, packer.filled + i] = packets[row, HEADER_BYTES + i]
         packer.filled += leg.frame_bytes
-        if take_packet(packer, leg, buffers[index], packets[row]):
+        full = packer.filled >= leg.send_bytes
+        if full and packer.later:
+            leg.due = 0
+            more += 1
+        elif take_packet(packer, leg, buffers[index], packets[row]):
             more += packer.filled >= leg.send_bytes
+        if full and leg.send_bytes > leg.frame_bytes and leg.send_bytes % leg.frame_bytes:
+            packer.later = 1 - packer.later
     return more
 
 

@@ -3,6 +3,8 @@
 
     frames (20 ms) ─► buffer of the leg ─► packet of 10, 30, 40, 60 … ms in this tick, in a later one, or half a tick later
 
+Packets of 30, 50 … ms leave in a tick and between two in turn, so that they are evenly spaced.
+
 Runs between the payloads and their headers (``render.finish``), on samples in the case of library codecs, which then code a whole
 packet at once. Legs with packets of 20 ms are not looked at. What is in the buffer when a leg stops sending is dropped.
 """
@@ -47,7 +49,7 @@ class Packing:
             if index == len(self._packers):
                 self._packers = np.concatenate([self._packers, np.zeros_like(self._packers)])
                 self._buffers = np.concatenate([self._buffers, np.zeros_like(self._buffers)])
-            self._packers[index] = (leg.row, 0)
+            self._packers[index] = (leg.row, 0, 0)
 
     def drop(self, leg: Leg) -> None:
         """Leave out what has been gathered of a leg: its codec or the length of its packets is about to change."""
@@ -56,7 +58,7 @@ class Packing:
             row, packer = self._table.rows[leg.row], self._packers[index]
             ticks = int(packer["filled"]) // int(row["sample_bytes"]) // int(row["samples_per_tick"])
             row["ts_out"] = (int(row["ts_out"]) + ticks) % 0x100000000
-            packer["filled"] = 0
+            packer["filled"], packer["later"] = 0, 0
 
     def close(self, leg: Leg) -> None:
         """Take a leg out; the last one moves to its index."""

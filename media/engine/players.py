@@ -34,8 +34,8 @@ from media.engine.recorders import Recorders
 from media.engine.rooms import Rooms
 from media.engine.sources import FileWanted, StoredAudio, tone_audio
 
-RING_OVER_DELAY_MS = 76
-"""How much longer than the longest delay a leg's playout ring is: room for the longest packet and for one that comes early."""
+RING_OVER_DELAY_MS = 230
+"""How much longer than the longest delay a leg's playout ring is: room for the longest packet (200 ms) and for one that comes early."""
 
 BRIDGE_ROOM = "\0bridge "
 """How names of bridges' rooms begin; no room of the hub's can have such a name."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """RFC 4733 key presses: one report a key, whatever the network does to its packets.
 
-A press is known by its timestamp (RFC 4733 §2.5.1.2): all packets of one press carry the same, however many come, in whatever
-order. Lost markers do not matter; a lost end is made up for by the next press or by silence.
+A press is known by its timestamp (RFC 4733 §2.5.1.2): all packets of one press, or of one segment of a long one, carry the same, however
+many come, in whatever order. Lost markers do not matter; a lost end is made up for by the next press or by silence.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ QUIETEST_DBM0 = 55
 """Presses announced at this volume (dBm0 below zero) or less are ignored (spec core.md §9.4)."""
 
 LAST_EVENT = 16
+FIELD_END = 0xFFFF
+"""A longer press comes in segments, each with a timestamp of its own and the duration counted anew (RFC 4733 §2.5.1.3)."""
+
 REMEMBERED = 8
 
 
@@ -37,6 +40,8 @@ class PressReceiver:
         self._event = -1
         self._ts = 0
         self._duration = 0
+        self._earlier = 0  # ticks of the segments before this one
+        self._ssrc = 0
         self._last_ns = 0
         self._done: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
 
@@ -49,20 +54,39 @@ class PressReceiver:
         """Take one telephone-event payload; return the presses that it finished."""
         if volume >= QUIETEST_DBM0 or event > LAST_EVENT or (ts, ssrc) in self._done:
             return []
-        finished = self._finish() if self.busy and ts != self._ts else []
+        finished = []
+        if self.busy and ts != self._ts:
+            if self._goes_on(event, duration, ts, ssrc):
+                self._next_segment(ts)
+            else:
+                finished = self._finish()
         self._event, self._ts, self._last_ns = event, ts, now_ns
         self._duration = max(self._duration, duration)
         self._ssrc = ssrc
         return finished + self._finish() if end else finished
+
+    def _goes_on(self, event: int, duration: int, ts: int, ssrc: int) -> bool:
+        """Whether a packet is of the next segment of the press: its duration field had run full, or was about to when packets were lost."""
+        step = (ts - self._ts) & 0xFFFFFFFF
+        missed = self.clock_hz * LOST_END_NS // 1_000_000_000  # most that a press may miss before it is over
+        full = self._duration >= FIELD_END - missed and duration < self._duration
+        return full and event == self._event and ssrc == self._ssrc and step < 0x80000000
+
+    def _next_segment(self, ts: int) -> None:
+        """What has been counted stands; what is still to come of the old segment is late."""
+        step = (ts - self._ts) & 0xFFFFFFFF
+        self._earlier += step if self._duration <= step <= FIELD_END else self._duration
+        self._duration = 0
+        self._done.append((self._ts, self._ssrc))
 
     def poll(self, now_ns: int) -> list[Press]:
         """Return the press whose end was lost, once it is clear that it was."""
         return self._finish() if self.busy and now_ns - self._last_ns >= LOST_END_NS else []
 
     def _finish(self) -> list[Press]:
-        press = Press(self._event, self._duration * 1000 // self.clock_hz)
+        press = Press(self._event, (self._earlier + self._duration) * 1000 // self.clock_hz)
         self._done.append((self._ts, self._ssrc))
-        self._event, self._duration = -1, 0
+        self._event, self._duration, self._earlier = -1, 0, 0
         return [press]
 
 
@@ -72,8 +96,6 @@ END_PACKETS = 3
 
 PAUSE_PACKETS = 3
 LONGEST_MS = 8000
-LONGEST_TICKS = 65535
-"""The duration field ends here: a longer press goes on in a further segment (RFC 4733 §2.5.1.3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +148,7 @@ class PressSender:
             self._begin(*self._queue.popleft(), packet_ticks)
         end = self._ends > 0
         if not end:
-            if self._ticks + packet_ticks - self._segment_ticks > LONGEST_TICKS:
+            if self._ticks + packet_ticks - self._segment_ticks > FIELD_END:
                 self._segment_ticks = self._ticks
             self._ticks = min(self._ticks + packet_ticks, self._total_ticks)
             end = self._ticks == self._total_ticks and not first

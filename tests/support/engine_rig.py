@@ -85,6 +85,10 @@ class EngineRig:
                 packets.setdefault(leg, []).append(packet)
         return packets
 
+    def tick_more(self) -> dict[int, bytes]:
+        """Half a tick later; return the packet of each leg that sent one then."""
+        return self._due() if self.engine.tick_more() else {}
+
     def _due(self) -> dict[int, bytes]:
         table = self.engine.legs
         return {

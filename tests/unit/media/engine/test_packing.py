@@ -145,3 +145,25 @@ def test_a_change_of_length_or_codec_goes_on_in_time() -> None:
         packets = [packet for _ in range(4) for packet in rig.tick_all().get(1, [])]
         assert [header(p)[1] for p in packets] == [(before + i * ptime_ms * 8) & 0xFFFFFFFF for i in range(80 // ptime_ms)]
     assert (int(rig.engine.legs.rows[0]["ts_out"]) - begun) & 0xFFFFFFFF == 18 * 160
+
+
+@pytest.mark.parametrize(("ptime_ms", "expected"), [(10, {10}), (30, {30}), (40, {40}), (50, {50}), (60, {60}), (70, {70})])
+def test_packets_leave_evenly(ptime_ms: int, expected: set[int]) -> None:
+    """A tick has two moments to send in: at its begin, and half a tick later (`tick_more`)."""
+    rig = EngineRig()
+    rig.connect(1, PEER, "PCMU", 8000, 0, ptime_ms=ptime_ms)
+    samples = tones.tone(500, 1000)
+    play(rig, 1, samples)
+    at_ms, sent = [], b""
+    for tick in range(100):
+        if (packet := rig.tick().get(1)) is not None:
+            at_ms.append(20 * tick)
+            sent += packet[12:]
+        if (packet := rig.tick_more().get(1)) is not None:
+            at_ms.append(20 * tick + 10)
+            sent += packet[12:]
+    assert set(np.diff(at_ms).tolist()) == expected
+    codec = codecs.find("PCMU", 8000)
+    assert codec is not None
+    whole = np.tile(codec.encode(samples), 3).tobytes()
+    assert sent == whole[: len(sent)] and len(sent) > 8 * 1800

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from media.codecs import find
-from media.control.play_items import PlayEcho
-from media.control.records import Enqueue, RtpTimedOut, SetPlayout, SetRtpTimeout
+from media.control.play_items import PlayEcho, PlayRoom
+from media.control.records import ConnectLeg, Enqueue, RtpTimedOut, SetPlayout, SetRtpTimeout
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -170,3 +170,58 @@ def test_comfort_noise_from_a_stranger_is_nobodys() -> None:
     rig.tick()
     rig.arrive(rig.ports[1], ("10.0.0.9", 4000), rtp(1, 160, b"\x40", 13))
     assert rig.counter("packets_dropped_stranger") == 1 and row(rig)["packets_received"] == 1
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("PCMU", 0), ("PCMA", 8), ("G722", 9), ("GSM", 3), ("G726-32", 96)])
+@pytest.mark.parametrize("length_ms", [100, 120, 140, 160, 200])
+def test_long_packets_are_heard(codec: str, kind: int, length_ms: int) -> None:
+    """Gateways of satellite lines send up to 200 ms in a packet."""
+    found = find(codec, 8000)
+    assert found is not None
+    sound = tones.tone(500, 4000, found.rate_hz)
+    payload = found.coder("").encode if found.coder is not None else found.encode
+    count = length_ms * found.rate_hz // 1000
+    rig = EngineRig()
+    rig.connect(1, PEER, codec, 8000, kind)
+    rig.connect(2, ("10.0.0.2", 4000))
+    rig.do(*(Enqueue(leg, (PlayRoom("r"),)) for leg in (1, 2)))
+    heard, number = [], 0
+    for tick in range(150):
+        if tick * 20 % length_ms == 0:
+            data = bytes(payload(np.ascontiguousarray(sound[number * count : (number + 1) * count])))
+            rig.arrive(rig.ports[1], PEER, rtp(number, number * length_ms * 8, data, kind))
+            number += 1
+        heard.append(samples_of(rig.tick()[2]))
+    speech = np.concatenate(heard)[8 * 600 :]
+    assert min(tones.level(speech[i : i + 800], 500) for i in range(0, len(speech) - 800, 800)) > 6000
+    assert rig.counter("packets_dropped_too_long") == 0
+
+
+@pytest.mark.parametrize(("codec", "kind", "size"), [("PCMU", 0, 1920), ("G722", 9, 1920), ("L16", 96, 2000), ("GSM", 3, 2050)])
+def test_longer_packets_are_counted(codec: str, kind: int, size: int) -> None:
+    rig = echo_rig()
+    rig.connect(2, ("10.0.0.2", 4000), codec, 8000, kind)
+    rig.do(Enqueue(2, (PlayEcho(),)))
+    rig.arrive(rig.ports[2], ("10.0.0.2", 4000), rtp(1, 0, bytes(size), kind))
+    rig.tick()
+    assert rig.counter("packets_dropped_too_long") == (0 if codec == "L16" else 1)
+
+
+@pytest.mark.parametrize(("send", "receive"), [(False, True), (False, False), (True, False)])
+def test_nothing_is_awaited_of_a_peer_that_holds_the_call(send: bool, receive: bool) -> None:
+    rig = echo_rig()
+    rig.do(SetRtpTimeout(1, 300))
+
+    def wait(ticks: int) -> list[object]:
+        before = len(rig.events)
+        for _ in range(ticks):
+            rig.tick()
+            rig.engine.check_timeouts(rig.now_ns)
+        rig.events += rig.engine.take_events()
+        return [event for event in rig.events[before:] if isinstance(event, RtpTimedOut)]
+
+    rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, send=send, receive=receive))
+    assert wait(100) == []
+    rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0))
+    assert wait(14) == [], "resumed: the time begins again"
+    assert len(wait(3)) == 1

@@ -131,3 +131,39 @@ def test_digit_to_a_peer_without_telephone_event_is_not_sent() -> None:
     rig.connect(1, PEER)
     rig.do(SendDigit(1, 5, 60))
     assert len(rig.tick()[1]) == 172
+
+
+@pytest.mark.parametrize("clock_hz", [8000, 16000, 48000])
+@pytest.mark.parametrize("lost", ["none", "ends of segments", "every third", "old ones come late"])
+def test_a_key_held_for_twenty_seconds_is_one_key(clock_hz: int, lost: str) -> None:
+    """RFC 4733 §2.5.1.3: the duration field runs full, the press goes on in a segment with a timestamp of its own."""
+    receiver = PressReceiver(clock_hz)
+    step, presses, first_ts, kept = clock_hz // 50, [], 0xFFFF0000, (0, 0)
+    segment, number = 0, 0
+    for tick in range(1, 1001):  # of 20 ms
+        if tick * step - segment > 65535:
+            kept = ((first_ts + segment) & 0xFFFFFFFF, tick * step - step - segment)
+            segment = (tick - 1) * step
+        duration, number = tick * step - segment, number + 1
+        near_end = duration + 3 * step > 65535
+        if (lost == "ends of segments" and near_end and tick < 990) or (
+            lost == "every third" and number % 3 == 0 and tick < 1000
+        ):
+            continue
+        ts = (first_ts + segment) & 0xFFFFFFFF
+        presses += receiver.handle_packet(7, False, 10, duration, ts, 1, tick * 20 * MS)
+        if lost == "old ones come late" and duration == 3 * step and segment:
+            presses += receiver.handle_packet(7, False, 10, kept[1], kept[0], 1, tick * 20 * MS)
+    for _ in range(3):
+        presses += receiver.handle_packet(7, True, 10, 1000 * step - segment, (first_ts + segment) & 0xFFFFFFFF, 1, 20_020 * MS)
+    assert [press.event for press in presses] == [7]
+    assert abs(presses[0].duration_ms - 20_000) <= (0 if lost in ("none", "old ones come late") else 400)
+    assert not receiver.busy
+
+
+def test_another_press_after_a_long_one_whose_end_was_lost_is_another() -> None:
+    receiver = PressReceiver()
+    for tick in range(1, 401):
+        assert receiver.handle_packet(7, False, 10, 160 * tick, 1000, 1, tick) == []
+    assert receiver.handle_packet(8, False, 10, 160, 1000 + 65440, 1, 500) == [Press(7, 8000)]
+    assert receiver.handle_packet(8, True, 10, 800, 1000 + 65440, 1, 500) == [Press(8, 100)]
