@@ -6,7 +6,7 @@
 
 - `model`: the description, its streams, and what they say: address, formats, codecs, direction, parameters.
 - `edits`: what makes pjsip's description ours: codecs left out, order, direction, address.
-- `lenient`: what phones write and pjsip refuses, read as it was meant.
+- `lenient`, `lines`: what phones write and pjsip refuses, read as it was meant.
 
 Keys for SRTP (`a=crypto`), `a=rtcp-mux` and further streams are attributes and streams like all others: `MediaDescription.values` reads
 any attribute, `with_lines` and `without` change it.
