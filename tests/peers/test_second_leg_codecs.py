@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two connected calls by tones: two sides that have no codec in common."""
+"""Two connected calls by tones: a hold as RFC 2543 has it (`c=0.0.0.0`), and two sides that have no codec in common."""
 
 from __future__ import annotations
 
@@ -8,11 +8,30 @@ import asyncio
 import pytest
 
 from tests.support.rtp_peer import PCMA, PCMU
+from tests.support.sdp import audio_address
 from tests.support.sip_peer import direction_of
 from tests.support.switchboard import Switchboard
 
 pytestmark = pytest.mark.peers
+NOWHERE = "0.0.0.0"
 G722, G722_TYPE = "G722/8000", 9
+
+
+@pytest.mark.parametrize("by_callee", [False, True])
+async def test_a_hold_by_the_address_0_0_0_0_reaches_the_other(board: Switchboard, by_callee: bool) -> None:
+    """RFC 3264 §8.4: whoever names 0.0.0.0 gets nothing; the other hears of it, and both hear again after the resume."""
+    anna, ben = await board.phone(), await board.phone()
+    one, two = await board.pair(anna, ben)
+    await board.hear({anna: {ben}, ben: {anna}})
+    (holder, holding), (other, waiting) = ((ben, two), (anna, one)) if by_callee else ((anna, one), (ben, two))
+    reply, offer = await asyncio.gather(holder.reoffer(holding, "sendrecv", ip=NOWHERE), other.take_offer(waiting, "recvonly"))
+    assert audio_address(reply.body.decode())[0] != NOWHERE, "music on hold would not arrive"
+    assert (direction_of(offer.body.decode()), audio_address(offer.body.decode())[0]) == ("sendonly", "127.0.0.1")
+    await board.hear({holder: set(), other: {holder}})
+    _, offer = await asyncio.gather(holder.reoffer(holding, "sendrecv"), other.take_offer(waiting))
+    assert direction_of(offer.body.decode()) == "sendrecv"
+    await board.hear({holder: {other}, other: {holder}})
+    await board.hang_up(one, two)
 
 
 @pytest.mark.parametrize("narrow", [PCMA, PCMU])

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -68,10 +69,11 @@ def module_folder() -> Path:
 
 
 class Baresip:
-    """One phone with one codec. `samples`: what it says, once, at the codec's rate."""
+    """One phone with one codec. `samples`: what it says, once, at the codec's rate. `ip`: where it listens, ::1 for IPv6."""
 
-    def __init__(self, folder: Path, codec: PhoneCodec, samples: NDArray[np.int16]) -> None:
-        self.folder, self.codec = folder, codec
+    def __init__(self, folder: Path, codec: PhoneCodec, samples: NDArray[np.int16], ip: str = "127.0.0.1") -> None:
+        self.folder, self.codec, self._ip = folder, codec, ip
+        host = f"[{ip}]" if ":" in ip else ip
         folder.mkdir(parents=True)
         said = np.stack([samples] * codec.channels, axis=1)
         soundfile.write(str(folder / "says.wav"), said, codec.rate_hz, subtype="PCM_16")
@@ -84,9 +86,9 @@ class Baresip:
         lines = [
             "poll_method select",
             # the next port is taken for TLS
-            f"sip_listen 127.0.0.1:{self.sip_port}",
+            f"sip_listen {host}:{self.sip_port}",
             f"ctrl_tcp_listen 127.0.0.1:{self._control_port}",
-            "net_interface 127.0.0.1",
+            f"net_interface {ip}",
             f"rtp_ports {rtp_port}-{rtp_port + 40}",
             "jitter_buffer_delay 1-5",
             f"audio_source aufile,{folder}/says.wav",
@@ -100,7 +102,7 @@ class Baresip:
             "module_app ctrl_tcp.so",
         ]
         (folder / "config").write_text("\n".join(lines) + "\n")
-        (folder / "accounts").write_text(f"<sip:phone@127.0.0.1>;regint=0;audio_codecs={codec.name}\n")
+        (folder / "accounts").write_text(f"<sip:phone@{host}>;regint=0;audio_codecs={codec.name}\n")
         (folder / "contacts").write_text("")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -121,7 +123,7 @@ class Baresip:
     def _launch(self, *arguments: str) -> None:
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                ["baresip", "-4", "-f", str(self.folder), *arguments],
+                ["baresip", "-6" if ":" in self._ip else "-4", "-f", str(self.folder), *arguments],
                 stdin=subprocess.PIPE,  # its end would be taken for a command
                 stdout=log,
                 stderr=log,
@@ -168,6 +170,11 @@ class Baresip:
             data = self._control.recv(65536)
             assert data, f"baresip is gone:\n{self.log}"
             self._unread += data
+
+    def rates(self) -> tuple[int, int]:
+        """Bits a second of audio that it sends and gets, over its last three seconds."""
+        found = re.findall(r"audio=([0-9]+)/([0-9]+)", self.log)
+        return (int(found[-1][0]), int(found[-1][1])) if found else (0, 0)
 
     def quit(self) -> None:
         """Let it end by itself, so that what it heard is on disk."""
