@@ -13,7 +13,7 @@ from di.calls.applications import Factory
 from di.calls.call_info import CallInfo
 from di.calls.selection import Selection
 from di.calls.transfer import Replacing, can_be_replaced, parse_replaces
-from di.calls.trust import of_stranger, private_headers, same_identity, trusts
+from di.calls.trust import of_stranger, private_headers, same_identity, signalling_of, trusts
 from di.kernel.errors import Refused
 from di.sip.app_params import session_map
 from di.sip.headers import first_header, parse_uri
@@ -38,7 +38,7 @@ class Arrivals:
         refused = self._sessions.gate()
         if refused is not None:
             cause = "; ".join(self._sessions.out_of_order().values()) or "a limit"
-            log.warning("INVITE from %s:%d refused by %s: %s", offer.source_ip, offer.source_port, cause, refused)
+            log.warning("INVITE from %s:%d refused with %s: %s", offer.source_ip, offer.source_port, refused, cause)
             self._refuse(offer, refused)
             return
         trusted = trusts(self._sessions.surroundings.core.trusted_peers, offer.source_ip)
@@ -119,6 +119,7 @@ def _info(offer: CallOffered, trusted: bool) -> CallInfo:
         source_port=offer.source_port,
         headers=offer.headers,
         body=offer.body,
+        signalling=signalling_of(offer.source_ip, offer.headers),
         has_offer=offer.has_offer,
         remote_media_ip=offer.remote_media_ip,
         remote_media_port=offer.remote_media_port,

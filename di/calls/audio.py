@@ -19,6 +19,7 @@ from di.sip.records import MediaNegotiated
 from media.control.play_items import PlayFile, PlayItem, PlayRoom, Sound
 from media.control.records import (
     Command,
+    ConfirmLeg,
     ConnectLeg,
     Enqueue,
     FlushMixIn,
@@ -115,7 +116,12 @@ class Audio:
         """Whether the media process found this member of a room to be one of its speakers."""
         self.receiving = True
         self.symmetric_rtp = True
+        self.before_ack = -1
+        """RTP packets that may be sent before the caller has acknowledged or sent anything; -1: any number."""
+        self.confirmed = False
         self.rtp_timeout_ms = 0
+        self._inband: bool | None = None
+        self._looking = False
         self.recording = ""
         """File that is being recorded; empty: none."""
         self._recording_from_ns = 0
@@ -181,10 +187,23 @@ class Audio:
                 also=media.also,
                 rtcp_ip=media.rtcp_ip,
                 rtcp_port=media.rtcp_port,
+                signalling=self._call.info.signalling,
+                allowance=-1 if self.confirmed or not self._call.info.incoming else self.before_ack,
             )
         )
         if first and self.rtp_timeout_ms:
             self.send(SetRtpTimeout(self.leg, self.rtp_timeout_ms))
+
+    def confirm(self, signalling: tuple[str, ...] = ()) -> None:
+        """The peer gets what we send it: it has acknowledged something of ours. `signalling`: further addresses of it."""
+        info = self._call.info
+        new = tuple(address for address in signalling if address not in info.signalling)
+        if self.confirmed and not new:
+            return
+        self.confirmed = True
+        info.signalling += new
+        if self.asked:
+            self.send(ConfirmLeg(self.leg, new))
 
     def send(self, command: Command) -> None:
         """Hand a record of this leg to the media process."""
@@ -238,9 +257,21 @@ class Audio:
 
     # ----------------------------------------------------------------------------------------------------------------- keys
     def detect_digits(self, *, inband: bool | None = None, telephone_event: bool | None = None) -> None:
-        """Switch the detection of keys in the audio, or the reporting of RFC 4733 keys."""
+        """Switch the detection of keys in the audio (without a word: `look_for_keys` decides), or the reporting of RFC 4733 keys."""
+        self._inband = self._inband if inband is None else inband
         if self.asked:
             self.send(SetDigitDetection(self.leg, inband, telephone_event))
+
+    def look_for_keys(self, wanted: bool) -> None:
+        """The audio of a peer without telephone-event is searched for key tones, where anybody wants keys and nothing else was said.
+
+        Looking costs CPU a leg and keeps payloads from being passed on undecoded, so others are not looked at (spec core.md §9.4).
+        """
+        media = self.negotiated
+        on = wanted and media is not None and media.dtmf_receive < 0
+        if self._inband is None and on != self._looking:
+            self._looking = on
+            self.send(SetDigitDetection(self.leg, on))
 
     def send_digit(self, event: int, duration_ms: int = 500) -> None:
         """Send a key to the peer as RFC 4733 event."""

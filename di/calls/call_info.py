@@ -25,6 +25,8 @@ class CallInfo:
     source_port: int = 0
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    signalling: tuple[str, ...] = ()
+    """Addresses that the peer's signalling came from: its media may come from there, too."""
     has_offer: bool = True
     remote_media_ip: str = ""
     remote_media_port: int = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from di.calls import flow
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo, CallOut
+from di.calls.trust import signalling_of
 from di.kernel.errors import Refused
 from di.sip.headers import header_problem, is_sip_uri, parse_uri, uri_of, uri_problem
 
@@ -50,6 +51,7 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     ipv6 = over_ipv6(parse_uri(hop or order.request_uri).host, (core.media_ip, core.further_media_ip))
     user = order.user or parse_uri(order.request_uri).user
     info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user, over_ipv6=ipv6)
+    info.signalling = signalling_of(parse_uri(hop or order.request_uri).host.strip("[]"), ())
     session = sessions.open_call(info, order.application, order.id)
     session.params = order.params
     session.audio.near_leg = order.near_leg

@@ -24,6 +24,7 @@ from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
+from di.calls.trust import signalling_of
 from di.kernel.errors import Refused
 from di.kernel.host_names import address_of, is_name
 from di.sip.records import (
@@ -214,6 +215,7 @@ async def _at_names(session: Session, event: MediaNegotiated) -> None:
 def _agreed(session: Session, event: MediaNegotiated) -> Outcome:
     dialog, audio = session.dialog, session.audio
     audio.connect(event)
+    audio.look_for_keys(type(session.app).on_digit is not Application.on_digit)
     of_peer, dialog.peer_offered = dialog.peer_offered, False
     if of_peer:
         dialog.peer_direction = _DIRECTIONS[(event.receive, event.send)]
@@ -235,6 +237,7 @@ def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
     if not session.dialog.enter(Phase.CONNECTED):
         return None
     session.timers.remove(ANSWER_TIMER)
+    session.audio.confirm(() if session.dialog.incoming else signalling_of("", event.headers))
     session.host.call_answered(session)
     shown = None if session.dialog.incoming else session.app.on_sip_reply(_to_invite(event))
     return then(unless(shown, lambda: session.app.on_connected(event)), lambda: _connected(session, event))
@@ -254,6 +257,9 @@ def _start(session: Session) -> Outcome:
 
 def _request(session: Session, event: RequestReceived) -> Outcome:
     """A request inside the dialog: the application may take it; else it goes to the other side of a pair, else its default."""
+    session.audio.confirm()  # it has our tag
+    if event.method == "PRACK":
+        return None
     if event.method == "INVITE" or (event.method == "UPDATE" and event.body):
         session.dialog.peer_offered = True
     return unless(session.app.on_sip_request(event), lambda: _pass_on(session, event))

@@ -22,6 +22,7 @@ from di.calls.published import Published
 from di.calls.rooms import RoomRegistry
 from di.calls.selection import Selection
 from di.calls.session import Session
+from di.calls.state import Phase
 from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
 from di.calls.trust import of_stranger
@@ -270,7 +271,7 @@ class Sessions:
             self._tell_options()
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
-                headers = () if session.dialog.answered else (f"Retry-After: {RETRY_AFTER_S}",)
+                headers = () if session.dialog.phase is Phase.CONNECTED else (f"Retry-After: {RETRY_AFTER_S}",)
                 session.run(lambda session=session, headers=headers: session.stop(503, reason, headers))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls
@@ -281,6 +282,7 @@ class Sessions:
         core = self.surroundings.core
         session.audio.rtp_timeout_ms = core.dead_rtp_time * 1000
         session.audio.symmetric_rtp = core.force_symmetric_rtp
+        session.audio.before_ack = core.media_before_ack or -1
         return session
 
     def begin(self, session: Session) -> None:

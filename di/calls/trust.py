@@ -10,13 +10,14 @@ So nothing above asks who sent a header: one that is not to count is not there. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TypeVar
 
 from di.calls.call_info import CallInfo
-from di.sip.headers import parse_uri, uri_of
+from di.sip.headers import long_name, parse_uri, uri_of
 from di.sip.records import CallConfirmed, CallEnded, CallEvent, CallOffered, RequestReceived
 
 E = TypeVar("E", bound=CallEvent)
@@ -47,6 +48,29 @@ def of_stranger(record: E) -> E:
     if isinstance(record, (CallOffered, RequestReceived, CallConfirmed, CallEnded)) and private_headers(record.headers):
         return replace(record, headers=tuple((name, value) for name, value in record.headers if not _is_private(name)))
     return record
+
+
+def signalling_of(source_ip: str, headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Addresses that a message's sender has been seen at: where it came from, what each proxy on its way has noted of the one before.
+
+    Contact counts where it names a public address, which a proxy has put there for a phone behind NAT, or the phone knows by itself.
+    """
+    found = [source_ip] if source_ip else []
+    for name, value in headers:
+        if long_name(name).lower() == "via":
+            found += re.findall(r";\s*received\s*=\s*\[?([0-9A-Fa-f.:]+)", value)
+        elif long_name(name).lower() == "contact":
+            host = parse_uri(uri_of(value)).host.strip("[]")
+            found += [host] if is_public(host) else []
+    return tuple(dict.fromkeys(found))
+
+
+def is_public(host: str) -> bool:
+    """Whether a text is an IP address that the whole internet knows."""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def same_identity(info: CallInfo, offer: CallOffered) -> bool:

@@ -138,6 +138,12 @@ class CoreOptions:
     next_hop: str = option("", help="host[:port][/transport] that calls out are sent to, instead of the Request-URI's host.")
     log_sessions: bool = option(False, help="A line in the log for each call's begin, too; its end always leaves one.")
     force_symmetric_rtp: bool = option(True, help="Send RTP to where the peer's RTP comes from.")
+    media_before_ack: int = option(
+        5,
+        help="RTP packets that a caller's address gets before anything has come from it, or an ACK or PRACK; 0: no limit.",
+        unit="packets",
+        maximum=1_000_000,
+    )
     reliable_provisional: str = option(
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
     )

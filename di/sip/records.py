@@ -303,11 +303,11 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class RequestReceived:
-    """A request inside a dialog. ACK and PRACK are the stack's own; BYE and CANCEL are told by CallEnded.
+    """A request inside a dialog. ACK is the stack's own; BYE and CANCEL are told by CallEnded.
 
     With `reply_wanted` it waits for SendReply with the same `token`: INFO, MESSAGE, OPTIONS, REFER, NOTIFY, SUBSCRIBE, PUBLISH and
-    unknown methods. Otherwise it has been answered: re-INVITE and UPDATE, by the SIP process (what changed in the audio follows as
-    MediaNegotiated).
+    unknown methods. Otherwise it has been answered: re-INVITE, UPDATE and PRACK, by the SIP process (what changed in the audio
+    follows as MediaNegotiated).
     """
 
     call: int

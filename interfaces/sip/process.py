@@ -42,6 +42,7 @@ _STUCK_S = 20.0
 """A loop that has not turned for this long writes its stack to standard error."""
 _COLLECTION_S = 10.0
 _LOST_GRACE_MS = 2000
+_HUB_SILENT_S = 2
 
 
 class Process:
@@ -60,6 +61,7 @@ class Process:
         self._watched = False
         self._in_vain = 0
         self._out: list[Event] = []
+        self._asked = self._unasked_s = 0
         self._pumping = False
 
     async def run(self, sock: socket.socket) -> int:
@@ -160,6 +162,7 @@ class Process:
         if now_s >= self._next_second_s:
             self._next_second_s = now_s + 1
             self._server.second_passed()
+            self._look_at_hub()
             faulthandler.dump_traceback_later(_STUCK_S)
         if now_s >= self._next_collection_s:
             self._next_collection_s = now_s + _COLLECTION_S
@@ -169,6 +172,19 @@ class Process:
                 self._finish(0)
                 return
             self._wake_in(_FINEST_S)
+
+    def _look_at_hub(self) -> None:
+        """A hub that has asked twice a second whether we are there, and asks no more, answers no INVITE either."""
+        assert self._server is not None and self._link is not None
+        asked, self._asked = self._link.asked - self._asked, self._link.asked
+        self._unasked_s = 0 if asked else self._unasked_s + 1
+        silent = self._asked > 0 and self._unasked_s > _HUB_SILENT_S
+        if silent is not self._server.hub_silent:
+            self._server.hub_silent = silent
+            if silent:
+                log.error("the hub has been silent for %d s: new calls are refused with 503", self._unasked_s)
+            else:
+                log.warning("the hub is there again")
 
     def _stop(self, grace_ms: int, why: str) -> None:
         if self._stopping:

@@ -3,7 +3,7 @@
 
     outside a dialog ─► INVITE: pjsua │ methods that the hub takes: `outside` │ OPTIONS, NOTIFY and the rest: answered here
     inside a dialog  ─► tags and CSeq are looked at (RFC 3261 §12.2.2)
-                        ├─ INVITE, UPDATE, PRACK, BYE: pjsip answers; the hub is told of the first two
+                        ├─ INVITE, UPDATE, PRACK, BYE: pjsip answers; the hub is told of all but the last, of whose end it hears
                         └─ all others: the hub answers
 
 Replies are stateless, so what a retransmitted request wants again is remembered with its call for a while.
@@ -174,6 +174,8 @@ class Requests:
             call.remote_cseq = number
             if method in _OFFERING:
                 call.told_later = _record(call, 0, method, message)
+            elif method == "PRACK":
+                self._emit(_record(call, 0, method, message))
             return False
         if call.ended:
             return request.reply(481)  # our BYE is on its way

@@ -101,6 +101,8 @@ class SipServer:
             now_ns,
         )
         self.stopping = False
+        self.hub_silent = False
+        """Nobody would answer a new call."""
 
     # ----------------------------------------------------------------------------------------------------------- start
     def start(self, listen: Listen) -> Listening:
@@ -338,8 +340,10 @@ class SipServer:
         return self._native.active_calls() > 0 or self._subscriptions.busy() or self._outside.busy()
 
     def _closed(self) -> bool:
-        """Whether new calls are refused: at the cap, or stopping."""
-        return self.stopping or len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
+        """Whether new calls are refused: at the cap, stopping, or without a hub that answers."""
+        if self.stopping or self.hub_silent:
+            return True
+        return len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
     def _invited(self, slot: int, message: Message, source: str) -> None:

@@ -29,7 +29,9 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     ) -> None:
         self._classes: tuple[type[Received] | type[Hello], ...] = (Hello, *classes)
         self.answered = 0
-        """Number of the last Ping that was answered."""
+        """Number of the last Ping of ours that was answered."""
+        self.asked = 0
+        """How many Pings have come."""
         self._codec = RecordCodec(self._classes)
         self._on_record = on_record
         self._on_lost = on_lost
@@ -88,6 +90,7 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         try:
             for record in self._codec.feed(data):
                 if isinstance(record, Ping):
+                    self.asked += 1
                     self.send(Pong(record.number))
                     continue
                 if isinstance(record, Pong):

@@ -26,6 +26,10 @@ from media.control.log_handler import PatientHandler
 STYLES = ("text", "json")
 _MAX_BYTES = 4095
 _PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+"""What steers a terminal or changes how the line reads: C0 (but tab), DEL, C1, line and paragraph separators, marks of direction, invisible."""
 _CALL = re.compile(r"call ([^\s:]+): ")
 
 current_call: ContextVar[str] = ContextVar("current_call", default="")
@@ -44,6 +48,7 @@ class Layout(logging.Formatter):
         """The line, its message cut at 4095 bytes, then the traceback if there is one."""
         call, message = _told(record)
         trace = self.formatException(record.exc_info) if record.exc_info and record.exc_info[0] is not None else ""
+        trace = "\n".join(_UNSAFE.sub(".", line) for line in trace.split("\n"))
         text = self._json(record, call, message, trace) if self._shape == "json" else self._text(record, call, message, trace)
         if self._journal:  # each line is an entry of its own there
             priority = _PRIORITIES.get(record.levelno, 6)
@@ -80,7 +85,7 @@ class Layout(logging.Formatter):
 
 def _told(record: logging.LogRecord) -> tuple[str, str]:
     """The call that a record is about, empty when it is about none, and the message without it."""
-    message = "".join(c if c >= " " or c == "\t" else "." for c in record.getMessage())
+    message = _UNSAFE.sub(".", record.getMessage())
     encoded = message.encode("utf-8", "backslashreplace")
     if len(encoded) > _MAX_BYTES:
         message = encoded[:_MAX_BYTES].decode("utf-8", "ignore")

@@ -76,8 +76,10 @@ class ConnectLeg:
     """Give a leg the outcome of offer/answer, first or changed (re-INVITE, hold).
 
     `codec`: rtpmap name in upper case, e.g. PCMU; `clock_hz`: its RTP clock. `dtmf_*`: telephone-event payload type, -1 for none, and
-    its clock. `also`: what else the peer may send. `symmetric`: send to where packets come from once the source is latched, instead of to
-    the signalled address. `rtcp_*`: where our reports go to (RFC 3605); port 0: one above the peer's RTP.
+    its clock. `also`: what else the peer may send. `rtcp_*`: where our reports go to (RFC 3605); port 0: one above the peer's RTP.
+    `symmetric`: a source that the leg has latched to is sent to, instead of the signalled address, where that is private or unknown.
+    `signalling`: addresses that the peer's signalling came from, from which its media may come, too (``media.engine.connections``).
+    `allowance`: packets that may be sent before anything has come from the peer, or ConfirmLeg; -1: any number.
     """
 
     leg: int
@@ -100,6 +102,19 @@ class ConnectLeg:
     also: tuple[ReceivedFormat, ...] = ()
     rtcp_ip: str = ""
     rtcp_port: int = 0
+    signalling: tuple[str, ...] = ()
+    allowance: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmLeg:
+    """The peer has shown that it gets our signalling (ACK, PRACK, 2xx): the leg sends without having heard from it.
+
+    `signalling`: further addresses as in ConnectLeg.
+    """
+
+    leg: int
+    signalling: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,7 +450,7 @@ class CodecsAvailable:
 
 
 LegCommand: TypeAlias = (
-    OpenLeg | ConnectLeg | CloseLeg | Enqueue | FlushPlaylist | SetLegAudio | SetPlayout | SetDigitDetection | SendDigit
+    OpenLeg | ConnectLeg | ConfirmLeg | CloseLeg | Enqueue | FlushPlaylist | SetLegAudio | SetPlayout | SetDigitDetection | SendDigit
     | SetRtpTimeout | StartRecording | StopRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
 )  # fmt: skip
 """What is for one leg, named by its `leg`."""

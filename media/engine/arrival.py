@@ -13,7 +13,7 @@ import numpy as np
 
 from media.dsp.coding import A_LAW, MU_LAW
 from media.dsp.kernel import inline_kernel, kernel, samples_at
-from media.engine.counters import LATE, TOO_LONG
+from media.engine.counters import LATE, OUT_OF_TIME, TOO_LONG
 from media.engine.leg_table import RELAY_KEEPS, RELAY_PURE
 
 MARGIN_WINDOW = 128
@@ -24,6 +24,9 @@ LONGEST_FRAMES = 10
 
 RESYNC_S = 1
 """A timestamp that jumps by more than this restarts the playout clock."""
+
+IN_A_ROW = 3
+"""So many packets that are all too late, or alike too early, are a change of the stream; fewer are somebody's who wants to disturb it."""
 
 
 @inline_kernel
@@ -99,14 +102,34 @@ def whole(leg: Any, samples: Any) -> Any:
 
 
 @inline_kernel
+def is_doubtful(leg: Any, margin: Any, limit: Any) -> Any:
+    """Return whether a packet of that margin is to be left out: no delay of the network explains it, and no other has said the same."""
+    if not leg.primed or (margin <= leg.max_delay_samples and margin >= -limit):
+        leg.odd_in_row = 0
+        return False
+    off = margin - np.int64(leg.odd_margin)
+    alike = off <= 2 * leg.frame_samples and -off <= 2 * leg.frame_samples
+    leg.odd_in_row = leg.odd_in_row + 1 if leg.odd_in_row and alike else 1
+    leg.odd_margin = margin
+    if leg.odd_in_row < IN_A_ROW:
+        return True
+    leg.odd_in_row = 0
+    return False
+
+
+@inline_kernel
 def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
     """Return how many samples before its playing a packet came, after adapting the playout clock; negative: too late.
 
-    The first packet of a stream sets the clock one delay back. A late one moves the clock back by what was missing, up to the
-    bound. When no packet of a window was needed as early as it came, the clock moves on by the surplus.
+    The first packet of a stream sets the clock one delay back. One that is earlier than the bound, or off by more than RESYNC_S, is
+    left out until as many as IN_A_ROW say the same. A late one moves the clock back by what was missing, up to the bound. When no packet
+    of a window was needed as early as it came, the clock moves on by the surplus.
     """
     margin = np.int64(np.int32(np.uint32(ts) - leg.play_ts))
     limit = np.int64(leg.clock_hz) * RESYNC_S
+    if is_doubtful(leg, margin, limit):
+        counters[OUT_OF_TIME] += 1
+        return -np.int64(count)
     if not leg.primed or margin > limit or margin < -limit or margin + count > leg.ring_samples:
         leg.resyncs += leg.primed
         leg.relay_run = 0
@@ -124,15 +147,21 @@ def adapt_playout(leg: Any, ts: Any, count: Any, counters: Any) -> Any:
     if leg.fixed:
         leg.packets_late += margin < 0
         counters[LATE] += margin < 0
+        leg.late_in_row = leg.late_in_row + 1 if margin < 0 else 0
+        if leg.late_in_row >= IN_A_ROW:  # it will not get better by itself
+            leg.late_in_row = 0
+            leg.resyncs += 1
+            leg.play_ts = np.uint32(ts) - np.uint32(leg.delay_samples)
+            return np.int64(leg.delay_samples)
         return margin
     if margin < 0:
         leg.packets_late += 1
         counters[LATE] += 1
         leg.late_in_row += 1
         step = whole(leg, -margin)
-        if leg.late_in_row >= 3:
+        if leg.late_in_row >= IN_A_ROW:
             step += np.int64(leg.frame_samples)
-        if leg.delay_samples + step <= leg.max_delay_samples or leg.late_in_row >= 3:
+        if leg.delay_samples + step <= leg.max_delay_samples or leg.late_in_row >= IN_A_ROW:
             leg.delay_samples = min(leg.delay_samples + np.int32(step), leg.max_delay_samples)
             leg.play_ts -= np.uint32(step)
             margin += step

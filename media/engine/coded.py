@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import LONGEST_PACKET_MS, TICK_MS
-from media.engine.arrival import put_decoded
+from media.engine.arrival import IN_A_ROW, put_decoded
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, SOURCE_RELAY, LegTable
 
@@ -43,8 +43,13 @@ class CodedLegs:
         if leg.coder is None or leg.codec is None:
             return
         step = (sequence - leg.coded_sequence + 32768) % 65536 - 32768 if leg.coded_sequence >= 0 else 1
-        if step <= 0 and step > -100:
-            return
+        if -100 < step <= 0:
+            leg.coded_old = leg.coded_old + 1 if sequence == leg.coded_next else 1
+            leg.coded_next = (sequence + 1) % 65536
+            if leg.coded_old < IN_A_ROW:
+                return
+            step = 1  # the newer ones were not of this stream
+        leg.coded_old = 0 if step > 1 else leg.coded_old
         leg.coded_sequence = sequence
         ts = (rtp_ts * max(leg.codec.rate_hz // leg.codec.clock_hz, 1)) & 0xFFFFFFFF
         if 1 < step <= MOST_CONCEALED + 1:

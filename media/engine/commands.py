@@ -67,6 +67,8 @@ class CommandHandler:
         match command:
             case records.ConnectLeg():
                 self._connect(leg, command, now_ns)
+            case records.ConfirmLeg():
+                parts.connections.confirm(leg, command.signalling)
             case records.CloseLeg():
                 self._close(leg, now_ns)
             case records.Enqueue():

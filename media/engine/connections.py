@@ -5,13 +5,15 @@ Whose packets are a leg's, and how that changes (`S` the signalled address, `X` 
 
     state      slot  packets of         a packet from S   from X                           else
     ─────────  ────  ─────────────────  ────────────────  ───────────────────────────────  ─────────────────────────────
-    unlocked   held  S                  → locked          PACKETS_TO_LATCH of one X in     window over, or not symmetric:
+    unlocked   held  S                  → locked          X may be the peer and sends in   window over, or not symmetric:
                                                           sequence: → latched              → waiting
     waiting    free  S                  → locked          stranger
     locked     free  S                                    stranger
-    latched    free  X, sends to X too  → locked          is taken                         (X rests when S has come back)
-                     when `symmetric`
+    latched    free  X                  → locked          is taken                         (X rests when S has come back)
     ConnectLeg with another S: from any state → unlocked when it gets the slot, else → waiting
+
+Which X may be the peer, which of several it is, and when the leg then sends to X (else always to S): ``latching.py``. A leg whose peer cannot be
+at S keeps the slot until it is locked, and sends to who shows that he is there (`seen`) before.
 
 The address that a leg leaves rests: its packets are nobody's for a while.
 """
@@ -19,7 +21,7 @@ The address that a leg leaves rests: its packets are nobody's for a while.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from random import Random
 from typing import Any
 
@@ -29,18 +31,13 @@ from numpy.typing import NDArray
 from media import codecs
 from media.codecs.codec import TICK_MS, packet_ms
 from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
+from media.engine import latching
 from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, sockaddr
-from media.engine.leg import Candidate, Leg
+from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort, PortBook, Remote
 from media.engine.receive import NO_DIGITS
-
-PACKETS_TO_LATCH = 3
-"""Packets in sequence from an unknown address before it is believed to be the peer: sprayed packets never are."""
-
-SEQUENCE_STEP = 5
-"""How far a candidate's sequence number may move from one packet to the next."""
 
 SIGNALLED_ONLY = 1
 """Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""
@@ -124,6 +121,7 @@ class Connections:
         state["ts_out"] = self._random.getrandbits(32)
         state["sequence_out"] = self._random.getrandbits(16)
         state["payload_type_digits"] = NO_DIGITS
+        state["allowance"] = -1
         state["report_digits"], state["marker"], state["hears"] = 1, 1, 1
         state["gain_q12"] = 4096
         self._emit(LegOpened(command.leg, book.ip, port.number))
@@ -213,18 +211,37 @@ class Connections:
                 self.waiting[socket] = -1
             return
         name, ssrc, sequence = note["name"].tobytes(), int(note["ssrc"]), int(note["sequence"])
-        candidate = leg.candidate
-        if (
-            candidate is None
-            or candidate.name != name
-            or candidate.ssrc != ssrc
-            or not 0 < (sequence - candidate.sequence) % 65536 <= SEQUENCE_STEP
-        ):
-            leg.candidate = Candidate(name, ssrc, sequence)
+        reported = int(state["ssrc_reported"])
+        if not latching.may_be(name, ssrc, leg.signalled_name, leg.signalling, reported):
             return
-        candidate.sequence, candidate.count = sequence, candidate.count + 1
-        if candidate.count >= PACKETS_TO_LATCH:
-            self._latch(leg, name, now_ns)
+        latching.heard(leg.candidates, name, ssrc, sequence, now_ns)
+        found = latching.winner(leg.candidates, leg.signalled_name, reported, bool(state["elsewhere"]), now_ns)
+        if found is not None:
+            self._latch(leg, found.name, now_ns)
+
+    def seen(self, leg: Leg, note: Any) -> None:
+        """Something that is no audio came from an unknown address: a silent peer behind NAT is sent to there, until it is known better."""
+        state = self._legs.rows[leg.row]
+        name = note["name"].tobytes()
+        name = latching.with_port(name, latching.port_of(name) - int(note["duration"]))
+        if state["locked"] or not state["elsewhere"] or leg.candidates or not latching.port_of(name):
+            return
+        symmetric = leg.connection is not None and leg.connection.symmetric
+        if symmetric and latching.host_of(name) in leg.signalling:
+            state["allowance"] = -1
+            self._send_to(leg, name)
+
+    def confirm(self, leg: Leg, signalling: Collection[str]) -> None:
+        """The peer gets our signalling, so its media may be sent before it has sent any. `signalling`: further addresses of it."""
+        self._legs.rows[leg.row]["allowance"] = -1
+        leg.signalling |= latching.hosts_of(signalling)
+        self._set_elsewhere(leg)
+
+    def _set_elsewhere(self, leg: Leg) -> None:
+        elsewhere = latching.is_elsewhere(leg.signalled_name, leg.signalling)
+        self._legs.rows[leg.row]["elsewhere"] = elsewhere
+        if elsewhere and leg.port.holder == leg.row:
+            leg.port.window_ends_ns = 0
 
     def returned(self, leg: Leg, now_ns: int) -> None:
         """The signalled address sends, although the leg has latched to another: the signalled one is right."""
@@ -261,10 +278,13 @@ class Connections:
         remote = remote_of(name)
         port, state = leg.port, self._legs.rows[leg.row]
         changed = name != leg.signalled_name
+        leg.signalling |= latching.hosts_of(command.signalling)
         if not changed and (state["locked"] or port.holder == leg.row):
-            self._send_to(leg, leg.latched_name if leg.latched_name and command.symmetric else name)
+            self._set_elsewhere(leg)
+            self._send_to(leg, leg.latched_name if command.symmetric and self._sends_to_latched(leg) else name)
             return True
-        if not self._books[leg.ipv6].connect(port, leg.row, leg.signalled, remote, now_ns, command.symmetric):
+        elsewhere = latching.is_elsewhere(name, leg.signalling)
+        if not self._books[leg.ipv6].connect(port, leg.row, leg.signalled, remote, now_ns, command.symmetric, elsewhere):
             reason = f"another leg on local port {port.number} has the remote address {remote[0]}:{remote[1]}"
             self._emit(LegFailed(leg.number, reason))
             return False
@@ -272,8 +292,10 @@ class Connections:
             if old and changed:
                 self.addresses.set(old, port.socket, RESTING, now_ns, now_ns + self._rest_ns)
         if changed:
-            state["locked"] = 0
-            leg.latched_name, leg.candidate = b"", None
+            state["locked"], state["ssrc_reported"], state["allowance"] = 0, 0, command.allowance
+            leg.latched_name = b""
+            leg.candidates.clear()
+        state["elsewhere"] = elsewhere
         leg.signalled, leg.signalled_name = remote, name
         self.addresses.set(name, port.socket, leg.row, now_ns)
         self.waiting[port.socket] = port.holder
@@ -300,12 +322,20 @@ class Connections:
 
     def _latch(self, leg: Leg, name: bytes, now_ns: int) -> None:
         self._legs.rows[leg.row]["locked"] = 1
-        leg.latched_name, leg.candidate = name, None
+        leg.latched_name = name
+        leg.candidates.clear()
         self.addresses.set(name, leg.port.socket, leg.row, now_ns)
         self.addresses.set(leg.signalled_name, leg.port.socket, leg.row, now_ns, SIGNALLED_ONLY)
-        if leg.connection is not None and leg.connection.symmetric:
+        if leg.connection is not None and leg.connection.symmetric and self._sends_to_latched(leg):
             self._send_to(leg, name)
+        else:
+            self._send_to(leg, leg.signalled_name)
         self._free_slot(leg)
+
+    def _sends_to_latched(self, leg: Leg) -> bool:
+        """Whether the leg sends to where it has latched: its peer cannot be at the signalled address, and is not on its host."""
+        other_host = bool(leg.latched_name) and latching.host_of(leg.latched_name) != latching.host_of(leg.signalled_name)
+        return other_host and bool(self._legs.rows[leg.row]["elsewhere"])
 
     def _free_slot(self, leg: Leg) -> None:
         self._books[leg.ipv6].settle(leg.port, leg.row)

@@ -18,6 +18,7 @@ COUNTERS = (
     "packets_candidate",
     "rtcp_understood",
     "packets_dropped_too_long",
+    "packets_dropped_out_of_time",
 )
 (
     RECEIVED,
@@ -34,4 +35,5 @@ COUNTERS = (
     CANDIDATE,
     REPORTS,
     TOO_LONG,
+    OUT_OF_TIME,
 ) = range(len(COUNTERS))

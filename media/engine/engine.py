@@ -189,6 +189,8 @@ class Engine:
                 self._parts.connections.locked(leg)
             elif kind == notes.NOTE_CANDIDATE:
                 self._parts.connections.consider(leg, left[index], now_ns)
+            elif kind == notes.NOTE_ALIVE:
+                self._parts.connections.seen(leg, left[index])
             elif kind == notes.NOTE_RETURNED:
                 self._parts.connections.returned(leg, now_ns)
             elif kind == notes.NOTE_FORMAT:

@@ -42,6 +42,9 @@ class Candidate:
     name: bytes
     ssrc: int
     sequence: int
+    first_ns: int
+    """When its first packet in sequence came."""
+    last_ns: int
     count: int = 1
 
 
@@ -66,9 +69,13 @@ class Leg:
     presses: PressReceiver = field(default_factory=PressReceiver)
     press_sender: PressSender = field(default_factory=PressSender)
     press_ts: int = 0
-    candidate: Candidate | None = None
+    candidates: list[Candidate] = field(default_factory=list)
+    signalling: frozenset[bytes] = frozenset()
+    """Hosts that the peer's signalling came from, as a sockaddr has them."""
     coder: Coder | None = None
     coded_sequence: int = -1  # of the newest payload decoded
+    coded_old: int = 0  # older ones in a row, and what would follow them
+    coded_next: int = -1
     coded_ts: int = 0  # and its timestamp, in samples
     playout: str = "adaptive"
     bridged_to: int = 0  # number of the leg that the current item bridges to

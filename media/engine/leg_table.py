@@ -53,8 +53,10 @@ LEG = np.dtype(
         ("primed", "u1"),  # playout clock is set
         ("heard", "u1"),  # this tick's frame holds audio
         ("started", "u1"),  # a first packet has arrived
+        ("elsewhere", "u1"),  # the peer's packets may come from another address: who has the port's slot is looked for
         ("timed_out", "u1"),
         ("late_in_row", "u1"),
+        ("odd_in_row", "u1"),  # packets far too early or too late that said the same
         ("silence_byte", "u1"),
         ("due", "u1"),  # this tick has a packet for it
         ("running", "u1"),  # connected and attached: its playlist moves on
@@ -74,11 +76,13 @@ LEG = np.dtype(
         ("gain_q12", "i4"),
         # receiving
         ("ssrc_in", "u4"),
+        ("allowance", "i4"),  # packets that may be sent before one has come; -1: any number
         ("play_ts", "u4"),  # timestamp of the next sample to play
         ("delay_samples", "i4"),  # margin that the playout buffer aims for
         ("max_delay_samples", "i4"),
         ("margin_min", "i4"),  # smallest margin seen in this window
         ("margin_count", "i4"),
+        ("odd_margin", "i4"),
         ("ring_address", "u8"),  # int16 ring; 0: none
         ("ring_samples", "i4"),  # power of two
         ("sequence_max", "u2"),
@@ -126,6 +130,7 @@ LEG = np.dtype(
         # RTCP
         ("ssrc_seen_ntp", "u4"),  # middle of the NTP time of the last sender report
         ("ssrc_seen_ns", "i8"),  # when that came
+        ("ssrc_reported", "u4"),  # whose reports come from the signalled address, 0: none yet
         ("expected_prior", "u4"),
         ("received_prior", "u4"),
         ("round_trip_us", "i8"),  # -1: unknown

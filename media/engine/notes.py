@@ -5,6 +5,7 @@ CANDIDATE  a packet from an unknown address to a port whose leg is not latched  
 RETURNED   one from the signalled address while the leg is latched elsewhere         DIGIT     a telephone-event payload
 CODED      a payload that a library decodes; its bytes stand in `coded`, at the note's index
 FORMAT     the peer has changed to another of the codecs that were agreed on: `event` is its payload type
+ALIVE      no audio, yet a sign of who may be behind NAT: RTCP, STUN, an empty datagram, a payload type that is not ours (RFC 6263 §4)
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ NOTE_LOCKED = 3
 NOTE_RETURNED = 5
 NOTE_CODED = 6
 NOTE_FORMAT = 7
+NOTE_ALIVE = 8
 
 NOTE = np.dtype(
     [
@@ -148,6 +150,19 @@ def note_format(into: Any, packet: Any, kind: Any) -> None:
     at = take_note(into, NOTE_FORMAT, packet)
     if at >= 0:
         into.notes[at].event = kind
+
+
+@inline_kernel
+def note_alive(into: Any, packet: Any, ports_above: Any) -> None:
+    """Leave it to Python whether an unknown address belongs to a peer that is looked for; `ports_above` its RTP port."""
+    leg = into.legs[packet.row]
+    if packet.entry >= 0 or leg.locked or not leg.elsewhere:
+        return
+    at = take_note(into, NOTE_ALIVE, packet)
+    if at >= 0:
+        into.notes[at].duration = ports_above
+        for i in range(packet.name.shape[0]):
+            into.notes[at].name[i] = packet.name[i]
 
 
 def empty_notes() -> tuple[NDArray[np.void], NDArray[np.int64], NDArray[np.uint8]]:

@@ -49,7 +49,8 @@ class Port:
 class PortBook:
     """Assigns ports to legs.
 
-    `bind(port)` opens the RTP socket (and RTCP on the next number) and returns its index, or None when the port is in use.
+    `bind(port)` opens the RTP socket (and RTCP on the next number) and returns its index, or None when the port is in use; it raises NoPort
+    when no other could be opened either.
     """
 
     def __init__(
@@ -82,8 +83,12 @@ class PortBook:
             port.remotes[remote] = row
         return port
 
-    def connect(self, port: Port, row: int, old: Remote | None, remote: Remote, now_ns: int, latches: bool) -> bool:
+    def connect(
+        self, port: Port, row: int, old: Remote | None, remote: Remote, now_ns: int, latches: bool, for_long: bool
+    ) -> bool:
         """Note a leg's signalled address and start its latch window; without `latches` its slot is freed.
+
+        `for_long`: it keeps the slot until its source is locked or it closes.
 
         Returns False when another leg on this port has that address: the leg cannot be told apart there.
         """
@@ -100,7 +105,7 @@ class PortBook:
             port.holder = row
         if port.holder == row:
             if latches:
-                port.window_ends_ns = now_ns + self._window_ns
+                port.window_ends_ns = 0 if for_long else now_ns + self._window_ns
             else:
                 self.settle(port, row)
         return True

@@ -40,6 +40,7 @@ from media.engine.notes import (
     NOTE_RETURNED,
     Packet,
     big_endian,
+    note_alive,
     note_coded,
     note_digit,
     note_format,
@@ -119,6 +120,15 @@ def may_change_to(leg: Any, kind: Any) -> Any:
 
 
 @inline_kernel
+def is_keepalive(packet: Any, length: Any) -> Any:
+    """Tell what keeps a NAT's door open without being RTP or RTCP: nothing at all, or STUN (RFC 5389 §6)."""
+    cookie = (
+        length >= 20 and packet[0] < 64 and packet[4] == 0x21 and packet[5] == 0x12 and packet[6] == 0xA4 and packet[7] == 0x42
+    )
+    return length == 0 or cookie
+
+
+@inline_kernel
 def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
     """Take one RTP packet for the leg of its row."""
     leg = into.legs[packet.row]
@@ -129,6 +139,7 @@ def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
     is_other = not is_digit and not is_pause and kind != leg.payload_type_receive
     if is_other and not may_change_to(leg, kind):
         counters[WRONG_TYPE] += 1
+        note_alive(into, packet, 0)
         return
     sequence = np.uint16(big_endian(data, 2, 2))
     ts = np.uint32(big_endian(data, 4, 4))
@@ -141,6 +152,7 @@ def receive_packet(into: Any, packet: Any, now_ns: Any) -> None:
         return
     leg.arrived_ns = now_ns
     leg.timed_out = 0
+    leg.allowance = -1
     if not track_sequence(leg, sequence, ts, ssrc, now_ns):
         leg.packets_duplicate += 1
         counters[DUPLICATE] += 1
@@ -170,11 +182,20 @@ def is_rtcp(packet: Any, length: Any) -> Any:
 
 @inline_kernel
 def accept_report(into: Any, entry: Any, data: Any, length: Any, now_ns: Any, epoch_ns: Any) -> None:
-    """Take a compound for the leg of an address's entry; from any other address it is only counted."""
-    legs, table, counters = into.legs, into.table, into.counters
-    counters[RTCP] += 1
-    if entry >= 0 and table[entry].row >= 0 and legs[table[entry].row].locked and table[entry].expires_ns == 0:
-        counters[REPORTS] += read_compound(legs[table[entry].row], data, length, now_ns, epoch_ns)
+    """Take a compound for the leg of an address's entry; from any other address it is only counted.
+
+    Before the leg's source is locked, whose report comes from the signalled address says whose packets are the peer's.
+    """
+    table = into.table
+    into.counters[RTCP] += 1
+    if entry < 0 or table[entry].row < 0 or table[entry].expires_ns != 0:
+        return
+    leg = into.legs[table[entry].row]
+    leg.allowance = -1
+    if leg.locked:
+        into.counters[REPORTS] += read_compound(leg, data, length, now_ns, epoch_ns)
+    else:
+        leg.ssrc_reported = big_endian(data, 4, 4)
 
 
 @kernel
@@ -192,6 +213,9 @@ def receive_reports(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: 
         high, low, tail = name_key(datagrams.names[index], socket)
         entry = find(into.table, high, low, tail - np.uint64(1))
         accept_report(into, entry, data, length, now_ns, epoch_ns)
+        row = np.int64(into.waiting[socket])
+        if entry < 0 and row >= 0:
+            note_alive(into, Packet(data, 0, 0, row, entry, socket, index, datagrams.names[index]), 1)
 
 
 @inline_kernel
@@ -231,12 +255,16 @@ def receive_batch(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: An
         counters[RECEIVED] += 1
         counters[BYTES] += length
         entry = entries[index]
-        if is_rtcp(data, length):
-            accept_report(into, entry, data, length, now_ns, epoch_ns)
-            continue
+        report = is_rtcp(data, length)
         first, end = payload_bounds(data, length)
-        if end == 0:
-            counters[MALFORMED] += 1
+        if report or end == 0:
+            if report:
+                accept_report(into, entry, data, length, now_ns, epoch_ns)
+            else:
+                counters[MALFORMED] += 1
+            row = np.int64(into.waiting[socket])
+            if entry < 0 and row >= 0 and (report or is_keepalive(data, length)):
+                note_alive(into, Packet(data, first, end, row, entry, socket, index, datagrams.names[index]), 0)
             continue
         if entry >= 0 and table[entry].row == RESTING:
             if table[entry].expires_ns > now_ns:

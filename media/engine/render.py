@@ -138,7 +138,7 @@ def choose_due(legs: Any) -> None:
     """Mark the legs that send in this tick; the packet clock of the others goes on, so that a pause is a gap in time."""
     for row in range(legs.shape[0]):
         leg = legs[row]
-        leg.due = leg.running and leg.sending and leg.name_bytes > 0
+        leg.due = leg.running and leg.sending and leg.name_bytes > 0 and leg.allowance != 0
         if leg.connected and not leg.due:
             leg.ts_out += np.uint32(leg.frame_ticks)
             leg.marker = 1
@@ -164,6 +164,9 @@ def finish(legs: Any, packets: Any) -> None:
     legs, packets = borrowed(legs), borrowed(packets)
     for row in range(legs.shape[0]):
         leg = legs[row]
+        if leg.allowance >= 0:
+            leg.due = leg.due and leg.allowance > 0
+            leg.allowance -= leg.due
         if not leg.due:
             continue
         packet = packets[row]

@@ -123,7 +123,7 @@ def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_n
     sent = 0
     for row in range(phase, legs.shape[0], phases):
         leg = legs[row]
-        if not leg.connected or leg.rtcp_bytes == 0 or not (leg.sending or leg.started):
+        if not leg.connected or leg.rtcp_bytes == 0 or not (leg.sending or leg.started) or leg.allowance == 0:
             continue
         for i in range(NAME_BYTES):
             address[i] = leg.rtcp_name[i]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
 import socket
 
 import numpy as np
@@ -15,6 +16,8 @@ from media.io.batch import Batches, drain, drain_reports, flush, send_reports
 
 log = logging.getLogger(__name__)
 
+DESCRIPTORS_FOR_FILES = 64
+"""So many are left for prompts, recordings, and what the process itself needs."""
 READ_REPORTS_TICKS = 10
 RECEIVE_BUFFER_BYTES = 4 << 20
 """Asked for per RTP socket: hundreds of legs may send to one between two ticks."""
@@ -29,12 +32,15 @@ class Sockets:
         self._rtp = np.full(64, -1, np.int32)
         self._rtcp = np.full(64, -1, np.int32)
         self._batches = Batches()
+        self._most_pairs = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_FOR_FILES, 2) // 2
         self.send_refused = 0
         self.reports_sent = 0
 
     def bind(self, ipv6: bool, port: int) -> int | None:
         """Open a pair; return its index, or None when one of the two ports is taken. Raises NoPort: no other port would do either."""
         opened: list[socket.socket] = []
+        if len(self._pairs) >= self._most_pairs:
+            raise NoPort("no further RTP port: the descriptors that are left are for files; raise the limit of open files")
         try:
             for number in (port, port + 1):
                 opened.append(socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM))

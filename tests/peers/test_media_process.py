@@ -16,6 +16,7 @@ import pytest
 from media.control.play_items import PlayBridge, PlayEcho, PlayFile, PlayRecord, PlayRoom, PlaySeparator, PlayTone
 from media.control.records import (
     CloseLeg,
+    ConnectLeg,
     DigitPressed,
     Enqueue,
     FlushPlaylist,
@@ -192,9 +193,11 @@ def test_digit_is_reported_once_with_and_without_its_end(server: MediaServer, le
 def test_unusual_source_is_latched_after_packets_in_sequence(server: MediaServer, legs: Iterator[int]) -> None:
     """A peer behind NAT: packets come from another address than its SDP names."""
     with PeerGroup() as group:
-        named, real, leg = group.peer(), group.peer(600), next(legs)
-        server.connect(leg, named)
-        real.remote = named.remote
+        real, leg = group.peer(600), next(legs)
+        server.send(OpenLeg(leg, "10.255.1.7", 4000))
+        opened = server.wait_for(LegOpened, leg=leg)
+        real.remote = (opened.ip, opened.port)
+        server.send(ConnectLeg(leg, "10.255.1.7", 4000, "PCMU", 8000, 0, 0, signalling=("127.0.0.1",)))
         server.send(Enqueue(leg, (PlayEcho(),)))
         group.run_ms(800)
         assert tones.heard(real.heard(300), ALL_HZ) == {600}

@@ -105,6 +105,20 @@ async def test_a_process_that_stands_still_is_noticed_and_goes_on(tmp_path: Path
         peer.close()
 
 
+async def test_a_hub_that_stands_still_answers_new_calls_with_503(tmp_path: Path) -> None:
+    with Server(tmp_path, FILES, "", PLUGINS) as server:
+        peer = await UdpPeer.open(server.sip_port)
+        await works(server, peer)
+        with stopped(server.pid):
+            await asyncio.sleep(4.5)
+            assert await finals([peer.invite(), peer.invite()], 2) == [503, 503]
+        await asyncio.sleep(2.5)
+        assert "the hub has been silent for" in server.log and "the hub is there again" in server.log
+        assert "is lost" not in server.log and "does not answer" not in server.log, "it blames nobody else"
+        await works(server, peer)
+        peer.close()
+
+
 @pytest.mark.parametrize("role", ["media", "sip"])
 async def test_a_process_that_stands_still_for_long_is_replaced(tmp_path: Path, role: str) -> None:
     with Server(tmp_path, FILES, "watchdog_time=4", PLUGINS) as server:

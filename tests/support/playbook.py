@@ -127,10 +127,10 @@ class Playbook:
         """The session of a call that is not over."""
         return next(s for s in self.sessions if s.call == call)
 
-    def negotiate(self, call: int, send: bool = True, receive: bool = True) -> None:
-        """Offer and answer are complete."""
+    def negotiate(self, call: int, send: bool = True, receive: bool = True, dtmf: int = 101) -> None:
+        """Offer and answer are complete. `dtmf`: payload type of telephone-event, -1 without it."""
         self.sessions.on_sip_event(
-            sip.MediaNegotiated(call, "192.0.2.1", 4000 + call, "PCMU", 8000, 1, 0, 0, 20, 101, 101, send, receive)
+            sip.MediaNegotiated(call, "192.0.2.1", 4000 + call, "PCMU", 8000, 1, 0, 0, 20, dtmf, dtmf, send, receive)
         )
         self.run()
 

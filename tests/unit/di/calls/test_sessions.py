@@ -397,6 +397,27 @@ def test_requests_that_nobody_takes(book: Playbook, method: str, content_type: s
     assert [r.code for r in book.sip.of(sip.SendReply, session.call)] == [code]
 
 
+def test_keys_are_looked_for_in_the_audio_of_phones_without_telephone_event(book: Playbook) -> None:
+    class Keys(Application):
+        def on_digit(self, event: int, duration_ms: int) -> None:
+            pass
+
+    class Silent(Keys):
+        def on_invite(self, session: Session) -> None:
+            session.audio.detect_digits(inband=False)
+
+    for name, app, dtmf, switched in (
+        ("keys", Keys, -1, [True]), ("keys", Keys, 101, []), ("deaf", Application, -1, []), ("silent", Silent, -1, []),
+    ):  # fmt: skip
+        book.services.applications.find(name) or book.services.applications.register(name, app)
+        call = book.offer(f"app-{name}")
+        del book.media.commands[:]
+        book.negotiate(call, dtmf=dtmf)
+        book.negotiate(call, dtmf=dtmf)
+        found = [command.inband for command in book.media.commands if isinstance(command, records.SetDigitDetection)]
+        assert found == switched, (name, dtmf)
+
+
 def test_timers(book: Playbook) -> None:
     ids: list[int] = []
     register(book, "timers", on_timer=lambda self, id: ids.append(id))

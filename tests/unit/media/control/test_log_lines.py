@@ -41,6 +41,22 @@ def test_the_call_whose_event_is_handled_is_named_once() -> None:
         current_call.reset(token)
 
 
+@pytest.mark.parametrize("style", ["text", "json"])
+@pytest.mark.parametrize(
+    "character",
+    ["\n", "\r", "\0", "\x1b", "\x7f", "\x85", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\u200b", "\ufeff", "\U000e0041"],
+)
+def test_nothing_from_outside_steers_a_terminal_or_turns_a_line_round(style: str, character: str) -> None:
+    line = Layout("hub", style).format(record(f"From a{character}b\tc", failed=True))
+    assert character not in line.replace("\n", "") and "a.b" in line
+    assert Layout("hub", style).format(record("ä€😀 שלום")).count("ä€😀 שלום") == 1, "letters of any script stay"
+    try:
+        raise ValueError(f"x{character}y")
+    except ValueError:
+        told = logging.LogRecord("x", logging.ERROR, "f.py", 1, "m", (), sys.exc_info())
+    assert character in ("\n",) or character not in Layout("hub", style).format(told)
+
+
 def test_json() -> None:
     fields = json.loads(Layout("media", "json").format(record('call 1A: said "no"\nWARNING: forged', logging.ERROR, failed=True)))
     assert (fields["level"], fields["process"], fields["call"], fields["source"]) == ("error", "media", "1A", "flow.py:64")

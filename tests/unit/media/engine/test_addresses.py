@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import random
+import struct
 
-from media.control.play_items import PlayEcho
-from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg
+import pytest
+
+from media.control.play_items import PlayBridge, PlayEcho
+from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg
 from media.engine.options import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
 SIGNALLED = ("10.0.0.1", 4000)
 BEHIND_NAT = ("192.0.2.7", 61000)
+NAT = (BEHIND_NAT[0],)
 STRANGER = ("203.0.113.9", 5555)
 LOUD = bytes([0x80] * 160)
 
@@ -44,30 +48,147 @@ def test_signalled_source_is_heard_from_its_first_packet() -> None:
     assert rig.destination(1) == SIGNALLED
 
 
-def test_unknown_source_is_latched_after_three_packets_in_sequence_and_then_sent_to() -> None:
+def test_a_source_behind_nat_is_latched_after_a_contest_and_then_sent_to() -> None:
     rig = EngineRig()
-    sent = stream(rig, echo(rig), BEHIND_NAT)
-    assert [loud(packets[1]) for packets in sent] == [False, False, False, False, True, True]
+    sent = stream(rig, echo(rig, signalling=NAT), BEHIND_NAT, 12)
+    heard = [loud(packets[1]) for packets in sent]
+    assert heard.index(True) in (9, 10) and all(heard[10:])  # CONTEST_NS after its first packet
     assert rig.destination(1) == BEHIND_NAT
+
+
+def test_another_port_of_the_signalled_host_is_heard_after_three_packets_and_not_sent_to() -> None:
+    rig = EngineRig()
+    sent = stream(rig, echo(rig, signalling=(SIGNALLED[0],)), (SIGNALLED[0], 4444))
+    assert [loud(packets[1]) for packets in sent] == [False, False, False, False, True, True]
+    assert rig.destination(1) == SIGNALLED
+
+
+@pytest.mark.parametrize(
+    ("signalled", "signalling", "source", "taken", "sent_to"),
+    [
+        (("198.18.0.1", 4000), (), STRANGER, False, False),
+        (("10.0.0.1", 4000), (), STRANGER, False, False),
+        (("10.0.0.1", 4000), ("192.0.2.7",), STRANGER, False, False),  # behind NAT, but somewhere else
+        (("10.0.0.1", 4000), ("192.0.2.7",), BEHIND_NAT, True, True),
+        (("127.0.0.1", 4000), ("192.0.2.7",), BEHIND_NAT, True, True),  # a phone that knows no better
+        (("10.0.0.1", 4000), ("10.0.0.1",), BEHIND_NAT, False, False),
+        (("8.8.8.8", 4000), ("192.0.2.7",), BEHIND_NAT, False, False),  # a public address is believed
+        (("8.8.8.8", 4000), ("192.0.2.7",), ("8.8.8.8", 4444), True, False),
+        (("10.0.0.1", 4000), ("192.0.2.7",), ("10.0.0.1", 4444), True, False),
+    ],
+)
+def test_who_may_be_the_peer_and_whom_we_send_to(
+    signalled: tuple[str, int], signalling: tuple[str, ...], source: tuple[str, int], taken: bool, sent_to: bool
+) -> None:
+    rig = EngineRig()
+    sent = stream(rig, echo(rig, remote=signalled, signalling=signalling), source, 20)
+    assert loud(sent[-1][1]) is taken
+    assert rig.destination(1) == (source if sent_to else signalled)
+
+
+def test_a_stranger_ahead_of_a_phone_behind_nat_gets_nothing() -> None:
+    for stranger in (STRANGER, (BEHIND_NAT[0], 1111)):  # elsewhere, and on the phone's own host
+        rig = EngineRig()
+        port, sent_to = echo(rig, signalling=NAT), set()
+        for step in range(40):
+            rig.arrive(port, stranger, rtp(step, 160 * step, LOUD, ssrc=66))
+            if step >= 4:  # 80 ms later
+                rig.arrive(port, BEHIND_NAT, rtp(step, 160 * step, LOUD, ssrc=1))
+            rig.tick()
+            sent_to.add(rig.destination(1))
+        assert sent_to == {SIGNALLED, BEHIND_NAT}
+
+
+def test_the_ssrc_of_the_signalled_host_s_reports_says_whose_packets_are_the_peer_s() -> None:
+    for ssrc, taken in ((77, True), (78, False)):
+        rig = EngineRig()
+        port = echo(rig, signalling=(SIGNALLED[0],))
+        rig.arrive(port, SIGNALLED, struct.pack(">BBHI", 0x80, 201, 1, 77))
+        sent = stream(rig, port, BEHIND_NAT, 12, ssrc=ssrc)
+        assert loud(sent[-1][1]) is taken
+        assert rig.destination(1) == SIGNALLED
+
+
+def test_a_silent_phone_behind_nat_is_sent_to_from_its_first_sign_of_life() -> None:
+    report, stun = struct.pack(">BBHI", 0x80, 201, 1, 77), struct.pack(">HHI12x", 1, 0, 0x2112A442)
+    for sign in (report, stun, b"", rtp(1, 1, b"x", payload_type=99)):
+        rig = EngineRig()
+        port = echo(rig, signalling=NAT)
+        rig.arrive(port, STRANGER, sign)
+        rig.tick()
+        assert rig.destination(1) == SIGNALLED
+        rig.arrive(port, BEHIND_NAT, sign)
+        rig.tick()
+        assert rig.destination(1) == BEHIND_NAT
+        stream(rig, port, (BEHIND_NAT[0], 62000), 12)  # its audio has a door of its own
+        assert rig.destination(1) == (BEHIND_NAT[0], 62000)
+
+
+def test_a_phone_behind_nat_that_is_silent_for_long_is_heard_and_hears() -> None:
+    rig = EngineRig(EngineOptions(latch_window_ns=1_000_000_000))
+    port = echo(rig, signalling=NAT)
+    rig.now_ns += 60_000_000_000
+    rig.engine.check_timeouts(rig.now_ns)
+    sent = stream(rig, port, BEHIND_NAT, 14)
+    assert loud(sent[-1][1]) and rig.destination(1) == BEHIND_NAT
 
 
 def test_without_symmetric_the_signalled_address_goes_on_being_sent_to() -> None:
     rig = EngineRig()
-    stream(rig, echo(rig, symmetric=False), BEHIND_NAT)
+    stream(rig, echo(rig, symmetric=False, signalling=NAT), BEHIND_NAT, 12)
     assert rig.destination(1) == SIGNALLED
 
 
 def test_signalled_source_takes_a_latched_leg_back() -> None:
     rig = EngineRig()
-    port = echo(rig)
-    stream(rig, port, STRANGER, ssrc=66)
-    assert rig.destination(1) == STRANGER
+    port = echo(rig, signalling=NAT)
+    stream(rig, port, BEHIND_NAT, 12, ssrc=66)
+    assert rig.destination(1) == BEHIND_NAT
     stream(rig, port, SIGNALLED)
     assert rig.destination(1) == SIGNALLED
     assert (
-        not any(loud(p[1]) for p in stream(rig, port, STRANGER, ssrc=66, first=6)[2:])
+        not any(loud(p[1]) for p in stream(rig, port, BEHIND_NAT, ssrc=66, first=12)[2:])
         or rig.counter("packets_dropped_resting") == 6
     )
+
+
+# ------------------------------------------------------------------------------------- before the peer has shown that it is there
+def sent_in(rig: EngineRig, ticks: int) -> int:
+    return sum(1 in rig.tick() for _ in range(ticks))
+
+
+def test_few_packets_go_to_an_address_that_has_not_sent_any_until_the_call_is_confirmed() -> None:
+    rig = EngineRig()
+    echo(rig, allowance=5)
+    assert sent_in(rig, 100) == 5
+    rig.do(ConnectLeg(1, *SIGNALLED, "PCMU", 8000, 0, 0, allowance=5))  # the 200 after the 183 says the same
+    assert sent_in(rig, 100) == 0
+    rig.do(ConfirmLeg(1))
+    assert sent_in(rig, 100) == 100
+
+
+@pytest.mark.parametrize("port_of_report", [None, 0])
+def test_the_peer_s_own_packets_and_reports_confirm_too(port_of_report: int | None) -> None:
+    rig = EngineRig()
+    port = echo(rig, allowance=5)
+    assert sent_in(rig, 10) == 5
+    sign = rtp(1, 160, LOUD) if port_of_report is None else struct.pack(">BBHI", 0x80, 201, 1, 77)
+    rig.arrive(port, STRANGER, sign)
+    assert sent_in(rig, 10) == 0
+    rig.arrive(port, SIGNALLED, sign)
+    assert sent_in(rig, 10) == 10
+
+
+def test_relayed_audio_is_held_back_alike() -> None:
+    rig = EngineRig()
+    one = rig.connect(1, SIGNALLED)
+    rig.connect(2, ("10.0.0.2", 4000), allowance=5)
+    rig.do(Enqueue(1, (PlayBridge(2),)), Enqueue(2, (PlayBridge(1),)))
+    sent = 0
+    for step in range(100):
+        rig.arrive(one, SIGNALLED, rtp(step, 160 * step, LOUD))
+        sent += len(rig.tick_all().get(2, []))
+    assert sent == 5
 
 
 def test_stranger_is_dropped_once_the_source_is_locked_even_with_its_ssrc() -> None:
@@ -101,11 +222,10 @@ def test_latch_window_ends() -> None:
     port = echo(rig)
     rig.now_ns += 1_100_000_000
     rig.engine.check_timeouts(rig.now_ns)
-    stream(rig, port, BEHIND_NAT)
-    assert rig.destination(1) == SIGNALLED
+    other_port = (SIGNALLED[0], 4444)
+    assert not loud(stream(rig, port, other_port)[-1][1])
     rig.do(ConnectLeg(1, *SIGNALLED, "PCMU", 8000, 0, 0))  # a re-INVITE opens it again
-    stream(rig, port, BEHIND_NAT)
-    assert rig.destination(1) == BEHIND_NAT
+    assert loud(stream(rig, port, other_port)[-1][1])
 
 
 def test_two_unlatched_legs_never_share_a_port_and_latched_ones_do() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from random import Random
 
@@ -13,7 +14,7 @@ from media.control.records import LegFailed, OpenLeg
 from media.engine.engine import Engine
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort
-from media.io.sockets import Sockets
+from media.io.sockets import DESCRIPTORS_FOR_FILES, Sockets
 
 
 def test_a_taken_port_is_passed_over() -> None:
@@ -37,3 +38,13 @@ def test_a_leg_without_a_descriptor_left_says_what_to_change(monkeypatch: pytest
     (failed,) = engine.take_events()
     assert isinstance(failed, LegFailed) and "Too many open files; raise the limit" in failed.reason
     assert len(engine.legs) == 0, "its row is free again"
+
+
+def test_files_keep_their_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (DESCRIPTORS_FOR_FILES + 4, 1000))
+    sockets, opened = Sockets("127.0.0.1", ""), 0
+    with pytest.raises(NoPort, match="raise the limit of open files"):
+        for port in range(47_000, 48_000, 2):
+            opened += sockets.bind(False, port) is not None
+    assert opened == 2
+    sockets.close()

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which unknown address may be a leg's peer, and which of several is. Pure.
+
+The signalled address is believed: it is what the leg sends to, unless the peer cannot be there: it is *private* (RFC 1918 and the like) and
+no signalling came from it. Such a peer is behind NAT, and its media comes from where its signalling came from.
+
+    signalled address        may send to us                                    we send to
+    ───────────────────────  ────────────────────────────────────────────────  ──────────────────────────────────
+    public, or signalling's  it; other ports of its host                       it
+    private, elsewhere       it; its host and the hosts of the signalling      it, until another of them has latched
+    either                   who has the SSRC of the signalled host's reports  as above
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from media.engine.addresses import FAMILY_IPV6
+from media.engine.leg import Candidate
+
+PACKETS_TO_LATCH = 3
+"""Packets in sequence from an unknown address before it is believed to be the peer: sprayed packets never are."""
+
+SEQUENCE_STEP = 5
+"""How far a candidate's sequence number may move from one packet to the next."""
+
+CONTEST_NS = 140_000_000
+"""Where we would send elsewhere, others have so long from the first candidate's first packet to show themselves."""
+
+MOST_CANDIDATES = 4
+FORGOTTEN_NS = 1_000_000_000
+
+
+def host_of(name: bytes) -> bytes:
+    """The host of a sockaddr, as it stands there: 4 or 16 bytes; an IPv4 address that is written as IPv6 in 4."""
+    packed = name[8:24] if name[0] == FAMILY_IPV6 else name[4:8]
+    return packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed
+
+
+def port_of(name: bytes) -> int:
+    """The port of a sockaddr."""
+    return name[2] << 8 | name[3]
+
+
+def with_port(name: bytes, port: int) -> bytes:
+    """The same host at another port."""
+    return name[:2] + bytes((port >> 8 & 255, port & 255)) + name[4:]
+
+
+def hosts_of(addresses: Iterable[str]) -> frozenset[bytes]:
+    """The hosts of texts; what is no IP address is left out."""
+    found = set()
+    for text in addresses:
+        try:
+            packed = ipaddress.ip_address(text).packed
+        except ValueError:
+            continue
+        found.add(packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed)
+    return frozenset(found)
+
+
+def is_elsewhere(signalled_name: bytes, signalling: frozenset[bytes]) -> bool:
+    """Whether a peer cannot be at its signalled address."""
+    if not signalled_name or not signalling:
+        return False
+    host = host_of(signalled_name)
+    return host not in signalling and not ipaddress.ip_address(host).is_global
+
+
+def may_be(name: bytes, ssrc: int, signalled_name: bytes, signalling: frozenset[bytes], ssrc_reported: int) -> bool:
+    """Whether packets of an unknown address may be the peer's."""
+    if ssrc_reported and ssrc == ssrc_reported:
+        return True
+    host = host_of(name)
+    return host == host_of(signalled_name) or (is_elsewhere(signalled_name, signalling) and host in signalling)
+
+
+def heard(candidates: list[Candidate], name: bytes, ssrc: int, sequence: int, now_ns: int) -> Candidate:
+    """Count a packet; the candidate that it is of. Beyond a few the one that has been heard longest ago has to go."""
+    candidates[:] = [one for one in candidates if now_ns - one.last_ns < FORGOTTEN_NS]
+    for one in candidates:
+        if one.name == name:
+            in_sequence = one.ssrc == ssrc and 0 < (sequence - one.sequence) % 65536 <= SEQUENCE_STEP
+            one.count = one.count + 1 if in_sequence else 1
+            one.first_ns = one.first_ns if in_sequence else now_ns
+            one.ssrc, one.sequence, one.last_ns = ssrc, sequence, now_ns
+            return one
+    if len(candidates) >= MOST_CANDIDATES:
+        candidates.remove(min(candidates, key=lambda one: (one.count, one.last_ns)))
+    candidates.append(Candidate(name, ssrc, sequence, now_ns, now_ns))
+    return candidates[-1]
+
+
+def winner(
+    candidates: list[Candidate], signalled_name: bytes, ssrc_reported: int, elsewhere: bool, now_ns: int
+) -> Candidate | None:
+    """Who is the peer, when that can be said now.
+
+    Several that count alike: whose SSRC the peer has reported, else who has the signalled port (most NATs keep it), else who came last
+    (who sprays is there before the call).
+    """
+    ready = [one for one in candidates if one.count >= PACKETS_TO_LATCH]
+    if not ready or (elsewhere and now_ns - min(one.first_ns for one in candidates) < CONTEST_NS):
+        return None
+    port = port_of(signalled_name)
+    return max(
+        ready, key=lambda one: (bool(ssrc_reported) and one.ssrc == ssrc_reported, port_of(one.name) == port, one.first_ns)
+    )

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whom a call's media goes to: nobody who has not asked for it, no stranger, the phone behind NAT although it is silent for long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from di.apps.sample_prompts import write
+from interfaces.sip.message import Message
+from tests.support import tones
+from tests.support.rtp_peer import Peer, PeerGroup
+from tests.support.sdp import audio_address
+from tests.support.server import Server
+from tests.support.sip_peer import PeerCall, UdpPeer, description
+
+pytestmark = [pytest.mark.peers, pytest.mark.timeout(180)]
+
+ANNOUNCED_HZ, PHONE_HZ, STRANGER_HZ = 1000.0, 600.0, 900.0
+EVERY_HZ = [ANNOUNCED_HZ, PHONE_HZ, STRANGER_HZ]
+EARLY = """import(mod_dlg);
+initial state A;
+transition "i" A - invite / { set($connect_session=0); dlg.reply(183, Early, true); playFile(long.wav) } -> B;
+state B;
+"""
+FILES = {
+    "app_mapping.conf": "^sip:echo=>echo\n^sip:early=>early\n^sip:=>announcement\n",
+    "dsm.conf": "diag_path=dsm/\nload_diags=early\nregister_apps=early\n",
+    "dsm/early.dsm": EARLY,
+}
+BEHIND_NAT = "10.255.1.7"
+"""What a phone calls itself; nothing is there."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder: Path = tmp_path_factory.mktemp("server")
+    write(folder / "long.wav", ((int(ANNOUNCED_HZ), 30_000),))
+    files = {
+        **FILES,
+        "dsm/early.dsm": EARLY.replace("long.wav", str(folder / "long.wav")),
+        "announcement.conf": f"announce_path={folder}/\ndefault_announce=long.wav\n",
+    }
+    with Server(folder, files, "", "monitoring;announcement;echo;dsm;xmlrpc2di;web") as running:
+        yield running
+    assert "Traceback" not in running.log, running.log
+
+
+@pytest_asyncio.fixture
+async def phone(server: Server) -> AsyncIterator[UdpPeer]:
+    opened = await UdpPeer.open(server.sip_port)
+    yield opened
+    opened.close()
+
+
+def invite(phone: UdpPeer, user: str, ip: str, port: int, headers: str = "") -> PeerCall:
+    """A call whose description names any address."""
+    call = PeerCall(phone, f"{user}-{ip}-{port}@sources", user)
+    phone.calls[call.call_id] = call
+    call.send_request("INVITE", description(port).replace("IP4 127.0.0.1", f"IP4 {ip}"), headers=headers)
+    return call
+
+
+async def answered(call: PeerCall) -> tuple[str, int]:
+    """200 came and is acknowledged; where the server takes media."""
+    reply = await call.next(200)
+    call.ack()
+    return media_of(reply)
+
+
+def media_of(reply: Message) -> tuple[str, int]:
+    found = audio_address(reply.body.decode())
+    assert found is not None
+    return found
+
+
+async def run(group: PeerGroup, length_ms: int) -> None:
+    await asyncio.to_thread(group.run_ms, length_ms)
+
+
+@pytest.mark.parametrize("user", ["echo", "announce"])
+async def test_an_invite_that_nobody_acknowledges_floods_no_third_party(phone: UdpPeer, user: str) -> None:
+    with PeerGroup() as group:
+        victim = group.peer(bind_ip="127.0.0.9")
+        call = invite(phone, user, "127.0.0.9", victim.port)
+        await call.next(200)
+        await run(group, 4000)
+        assert 0 < len(victim.packets) <= 5 and len(victim.others) <= 1
+        call.ack()
+        await run(group, 1000)
+        assert len(victim.packets) > 40, "an acknowledged call has its media"
+        assert await call.bye() == 200
+        victim.forget()
+        await run(group, 300)
+        assert victim.packets == []
+
+
+@pytest.mark.parametrize("proof", ["nothing", "PRACK", "RTP"])
+async def test_early_media_goes_to_who_has_shown_that_he_is_there(phone: UdpPeer, proof: str) -> None:
+    with PeerGroup() as group:
+        peer = group.peer()
+        call = invite(phone, "early", "127.0.0.1", peer.port, "Supported: 100rel\r\n" if proof == "PRACK" else "")
+        early = await call.next(183)
+        if proof == "PRACK":
+            assert await call.request("PRACK", headers=f"RAck: {early.header('RSeq')} 1 INVITE\r\n") == 200
+        elif proof == "RTP":
+            peer.samples, peer.remote = tones.tone(PHONE_HZ, 1000), media_of(early)
+        await run(group, 1500)
+        if proof == "nothing":
+            assert 0 < len(peer.packets) <= 5
+        else:
+            assert len(peer.packets) > 50 and tones.heard(peer.heard(300), EVERY_HZ) == {ANNOUNCED_HZ}
+        call.send_request("CANCEL", cseq=1, branch=call.branch)
+        await call.next(487)
+
+
+@pytest.mark.parametrize("stranger_ip", ["127.0.0.66", "127.0.0.1"])
+@pytest.mark.parametrize("speaks", [False, True])
+async def test_a_stranger_who_sprays_in_sequence_gets_nothing(phone: UdpPeer, stranger_ip: str, speaks: bool) -> None:
+    """From before the call on, to every port near it; the phone listens to an announcement, or speaks half a second later."""
+    with PeerGroup() as group:
+        peer = group.peer()
+        stranger = Peer(tones.tone(STRANGER_HZ, 1000), bind_ip=stranger_ip)
+        group.peers.append(stranger)
+        call = invite(phone, "announce", "127.0.0.1", peer.port)
+        reply = await call.next(200)
+        stranger.remote = media_of(reply)
+        await run(group, 200)
+        call.ack()
+        await run(group, 500)
+        if speaks:
+            peer.samples, peer.remote = tones.tone(PHONE_HZ, 1000), media_of(reply)
+        peer.forget()
+        await run(group, 2000)
+        assert len(stranger.packets) <= 5
+        assert tones.heard(peer.heard(200), EVERY_HZ) == {ANNOUNCED_HZ} and len(peer.packets) > 90
+        assert await call.bye() == 200
+
+
+@pytest.mark.parametrize("silent_ms", [0, 12_000])
+async def test_a_phone_behind_nat_is_heard_and_hears_however_long_it_is_silent(phone: UdpPeer, silent_ms: int) -> None:
+    with PeerGroup() as group:
+        peer = group.peer()
+        stranger = Peer(tones.tone(STRANGER_HZ, 1000), bind_ip="127.0.0.66")
+        group.peers.append(stranger)
+        call = invite(phone, "echo", BEHIND_NAT, 4000)
+        stranger.remote = await answered(call)
+        await run(group, 80 + silent_ms)
+        peer.samples, peer.remote = tones.tone(PHONE_HZ, 1000), stranger.remote
+        await run(group, 1500)
+        assert tones.heard(peer.heard(300), EVERY_HZ) == {PHONE_HZ}
+        assert stranger.packets == []
+        assert await call.bye() == 200
+
+
+async def test_a_listening_phone_behind_nat_hears_from_its_first_keepalive(phone: UdpPeer) -> None:
+    with PeerGroup() as group:
+        peer = group.peer()
+        call = invite(phone, "announce", BEHIND_NAT, 4000)
+        peer.remote = await answered(call)
+        await run(group, 300)
+        assert peer.packets == []
+        peer.send_raw(b"")
+        await run(group, 1500)
+        assert tones.heard(peer.heard(300), EVERY_HZ) == {ANNOUNCED_HZ}
+        assert await call.bye() == 200
