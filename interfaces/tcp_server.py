@@ -118,6 +118,7 @@ class Connection(asyncio.Protocol, ABC):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports derive from no asyncio class
+        self.server.heard(self)
         peer = transport.get_extra_info("peername")
         self.source = peer[0] if isinstance(peer, tuple) else ""
 
@@ -139,6 +140,7 @@ class Connection(asyncio.Protocol, ABC):
     def answered(self) -> None:
         """The message in hand is done; the time until the next one begins now."""
         self.since_ns = time.monotonic_ns()
+        self.server.heard(self)
 
     @property
     def last(self) -> bool:
@@ -190,6 +192,8 @@ class Server(ABC):
         """`doors` says whether peers have to log in; without, nobody has to."""
         self.max_message_bytes = max_message_bytes
         self.doors = doors
+        self._silent: dict[bool, dict[Connection, None]] = {False: {}, True: {}}
+        """By whether somebody has logged in: connections, that which is silent longest first."""
         self.port = 0
         self.secure = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -208,20 +212,36 @@ class Server(ABC):
         """Whether peers have to log in."""
         return self.doors is not None and self.doors.restricted
 
+    def heard(self, connection: Connection) -> None:
+        """A connection has begun or got an answer: it is the least silent now."""
+        self._silent[not connection.logged_in].pop(connection, None)
+        same = self._silent[connection.logged_in]
+        same.pop(connection, None)
+        same[connection] = None
+
     def make_room(self, newest: Connection) -> bool:
         """End a connection when there are too many: that which is silent longest, first of those on which nobody has logged in.
 
         False when the newest has to go itself: all others have logged in, and nobody has from its address.
         """
-        everybody = [c for c in self.open_connections() if c is not newest and c.waiting is None and c.transport is not None]
-        victims = [c for c in everybody if not c.logged_in]
-        if not victims and (self.doors is None or self.doors.knows(newest.source)):
-            victims = everybody
-        victim = min(victims, key=lambda c: c.since_ns, default=newest)
+        victim = self._first(False, newest)
+        if victim is None and (self.doors is None or self.doors.knows(newest.source)):
+            victim = self._first(True, newest)
+        victim = victim or newest
         if victim.transport is not None:
             victim.transport.abort()
             victim.transport = None  # it may be asked again before the loop takes it out
         return victim is not newest
+
+    def _first(self, logged_in: bool, newest: Connection) -> Connection | None:
+        """The connection that is silent longest, of those on which nothing is being done."""
+        silent = self._silent[logged_in]
+        while silent and (eldest := next(iter(silent))).transport is None:
+            del silent[eldest]
+        return next(
+            (c for c in silent if c is not newest and c.waiting is None and c.transport is not None and c.logged_in is logged_in),
+            None,
+        )
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Listen; port 0 takes a free one, `port` says which. Raises OSError."""
@@ -257,6 +277,9 @@ class Server(ABC):
         """Look after slow and silent peers; once a second."""
         for connection in list(self.open_connections()):
             connection.check(now_ns)
+        for silent in self._silent.values():
+            for connection in [c for c in silent if c.transport is None]:
+                del silent[connection]
         self._bound_unread(now_ns)
 
     def _bound_unread(self, now_ns: int) -> None:
