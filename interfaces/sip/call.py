@@ -33,6 +33,7 @@ from interfaces.sip.pace import Pace
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.sent_requests import SentRequests
+from interfaces.sip.shim import lib
 from interfaces.sip.structures import (
     Credentials,
     Reply,
@@ -40,6 +41,7 @@ from interfaces.sip.structures import (
     description,
     parameters,
     received,
+    state_of,
     stream_of,
 )
 
@@ -158,21 +160,20 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     # ------------------------------------------------------------------------------------------------- pjsua2 callbacks
     @callback
     def onCallState(self, prm: pj.OnCallStateParam) -> None:
-        info = self.getInfo()
-        if info.state == pj.PJSIP_INV_STATE_CONNECTING and self.outgoing:
+        state, code, reason = state_of(self)
+        if state == pj.PJSIP_INV_STATE_CONNECTING and self.outgoing:
             self.answered = True
             self._answer = received(prm.e)
             if self._answer is not None:
                 self._learn_remote_tag(self._answer)
-        elif info.state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
+        elif state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
             self.confirmed = True
             message = self._answer if self.outgoing else received(prm.e)
             headers = message.headers if message is not None else ()
-            self.host.emit(CallConfirmed(self.number, info.lastStatusCode, info.lastReason, headers))
-        elif info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
+            self.host.emit(CallConfirmed(self.number, code, reason, headers))
+        elif state == pj.PJSIP_INV_STATE_DISCONNECTED:
             if not self.ended:
                 message = self._cancel or received(prm.e)
-                code, reason = int(info.lastStatusCode), info.lastReason
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.release(self)
 
@@ -210,6 +211,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
         self.descriptions.agreed(self.host.reader.arrived)
         stream = stream_of(self)
+        lib.shim_leave_bridge(self.getId())
         if stream is not None:
             record = mapping.negotiated(self.number, stream, self.descriptions, self._last_media)
         elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
@@ -239,9 +241,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """A message of ours left: note our tag, and which transaction carries which SendRequest or re-INVITE."""
         if event.tsx.method == "BYE" and event.tsx.role == pj.PJSIP_ROLE_UAC and not self.ended:
             # no ACK came, or no answer to our session refresh: pjsip hangs up of its own accord (RFC 3261 §13.3.1.4, RFC 4028 §10)
-            info = self.getInfo()
-            code = info.lastStatusCode if info.lastStatusCode >= 300 else 408
-            self._finish(CallEnded(self.number, code, info.lastReason or "Request Timeout", "timeout"))
+            _, code, reason = state_of(self)
+            self._finish(CallEnded(self.number, code if code >= 300 else 408, reason or "Request Timeout", "timeout"))
             return
         if self.reinvites.left(event) or self.requests.left(event):
             return

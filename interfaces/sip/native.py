@@ -85,6 +85,7 @@ class Native:
         """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
         lib.shim_accept_forked = int(accept_forked)
         lib.shim_connect()
+        lib.shim_spare_callbacks()
         ffi.def_extern(name="shim_on_request")(self._received)
         ffi.def_extern(name="shim_on_leaving")(self._leaving)
         ffi.def_extern(name="shim_on_body")(self._body)

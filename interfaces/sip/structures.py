@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pjsua2 as pj
 
 from interfaces.sip import mapping
-from interfaces.sip.message import Message, header_pairs, parse, wire_bytes
+from interfaces.sip.message import Message, header_pairs, parse, text_of, wire_bytes
 from interfaces.sip.native import description_text
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request
+from interfaces.sip.shim import ffi, lib
 
 Reply = tuple[int, str, tuple[tuple[str, str], ...], str, bytes]
 """Code, reason, headers, content type, body."""
@@ -63,33 +64,34 @@ def reason_of(error: Exception) -> str:
     return " ".join(str(getattr(error, "reason", "") or error).split())
 
 
+def state_of(call: pj.Call) -> tuple[int, int, str]:
+    """A call's pjsip_inv_state (-1: none), the last code and its reason; far less work than `getInfo`."""
+    code, length, reason = ffi.new("int *"), ffi.new("int *"), ffi.new("const char **")
+    state = int(lib.shim_call_state(call.getId(), code, reason, length))
+    return state, int(code[0]), text_of(ffi.buffer(reason[0], length[0])[:]) if length[0] > 0 else ""
+
+
 def stream_of(call: pj.Call) -> mapping.Stream | None:
     """The call's audio stream; None while there is none."""
-    info = call.getInfo()  # a name of its own: pjsua2's items point into it
-    for media in info.media:
-        if media.type != pj.PJMEDIA_TYPE_AUDIO or media.status == pj.PJSUA_CALL_MEDIA_NONE:
-            continue
-        try:
-            stream = call.getStreamInfo(media.index)
-        except pj.Error:
-            return None
-        codec = stream.audCodecParam
-        return mapping.Stream(
-            index=media.index,
-            codec=stream.codecName,
-            clock_hz=stream.codecClockRate,
-            channels=codec.info.channelCnt,
-            payload_type_send=stream.txPt,
-            payload_type_receive=stream.rxPt,
-            dtmf_send=stream.audTxEventPt,
-            dtmf_receive=stream.audRxEventPt,
-            direction=stream.dir,
-            frame_ms=codec.info.frameLen,
-            frames_per_packet=codec.setting.frmPerPkt,
-            remote_address=stream.remoteRtpAddress,
-            fmtp=";".join(f"{one.name}={one.val}" if one.name else one.val for one in codec.setting.encFmtp),
-        )
-    return None
+    found = ffi.new("shim_stream *")
+    if lib.shim_stream_of(call.getId(), found) != 0:
+        return None
+    codec, remote, fmtp = (text_of(ffi.string(text)) for text in (found.codec, found.remote, found.fmtp))
+    return mapping.Stream(
+        index=found.index,
+        codec=codec,
+        clock_hz=found.clock_hz,
+        channels=found.channels,
+        payload_type_send=found.send,
+        payload_type_receive=found.receive,
+        dtmf_send=found.event_send,
+        dtmf_receive=found.event_receive,
+        direction=found.direction,
+        frame_ms=found.frame_ms,
+        frames_per_packet=found.frames,
+        remote_address=remote,
+        fmtp=fmtp,
+    )
 
 
 def plain(text: str) -> str:

@@ -53,5 +53,15 @@ int shim_codecs(const shim_format *formats, int count);
 /* whether an INVITE that a fork brings by another way is a call of its own; 0: pjsua answers it with 482 */
 extern int shim_accept_forked;
 
+/* calls, by pjsua's number */
+typedef struct {
+    char codec[64], remote[80], fmtp[1024];
+    int index, clock_hz, channels, send, receive, event_send, event_receive, direction, frame_ms, frames;
+} shim_stream;
+void shim_spare_callbacks(void);
+void shim_leave_bridge(int call);
+int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */
+int shim_stream_of(int call, shim_stream *into);                            /* 0, or -1: no audio */
+
 /* which of the callbacks are wanted */
 extern int shim_wants_leaving, shim_wants_connections, shim_wants_bodies;

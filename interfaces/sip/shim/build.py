@@ -17,7 +17,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 NAME = "_cordboard_pjsip"
-SOURCES = ("stack.c", "messages.c", "codecs.c")
+SOURCES = ("stack.c", "messages.c", "calls.c", "codecs.c")
 CALLBACKS = """
 extern "Python" {
     int shim_on_request(void *received);

@@ -12,7 +12,7 @@
 #include <strings.h>
 
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
-enum { SLACK = 256, MMAP_FROM = 60 * 1024 };
+enum { SLACK = 256, MMAP_FROM = 66000 };
 
 int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_accept_forked = 1;
 static char room[SHIM_ROOM];

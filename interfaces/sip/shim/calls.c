@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later
+ * What calls cost in pjsua and pjsua2 beyond what we need of them. */
+#include "shim.h"
+#include <string.h>
+
+/* pjsua2 hands each of these to Python, where nobody listens: a dozen a call. */
+void shim_spare_callbacks(void) {
+    pjsua_callback *cb = &pjsua_var.ua_cfg.cb;
+    cb->on_call_media_transport_state = NULL;
+    cb->on_stream_precreate = NULL;
+    cb->on_stream_created2 = NULL;
+    cb->on_stream_destroyed = NULL;
+    cb->on_conf_op_completed = NULL;
+    cb->on_media_event = NULL;
+    cb->on_call_media_event = NULL;
+    cb->on_rejected_incoming_call = NULL;
+    cb->on_acc_send_request = NULL;
+}
+
+/* Its streams' places in the bridge, which never runs: each has tables of PJSUA_MAX_CONF_PORTS entries, 33 kB. */
+void shim_leave_bridge(int call) {
+    pjsua_call *found = &pjsua_var.calls[call];
+    for (unsigned i = 0; i < found->med_cnt; ++i) {
+        pjsua_call_media *media = &found->media[i];
+        if (media->type != PJMEDIA_TYPE_AUDIO || media->strm.a.conf_slot == PJSUA_INVALID_ID) continue;
+        pjsua_conf_remove_port(media->strm.a.conf_slot);
+        media->strm.a.conf_slot = PJSUA_INVALID_ID;
+    }
+}
+
+int shim_call_state(int number, int *code, const char **reason, int *length) {
+    const pjsua_call *call = &pjsua_var.calls[number];
+    pj_bool_t over = call->inv && call->inv->state == PJSIP_INV_STATE_DISCONNECTED;
+    const pj_str_t *text = over ? &call->inv->cause_text : &call->last_text;
+    if (call->inv == NULL) return -1;
+    *code = over ? (int)call->inv->cause : (int)call->last_code;
+    *reason = text->ptr;
+    *length = (int)text->slen;
+    return call->inv->state;
+}
+
+static int said(char *text, int size, const pj_str_t *name, const pj_str_t *value, int used) {
+    const char *format = used ? (name->slen ? ";%.*s=%.*s" : ";%.*s%.*s") : (name->slen ? "%.*s=%.*s" : "%.*s%.*s");
+    int length = pj_ansi_snprintf(text + used, (pj_size_t)(size - used), format, (int)name->slen, name->ptr, (int)value->slen, value->ptr);
+    return length > 0 && length < size - used ? used + length : used;
+}
+
+int shim_stream_of(int call, shim_stream *into) {
+    for (unsigned i = 0; i < pjsua_var.calls[call].med_cnt; ++i) {
+        pjsua_stream_info info;
+        const pjmedia_stream_info *audio = &info.info.aud;
+        int used = 0;
+        const pjsua_call_media *media = &pjsua_var.calls[call].media[i];
+        if (media->type != PJMEDIA_TYPE_AUDIO || media->state == PJSUA_CALL_MEDIA_NONE) continue;
+        if (pjsua_call_get_stream_info(call, i, &info) != PJ_SUCCESS) return -1;
+        memset(into, 0, sizeof *into);
+        pj_ansi_snprintf(into->codec, sizeof into->codec, "%.*s", (int)audio->fmt.encoding_name.slen, audio->fmt.encoding_name.ptr);
+        pj_sockaddr_print(&audio->rem_addr, into->remote, sizeof into->remote, 3);
+        into->index = (int)i;
+        into->clock_hz = (int)audio->fmt.clock_rate;
+        into->send = (int)audio->tx_pt;
+        into->receive = (int)audio->rx_pt;
+        into->event_send = audio->tx_event_pt;
+        into->event_receive = audio->rx_event_pt;
+        into->direction = audio->dir;
+        if (audio->param) {
+            const pjmedia_codec_fmtp *fmtp = &audio->param->setting.enc_fmtp;
+            into->channels = (int)audio->param->info.channel_cnt;
+            into->frame_ms = audio->param->info.frm_ptime;
+            into->frames = audio->param->setting.frm_per_pkt;
+            for (int at = 0; at < fmtp->cnt; ++at) used = said(into->fmtp, sizeof into->fmtp, &fmtp->param[at].name, &fmtp->param[at].val, used);
+        }
+        return 0;
+    }
+    return -1;
+}
