@@ -65,7 +65,7 @@ def reason_of(error: Exception) -> str:
 
 
 def state_of(call: pj.Call) -> tuple[int, int, str]:
-    """A call's pjsip_inv_state (-1: none), the last code and its reason; far less work than `getInfo`."""
+    """A call's pjsip_inv_state (-1: none), the last code and its reason; far less work than getInfo."""
     code, length, reason = ffi.new("int *"), ffi.new("int *"), ffi.new("const char **")
     state = int(lib.shim_call_state(call.getId(), code, reason, length))
     return state, int(code[0]), text_of(ffi.buffer(reason[0], length[0])[:]) if length[0] > 0 else ""

@@ -22,7 +22,7 @@ ANY_BORDERS = ("interfaces/sip/", "di/kernel/registry.py")
 """pjsua2 is untyped; the registry knows `Any` as a hint that a published function may have."""
 CONVENTIONAL = frozenset({"Options"})
 """One a plug-in, by convention: `Plugin(options=Options)` says which."""
-LARGEST_CIRCLE, IN_CIRCLES = 12, 27
+LARGEST_CIRCLE, IN_CIRCLES = 12, 26
 """Modules in the largest circle that types make (a session, its application, its pair and their parts) and in all; neither may grow."""
 
 
