@@ -39,6 +39,4 @@ class Housekeeping:
             log.warning("%d requests in %d s were too many of their source address: refused or dropped", self._refused, _EVERY_S)
             self._refused = 0
         if self._resident() > self._least + _WORTH_IT_BYTES:
-            give_back()
-            self._least = self._resident()
-        self._least = min(self._least, self._resident())
+            give_back()  # again and again while there is more than at the start: calls of the peak may have ended only now
