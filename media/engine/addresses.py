@@ -31,10 +31,14 @@ ENTRY = np.dtype([("high", "u8"), ("low", "u8"), ("tail", "u8"), ("row", "i4"), 
 Name = NDArray[np.uint8]
 
 
+parsed = lru_cache(1024)(ipaddress.ip_address)
+"""`ipaddress.ip_address`, remembered: a carrier's thousands of calls come from a few addresses. Raises ValueError for what is none."""
+
+
 @lru_cache(4096)  # a leg's peer is asked for several times while its call is set up
 def sockaddr(ip: str, port: int) -> tuple[bytes, int]:
     """Return (28 bytes of struct sockaddr, bytes of it in use) on Linux. Raises ValueError when `ip` is no IP address."""
-    address = ipaddress.ip_address(ip)
+    address = parsed(ip)
     if isinstance(address, ipaddress.IPv6Address):
         packed = struct.pack("=H", FAMILY_IPV6) + struct.pack(">HI", port, 0) + address.packed + bytes(4)
         return packed, NAME_BYTES

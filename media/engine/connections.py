@@ -20,7 +20,6 @@ The address that a leg leaves rests: its packets are nobody's for a while.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Collection
 from random import Random
 from typing import Any
@@ -32,7 +31,7 @@ from media import codecs
 from media.codecs.codec import TICK_MS, packet_ms
 from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
 from media.engine import latching
-from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, sockaddr
+from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, parsed, sockaddr
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
@@ -55,7 +54,7 @@ def remote_of(name: bytes) -> Remote:
     """Return (ip, port) of a struct sockaddr."""
     port = (name[2] << 8) | name[3]
     packed = name[8:24] if name[0] == FAMILY_IPV6 else name[4:8]
-    return str(ipaddress.ip_address(packed)), port
+    return str(parsed(packed)), port
 
 
 class Connections:
@@ -140,7 +139,7 @@ class Connections:
         except ValueError as error:
             self._emit(LegFailed(leg.number, f"remote address: {error}"))
             return False
-        silent = command.remote_port == 0 or ipaddress.ip_address(command.remote_ip).is_unspecified
+        silent = command.remote_port == 0 or parsed(command.remote_ip).is_unspecified
         leg.rtcp_name = rtcp_name
         if not silent and not self._set_signalled(leg, name, command, now_ns):
             return False
@@ -378,4 +377,4 @@ def _remote(ip: str, port: int) -> Remote | None:
     """Return the address in its one spelling, None when it is not known yet. Raises ValueError when `ip` is no address."""
     if not ip or port == 0:
         return None
-    return str(ipaddress.ip_address(ip)), port
+    return str(parsed(ip)), port

@@ -136,6 +136,11 @@ class Engine:
             self._parts.players.item_ended(self._parts.by_row[row])
 
     @property
+    def is_idle(self) -> bool:
+        """There is no leg and no recording: a tick has nothing to do."""
+        return not self.by_number and not self._parts.recorders.busy
+
+    @property
     def has_more(self) -> bool:
         """Packets are left for ``tick_more``."""
         return self._parts.packing.more > 0 or self._parts.relays.more
@@ -173,6 +178,9 @@ class Engine:
     def settle_arrivals(self, now_ns: int) -> None:
         """Decide about the notes that ``receive_batch`` left."""
         count = int(self._note_count[0])
+        if not count:  # of most ticks
+            self._parts.digits.poll(now_ns)
+            return
         self._note_count[0] = 0
         left = self._notes[:count]
         fields = (left[name].tolist() for name in ("row", "kind", "sequence", "ts", "duration"))  # in a row each is dear

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from media.dsp.kernel import borrowed, inline_kernel, kernel
+from media.dsp.kernel import borrowed, inline_kernel, steady_kernel
 from media.dsp.resample import UP_HISTORY, resample_frame
 from media.engine.leg_table import HEADER_BYTES, SOURCE_ROOM
 from media.engine.render import put_samples, put_silence
@@ -155,7 +155,7 @@ def fewest_and_most_samples(rows: Any, members: Any, feeders: Any) -> Any:
     return least, most
 
 
-@kernel
+@steady_kernel
 def mix_rooms(legs: Any, rooms: Any, feed_history: Any, announced: Any, spans: Any, scratch: Any, encode: Any, sinc: Any) -> None:
     """Give each member of a room the sum of the others, of those in other processes and of the room's announcement.
 

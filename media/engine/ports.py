@@ -145,11 +145,11 @@ class PortBook:
         return ended
 
     def _end_rests(self, now_ns: int) -> None:
-        for number, port in list(self._resting.items()):  # oldest first
-            if port.rests_until_ns > now_ns:
+        while self._resting:
+            number = next(iter(self._resting))  # oldest first
+            if self._resting[number].rests_until_ns > now_ns:
                 break
-            del self._resting[number]
-            self._free[number] = port
+            self._free[number] = self._resting.pop(number)
 
     def _find(self, remote: Remote | None, now_ns: int) -> Port | None:
         """Newest first: few ports then carry all legs, and each port with a packet to send costs a tick a system call."""

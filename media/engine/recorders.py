@@ -61,6 +61,11 @@ class Recorders:
             self.work += take.close()
             self._closing[take.token] = (leg.number, take)
 
+    @property
+    def busy(self) -> bool:
+        """Something is being recorded or finished."""
+        return bool(self._legs or self._room_takes or self._closing or self._closing_rooms or self.work)
+
     def is_recording(self, leg: Leg) -> bool:
         """Whether a leg's audio is needed here."""
         if leg.number in self._legs:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from media.dsp.coding import LINEAR_16, NATIVE
-from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel
+from media.dsp.kernel import borrowed, bytes_at, inline_kernel, kernel, steady_kernel
 from media.engine.leg_table import (
     HEADER_BYTES,
     SOURCE_CODED,
@@ -103,7 +103,7 @@ def put_echo(leg: Any, packet: Any, frame: Any, encode: Any) -> None:
         put_silence(leg, packet)
 
 
-@kernel
+@steady_kernel
 def fill_others(legs: Any, encode: Any, ended: Any, ended_count: Any) -> None:
     """Give every due leg that is not listening to a room its payload, and move playlists on.
 

@@ -31,8 +31,9 @@ def warm() -> None:
     files, batches = np.full(64, -1, np.int32), batch.Batches()
     batches.fit(len(engine.legs.rows), 1)
     files[0] = 1 << 20  # no such descriptor: the calls fail, the code around them is compiled
-    batch.drain(files, 1, batches.incoming, engine.receiver, 0, 0)
-    batch.drain_reports(files, 1, batches.incoming, engine.receiver, 0, 0)
+    ready = batch.Ready(1 << 20, np.zeros(batch.MOST_READY, batch.EVENT), np.zeros(1, np.int32))
+    batch.drain(ready, batches.incoming, engine.receiver, 0, 0)
+    batch.drain_reports(ready, batches.incoming, engine.receiver, 0, 0)
     batch.send_reports(files, engine.legs.rows, 0, 250, batches.report, 0, 0, engine.canonical_name)
     engine.handle(SpanRoom("warm", 1, (1,)), 0)
     for number in (1, 2):  # the second tick hears what the first has sent

@@ -7,13 +7,14 @@ kernel may use them: ``Batches`` holds them for as long as it lives.
 
 from __future__ import annotations
 
+import platform
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from media.dsp.kernel import borrowed, inline_kernel, kernel
+from media.dsp.kernel import borrowed, inline_kernel, steady_kernel
 from media.engine.addresses import NAME_BYTES
 from media.engine.leg_table import LEG
 from media.engine.receive import Datagrams, receive_batch, receive_reports
@@ -35,12 +36,16 @@ BATCH = 256
 DATAGRAM_BYTES = 2048 + 64
 """Room for one; over the usual largest packet, and no multiple of the cache's way size."""
 
+MOST_ROUNDS = 64
 MOST_READ = 64
 """Batches read from one socket in a tick: a flood on one port cannot stop the tick."""
 
 DONT_WAIT = 0x40
 TRUNCATED = 0x20
 
+_EVENT_DATA = 4 if platform.machine() == "x86_64" else 8
+
+_epoll_wait: Any = types.ExternalFunction("epoll_wait", types.int32(types.int32, types.uintp, types.int32, types.int32))
 _recvmmsg: Any = types.ExternalFunction("recvmmsg", types.int32(types.int32, types.uintp, types.uint32, types.int32, types.uintp))
 _sendmmsg: Any = types.ExternalFunction("sendmmsg", types.int32(types.int32, types.uintp, types.uint32, types.int32))
 _NAME_OFFSET = LEG.fields["name"][1] if LEG.fields else 0
@@ -71,6 +76,23 @@ class Outgoing(NamedTuple):
     bounds: NDArray[np.int64]
 
 
+EVENT = np.dtype({"names": ["events", "file"], "formats": ["u4", "i4"], "offsets": [0, _EVENT_DATA], "itemsize": _EVENT_DATA + 8})
+"""``struct epoll_event``, its data as descriptor; packed on x86-64 only (epoll_ctl(2))."""
+
+MOST_READY = 512
+"""Sockets with something to read that are told in one call."""
+
+
+class Ready(NamedTuple):
+    """Which sockets have something to read. `descriptor`: of an epoll set · `events`: EVENT (MOST_READY,), scratch · `sockets`: int32, socket
+    indexes by descriptor.
+    """
+
+    descriptor: int
+    events: NDArray[np.void]
+    sockets: NDArray[np.int32]
+
+
 @inline_kernel
 def read_batch(file: Any, incoming: Any) -> Any:
     """Read what is there, one batch at most; return how many datagrams, 0 or below for none. A truncated one has length 0."""
@@ -82,38 +104,41 @@ def read_batch(file: Any, incoming: Any) -> Any:
     return count
 
 
-@kernel
-def drain(files: Any, sockets: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: Any) -> None:
-    """Read every socket empty into the leg table.
+@steady_kernel
+def drain(ready: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: Any) -> None:
+    """Read every socket that has something empty into the leg table. Of idle ones, however many, none is touched.
 
-    `files`: int32 (≥ sockets,), descriptors by socket index, -1 none · `incoming`: Incoming · the rest as ``receive_batch``.
+    `ready`: Ready, RTP sockets · `incoming`: Incoming · the rest as ``receive_batch``.
     """
-    incoming, into = borrowed(incoming), borrowed(into)
-    for socket in range(sockets):
-        if files[socket] < 0:
-            continue
-        for _ in range(MOST_READ):
-            count = read_batch(files[socket], incoming)
-            if count <= 0:
-                break
-            receive_batch(into, socket, incoming.datagrams, count, now_ns, epoch_ns)
-            if count < BATCH:
-                break
+    ready, incoming, into = borrowed(ready), borrowed(incoming), borrowed(into)
+    for _ in range(MOST_ROUNDS):
+        waiting = _epoll_wait(ready.descriptor, ready.events.ctypes.data, MOST_READY, 0)
+        for index in range(waiting):
+            file = ready.events[index].file
+            for _ in range(MOST_READ):
+                count = read_batch(file, incoming)
+                if count <= 0:
+                    break
+                receive_batch(into, np.int64(ready.sockets[file]), incoming.datagrams, count, now_ns, epoch_ns)
+                if count < BATCH:
+                    break
+        if waiting < MOST_READY:
+            break
 
 
-@kernel
-def drain_reports(files: Any, sockets: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: Any) -> None:
-    """Read every RTCP socket, one batch at most. Arguments as ``drain``."""
-    incoming, into = borrowed(incoming), borrowed(into)
-    for socket in range(sockets):
-        if files[socket] < 0:
-            continue
-        count = read_batch(files[socket], incoming)
+@steady_kernel
+def drain_reports(ready: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: Any) -> None:
+    """Read RTCP sockets, one batch at most of each. Arguments as ``drain``."""
+    ready, incoming, into = borrowed(ready), borrowed(incoming), borrowed(into)
+    waiting = _epoll_wait(ready.descriptor, ready.events.ctypes.data, MOST_READY, 0)
+    for index in range(waiting):
+        file = ready.events[index].file
+        count = read_batch(file, incoming)
         if count > 0:
-            receive_reports(into, socket, incoming.datagrams, count, now_ns, epoch_ns)
+            receive_reports(into, np.int64(ready.sockets[file]), incoming.datagrams, count, now_ns, epoch_ns)
 
 
-@kernel
+@steady_kernel
 def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_ns: Any, epoch_ns: Any, name: Any) -> Any:
     """Send the RTCP report of every connected leg whose row falls into this phase; return how many were sent.
 
@@ -133,7 +158,7 @@ def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_n
     return sent
 
 
-@kernel
+@steady_kernel
 def flush(files: Any, sockets: Any, legs: Any, packets: Any, out: Any) -> Any:
     """Send this tick's packet of every due leg, one call a socket; return how many the system refused. `out`: Outgoing."""
     files, legs, packets, out = borrowed(files), borrowed(legs), borrowed(packets), borrowed(out)

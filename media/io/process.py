@@ -47,6 +47,9 @@ SLOW_TICKS = 10
 REPORT_TICKS = 250
 """A leg's RTCP reports are 5 s apart (RFC 3550 §6.2); the legs are spread over the ticks between."""
 
+IDLE_TICKS = 10
+"""Without a leg only each tenth tick is made: it costs a third of a millisecond with cold caches, 50 a second 1.6 % of a core."""
+
 COLLECT_TICKS = 500
 LONGEST_FLUSH_S = 5
 
@@ -88,6 +91,10 @@ class MediaProcess:
                 self._send_more()
             if due:
                 next_ns = self._tick(now_ns, next_ns)
+                if self._engine.is_idle:
+                    next_ns += (IDLE_TICKS - 1) * TICK_NS
+            if self._hub.pending and next_ns - now_ns > TICK_NS:
+                next_ns = self._wake_up(now_ns)
             if self._hub.pending:  # also when ticks are behind: an overloaded process can still be steered
                 self._handle(self._hub.pending.popleft(), now_ns)
             if due or not self._hub.pending:
@@ -99,6 +106,11 @@ class MediaProcess:
                 break
         self._close()
         return 0
+
+    def _wake_up(self, now_ns: int) -> int:
+        """A command comes while ticks are far apart: what came for legs of the past is read before there are new ones."""
+        self._sockets.read(self._engine, now_ns)
+        return (now_ns // TICK_NS + 1) * TICK_NS
 
     def stop(self) -> None:
         """End ``run`` at its next turn; may be called from a signal handler."""

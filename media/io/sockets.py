@@ -6,13 +6,14 @@ from __future__ import annotations
 import errno
 import logging
 import resource
+import select
 import socket
 
 import numpy as np
 
 from media.engine.engine import Engine
 from media.engine.ports import NoPort
-from media.io.batch import Batches, drain, drain_reports, flush, send_reports
+from media.io.batch import EVENT, MOST_READY, Batches, Ready, drain, drain_reports, flush, send_reports
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,29 @@ RECEIVE_BUFFER_BYTES = 4 << 20
 """Asked for per RTP socket: hundreds of legs may send to one between two ticks."""
 
 
+class ReadySockets:
+    """An epoll set: it tells a tick which sockets to read. `arrays` is what kernels take, until the next `add`."""
+
+    def __init__(self) -> None:
+        self._set = select.epoll()
+        self.arrays = Ready(self._set.fileno(), np.zeros(MOST_READY, EVENT), np.full(1024, -1, np.int32))
+
+    def add(self, one: socket.socket, index: int) -> None:
+        """Watch a socket. Raises OSError. A closed one leaves by itself."""
+        file, sockets = one.fileno(), self.arrays.sockets
+        if file >= len(sockets):
+            grown = np.full(2 * file, -1, np.int32)
+            grown[: len(sockets)] = sockets
+            sockets = grown
+            self.arrays = self.arrays._replace(sockets=sockets)
+        sockets[file] = index
+        self._set.register(file, select.EPOLLIN)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._set.close()
+
+
 class Sockets:
     """UDP sockets by index, in pairs: RTP, and RTCP on the next port (RFC 3550 §11)."""
 
@@ -31,6 +55,7 @@ class Sockets:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._rtp = np.full(64, -1, np.int32)
         self._rtcp = np.full(64, -1, np.int32)
+        self._rtp_ready, self._rtcp_ready = ReadySockets(), ReadySockets()
         self._batches = Batches()
         self._most_pairs = max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - DESCRIPTORS_FOR_FILES, 2) // 2
         self.send_refused = 0
@@ -64,18 +89,20 @@ class Sockets:
             self._rtp = np.concatenate([self._rtp, np.full(index, -1, np.int32)])
             self._rtcp = np.concatenate([self._rtcp, np.full(index, -1, np.int32)])
         self._rtp[index], self._rtcp[index] = opened[0].fileno(), opened[1].fileno()
+        self._rtp_ready.add(opened[0], index)
+        self._rtcp_ready.add(opened[1], index)
         return index
 
     def read(self, engine: Engine, now_ns: int) -> None:
         """Move everything that has arrived into the engine."""
         epoch_ns = now_ns + engine.epoch_offset_ns
-        drain(self._rtp, len(self._pairs), self._batches.incoming, engine.receiver, now_ns, epoch_ns)
+        drain(self._rtp_ready.arrays, self._batches.incoming, engine.receiver, now_ns, epoch_ns)
 
     def exchange_reports(self, engine: Engine, now_ns: int, phase: int, phases: int) -> None:
         """Read RTCP in the first of `phases`, and send the reports of the legs of this phase."""
         batches, epoch_ns = self._batches, now_ns + engine.epoch_offset_ns
         if phase % READ_REPORTS_TICKS == 0:
-            drain_reports(self._rtcp, len(self._pairs), batches.incoming, engine.receiver, now_ns, epoch_ns)
+            drain_reports(self._rtcp_ready.arrays, batches.incoming, engine.receiver, now_ns, epoch_ns)
         self.reports_sent += send_reports(
             self._rtcp, engine.legs.rows, phase, phases, batches.report, now_ns, epoch_ns, engine.canonical_name
         )
@@ -92,3 +119,5 @@ class Sockets:
             for half in pair:
                 half.close()
         self._pairs.clear()
+        self._rtp_ready.close()
+        self._rtcp_ready.close()
