@@ -69,7 +69,8 @@ class Descriptions:
         return self._said(edits.with_direction(ours, wish.direction), theirs)
 
     def _said(self, ours: SessionDescription, theirs: SessionDescription) -> str:
-        """Pointed at our media. Before that is known the text stays in the SIP process: `answer_now` comes before the first answer."""
+        """With keys, and pointed at our media. Before that is known the text stays here: `answer_now` comes before the first answer."""
+        ours = edits.with_events_of(ours, theirs) if theirs.media else edits.with_own_events(ours)
         if self.wish.address is not None:
             ours = edits.placed(ours, *self.wish.address, ptime_ms=theirs.wished_ptime_ms())
         self.ours = ours

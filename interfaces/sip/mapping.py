@@ -9,7 +9,7 @@ from di.sip.records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
 from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
-from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, MediaDescription, SessionDescription
+from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, MediaDescription, SessionDescription, number
 from media.control.records import ReceivedFormat
 
 ENCODING = 1
@@ -83,6 +83,7 @@ def negotiated(call: int, stream: Stream, agreed: Descriptions, last: MediaNegot
     said = (
         _audio(ours, stream.index) if agreed.we_offered else audio
     )  # payload types that we receive: of the offer (RFC 3264 §6.1)
+    event_send, event_receive, event_hz = _events(stream, _audio(ours, stream.index), audio, clock_hz, agreed.we_offered)
     ip, port = _remote(stream, theirs, audio, last)
     rtcp_ip, rtcp_port = theirs.control_address_of(audio) if audio is not None else ("", 0)
     return MediaNegotiated(
@@ -95,13 +96,13 @@ def negotiated(call: int, stream: Stream, agreed: Descriptions, last: MediaNegot
         payload_type_send=stream.payload_type_send,
         payload_type_receive=stream.payload_type_receive,
         ptime_ms=(audio or SILENT).wished_ptime_ms(stream.frame_ms * max(stream.frames_per_packet, 1)),
-        dtmf_send=stream.dtmf_send,
-        dtmf_receive=stream.dtmf_receive,
+        dtmf_send=event_send,
+        dtmf_receive=event_receive,
         send=bool(stream.direction & ENCODING),
         receive=bool(stream.direction & DECODING),
         fmtp=stream.fmtp,
-        dtmf_send_clock_hz=_event_clock_hz(audio, stream.dtmf_send),
-        dtmf_receive_clock_hz=_event_clock_hz(said, stream.dtmf_receive),
+        dtmf_send_clock_hz=event_hz,
+        dtmf_receive_clock_hz=event_hz,
         also=_also(said, audio, stream.payload_type_receive) if agreed.we_offered else (),
         rtcp_ip=rtcp_ip,
         rtcp_port=rtcp_port,
@@ -126,25 +127,37 @@ def _remote(
     return (last.remote_ip, last.remote_port) if last is not None else (unspecified_of(theirs, audio), audio.port)
 
 
-def _event_clock_hz(audio: MediaDescription | None, payload_type: int) -> int:
-    """In what durations of keys are counted (RFC 4733 §2.3)."""
-    known = audio.rtpmaps.get(str(payload_type)) if audio is not None else None
-    return known.clock_hz if known is not None else EVENT_CLOCK_HZ
+def _events(
+    stream: Stream, ours: MediaDescription | None, theirs: MediaDescription | None, clock_hz: int, we_offered: bool
+) -> tuple[int, int, int]:
+    """Payload types that we send keys in and receive them in, -1 for none, and in what their durations are counted (RFC 4733 §2.3).
+
+    Of several that both have the one at the audio's clock, else the first; pjmedia would take the first, and none whose name is not in lower
+    case. An answer has the offer's numbers.
+    """
+    if ours is None or theirs is None:
+        return stream.dtmf_send, stream.dtmf_receive, EVENT_CLOCK_HZ
+    own = {hz: int(said) for said, hz in reversed(ours.events.items())}
+    both = [(int(said), hz) for said, hz in theirs.events.items() if hz in own]
+    if not both:
+        return -1, -1, EVENT_CLOCK_HZ
+    kind, hz = next((one for one in both if one[1] == clock_hz), both[0])
+    return kind, own[hz] if we_offered else kind, hz
 
 
 def _also(ours: MediaDescription | None, theirs: MediaDescription | None, usual: int) -> tuple[ReceivedFormat, ...]:
     """What else they may send: every codec of their answer, under the number that our offer gave it (RFC 3264 §7)."""
     if ours is None or theirs is None:
         return ()
-    accepted = {theirs.codec(kind): kind for kind in reversed(theirs.formats)}
+    accepted = {theirs.codec(kind): kind for kind in reversed(theirs.formats) if number(kind, 127) >= 0}
     found = []
     for kind in ours.formats:
         meaning = ours.rtpmaps.get(kind)
         if meaning is None or meaning.is_event or meaning.codec not in accepted or int(kind) == usual:
             continue
-        number = accepted[meaning.codec]
-        fmtp = theirs.fmtp(number)
-        found.append(ReceivedFormat(int(kind), int(number), meaning.name.upper(), meaning.clock_hz, meaning.channels, fmtp))
+        name = accepted[meaning.codec]
+        fmtp = theirs.fmtp(name)
+        found.append(ReceivedFormat(int(kind), int(name), meaning.name.upper(), meaning.clock_hz, meaning.channels, fmtp))
     return tuple(found)
 
 

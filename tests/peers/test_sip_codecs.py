@@ -10,6 +10,7 @@ import pytest
 
 from di.media_control.codecs import choose
 from di.sip.records import Dial, Hangup, Listen, ListenFailed, MediaNegotiated, Reinvite
+from interfaces.sip.sdp.model import parse
 from media.control.records import AudioFormat
 from tests.support import sdp
 from tests.support.sip_peer import PeerCall, UdpPeer
@@ -107,6 +108,65 @@ async def test_what_phones_make_of_names(sip: SipProcess, peer: UdpPeer, lines: 
     assert media.ptime_ms == int(lines.rpartition("ptime:")[2]) if "ptime:" in lines else 20
     assert sdp.fmtp_of(answer, media.payload_type_receive) == answered
     assert await call.bye() == 200
+
+
+@pytest.mark.parametrize(
+    ("rtpmap", "events", "number", "clock_hz"),
+    [
+        ("opus/48000/2", "110 telephone-event/8000", 110, 8000),
+        ("opus/48000/2", "101 telephone-event/8000|102 telephone-event/48000", 102, 48000),
+        ("opus/48000/2", "101 telephone-event/11025", 101, 11025),
+        ("G722/8000", "110 telephone-event/16000", 110, 16000),
+        ("G722/8000", "110 telephone-event/16000|96 Telephone-Event/8000", 96, 8000),
+        ("speex/16000", "96 telephone-event/8000", 96, 8000),
+        ("speex/32000", "110 telephone-event/8000", 110, 8000),
+        ("L16/44100", "110 telephone-event/8000|111 telephone-event/44100", 111, 44100),
+        ("PCMU/8000", "110 telephone-event/48000", 110, 48000),
+    ],
+)
+async def test_keys_are_answered_as_they_are_offered(
+    sip: SipProcess, peer: UdpPeer, rtpmap: str, events: str, number: int, clock_hz: int
+) -> None:
+    """At the audio's clock if they are, else at the one that there is: under the offer's number, in the answer and for the media process."""
+    lines = "|".join(f"rtpmap:{event}" for event in events.split("|"))
+    kind = {"G722/8000": 9, "PCMU/8000": 0}.get(rtpmap, 107)
+    numbers = " ".join(event.split()[0] for event in events.split("|"))
+    call = call_with(peer, "keys", offer_of(f"{kind} {numbers}|rtpmap:{kind} {rtpmap}|{lines}"))
+    answer = (await call.next(200)).body.decode()
+    call.ack()
+    assert f" RTP/AVP {kind} {number}\r\n" in answer and f"a=rtpmap:{number} telephone-event/{clock_hz}\r\n" in answer, answer
+    media = (await sip.wait_for(MediaNegotiated))[0]
+    assert (media.dtmf_send, media.dtmf_receive) == (number, number)
+    assert (media.dtmf_send_clock_hz, media.dtmf_receive_clock_hz) == (clock_hz, clock_hz)
+    assert await call.bye() == 200
+
+
+@pytest.mark.parametrize(("answered", "clock_hz"), [("8000", 8000), ("48000 8000", 48000), ("8000 48000", 48000), ("", 8000)])
+async def test_keys_beside_opus_alone_in_our_offer(answered: str, clock_hz: int) -> None:
+    """8000 Hz is there, too, and taken where it is all that the phone knows."""
+    sip = await SipProcess.start(listen(("OPUS/48000",)))
+    peer = await UdpPeer.open(sip.port)
+    place = f"sip:peer@127.0.0.1:{peer.port}"
+    sip.send(Dial(2, "<sip:me@127.0.0.1>", f"<{place}>", place, (), "127.0.0.1", 30000))
+    call = await peer.take_invite()
+    assert call.invite_message is not None
+    stream = parse(call.invite_message.body.decode()).audio
+    assert stream is not None and stream.codecs == ["OPUS/48000"] and sorted(stream.events.values()) == [8000, 48000]
+    ours = {str(hz): int(kind) for kind, hz in stream.events.items()}
+    theirs = {clock: 120 + place for place, clock in enumerate(answered.split())}
+    lines = "".join(f"|rtpmap:{kind} telephone-event/{clock}" for clock, kind in theirs.items())
+    opus = stream.formats[0]
+    numbers = " ".join(map(str, (opus, *theirs.values())))
+    call.reply(call.invite_message, 200, offer_of(f"{numbers}|rtpmap:{opus} opus/48000/2{lines}"))
+    await call.next("ACK")
+    media = (await sip.wait_for(MediaNegotiated))[0]
+    clock = str(clock_hz)
+    assert (media.dtmf_send, media.dtmf_receive) == (theirs.get(clock, -1), ours[clock] if theirs else -1)
+    assert (media.dtmf_send_clock_hz, media.dtmf_receive_clock_hz) == (clock_hz, clock_hz)
+    sip.send(Hangup(2))
+    await call.taken_off()
+    peer.close()
+    assert await sip.stop() == 0
 
 
 async def test_our_offer_and_the_answers_own_numbers(sip: SipProcess, peer: UdpPeer) -> None:

@@ -10,12 +10,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from interfaces.sip.sdp.model import END, STANDARD_PTIME_MS, STATIC, MediaDescription, SessionDescription
+from interfaces.sip.sdp.model import END, EVENT_CLOCK_HZ, STANDARD_PTIME_MS, STATIC, MediaDescription, SessionDescription
 
 Streams = Callable[[MediaDescription], MediaDescription]
 
 _NOT_OURS = ("a=rtcp:", "a=ssrc:", "a=ptime:", "b=AS:", "b=TIAS:")
 """pjsip's: reports go to RTP's port plus one, and its bandwidths are those of the widest codec that it knows, whichever is spoken."""
+_EVENT_NUMBERS = ("101", *map(str, range(96, 128)))
+"""Payload types for telephone-event, the usual one first."""
 
 
 def _audio(description: SessionDescription, change: Streams) -> SessionDescription:
@@ -68,7 +70,7 @@ def _thinned(stream: MediaDescription, wanted: frozenset[str]) -> MediaDescripti
     maps = stream.rtpmaps
     kept = {kind for kind in stream.formats if kind in maps and maps[kind].codec in wanted}
     clocks = {maps[kind].clock_hz for kind in kept}
-    kept |= {kind for kind in stream.formats if kind in maps and maps[kind].is_event and maps[kind].clock_hz in clocks}
+    kept |= {kind for kind, clock_hz in stream.events.items() if clock_hz in clocks}
     if not clocks or len(kept) == len(stream.formats):
         return stream
     return stream.keeping(kind for kind in stream.formats if kind in kept)
@@ -88,6 +90,36 @@ def only(description: SessionDescription, codecs: Collection[str]) -> SessionDes
     if any(name in codecs for name in description.codecs):
         return keep_codecs(description, codecs)
     return _audio(description, lambda stream: stream.with_head(port=0))
+
+
+def with_events_of(description: SessionDescription, offer: SessionDescription) -> SessionDescription:
+    """Our answer with telephone-event at each clock at which an offer has it.
+
+    It should be the audio's (RFC 4733 §2.1), but many phones offer 8000 Hz beside any codec. pjsip leaves the fitting ones in, else the first.
+    """
+    clocks_hz = tuple(offer.audio.events.values()) if offer.audio is not None else ()
+    return _audio(description, lambda stream: _with_events(stream, clocks_hz))
+
+
+def with_own_events(description: SessionDescription) -> SessionDescription:
+    """Our offer with telephone-event at the clock of each codec and, for the phones that know no other, at 8000 Hz."""
+
+    def stream(one: MediaDescription) -> MediaDescription:
+        maps = one.rtpmaps
+        return _with_events(one, (*(maps[kind].clock_hz for kind in one.formats if kind in maps), EVENT_CLOCK_HZ))
+
+    return _audio(description, stream)
+
+
+@lru_cache(256)
+def _with_events(stream: MediaDescription, clocks_hz: tuple[int, ...]) -> MediaDescription:
+    """With telephone-event at these clocks, too, as long as payload types are free."""
+    for clock_hz in dict.fromkeys(clocks_hz):
+        kind = next((one for one in _EVENT_NUMBERS if one not in stream.formats), "")
+        if kind and clock_hz not in stream.events.values():
+            lines = (f"a=rtpmap:{kind} telephone-event/{clock_hz}", f"a=fmtp:{kind} 0-16")
+            stream = stream.with_head(formats=[*stream.formats, kind]).with_lines(*lines)
+    return stream
 
 
 def refused(description: SessionDescription) -> SessionDescription:

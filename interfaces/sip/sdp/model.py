@@ -150,6 +150,14 @@ class MediaDescription:
         maps = self.rtpmaps
         return [maps[kind].codec for kind in self.formats if kind in maps and not maps[kind].is_event]
 
+    @cached_property
+    def events(self) -> dict[str, int]:
+        """The clock of each payload type that is telephone-event, in order; what is no number is left out."""
+        maps = self.rtpmaps
+        return {
+            kind: maps[kind].clock_hz for kind in self.formats if kind in maps and maps[kind].is_event and number(kind, 127) >= 0
+        }
+
     def fmtp(self, kind: str) -> str:
         """The parameters of a payload type; empty without."""
         for value in self.values("fmtp"):

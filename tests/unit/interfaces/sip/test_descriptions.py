@@ -44,6 +44,19 @@ def test_offer_in_the_wanted_order_once() -> None:
     assert sdp.audio_address(again) == ("127.0.0.1", 30000) and "a=sendrecv" in again
 
 
+def test_telephone_event_is_answered_as_it_is_offered() -> None:
+    """Also where the clock is none of the codecs', and the hub then limits these."""
+    ours = Descriptions(False, {"OPUS/48000", "PCMU/8000"})
+    opus = OURS.replace("0 8 3 101", "0 96 101 102") + "a=rtpmap:96 opus/48000/2\r\na=rtpmap:102 telephone-event/48000\r\n"
+    ours.received = parse(OURS.replace("0 8 3", "96") + "a=rtpmap:96 opus/48000/2\r\n")
+    first = parse(ours.created(opus, "")).audio
+    assert first is not None and first.codecs == ["OPUS/48000"] and sorted(first.events.values()) == [8000, 48000]
+    ours.limit(("OPUS/48000",))
+    ours.move(("127.0.0.1", 30000))
+    answer = parse(ours.answer_now()).audio
+    assert answer is not None and sorted(answer.events.values()) == [8000, 48000]
+
+
 def test_spoken_codec_stays_in_our_offers() -> None:
     ours = Descriptions(True, {"PCMU/8000"})
     assert sdp.audio_codecs(ours.created(OURS, "GSM/8000")) == ["PCMU/8000", "GSM/8000"]

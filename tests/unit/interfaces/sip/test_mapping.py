@@ -89,13 +89,22 @@ def test_why_a_call_ended(text: str, code: int, confirmed: bool, outcome: tuple[
 
 def test_durations_of_keys_are_counted_in_their_own_clock() -> None:
     theirs = HEAD + "m=audio 4000 RTP/AVP 96 101 102\r\n" + MANY
-    stream = replace(STREAM, dtmf_send=101, dtmf_receive=101)
-    answered = negotiated(1, stream, agreement(theirs), None)
-    assert (answered.dtmf_send_clock_hz, answered.dtmf_receive_clock_hz) == (48000, 48000)
-    ours = theirs.replace("telephone-event/48000", "telephone-event/16000")
-    asked = negotiated(1, stream, agreement(theirs, ours, we_offered=True), None)
-    assert (asked.dtmf_send_clock_hz, asked.dtmf_receive_clock_hz) == (48000, 16000)
-    assert negotiated(1, replace(stream, dtmf_send=-1), agreement(theirs), None).dtmf_send_clock_hz == 8000
+    opus = replace(STREAM, codec="opus", clock_hz=48000)
+    ours = theirs.replace("101", "110").replace("102", "97")
+
+    def keys(stream: Stream, theirs: str, ours: str, we_offered: bool) -> tuple[int, int, int]:
+        record = negotiated(1, stream, agreement(theirs, ours, we_offered), None)
+        assert record.dtmf_send_clock_hz == record.dtmf_receive_clock_hz
+        return record.dtmf_send, record.dtmf_receive, record.dtmf_send_clock_hz
+
+    assert keys(opus, theirs, ours, True) == (101, 110, 48000)
+    assert keys(opus, theirs, ours, False) == (101, 101, 48000), "an answer has the offer's numbers"
+    assert keys(STREAM, theirs, ours, True) == (102, 97, 8000)
+    assert keys(replace(opus, codec="speex", clock_hz=16000), theirs, ours, True) == (101, 110, 48000), "the first of theirs"
+    assert keys(opus, theirs.replace("telephone-event/48000", "x/1"), ours, False) == (102, 102, 8000), "what there is"
+    assert keys(opus, theirs.replace("telephone", "Telephone"), ours, True) == (101, 110, 48000)
+    assert keys(opus, theirs.replace("telephone-event/", "x/"), ours, True) == (-1, -1, 8000)
+    assert keys(opus, theirs.replace("101", "x").replace("102", "200"), ours, True) == (-1, -1, 8000), "no payload types"
 
 
 def test_every_codec_of_their_answer_is_received_under_our_number() -> None:

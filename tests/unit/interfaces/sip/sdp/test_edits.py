@@ -75,6 +75,40 @@ def test_only_some_codecs_are_offered() -> None:
     assert str(edits.keep_codecs(parse(OFFER), {"GSM/8000"})) == OFFER and not edits.keep_codecs(parse(""), {"GSM/8000"}).media
 
 
+OPUS_ONLY = "m=audio 4000 RTP/AVP 96 101\r\na=rtpmap:96 opus/48000/2\r\na=rtpmap:101 telephone-event/48000\r\n"
+
+
+@pytest.mark.parametrize(
+    ("offer", "events"),
+    [
+        ("96 97|96 opus/48000/2|97 telephone-event/8000", {"101": 48000, "97": 8000}),
+        ("96 97|96 opus/48000/2|97 telephone-event/48000", {"101": 48000}),
+        ("96 97 98|97 TELEPHONE-EVENT/16000|98 telephone-event/8000", {"101": 48000, "97": 16000, "98": 8000}),
+        ("96 x|x telephone-event/8000", {"101": 48000}),
+        ("96|96 opus/48000/2", {"101": 48000}),
+    ],
+)
+def test_an_answer_has_telephone_event_at_the_clocks_of_the_offer(offer: str, events: dict[str, int]) -> None:
+    formats, *maps = offer.split("|")
+    theirs = parse(f"m=audio 5 RTP/AVP {formats}\r\n" + "".join(f"a=rtpmap:{one}\r\n" for one in maps))
+    answer = edits.with_events_of(parse(OPUS_ONLY), theirs)
+    assert answer.audio is not None and answer.audio.events == events
+    for kind in events.keys() - {"101"}:
+        assert f"a=fmtp:{kind} 0-16\r\n" in str(answer)
+
+
+def test_an_offer_has_telephone_event_at_the_clock_of_each_codec_and_8000() -> None:
+    offer = edits.with_own_events(parse(OPUS_ONLY.replace("96 101", "96 11 101")))
+    assert offer.audio is not None and list(offer.audio.events.values()) == [48000, 44100, 8000]
+    assert parse(str(offer)).audio == offer.audio and str(edits.with_own_events(offer)) == str(offer)
+    assert str(edits.with_own_events(parse(MIXED.replace("opus/48000/2", "G722/8000")))) == MIXED.replace(
+        "opus/48000/2", "G722/8000"
+    )
+    full = "m=audio 4000 RTP/AVP " + " ".join(map(str, range(96, 128))) + "\r\na=rtpmap:96 opus/48000/2\r\n"
+    assert str(edits.with_own_events(parse(full))) == full, "no payload type is left"
+    assert str(edits.with_own_events(parse(OPUS_ONLY.replace("4000", "0")))) == OPUS_ONLY.replace("4000", "0")
+
+
 @pytest.mark.parametrize(
     ("offer", "mode"),
     [
