@@ -186,7 +186,7 @@ class SipEndpoint:
         try:
             take_over(listen.formats)
         except CodecsRefused as error:
-            raise ListenError(str(error)) from None
+            raise ListenError(str(error)).of("exclude_payloads") from None
 
     def _codecs(self, wanted: tuple[str, ...]) -> None:
         known = [info.codecId for info in self.library.codecEnum2()]
@@ -202,7 +202,8 @@ class SipEndpoint:
             self.library.codecSetPriority(match, max(254 - rank, 1))
             offered += 1
         if not offered:
-            raise ListenError(f"none of the codecs {', '.join(wanted) or '(none)'} is known to pjsip; it has {', '.join(known)}")
+            text = f"none of the codecs {', '.join(wanted) or '(none)'} is known to pjsip; it has {', '.join(known)}"
+            raise ListenError(text).of("exclude_payloads")
 
     def account_config(self, listen: Listen, next_hop: str = "", place: ListenAddress | None = None) -> pj.AccountConfig:
         """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP."""
@@ -290,7 +291,8 @@ def _bound(ip: str, port: int, kind: int) -> socket.socket:
         return sock
     except OSError as error:
         sock.close()
-        raise ListenError(_bind_hint(ip, port, name, error)) from None
+        key = "sip_ip" if error.errno == errno.EADDRNOTAVAIL else ListenError.key
+        raise ListenError(_bind_hint(ip, port, name, error)).of(key) from None
 
 
 def _bind_hint(ip: str, port: int, name: str, error: OSError) -> str:

@@ -218,23 +218,27 @@ async def test_a_port_in_use_is_named() -> None:
     first = await SipProcess.start()
     second = await SipProcess.start(Listen("127.0.0.1", first.port))
     assert second.of(Listening) == []
-    reason = second.of(ListenFailed)[0].reason
-    assert f"127.0.0.1:{first.port}" in reason and "sip_port" in reason
+    failed = second.of(ListenFailed)[0]
+    assert failed.key == "sip_port"
+    assert failed.reason == f"SIP UDP 127.0.0.1:{first.port} is in use by another program: stop it or take a free port"
     assert await second.exited() == 1 and await first.stop() == 0
 
 
 @pytest.mark.parametrize(
-    ("listen", "named"),
+    ("listen", "key", "named"),
     [
-        (Listen("192.0.2.1", 0), "sip_ip"),
-        (Listen("127.0.0.1", 0, max_calls=1000000), "max_calls"),
-        (Listen("127.0.0.1", 0, codecs=("NONE/8000",)), "NONE/8000"),
-        (Listen("127.0.0.1", 0, reliable_provisional="maybe"), "maybe"),
+        (Listen("192.0.2.1", 0), "sip_ip", "192.0.2.1 is no address of this machine: name one that is"),
+        (Listen("127.0.0.1", 0, also=(("192.0.2.1", 0, ""),)), "further_sip", "192.0.2.1 is no address of this machine"),
+        (Listen("127.0.0.1", 0, max_calls=1000000), "max_calls", "max_calls"),
+        (Listen("127.0.0.1", 0, codecs=("NONE/8000",)), "exclude_payloads", "NONE/8000"),
+        (Listen("127.0.0.1", 0, reliable_provisional="maybe"), "100rel", "maybe"),
     ],
 )
-async def test_impossible_settings_are_named(listen: Listen, named: str) -> None:
+async def test_impossible_settings_are_named(listen: Listen, key: str, named: str) -> None:
+    """With the key of sems.conf: the hub says its file and line."""
     sip = await SipProcess.start(listen)
-    assert named in sip.of(ListenFailed)[0].reason and await sip.exited() == 1
+    failed = sip.of(ListenFailed)[0]
+    assert failed.key == key and named in failed.reason and await sip.exited() == 1
 
 
 async def test_all_addresses_with_a_public_one() -> None:
