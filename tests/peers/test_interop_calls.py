@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A real phone through a whole call, by each transport and in each codec: it hears itself, holds, resumes, presses keys, hangs up.
 
-Transfers are in test_transfer_baresip.py, more codecs in test_interop_baresip.py.
+Transfers are in test_transfer_baresip.py, more codecs in test_interop_baresip.py, another phone in test_interop_linphone.py.
 """
 
 from __future__ import annotations
@@ -45,15 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> I
     assert "Traceback" not in running.log, running.log
 
 
-def record_of(server: Server, user: str) -> dict[str, object]:
-    """The record of the call to a user; empty while there is none."""
-    for id in server.xml.listActive():
-        record = dict(server.xml.di("monitoring", "get", id)[0])
-        if f"sip:{user}@" in str(record.get("ruri", "")):
-            return record
-    return {}
-
-
 def whole_call(server: Server, phone: Baresip, user: str, uri: str) -> None:
     """Each step is asked of the phone and of the server's record of the call."""
     name = phone.codec.name
@@ -64,7 +55,7 @@ def whole_call(server: Server, phone: Baresip, user: str, uri: str) -> None:
         )
 
     def logged(key: str, value: str) -> None:
-        wait_until(lambda: record_of(server, user).get(key) == value, f"{name}: {key} is {value}", 15)
+        wait_until(lambda: server.record_of(user).get(key) == value, f"{name}: {key} is {value}", 15)
 
     phone.start()
     phone.command("dial", uri)

@@ -215,6 +215,14 @@ class Server:
         """A Python prompt's view of the server."""
         return xmlrpc.client.ServerProxy(f"http://127.0.0.1:{self.xml_port}/")
 
+    def record_of(self, user: str) -> dict[str, object]:
+        """The monitoring record of the call to a user; empty while there is none."""
+        for id in self.xml.listActive():
+            record = dict(self.xml.di("monitoring", "get", id)[0])
+            if f"sip:{user}@" in str(record.get("ruri", "")):
+                return record
+        return {}
+
     def json(self, method: str, *params: object) -> Any:
         """Call by JSON-RPC over HTTP as curl does. Raises AssertionError for an error answer."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
