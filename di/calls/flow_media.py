@@ -36,6 +36,11 @@ def _opened(session: Session, event: LegOpened) -> None:
 
 def _failed(session: Session, event: LegFailed) -> None:
     log.error("call %s: no media: %s", session.id, event.reason)
+    if (
+        event.other_family
+    ):  # 503 would say that all calls fail; who gets this may offer the other family (RFC 3261 §20.43, §21.4.26)
+        session.dialog.end(488, "Not Acceptable Here", ('Warning: 300 cordboard "Incompatible network protocol"',))
+        return
     session.dialog.end(503, "Service Unavailable")
 
 

@@ -335,10 +335,14 @@ class LegOpened:
 
 @dataclass(frozen=True, slots=True)
 class LegFailed:
-    """OpenLeg or ConnectLeg could not be done; the reason says why and what to change."""
+    """OpenLeg or ConnectLeg could not be done; the reason says why and what to change.
+
+    `other_family`: the peer asks for IPv6 where we have IPv4 only, or the reverse.
+    """
 
     leg: int
     reason: str
+    other_family: bool = False
 
 
 @dataclass(frozen=True, slots=True)

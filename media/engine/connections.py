@@ -97,7 +97,9 @@ class Connections:
         """Give a new leg a row and a port; None after LegFailed."""
         book = self._books.get(command.ipv6)
         if book is None:
-            self._emit(LegFailed(command.leg, "no media address of that family: give the media process --ip6"))
+            family = "IPv6" if command.ipv6 else "IPv4"
+            reason = f"the peer is at {family}, where we have no media address: name one as further_media_ip"
+            self._emit(LegFailed(command.leg, reason, other_family=True))
             return None
         try:
             remote = _remote(command.remote_ip, command.remote_port)

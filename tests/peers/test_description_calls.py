@@ -106,6 +106,17 @@ def test_a_host_name_that_nobody_knows_ends_the_call_and_says_why(server: Server
         wait_until(lambda: "'no-such-host-here' cannot be resolved" in server.log, "the log says why")
 
 
+def test_a_phone_at_the_other_family_is_told_so(server: Server) -> None:
+    """A server without IPv6 still serves others: no 503, after which a proxy would leave it alone."""
+    with PeerGroup() as group, Phone(server.sip_port, group.peer()) as phone:
+        phone.edit = lambda body: body.replace("IN IP4 127.0.0.1", "IN IP6 2001:db8::1")
+        phone.call("echo")
+        assert phone.code == 488 and phone.warning == '300 cordboard "Incompatible network protocol"'
+        wait_until(
+            lambda: "the peer is at IPv6, where we have no media address: name one as further_media_ip" in server.log, "why"
+        )
+
+
 OPUS = ("111 opus/48000/2", "110 telephone-event/48000")
 
 
