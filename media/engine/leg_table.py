@@ -94,10 +94,10 @@ LEG = np.dtype(
         ("arrived_ns", "i8"),  # when the last packet came
         ("packets_received", "i8"),
         ("bytes_received", "i8"),
+        ("resyncs", "i8"),
         ("packets_late", "i8"),
         ("packets_duplicate", "i8"),
         ("frames_concealed", "i8"),
-        ("resyncs", "i8"),
         ("relay_sequence", "u2"),  # newest packet kept
         ("relay_ts", "u4"),
         ("coding_delay", "i4"),  # samples by which its codec is late

@@ -164,7 +164,7 @@ async def test_cordboard_rpc() -> None:
         assert (await rpc(gateways, "--xml", "probe.typed", "5", "--compact", xml=True))[:2] == (0, '[5, "none"]\n')
         status, out, errors = await rpc(gateways, "probe.typed", "x")
         assert (status, out) == (1, "") and errors == (
-            "cordboard rpc: Invalid params (-32602): parameters type mismatch in function call\n"
+            "cordboard rpc: Invalid params (-32602): parameters type mismatch in function call; right is probe.typed(number, [text])\n"
         )
         status, _, errors = await rpc(gateways, "--xml", "nosuch", xml=True)
         assert (status, errors) == (1, "cordboard rpc: nosuch: unknown method name (-1)\n")

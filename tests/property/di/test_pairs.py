@@ -134,7 +134,7 @@ def test_any_order_of_events_leaves_nothing(
     book.run(60)
     assert list(book.sessions) == []
     assert book.media.legs == {}
-    assert not pair._relayed and not pair.trying
+    assert not pair._relays._waiting and not pair.trying
     assert book.sessions.limits.active == 0
     asked = [step for step in steps if step[0] in ("message", "refer", "info key")]
     if not asked:
