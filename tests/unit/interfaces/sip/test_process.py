@@ -81,6 +81,6 @@ async def test_an_idle_process_looks_once_a_second(monkeypatch: pytest.MonkeyPat
 async def test_pjsips_next_timer_wakes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     server = Idle(os.eventfd(0))
     server.idle_for_s = 0.05
-    await run(monkeypatch, server, 1.0)
+    await run(monkeypatch, server, 2.5)
     os.close(server.descriptor)
-    assert 8 <= server.polls < 40
+    assert 3 * server.seconds < server.polls < 100  # beside others it may come later, but it is no look a second
