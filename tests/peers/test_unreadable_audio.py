@@ -13,7 +13,7 @@ import pytest_asyncio
 import soundfile
 
 from tests.support import tones
-from tests.support.server import Server
+from tests.support.server import Server, wait_until
 from tests.support.switchboard import Switchboard
 
 pytestmark = pytest.mark.peers
@@ -102,7 +102,13 @@ async def test_an_announcement_that_cannot_be_played_ends_the_call(calls: Switch
     call = phone.invite(user="page")
     await phone.answered(call)
     await call.taken_off()  # its record may be gone by now, so the line is known by the application
-    lines = [line for line in calls.server.log.splitlines() if "announcement: " in line and "page.wav cannot be played" in line]
+
+    def said() -> list[str]:
+        return [
+            line for line in calls.server.log.splitlines() if "announcement: " in line and "page.wav cannot be played" in line
+        ]
+
+    lines = await asyncio.to_thread(wait_until, said, "the line")
     assert len(lines) == 1
     assert "call " in lines[0] and "cannot be read as audio" in lines[0]
 
