@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CONF ?= etc/sems.conf
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+WORKERS ?= $(shell echo $$((2 * $$(nproc) + 1)))
 export PYTHON PJSIP_SOURCE ILBC_SOURCE SKIP_PACKAGES
 
 .PHONY: help run setup setup-test test check bench fuzz lock clean
@@ -21,7 +21,7 @@ setup: ## Set up packages, Python, SIP stack; leaves the command at .venv/bin/co
 setup-test:
 	@etc/setup/setup.sh test
 
-# Tests of real programs mostly wait, so there are more workers than cores. With ARGS there is one process, as -k, --pdb or -x expect.
+# Tests of real programs mostly wait, so there are twice as many workers as cores. With ARGS there is one process, as -k, --pdb or -x expect.
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 test: setup-test ## Install what the tests need and run all of them (WORKERS=… at a time, or ARGS=… for pytest)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(PARALLEL))
