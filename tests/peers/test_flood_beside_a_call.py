@@ -140,7 +140,9 @@ def test_a_flood_beside_a_call(tmp_path: Path) -> None:
         grown = {role: memory[2][role] - memory[1][role] for role in pids}
         assert max(grown.values()) < size(100, 40), f"it goes on growing: {memory}"
         wait_until(lambda: server.xml.calls() == 0, "calls that nobody acknowledged are gone", 60)
-        most_ports = 2 * PENDING_CALLS + 2  # of each of the flood's addresses, and ours
+        most_ports = size(
+            2 * PENDING_CALLS + 2, 200
+        )  # of the flood's two addresses and ours; in a minute all there are, for they stay open
         assert descriptors(pids["media"]) <= files_before + 2 * most_ports
         assert {**server.children(), "hub": server.pid} == pids, "no process was replaced"
         assert "Traceback" not in server.log
