@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -47,8 +47,8 @@ class DatabaseFailed(Exception):
 class _Order:
     """A piece of work and who waits for it."""
 
-    work: Callable[[sqlite3.Connection], Any]
-    done: asyncio.Future[Any]
+    work: Callable[[sqlite3.Connection], object]
+    done: asyncio.Future[object]
 
 
 class SqliteThread:
@@ -83,7 +83,7 @@ class SqliteThread:
         if self._thread is None:
             done.set_exception(DatabaseFailed(f"{self.path} is closed"))
         else:
-            self._orders.put(_Order(work, done))
+            self._orders.put(_Order(work, cast("asyncio.Future[object]", done)))
         return done
 
     async def close(self) -> None:
@@ -98,9 +98,9 @@ class SqliteThread:
         try:
             connection = self._connect()
         except (sqlite3.Error, OSError) as error:
-            _tell(loop, opened, None, DatabaseFailed(f"{self.path}: {error}"))
+            _tell(loop, cast("asyncio.Future[object]", opened), None, DatabaseFailed(f"{self.path}: {error}"))
             return
-        _tell(loop, opened, None, None)
+        _tell(loop, cast("asyncio.Future[object]", opened), None, None)
         try:
             while (batch := self._gather()) is not None:
                 self._do(connection, batch, loop)
@@ -137,7 +137,7 @@ class SqliteThread:
         return batch
 
     def _do(self, connection: sqlite3.Connection, batch: list[_Order], loop: asyncio.AbstractEventLoop) -> None:
-        outcomes: list[tuple[Any, Exception | None]] = []
+        outcomes: list[tuple[object, Exception | None]] = []
         began_s = time.monotonic()
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -156,7 +156,7 @@ class SqliteThread:
             _tell(loop, order.done, result, failure)
 
 
-def _one(connection: sqlite3.Connection, order: _Order) -> tuple[Any, Exception | None]:
+def _one(connection: sqlite3.Connection, order: _Order) -> tuple[object, Exception | None]:
     """Run one piece. Raises what concerns the whole file: then no other piece would fare better."""
     connection.execute("SAVEPOINT piece")
     try:
@@ -171,7 +171,7 @@ def _one(connection: sqlite3.Connection, order: _Order) -> tuple[Any, Exception 
     return result, None
 
 
-def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[Any], result: object, failure: Exception | None) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[object], result: object, failure: Exception | None) -> None:
     def settle() -> None:
         if done.cancelled():
             return
