@@ -130,7 +130,7 @@ class Messages(Protocol):
     def recording_path(self, suffix: str = "wav") -> Path:
         """A new path on the storage's own disk for a recording that may become a message. The folder is there; the file is not.
 
-        What is never stored should be unlinked by who recorded it; a leftover of a crash is cleared away after `spool_keep_hours`.
+        What is never stored should be unlinked by who recorded it; what a crash leaves is cleared away a day later.
         """
 
     async def room_for(self, owner: BoxOwner) -> Stored:
