@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from di.dsm.language.event import Kind
-from di.dsm.mods.mysql_client import Lease, Pools
+from di.stores.mysql_client import Lease, Pools
 from tests.support.databases import DATABASE, PASSWORD, USER, MariaDb
 from tests.support.dsm_calls import Call, Calls
 from tests.support.slow_proxy import SlowProxy

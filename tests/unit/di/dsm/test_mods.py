@@ -16,11 +16,11 @@ from di.dsm.language.errors import DsmError, GrammarError
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.reader import read_diagram
 from di.dsm.load.modules import BUILT_IN, Modules, core_library
-from di.dsm.mods.mysql_client import parse_url
 from di.dsm.mods.sql_template import substitute_sql
 from di.dsm.run.drivers import deliver
 from di.dsm.run.engine import Machine, Run
 from di.dsm.run.simulated import SimulatedSession
+from di.stores.mysql_client import parse_url
 from tests.support.dsm_scripts import MemoryFiles, Scene, load
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The part of mod_mysql that talks to the database: URLs, connections by aiomysql, a pool a database."""
+"""MySQL and MariaDB for whoever needs them: URLs, connections by aiomysql, a pool a database. No part of it holds up the loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COM_RESET_CONNECTION = 0x1F
 _LOST = (1053, 1927, 2003, 2006, 2013, 2014, 2055)
 """Server and client error numbers that mean: there is no connection any more."""
 _PREPARE = "SET NAMES utf8mb4, autocommit=1, sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
-"""A known state to begin with; `di.dsm.mods.sql_template` escapes with backslashes, which must not mean themselves."""
+"""A known state to begin with; values are escaped with backslashes (`di.dsm.mods.sql_template`), which must not mean themselves."""
 
 _URL = re.compile(r"mysql://(?P<user>[^:@/]*)(?::(?P<password>.*))?@(?P<host>[^@/:]+)(?::(?P<port>[0-9]{1,5}))?/(?P<db>[^/]*)")
 
