@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from di.calls.call_info import CallInfo
+from di.calls.recording_ends import OnEnd, RecordingEnds
 from di.calls.rooms import RoomRegistry
 from di.calls.state import AudioPhase
 from di.kernel.ports import Clock
@@ -52,6 +53,10 @@ class AudioHost(Protocol):
     @property
     def rooms(self) -> RoomRegistry:
         """Who is in which room."""
+
+    @property
+    def recording_ends(self) -> RecordingEnds:
+        """Who waits for recordings."""
 
 
 class AudioOwner(Protocol):
@@ -278,10 +283,15 @@ class Audio:
         self.send(SendDigit(self.leg, event, duration_ms))
 
     # ------------------------------------------------------------------------------------------------------------ recording
-    def record(self, path: str, length_ms: int = 0, silence_ms: int = 0) -> None:
-        """Record the peer beside whatever is played, after ending a recording that runs; `on_recording_stopped` tells how it ended."""
+    def record(self, path: str, length_ms: int = 0, silence_ms: int = 0, on_end: OnEnd | None = None) -> None:
+        """Record the peer beside whatever is played, after ending a recording that runs; `on_recording_stopped` tells how it ended.
+
+        `on_end` is told likewise, once, also when the call has gone meanwhile; it runs outside of the call's events.
+        """
         self.stop_recording()
         self.recording = path
+        if on_end is not None:
+            self._call.host.recording_ends.watch(path, on_end)
         self._recording_from_ns = self._call.host.clock.now_ns()
         self.send(StartRecording(self.leg, path, length_ms, silence_ms))
 

@@ -14,6 +14,7 @@ from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
     from di.calls.applications import Factory
+    from di.calls.recording_ends import RecordingEnds
     from di.calls.rooms import RoomRegistry
     from di.calls.session import Session
 
@@ -48,6 +49,10 @@ class SessionHost(Protocol):
     @property
     def rooms(self) -> RoomRegistry:
         """Who is in which room."""
+
+    @property
+    def recording_ends(self) -> RecordingEnds:
+        """Who waits for recordings."""
 
     def dial(self, order: CallOut, factory: Factory | None = None) -> Session | None:
         """Place a call; None, with a warning in the log, when it cannot be placed. `factory` instead of the application's own."""

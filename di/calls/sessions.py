@@ -19,6 +19,7 @@ from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
 from di.calls.outside import Outside
 from di.calls.published import Published
+from di.calls.recording_ends import RecordingEnds
 from di.calls.rooms import RoomRegistry
 from di.calls.selection import Selection
 from di.calls.session import Session
@@ -36,7 +37,7 @@ from di.sip.outside_records import OutsideReceived, OutsideReplied, Subscription
 from di.sip.port import SipPort
 from di.sip.records import CallEnded, CallOffered, SetOptionsReply
 from media.control import records as media
-from media.control.records import LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
+from media.control.records import LoadPrompt, PromptLoaded, RecordingStopped, SpeakerChanged, Statistics
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
@@ -57,9 +58,11 @@ class NoMedia:
         self._emit = emit
 
     def send(self, command: media.Command) -> None:
-        """Nothing but the answer to OpenLeg."""
+        """Nothing but the answers to OpenLeg and StartRecording."""
         if isinstance(command, media.OpenLeg):
             self._emit(media.LegFailed(command.leg, "no media process is up"))
+        elif isinstance(command, media.StartRecording):
+            self._emit(RecordingStopped(command.leg, command.path, 0, 0, "no media process is up"))
 
 
 class Sessions:
@@ -79,6 +82,7 @@ class Sessions:
         self.rooms = RoomRegistry(self._to_member, self._published.room)
         self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
         self.outside = Outside(self, lambda: default_hop(core))
+        self.recording_ends = RecordingEnds()
         self.end_lines = EndLines(self)
         self.tasks = Tasks()
         self._when_idle: list[Callable[[], None]] = []
@@ -236,6 +240,8 @@ class Sessions:
             session = self._by_leg.get(record.leg)
             if isinstance(record, SpeakerChanged):
                 self._published.speaker(record, session)
+            elif isinstance(record, RecordingStopped):
+                self.recording_ends.stopped(record)
             if session is not None:
                 session.post(record)
 

@@ -38,8 +38,10 @@ from media.control.records import (
     OpenLeg,
     PromptLoaded,
     QueryStatistics,
+    RecordingStopped,
     RoomRecordingStopped,
     Shutdown,
+    StartRecording,
     StartRoomRecording,
     Statistics,
     StopRoomRecording,
@@ -68,6 +70,7 @@ class MediaRouter:
         self._tried: dict[int, set[int]] = {}
         self._rooms = MediaRooms()
         self._answers = MediaAnswers()
+        self._recorded: dict[str, tuple[int, int]] = {}  # file → process, leg; a leg may be closed before its file is
         self._recordings = MediaRecordings(self._rooms, self._tell, emit, self._recorder_of)
         self._commands: dict[type, Callable[..., None]] = {
             OpenLeg: self._open,
@@ -76,6 +79,7 @@ class MediaRouter:
             FlushPlaylist: self._flush,
             TeeRoom: self._tee,
             Announce: self._room_play,
+            StartRecording: self._record_leg,
             StartRoomRecording: self._start_recording,
             StopRoomRecording: lambda command: self._recordings.stop(command.room),
             LoadPrompt: self._ask_all,
@@ -88,6 +92,7 @@ class MediaRouter:
             LegDropped: self._dropped,
             PromptLoaded: self._answered,
             Statistics: self._answered,
+            RecordingStopped: self._leg_recorded,
             RoomRecordingStopped: self._recording_stopped,
         }
 
@@ -118,6 +123,7 @@ class MediaRouter:
         self.load.reset(process)
         self._recordings.lost(process)
         self._tell_spans()
+        self._give_up_recordings(lambda at, _: at == process, "the media process that recorded it is lost")
         for answer in self._answers.lost(process):
             self._emit(answer)
         return legs
@@ -247,6 +253,26 @@ class MediaRouter:
         for process in self._rooms.processes(command.room):
             self._tell(process, command)
 
+    def _record_leg(self, command: StartRecording) -> None:
+        """Whatever becomes of leg and process, each of these gets its RecordingStopped."""
+        process = self._process_of.get(command.leg)
+        if process is None:
+            self._emit(RecordingStopped(command.leg, command.path, 0, 0, "the call has no media"))
+            return
+        self._recorded[command.path] = process, command.leg
+        self._to_leg(command)
+
+    def _give_up_recordings(self, of: Callable[[int, int], bool], reason: str) -> None:
+        """Tell the end of recordings that nobody else will tell of. `of(process, leg)`: whether a recording is one of those."""
+        for path, (process, leg) in list(self._recorded.items()):
+            if of(process, leg):
+                del self._recorded[path]
+                self._emit(RecordingStopped(leg, path, 0, 0, reason))
+
+    def _leg_recorded(self, process: int, event: RecordingStopped) -> None:
+        self._recorded.pop(event.path, None)
+        self._emit(event)
+
     def _start_recording(self, command: StartRoomRecording) -> None:
         self._recordings.start(command if command.clock_ns else replace(command, clock_ns=self._now_ns()))
         self._tell_spans()
@@ -288,6 +314,7 @@ class MediaRouter:
         commands = self._opening.get(event.leg)
         tried = self._tried.get(event.leg, set())
         if commands is None or not self._ports.keys() - tried:
+            self._give_up_recordings(lambda _, leg: leg == event.leg, "the call has no media")
             self._emit(event)
             return
         self._forget(event.leg)

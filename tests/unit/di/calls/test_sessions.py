@@ -21,6 +21,7 @@ from di.sip import records as sip
 from di.sip.credentials import Credential
 from di.sip.headers import header_lines
 from media.control import records
+from media.control.records import RecordingStopped
 from tests.support.playbook import Playbook
 
 
@@ -496,6 +497,36 @@ def test_a_lost_media_process_says_bye(book: Playbook) -> None:
     book.run()
     assert len(book.sip.of(sip.Hangup, session.call)) == 1
     assert len(book.sessions) == 0
+
+
+def test_a_recordings_end_is_told_after_its_call(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
+    session, told = book.up("app-diary"), []
+    session.audio.record("/tmp/a.wav", on_end=told.append)
+    book.bye(session)
+    assert len(book.sessions) == 0 and not told
+    ended = RecordingStopped(session.leg, "/tmp/a.wav", 1000, 16044, "closed")
+    book.sessions.on_media_event(ended)
+    book.sessions.on_media_event(ended)
+    assert told == [ended] and not len(book.sessions.recording_ends)
+
+
+def test_who_waits_for_a_recording_and_fails_stops_nobody_else(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
+    def fails(record: RecordingStopped) -> None:
+        raise OSError("no disk")
+
+    session = book.up("app-diary")
+    session.audio.record("/tmp/a.wav", on_end=fails)
+    book.sessions.on_media_event(RecordingStopped(session.leg, "/tmp/a.wav", 1000, 16044, "asked"))
+    book.run()
+    assert "recording /tmp/a.wav is complete, and who waits for it failed" in caplog.text
+    assert "on_recording_stopped" in diary(session)
+
+
+def test_a_recording_without_media_process_ends_at_once(book: Playbook) -> None:
+    session, told = book.up("app-diary"), []
+    book.sessions.media_lost("media process lost")
+    session.audio.record("/tmp/a.wav", on_end=told.append)
+    assert [record.reason for record in told] == ["no media process is up"]
 
 
 def test_shutdown_event_ends_calls(book: Playbook) -> None:

@@ -25,8 +25,10 @@ from media.control.records import (
     LegFailed,
     LegOpened,
     OpenLeg,
+    RecordingStopped,
     RoomRecordingStopped,
     SpanRoom,
+    StartRecording,
     StartRoomRecording,
     StopRoomRecording,
     TeeRoom,
@@ -367,3 +369,30 @@ def test_the_port_range_is_divided_into_whole_pairs(low: int, width: int, count:
         assert following[0] == last + 1
         sizes.append(last - first)
     assert max(sizes) - min(sizes) <= 2
+
+
+# --------------------------------------------------------------------------------------------------------- recordings of legs
+def test_each_recording_of_a_leg_is_told_to_have_ended_once() -> None:
+    book = Book(2)
+    place = book.open(1)
+    book.router.send(StartRecording(1, "/a.wav"))
+    book.router.send(StartRecording(1, "/b.wav"))
+    book.router.on_event(place, RecordingStopped(1, "/a.wav", 1000, 16044, "asked"))
+    book.router.send(CloseLeg(1))
+    book.router.lost(place)
+    assert [(event.path, event.reason) for event in book.got(RecordingStopped)] == [
+        ("/a.wav", "asked"),
+        ("/b.wav", "the media process that recorded it is lost"),
+    ]
+
+
+def test_a_recording_that_cannot_begin_is_told_to_have_ended() -> None:
+    book = Book(2)
+    book.router.send(StartRecording(7, "/a.wav"))
+    place = book.open(8)
+    book.router.send(StartRecording(8, "/b.wav"))
+    book.router.on_event(place, LegFailed(8, "no port"))
+    assert [(event.path, event.reason) for event in book.got(RecordingStopped)] == [
+        ("/a.wav", "the call has no media"),
+        ("/b.wav", "the call has no media"),
+    ]
