@@ -97,6 +97,14 @@ class CoreOptions:
     )
     rtp_low_port: int = option(10000, help="First RTP port.", minimum=1, maximum=65535)
     rtp_high_port: int = option(19999, help="Last RTP port.", minimum=1, maximum=65535)
+    rtp_port_idle_time: int = option(
+        60,
+        help="An RTP port that no call has used for so long is closed; the next call that needs it opens it.",
+        unit="s",
+        minimum=5,
+        maximum=86400,
+    )
+    rtp_ports_kept: int = option(16, help="RTP ports that stay open all the same, a media process and address.", maximum=30000)
     load_plugins: str = option("", help="Plug-ins to load, in order, separated by `;`.")
     plugin_config_path: str = option(
         "", help="Folder of the `<module>.conf` files, below this file's folder or the one above; empty: this file's folder."

@@ -60,6 +60,7 @@ class MediaProcesses:
         self.router = MediaRouter(count, calls.on_media_event, calls.clock.now_ns, core.media_process_legs)
         self._calls = calls
         self._replace_s = core.watchdog_time
+        self._idle_ports = ("--idle-ms", str(core.rtp_port_idle_time * 1000), "--kept-ports", str(core.rtp_ports_kept))
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
         ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
@@ -73,7 +74,7 @@ class MediaProcesses:
         for first, second, ours, theirs in self._pairs:
             if process in (first, second):
                 links[second if process == first else first] = (ours if process == first else theirs).fileno()
-        arguments = ["--port-low", str(low), "--port-high", str(high)]
+        arguments = ["--port-low", str(low), "--port-high", str(high), *self._idle_ports]
         for ip in filter(None, ips):
             arguments += ["--ip6" if ":" in ip else "--ip", ip]
         for peer, descriptor in links.items():

@@ -153,6 +153,12 @@ class AddressTable:
         if index >= 0:
             self.entries[index]["row"] = REMOVED
 
+    def forget_sockets(self, sockets: list[int]) -> None:
+        """Forget every address of these sockets, which are closed."""
+        entries = self.entries
+        gone = np.isin(entries["tail"] >> np.uint64(16), np.array(sockets, np.uint64))
+        entries["row"][gone & (entries["row"] != EMPTY)] = REMOVED
+
     def grow(self, now_ns: int) -> None:
         """Renew the table with room for what is in it."""
         alive = int((self.entries["row"] >= 0).sum() + (self.entries["row"] == RESTING).sum())

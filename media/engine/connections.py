@@ -35,7 +35,7 @@ from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, Addr
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
-from media.engine.ports import NoPort, PortBook, Remote
+from media.engine.ports import NoPort, PortBook, PortTimes, Remote
 from media.engine.receive import NO_DIGITS
 
 SIGNALLED_ONLY = 1
@@ -64,6 +64,7 @@ class Connections:
         self,
         options: EngineOptions,
         bind: Callable[[bool, int], int | None],
+        unbind: Callable[[int], None],
         random: Random,
         legs: LegTable,
         emit: Callable[[Event], None],
@@ -76,22 +77,22 @@ class Connections:
         self._legs = legs
         self._emit = emit
         self._books: dict[bool, PortBook] = {}
+        times = PortTimes(options.rest_ns, options.latch_window_ns, options.idle_ns)
         for ipv6, ip in ((False, options.ip), (True, options.ip6)):
             if ip:
                 self._books[ipv6] = PortBook(
                     ip,
-                    options.port_low,
-                    options.port_high,
-                    lambda port, ipv6=ipv6: bind(ipv6, port),  # type: ignore[misc]
+                    (options.port_low, options.port_high),
+                    (lambda port, ipv6=ipv6: bind(ipv6, port), unbind),  # type: ignore[misc]
+                    times,
                     options.legs_per_port,
-                    options.rest_ns,
-                    options.latch_window_ns,
+                    options.kept_ports,
                 )
 
     @property
     def ports(self) -> int:
         """RTP ports bound."""
-        return sum(len(book.by_socket) for book in self._books.values())
+        return sum(len(book) for book in self._books.values())
 
     def open(self, command: OpenLeg, now_ns: int) -> Leg | None:
         """Give a new leg a row and a port; None after LegFailed."""
@@ -260,6 +261,13 @@ class Connections:
             for port, row in book.sweep(now_ns):
                 if self.waiting[port.socket] == row:
                     self.waiting[port.socket] = -1
+
+    def close_idle_ports(self, now_ns: int) -> None:
+        """Close ports that have had no leg for long. Their sockets' indexes come back for others, so their addresses are forgotten."""
+        for book in self._books.values():
+            closed = book.close_idle(now_ns)
+            if closed:
+                self.addresses.forget_sockets(closed)
 
     def close(self, leg: Leg, now_ns: int) -> None:
         """Take a leg off its port and its row; its addresses rest."""

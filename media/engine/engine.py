@@ -34,16 +34,22 @@ TICK_NS = 20_000_000
 class Engine:
     """All legs of one media process.
 
-    `bind(ipv6, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken.
+    `bind(ipv6, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken; `unbind(index)` closes
+    both, and the index may be given out anew.
     `epoch_offset_ns`: what makes wall-clock time of the engine's clock, for RTCP.
     """
 
     def __init__(
-        self, options: EngineOptions, bind: Callable[[bool, int], int | None], random: Random, epoch_offset_ns: int = 0
+        self,
+        options: EngineOptions,
+        bind: Callable[[bool, int], int | None],
+        unbind: Callable[[int], None],
+        random: Random,
+        epoch_offset_ns: int = 0,
     ) -> None:
         self.epoch_offset_ns = epoch_offset_ns
         self.canonical_name = np.frombuffer(f"{random.getrandbits(64):016x}".encode(), np.uint8)
-        self._parts = parts = Parts(options, bind, random)
+        self._parts = parts = Parts(options, bind, unbind, random)
         self.legs, self.by_number, self.rooms = parts.legs, parts.by_number, parts.rooms
         self.connections, self.recorders, self.spans, self.relays = parts.connections, parts.recorders, parts.spans, parts.relays
         self._commands = CommandHandler(parts)
@@ -206,7 +212,7 @@ class Engine:
         self._parts.digits.poll(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
-        """Report legs without packets for too long and changes of speakers, end latch windows. To be called a few times a second.
+        """Report legs without packets for too long and changes of speakers, end latch windows, close idle ports. To be called a few times a second.
 
         Nothing is awaited of a peer that holds the call (sendonly is answered by recvonly, and most phones send nothing then) or that we
         do not hear: for such a leg the time begins again as long as that lasts.
@@ -222,4 +228,5 @@ class Engine:
             rows[row]["timed_out"] = 1
             self._parts.events.append(records.RtpTimedOut(self._parts.by_row[row].number, int(silent_ns[row]) // 1_000_000))
         self._parts.connections.end_windows(now_ns)
+        self._parts.connections.close_idle_ports(now_ns)
         self._parts.speakers.check(now_ns)

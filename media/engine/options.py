@@ -9,7 +9,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """`ip6` empty: no IPv6 · `port_high`: the last RTCP port · `legs_per_port`: most legs that share an RTP port ·
-    `rest_ns`: how long a port or address rests after its leg has closed · `latch_window_ns`: how long an unknown address is waited for.
+    `rest_ns`: how long a port or address rests after its leg has closed · `latch_window_ns`: how long an unknown address is waited for ·
+    `idle_ns`: how long a port without legs stays open · `kept_ports`: so many stay open all the same, of each address.
     """
 
     ip: str = "127.0.0.1"
@@ -19,3 +20,5 @@ class EngineOptions:
     legs_per_port: int = 512
     rest_ns: int = 5_000_000_000
     latch_window_ns: int = 10_000_000_000
+    idle_ns: int = 60_000_000_000
+    kept_ports: int = 16

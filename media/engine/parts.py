@@ -40,16 +40,18 @@ from media.engine.speakers import Speakers
 
 
 class Parts:
-    """One of each. `bind` as `Engine` takes it."""
+    """One of each. `bind` and `unbind` as `Engine` takes them."""
 
-    def __init__(self, options: EngineOptions, bind: Callable[[bool, int], int | None], random: Random) -> None:
+    def __init__(
+        self, options: EngineOptions, bind: Callable[[bool, int], int | None], unbind: Callable[[int], None], random: Random
+    ) -> None:
         self.events: list[Event] = []
         self.legs = LegTable()
         self.by_number: dict[int, Leg] = {}
         self.by_row: dict[int, Leg] = {}
         self.counters = np.zeros(len(COUNTERS), np.int64)
         emit = self.events.append
-        self.connections = Connections(options, bind, random, self.legs, emit)
+        self.connections = Connections(options, bind, unbind, random, self.legs, emit)
         self.rooms = Rooms()
         self.recorders = Recorders(self.legs, self.rooms, self.by_row, emit)
         self.inband = InbandDigits(self.legs, emit)

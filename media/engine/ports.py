@@ -10,8 +10,9 @@ peer behind NAT), so a port has one *latch slot*: only the leg that holds it may
 - Two unlatched legs never share a port's slot. One whose window ended unlatched is from then on found only by its signalled address.
 - Legs on one port always have different signalled addresses. A leg whose peer is not known at opening gets a port of its own till then.
 - A leg closed while locked leaves only its address resting (see ``AddressTable``).
+- A port without legs for `idle_ns` is closed again, the one that has been so longest first, but `kept` stay open.
 
-Pure: sockets are opened by the callable that the shell hands in.
+Pure: sockets are opened and closed by the callables that the shell hands in.
 """
 
 from __future__ import annotations
@@ -20,15 +21,29 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import NamedTuple
 
 MOST_PORTS_TRIED = 16
 """How many ports with a free slot are looked at for one without an equal remote address, before a further port is opened."""
+
+MOST_CLOSED = 32
+"""Ports closed in one sweep: a tick waits for the two system calls of each."""
 
 Remote = tuple[str, int]
 
 
 class NoPort(Exception):
     """No RTP port can be had; the text says why and what to change."""
+
+
+class PortTimes(NamedTuple):
+    """`rest_ns`: how long a port or address rests after its leg · `window_ns`: how long an unknown address is waited for · `idle_ns`: how long
+    a port without legs stays open.
+    """
+
+    rest_ns: int
+    window_ns: int
+    idle_ns: int
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +55,7 @@ class Port:
     holder: int = -1
     window_ends_ns: int = 0  # 0: holder not connected yet, no end
     rests_until_ns: int = 0
+    idle_since_ns: int = 0  # of a port without legs
     rows: int = 0
     unknown_rows: int = 0
     remotes: dict[Remote, int] = field(default_factory=dict)
@@ -50,30 +66,42 @@ class PortBook:
     """Assigns ports to legs.
 
     `bind(port)` opens the RTP socket (and RTCP on the next number) and returns its index, or None when the port is in use; it raises NoPort
-    when no other could be opened either.
+    when no other could be opened either. `unbind(index)` closes both; the index may come back from `bind`. `kept`: ports that stay open.
     """
 
     def __init__(
-        self, ip: str, low: int, high: int, bind: Callable[[int], int | None], legs_per_port: int, rest_ns: int, window_ns: int
+        self,
+        ip: str,
+        ports: tuple[int, int],
+        sockets: tuple[Callable[[int], int | None], Callable[[int], None]],
+        times: PortTimes,
+        legs_per_port: int,
+        kept: int,
     ) -> None:
+        low, self.high = ports
         self.ip = ip
         self.low = low + (low & 1)
-        self.high = high
-        self._bind = bind
+        self._bind, self._unbind = sockets
         self._legs_per_port = legs_per_port
-        self._rest_ns = rest_ns
-        self._window_ns = window_ns
+        self._kept = kept
+        self._times = times
         self._next = self.low
         self._free: OrderedDict[int, Port] = OrderedDict()  # slot not held, by number
         self._held: dict[int, Port] = {}
         self._resting: dict[int, Port] = {}
-        self.by_socket: dict[int, Port] = {}
+        self._idle: dict[int, Port] = {}  # without legs, in the order in which they have become so
+        self._open_ports = 0
+
+    def __len__(self) -> int:
+        """Ports that are open."""
+        return self._open_ports
 
     def assign(self, row: int, remote: Remote | None, now_ns: int) -> Port:
         """Return a port for a leg, its slot held for it. Raises NoPort."""
         self._end_rests(now_ns)
         port = self._find(remote, now_ns) or self._open()
         self._free.pop(port.number, None)
+        self._idle.pop(port.number, None)
         self._held[port.number] = port
         port.holder, port.window_ends_ns = row, 0
         port.rows += 1
@@ -105,7 +133,7 @@ class PortBook:
             port.holder = row
         if port.holder == row:
             if latches:
-                port.window_ends_ns = 0 if for_long else now_ns + self._window_ns
+                port.window_ends_ns = 0 if for_long else now_ns + self._times.window_ns
             else:
                 self.settle(port, row)
         return True
@@ -125,7 +153,7 @@ class PortBook:
                 del port.resting[old]
         for source in sources:
             port.resting.pop(source, None)
-            port.resting[source] = now_ns + self._rest_ns
+            port.resting[source] = now_ns + self._times.rest_ns
         if remote is None:
             port.unknown_rows -= 1
         elif port.remotes.get(remote) == row:
@@ -133,8 +161,11 @@ class PortBook:
         if port.holder == row:
             port.holder = -1
             del self._held[port.number]
-            port.rests_until_ns = now_ns + self._rest_ns
+            port.rests_until_ns = now_ns + self._times.rest_ns
             self._resting[port.number] = port
+        if not port.rows:
+            port.idle_since_ns = now_ns
+            self._idle[port.number] = port
 
     def sweep(self, now_ns: int) -> list[tuple[Port, int]]:
         """Free the slots whose rest or window is over. Return (port, row) of legs whose window has ended unlatched."""
@@ -143,6 +174,20 @@ class PortBook:
         for port, row in ended:
             self.settle(port, row)
         return ended
+
+    def close_idle(self, now_ns: int) -> list[int]:
+        """Close ports that have had no leg for long; return their sockets' indexes."""
+        self._end_rests(now_ns)
+        closed: list[int] = []
+        long_ago_ns = now_ns - max(self._times.idle_ns, self._times.rest_ns)  # then neither the slot nor an address of it rests
+        for number, port in list(islice(self._idle.items(), MOST_CLOSED)):  # oldest first
+            if port.idle_since_ns > long_ago_ns or self._open_ports <= self._kept:
+                break
+            del self._idle[number], self._free[number]
+            self._open_ports -= 1
+            self._unbind(port.socket)
+            closed.append(port.socket)
+        return closed
 
     def _end_rests(self, now_ns: int) -> None:
         while self._resting:
@@ -175,8 +220,8 @@ class PortBook:
                 continue
             socket = self._bind(number)
             if socket is not None:
-                port = self.by_socket[socket] = Port(number, socket)
-                return port
+                self._open_ports += 1
+                return Port(number, socket)
         raise NoPort(
             f"no free RTP port on {self.ip} in {self.low}-{self.high}: "
             f"{len(self._held)} wait for their peer's first packet, {len(self._resting)} rest after use; widen the range"

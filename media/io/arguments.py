@@ -22,6 +22,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--legs-per-port", type=int, default=512, help="legs that may share one RTP port")
     parser.add_argument("--rest-ms", type=int, default=5000, help="rest of a port or address after its leg has closed")
     parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
+    parser.add_argument("--idle-ms", type=int, default=60_000, help="how long a port without legs stays open")
+    parser.add_argument("--kept-ports", type=int, default=16, help="RTP ports that stay open without legs")
     parser.add_argument("--prompt-cache-mb", type=int, default=DEFAULT_CACHE_BYTES >> 20, help="memory for audio files")
     parser.add_argument(
         "--recording-backlog-kb",

@@ -71,7 +71,9 @@ class MediaProcess:
         self._loader = FileLoader(self._wake, cache_bytes)
         self._writer = RecordingWriter(self._wake, backlog_bytes)
         self._sockets = Sockets(options.ip, options.ip6)
-        self._engine = Engine(options, self._sockets.bind, SystemRandom(), time.time_ns() - time.monotonic_ns())
+        self._engine = Engine(
+            options, self._sockets.bind, self._sockets.unbind, SystemRandom(), time.time_ns() - time.monotonic_ns()
+        )
         self._span_links = SpanLinks(span_descriptors or {})
         self._grace_ns = grace_ms * 1_000_000
         self._ends_ns = 0
@@ -284,6 +286,8 @@ def main(arguments: list[str] | None = None) -> int:
             legs_per_port=options.legs_per_port,
             rest_ns=options.rest_ms * 1_000_000,
             latch_window_ns=options.latch_window_ms * 1_000_000,
+            idle_ns=options.idle_ms * 1_000_000,
+            kept_ports=options.kept_ports,
         ),
         options.prompt_cache_mb << 20,
         options.grace_ms,

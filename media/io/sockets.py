@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import heapq
 import logging
 import resource
 import select
@@ -32,7 +33,7 @@ class ReadySockets:
         self.arrays = Ready(self._set.fileno(), np.zeros(MOST_READY, EVENT), np.full(1024, -1, np.int32))
 
     def add(self, one: socket.socket, index: int) -> None:
-        """Watch a socket. Raises OSError. A closed one leaves by itself."""
+        """Watch a socket. Raises OSError."""
         file, sockets = one.fileno(), self.arrays.sockets
         if file >= len(sockets):
             grown = np.full(2 * file, -1, np.int32)
@@ -42,17 +43,24 @@ class ReadySockets:
         sockets[file] = index
         self._set.register(file, select.EPOLLIN)
 
+    def remove(self, one: socket.socket) -> None:
+        """Watch a socket no longer; to be called before it is closed."""
+        self._set.unregister(one)
+        self.arrays.sockets[one.fileno()] = -1
+
     def close(self) -> None:
         """Give the descriptor back."""
         self._set.close()
 
 
 class Sockets:
-    """UDP sockets by index, in pairs: RTP, and RTCP on the next port (RFC 3550 §11)."""
+    """UDP sockets by index, in pairs: RTP, and RTCP on the next port (RFC 3550 §11). A closed pair's index is given out anew, lowest first."""
 
     def __init__(self, ip: str, ip6: str) -> None:
         self._ips = {False: ip, True: ip6}
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._pairs: dict[int, tuple[socket.socket, socket.socket]] = {}
+        self._unused: list[int] = []  # a heap: of the indexes below `_indexes`, those without a pair
+        self._indexes = 0
         self._rtp = np.full(64, -1, np.int32)
         self._rtcp = np.full(64, -1, np.int32)
         self._rtp_ready, self._rtcp_ready = ReadySockets(), ReadySockets()
@@ -83,14 +91,31 @@ class Sockets:
                 raise NoPort(f"RTP port {port} on {self._ips[ipv6]}: {error.strerror}{hint}") from error
             log.debug("RTP port %d: %s", port, error)
             return None
-        index = len(self._pairs)
-        self._pairs.append((opened[0], opened[1]))
-        if index >= len(self._rtp):
-            self._rtp = np.concatenate([self._rtp, np.full(index, -1, np.int32)])
-            self._rtcp = np.concatenate([self._rtcp, np.full(index, -1, np.int32)])
+        index = self._take_index()
+        self._pairs[index] = (opened[0], opened[1])
         self._rtp[index], self._rtcp[index] = opened[0].fileno(), opened[1].fileno()
         self._rtp_ready.add(opened[0], index)
         self._rtcp_ready.add(opened[1], index)
+        return index
+
+    def unbind(self, index: int) -> None:
+        """Close a pair and give its index back."""
+        rtp, rtcp = self._pairs.pop(index)
+        self._rtp[index] = self._rtcp[index] = -1
+        self._rtp_ready.remove(rtp)
+        self._rtcp_ready.remove(rtcp)
+        rtp.close()
+        rtcp.close()
+        heapq.heappush(self._unused, index)
+
+    def _take_index(self) -> int:
+        if self._unused:
+            return heapq.heappop(self._unused)
+        index = self._indexes
+        self._indexes += 1
+        if index >= len(self._rtp):
+            self._rtp = np.concatenate([self._rtp, np.full(index, -1, np.int32)])
+            self._rtcp = np.concatenate([self._rtcp, np.full(index, -1, np.int32)])
         return index
 
     def read(self, engine: Engine, now_ns: int) -> None:
@@ -110,12 +135,12 @@ class Sockets:
     def write(self, engine: Engine) -> None:
         """Send the packets that the engine's tick has made."""
         batches, legs = self._batches, engine.legs
-        batches.fit(len(legs.rows), len(self._pairs))
-        self.send_refused += flush(self._rtp, len(self._pairs), legs.rows, legs.packets, batches.outgoing)
+        batches.fit(len(legs.rows), self._indexes)
+        self.send_refused += flush(self._rtp, self._indexes, legs.rows, legs.packets, batches.outgoing)
 
     def close(self) -> None:
         """Close all of them."""
-        for pair in self._pairs:
+        for pair in self._pairs.values():
             for half in pair:
                 half.close()
         self._pairs.clear()

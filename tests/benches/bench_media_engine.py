@@ -36,7 +36,9 @@ class Load:
     """So many legs of one codec on an engine; each says noise-like sound, packet by packet."""
 
     def __init__(self, legs: int, codec: Codec, silent_after: int = 1 << 30) -> None:
-        self.engine = Engine(EngineOptions(port_high=60000), lambda ipv6, port: (port - 10000) // 2, Random(1))
+        self.engine = Engine(
+            EngineOptions(port_high=60000), lambda ipv6, port: (port - 10000) // 2, lambda index: None, Random(1)
+        )
         self.codec, self.now_ns, self.silent_after = codec, 10**9, silent_after
         self.legs = range(1, legs + 1)
         names = []

@@ -16,6 +16,8 @@ from media.engine.options import EngineOptions
 from media.engine.receive import Datagrams, receive_batch
 
 Source = tuple[str, int]
+CLOSED = -1
+"""In `EngineRig.bound`: a socket that the engine has closed."""
 
 
 def rtp(sequence: int, ts: int, payload: bytes, payload_type: int = 0, ssrc: int = 1, marker: bool = False) -> bytes:
@@ -31,7 +33,7 @@ class EngineRig:
         self.now_ns = 1_000_000_000
         self.bound: list[int] = []
         self.taken: set[int] = set()
-        self.engine = Engine(options or EngineOptions(), self._bind, Random(1))
+        self.engine = Engine(options or EngineOptions(), self._bind, self._unbind, Random(1))
         self.ports: dict[int, int] = {}
         self.events: list[object] = []
 
@@ -40,6 +42,9 @@ class EngineRig:
             return None
         self.bound.append(port)
         return len(self.bound) - 1
+
+    def _unbind(self, index: int) -> None:
+        self.bound[index] = CLOSED
 
     def do(self, *commands: object) -> list[object]:
         """Carry out commands, return the events since the last call."""

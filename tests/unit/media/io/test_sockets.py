@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import socket
 from random import Random
 
 import pytest
 
-from media.control.records import LegFailed, OpenLeg
+from media.control.records import CloseLeg, ConnectLeg, LegFailed, LegOpened, OpenLeg
 from media.engine.engine import Engine
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort
 from media.io.sockets import DESCRIPTORS_FOR_FILES, Sockets
+from tests.support.engine_rig import rtp
+from tests.support.ports import free_ports
 
 
 def test_a_taken_port_is_passed_over() -> None:
@@ -33,7 +36,8 @@ def test_a_leg_without_a_descriptor_left_says_what_to_change(monkeypatch: pytest
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(socket, "socket", none_left)
-    engine = Engine(EngineOptions(), Sockets("127.0.0.1", "").bind, Random(0))
+    sockets = Sockets("127.0.0.1", "")
+    engine = Engine(EngineOptions(), sockets.bind, sockets.unbind, Random(0))
     engine.handle(OpenLeg(1), 0)
     (failed,) = engine.take_events()
     assert isinstance(failed, LegFailed) and "Too many open files; raise the limit" in failed.reason
@@ -47,4 +51,38 @@ def test_files_keep_their_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
         for port in range(47_000, 48_000, 2):
             opened += sockets.bind(False, port) is not None
     assert opened == 2
+    sockets.close()
+
+
+def test_a_closed_pair_gives_back_its_descriptors_and_its_index() -> None:
+    sockets = Sockets("127.0.0.1", "")
+    low = free_ports(6)
+    assert [sockets.bind(False, low + number) for number in (0, 2)] == [0, 1]
+    open_files = len(os.listdir("/proc/self/fd"))
+    sockets.unbind(0)
+    assert len(os.listdir("/proc/self/fd")) == open_files - 2
+    assert sockets.bind(False, low + 4) == 0, "another port has the index"
+    assert sockets.bind(False, low) == 2
+    sockets.close()
+
+
+def test_what_comes_to_a_port_opened_anew_is_read() -> None:
+    """The descriptor, the index and the port may each have been another's."""
+    now_ns, options = 1_000_000_000, EngineOptions(port_low=free_ports(4), kept_ports=0)
+    sockets = Sockets("127.0.0.1", "")
+    engine = Engine(options, sockets.bind, sockets.unbind, Random(0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.bind(("127.0.0.1", 0))
+        remote = peer.getsockname()
+        for leg in (1, 2, 3):
+            engine.handle(OpenLeg(leg, *remote), now_ns)
+            opened = next(event for event in engine.take_events() if isinstance(event, LegOpened))
+            engine.handle(ConnectLeg(leg, *remote, "PCMU", 8000, 0, 0), now_ns)
+            peer.sendto(rtp(1, 160, bytes(160)), ("127.0.0.1", opened.port))
+            sockets.read(engine, now_ns)
+            assert engine.leg_statistics(engine.by_number[leg])["packets_received"] == 1
+            engine.handle(CloseLeg(leg), now_ns)
+            now_ns += options.idle_ns
+            engine.check_timeouts(now_ns)
+            assert engine.statistics()["ports"] == 0
     sockets.close()
