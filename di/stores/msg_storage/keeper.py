@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the storage's thread does: boxes on the disk, and the index beside them. Each function is called inside `turn`.
+
+    with keeper.turn():            the lock against other processes, one transaction of the index
+        stored = keeper.store(owner, name, recording, Existing.RENAME)
+
+The disk decides, always; an index that cannot be used costs time and one line in the log, no message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from di.stores.messages import BoxOwner, Existing, MessageBox, MsgCode, OpenedMessage, Stored, StoredMessage
+from di.stores.msg_storage import disk, steps
+from di.stores.msg_storage.disk import FileSeen
+from di.stores.msg_storage.index import Entry, MessageIndex
+from di.stores.msg_storage.names import INDEX, LOCK, Place, numbered, usable
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+_UNSURE_NS = 3_000_000_000
+"""A folder that changed so shortly before it was read may change again without its time of change telling (it has the clock's ticks)."""
+_MOST_NUMBERS = 10_000
+
+
+class StorageBusy(OSError):
+    """Another process holds the storage's lock and does not give it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a box may hold, and what must stay free on the disk; 0: no limit."""
+
+    messages: int = 0
+    bytes: int = 0
+    free_bytes: int = 0
+
+
+class Keeper:
+    """Boxes below a folder. `now_ns`: wall clock; `wait`: a pause of some milliseconds between attempts to get the lock, False: no more."""
+
+    def __init__(self, root: Path, quota: Quota, now_ns: Callable[[], int], wait: Callable[[int], bool]) -> None:
+        """Make what is missing of the storage's own. Raises OSError where the folder cannot be written."""
+        self.place = Place(root)
+        self.quota = quota
+        self._now_ns = now_ns
+        self._wait = wait
+        self._number = 0
+        root.mkdir(0o750, parents=True, exist_ok=True)
+        self.place.spool.mkdir(0o750, exist_ok=True)
+        self._lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._index_path = root / INDEX
+        self._index: MessageIndex | None = None
+        self._index_node = 0
+        self._index_trouble = ""
+        self._touched: set[BoxOwner] = set()
+        self._doubted: set[BoxOwner] = set()
+
+    def close(self) -> None:
+        """Give everything back."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+        os.close(self._lock)
+
+    def fresh_name(self, suffix: str) -> str:
+        """A name in the spool that nobody else has: this process, a random part, a number."""
+        self._number += 1
+        return f"{os.getpid()}-{os.urandom(4).hex()}-{self._number}.{suffix}"
+
+    # --------------------------------------------------------------------------------------------------------------------- turns
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """Work on the storage, alone. Raises StorageBusy."""
+        attempt = 0
+        while True:
+            with disk.locked(self._lock, wait=False) as ours:
+                if ours:
+                    self._begin()
+                    try:
+                        yield
+                    finally:
+                        self._commit()
+                    return
+            attempt += 1
+            if not self._wait(attempt):
+                raise StorageBusy(f"another process holds {self.place.root / LOCK}; find it with `fuser` on that file")
+
+    def _begin(self) -> None:
+        self._touched.clear()
+        try:
+            if self._index is not None and self._node() != self._index_node:
+                self._index.close()
+                self._index = None
+            if self._index is None:
+                self._index = self._open_index()
+            self._index.begin()
+        except (sqlite3.Error, OSError) as error:
+            self._lose(error)
+
+    def _open_index(self) -> MessageIndex:
+        try:
+            index = MessageIndex(self._index_path)
+        except sqlite3.OperationalError:
+            raise  # full, not writable: anew it would be no better
+        except sqlite3.DatabaseError as error:
+            log.error("msg_storage: the index %s cannot be used (%s); it is made anew from the messages", self._index_path, error)
+            index = MessageIndex.begin_anew(self._index_path)
+        self._index_node = self._node()
+        return index
+
+    def _node(self) -> int:
+        try:
+            return self._index_path.stat().st_ino
+        except OSError:
+            return -1
+
+    def _commit(self) -> None:
+        if self._index is None:
+            return
+        try:
+            self._index.commit()
+        except sqlite3.Error as error:
+            self._lose(error)
+        else:
+            self._index_trouble = ""
+
+    def _lose(self, error: Exception) -> None:
+        """The index is not used for the rest of this turn; what was to be written into it is read from the disk when it is wanted."""
+        self._doubted |= self._touched
+        if self._index is not None:
+            self._index.roll_back()
+            self._index.close()
+            self._index = None
+        if str(error) != self._index_trouble:
+            self._index_trouble = str(error)
+            log.error(
+                "msg_storage: the index %s cannot be used now: %s; messages are read from their folders, which is slower",
+                self._index_path,
+                error,
+            )
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+            with contextlib.suppress(sqlite3.Error, OSError):
+                MessageIndex.begin_anew(self._index_path).close()
+
+    def indexed(self, use: Callable[[MessageIndex], T]) -> T | None:
+        """Use the index; None while it cannot be used."""
+        if self._index is None:
+            return None
+        try:
+            return use(self._index)
+        except sqlite3.Error as error:
+            self._lose(error)
+            return None
+
+    # ---------------------------------------------------------------------------------------------------------------------- a box
+    def entries(self, owner: BoxOwner) -> dict[str, Entry] | None:
+        """What is in a box now, None when there is no such box. Raises OSError where its folder cannot be read."""
+        folder = self.place.box(owner)
+        if folder is None:
+            return None
+        changed_ns = disk.changed_ns(folder)
+        if changed_ns is None:
+            self.indexed(lambda index: index.forget_box(owner))
+            return None
+        if owner not in self._doubted and self.indexed(lambda index: index.seen_ns(owner)) == changed_ns:
+            known = self.indexed(lambda index: index.entries(owner))
+            if known is not None:
+                return known
+        return self._read(owner, folder, changed_ns)
+
+    def _read(self, owner: BoxOwner, folder: Path, changed_ns: int) -> dict[str, Entry]:
+        """Read a box from its folder, and let the index have it."""
+        files, strange = disk.files(folder)
+        for name in strange:
+            log.warning("msg_storage: %s holds %r, which is no name of a message; it is left out", folder, name)
+        known = self.indexed(lambda index: index.entries(owner)) or {}
+        now_ns = self._now_ns()
+        found = {file.name: entry_of(file, known.get(file.name), now_ns) for file in files}
+        sure = now_ns - changed_ns > _UNSURE_NS
+        changed = [entry for entry in found.values() if known.get(entry.name) != entry]
+        self._touched.add(owner)
+        self._doubted.discard(owner)
+        self.indexed(lambda index: index.set_box(owner, changed_ns if sure else 0, changed, known.keys() - found.keys()))
+        return found
+
+    def messages(self, owner: BoxOwner) -> MessageBox:
+        """All messages of a box, the newest name first."""
+        try:
+            entries = self.entries(owner)
+        except OSError as error:
+            log.error("msg_storage: the box of %s cannot be read: %s", owner, error)
+            return MessageBox(MsgCode.USER_NOT_FOUND)
+        if entries is None:
+            return MessageBox(MsgCode.USER_NOT_FOUND)
+        ordered = sorted(entries.values(), key=lambda entry: os.fsencode(entry.name), reverse=True)
+        return MessageBox(MsgCode.OK, tuple(StoredMessage(e.name, not e.read, e.size_bytes, e.change_ns) for e in ordered))
+
+    def open(self, owner: BoxOwner, name: str) -> OpenedMessage:
+        """The file of a message."""
+        path = self.place.message(owner, name)
+        if path is None or disk.look(path) is None:
+            return OpenedMessage(MsgCode.NOT_FOUND)
+        return OpenedMessage(MsgCode.OK, path)
+
+    # ------------------------------------------------------------------------------------------------------------------- changes
+    def room_for(self, owner: BoxOwner) -> Stored:
+        """Whether another message would be taken."""
+        folder = self.place.box(owner)
+        if folder is None:
+            return Stored(MsgCode.STORAGE, cause=f"{owner} is no name of a box")
+        quota = self.quota
+        try:
+            free = disk.free_bytes(self.place.root)
+            held = (self.entries(owner) or {}).values()
+        except OSError as error:
+            return Stored(MsgCode.STORAGE, cause=f"{folder} cannot be read: {error.strerror}")
+        if free < quota.free_bytes:
+            return Stored(
+                MsgCode.NO_SPACE, cause=f"the disk of {self.place.root} has {free >> 20} MB left (min_free_mb): clear it up"
+            )
+        if quota.messages and len(held) >= quota.messages:
+            return Stored(MsgCode.NO_SPACE, cause=f"the box of {owner} holds {len(held)} messages (quota_messages)")
+        size = sum(entry.size_bytes for entry in held)
+        if quota.bytes and size >= quota.bytes:
+            return Stored(MsgCode.NO_SPACE, cause=f"the box of {owner} holds {size >> 20} MB (quota_mb)")
+        there = next(path for path in (folder, *folder.parents) if path.is_dir())
+        for written in (there, self.place.spool):
+            if not os.access(written, os.W_OK | os.X_OK):
+                return Stored(MsgCode.STORAGE, cause=f"{written} cannot be written: give it to the server's user")
+        return Stored(MsgCode.OK)
+
+    def store(self, owner: BoxOwner, name: str, recording: Path | None, existing: Existing) -> Stored:
+        """Make a recording a message (`di.stores.messages.Messages.store`)."""
+        folder = self.place.box(owner)
+        if folder is None:
+            return Stored(MsgCode.USER_NOT_FOUND, cause=f"{str(owner)!r} is no name of a box")
+        if not usable(name):
+            return Stored(MsgCode.STORAGE, cause=f"{name!r:.100} is no name of a message")
+        room = self.room_for(owner)
+        if room.code is MsgCode.NO_SPACE:
+            return room
+        try:
+            disk.perform_all(steps.folders(path for path in (folder.parent, folder) if not path.is_dir()))
+        except OSError as error:
+            code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.USER_NOT_FOUND
+            return Stored(code, cause=f"the folder {folder} cannot be made: {error.strerror}")
+        free = name if existing is Existing.REPLACE else self._free_name(folder, name, existing)
+        if not free:
+            return Stored(MsgCode.EXISTS, name, f"{owner} has a message {name} already")
+        return self._move_in(owner, folder / free, recording, existing is Existing.REPLACE)
+
+    def _move_in(self, owner: BoxOwner, target: Path, recording: Path | None, replaces: bool) -> Stored:
+        self._touched.add(owner)
+        try:
+            change_ns = recording.stat().st_mtime_ns if recording is not None else self._now_ns()
+            elsewhere = recording is not None and disk.is_elsewhere(recording, self.place.spool)
+            aside = self.place.spool / self.fresh_name("aside")
+            disk.perform_all(steps.store(steps.NewFile(recording, elsewhere, aside, target, change_ns, replaces)))
+            size = target.stat().st_size
+        except OSError as error:
+            self.doubt(owner)
+            code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.STORAGE
+            return Stored(code, cause=f"{error.filename or target}: {error.strerror}")
+        entry = Entry(target.name, size, change_ns, False, change_ns)
+        self.indexed(lambda index: index.put(owner, entry))
+        self.doubt(owner)
+        return Stored(MsgCode.OK, target.name)
+
+    def _free_name(self, folder: Path, name: str, existing: Existing) -> str:
+        """The name itself, or with the first number that is free; empty: there is none."""
+        if not os.path.lexists(folder / name):
+            return name
+        if existing is Existing.REFUSE:
+            return ""
+        names = (numbered(name, number) for number in range(2, _MOST_NUMBERS))
+        return next((free for free in names if usable(free) and not os.path.lexists(folder / free)), "")
+
+    def doubt(self, owner: BoxOwner) -> None:
+        """A box has been changed: it is read anew when it is next wanted."""
+        self._touched.add(owner)
+        self.indexed(lambda index: index.doubt(owner))
+
+    def mark_read(self, owner: BoxOwner, name: str) -> MsgCode:
+        """A message is new no more."""
+        path = self.place.message(owner, name)
+        file = disk.look(path) if path is not None else None
+        if path is None or file is None:
+            return MsgCode.NOT_FOUND
+        self._touched.add(owner)
+        try:
+            entry = (self.entries(owner) or {}).get(name)
+            disk.perform_all(steps.mark_read(path, file.change_ns))
+        except OSError as error:
+            log.error("msg_storage: %s cannot be marked read: %s", path, error.strerror)
+            return MsgCode.READ_ERROR
+        if entry is None or not entry.read:
+            read = Entry(name, file.size_bytes, file.change_ns, True, self._now_ns())
+            self.indexed(lambda index: index.put(owner, read))
+        return MsgCode.OK
+
+    def delete(self, owner: BoxOwner, name: str) -> MsgCode:
+        """Remove a message."""
+        path = self.place.message(owner, name)
+        if path is None or disk.look(path) is None:
+            return MsgCode.NOT_FOUND
+        self._touched.add(owner)
+        try:
+            disk.perform_all(steps.delete(path))
+        except OSError as error:
+            log.error("msg_storage: %s cannot be deleted: %s", path, error.strerror)
+            return MsgCode.STORAGE
+        self.indexed(lambda index: index.drop(owner, name))
+        self.doubt(owner)
+        return MsgCode.OK
+
+
+def entry_of(file: FileSeen, known: Entry | None, now_ns: int) -> Entry:
+    """What a file of a box is. Unread are those whose two times are one (spec applications.md §11).
+
+    One that the index knows is as it says, whatever has read the file since (that may set the time of access); our own mark counts always.
+    """
+    if known is not None and (known.size_bytes, known.change_ns) == (file.size_bytes, file.change_ns):
+        read = known.read or file.access_ns == file.change_ns + steps.READ_MARK_NS
+        return known if read == known.read else Entry(file.name, file.size_bytes, file.change_ns, read, now_ns)
+    read = file.access_ns // 1_000_000_000 != file.change_ns // 1_000_000_000
+    return Entry(file.name, file.size_bytes, file.change_ns, read, now_ns if read else file.change_ns)
