@@ -35,7 +35,7 @@ CREATE INDEX message_age ON message (read, since_ns);
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class IndexEntry:
     """A message as the index has it. `change_ns` of the file says whether it is still the same; `since_ns`: new or read since then."""
 
     name: str
@@ -104,15 +104,15 @@ class MessageIndex:
         row = self._database.execute("SELECT changed_ns FROM box WHERE domain=? AND user=?", _key(owner)).fetchone()
         return None if row is None else int(row[0])
 
-    def entries(self, owner: BoxOwner) -> dict[str, Entry]:
+    def entries(self, owner: BoxOwner) -> dict[str, IndexEntry]:
         """What is known of a box."""
         rows = self._database.execute(
             "SELECT name, size_bytes, change_ns, read, since_ns FROM message WHERE domain=? AND user=?", _key(owner)
         )
-        found = (Entry(os.fsdecode(name), size, change, bool(read), since) for name, size, change, read, since in rows)
+        found = (IndexEntry(os.fsdecode(name), size, change, bool(read), since) for name, size, change, read, since in rows)
         return {entry.name: entry for entry in found}
 
-    def set_box(self, owner: BoxOwner, seen_ns: int, changed: Iterable[Entry], gone: Iterable[str]) -> None:
+    def set_box(self, owner: BoxOwner, seen_ns: int, changed: Iterable[IndexEntry], gone: Iterable[str]) -> None:
         """A box was read: put and drop what differs."""
         self._database.execute("INSERT OR REPLACE INTO box VALUES (?, ?, ?)", (*_key(owner), seen_ns))
         for entry in changed:
@@ -129,7 +129,7 @@ class MessageIndex:
         self._database.execute("DELETE FROM box WHERE domain=? AND user=?", _key(owner))
         self._database.execute("DELETE FROM message WHERE domain=? AND user=?", _key(owner))
 
-    def put(self, owner: BoxOwner, entry: Entry) -> None:
+    def put(self, owner: BoxOwner, entry: IndexEntry) -> None:
         """A message is there, or has changed."""
         values = (*_key(owner), os.fsencode(entry.name), entry.size_bytes, entry.change_ns, entry.read, entry.since_ns)
         self._database.execute("INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", values)
@@ -143,7 +143,7 @@ class MessageIndex:
         """Every box that is known."""
         return [_owner(*row) for row in self._database.execute("SELECT domain, user FROM box ORDER BY domain, user")]
 
-    def aged(self, read: bool, before_ns: int, most: int, skip: int = 0) -> Iterator[tuple[BoxOwner, Entry]]:
+    def aged(self, read: bool, before_ns: int, most: int, skip: int = 0) -> Iterator[tuple[BoxOwner, IndexEntry]]:
         """Messages that have been new, or read, since before a time, the oldest first. Greetings have no age."""
         rows = self._database.execute(
             "SELECT domain, user, name, size_bytes, change_ns, since_ns FROM message"
@@ -151,7 +151,7 @@ class MessageIndex:
             (read, before_ns, -len(GREETINGS), GREETINGS.encode(), most, skip),
         ).fetchall()
         for domain, user, name, size, change, since in rows:
-            yield _owner(domain, user), Entry(os.fsdecode(name), size, change, read, since)
+            yield _owner(domain, user), IndexEntry(os.fsdecode(name), size, change, read, since)
 
     def totals(self) -> tuple[int, int, int, int]:
         """Boxes, new messages, read messages, and bytes of all."""

@@ -21,7 +21,7 @@ from typing import TypeVar
 from di.stores.messages import BoxOwner, Existing, MessageBox, MsgCode, OpenedMessage, Stored, StoredMessage
 from di.stores.msg_storage import disk, steps
 from di.stores.msg_storage.disk import FileSeen
-from di.stores.msg_storage.index import Entry, MessageIndex
+from di.stores.msg_storage.index import IndexEntry, MessageIndex
 from di.stores.msg_storage.names import INDEX, LOCK, Place, numbered, usable
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Keeper:
             return None
 
     # ---------------------------------------------------------------------------------------------------------------------- a box
-    def entries(self, owner: BoxOwner) -> dict[str, Entry] | None:
+    def entries(self, owner: BoxOwner) -> dict[str, IndexEntry] | None:
         """What is in a box now, None when there is no such box. Raises OSError where its folder cannot be read."""
         folder = self.place.box(owner)
         if folder is None:
@@ -177,7 +177,7 @@ class Keeper:
                 return known
         return self._read(owner, folder, changed_ns)
 
-    def _read(self, owner: BoxOwner, folder: Path, changed_ns: int) -> dict[str, Entry]:
+    def _read(self, owner: BoxOwner, folder: Path, changed_ns: int) -> dict[str, IndexEntry]:
         """Read a box from its folder, and let the index have it."""
         files, strange = disk.files(folder)
         for name in strange:
@@ -270,7 +270,7 @@ class Keeper:
             self.doubt(owner)
             code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.STORAGE
             return Stored(code, cause=f"{error.filename or target}: {error.strerror}")
-        entry = Entry(target.name, size, change_ns, False, change_ns)
+        entry = IndexEntry(target.name, size, change_ns, False, change_ns)
         self.indexed(lambda index: index.put(owner, entry))
         self.doubt(owner)
         return Stored(MsgCode.OK, target.name)
@@ -303,7 +303,7 @@ class Keeper:
             log.error("msg_storage: %s cannot be marked read: %s", path, error.strerror)
             return MsgCode.READ_ERROR
         if entry is None or not entry.read:
-            read = Entry(name, file.size_bytes, file.change_ns, True, self._now_ns())
+            read = IndexEntry(name, file.size_bytes, file.change_ns, True, self._now_ns())
             self.indexed(lambda index: index.put(owner, read))
         return MsgCode.OK
 
@@ -323,13 +323,13 @@ class Keeper:
         return MsgCode.OK
 
 
-def entry_of(file: FileSeen, known: Entry | None, now_ns: int) -> Entry:
+def entry_of(file: FileSeen, known: IndexEntry | None, now_ns: int) -> IndexEntry:
     """What a file of a box is. Unread are those whose two times are one (spec applications.md §11).
 
     One that the index knows is as it says, whatever has read the file since (that may set the time of access); our own mark counts always.
     """
     if known is not None and (known.size_bytes, known.change_ns) == (file.size_bytes, file.change_ns):
         read = known.read or file.access_ns == file.change_ns + steps.READ_MARK_NS
-        return known if read == known.read else Entry(file.name, file.size_bytes, file.change_ns, read, now_ns)
+        return known if read == known.read else IndexEntry(file.name, file.size_bytes, file.change_ns, read, now_ns)
     read = file.access_ns // 1_000_000_000 != file.change_ns // 1_000_000_000
-    return Entry(file.name, file.size_bytes, file.change_ns, read, now_ns if read else file.change_ns)
+    return IndexEntry(file.name, file.size_bytes, file.change_ns, read, now_ns if read else file.change_ns)
