@@ -76,6 +76,7 @@ class Hub:
             try_ports=try_ports,
         )
         self.sessions = self.services.sessions = Sessions(self.services, settings.selection, os.getpid())
+        self.services.access.exposed = self.sessions.toll.exposed
         self._began_ns = clock.now_ns()
         self.services.registry.register("core", CoreInterface(self.sessions))
         self.services.registry.register("rooms", RoomsInterface(self.sessions))

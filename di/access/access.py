@@ -81,6 +81,8 @@ class Access:
         self._sources: OrderedDict[str, None] = OrderedDict()
         self._checking: Counter[str] = Counter()
         self._slots: asyncio.Semaphore | None = None
+        self.exposed: list[str] = []
+        """Gateways that can be reached from elsewhere: the dial control asks (`di.calls.toll`)."""
         self.failures = 0
         """Wrong credentials since the start, for metrics."""
         if path is not None and path.exists():
@@ -308,3 +310,4 @@ class Access:
             raise ConfigError(
                 file, line, key, f"{hint} `anonymous {transport} ROLE` into {self._path} to say what strangers may do"
             )
+        self.exposed.append(f"{Path(file).stem} at {shown}")

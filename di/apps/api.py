@@ -23,7 +23,7 @@ from __future__ import annotations
 from di.access.guesses import Guesses
 from di.calls.application import Application
 from di.calls.applications import Factory
-from di.calls.call_info import CallInfo, CallOut, Target
+from di.calls.call_info import CallInfo, CallOut, Dialler, Target
 from di.calls.control import Control, Grant
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
@@ -99,6 +99,7 @@ __all__ = [
     "Control",
     "Credential",
     "DIError",
+    "Dialler",
     "EventPosted",
     "Existing",
     "Factory",

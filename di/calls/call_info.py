@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from di.kernel.registry import Caller
 from di.kernel.value import Value
 from di.sip.credentials import Credential
 
@@ -62,6 +63,26 @@ class DialPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Dialler:
+    """Who has a call placed, for limits and the audit line. `way`: the DI function, `dsm`, `pair`, `refer`, `redirect` …
+
+    `caller`: name of the caller of RPC on whose behalf it is, empty for none; `call`: the call whose doing it is, empty for none.
+    """
+
+    way: str = ""
+    caller: str = ""
+    call: str = ""
+
+    @classmethod
+    def of(cls, way: str, caller: Caller) -> Dialler:
+        """The one who calls a DI function; a caller inside the server has no name of his own."""
+        return cls(way, "" if caller.transport == "internal" else caller.name)
+
+
+NOBODY = Dialler()
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Whom a second leg calls. `headers`: complete lines; `ring_ms`: how long it may ring, 0: as long as it likes.
 
@@ -83,6 +104,7 @@ class Target:
 class CallOut:
     """A call to be placed (spec core.md §7.5). `user`: what its application sees as called user; empty: that of the URI.
 
+    `by`: who wants it, for the dial control (`di.calls.toll`); second legs are on behalf of whom their first leg is of.
     `application` is the name under which it is logged, and the one that takes it unless a factory is given. `headers`: complete lines.
     """
 
@@ -98,3 +120,4 @@ class CallOut:
     credential: Credential | None = None
     prefer: tuple[str, ...] = ()
     near_leg: int = 0
+    by: Dialler = NOBODY

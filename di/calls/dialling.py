@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from di.calls import flow
@@ -23,26 +24,40 @@ log = logging.getLogger(__name__)
 
 
 def dial(sessions: Sessions, order: CallOut, factory: Factory | None = None) -> Session | None:
-    """Place a call. None, with a warning in the log, when it cannot be placed. `factory`: instead of the named application's own."""
-    reason = refusal(sessions, order)
+    """Place a call. None, with a warning in the log, when it cannot be placed. `factory`: instead of the named application's own.
+
+    Every way to dial comes here, so the dial control (`di.calls.toll`) hears of each attempt, whatever becomes of it.
+    """
+    now_ns = sessions.clock.now_ns()
+    order = _of_first_leg(sessions, order)
+    cause, why = refusal(sessions, order)
     make = factory or sessions.surroundings.applications.find(order.application)
-    if not reason and make is None:
-        reason = f"no application {order.application!r}"
-    if reason or make is None:
-        log.warning("dial-out to %s for %s: %s", order.request_uri, order.application, reason)
+    if not cause and make is None:
+        cause, why = "application", f"no application {order.application!r}"
+    if cause or make is None:
+        sessions.toll.noted(order, "", cause, why, now_ns)
         return None
     session = _session(sessions, order)
     try:
         session.app = make(session)
     except Refused as refused:
-        log.warning("dial-out to %s: %s refuses with %s", order.request_uri, order.application, refused)
+        sessions.toll.noted(order, "", "application", f"{order.application} refuses with {refused}", now_ns)
         return None
-    except Exception:  # an application's fault costs its own call only
+    except Exception as error:  # an application's fault costs its own call only
         log.exception("dial-out to %s: %s cannot begin", order.request_uri, order.application)
+        sessions.toll.noted(order, "", "application", f"{order.application} cannot begin: {type(error).__name__}", now_ns)
         return None
+    sessions.toll.noted(order, session.id, "", "", now_ns)
     sessions.begin(session)
     session.run(lambda: flow.place(session))
     return session
+
+
+def _of_first_leg(sessions: Sessions, order: CallOut) -> CallOut:
+    """What a call dials is on behalf of whom the call itself is."""
+    by = order.by
+    first = sessions.find(by.call) if by.call and not by.caller else None
+    return replace(order, by=replace(by, caller=first.on_behalf)) if first is not None and first.on_behalf else order
 
 
 def _session(sessions: Sessions, order: CallOut) -> Session:
@@ -54,6 +69,7 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     info.signalling = signalling_of(parse_uri(hop or order.request_uri).host.strip("[]"), ())
     session = sessions.open_call(info, order.application, order.id)
     session.params = order.params
+    session.on_behalf = order.by.caller
     session.audio.near_leg = order.near_leg
     plan = session.dialog.plan
     plan.headers, plan.next_hop, plan.prefer = list(order.headers), hop, order.prefer
@@ -63,29 +79,28 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     return session
 
 
-def refusal(sessions: Sessions, order: CallOut) -> str:
-    """Why a call cannot be placed; empty when it can."""
+def refusal(sessions: Sessions, order: CallOut) -> tuple[str, str]:
+    """(cause, text) why a call cannot be placed; two empty texts when it can."""
     if out_of_order := sessions.out_of_order():
-        return "; ".join(out_of_order.values())
+        return "process", "; ".join(out_of_order.values())
     refused = sessions.control.gate()
     if refused is not None:
-        return f"refused by a limit: {refused.code} {refused.reason}"
-    core = sessions.surroundings.core
-    cap = core.dialout_limit
-    if not cap and not all(_is_loopback(ip) for ip in (core.sip_ip, *(address[0] for address in core.further_sip))):
-        return "set dialout_limit in sems.conf to allow calls out (it is off beyond loopback)"
-    if cap and sum(1 for session in sessions if not session.dialog.incoming) >= cap:
-        return f"dialout_limit={cap} is reached"
+        return "gate", f"refused by a limit or shutdown mode: {refused.code} {refused.reason}"
     if order.id and order.id in sessions.surroundings.queues:
-        return f"the id {order.id} is taken"
+        return "malformed", f"the id {order.id} is taken"
     for text in _uris(order):
         if not is_sip_uri(text):
-            return f"{text!r} is no SIP URI"
+            return "malformed", f"{text!r} is no SIP URI"
     if problem := malformed(order):
-        return problem
+        return "malformed", problem
     if any(ord(c) < 32 for c in order.from_header + order.to_header):
-        return "From and To must not hold control characters"
-    return ""
+        return "malformed", "From and To must not hold control characters"
+    return sessions.toll.refusal(order.request_uri, order.by, sessions.clock.now_ns())
+
+
+def exposed(core: CoreOptions) -> list[str]:
+    """Where SIP can be reached by others than this machine."""
+    return [f"SIP at {ip}" for ip in (core.sip_ip, *(address[0] for address in core.further_sip)) if not _is_loopback(ip)]
 
 
 def _uris(order: CallOut) -> tuple[str, ...]:

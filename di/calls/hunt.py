@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from di.calls.call_info import CallOut, Target
+from di.calls.call_info import CallOut, Dialler, Target
 from di.calls.events import SipReply
 from di.sip.records import CallEnded
 
@@ -97,6 +97,7 @@ class Hunt:
             prefer=first.audio.codec_in_use,
             near_leg=first.leg,
             params=target.params,
+            by=Dialler("pair", call=first.id),
         )
         session = first.host.dial(order, self._make_leg)
         if session is not None and target.ring_ms:

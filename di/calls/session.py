@@ -45,6 +45,8 @@ class Session:
         self._app = Application(self)
         self.app_params: dict[str, str] = {}
         self.params: Value = None
+        self.on_behalf = ""
+        """Name of the caller of RPC on whose behalf it was placed; what it dials itself is on the same one's."""
         self.attributes: dict[str, Value] = {}
         """What was logged of it in the monitoring store."""
         self.started_s = 0.0

@@ -13,7 +13,7 @@ from di.calls.applications import Factory
 from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut
 from di.calls.control import CallControl
-from di.calls.dialling import default_hop, dial, malformed
+from di.calls.dialling import default_hop, dial, exposed, malformed
 from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
@@ -26,6 +26,7 @@ from di.calls.session import Session
 from di.calls.state import Phase
 from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
+from di.calls.toll import Toll
 from di.calls.trust import of_stranger
 from di.kernel.clock import Tasks
 from di.kernel.errors import CallFailed, Refused
@@ -77,6 +78,8 @@ class Sessions:
         core = surroundings.core
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
         self.control = CallControl(self.limits, surroundings.clock)
+        self.toll = Toll(core)
+        self.toll.exposed = exposed(core)
         self.arrivals = Arrivals(self, selection)
         self._published = Published(self, surroundings.events)
         self.rooms = RoomRegistry(self._to_member, self._published.room)
@@ -156,6 +159,8 @@ class Sessions:
             del self._by_call[session.call]
         self._by_leg.pop(session.leg, None)
         self.control.ended(session, ended)
+        if not session.info.incoming:
+            self.toll.ended(session.on_behalf)
         self._tell_options()
         self.monitoring.mark_finished(session.id)
         self._published.call("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
@@ -298,6 +303,8 @@ class Sessions:
         self._by_id[session.id] = self._by_call[session.call] = self._by_leg[session.leg] = session
         self.surroundings.queues.add(session.id, session.post)
         self.control.begin(session)
+        if not info.incoming:
+            self.toll.began(session.on_behalf)
         self._tell_options()
         session.log(
             app=session.application, dir=info.direction, ruri=info.request_uri, to=info.to_header, **{"from": info.from_header}
@@ -319,6 +326,7 @@ class Sessions:
         """
         problem = malformed(order)
         if problem:
+            self.toll.noted(order, "", "malformed", problem, self.clock.now_ns())
             raise CallFailed(problem)
         session = dial(self, order)
         return session.id if session is not None else ""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from di.calls.application import Application
-from di.calls.call_info import CallOut
+from di.calls.call_info import CallOut, Dialler
 from di.calls.chain import decided
 from di.sip.headers import first_header, is_sip_uri, uri_of
 from di.sip.records import CallOffered, RequestReceived
@@ -110,6 +110,7 @@ def _blind(pair: Pair, session: Session, stays: Session, target: str, replaces: 
         headers=tuple(headers),
         prefer=stays.audio.codec_in_use,
         near_leg=stays.leg,
+        by=Dialler("refer", call=session.id),
     )
     transfer = Transfer(pair, session)
     if pair.transfer is not None:

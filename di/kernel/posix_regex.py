@@ -11,13 +11,14 @@ import re2
 Search: TypeAlias = Callable[[str], "tuple[str, ...] | None"]
 
 
-def compile_extended(pattern: str) -> Search:
+def compile_extended(pattern: str, *, any_case: bool = False) -> Search:
     """Compile a pattern. The result searches a text for its leftmost longest match and returns all groups from 0, or None.
 
-    Raises ValueError for what is no such expression.
+    `any_case`: capital and small letters are alike. Raises ValueError for what is no such expression.
     """
     options = re2.Options()
     options.posix_syntax = True
+    options.case_sensitive = not any_case
     options.longest_match = True
     options.perl_classes = True
     options.word_boundary = True

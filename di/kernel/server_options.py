@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
-from di.kernel.options import option
+from di.kernel.options import further_keys, option
+from di.kernel.posix_regex import compile_extended
 
 LOG_LEVELS = {"error": 0, "err": 0, "warning": 1, "warn": 1, "info": 2, "debug": 3, "dbg": 3}
 
@@ -64,6 +65,32 @@ def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         return tuple(ip_network(re.sub(r"[\[\]\s]", "", part), strict=False) for part in text.split(",") if part.strip())
     except ValueError as error:
         raise ValueError(f"{error}; right are addresses or networks, e.g. 192.0.2.0/24, separated by commas") from error
+
+
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """Read POSIX extended expressions, separated by blanks."""
+    for pattern in text.split():
+        compile_extended(pattern, any_case=True)
+    return tuple(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class CallerLimit:
+    """`calls;per minute[;expressions]`: what one caller of RPC may dial; 0 is no limit of his own, no expressions: what all may."""
+
+    calls: int = 0
+    per_minute: int = 0
+    allow: tuple[str, ...] = ()
+
+
+def parse_caller_limit(text: str) -> CallerLimit:
+    """Read a caller's limit. Raises ValueError that says what would be right."""
+    match = re.fullmatch(r"([0-9]{1,6});([0-9]{1,6})(?:;(.*))?", text)
+    if match is None:
+        raise ValueError(
+            'right is "calls at once;calls a minute;expressions of destinations", e.g. "5;30;^\\+49", 0 for no limit'
+        )
+    return CallerLimit(int(match[1]), int(match[2]), parse_patterns(match[3] or ""))
 
 
 def _strict_yes(text: str) -> bool:
@@ -172,7 +199,30 @@ class CoreOptions:
         "separated by commas.",
         parse=parse_networks,
     )
-    dialout_limit: int = option(0, help="Most calls out at once; 0: no limit on loopback, no calls out at all otherwise.")
+    dialout_limit: int = option(
+        0, help="Most calls out at once; 0: no limit while SIP and gateways are on loopback, no calls out at all otherwise."
+    )
+    dialout_per_minute: int = option(0, help="Most calls out that may begin within a minute; 0: no limit.")
+    dialout_allow: tuple[str, ...] = option(
+        (),
+        help="Where calls out may go: expressions, separated by blanks, of which one must be found in `number@host`; empty: everywhere.",
+        parse=parse_patterns,
+    )
+    dialout_deny: tuple[str, ...] = option(
+        (), help="Where calls out must not go; expressions as in dialout_allow, and asked before it.", parse=parse_patterns
+    )
+    dialout_international: str = option(
+        "00", help="What is dialled in place of `+` before dial patterns are compared; empty: nothing."
+    )
+    dialout_each_caller: CallerLimit = option(
+        CallerLimit(),
+        help="What each caller of RPC may dial: calls at once;calls a minute;expressions. 0 is no limit of his own.",
+        parse=parse_caller_limit,
+    )
+    dialout_callers: dict[str, str] = further_keys(
+        "dialout_caller_*",
+        help="dialout_caller_NAME: the same for the token or user of that name, instead of dialout_each_caller.",
+    )
     media_processor_threads: int = option(1, help="Media processes; each has a part of the RTP ports.", minimum=1, maximum=64)
     media_process_legs: int = option(
         0, help="A room fills its media process up to so many legs, further ones span; 0: as many as its CPU carries.", minimum=0

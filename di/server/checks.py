@@ -56,7 +56,7 @@ def applications(settings: Settings, known: Collection[str]) -> Iterator[ConfigE
 
 def needs_restart(old: Settings, new: Settings) -> list[str]:
     """Keys of sems.conf that have changed and are read at the start only."""
-    at_once = ("loglevel", "application")
+    at_once = ("loglevel", "application", *(f.name for f in fields(old.core) if f.name.startswith("dialout_")))
     return [f.name for f in fields(old.core) if f.name not in at_once and getattr(old.core, f.name) != getattr(new.core, f.name)]
 
 

@@ -7,7 +7,8 @@ may only read changes nothing by it.
 
 from __future__ import annotations
 
-from di.calls.call_info import CallOut
+from di.calls.call_info import CallOut, Dialler
+from di.calls.dialling import refusal
 from di.calls.sessions import Sessions
 from di.kernel import logs
 from di.kernel.errors import CallFailed
@@ -122,15 +123,42 @@ class CoreInterface:
 
     @di_method("dialout", dangerous=True)
     def dialout(
-        self, application: str, user: str, request_uri: str, from_uri: str, headers: Lenient[str] = "", params: Value = None
+        self,
+        caller: Caller,
+        application: str,
+        user: str,
+        request_uri: str,
+        from_uri: str,
+        headers: Lenient[str] = "",
+        params: Value = None,
     ) -> str:
         """Place a call for an application and return its id; From and To are written as `<uri>`."""
         lines = tuple(header_lines(headers, newline=""))
-        order = CallOut(application, request_uri, f"<{from_uri}>", f"<{request_uri}>", user, headers=lines, params=params)
+        by = Dialler.of("core.dialout", caller)
+        order = CallOut(application, request_uri, f"<{from_uri}>", f"<{request_uri}>", user, headers=lines, params=params, by=by)
         id = self._sessions.dialout(order)
         if not id:
             raise CallFailed("the call could not be placed; the log says why")
         return id
+
+    @di_method("dialout_status", changes=False)
+    def dialout_status(self) -> dict[str, Value]:
+        """Return what the dial control has counted: calls out now by caller, placed, refused by cause."""
+        toll = self._sessions.toll
+        return {
+            "calls": toll.active.total(),
+            "of_callers": {caller: count for caller, count in toll.active.items() if caller},
+            "placed": toll.placed,
+            "refused": dict(toll.refused),
+        }
+
+    @di_method("dialout_check", changes=False)
+    def dialout_check(self, caller: Caller, request_uri: str) -> dict[str, Value]:
+        """Say whether the caller could dial a URI now, and why not; nobody is called and nothing is counted."""
+        cause, why = refusal(
+            self._sessions, CallOut("", request_uri, "<sip:a@a>", f"<{request_uri}>", by=Dialler.of("check", caller))
+        )
+        return {"allowed": not cause, "cause": cause, "why": why}
 
     @di_method("hangup")
     def hangup(self, call: str) -> list[Value]:

@@ -65,8 +65,20 @@ class Metrics(Collector):
         yield gauge("sems_shutdown_mode", "1 while new calls are refused.", limits.shutdown_mode)
         yield gauge("sems_cps_hard_limit", "Hard limit of calls per second, 0: none.", limits.hard_cps)
         yield gauge("sems_cps_soft_limit", "Soft limit of calls per second, 0: none.", limits.soft_cps)
+        yield from self._toll()
         yield counter("cordboard_call_seconds", "Time of all calls, added up.", limits.call_ns(now_ns) / 1e9)
         yield gauge("cordboard_rooms", "Rooms with somebody in them.", len(self._services.sessions.rooms.names()))
+
+    def _toll(self) -> Iterator[Metric]:
+        toll = self._services.sessions.toll
+        yield gauge("cordboard_calls_out", "Calls out now.", toll.active.total())
+        yield counter("cordboard_dialout_placed", "Calls out that the dial control let pass.", toll.placed)
+        refused = CounterMetricFamily(
+            "cordboard_dialout_refused", "Attempts to dial that were refused, by cause.", labels=["cause"]
+        )
+        for cause, count in sorted(toll.refused.items()):
+            refused.add_metric([cause], count)
+        yield refused
 
     def _average(self, spent_ns: int, now_ns: int) -> float:
         """Calls at once since the oldest look of the last minute.

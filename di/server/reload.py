@@ -27,7 +27,8 @@ async def reload(old: Settings, services: Services) -> None:
         return
     logs.set_level(new.core.loglevel)
     services.access.read_again()
-    done = ["log level", "access"]
+    services.sessions.toll.take(new.core)
+    done = ["log level", "access", "dial control"]
     for loaded in new.plugins:
         name = loaded.plugin.name
         take = services.reloaders.get(name)

@@ -13,7 +13,7 @@ from di.kernel import addresses
 from di.kernel.config import ConfigEntry, ConfigFile, module_folder
 from di.kernel.errors import ConfigError
 from di.kernel.options import keep_sources, load, variable, where
-from di.kernel.server_options import CoreOptions
+from di.kernel.server_options import CoreOptions, parse_caller_limit
 from di.kernel.text import from_file
 from di.media_control import codecs
 from di.media_control.port_ranges import port_ranges
@@ -62,6 +62,7 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
         log.debug("stderr is the only place for log lines; let the service manager keep them")
     conf_dir = _conf_dir(file, core)
     core = _with_addresses(core)
+    _check_callers(conf, core)
     codecs.check(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
     selection = _selection(core, conf_dir)
     return Settings(file, conf_dir, core, selection, _plugins(conf, core, conf_dir, environ), environ, given)
@@ -129,6 +130,16 @@ def _further(keys: dict[str, ConfigEntry]) -> str:
     port = keys["sip_port"].value if "sip_port" in keys else "5060"
     public = f"/{keys['public_ip'].value}" if "public_ip" in keys else ""
     return f"{f'[{ip}]' if ':' in ip else ip}:{port}{public}"
+
+
+def _check_callers(conf: ConfigFile, core: CoreOptions) -> None:
+    """Raises ConfigError for a limit of one caller that cannot be used."""
+    for key, text in core.dialout_callers.items():
+        try:
+            parse_caller_limit(text)
+        except ValueError as error:
+            entry = conf.entries[key]
+            raise ConfigError(entry.file, entry.line, key, f"{text!r} cannot be used: {error}") from error
 
 
 def _conf_dir(file: Path, core: CoreOptions) -> Path:

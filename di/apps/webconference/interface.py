@@ -10,7 +10,19 @@ import hmac
 import logging
 from typing import TYPE_CHECKING
 
-from di.apps.api import Caller, CallFailed, CallOut, Credential, Guesses, Lenient, OutOfBounds, Value, di_method, header_lines
+from di.apps.api import (
+    Caller,
+    CallFailed,
+    CallOut,
+    Credential,
+    Dialler,
+    Guesses,
+    Lenient,
+    OutOfBounds,
+    Value,
+    di_method,
+    header_lines,
+)
 from di.apps.webconference.rooms import MAX_CHARS, Participant, Room, Status, TooManyRooms
 
 if TYPE_CHECKING:
@@ -152,6 +164,7 @@ class Webconference:
             id=tag,
             headers=tuple(header_lines(headers)),
             credential=Credential(domain, auth_user, auth_pwd) if auth_user else None,
+            by=Dialler.of("webconference.dialout", caller),
         )
         try:
             placed = conference.services.sessions.dialout(order)

@@ -92,7 +92,7 @@ class CallDialog:
 
     def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
         """A new call."""
-        return self.call.host.dial(fields, variables)
+        return self.call.host.dial(fields, variables, self.session.id)
 
     def other_id(self) -> str:
         """The B leg's id."""

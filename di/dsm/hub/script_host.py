@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from di.calls.application import Application
-from di.calls.call_info import CallOut
+from di.calls.call_info import CallOut, Dialler
 from di.calls.session import Session
 from di.dsm.actions.calls import header_lines
 from di.dsm.hub.hub_port import ServerHub
@@ -44,8 +44,8 @@ class ScriptHost:
         """Silence on RTP after which a call is told of it."""
         return self.services.core.dead_rtp_time * 1000
 
-    def dial(self, fields: dict[str, str], variables: dict[str, str]) -> str:
-        """`dlg.dialout`; the new session's id, empty when it failed."""
+    def dial(self, fields: dict[str, str], variables: dict[str, str], call: str = "") -> str:
+        """`dlg.dialout` of a call (its id), or of a system DSM; the new session's id, empty when it failed."""
         named = bool(fields["auth_user"] and fields["auth_pwd"])
         order = CallOut(
             application=fields["app"],
@@ -57,5 +57,6 @@ class ScriptHost:
             headers=tuple(header_lines(fields["hdrs"])),
             params=[dict(variables)],
             credential=Credential("", fields["auth_user"], fields["auth_pwd"]) if named else None,
+            by=Dialler("dsm", call=call),
         )
         return self.services.sessions.dialout(order)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.calls.call_info import CallOut
-from di.kernel.registry import di_method
+from di.calls.call_info import CallOut, Dialler
+from di.kernel.registry import Caller, di_method
 from di.kernel.value import Value
 from di.modules.di_dial.options import DialPin, Options, read_pins
 from di.sip.credentials import Credential
@@ -27,21 +27,33 @@ class Dialer:
         self._pins = pins
 
     @di_method("dial", dangerous=True)
-    def dial(self, application: str, user: str, from_uri: str, to_uri: str, *extra: Value) -> list[Value]:
+    def dial(self, caller: Caller, application: str, user: str, from_uri: str, to_uri: str, *extra: Value) -> list[Value]:
         """Call a URI for an application; a further argument becomes the call's session parameters."""
-        return [self._place(application, user, from_uri, to_uri, to_uri, extra[0] if extra else None) or _FAILED]
+        params = extra[0] if extra else None
+        return [self._place(Dialler.of("di_dial.dial", caller), application, user, from_uri, to_uri, to_uri, params) or _FAILED]
 
     @di_method("dial_auth", dangerous=True)
     def dial_auth(
-        self, application: str, user: str, from_uri: str, to_uri: str, realm: str, auth_user: str, auth_pwd: str, *extra: Value
+        self,
+        caller: Caller,
+        application: str,
+        user: str,
+        from_uri: str,
+        to_uri: str,
+        realm: str,
+        auth_user: str,
+        auth_pwd: str,
+        *extra: Value,
     ) -> list[Value]:
         """Call a URI for an application, answering challenges with these credentials."""
         credential, params = Credential(realm, auth_user, auth_pwd), extra[0] if extra else None
-        return [self._place(application, user, from_uri, to_uri, to_uri, params, credential) or _FAILED + "\n"]
+        by = Dialler.of("di_dial.dial_auth", caller)
+        return [self._place(by, application, user, from_uri, to_uri, to_uri, params, credential) or _FAILED + "\n"]
 
     @di_method("dial_auth_b2b", dangerous=True)
     def dial_auth_b2b(
         self,
+        caller: Caller,
         application: str,
         announcement: str,
         from_uri: str,
@@ -54,10 +66,11 @@ class Dialer:
     ) -> list[Value]:
         """Call one party and hand the application what it needs to connect it to another (click2dial)."""
         params: Value = [realm, auth_user, auth_pwd, callee_ruri]
-        return [self._place(application, announcement, from_uri, to_uri, caller_ruri, params) or _FAILED + "\n"]
+        by = Dialler.of("di_dial.dial_auth_b2b", caller)
+        return [self._place(by, application, announcement, from_uri, to_uri, caller_ruri, params) or _FAILED + "\n"]
 
     @di_method("dial_pin", dangerous=True)
-    def dial_pin(self, application: str, pin: str, user: str, to_user: str) -> list[Value]:
+    def dial_pin(self, caller: Caller, application: str, pin: str, user: str, to_user: str) -> list[Value]:
         """Call a user with the account that a dial-out pin stands for."""
         account = self._pins.get(pin)
         if account is None:
@@ -65,7 +78,8 @@ class Dialer:
         to_uri = f"sip:{to_user}@{account.realm}"
         credential = Credential(account.realm, account.user, account.password)
         from_uri = f"sip:{account.user}@{account.realm}"
-        return [self._place(application, user, from_uri, to_uri, to_uri, None, credential) or _FAILED + "\n"]
+        by = Dialler.of("di_dial.dial_pin", caller)
+        return [self._place(by, application, user, from_uri, to_uri, to_uri, None, credential) or _FAILED + "\n"]
 
     @di_method("help", changes=False)
     def help(self) -> list[Value]:
@@ -79,6 +93,7 @@ class Dialer:
 
     def _place(
         self,
+        by: Dialler,
         application: str,
         user: str,
         from_uri: str,
@@ -87,7 +102,9 @@ class Dialer:
         params: Value,
         credential: Credential | None = None,
     ) -> str:
-        order = CallOut(application, request_uri, f"<{from_uri}>", f"<{to_uri}>", user, params=params, credential=credential)
+        order = CallOut(
+            application, request_uri, f"<{from_uri}>", f"<{to_uri}>", user, params=params, credential=credential, by=by
+        )
         return self._sessions.dialout(order)
 
 
