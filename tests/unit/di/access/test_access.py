@@ -304,7 +304,9 @@ def test_where_one_may_listen(tmp_path: Path) -> None:
             open_place.access.check_bind(ip, "server_ip", "f", 3)
     place = Place(tmp_path, [*LINES, "anonymous stats reader"])
     place.access.check_bind("0.0.0.0", "server_ip", "f", 3)
-    place.access.check_bind("0.0.0.0", "monit_udp_ip", "f", 3, transport="stats")
+    place.access.check_bind("0.0.0.0", "monit_udp_ip", "etc/stats.conf", 3, transport="stats")
+    place.access.check_bind("127.0.0.1", "server_ip", "etc/web.conf", 3)
+    assert place.access.exposed == ["f at 0.0.0.0", "stats at 0.0.0.0"] and not open_place.access.exposed
     with pytest.raises(ConfigError, match="cannot carry credentials"):
         place.access.check_bind("0.0.0.0", "server_ip", "f", 3, transport="netstring")
 
