@@ -208,7 +208,7 @@ class Audio:
         self.confirmed = True
         info.signalling += new
         if self.asked:
-            self.send(ConfirmLeg(self.leg, new))
+            self.send(ConfirmLeg(self.leg, new, self.phase is AudioPhase.EARLY))
 
     def send(self, command: Command) -> None:
         """Hand a record of this leg to the media process."""

@@ -77,7 +77,7 @@ class ConnectLeg:
 
     `codec`: rtpmap name in upper case, e.g. PCMU; `clock_hz`: its RTP clock. `dtmf_*`: telephone-event payload type, -1 for none, and
     its clock. `also`: what else the peer may send. `rtcp_*`: where our reports go to (RFC 3605); port 0: one above the peer's RTP.
-    `symmetric`: a source that the leg has latched to is sent to, instead of the signalled address, where that is private or unknown.
+    `symmetric`: a source that the leg has latched to may be sent to, instead of the signalled address (``media.engine.latching``).
     `signalling`: addresses that the peer's signalling came from, from which its media may come, too (``media.engine.connections``).
     `allowance`: packets that may be sent before anything has come from the peer, or ConfirmLeg; -1: any number.
     """
@@ -110,11 +110,12 @@ class ConnectLeg:
 class ConfirmLeg:
     """The peer has shown that it gets our signalling (ACK, PRACK, 2xx): the leg sends without having heard from it.
 
-    `signalling`: further addresses as in ConnectLeg.
+    `signalling`: further addresses as in ConnectLeg. `early`: it has had our media address for longer, for there was early media.
     """
 
     leg: int
     signalling: tuple[str, ...] = ()
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)

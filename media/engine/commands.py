@@ -68,7 +68,7 @@ class CommandHandler:
             case records.ConnectLeg():
                 self._connect(leg, command, now_ns)
             case records.ConfirmLeg():
-                parts.connections.confirm(leg, command.signalling)
+                parts.connections.confirm(leg, command, now_ns)
             case records.CloseLeg():
                 self._close(leg, now_ns)
             case records.Enqueue():

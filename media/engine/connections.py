@@ -20,7 +20,7 @@ The address that a leg leaves rests: its packets are nobody's for a while.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from media import codecs
 from media.codecs.codec import TICK_MS, packet_ms
-from media.control.records import ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
+from media.control.records import ConfirmLeg, ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
 from media.engine import latching
 from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, parsed, sockaddr
 from media.engine.leg import Leg
@@ -72,7 +72,9 @@ class Connections:
         self.addresses = AddressTable()
         self.waiting: NDArray[np.int32] = np.full(64, -1, np.int32)
         self.packets_sent_closed = 0
-        self._rest_ns = options.rest_ns
+        self._rest_ns, self._window_ns = options.rest_ns, options.latch_window_ns
+        self._moving: dict[int, Leg] = {}
+        """Legs that have latched to another port of the signalled host, which may be sent to when it has lasted."""
         self._random = random
         self._legs = legs
         self._emit = emit
@@ -219,6 +221,8 @@ class Connections:
         latching.heard(leg.candidates, name, ssrc, sequence, now_ns)
         found = latching.winner(leg.candidates, leg.signalled_name, reported, bool(state["elsewhere"]), now_ns)
         if found is not None:
+            leg.latched_from_ns, leg.latched_first = found.first_ns, (0, 0)
+            leg.moved = bool(reported) and found.ssrc == reported
             self._latch(leg, found.name, now_ns)
 
     def seen(self, leg: Leg, note: Any) -> None:
@@ -233,11 +237,45 @@ class Connections:
             state["allowance"] = -1
             self._send_to(leg, name)
 
-    def confirm(self, leg: Leg, signalling: Collection[str]) -> None:
-        """The peer gets our signalling, so its media may be sent before it has sent any. `signalling`: further addresses of it."""
+    def confirm(self, leg: Leg, command: ConfirmLeg, now_ns: int) -> None:
+        """The peer gets our signalling, so its media may be sent before it has sent any."""
         self._legs.rows[leg.row]["allowance"] = -1
-        leg.signalling |= latching.hosts_of(signalling)
+        if not leg.known_ns:
+            leg.known_ns, leg.known_early = now_ns, command.early
+        leg.signalling |= latching.hosts_of(command.signalling)
         self._set_elsewhere(leg)
+
+    def move(self, now_ns: int) -> None:
+        """Send to another port of the signalled host where that is the peer, as far as can be known. To be called each tick."""
+        for number, leg in list(self._moving.items()):
+            due_ns = latching.moves_ns(leg.latched_from_ns, leg.known_ns, leg.known_early, self._window_ns)
+            state = self._legs.rows[leg.row]
+            arrived_ns, transit = int(state["arrived_ns"]), int(state["transit"])
+            if leg.latched_first == (0, 0):
+                leg.latched_first = (arrived_ns, transit) if arrived_ns > leg.latched_from_ns else (0, 0)
+            elif due_ns and now_ns >= due_ns and now_ns - arrived_ns <= latching.PAUSE_NS:
+                slip = (transit - leg.latched_first[1] + 2**31) % 2**32 - 2**31
+                slip_ns = slip * 1_000_000_000 // int(state["clock_hz"])
+                in_time = latching.keeps_time(slip_ns, arrived_ns - leg.latched_first[0])
+                if in_time:
+                    del self._moving[number]
+                    self._move(leg)
+                elif in_time is not None:
+                    leg.latched_from_ns, leg.latched_first = now_ns, (0, 0)
+
+    def _move(self, leg: Leg) -> None:
+        leg.moved = True
+        if self._legs.rows[leg.row]["name_bytes"]:  # else it holds the call, and hears afterwards
+            self._send_to(leg, leg.latched_name)
+
+    def reported(self, leg: Leg, ssrc: int, now_ns: int) -> None:
+        """The signalled host reports although the leg has latched to another address: whether that has the same SSRC says who is right."""
+        if not leg.latched_name or latching.host_of(leg.latched_name) != latching.host_of(leg.signalled_name):
+            return
+        if ssrc != int(self._legs.rows[leg.row]["ssrc_in"]):
+            self.returned(leg, now_ns)
+        elif self._moving.pop(leg.number, None):
+            self._move(leg)
 
     def _set_elsewhere(self, leg: Leg) -> None:
         elsewhere = latching.is_elsewhere(leg.signalled_name, leg.signalling)
@@ -250,8 +288,9 @@ class Connections:
         if not leg.latched_name:
             return
         socket = leg.port.socket
+        self._moving.pop(leg.number, None)
         self.addresses.set(leg.latched_name, socket, RESTING, now_ns, now_ns + self._rest_ns)
-        leg.latched_name = b""
+        leg.latched_name, leg.moved = b"", False
         self.addresses.set(leg.signalled_name, socket, leg.row, now_ns)
         self._send_to(leg, leg.signalled_name)
 
@@ -272,6 +311,7 @@ class Connections:
     def close(self, leg: Leg, now_ns: int) -> None:
         """Take a leg off its port and its row; its addresses rest."""
         socket = leg.port.socket
+        self._moving.pop(leg.number, None)
         self._forget_reports(leg)
         sources = tuple(remote_of(name) for name in (leg.signalled_name, leg.latched_name) if name)
         for name in (leg.signalled_name, leg.latched_name):
@@ -302,8 +342,11 @@ class Connections:
                 self.addresses.set(old, port.socket, RESTING, now_ns, now_ns + self._rest_ns)
         if changed:
             state["locked"], state["ssrc_reported"], state["allowance"] = 0, 0, command.allowance
-            leg.latched_name = b""
+            leg.latched_name, leg.moved = b"", False
             leg.candidates.clear()
+            self._moving.pop(leg.number, None)
+        if command.allowance < 0 and not leg.known_ns:  # our offer told the peer before
+            leg.known_ns, leg.known_early = now_ns, True
         state["elsewhere"] = elsewhere
         leg.signalled, leg.signalled_name = remote, name
         self.addresses.set(name, port.socket, leg.row, now_ns)
@@ -335,16 +378,22 @@ class Connections:
         leg.candidates.clear()
         self.addresses.set(name, leg.port.socket, leg.row, now_ns)
         self.addresses.set(leg.signalled_name, leg.port.socket, leg.row, now_ns, SIGNALLED_ONLY)
-        if leg.connection is not None and leg.connection.symmetric and self._sends_to_latched(leg):
+        symmetric = leg.connection is not None and leg.connection.symmetric
+        if symmetric and self._sends_to_latched(leg):
             self._send_to(leg, name)
         else:
             self._send_to(leg, leg.signalled_name)
+            if symmetric and latching.host_of(name) == latching.host_of(leg.signalled_name):
+                self._moving[leg.number] = leg
         self._free_slot(leg)
 
     def _sends_to_latched(self, leg: Leg) -> bool:
-        """Whether the leg sends to where it has latched: its peer cannot be at the signalled address, and is not on its host."""
-        other_host = bool(leg.latched_name) and latching.host_of(leg.latched_name) != latching.host_of(leg.signalled_name)
-        return other_host and bool(self._legs.rows[leg.row]["elsewhere"])
+        """Whether the leg sends to where it has latched: its peer cannot be at the signalled address."""
+        if not leg.latched_name:
+            return False
+        if latching.host_of(leg.latched_name) == latching.host_of(leg.signalled_name):
+            return leg.moved
+        return bool(self._legs.rows[leg.row]["elsewhere"])
 
     def _free_slot(self, leg: Leg) -> None:
         self._books[leg.ipv6].settle(leg.port, leg.row)

@@ -181,11 +181,11 @@ class Engine:
             scratch = scratch._replace(wide=np.zeros((max(largest, 16), samples), np.int16))
         self._scratch = scratch
 
-    def settle_arrivals(self, now_ns: int) -> None:
+    def settle_arrivals(self, now_ns: int) -> None:  # noqa: C901 - one case a kind of note
         """Decide about the notes that ``receive_batch`` left."""
         count = int(self._note_count[0])
         if not count:  # of most ticks
-            self._parts.digits.poll(now_ns)
+            self._settled(now_ns)
             return
         self._note_count[0] = 0
         left = self._notes[:count]
@@ -207,9 +207,15 @@ class Engine:
                 self._parts.connections.seen(leg, left[index])
             elif kind == notes.NOTE_RETURNED:
                 self._parts.connections.returned(leg, now_ns)
+            elif kind == notes.NOTE_REPORTED:
+                self._parts.connections.reported(leg, int(left[index]["ssrc"]), now_ns)
             elif kind == notes.NOTE_FORMAT:
                 self._commands.format_changed(leg, int(left[index]["event"]), now_ns)
+        self._settled(now_ns)
+
+    def _settled(self, now_ns: int) -> None:
         self._parts.digits.poll(now_ns)
+        self._parts.connections.move(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
         """Report legs without packets for too long and changes of speakers, end latch windows, close idle ports. To be called a few times a second.

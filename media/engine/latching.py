@@ -6,9 +6,14 @@ no signalling came from it. Such a peer is behind NAT, and its media comes from 
 
     signalled address        may send to us                                    we send to
     ───────────────────────  ────────────────────────────────────────────────  ──────────────────────────────────
-    public, or signalling's  it; other ports of its host                       it
+    public, or signalling's  it; other ports of its host                       it; another port only as below
     private, elsewhere       it; its host and the hosts of the signalling      it, until another of them has latched
     either                   who has the SSRC of the signalled host's reports  as above
+
+Another port of the signalled host may be a NAT's that gives each destination a port of its own (the phone asked a STUN server for the one in its
+SDP, and nothing gets through there), or another person's behind the same address. What tells them apart is what comes from the signalled port:
+anything at all, and it is believed for good, but for reports that name the other's SSRC, which prove that the other is the peer. While nothing
+comes, time has to do: `moves_ns`.
 """
 
 from __future__ import annotations
@@ -27,6 +32,18 @@ SEQUENCE_STEP = 5
 
 CONTEST_NS = 140_000_000
 """Where we would send elsewhere, others have so long from the first candidate's first packet to show themselves."""
+
+STEADY_NS = 500_000_000
+"""Another port of the signalled host is sent to when its stream has lasted so long and nothing came from the signalled one: who speaks has spoken."""
+
+HEAD_START_NS = 100_000_000
+"""Media may overtake the ACK by so much. Who was there earlier did not learn our port from our answer: he sprays."""
+
+PAUSE_NS = 200_000_000
+"""A stream that has paused for longer has to go on first."""
+
+SLIP_NS = 40_000_000
+"""By so much, and a quarter of its time, a stream's timestamps may run apart from the clock: jitter, and clocks that are off."""
 
 MOST_CANDIDATES = 4
 FORGOTTEN_NS = 1_000_000_000
@@ -69,11 +86,32 @@ def is_elsewhere(signalled_name: bytes, signalling: frozenset[bytes]) -> bool:
 
 
 def may_be(name: bytes, ssrc: int, signalled_name: bytes, signalling: frozenset[bytes], ssrc_reported: int) -> bool:
-    """Whether packets of an unknown address may be the peer's."""
+    """Whether packets of an unknown address may be the peer's. Who reports from the signalled host under another SSRC is somebody else."""
     if ssrc_reported and ssrc == ssrc_reported:
         return True
     host = host_of(name)
-    return host == host_of(signalled_name) or (is_elsewhere(signalled_name, signalling) and host in signalling)
+    if is_elsewhere(signalled_name, signalling):
+        return host == host_of(signalled_name) or host in signalling
+    return host == host_of(signalled_name) and not ssrc_reported
+
+
+def moves_ns(first_ns: int, known_ns: int, early: bool, window_ns: int) -> int:
+    """When a stream that began at `first_ns` at another port of the signalled host is sent to; 0: not yet known.
+
+    `known_ns`: when the peer showed that it had our description, 0 while it has not · `early`: it had long had one by then (early media, or
+    our offer), so that a stream before it says nothing · `window_ns`: how long somebody waits who was there too early. Within it the first
+    report of a phone that only listens comes (RFC 3550 §6.2: at most 3.75 s), from its signalled host.
+    """
+    if not known_ns:
+        return 0
+    if first_ns < known_ns - HEAD_START_NS and not early:
+        return first_ns + window_ns
+    return max(first_ns, known_ns) + STEADY_NS
+
+
+def keeps_time(slip_ns: int, elapsed_ns: int) -> bool | None:
+    """Whether a stream's timestamps went on as the clock did: who sends to every port cannot send each a packet in time. None: too early."""
+    return abs(slip_ns) <= SLIP_NS + elapsed_ns // 4 if elapsed_ns >= STEADY_NS // 2 else None
 
 
 def heard(candidates: list[Candidate], name: bytes, ssrc: int, sequence: int, now_ns: int) -> Candidate:

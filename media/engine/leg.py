@@ -59,6 +59,11 @@ class Leg:
     signalled: Remote | None = None
     signalled_name: bytes = b""
     latched_name: bytes = b""
+    latched_from_ns: int = 0  # when the stream from there began
+    latched_first: tuple[int, int] = (0, 0)  # arrival and transit of the first packet after latching; (0, 0): none yet
+    moved: bool = False  # is sent to there, though it is a port of the signalled host
+    known_ns: int = 0  # when its peer showed that it had our description; 0: it has not
+    known_early: bool = False  # and it had long had one
     rtcp_name: bytes = b""  # where its SDP says that it takes reports
     reports_name: bytes = b""  # one port below the one that its reports come from
     changed_ns: int = 0  # when its peer changed to another codec

@@ -5,6 +5,7 @@ CANDIDATE  a packet from an unknown address to a port whose leg is not latched  
 RETURNED   one from the signalled address while the leg is latched elsewhere         DIGIT     a telephone-event payload
 CODED      a payload that a library decodes; its bytes stand in `coded`, at the note's index
 FORMAT     the peer has changed to another of the codecs that were agreed on: `event` is its payload type
+REPORTED   a report from the signalled address while the leg is latched elsewhere: under which SSRC
 ALIVE      no audio, yet a sign of who may be behind NAT: RTCP, STUN, an empty datagram, a payload type that is not ours (RFC 6263 §4)
 """
 
@@ -26,6 +27,7 @@ NOTE_RETURNED = 5
 NOTE_CODED = 6
 NOTE_FORMAT = 7
 NOTE_ALIVE = 8
+NOTE_REPORTED = 9
 
 NOTE = np.dtype(
     [

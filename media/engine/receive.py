@@ -37,6 +37,7 @@ from media.engine.leg_table import LEG, RELAY_PURE
 from media.engine.notes import (
     NOTE_CANDIDATE,
     NOTE_LOCKED,
+    NOTE_REPORTED,
     NOTE_RETURNED,
     Packet,
     big_endian,
@@ -181,17 +182,23 @@ def is_rtcp(packet: Any, length: Any) -> Any:
 
 
 @inline_kernel
-def accept_report(into: Any, entry: Any, data: Any, length: Any, now_ns: Any, epoch_ns: Any) -> None:
-    """Take a compound for the leg of an address's entry; from any other address it is only counted.
+def accept_report(into: Any, packet: Any, length: Any, now_ns: Any, epoch_ns: Any) -> None:
+    """Take a compound for the leg of its address's entry; from any other address it is only counted.
 
-    Before the leg's source is locked, whose report comes from the signalled address says whose packets are the peer's.
+    Whose report comes from the signalled address says whose packets are the peer's, if there were none from that address itself.
     """
-    table = into.table
+    table, entry, data = into.table, packet.entry, packet.data
     into.counters[RTCP] += 1
-    if entry < 0 or table[entry].row < 0 or table[entry].expires_ns != 0:
+    if entry < 0 or table[entry].row < 0:
         return
     leg = into.legs[table[entry].row]
     leg.allowance = -1
+    if table[entry].expires_ns != 0:  # latched elsewhere
+        at = take_note(into, NOTE_REPORTED, packet)
+        if at >= 0:
+            into.notes[at].row = table[entry].row
+            into.notes[at].ssrc = big_endian(data, 4, 4)
+        return
     if leg.locked:
         into.counters[REPORTS] += read_compound(leg, data, length, now_ns, epoch_ns)
     else:
@@ -212,10 +219,11 @@ def receive_reports(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: 
             continue
         high, low, tail = name_key(datagrams.names[index], socket)
         entry = find(into.table, high, low, tail - np.uint64(1))
-        accept_report(into, entry, data, length, now_ns, epoch_ns)
         row = np.int64(into.waiting[socket])
+        packet = Packet(data, 0, 0, row, entry, socket, index, datagrams.names[index])
+        accept_report(into, packet, length, now_ns, epoch_ns)
         if entry < 0 and row >= 0:
-            note_alive(into, Packet(data, 0, 0, row, entry, socket, index, datagrams.names[index]), 1)
+            note_alive(into, packet, 1)
 
 
 @inline_kernel
@@ -258,13 +266,14 @@ def receive_batch(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: An
         report = is_rtcp(data, length)
         first, end = payload_bounds(data, length)
         if report or end == 0:
+            row = np.int64(into.waiting[socket])
+            packet = Packet(data, first, end, row, entry, socket, index, datagrams.names[index])
             if report:
-                accept_report(into, entry, data, length, now_ns, epoch_ns)
+                accept_report(into, packet, length, now_ns, epoch_ns)
             else:
                 counters[MALFORMED] += 1
-            row = np.int64(into.waiting[socket])
             if entry < 0 and row >= 0 and (report or is_keepalive(data, length)):
-                note_alive(into, Packet(data, first, end, row, entry, socket, index, datagrams.names[index]), 0)
+                note_alive(into, packet, 0)
             continue
         if entry >= 0 and table[entry].row == RESTING:
             if table[entry].expires_ns > now_ns:

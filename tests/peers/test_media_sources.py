@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -168,4 +169,45 @@ async def test_a_listening_phone_behind_nat_hears_from_its_first_keepalive(phone
         peer.send_raw(b"")
         await run(group, 1500)
         assert tones.heard(peer.heard(300), EVERY_HZ) == {ANNOUNCED_HZ}
+        assert await call.bye() == 200
+
+
+async def reinvited(call: PeerCall, body: str) -> None:
+    call.send_request("INVITE", body)
+    assert await call.final() == 200
+    call.ack()
+
+
+@pytest.mark.parametrize("hold", ["0.0.0.0", "inactive"])
+async def test_a_phone_whose_nat_gives_each_destination_a_port_of_its_own(phone: UdpPeer, hold: str) -> None:
+    """Its description names the port that a STUN server saw, where nothing gets through; it holds the call and comes back."""
+    with PeerGroup() as group:
+        seen_by_stun, phone_side = group.peer(), group.peer(PHONE_HZ)
+        offer = description(seen_by_stun.port)
+        call = invite(phone, "echo", "127.0.0.1", seen_by_stun.port)
+        phone_side.remote = await answered(call)
+        await run(group, 1000)
+        assert tones.heard(phone_side.heard(100), EVERY_HZ) == {PHONE_HZ} and len(phone_side.packets) > 15
+        await reinvited(call, offer.replace("127.0.0.1", hold) if hold == "0.0.0.0" else offer.replace("sendrecv", hold))
+        await run(group, 200)
+        phone_side.forget()
+        await reinvited(call, offer)
+        await run(group, 600)
+        assert tones.heard(phone_side.heard(100), EVERY_HZ) == {PHONE_HZ} and len(phone_side.packets) > 25
+        assert await call.bye() == 200
+
+
+@pytest.mark.parametrize("proof", ["speaks", "reports"])
+async def test_a_stranger_behind_the_same_address_gets_nothing_once_the_phone_is_heard_of(phone: UdpPeer, proof: str) -> None:
+    with PeerGroup() as group:
+        peer, stranger = group.peer(), group.peer(STRANGER_HZ)
+        call = invite(phone, "announce", "127.0.0.1", peer.port)
+        stranger.remote = peer.remote = await answered(call)
+        await run(group, 400)
+        if proof == "speaks":
+            peer.samples = tones.tone(PHONE_HZ, 1000)
+        else:
+            peer.send_raw(struct.pack(">BBHI", 0x80, 201, 1, peer.ssrc))
+        await run(group, 1000)
+        assert stranger.packets == [] and tones.heard(peer.heard(200), EVERY_HZ) == {ANNOUNCED_HZ}
         assert await call.bye() == 200

@@ -12,7 +12,7 @@ import pytest
 
 from media.codecs import find
 from media.control.play_items import PlayEcho, PlayTone
-from media.control.records import CloseLeg, ConnectLeg, DigitPressed, Enqueue, LegFailed, ReceivedFormat, SendDigit
+from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, DigitPressed, Enqueue, LegFailed, ReceivedFormat, SendDigit
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.receive import Datagrams, receive_reports
 from tests.support import tones
@@ -72,14 +72,23 @@ def test_reports_go_where_the_peer_says() -> None:
     assert reports_to(rig) == b"", "there is no port above"
 
 
-def understood(rig: EngineRig, leg: int, source: tuple[str, int]) -> int:
-    """Let a report come to the RTCP port beside a leg's; how many were understood more."""
-    before = rig.counter("rtcp_understood")
+def report(rig: EngineRig, leg: int, source: tuple[str, int], ssrc: int = 77) -> None:
+    """Let a report come to the RTCP port beside a leg's; from an even port, as RTP's are, to the leg's own."""
+    datagram = struct.pack(">BBHI", 0x80, 201, 1, ssrc)
+    if source[1] % 2 == 0 and source[1] < 7000:
+        rig.arrive(rig.ports[leg], source, datagram)
+        return
     data, names = np.zeros((1, 2112), np.uint8), np.zeros((1, NAME_BYTES), np.uint8)
-    data[0, :8] = np.frombuffer(struct.pack(">BBHI", 0x80, 201, 1, 77), np.uint8)
+    data[0, :8] = np.frombuffer(datagram, np.uint8)
     names[0] = np.frombuffer(sockaddr(*source)[0], np.uint8)
     socket = rig.bound.index(rig.ports[leg])
     receive_reports(rig.engine.receiver, socket, Datagrams(data, np.full(1, 8, np.int32), names), 1, rig.now_ns, rig.now_ns)
+
+
+def understood(rig: EngineRig, leg: int, source: tuple[str, int]) -> int:
+    """How many reports are understood more after one has come."""
+    before = rig.counter("rtcp_understood")
+    report(rig, leg, source)
     return rig.counter("rtcp_understood") - before
 
 
@@ -185,3 +194,140 @@ def test_a_press_longer_than_its_field_goes_on_in_segments() -> None:
     assert sum(last) == 3 * 48000 and max(last) <= 65535
     assert [(b - a) & 0xFFFFFFFF for a, b in itertools.pairwise(segments)] == [ticks * 8000 // 48000 for ticks in last[:-1]]
     assert [p[13] >> 7 for p in sent] == [0] * (len(sent) - 3) + [1] * 3
+
+
+# ------------------------------------------------------------------------------------------------ another port of the signalled host
+OTHER_PORT = (PEER[0], 61000)
+SEES_US = ConfirmLeg(1)
+
+
+def speaks(rig: EngineRig, source: tuple[str, int], length_ms: int, first: int = 0, ssrc: int = 1) -> list[tuple[str, int]]:
+    """A packet a tick; where ours went."""
+    went = []
+    for sequence in range(first, first + length_ms // 20):
+        rig.arrive(rig.ports[1], source, rtp(sequence, sequence * 160, bytes([0xD5]) * 160, ssrc=ssrc))
+        went += [rig.destination(1)] if 1 in rig.tick() else []
+    return went
+
+
+def stun_phone(*first: object, allowance: int = 5) -> EngineRig:
+    """A leg that plays to a peer whose NAT gives each destination another port than the one that its description names."""
+    rig = EngineRig()
+    rig.connect(1, PEER, allowance=allowance)
+    rig.do(Enqueue(1, (PlayTone((440,)),)), *first)
+    return rig
+
+
+def test_it_is_sent_to_when_nothing_comes_from_the_signalled_one() -> None:
+    rig = stun_phone(SEES_US)
+    went = speaks(rig, OTHER_PORT, 1000)
+    assert set(went[:24]) == {PEER} and set(went[26:]) == {OTHER_PORT}
+    assert reports_to(rig) == sockaddr(OTHER_PORT[0], OTHER_PORT[1] + 1)[0]
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None
+    rig.do(replace(connection, remote_ip="0.0.0.0", send=False))
+    assert speaks(rig, OTHER_PORT, 200, 50) == []
+    rig.do(connection)
+    assert set(speaks(rig, OTHER_PORT, 200, 60)) == {OTHER_PORT}
+    rig.do(replace(connection, remote_port=4002))
+    assert rig.destination(1) == (PEER[0], 4002), "a new description begins anew"
+
+
+def test_its_time_may_come_while_the_call_is_held() -> None:
+    rig = stun_phone(SEES_US)
+    speaks(rig, OTHER_PORT, 300)
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None
+    rig.do(replace(connection, remote_ip="0.0.0.0", send=False))
+    assert speaks(rig, OTHER_PORT, 600, 15) == []
+    rig.do(connection)
+    assert set(speaks(rig, OTHER_PORT, 100, 45)) == {OTHER_PORT}
+
+
+def test_it_is_not_sent_to_before_the_peer_has_our_description() -> None:
+    rig = stun_phone()
+    assert OTHER_PORT not in speaks(rig, OTHER_PORT, 2000)
+    rig.do(ConfirmLeg(1, early=True))
+    went = speaks(rig, OTHER_PORT, 1000, 100)
+    assert went[20] == PEER and went[-1] == OTHER_PORT, "of early media it may have had it for long"
+
+
+def test_who_was_there_before_has_to_wait_longer_than_a_listening_phone_takes_to_report() -> None:
+    rig = stun_phone()
+    speaks(rig, OTHER_PORT, 200)
+    rig.do(SEES_US)
+    assert set(speaks(rig, OTHER_PORT, 9600, 10)) == {PEER}
+    assert speaks(rig, OTHER_PORT, 600, 490)[-1] == OTHER_PORT
+
+
+def test_where_we_offered_the_peer_may_send_from_the_beginning() -> None:
+    rig = stun_phone(allowance=-1)
+    speaks(rig, OTHER_PORT, 400)
+    rig.do(SEES_US)
+    assert speaks(rig, OTHER_PORT, 200, 20)[-1] == OTHER_PORT
+
+
+@pytest.mark.parametrize("after_ms", [100, 1000])
+def test_what_comes_from_the_signalled_port_is_believed(after_ms: int) -> None:
+    rig = stun_phone(SEES_US)
+    speaks(rig, OTHER_PORT, after_ms)
+    assert speaks(rig, PEER, 100, 70, ssrc=2)[-1] == PEER
+    assert set(speaks(rig, OTHER_PORT, 12_000, 100)) == {PEER}
+
+
+@pytest.mark.parametrize("port", [4000, 4001])
+@pytest.mark.parametrize("after_ms", [0, 100, 1000])
+def test_a_report_from_the_signalled_host_says_who_is_right(port: int, after_ms: int) -> None:
+    for ssrc, right in ((1, OTHER_PORT), (2, PEER)):
+        rig = stun_phone(SEES_US)
+        speaks(rig, OTHER_PORT, after_ms)
+        report(rig, 1, (PEER[0], port), ssrc)
+        rig.tick()
+        assert speaks(rig, OTHER_PORT, 100, 70)[-1] == right, ssrc
+        assert set(speaks(rig, OTHER_PORT, 12_000, 100)) == {right}
+
+
+def test_a_stream_that_has_paused_has_to_go_on_first() -> None:
+    rig = stun_phone(SEES_US)
+    speaks(rig, OTHER_PORT, 100)
+    for _ in range(100):
+        rig.tick()
+    assert rig.destination(1) == PEER
+    assert speaks(rig, OTHER_PORT, 40, 105)[-1] == OTHER_PORT
+
+
+@pytest.mark.parametrize("each_ms", [100, 200])
+def test_who_sends_to_many_ports_and_thus_rarely_to_each_is_not_sent_to(each_ms: int) -> None:
+    rig = stun_phone(SEES_US)
+    for sequence in range(15_000 // each_ms):
+        rig.arrive(rig.ports[1], OTHER_PORT, rtp(sequence, sequence * 160, bytes(160)))
+        for _ in range(each_ms // 20):
+            rig.tick()
+    assert rig.destination(1) == PEER
+    row = rig.engine.legs.rows[rig.engine.by_number[1].row]
+    assert row["locked"], "it is heard, for nobody else is"
+
+
+def test_timestamps_may_pass_their_end_and_clocks_be_off() -> None:
+    rig = stun_phone(SEES_US)
+    for sequence in range(40):
+        rig.arrive(rig.ports[1], OTHER_PORT, rtp(sequence, 0xFFFFF000 + sequence * 168, bytes([0xD5]) * 160))
+        rig.tick()
+    assert rig.destination(1) == OTHER_PORT
+
+
+def test_nothing_is_left_of_a_leg_that_closes_meanwhile() -> None:
+    rig = stun_phone(SEES_US)
+    speaks(rig, OTHER_PORT, 100)
+    rig.do(CloseLeg(1))
+    rig.connect(1, ("192.0.2.5", 4000))
+    for _ in range(50):
+        rig.tick()
+    assert rig.destination(1) == ("192.0.2.5", 4000)
+
+
+def test_without_symmetric_rtp_the_description_counts() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, symmetric=False)
+    rig.do(Enqueue(1, (PlayTone((440,)),)))
+    assert set(speaks(rig, OTHER_PORT, 12_000)) == {PEER}

@@ -14,7 +14,9 @@ from media.engine.latching import (
     host_of,
     hosts_of,
     is_elsewhere,
+    keeps_time,
     may_be,
+    moves_ns,
     port_of,
     winner,
     with_port,
@@ -93,3 +95,28 @@ def test_which_of_several_is_the_peer() -> None:
     assert chosen(early, late, now_ns=90 * MS) is None, "others may still come"
     assert chosen(early, elsewhere=False, now_ns=40 * MS) is early, "we go on sending to the signalled address anyway"
     assert chosen(candidate(5000, 0, count=2)) is None
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "known_ms", "early", "due_ms"),
+    [
+        (2000, 0, False, 0), (2000, 1000, False, 2500), (2000, 2050, False, 2550), (2000, 2100, False, 2600),
+        (2000, 2101, False, 12_000), (2000, 9000, True, 9500),
+    ],
+)  # fmt: skip
+def test_when_another_port_of_the_signalled_host_is_sent_to(first_ms: int, known_ms: int, early: bool, due_ms: int) -> None:
+    assert moves_ns(first_ms * MS, known_ms * MS, early, 10_000 * MS) == due_ms * MS
+
+
+@pytest.mark.parametrize(
+    ("slip_ms", "elapsed_ms", "in_time"),
+    [(0, 249, None), (0, 250, True), (-102, 250, True), (103, 250, False), (164, 500, True), (-400, 500, False)],
+)
+def test_whose_timestamps_keep_time(slip_ms: int, elapsed_ms: int, in_time: bool | None) -> None:
+    assert keeps_time(slip_ms * MS, elapsed_ms * MS) is in_time
+
+
+def test_who_has_another_ssrc_than_the_signalled_host_reports_is_somebody_else() -> None:
+    ours = name("8.8.8.8"), frozenset[bytes]()
+    assert may_be(name("8.8.8.8", 9), 8, *ours, 0) and may_be(name("8.8.8.8", 9), 7, *ours, 7)
+    assert not may_be(name("8.8.8.8", 9), 8, *ours, 7)
