@@ -20,6 +20,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable
 from typing import Protocol
 
+from interfaces.tls_accept import TlsListener
+
 log = logging.getLogger(__name__)
 
 MESSAGE_LIMIT_NS = 10_000_000_000
@@ -196,6 +198,7 @@ class Server(ABC):
         """By whether somebody has logged in: connections, that which is silent longest first."""
         self.port = 0
         self.secure = False
+        self._tls: TlsListener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -247,10 +250,12 @@ class Server(ABC):
         """Listen; port 0 takes a free one, `port` says which. Raises OSError."""
         loop = asyncio.get_running_loop()
         self.secure = tls is not None
-        self._server = await loop.create_server(
-            self.new_connection, host, port, ssl=tls, backlog=self.backlog, ssl_handshake_timeout=10.0 if tls else None
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        if tls is not None:
+            self._tls = TlsListener(tls, self.new_connection)
+            self.port = self._tls.start(host, port, self.backlog)
+        else:
+            self._server = await loop.create_server(self.new_connection, host, port, backlog=self.backlog)
+            self.port = self._server.sockets[0].getsockname()[1]
         self._sweeper = loop.call_later(1.0, self._sweep_again)
 
     async def stop(self) -> None:
@@ -259,6 +264,8 @@ class Server(ABC):
             self._sweeper.cancel()
         if self._server is not None:
             self._server.close()
+        if self._tls is not None:
+            await self._tls.stop()
         for connection in list(self.open_connections()):
             if connection.transport is not None:
                 connection.transport.abort()

@@ -30,6 +30,7 @@
 #define PJSIP_UDP_SO_SNDBUF_SIZE (1024 * 1024)
 #define PJSIP_TCP_TRANSPORT_BACKLOG 1024 /* of 5: a proxy that starts again connects all at once */
 #define PJSIP_TLS_TRANSPORT_BACKLOG 1024
+#define PJ_SOMAXCONN 1024 /* what TLS really listens with; with 5 the sixth that comes at once waits a second for its next SYN */
 
 /* -- connections of strangers: who sends no message in 10 s is closed, who has sent some may be silent for 10 minutes. After 50 failed
  * accepts in a row (no descriptors left) a phone stops listening for good. */

@@ -30,6 +30,8 @@ _LEVELS = {0: logging.CRITICAL, 1: logging.WARNING, 2: logging.WARNING}
 _LOG_LINES_A_SECOND = 5
 _RECEIVE_BUFFER_BYTES = 4 << 20
 """Room for some thousand INVITEs; the kernel caps it at net.core.rmem_max."""
+_HANDSHAKE_MS = 8000
+"""Longest TLS handshake, of peers and to peers; pjsip waits for ever by itself."""
 SPARE_CALLS = 64
 """Slots above the configured cap: calls that wait for the answer to our BYE still hold one."""
 
@@ -171,6 +173,7 @@ class SipEndpoint:
         option = (socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES) if name == "udp" else (socket.SO_REUSEADDR, 1)
         config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, *option))
         config.tlsConfig.certFile, config.tlsConfig.privKeyFile = tls
+        config.tlsConfig.msecTimeout = _HANDSHAKE_MS
         kind = getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{'6' if ':' in ip else ''}")
         try:
             number = int(self.library.transportCreate(kind, config))

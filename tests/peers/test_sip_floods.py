@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from di.sip.records import CallConfirmed, CallOffered, Limits, Listen, MediaNegotiated
+from tests.support.ports import free_port
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import SipProcess
+from tests.support.tls import client_hello, self_signed
 
 STRANGERS = Limits(requests_a_second=20, pending_calls=30, connections_an_address=5, connections=50, trusted=("127.0.0.2",))
 FRIEND = "127.0.0.2"
@@ -85,14 +88,26 @@ async def test_requests_of_one_address(sip: SipProcess, peer: UdpPeer, method: s
     assert 20 <= answered < 150
 
 
-async def test_connections_that_say_nothing_are_closed(sip: SipProcess) -> None:
+async def test_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
+    """By TCP; and by TLS, where a handshake may be begun and never ended."""
+    pem, tls_port = str(self_signed(tmp_path)), free_port()
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, tls_port=tls_port, tls_certificate=pem, tls_key=pem, limits=STRANGERS))
     friends = [await asyncio.open_connection("127.0.0.1", sip.port, local_addr=(FRIEND, 0)) for _ in range(20)]
     friends[0][1].write(b"OPTIONS sip:a")  # begun and never ended
     friends[1][1].write(b"\r\n\r\n")  # a keep-alive is no message
-    ends = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in friends)), 25)
-    assert len(ends) == 20
-    for _, writer in friends:
+    secret = [await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0)) for _ in range(5)]
+    hello = client_hello()
+    secret[0][1].write(hello)
+    secret[1][1].write(hello[:40])
+    trust = ssl.create_default_context(cafile=pem)
+    silent = await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0), ssl=trust)
+    reads = asyncio.gather(*(reader.read() for reader, _ in (*friends, *secret, silent)), return_exceptions=True)
+    ends = await asyncio.wait_for(reads, 25)
+    assert len(ends) == 26 and not any(isinstance(end, bytes) and b"SIP/2.0" in end for end in ends)
+    again = await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0), ssl=trust)
+    for _, writer in (*friends, *secret, silent, again):
         writer.close()
+    assert await sip.stop() == 0
 
 
 async def test_connections_of_one_address(sip: SipProcess) -> None:

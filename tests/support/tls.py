@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A self-signed certificate for 127.0.0.1, made by the openssl program."""
+"""A self-signed certificate for 127.0.0.1, made by the openssl program; and how a handshake begins."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import ssl
 import subprocess
 from pathlib import Path
 
@@ -28,3 +30,11 @@ def self_signed(folder: Path) -> Path:
     )
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
     return both
+
+
+def client_hello() -> bytes:
+    """The first message of a handshake."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1").do_handshake()
+    return outgoing.read()

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import interfaces.xmlrpc2di
 from di.kernel.config import ConfigFile, parse
 from di.kernel.errors import ConfigError
 from di.kernel.options import load
+from interfaces import tls_accept
 from interfaces.gateway import bind_address
 from tests.support.bare_hub import bare_services
-from tests.support.gateways import netstring, running
-from tests.support.tls import self_signed
+from tests.support.gateways import Gateways, netstring, running
+from tests.support.tls import client_hello, self_signed
 
 PLUGINS: list[tuple[Any, str]] = [
     (interfaces.xmlrpc2di.PLUGIN, "xmlrpc_port"),
@@ -114,3 +117,92 @@ async def test_run_server_no_leaves_only_the_client_functions() -> None:
     assert services.registry.interface("xmlrpc2di") is not None
     await closer()
     assert services.registry.interface("xmlrpc2di") is None
+
+
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[tuple[Gateways, ssl.SSLContext]]:
+    """Gateways with TLS, and what trusts their certificate."""
+    pem = self_signed(tmp_path)
+    async with running(tls=str(pem)) as gateways:
+        yield gateways, ssl.create_default_context(cafile=str(pem))
+
+
+PORTS = ("xml_port", "web_port", "netstring_port")
+
+
+async def served(gateways: Gateways, trust: ssl.SSLContext) -> None:
+    """Somebody who means it is served on each port."""
+    for name in PORTS:
+        _, writer = await asyncio.open_connection("127.0.0.1", getattr(gateways, name), ssl=trust)
+        writer.close()
+
+
+async def test_a_handshake_that_never_ends_is_ended(
+    secured: tuple[Gateways, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing at all, half a first message, a whole one without the next, and a byte now and then."""
+    gateways, trust = secured
+    assert tls_accept.HANDSHAKE_LIMIT_S <= 10
+    monkeypatch.setattr(tls_accept, "HANDSHAKE_LIMIT_S", 0.5)
+    hello = client_hello()
+
+    async def hold(port: int, sent: bytes, dripping: bool) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        drips = asyncio.create_task(drip(writer)) if dripping else None
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 30)  # until the end of the connection
+        if drips is not None:
+            drips.cancel()
+        writer.close()
+
+    async def drip(writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            for byte in hello:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.05)
+
+    ways = [(b"", False), (hello[:30], False), (hello, False), (b"", True)]
+    await asyncio.gather(*(hold(getattr(gateways, name), *way) for name in PORTS for way in ways))
+    await served(gateways, trust)
+
+
+async def test_many_handshakes_that_never_end_lock_nobody_out(
+    secured: tuple[Gateways, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateways, trust = secured
+    monkeypatch.setattr(tls_accept, "MOST_HANDSHAKES", 8)
+    held = [await asyncio.open_connection("127.0.0.1", getattr(gateways, name)) for name in PORTS for _ in range(30)]
+    await served(gateways, trust)
+    ended = asyncio.gather(*(reader.read() for reader, _ in held[:20]), return_exceptions=True)
+    assert all(one == b"" or isinstance(one, ConnectionError) for one in await asyncio.wait_for(ended, 5))
+    for _, writer in held:
+        writer.close()
+
+
+async def test_what_comes_with_the_last_message_of_the_handshake_is_answered(
+    secured: tuple[Gateways, ssl.SSLContext],
+) -> None:
+    """A client may send its request in the same piece."""
+    gateways, trust = secured
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = trust.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateways.web_port)
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            if outgoing.pending:
+                writer.write(outgoing.read())
+            incoming.write(await reader.read(65536))
+    tls.write(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    writer.write(outgoing.read())
+    answer = b""
+    async with asyncio.timeout(30):
+        while b"200 OK" not in answer:
+            try:
+                answer += tls.read(65536)
+            except ssl.SSLWantReadError:
+                incoming.write(await reader.read(65536))
+    writer.close()
