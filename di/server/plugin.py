@@ -57,14 +57,16 @@ _RECORD = re.compile(r"^PLUGIN\b", re.MULTILINE)
 class Plugin(Generic[OptionsT]):
     """One module. `config_required`: without `<name>.conf` the start stops, as SEMS has it for this module.
 
-    `requires`: plug-ins that must stand earlier in `load_plugins`. `listens_last`: started after all others, because it opens a way
-    to functions that the others register.
+    `requires`: plug-ins that must stand earlier in `load_plugins`. `brings`: plug-ins that SEMS does not have, so its configurations do not
+    name them: they are loaded before this one, also where nobody names them, and then need no file. `listens_last`: started after
+    all others, because it opens a way to functions that the others register.
     """
 
     name: str
     start: Callable[[Services, OptionsT], Closer | Awaitable[Closer]]
     options: type[OptionsT] | None = None
     requires: tuple[str, ...] = ()
+    brings: tuple[str, ...] = ()
     config_required: bool = False
     listens_last: bool = False
 

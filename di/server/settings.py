@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -224,24 +224,42 @@ def _plugins(conf: ConfigFile, core: CoreOptions, conf_dir: Path, environ: Mappi
         excluded = plugins.split_names(conf.get("exclude_plugins"))
         names = [name for name in sorted(plugins.available()) if name not in excluded]
     found: list[LoadedPlugin] = []
-    for plugin in plugins.find(names, file, line):
+    named = plugins.find(names, file, line)
+    if everything:
+        named = [plugin for plugin in named if _has_its_file(plugin, conf_dir)]
+    brought = {name for plugin in named for name in plugin.brings}
+    for plugin in _with_brought(named, file, line):
         name = plugin.name
         path = conf_dir / f"{name}.conf"
-        if everything and plugin.config_required and not path.is_file():
-            log.info("%s is not loaded: it has no %s", name, path)
-            continue
         if any(known.plugin.name == plugin.name for known in found):
-            log.warning("%s:%d: load_plugins: %s is named twice", file, line, name)
+            if names.count(name) > 1:
+                log.warning("%s:%d: load_plugins: %s is named twice", file, line, name)
             continue
-        found.append(LoadedPlugin(plugin, _options(plugin, path, conf_dir, environ)))
+        found.append(LoadedPlugin(plugin, _options(plugin, path, conf_dir, environ, name in brought)))
     _check_order(found, file, line)
     return tuple(found)
 
 
-def _options(plugin: Plugin[object], path: Path, conf_dir: Path, environ: Mapping[str, str]) -> object:
+def _has_its_file(plugin: Plugin[object], conf_dir: Path) -> bool:
+    """Whether a plug-in that nobody named is to be loaded: not one that needs a file which is not there."""
+    path = conf_dir / f"{plugin.name}.conf"
+    if plugin.config_required and not path.is_file():
+        log.info("%s is not loaded: it has no %s", plugin.name, path)
+        return False
+    return True
+
+
+def _with_brought(named: list[Plugin[object]], file: str, line: int) -> Iterator[Plugin[object]]:
+    """Plug-ins in order, those that one brings along before it."""
+    for plugin in named:
+        yield from plugins.find(list(plugin.brings), file, line)
+        yield plugin
+
+
+def _options(plugin: Plugin[object], path: Path, conf_dir: Path, environ: Mapping[str, str], brought: bool) -> object:
     if path.is_file():
         conf = ConfigFile.read(path, conf_dir)
-    elif plugin.config_required:
+    elif plugin.config_required and not brought:
         raise ConfigError(str(path), 0, "", f"does not exist; {plugin.name} in load_plugins needs it (a sample is in etc/)")
     else:
         conf = ConfigFile.empty(str(path))

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
+import di.apps.echo
 from di.access import file as access_file
 from di.dsm.load.bundles import DiskFiles
 from di.kernel.errors import ConfigError
@@ -251,3 +253,12 @@ def test_a_byte_order_mark_is_read_over_in_every_file(tmp_path: Path) -> None:
 def test_utf_16_is_named(tmp_path: Path) -> None:
     (tmp_path / "echo.conf").write_text("enable_session_timer=yes\n", encoding="utf-16")
     assert "echo.conf: cannot be read (UTF-16; save or send it as UTF-8)" in wrong(tmp_path, "load_plugins=echo\n")
+
+
+def test_what_a_plugin_brings_stands_before_it_and_needs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(di.apps.echo, "PLUGIN", dataclasses.replace(di.apps.echo.PLUGIN, brings=("mail",)))
+    assert names(read(tmp_path, "load_plugins=monitoring;echo\n")) == ["monitoring", "mail", "echo"]
+    assert names(read(tmp_path, "load_plugins=echo;mail\n")) == ["mail", "echo"]
+    monkeypatch.undo()
+    assert "mail.conf: does not exist; mail in load_plugins needs it" in wrong(tmp_path, "load_plugins=mail\n")
+    assert "mail" not in names(read(tmp_path, ""))
