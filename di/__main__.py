@@ -33,7 +33,7 @@ _TOOLS = {
     "dsm": ("di.dsm.cli", "check, draw and try out state diagrams"),
     "rpc": ("clients.cli.rpc", "call a function of a running server"),
     "top": ("clients.cli.top", "watch a running server"),
-    "prompts": ("di.apps.sample_prompts", "make the sample prompts"),
+    "prompts": ("di.spoken.cli", "make the prompts of the text lists, list and play them, see what is missing"),
     "token": ("di.server.token_cli", "make and withdraw access tokens"),
 }
 _FIND_PORTS = frozenset({"rpc", "top"})
@@ -68,7 +68,7 @@ def _usage() -> str:
     lines.append("  serve         run the server, in the foreground")
     lines.append("  check-config  read the configuration and say what is wrong with it")
     lines += [f"  {name:<13} {text}" for name, (_, text) in _TOOLS.items()]
-    lines += ["", "All but prompts read etc/sems.conf, or the file of -f FILE. A first try: cordboard serve"]
+    lines += ["", "All read etc/sems.conf, or the file of -f FILE. A first try: cordboard serve"]
     return "\n".join(lines)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path in lonely, _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
 
     items.sort(key=rank)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """In a checkout where set-up has not run, as a second work tree is, the prompts are made now; once, before the workers start."""
+    root = Path(__file__).parents[1]
+    if not _RUN and not (root / "etc" / "prompts" / "default.wav").exists():
+        subprocess.run([sys.executable, "-m", "di", "prompts", "build"], cwd=root, check=False)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -9,10 +9,10 @@ mapfile -d '' -t media < <(find "$root/media" -name '*.py' -print0 | sort -z)
 
 mapfile -d '' -t shim < <(find "$root/interfaces/sip/shim" \( -name '*.[ch]' -o -name build.py \) -print0 | sort -z)
 
-steps=5 number=0 # Python, SIP stack, its compiled part, iLBC, kernels, and the packages
+steps=6 number=0 # Python, SIP stack, its compiled part, iLBC, kernels, prompts, and the packages
 if [ -z "${SKIP_PACKAGES:-}" ]; then
-  steps=6
-  if [ "$what" = test ]; then steps=7; fi
+  steps=7
+  if [ "$what" = test ]; then steps=8; fi
 fi
 
 # step STAMP TEXT FILES -- COMMAND...
@@ -33,6 +33,14 @@ kernels() {
   umask 022 # every user who runs the server reads them
   if [ "$what" = run ]; then quiet kernels "$venv/bin/python" -m media.engine.warm; return; fi
   try kernels "$venv/bin/python" -m media.engine.warm || { say "  they do not compile: see $logs/kernels.log"; return 1; }
+}
+
+# Without a speech engine prompts are tones: a server for trying out, and the next set-up tries again. CI must not pass like that.
+prompts() {
+  try prompts "$venv/bin/cordboard" prompts -f "$root/etc/sems.conf" build && return 0
+  tail -3 "$logs/prompts.log" >&2
+  if [ -n "${CI:-}" ]; then fail "not all prompts could be spoken; the whole log is $logs/prompts.log" "is espeak-ng installed?"; fi
+  return 1
 }
 
 mkdir -p "$logs"
@@ -56,3 +64,6 @@ step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$
 step pjsip-shim "the compiled part of the SIP process" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" "$here/pjsip-shim.sh" "${shim[@]}" -- "$here/pjsip-shim.sh"
 step ilbc "the iLBC codec" "$here/ilbc.sh" -- "$here/ilbc.sh" || say "  iLBC is left out; the next set-up tries again"
 step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]
+mapfile -d '' -t spoken < <(find "$root/etc/prompts" -name '*.txt' -print0 | sort -z; find "$root/di/spoken" -name '*.py' -print0 | sort -z)
+[ -e "$root/etc/prompts/default.wav" ] || rm -f "$stamps/prompts" # somebody has cleared the folder
+step prompts "speaking the prompts" "$root/etc/prompts.conf" "${spoken[@]}" -- prompts || say "  going on with what prompts there are; the next set-up tries again"

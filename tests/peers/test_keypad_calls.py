@@ -16,7 +16,7 @@ pytestmark = pytest.mark.peers
 
 PROMPT_HZ, WRONG_HZ = 700.0, 350.0
 DIGITS_HZ = {4: 580.0, 2: 440.0}
-"""The melodies of the samples (`di/apps/sample_prompts.py`)."""
+"""The melodies of the samples (`di/spoken/tones.py`)."""
 ENTERING_HZ = [523.0, 659.0, 784.0]
 HASH = 11
 

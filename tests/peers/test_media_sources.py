@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from di.apps.sample_prompts import write
+from di.spoken.tones import write
 from interfaces.sip.message import Message
 from tests.support import tones
 from tests.support.rtp_peer import Peer, PeerGroup

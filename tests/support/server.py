@@ -22,6 +22,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from di.spoken.texts import read_sentences
+from di.spoken.tones import melody, write
 from tests.support.ports import free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,11 +52,21 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+def write_tones(folder: Path) -> None:
+    """A folder of prompts as set-up makes it where nothing can speak: melodies that an FFT tells apart, one rate, all languages."""
+    names = {name for language in ("en", "de") for name in read_sentences(ROOT / "etc" / "prompts" / f"{language}.txt")}
+    made = folder / "en"
+    for name in names:
+        write(made / f"{name}.wav", melody(name))
+    for other in (folder, folder / "de"):
+        shutil.copytree(made, other, copy_function=os.link, dirs_exist_ok=True)
+
+
 class Server:
     """`python -m di serve` in a copy of etc/. `files` replaces or adds files there; `settings` are lines put behind sems.conf.
 
     `environment` is added to the server's own; without `start` the test puts more files there and starts it itself. `program`: Python
-    source to run instead of the main module, e.g. `WITH_APPS`.
+    source to run instead of the main module, e.g. `WITH_APPS`. `spoken`: with the prompts that set-up made; else each is its melody.
     """
 
     def __init__(
@@ -66,6 +78,7 @@ class Server:
         environment: Mapping[str, str] | None = None,
         start: bool = True,
         program: str = "",
+        spoken: bool = False,
     ) -> None:
         self._program = ["-c", program] if program else ["-m", "di"]
         self._start = start
@@ -75,7 +88,11 @@ class Server:
         """Whether its output looks like the system's journal, as systemd would have it."""
         self.environment = dict(environment or {})
         self.etc = folder / "etc"
-        shutil.copytree(ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets"))
+        shutil.copytree(
+            ROOT / "etc", self.etc, ignore=shutil.ignore_patterns("setup", "access.secrets", *([] if spoken else ["*.wav"]))
+        )
+        if not spoken:
+            write_tones(self.etc / "prompts")
         self.sip_port, self.xml_port, self.web_port = free_port(), free_port(), free_port()
         low = free_ports(RTP_PORTS)
         lines = (

@@ -68,7 +68,7 @@ def _folder(services: Services, options: Options) -> PromptFolder:
         "announcement", configured(options.announce_path, services.conf_dir), ANNOUNCEMENT, options.default_announce
     )
     if not files.default.is_file():
-        hint = f"there is no file {files.default}; name an existing one (`cordboard prompts` makes the samples)"
+        hint = f"there is no file {files.default}; name an existing one (`cordboard prompts build` makes the spoken ones)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
     services.sessions.preload(str(files.default))
     return files

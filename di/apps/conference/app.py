@@ -237,7 +237,7 @@ def start(services: Services, options: Options) -> Closer:
 def _files(services: Services, options: Options) -> Files:
     files = Files(options, services.conf_dir)
     if not files.lonely.default.is_file():
-        hint = f"there is no file {files.lonely.default}; name an existing one (`cordboard prompts` makes the samples)"
+        hint = f"there is no file {files.lonely.default}; name an existing one (`cordboard prompts build` makes the spoken ones)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
     for path in (str(files.lonely.default), *files.sounds.paths()):
         services.sessions.preload(path)

@@ -57,8 +57,11 @@ def test_unknown_option_is_1_with_short_usage(capsys: pytest.CaptureFixture[str]
     assert "usage: cordboard serve" in capsys.readouterr().err
 
 
-def test_prompts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["prompts", str(tmp_path)]) == 0
-    assert (tmp_path / "announce.wav").stat().st_size > 1000
-    assert main(["prompts", str(tmp_path)]) == 0
-    assert "0 of" in capsys.readouterr().out
+def test_prompts(conf: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (conf.parent / "prompts").mkdir()
+    for language in ("en", "de"):
+        (conf.parent / "prompts" / f"{language}.txt").write_text("beep = ~1000:150\n")
+    assert main(["prompts", "-f", str(conf), "build"]) == 0
+    assert (conf.parent / "prompts" / "beep.wav").stat().st_size > 1000
+    assert main(["prompts", "-f", str(conf), "build"]) == 0
+    assert ": 0 made" in capsys.readouterr().out.splitlines()[-1]

@@ -11,7 +11,7 @@ import pytest
 
 from di.apps.api import Application, Session
 from di.apps.keypad import KEYPAD_TIMER, Collector, Ended, Gather, Gathered, Keypad, key_of
-from di.apps.sample_prompts import write
+from di.spoken.tones import write
 from media.control.play_items import PlayFile, PlayItem, PlaySeparator
 from tests.support.playbook import Playbook
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from di.apps.api import Session
-from di.apps.sample_prompts import write
 from di.sip import records as sip
+from di.spoken.tones import write
 from tests.support.playbook import Playbook
 
 PAGE = (Path(__file__).parents[4] / "docs" / "apps-shared.md").read_text(encoding="utf-8")

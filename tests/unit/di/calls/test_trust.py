@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from di.apps import conference, webconference
-from di.apps.sample_prompts import MELODIES, write
 from di.calls import snapshot
 from di.calls.application import Application
 from di.calls.call_info import Target
@@ -20,6 +19,7 @@ from di.kernel.errors import CallFailed, DIError
 from di.kernel.server_options import CoreOptions, parse_networks
 from di.modules.di_dial import PLUGIN as DI_DIAL
 from di.sip import records as sip
+from di.spoken.tones import MELODIES, write
 from tests.support.playbook import Playbook
 
 STRANGER, PEER = "203.0.113.7", "127.0.0.1"

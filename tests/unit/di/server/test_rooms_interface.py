@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from di.apps.conference import PLUGIN as CONFERENCE
-from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN as WEBCONFERENCE
 from di.dsm import PLUGIN as DSM
 from di.kernel.event_log import EventFilter, Snapshot
+from di.spoken.tones import MELODIES, write
 from media.control import play_items, records
 from tests.support.playbook import Playbook
 

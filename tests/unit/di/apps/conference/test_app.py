@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from di.apps.conference import PLUGIN
-from di.apps.sample_prompts import write
 from di.calls.session import Session
 from di.kernel.errors import ConfigError
 from di.sip import records as sip
+from di.spoken.tones import write
 from media.control import play_items, records
 from tests.support.playbook import Playbook
 

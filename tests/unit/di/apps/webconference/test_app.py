@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from di.apps.sample_prompts import MELODIES, write
 from di.apps.webconference import PLUGIN
 from di.kernel.errors import OutOfBounds
 from di.kernel.registry import Caller
 from di.sip import records as sip
+from di.spoken.tones import MELODIES, write
 from media.control import play_items, records
 from tests.support.playbook import Playbook
 
-BASE = 'direct_room_re="^room"\ndigits_dir=prompts/digits/\n'
+BASE = 'direct_room_re="^room"\ndigits_dir=prompts/\n'
 
 
 @pytest.fixture(scope="module")
