@@ -34,7 +34,7 @@ def of_the_slide(running: Server) -> None:
     (running.etc / "app_mapping.conf").write_text(f"^sip:=>{SLIDE}\n")
     (running.etc / "wav").mkdir()
     for name in ("welcome", "taken", "change"):
-        shutil.copy(ROOT / "etc/prompts" / f"{name}.wav", running.etc / "wav")
+        shutil.copy(running.etc / "prompts" / f"{name}.wav", running.etc / "wav")
 
 
 @pytest.fixture(scope="module", params=["ours", "as on the slide"])
