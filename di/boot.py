@@ -279,8 +279,8 @@ class Hub:
         """End calls, plug-ins and processes; nothing is left running afterwards."""
         self.sessions.set_shutdown_mode(True)
         await self._end_calls()
-        await self._close_plugins()
         self.sessions.end_lines.flush()
+        await self._close_plugins()
         await asyncio.gather(self.sip.stop(sip_records.Stop(1000), 3.0), self.media.stop(records.Shutdown(), 3.0))
         self.sessions.tasks.cancel_all()
 

@@ -86,7 +86,7 @@ class Application:
     def on_system(self, kind: str) -> Outcome:
         """`shutdown`, `user1` or `user2`. The default ends the call on shutdown."""
         if kind == "shutdown":
-            self.session.stop()
+            self.session.stop(by="operator")
         return None
 
     def on_request(self, request: RequestReceived) -> Outcome:
@@ -105,12 +105,12 @@ class Application:
 
     def on_rtp_timeout(self) -> Outcome:
         """No RTP for `dead_rtp_time`. The default ends the call."""
-        self.session.stop()
+        self.session.stop(by="timeout")
         return None
 
     def on_session_timeout(self) -> Outcome:
         """The peer was to refresh the call and has not (RFC 4028). The default ends the call."""
-        self.session.stop()
+        self.session.stop(by="timeout")
         return None
 
     # The two streams: every request that comes, every reply to what we sent. The callbacks above are what most need of them.
@@ -158,7 +158,7 @@ class Application:
     # What an operator does to a member of a room (DI `rooms`). These run as events of the session, like the callbacks.
     def on_kick(self) -> Outcome:
         """The call is to leave. The default ends it."""
-        self.session.stop()
+        self.session.stop(by="operator")
         return None
 
     def on_mute(self, muted: bool) -> Outcome:

@@ -162,7 +162,7 @@ class Admission:
 
     def _cut(self, control: Control, refused: Refused) -> None:
         log.info("call %s: %s ends it: %d %s", self._session.id, control.name, refused.code, refused.reason)
-        self._session.stop(refused.code, refused.reason, (*refused.headers, *_USED_UP))
+        self._session.stop(refused.code, refused.reason, (*refused.headers, *_USED_UP), by="limit")
 
     # ---------------------------------------------------------------------------------------------------------------- end
     def ended(self, end: CallEnded, now_ns: int) -> None:

@@ -13,6 +13,7 @@ from typing import Protocol
 from di.calls.call_info import CallInfo, DialPlan
 from di.calls.events import Outcome, SipReply
 from di.calls.state import ENDING, PHASES, UNANSWERED, UP, Phase
+from di.kernel.ports import Clock
 from di.sip.port import SipPort
 from di.sip.records import Answer, CallEnded, Dial, Hangup, Reinvite, ReplyReceived, RequestReceived, SendReply, SendRequest
 
@@ -27,6 +28,10 @@ class DialogHost(Protocol):
     @property
     def sip(self) -> SipPort:
         """The way to the SIP process."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
 
     def next_token(self) -> int:
         """A number for a request."""
@@ -77,6 +82,10 @@ class Dialog:
         self._owner = owner
         self.why = ""
         """The reason that `end` was given."""
+        self.ended_by = ""
+        """On whose behalf `end` was called: `app`, `limit`, `operator`, `media`, `timeout`; empty while the end is not ours."""
+        self.proceeding_s = self.early_s = 0.0
+        """Wall-clock times of the first provisional reply and of the first media before the answer; 0 without them."""
         self._pending: tuple[int, str, Headers] | None = None
         self._sent: dict[int, tuple[str, OnReply | None]] = {}
 
@@ -106,6 +115,10 @@ class Dialog:
         if phase not in PHASES[self.phase]:
             return False
         self.phase = phase
+        if phase is Phase.PROCEEDING and not self.proceeding_s:
+            self.proceeding_s = self._owner.host.clock.epoch_s()
+        elif phase is Phase.EARLY and not self.early_s:
+            self.early_s = self._owner.host.clock.epoch_s()
         return True
 
     # ------------------------------------------------------------------------------------------------------------ the INVITE
@@ -174,11 +187,11 @@ class Dialog:
         )
 
     # --------------------------------------------------------------------------------------------------------------- the end
-    def end(self, code: int = 480, reason: str = "", headers: Headers = ()) -> None:
-        """End the call in whatever phase: `code` if not answered, CANCEL if dialled, BYE if connected."""
+    def end(self, code: int = 480, reason: str = "", headers: Headers = (), by: str = "app") -> None:
+        """End the call in whatever phase: `code` if not answered, CANCEL if dialled, BYE if connected. `by`: see `ended_by`."""
         if self.ending:
             return
-        self.why = reason
+        self.why, self.ended_by = reason, by
         was = self.phase
         if was in UP:
             self.enter(Phase.DISCONNECTING)

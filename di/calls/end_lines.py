@@ -9,7 +9,8 @@ The packets are asked of the media process, just before the leg is closed; when 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from media.control.records import Command, PromptLoaded, QueryStatistics, Statistics
@@ -48,59 +49,72 @@ class MediaAsker(Protocol):
         """Send a command that is answered; it is made with the request's number, which is returned."""
 
 
+@dataclass(frozen=True, slots=True)
+class CallOver:
+    """A call that is over: how, when (wall clock), and its leg's counters; None where the media process did not tell them."""
+
+    session: Session
+    ended: CallEnded
+    at_s: float
+    counters: Mapping[str, float] | None
+
+
 class EndLines:
-    """Lines that wait for their numbers."""
+    """Lines that wait for their numbers. `listeners` hear of each call that is over, exactly once, with the same numbers."""
 
     def __init__(self, sessions: MediaAsker) -> None:
+        self.listeners: list[Callable[[CallOver], None]] = []
         self._sessions = sessions
-        self._waiting: dict[int, tuple[int, str, str]] = {}
-        """Request → since when (ns), call, line."""
+        self._waiting: dict[int, tuple[int, CallOver]] = {}
+        """Request → since when (ns), and all but the numbers."""
         self._timer: TimerHandle | None = None
 
     def over(self, session: Session, ended: CallEnded) -> None:
         """A call has ended; its leg is still open."""
-        if not log.isEnabledFor(logging.INFO):
+        if not log.isEnabledFor(logging.INFO) and not self.listeners:
             return
-        text = line(session, ended, self._sessions.clock.epoch_s())
+        over = CallOver(session, ended, self._sessions.clock.epoch_s(), None)
         if session.audio.negotiated is None or not self._sessions.media_is_up:
-            _write(session.id, text)
+            self._tell(over)
             return
         request = self._sessions.ask_media(_query(session.leg), self._answered)
-        self._waiting[request] = (self._sessions.clock.now_ns(), session.id, text)
+        self._waiting[request] = (self._sessions.clock.now_ns(), over)
         if self._timer is None:
             self._timer = self._sessions.clock.call_later(_PATIENCE_NS, self._sweep)
 
     def _answered(self, record: PromptLoaded | Statistics) -> None:
         waiting = self._waiting.pop(record.request, None)
         if waiting is not None and isinstance(record, Statistics):
-            _, call, text = waiting
-            _write(call, text + loss(record.counters))
+            self._tell(replace(waiting[1], counters=record.counters))
 
     def _sweep(self) -> None:
-        """Write those whose answer has not come; look again while there are others."""
+        """Tell of those whose answer has not come; look again while there are others."""
         self._timer = None
         until_ns = self._sessions.clock.now_ns() - _PATIENCE_NS
-        for request, (since_ns, call, text) in list(self._waiting.items()):
+        for request, (since_ns, over) in list(self._waiting.items()):
             if since_ns <= until_ns:
                 del self._waiting[request]
                 self._sessions.answers.pop(request, None)
-                _write(call, text)
+                self._tell(over)
         if self._waiting:
             self._timer = self._sessions.clock.call_later(_PATIENCE_NS, self._sweep)
 
     def flush(self) -> None:
-        """Write all that wait: nobody will answer any more."""
+        """Tell of all that wait: nobody will answer any more."""
         waiting, self._waiting = self._waiting, {}
-        for _, call, text in waiting.values():
-            _write(call, text)
+        for _, over in waiting.values():
+            self._tell(over)
+
+    def _tell(self, over: CallOver) -> None:
+        if log.isEnabledFor(logging.INFO):
+            lost = loss(over.counters) if over.counters is not None else ""
+            log.info("call %s: over: %s%s", over.session.id, line(over.session, over.ended, over.at_s), lost)
+        for listener in self.listeners:
+            listener(over)
 
 
 def _query(leg: int) -> Callable[[int], QueryStatistics]:
     return lambda request: QueryStatistics(request, leg)
-
-
-def _write(call: str, text: str) -> None:
-    log.info("call %s: over: %s", call, text)
 
 
 def line(session: Session, ended: CallEnded, now_s: float) -> str:
@@ -114,7 +128,7 @@ def line(session: Session, ended: CallEnded, now_s: float) -> str:
     return f"{info.direction}, {session.application}, {caller} to {info.request_uri}, {length}, {how}{cause}"
 
 
-def loss(counters: dict[str, float]) -> str:
+def loss(counters: Mapping[str, float]) -> str:
     """What was lost on the way in and, as far as the peer reports it (RTCP), on the way out."""
     received, lost = int(counters.get("packets_received", 0)), int(counters.get("packets_lost", 0))
     text = f", {lost} of {received + lost} packets lost" if received or lost else ", no packet came"

@@ -302,7 +302,7 @@ def _timer(session: Session, event: TimerExpired) -> Outcome:
     if event.id == ANSWER_TIMER:
         if session.dialog.phase in UNANSWERED:
             log.info("call %s: not answered in time", session.id)
-            session.stop(408, "Request Timeout")
+            session.stop(408, "Request Timeout", by="timeout")
         return None
     return session.app.on_timer(event.id)
 

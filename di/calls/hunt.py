@@ -136,7 +136,7 @@ class Hunt:
     def rung_out(self, session: Session) -> None:
         """A leg has rung for as long as its target allows."""
         if session in self.trying:
-            session.stop(408, "Request Timeout")
+            session.stop(408, "Request Timeout", by="timeout")
 
     def failed(self, session: Session, event: CallEnded) -> None:
         """A leg was not answered; the next in turn is called."""

@@ -124,9 +124,9 @@ class Session:
         return self._mailbox.inside
 
     # --------------------------------------------------------------------------------------------------------- the whole call
-    def stop(self, code: int = 480, reason: str = "", headers: tuple[str, ...] = ()) -> None:
+    def stop(self, code: int = 480, reason: str = "", headers: tuple[str, ...] = (), by: str = "app") -> None:
         """End the call in whatever phase, as `Dialog.end`. Once."""
-        self.dialog.end(code, reason, headers)
+        self.dialog.end(code, reason, headers, by)
 
     def log(self, **attributes: Value) -> None:
         """Set attributes of this call in the monitoring store."""

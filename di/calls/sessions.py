@@ -283,7 +283,7 @@ class Sessions:
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
                 headers = () if session.dialog.phase is Phase.CONNECTED else (f"Retry-After: {RETRY_AFTER_S}",)
-                session.run(lambda session=session, headers=headers: session.stop(503, reason, headers))  # type: ignore[misc]
+                session.run(lambda session=session, headers=headers: session.stop(503, reason, headers, "media"))  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------------------------------------- new calls
     def make(self, call: int, application: str, info: CallInfo, id: str = "") -> Session:
