@@ -34,9 +34,14 @@ _USED_UP = ('Reason: Q.850;cause=31;text="granted time is used up"',)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What a control allows. `seconds` from the answer, or from when it was asked to renew; None: without limit."""
+    """What a control allows. `seconds` from the answer, or from when it was asked to renew; None: without limit.
+
+    `account`: who pays; `charge_id`: the control's own name of this charge. Both stand in the call record.
+    """
 
     seconds: float | None = None
+    account: str = ""
+    charge_id: str = ""
 
 
 class Control(Protocol):
@@ -107,6 +112,18 @@ class Admission:
     def used_s(self, now_ns: int) -> float:
         """Seconds since the answer."""
         return 0.0 if self._answered_ns is None else (now_ns - self._answered_ns) / 1e9
+
+    def granted_s(self) -> float | None:
+        """How many seconds from the answer the controls allow as of now; None: without limit."""
+        if self._answered_ns is None:
+            return min((grant.seconds for grant in self._grants if grant.seconds is not None), default=None)
+        return (min(self._due_ns.values()) - self._answered_ns) / 1e9 if self._due_ns else None
+
+    def charge(self) -> tuple[str, str]:
+        """Account and charge id that the controls named; of several the first."""
+        accounts = (grant.account for grant in self._grants if grant.account)
+        charges = (grant.charge_id for grant in self._grants if grant.charge_id)
+        return next(accounts, ""), next(charges, "")
 
     def _note(self, number: int, grant: Grant, from_ns: int) -> None:
         if grant.seconds is None:

@@ -17,6 +17,8 @@ def problems(services: Services) -> dict[str, str]:
     """Why a new call would not be taken now, by the part concerned; empty when it would be."""
     sessions, limits = services.sessions, services.sessions.limits
     problem_of = sessions.out_of_order()
+    for source in services.problem_sources:
+        problem_of.update(source())
     if limits.shutdown_mode:
         problem_of["shutdown"] = f"shutdown mode: new calls are refused, {limits.active} are left"
     elif limits.session_limit.count and limits.active >= limits.session_limit.count:

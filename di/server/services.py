@@ -37,6 +37,8 @@ class Services(Surroundings):
     environ: Mapping[str, str] = field(default_factory=dict)
     sessions: Sessions = field(init=False)
     loaded: list[str] = field(default_factory=list)
+    problem_sources: list[Callable[[], Mapping[str, str]]] = field(default_factory=list)
+    """Plug-ins that may keep new calls out: by part, why (`di.server.health`)."""
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
     reloaders: dict[str, Callable[[object], None]] = field(default_factory=dict)
