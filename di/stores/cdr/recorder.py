@@ -87,6 +87,9 @@ class Recorder:
         if record is None:
             return
         record = self._open[call.id] = self._filled(replace(record, answer=time_text(call.answered_s)), call)
+        first = self._open.get(record.linked)
+        if record.leg == "b" and first is not None:
+            self._open[first.call] = replace(first, other=call.id)
         now_s = self._clock.epoch_s()
         done = self._database.run(lambda connection: spool.keep_open(connection, record, now_s))
         done.add_done_callback(lambda done: _say(record, done))
@@ -179,6 +182,7 @@ class Recorder:
             from_=info.from_header,
             to=info.to_header,
             ruri=info.request_uri,
+            call_id=info.call_id,
             source=f"{info.source_ip}:{info.source_port}" if info.source_ip else "",
             start=time_text(call.started_s),
         )
@@ -189,8 +193,6 @@ class Recorder:
         account, charge_id = call.admission.charge() if call.admission is not None else ("", "")
         partner = call.pair.other(call) if call.pair is not None else None
         negotiated = call.audio.negotiated
-        if partner is not None and (record_of := self._open.get(partner.id)) is not None:
-            self._open[partner.id] = replace(record_of, other=call.id)
         return replace(
             record,
             other=partner.id if partner is not None else record.other,

@@ -103,7 +103,10 @@ class MysqlTable:
         connection = await aiomysql.connect(**self._account, charset="utf8mb4", connect_timeout=10)
         self._connection = connection
         async with connection.cursor() as cursor:
-            await cursor.execute(table(self._table, "`", "TEXT") + " CHARACTER SET utf8mb4")
+            try:
+                await cursor.execute(f"SELECT 1 FROM `{self._table}` LIMIT 0")
+            except aiomysql.ProgrammingError:  # there is no such table; whoever may not make it is told so now
+                await cursor.execute(table(self._table, "`", "TEXT") + " CHARACTER SET utf8mb4")
         return connection
 
     async def close(self) -> None:
