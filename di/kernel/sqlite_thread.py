@@ -7,9 +7,9 @@
     await database.close()
 
 Work comes from the loop and runs in the thread, in order. What has gathered while the last commit was on its way to the disk is one
-transaction, so the load decides how many share a commit and nobody waits for a timer. Each piece has a savepoint of its own: one that
-fails takes back what it did and nothing of the others. `synchronous=FULL`: NORMAL loses the last commits when the power fails
-(SQLite's documentation of that pragma).
+transaction, so the load decides how many share a commit; where a commit costs more than a short wait, `gather_s` lets more share it.
+Each piece has a savepoint of its own: one that fails takes back what it did and nothing of the others. `synchronous=FULL`: NORMAL
+loses the last commits when the power fails (SQLite's documentation of that pragma).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Order:
 class SqliteThread:
     """`schema`: statements that make what is missing; run at each opening. Belongs to the loop in which `open` was called."""
 
-    def __init__(self, path: Path, schema: str) -> None:
+    def __init__(self, path: Path, schema: str, gather_s: float = 0.0) -> None:
         self.path = path
         self.problem = ""
         """What was wrong with the last commit; empty when it reached the disk."""
@@ -62,6 +62,7 @@ class SqliteThread:
         """How long the last commit took."""
         self.commits = 0
         self._schema = schema
+        self._gather_s = gather_s
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -125,6 +126,8 @@ class SqliteThread:
         if first is None:
             return None
         batch = [first]
+        if self._gather_s:
+            time.sleep(self._gather_s)
         while len(batch) < _LARGEST_BATCH:
             try:
                 order = self._orders.get_nowait()

@@ -44,7 +44,7 @@ SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 START_S = 1_796_000_000.0
 
 
-def entry(number: int, **more: object) -> spool.Entry:
+def entry(number: int, **more: object) -> spool.DueRecord:
     """A finished record on its way."""
     record = CallRecord(
         id=f"01900000-0000-7000-8000-{number:012d}", call=f"call-{number}", linked=f"call-{number}", direction="in",
@@ -52,7 +52,7 @@ def entry(number: int, **more: object) -> spool.Entry:
         from_='"Ömer; \'Bob\'" <sip:bob@example>', vars={"shop": "a,b"},
     )  # fmt: skip
     record = replace(cdr.closed(record, START_S + number + 61), **more)  # type: ignore[arg-type]
-    return spool.Entry(number, START_S, record, cdr.to_json(record))
+    return spool.DueRecord(number, START_S, record, cdr.to_json(record))
 
 
 # --------------------------------------------------------------------------------------------------------------------- files

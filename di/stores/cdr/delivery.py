@@ -16,7 +16,7 @@ from di.stores.cdr.sinks.sink import EntryRefused, Sink, SinkDown
 
 if TYPE_CHECKING:
     from di.kernel.ports import Clock
-    from di.stores.cdr.spool import Backlog, Entry
+    from di.stores.cdr.spool import Backlog, DueRecord
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE_S = 300.0
@@ -99,7 +99,7 @@ class Delivery:
                 log.exception("call records cannot be delivered to %s", self.sink.name)
                 await self._rest(repr(error))
 
-    async def _deliver(self, entries: list[Entry]) -> None:
+    async def _deliver(self, entries: list[DueRecord]) -> None:
         try:
             await self.sink.deliver(entries)
         except EntryRefused as refused:
@@ -115,12 +115,12 @@ class Delivery:
             log.warning("call records are delivered to %s again", self.sink.name)
         self.problem, self._failures = "", 0
 
-    async def _have(self, entries: Sequence[Entry]) -> None:
+    async def _have(self, entries: Sequence[DueRecord]) -> None:
         seqs = [entry.seq for entry in entries]
         await self._database.run(lambda connection: spool.delivered(connection, self.sink.name, seqs))
         self.delivered += len(seqs)
 
-    async def _bury(self, entry: Entry, why: str) -> None:
+    async def _bury(self, entry: DueRecord, why: str) -> None:
         now_s = self._clock.epoch_s()
         log.error(
             "call record %s will not be delivered to %s: %s; `cordboard rpc cdr.retry %s` tries again",

@@ -28,7 +28,7 @@ CREATE INDEX IF NOT EXISTS dead_of_record ON dead(seq);
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DueRecord:
     """A record on its way out. `text`: its line of JSON."""
 
     seq: int
@@ -87,12 +87,12 @@ def forget_unknown(connection: sqlite3.Connection, sinks: Sequence[str]) -> list
     return [(str(sink), int(count)) for sink, count in gone]
 
 
-def next_due(connection: sqlite3.Connection, sink: str, limit: int) -> list[Entry]:
+def next_due(connection: sqlite3.Connection, sink: str, limit: int) -> list[DueRecord]:
     """What is to be delivered next, oldest first."""
     rows = connection.execute(
         "SELECT seq, closed_s, record FROM due JOIN closed USING (seq) WHERE sink = ? ORDER BY seq LIMIT ?", (sink, limit)
     )
-    return [Entry(seq, closed_s, from_json(text), text) for seq, closed_s, text in rows]
+    return [DueRecord(seq, closed_s, from_json(text), text) for seq, closed_s, text in rows]
 
 
 def delivered(connection: sqlite3.Connection, sink: str, seqs: Sequence[int]) -> None:

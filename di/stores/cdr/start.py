@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from di.server.services import Services
 
 log = logging.getLogger(__name__)
+GATHER_S = 0.005
+"""How long a change waits for others to share its commit: at 300 calls a second five do."""
 _LOOK_S = 5
 """How often the disk is looked at, and what it would not take is tried again."""
 
@@ -71,7 +73,7 @@ def make_sink(name: str, options: Options, clock: Clock) -> Sink:
     if name == "syslog":
         quote = options.quoting_enabled
 
-        def line(entry: spool.Entry) -> str:
+        def line(entry: spool.DueRecord) -> str:
             return options.cdr_prefix + csv_line(entry.record, options.cdr_format, quote)
 
         return Syslog(options.syslog_address, line, options.loglevel)
@@ -94,7 +96,7 @@ class _Plant:
         self._file = file
         clock = services.clock
         self._disk_problem = ""
-        self._database = SqliteThread(options.spool, spool.SCHEMA)
+        self._database = SqliteThread(options.spool, spool.SCHEMA, GATHER_S)
         give_up_s = options.give_up_after_days * 86400.0
         self._deliveries = [Delivery(make_sink(name, options, clock), self._database, clock, give_up_s) for name in options.sinks]
         rules = RecordRules(options.node or socket.gethostname(), options.sinks, options.vars, options.refuse_without_record)

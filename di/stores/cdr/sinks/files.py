@@ -11,7 +11,7 @@ from pathlib import Path
 
 from di.stores.cdr.record import time_s
 from di.stores.cdr.sinks.sink import SinkDown
-from di.stores.cdr.spool import Entry
+from di.stores.cdr.spool import DueRecord
 
 _LONGEST_LINE = 1 << 20
 
@@ -24,13 +24,13 @@ class LineFile:
 
     batch = 500
 
-    def __init__(self, name: str, pattern: str, line: Callable[[Entry], str], header: str = "") -> None:
+    def __init__(self, name: str, pattern: str, line: Callable[[DueRecord], str], header: str = "") -> None:
         self.name = name
         self._pattern = pattern
         self._line = line
         self._header = header
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
+    async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """Append. Raises SinkDown when the file cannot be written."""
         lines_of: dict[str, list[str]] = {}
         for entry in entries:

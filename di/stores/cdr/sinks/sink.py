@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from di.stores.cdr.spool import Entry
+from di.stores.cdr.spool import DueRecord
 
 
 class SinkDown(Exception):
@@ -27,7 +27,7 @@ class Sink(Protocol):
     name: str
     batch: int
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
+    async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """Deliver all, or raise SinkDown (some may have arrived and come again) or EntryRefused."""
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ import aiomysql
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.stores.cdr.record import CallRecord, as_dict, names
 from di.stores.cdr.sinks.sink import SinkDown
-from di.stores.cdr.spool import Entry
+from di.stores.cdr.spool import DueRecord
 
 _NUMBERS = frozenset(("version", "setup_ms", "duration_ms", "billable_ms", "granted_ms", "sip_code", "q850"))
 _LONG = frozenset(("from", "to", "ruri", "vars", "rtp", "hangup_cause", "call_id"))
@@ -53,7 +53,7 @@ class SqliteTable:
         self._database = SqliteThread(path, table("cdr", '"', "TEXT") + ";")
         self._is_open = False
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
+    async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """Add rows. Raises SinkDown when the file cannot be written."""
         rows = [row(entry.record) for entry in entries]
         try:
@@ -84,7 +84,7 @@ class MysqlTable:
         self._table = table
         self._connection: aiomysql.Connection | None = None
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
+    async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """Add rows in one transaction. Raises SinkDown, which names server and database, never the password."""
         try:
             connection = self._connection or await self._connect()

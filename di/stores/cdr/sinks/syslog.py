@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from di.stores.cdr.sinks.sink import SinkDown
-from di.stores.cdr.spool import Entry
+from di.stores.cdr.spool import DueRecord
 
 _SEVERITIES = (3, 4, 6, 7, 5)
 """By SEMS's `loglevel`: error, warning, info, debug, and 4 for notice."""
@@ -30,13 +30,13 @@ class Syslog:
     name = "syslog"
     batch = 100
 
-    def __init__(self, address: tuple[str, int], line: Callable[[Entry], str], level: int) -> None:
+    def __init__(self, address: tuple[str, int], line: Callable[[DueRecord], str], level: int) -> None:
         self._address = address
         self._line = line
         self._level = level
         self._socket: socket.socket | None = None
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
+    async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """Send each. Raises SinkDown while nobody listens."""
         try:
             await asyncio.to_thread(self._send, [self._line(entry) for entry in entries])

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from di.stores.cdr.sinks.sink import EntryRefused, SinkDown
-from di.stores.cdr.spool import Entry
+from di.stores.cdr.spool import DueRecord
 
 _PREFIX = "whsec_"
 _SHORTEST_SECRET = 24
@@ -25,7 +25,7 @@ _FOR_GOOD = frozenset((400, 410, 413, 415, 422))
 
 
 def parse_secret(text: str) -> bytes:
-    """The key in `whsec_BASE64`. Raises ValueError for what is none, or shorter than the specification's 24 bytes."""
+    """The key behind `whsec_`, in base64. Raises ValueError for what is none, or shorter than the specification's 24 bytes."""
     try:
         key = base64.b64decode(text.strip().removeprefix(_PREFIX), validate=True)
     except binascii.Error as error:
@@ -54,7 +54,7 @@ class Webhook:
         self._epoch_s = epoch_s
         self._http: aiohttp.ClientSession | None = None
 
-    async def deliver(self, entries: Sequence[Entry]) -> None:
+    async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """POST each. Raises SinkDown for no answer and any that is no 2xx, EntryRefused for what will never be taken."""
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=self._timeout, headers={"User-Agent": "cordboard"})
@@ -65,7 +65,7 @@ class Webhook:
             if not 200 <= status < 300:
                 raise SinkDown(f"{self._url} answered {status}")
 
-    async def _post(self, http: aiohttp.ClientSession, entry: Entry) -> int:
+    async def _post(self, http: aiohttp.ClientSession, entry: DueRecord) -> int:
         timestamp_s = int(self._epoch_s())
         body = b'{"type":"call.ended","timestamp":%s,"data":%s}' % (
             json.dumps(entry.record.end).encode(),
