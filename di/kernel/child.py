@@ -29,7 +29,7 @@ from di.kernel import logs
 from di.kernel.errors import ConfigError
 from di.kernel.watchdog import ASK_S, Liveness, Watchdog
 from media.control.link import RecordLink
-from media.control.wire import VERSION, Hello, Ping
+from media.control.wire import VERSION, Hello, LogLevel, Ping
 
 log = logging.getLogger(__name__)
 
@@ -207,20 +207,23 @@ class Child(Generic[C, E]):
             return
 
     async def _ask(self) -> None:
-        """Notice a process that does not answer, say so, replace it after a while."""
+        """Notice a process that does not answer, say so, replace it after a while; tell it the log level when that has changed."""
         loop = asyncio.get_running_loop()
         link: RecordLink[C, E] | None = None
-        number, watchdog = 0, Watchdog(0.0, 0.0)
+        number, watchdog, level = 0, Watchdog(0.0, 0.0), ""
         while not self._stopping:
             if self._up_since_s is None or self._link is None:
                 link = None
             elif self._link is not link:
-                link, number, watchdog = self._link, 0, Watchdog(self._replace_s, loop.time())
+                link, number, watchdog, level = self._link, 0, Watchdog(self._replace_s, loop.time()), ""
             else:
                 self._judge(watchdog, watchdog.turn(link.answered >= number, loop.time()))
             if link is not None:
                 number = link.answered + 1
                 link.send(Ping(number))
+                if level != logs.child_level():
+                    level = logs.child_level()
+                    link.send(LogLevel(level))
             await asyncio.sleep(ASK_S)
 
     def _judge(self, watchdog: Watchdog, verdict: Liveness) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from media.control import log_lines
 from media.control.log_lines import Layout, current_call
 
-__all__ = ["LEVELS", "Layout", "child_arguments", "current_call", "level", "set_level", "set_up"]
+__all__ = ["LEVELS", "Layout", "child_arguments", "child_level", "current_call", "level", "set_level", "set_up"]
 
 
 LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
@@ -42,6 +42,11 @@ def level() -> int:
     return next((index for index, known in enumerate(LEVELS) if known <= threshold), 3)
 
 
+def child_level() -> str:
+    """What a child process is to log. Not more than `info`: the stack's debug lines are for whoever develops it."""
+    return logging.getLevelName(max(logging.getLogger().level, logging.INFO))
+
+
 def child_arguments() -> list[str]:
-    """How a child process is to log that is started now. Not more than `info`: the stack's debug lines are for whoever develops it."""
-    return ["--log-format", _style.name, "--log-level", logging.getLevelName(max(logging.getLogger().level, logging.INFO))]
+    """How a child process is to log that is started now."""
+    return ["--log-format", _style.name, "--log-level", child_level()]

@@ -9,7 +9,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
-from media.control.wire import Hello, Ping, Pong, RecordCodec, Unknown
+from media.control.log_lines import set_level
+from media.control.wire import Hello, LogLevel, Ping, Pong, RecordCodec, Unknown
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ Received = TypeVar("Received")
 class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     """Carries records both ways over a connected stream socket.
 
-    `classes`: what may come in, beside Hello; a Ping is answered here; anything else is logged and left out. ``on_record`` is called in
+    `classes`: what may come in, beside Hello; a Ping is answered and a LogLevel heeded here; anything else is logged and left out. ``on_record`` is called in
     the loop for each record; what it raises is logged and does not end the link. ``on_lost`` is called once.
     """
 
@@ -57,7 +58,7 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         queued = sum(map(len, self._unsent))
         return queued + (self._transport.get_write_buffer_size() if self._transport else 0)
 
-    def send(self, record: Sent | Hello | Ping | Pong) -> None:
+    def send(self, record: Sent | Hello | Ping | Pong | LogLevel) -> None:
         """Queue one record; silently dropped once the link is lost (``on_lost`` has said so).
 
         What one turn of the loop sends goes out in one write: the system call costs twenty times the packing.
@@ -92,6 +93,9 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
                 if isinstance(record, Ping):
                     self.asked += 1
                     self.send(Pong(record.number))
+                    continue
+                if isinstance(record, LogLevel):
+                    set_level(record.name)
                     continue
                 if isinstance(record, Pong):
                     self.answered = record.number

@@ -117,6 +117,14 @@ def set_up(process: str, level: int, style: str = "text") -> logging.Handler:
     return handler
 
 
+def set_level(name: str) -> None:
+    """Log this level of `logging` and what is graver; an unknown one changes nothing."""
+    level, root = logging.getLevelNamesMapping().get(name), logging.getLogger()
+    if level is not None and level != root.level:
+        root.setLevel(level)
+        logging.getLogger(__name__).info("log level is now %s", name)
+
+
 def name_process(role: str = "") -> None:
     """Let ps, top and pgrep show `cordboard`, `cordboard-sip`, `cordboard-media` instead of the interpreter. Linux: 15 characters."""
     try:

@@ -52,6 +52,13 @@ class Pong:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LogLevel:
+    """From now on a process logs this and what is graver: a name of `logging`."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Unknown:
     """A record of a name that this process does not know."""
 
@@ -89,7 +96,7 @@ class RecordCodec:
 
     def __init__(self, classes: Iterable[type]) -> None:
         self._classes: dict[str, tuple[type, int]] = {
-            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in _with_parts((Hello, Ping, Pong, *classes))
+            cls.__name__: (cls, len(dataclasses.fields(cls))) for cls in _with_parts((Hello, Ping, Pong, LogLevel, *classes))
         }
         self._field_names: dict[type, tuple[str, ...]] = {}
         self._unpacker = msgpack.Unpacker(

@@ -13,7 +13,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from media.control import records, wire
+from media.control import log_lines, records, wire
 
 log = logging.getLogger("media")
 
@@ -64,6 +64,8 @@ class HubLink:
                     self.pending.append(record)
                 elif isinstance(record, wire.Ping):  # between two ticks: whoever answers ticks, too
                     self.send(wire.Pong(record.number))
+                elif isinstance(record, wire.LogLevel):
+                    log_lines.set_level(record.name)
                 elif isinstance(record, wire.Unknown):
                     log.warning("command %s is not known here", record.name)
                 else:

@@ -253,7 +253,7 @@ def test_a_database_that_is_down_is_told_of_the_presentations_program(tmp_path: 
 # ------------------------------------------------------------------------------------------------------------------- reloading
 def test_sighup_reads_anew_and_ends_no_call(tmp_path: Path) -> None:
     with (
-        Server(tmp_path, settings="loglevel=2") as server,
+        Server(tmp_path, settings="loglevel=1") as server,
         Sipp("call", server.sip_port, calls=2, user="lobby", hold_ms=60_000) as sipp,
     ):
         wait_until(lambda: sipp.answered == 2, "two calls")
@@ -268,11 +268,13 @@ def test_sighup_reads_anew_and_ends_no_call(tmp_path: Path) -> None:
         )
         (server.etc / "dsm.conf").write_text(conf)
         sems = (server.etc / "sems.conf").read_text()
-        (server.etc / "sems.conf").write_text(sems.replace("loglevel=2", "loglevel=3") + "max_calls=99\n")
+        (server.etc / "sems.conf").write_text(sems.replace("loglevel=1", "loglevel=3") + "max_calls=99\n")
         os.kill(server.pid, signal.SIGHUP)
         wait_until(lambda: "no call was touched" in server.log, "the reload")
         assert re.search(r"sems\.conf:\d+: max_calls has changed; that needs a restart", server.log)
         assert server.xml.di("core", "get_loglevel") == 3
+        for process in ("sip", "media"):
+            wait_until(lambda process=process: re.search(rf" {process} \[.* INFO: log level is now INFO", server.log), process)
         assert place_calls(1, "new", server.sip_port, hold_ms=500).successful == 1
         assert any(", fresh, " in line for line in wait_until(lambda: over(server), "the new call's line"))
         assert (server.xml.calls(), server.children()) == (2, before)
