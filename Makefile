@@ -26,11 +26,12 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 test: setup-test ## Install what the tests need and run all of them (WORKERS=… at a time, or ARGS=… for pytest)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(PARALLEL))
 
-check: setup-test ## Lint, format, types, import arrows
+check: setup-test ## Lint, format, types, import arrows, house rules
 	@$(BIN)/ruff format --check --quiet di interfaces media clients tests
 	@$(BIN)/ruff check di interfaces media clients tests
 	@$(BIN)/mypy di interfaces media clients
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pytest -q tests/arch
 
 bench: setup-test ## Measure; write what is worth keeping into docs/performance.md
 	@for bench in tests/benches/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done

@@ -6,6 +6,9 @@ venv=${VENV:-$root/.venv}
 stamps=$venv/.stamps
 logs=$root/.setup-logs
 python=${PYTHON:-/usr/bin/python3}
+# Where .venv is a link, as in a further git worktree, it is another checkout's, which sets it up; here it is used as it is.
+owner=$root
+if [ -L "$venv" ] && [ -d "$venv" ]; then owner=$(dirname "$(readlink -f "$venv")"); fi
 export SETUP_BEGAN=${SETUP_BEGAN:-$(date +%s)} # the scripts call each other: one clock for all
 unset MAKEFLAGS MFLAGS MAKELEVEL               # variables given to our make are not meant for the makefiles of what we build
 
@@ -56,9 +59,9 @@ try() {
   return "$status"
 }
 
-# What a stamp is about: the contents of the files, where the checkout is, and which Python the environment uses.
+# What a stamp is about: the contents of the files, whose the environment is, and which Python it uses.
 state() {
-  { echo "$root $(readlink -f "$venv/bin/python" || readlink -f "$python")"; cat "$@"; } | sha256sum
+  { echo "$owner $(readlink -f "$venv/bin/python" || readlink -f "$python")"; cat "$@"; } | sha256sum
 }
 
 # fresh STAMP FILE...: true when the step was done with exactly these files, here.

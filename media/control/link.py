@@ -21,8 +21,8 @@ Received = TypeVar("Received")
 class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     """Carries records both ways over a connected stream socket.
 
-    `classes`: what may come in, beside Hello; a Ping is answered and a LogLevel heeded here; anything else is logged and left out. ``on_record`` is called in
-    the loop for each record; what it raises is logged and does not end the link. ``on_lost`` is called once.
+    `classes`: what may come in, beside Hello; a Ping is answered and a LogLevel heeded here; anything else is logged and left out.
+    ``on_record`` is called in the loop for each record; what it raises is logged and does not end the link. ``on_lost`` is called once.
     """
 
     def __init__(

@@ -224,13 +224,6 @@ class Store:
             self.on_change("removed", id, {})
         return True
 
-    def erase_finished(self, now_s: int) -> list[str]:
-        """Remove all finished records and return their ids. Costs the finished and the expiring ones only."""
-        ids = self.finished_ids(now_s)
-        for id in ids:
-            self.erase(id)
-        return ids
-
     def ended(self) -> list[str]:
         """Ids of records with a time at which they are finished, come or not, in no order."""
         return list(self._finished)
@@ -291,12 +284,6 @@ class Store:
     def unfinished_ids(self, now_s: int) -> Iterator[str]:
         """Ids of records that are not finished, in no order, one by one."""
         return (id for bucket in self._buckets for id in bucket if not self.is_finished(id, now_s))
-
-    def without_finished(self, ids: list[str], now_s: int) -> list[str]:
-        """Those of `ids` that are not finished. Costs nothing while no record has an expiration time."""
-        if not self._finished:
-            return ids
-        return [id for id in ids if not self.is_finished(id, now_s)]
 
     def finished_count(self, now_s: int) -> int:
         """How many records are finished. Costs the number of those with an expiration time only."""

@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls from INVITE to the end, event by event: what is answered, called back, logged, given back."""
+"""Calls in, from INVITE to the end, event by event: what is answered, called back, logged, given back."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -18,47 +15,14 @@ from di.calls.state import Phase
 from di.kernel.errors import Refused
 from di.kernel.server_options import CoreOptions, Limit
 from di.sip import records as sip
-from di.sip.credentials import Credential
-from di.sip.headers import header_lines
-from media.control import records
 from media.control.records import RecordingStopped
+from tests.support.diary import Diary, dial, diary, diary_book, record, register
 from tests.support.playbook import Playbook
-
-
-class Diary(Application):
-    """Writes down every callback."""
-
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self.lines: list[str] = []
-
-    def __getattribute__(self, name: str) -> Any:
-        if name.startswith("on_") and not name.startswith("on_sip_"):
-            lines = object.__getattribute__(self, "lines")
-            lines.append(name)
-        return object.__getattribute__(self, name)
 
 
 @pytest.fixture
 def book() -> Playbook:
-    playbook = Playbook().with_monitoring()
-    playbook.services.applications.register("diary", Diary)
-    return playbook
-
-
-def diary(session: Session) -> list[str]:
-    assert isinstance(session.app, Diary)
-    return session.app.lines
-
-
-def register(book: Playbook, name: str, **callbacks: Callable[..., Any]) -> None:
-    """An application made of functions."""
-    book.services.applications.register(name, type(name, (Application,), callbacks))
-
-
-def record(book: Playbook, id: str) -> dict[str, Any]:
-    found = book.invoke("monitoring", "get", id)
-    return found[0] if found else {}
+    return diary_book()
 
 
 # ------------------------------------------------------------------------------------------------------------------ incoming
@@ -261,222 +225,6 @@ def test_no_media_is_503(book: Playbook, caplog: pytest.LogCaptureFixture) -> No
     assert book.answers(call) == [503]
     assert "raise rtp_high_port" in caplog.text
     assert len(book.sessions) == 0
-
-
-# --------------------------------------------------------------------------------------------------------------- dial-out
-def dial(book: Playbook, **more: Any) -> str:
-    values = {
-        "user": "somebody",
-        "application": "diary",
-        "request_uri": "sip:callee@there.example",
-        "from_header": "<sip:me@here.example>",
-        "to_header": "<sip:callee@there.example>",
-        **more,
-    }
-    values["headers"] = tuple(header_lines(values.get("headers", ""), newline=""))
-    id = book.sessions.dialout(CallOut(**values))
-    book.run()
-    return id
-
-
-def test_dialout_to_the_answer(book: Playbook) -> None:
-    id = dial(book, headers="X-A: 1\r\nX-B: 2", credential=Credential("realm", "me", "pw"))
-    session = book.sessions.find(id)
-    assert session is not None
-    placed = book.sip.of(sip.Dial, session.call)[0]
-    assert placed.call % 2 == 0
-    assert (placed.request_uri, placed.headers) == ("sip:callee@there.example", ("X-A: 1", "X-B: 2"))
-    assert (placed.realm, placed.username, placed.password) == ("realm", "me", "pw")
-    assert placed.media_port == book.media.legs[session.leg].port
-    assert record(book, id)["dir"] == "out"
-    assert record(book, id)["app"] == "diary"
-    book.progress(session.call)
-    assert session.dialog.phase is Phase.PROCEEDING
-    book.confirm(session.call)
-    assert diary(session) == ["on_outgoing_invite", "on_ringing", "on_connected", "on_session_start"]
-    book.bye(session)
-    assert len(book.sessions) == 0
-
-
-def test_dialout_that_fails(book: Playbook) -> None:
-    session = book.sessions.find(dial(book))
-    assert session is not None
-    book.fail(session.call)
-    assert diary(session)[-2:] == ["on_failure", "on_destroy"]
-    assert book.invoke("monitoring", "listFinished") == [session.id]
-
-
-def test_dialout_without_media_or_stopped_at_once(book: Playbook) -> None:
-    def stop(self: Application) -> None:
-        self.session.stop()
-
-    def broken(self: Application) -> None:
-        raise ValueError("oops")
-
-    register(book, "stops", on_outgoing_invite=stop)
-    register(book, "breaks", on_outgoing_invite=broken)
-    dial(book, application="stops")
-    dial(book, application="breaks")
-    book.media.fail_next_leg = "no port"
-    dial(book)
-    assert len(book.sessions) == 0
-    assert not [c for c in book.sip.commands if isinstance(c, (sip.Dial, sip.Hangup))]
-    assert len(book.invoke("monitoring", "listFinished")) == 3
-
-
-def test_early_media_of_a_dialled_call_in_either_order(book: Playbook) -> None:
-    for negotiated_first in (True, False):
-        session = book.sessions.find(dial(book))
-        assert session is not None
-        for step in (0, 1) if negotiated_first else (1, 0):
-            if step:
-                book.progress(session.call, 183, "Session Progress", has_body=True)
-            else:
-                book.negotiate(session.call)
-        assert diary(session).count("on_early_session_start") == 1
-        book.confirm(session.call)
-        assert diary(session).count("on_session_start") == 1
-
-
-def test_dialout_with_a_chosen_id(book: Playbook) -> None:
-    assert dial(book, id="mine") == "mine"
-    assert dial(book, id="mine") == ""
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"application": "none"},
-        {"request_uri": "sip:a@h\r\nX: y"},
-        {"request_uri": "nonsense"},
-        {"from_header": "<sip:a@h>\r\nX: y>"},
-        {"to_header": "<>"},
-    ],
-)
-def test_dialout_that_cannot_be_placed(book: Playbook, values: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    assert dial(book, **values) == ""
-    assert not [c for c in book.sip.commands if isinstance(c, sip.Dial)]
-    assert caplog.text.count("audit dialout") == 1 and "decision=refused" in caplog.text
-
-
-def test_dialout_is_off_beyond_loopback_until_there_is_a_cap() -> None:
-    for cap, works in ((0, False), (1, True)):
-        book = Playbook(dataclasses.replace(CoreOptions(), sip_ip="192.0.2.9", dialout_limit=cap))
-        book.services.applications.register("diary", Diary)
-        assert bool(dial(book)) is works
-        assert dial(book) == ""
-
-
-# ------------------------------------------------------------------------------------------------------- keys, timers, order
-def test_keys_from_rtp_and_info_count_once(book: Playbook) -> None:
-    keys: list[tuple[int, int]] = []
-    register(book, "keys", on_digit=lambda self, event, ms: keys.append((event, ms)))
-    session = book.up("app-keys")
-    book.media.press(session.leg, "5")
-    info = sip.RequestReceived(session.call, 7, "INFO", (), "application/dtmf-relay", b"Signal=5\r\nDuration=100\r\n", True)
-    book.sessions.on_sip_event(info)
-    book.run()
-    assert keys == [(5, 100)]
-    assert [(r.token, r.code) for r in book.sip.of(sip.SendReply, session.call)] == [(7, 200)]
-    assert [e.attributes["key"] for e in book.services.events.ring if e.type == "dtmf"] == [5]
-
-
-@pytest.mark.parametrize(
-    ("method", "content_type", "code"),
-    [
-        ("INFO", "text/plain", 415),
-        ("INFO", "application/dtmf-relay", 400),
-        ("INFO", "application/dtmf", 400),
-        ("MESSAGE", "text/plain", 501),
-        ("REFER", "", 501),
-    ],
-)
-def test_requests_that_nobody_takes(book: Playbook, method: str, content_type: str, code: int) -> None:
-    session = book.up("app-diary")
-    book.sessions.on_sip_event(sip.RequestReceived(session.call, 3, method, (), content_type, b"", True))
-    book.run()
-    assert [r.code for r in book.sip.of(sip.SendReply, session.call)] == [code]
-
-
-def test_keys_are_looked_for_in_the_audio_of_phones_without_telephone_event(book: Playbook) -> None:
-    class Keys(Application):
-        def on_digit(self, event: int, duration_ms: int) -> None:
-            pass
-
-    class Silent(Keys):
-        def on_invite(self, session: Session) -> None:
-            session.audio.detect_digits(inband=False)
-
-    for name, app, dtmf, switched in (
-        ("keys", Keys, -1, [True]), ("keys", Keys, 101, []), ("deaf", Application, -1, []), ("silent", Silent, -1, []),
-    ):  # fmt: skip
-        book.services.applications.find(name) or book.services.applications.register(name, app)
-        call = book.offer(f"app-{name}")
-        del book.media.commands[:]
-        book.negotiate(call, dtmf=dtmf)
-        book.negotiate(call, dtmf=dtmf)
-        found = [command.inband for command in book.media.commands if isinstance(command, records.SetDigitDetection)]
-        assert found == switched, (name, dtmf)
-
-
-def test_timers(book: Playbook) -> None:
-    ids: list[int] = []
-    register(book, "timers", on_timer=lambda self, id: ids.append(id))
-    session = book.up("app-timers")
-    for id, ms in ((1, 1000), (2, 2000), (3, 500), (-1, 1500)):
-        session.timers.set(id, ms)
-    session.timers.set(1, 3000)
-    session.timers.remove(3)
-    book.run(2.5)
-    assert ids == [-1, 2]
-    session.timers.set(-2, 100)
-    session.timers.remove_all()
-    book.run(5)
-    assert ids == [-1, 2, -2]
-
-
-def test_session_timeout_ends_the_call(book: Playbook) -> None:
-    session = book.up("app-diary")
-    book.sessions.on_sip_event(sip.SessionTimedOut(session.call))
-    book.run()
-    assert session.gone and len(book.sip.of(sip.Hangup, session.call)) == 1
-
-
-def test_rtp_timeout_ends_the_call(book: Playbook) -> None:
-    session = book.up("app-diary")
-    assert book.media.legs[session.leg].rtp_timeout_ms == 300_000
-    book.sessions.on_media_event(records.RtpTimedOut(session.leg, 300_000))
-    book.run()
-    assert len(book.sip.of(sip.Hangup, session.call)) == 1
-
-
-async def test_events_of_a_session_are_handled_one_at_a_time_in_order() -> None:
-    book = Playbook()
-    lines: list[str] = []
-
-    async def slow(self: Application, event: EventPosted) -> None:
-        lines.append(f"begin {event.params['n']}")
-        await asyncio.sleep(0)
-        lines.append(f"end {event.params['n']}")
-
-    register(book, "slow", on_event=slow)
-    session, other = book.up("app-slow"), book.up("app-slow")
-    session.post_event({"n": "1"})
-    session.post_event({"n": "2"})
-    other.post_event({"n": "other"})
-    book.run()
-    while book.waiting:
-        await book.waiting.pop(0)
-    own = [line for line in lines if "other" not in line]
-    assert own == ["begin 1", "end 1", "begin 2", "end 2"]
-
-
-def test_events_after_the_end_are_dropped(book: Playbook) -> None:
-    session = book.up("app-diary")
-    book.bye(session)
-    session.post_event({"too": "late"})
-    book.run()
-    assert "on_event" not in diary(session)
 
 
 # ------------------------------------------------------------------------------------------------------- lost processes
