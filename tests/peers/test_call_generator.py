@@ -36,8 +36,7 @@ async def test_rooms_are_filled_heard_and_emptied(server: Server) -> None:
         return server.json("core.statistics")["calls"] == 2 * CALLS and server.json("status.media")[0]["legs"] == 2 * CALLS
 
     wait_until(all_up, f"{CALLS} calls in rooms", 110)
-    rooms = server.json("core.statistics")["rooms"]
-    assert 1 < rooms <= 10**ROOM_DIGITS and rooms > 0.9 * 10**ROOM_DIGITS - 1
+    assert server.json("core.statistics")["rooms"] >= size(5, 99), "of ten, or of a hundred"
     wait_until(lambda: len(server.xml.listByFilter(["app", "callgen"], ["result", "answered"])) == CALLS, "all know their answer")
     assert server.json("callgen.callGenStats")[0].startswith(
         f"CallGen statistics: \n {CALLS} active calls\n {CALLS} current target\n"

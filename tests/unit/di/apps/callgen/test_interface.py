@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from di.apps.callgen import PLUGIN
-from di.apps.sample_prompts import write
 from di.kernel.errors import ConfigError, OutOfBounds
 from di.kernel.server_options import CoreOptions
 from di.server.plugin import find
 from di.sip import records as sip
+from di.spoken.tones import write
 from tests.support.playbook import Playbook
 
 ORDER = (0, 0, "room", "127.0.0.1:5060", 2, 3, 10, 0)
