@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from di.sip.credentials import Credential
-from di.sip.headers import header_problem, uri_of, uri_problem
+from di.sip.headers import TOKEN, header_problem, uri_of, uri_problem
 from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.port import SipPort
 
@@ -22,7 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OutsideRequest:
-    """A request to be sent. `from_header`/`to_header`: complete values without tags; empty: the Request-URI in brackets."""
+    """A request to be sent. `from_header`/`to_header`: complete values without tags; empty: the Request-URI in brackets.
+
+    `from_tag`, `call_id`, `cseq` and `contact_user` as in `SendOutside`.
+    """
 
     method: str
     uri: str
@@ -35,6 +38,8 @@ class OutsideRequest:
     credential: Credential | None = None
     call_id: str = ""
     cseq: int = 0
+    from_tag: str = ""
+    contact_user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,8 @@ class Outside:
                 return problem
         if any(ord(c) < 32 for c in ours + theirs + request.call_id):
             return "From, To and Call-ID must not hold control characters"
+        if request.from_tag and not TOKEN.fullmatch(request.from_tag):
+            return f"{request.from_tag!r} cannot be a tag: letters, digits and -.!%*_+`'~ can"
         token = self._host.next_token()
         self._waiting[token] = on_reply
         credential = request.credential or Credential("", "", "")
@@ -164,6 +171,8 @@ class Outside:
                 credential.password,
                 request.call_id,
                 request.cseq,
+                request.from_tag,
+                request.contact_user,
             )
         )
         return ""

@@ -10,7 +10,7 @@ Header lines and texts from outside are as in `di.sip.records`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -68,7 +68,9 @@ class SendOutside:
     """Send a request outside any dialog, e.g. MESSAGE, NOTIFY, OPTIONS, REGISTER. Its final reply comes as OutsideReplied.
 
     `from_uri`/`to_uri`: complete header values without tags. `next_hop` as in Dial. Credentials answer one challenge for `realm`
-    (empty: any). `call_id` and `cseq`: empty and 0 for new ones, given to go on with a registration or an unsolicited NOTIFY.
+    (empty: any). `call_id`, `cseq` and `from_tag`: empty and 0 for new ones, given to go on with a registration or an unsolicited NOTIFY;
+    with a `call_id` the last challenge is remembered, so that the next request need not be challenged. `contact_user`: a Contact of ours
+    with that user part is added, which leads to where the request leaves from.
     """
 
     token: int
@@ -82,9 +84,11 @@ class SendOutside:
     next_hop: str = ""
     realm: str = ""
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     call_id: str = ""
     cseq: int = 0
+    from_tag: str = ""
+    contact_user: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +143,10 @@ class OutsideReceived:
 
 @dataclass(frozen=True, slots=True)
 class OutsideReplied:
-    """The final reply to SendOutside; 408 and 503 are also made here when none came."""
+    """The final reply to SendOutside; 408 and 503 are also made here when none came, 500 when it cannot be sent: then `source_ip` is empty.
+
+    `cseq`: the last number that was used, which a challenge may have raised. `contact`: the URI that `contact_user` became.
+    """
 
     token: int
     code: int
@@ -147,6 +154,9 @@ class OutsideReplied:
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = ""
     body: bytes = b""
+    source_ip: str = ""
+    cseq: int = 0
+    contact: str = ""
 
 
 OutsideCommand: TypeAlias = Subscribe | RefreshSubscription | Unsubscribe | TakeOutside | SendOutside | ReplyOutside

@@ -10,7 +10,7 @@ from typing import Any
 from di.sip.records import Listen
 from interfaces.sip.account import SipAccount
 from interfaces.sip.endpoint import ListenAddress, SipEndpoint
-from interfaces.sip.message import host_of
+from interfaces.sip.message import host_of, transport_of
 from interfaces.sip.native import arrived_at
 
 
@@ -43,6 +43,21 @@ class Accounts:
         place = self._place_towards(uri)
         account = self.outbound if place is None else self._of_places[self._endpoint.places.index(place)]
         return int(account.getId())
+
+    def contact(self, user: str, uri: str) -> str:
+        """Our own URI with a user part, which leads to where requests to `uri` leave from; empty: no transport of that kind is open."""
+        kind, host = transport_of(uri), host_of(uri)
+        places = [place for place in self._endpoint.published if place.kind == kind]
+        near = self._endpoint.place_towards(host) if self._of_places else None
+        if near is not None:
+            places = [place for place in places if (place.ip, place.port) == (near.ip, near.port)] or places
+        same_family = [place for place in places if (":" in place.ip) == (":" in host)]
+        place = next(iter(same_family or places), None)
+        if place is None:
+            return ""
+        scheme = "sips" if uri.lower().startswith("sips:") else "sip"
+        parameter = "" if kind == "udp" or scheme == "sips" else f";transport={kind}"
+        return f"{scheme}:{user}@{place.address}{parameter}"
 
     def lead(self, next_hop: str, request_uri: str) -> None:
         """Let the next call out leave by that proxy, and from the address that lies towards it. Raises pj.Error."""

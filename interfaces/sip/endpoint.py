@@ -80,6 +80,16 @@ class ListenAddress:
     udp: int
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedAddress:
+    """Where others reach one of our transports. `kind`: udp, tcp, tls; `address`: host:port as a URI has it."""
+
+    kind: str
+    ip: str
+    port: int
+    address: str
+
+
 class _ManyAddresses(pj.Endpoint):  # type: ignore[misc]
     """Asks which account a request belongs to; with one address pjsua need not ask."""
 
@@ -95,7 +105,7 @@ class _ManyAddresses(pj.Endpoint):  # type: ignore[misc]
 
 
 class SipEndpoint:
-    """Owns the library. `poll` lets it work; `transports` says what is bound, `places` where."""
+    """Owns the library. `poll` lets it work; `transports` says what is bound, `places` where, `published` how others get there."""
 
     def __init__(self, many: bool = False) -> None:
         quiet()
@@ -104,6 +114,7 @@ class SipEndpoint:
         self.log_writer = _Log()
         self.transports: list[tuple[str, str, int]] = []
         self.places: list[ListenAddress] = []
+        self.published: list[PublishedAddress] = []
 
     def select_accounts(self, select: Callable[[Any], int | None]) -> None:
         """`select` gives the account of a received request, None for pjsua's own choice. Only with `many`."""
@@ -180,6 +191,7 @@ class SipEndpoint:
         except pj.Error as error:
             raise ListenError(f"SIP {name} {ip}:{port} cannot be bound: {error.reason}") from None
         self.transports.append((name, ip, port))
+        self.published.append(PublishedAddress(name, ip, port, str(self.library.transportGetInfo(number).localName)))
         return number
 
     def _own_codecs(self, listen: Listen) -> None:

@@ -190,6 +190,17 @@ def host_of(uri: str) -> str:
     return rest.split(":", 1)[0].lower()
 
 
+def transport_of(uri: str) -> str:
+    """`udp`, `tcp` or `tls`: how a URI is reached (RFC 3263 §4.1, without DNS)."""
+    if uri.lower().startswith("sips:"):
+        return "tls"
+    for part in uri.split("?", 1)[0].split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "transport":
+            return value.strip().lower()
+    return "udp"
+
+
 def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
     """Name and value of a header line that the hub hands over; None, and a line in the log, for what `header_problem` names."""
     line = line.rstrip("\r\n")

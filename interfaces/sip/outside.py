@@ -19,7 +19,7 @@ from di.sip.headers import TOKEN
 from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.records import Event
 from interfaces.sip.abilities import Abilities
-from interfaces.sip.digest import Login
+from interfaces.sip.digest import Login, why_not
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message, header_pairs, route_of, tag_of
 from interfaces.sip.received import Request
@@ -33,6 +33,8 @@ MAX_WAITING = 256
 _MAX_REMEMBERED = 1024
 _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
+_MAX_LOGINS = 20_000
+"""Registrations whose last challenge is remembered; one that is forgotten costs a further round trip."""
 _OF_CALLS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
 _WITHOUT_CONTACT = frozenset(("MESSAGE", "REGISTER", "PUBLISH"))
 """RFC 3428 §4 forbids it, RFC 3903 §4 knows none, and in a registration it is what is registered: the hub's to say."""
@@ -49,11 +51,29 @@ class _Waiting:
     second: int
 
 
-class OutsideTransactions:
-    """`emit` sends a record to the hub, `send` gives a request to pjsip (`Exchanges.send`)."""
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """A request of the hub's until its final reply. `contact`: the URI of ours that it carries, if any."""
 
-    def __init__(self, emit: Callable[[Event], None], send: Callable[[OutRequest, Done], None]) -> None:
-        self._emit, self._send = emit, send
+    command: SendOutside
+    login: Login
+    contact: str
+
+
+class OutsideTransactions:
+    """`emit` sends a record to the hub, `send` gives a request to pjsip (`Exchanges.send`).
+
+    `contact(user, uri)` makes a URI of ours that leads to where a request to `uri` leaves from.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        send: Callable[[OutRequest, Done], None],
+        contact: Callable[[str, str], str] = lambda user, uri: "",
+    ) -> None:
+        self._emit, self._send, self._contact = emit, send, contact
+        self._logins: OrderedDict[str, Login] = OrderedDict()
         self._taken: frozenset[str] = frozenset()
         self._waiting: dict[int, _Waiting] = {}
         self._tokens: dict[Key, int] = {}
@@ -123,42 +143,69 @@ class OutsideTransactions:
             self._refused(command, f"{command.method!r} is no request outside of calls")
             return
         headers = [("Route", route_of(command.next_hop))] if command.next_hop else []
+        contact = self._contact(command.contact_user, command.next_hop or command.request_uri) if command.contact_user else ""
+        if command.contact_user:
+            if not contact:
+                self._refused(command, f"no transport of ours leads to {command.next_hop or command.request_uri}")
+                return
+            headers.append(("Contact", f"<{contact}>"))
         request = OutRequest(
-            command.method, command.request_uri, f"{command.from_uri};tag={secrets.token_hex(8)}", command.to_uri,
+            command.method, command.request_uri, f"{command.from_uri};tag={command.from_tag or secrets.token_hex(8)}", command.to_uri,
             command.call_id or secrets.token_hex(16), command.cseq or 1,
             (*headers, *header_pairs(command.headers, contact=command.method == "REGISTER")),
             command.content_type, command.body, contact=command.method not in _WITHOUT_CONTACT,
         )  # fmt: skip
-        self._go(command, request, Login(command.realm, command.username, command.password))
+        login = self._login(command)
+        self._go(_Sending(command, login, contact), request, login.again(request.method, request.target, secrets.token_hex(8)))
+
+    def _login(self, command: SendOutside) -> Login:
+        """Who answers challenges; for what goes on under one Call-ID the one that did so before."""
+        login = self._logins.pop(command.call_id, None) if command.call_id else None
+        if login is None or not login.fits(command.realm, command.username, command.password):
+            login = Login(command.realm, command.username, command.password)
+        if command.call_id and command.username:
+            self._logins[command.call_id] = login
+            if len(self._logins) > _MAX_LOGINS:
+                self._logins.popitem(last=False)
+        return login
 
     def busy(self) -> bool:
         """Whether replies to our requests are still to come."""
         return self._in_flight > 0
 
-    def _go(
-        self, command: SendOutside, request: OutRequest, login: Login, authorization: tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    def _go(self, sending: _Sending, request: OutRequest, authorization: tuple[tuple[str, str], ...]) -> None:
         def done(code: int, reason: str, message: Message | None, source: str) -> None:
             self._in_flight -= 1
             if message is not None and code in (401, 407):
-                answer = login.answer(message, source, request.method, request.target, secrets.token_hex(8))
+                answer = sending.login.answer(message, source, request.method, request.target, secrets.token_hex(8))
                 if answer:
-                    self._go(command, replace(request, cseq=request.cseq + 1), login, answer)
+                    self._go(sending, replace(request, cseq=request.cseq + 1), answer)
                     return
-            self._replied(command, code, reason, message)
+                if why := why_not(message):
+                    log.warning("%s to %s is not answered after %d: %s", request.method, request.target, code, why)
+            elif message is not None:
+                sending.login.accepted(message)
+            self._replied(sending, request, code, reason, message, source)
 
         self._in_flight += 1
         try:
             self._send(replace(request, headers=(*request.headers, *authorization)), done)
         except CannotSend as error:
             self._in_flight -= 1
-            self._refused(command, str(error))
+            self._refused(sending.command, str(error))
 
-    def _replied(self, command: SendOutside, code: int, reason: str, message: Message | None) -> None:
+    def _replied(
+        self, sending: _Sending, request: OutRequest, code: int, reason: str, message: Message | None, source: str
+    ) -> None:
+        token, contact = sending.command.token, sending.contact
         if message is None:
-            self._emit(OutsideReplied(command.token, code, reason))
+            self._emit(OutsideReplied(token, code, reason, cseq=request.cseq, contact=contact))
             return
-        self._emit(OutsideReplied(command.token, code, reason, message.headers, message.content_type, message.body))
+        self._emit(
+            OutsideReplied(
+                token, code, reason, message.headers, message.content_type, message.body, source, request.cseq, contact,
+            )
+        )  # fmt: skip
 
     def _refused(self, command: SendOutside, reason: str) -> None:
         log.error("request %d outside of calls: %s", command.token, reason)

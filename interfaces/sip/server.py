@@ -90,7 +90,7 @@ class SipServer:
         self.placeholders: Placeholders
         self._timers = SessionTimers()
         self._subscriptions = SubscriptionUsages(emit, self._send, now_ns)
-        self._outside = OutsideTransactions(emit, self._send)
+        self._outside = OutsideTransactions(emit, self._send, self._contact_towards)
         self._requests = Requests(
             emit,
             lambda call_id, tag: self._by_dialog.get((call_id, tag)),
@@ -135,6 +135,9 @@ class SipServer:
 
     def _account_towards(self, uri: str) -> int:
         return self._accounts.towards(uri)
+
+    def _contact_towards(self, user: str, uri: str) -> str:
+        return self._accounts.contact(user, uri)
 
     def _account_of(self, received: Any) -> int:
         return self._accounts.of_request(received)

@@ -54,6 +54,46 @@ async def test_registration_goes_on(sip: SipProcess, peer: UdpPeer) -> None:
     assert dict(reply.headers)["Contact"].endswith("expires=55")
 
 
+@pytest.mark.parametrize(("way", "parameter"), [("", ""), (";transport=udp", ""), (";transport=tcp", ";transport=tcp")])
+async def test_a_contact_of_ours_for_a_user(sip: SipProcess, peer: UdpPeer, way: str, parameter: str) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", peer.port))
+        listening.listen()
+        send(sip, peer, "REGISTER", target=f"sip:127.0.0.1:{peer.port}{way}", contact_user="anna", from_tag="mine")
+        expected = f"<sip:anna@127.0.0.1:{sip.port}{parameter}>"
+        if parameter:
+            connection, _ = await asyncio.to_thread(listening.accept)
+            with connection:
+                text = (await asyncio.to_thread(connection.recv, 65536)).decode()
+            assert f"\nContact: {expected}\r" in text and ";tag=mine\r" in text
+            return
+        request = await peer.take_outside()
+        assert request.request_message.header("Contact") == expected
+        request.answer(200)
+        (reply,) = await sip.wait_for(OutsideReplied)
+        assert (reply.contact, reply.cseq, reply.source_ip) == (expected.strip("<>"), 1, "127.0.0.1")
+
+
+async def test_a_contact_where_no_way_leads(sip: SipProcess, peer: UdpPeer) -> None:
+    send(sip, peer, "REGISTER", target="sip:127.0.0.1:9;transport=tls", contact_user="anna")
+    (reply,) = await sip.wait_for(OutsideReplied)
+    assert reply.code == 500 and "no transport of ours leads to" in reply.reason and reply.source_ip == ""
+
+
+async def test_a_nonce_is_used_again_under_the_same_call_id(sip: SipProcess, peer: UdpPeer) -> None:
+    for token, cseq in ((1, 50), (2, 52), (3, 53)):
+        send(sip, peer, "REGISTER", token=token, username="us", password="secret", call_id="same@us", cseq=cseq)
+        request = await peer.take_outside()
+        if token == 1:
+            assert not request.authorized
+            request.answer(401)
+            request = await peer.take_outside()
+        assert f"nc={token:08x}" in request.request_message.header("Authorization")
+        request.answer(200)
+    replies = await sip.wait_for(OutsideReplied, 3)
+    assert [(reply.code, reply.cseq) for reply in replies] == [(200, 51), (200, 52), (200, 53)]
+
+
 async def test_next_hop_is_a_route(sip: SipProcess, peer: UdpPeer) -> None:
     send(sip, peer, "OPTIONS", target="sip:them@far.invalid", next_hop=f"sip:127.0.0.1:{peer.port}")
     message = (await peer.take_outside()).request_message

@@ -30,7 +30,10 @@ class FakeOutside:
             return
         found = header_pairs(headers)
         kind = next((value for name, value in found if name.lower() == "content-type"), "")
-        self._sip.emit(OutsideReplied(command.token, code, "Reply", found, kind, body.encode()))
+        contact = f"sip:{command.contact_user}@127.0.0.1:5060" if command.contact_user else ""
+        self._sip.emit(
+            OutsideReplied(command.token, code, "Reply", found, kind, body.encode(), "127.0.0.1", command.cseq or 1, contact)
+        )
 
 
 class FakeSubscription:

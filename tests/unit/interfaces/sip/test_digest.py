@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.digest import Challenge, answer, challenges, parameters
+from interfaces.sip.digest import Challenge, Login, answer, challenges, parameters, why_not
 from interfaces.sip.message import parse
 
 
@@ -82,3 +82,56 @@ def test_what_is_quoted_is_read_again(name: str) -> None:
     _, value = answer(Challenge("Authorization", name, "n", "", "MD5", "", False), "SUBSCRIBE", "sip:a@b", name, "p", "c")
     given_back = parameters(value.removeprefix("Digest "))
     assert (given_back["username"], given_back["realm"], given_back["uri"]) == (name, name, "sip:a@b")
+
+
+def challenge(name: str = "WWW", nonce: str = "n", more: str = 'qop="auth"', realm: str = "r") -> object:
+    return reply(f'{name}-Authenticate: Digest realm="{realm}", nonce="{nonce}", {more}')
+
+
+def given_of(headers: tuple[tuple[str, str], ...]) -> list[tuple[str, str, str]]:
+    values = [(name, parameters(value.removeprefix("Digest "))) for name, value in headers]
+    return [(name, given["nonce"], given["nc"]) for name, given in values]
+
+
+def said(login: Login, message: object, source: str = "192.0.2.1") -> list[tuple[str, str, str]]:
+    return given_of(login.answer(message, source, "REGISTER", "sip:d", "c"))  # type: ignore[arg-type]
+
+
+def test_a_nonce_is_used_again_with_the_next_count() -> None:
+    login = Login("", "u", "p")
+    assert login.again("REGISTER", "sip:d", "c") == ()
+    assert said(login, challenge()) == [("Authorization", "n", "00000001")]
+    for count in range(2, 18):
+        assert given_of(login.again("REGISTER", "sip:d", "c")) == [("Authorization", "n", f"{count:08x}")]
+    assert said(login, challenge(nonce="m", more='qop="auth", stale=true')) == [("Authorization", "m", "00000001")]
+    login.accepted(reply('Authentication-Info: nextnonce="o", rspauth="x"'))  # type: ignore[arg-type]
+    assert given_of(login.again("REGISTER", "sip:d", "c")) == [("Authorization", "o", "00000001")]
+
+
+def test_a_proxy_and_the_server_behind_it() -> None:
+    login = Login("", "u", "p")
+    assert said(login, challenge("Proxy", "p")) == [("Proxy-Authorization", "p", "00000001")]
+    assert said(login, challenge("WWW", "w")) == [("Proxy-Authorization", "p", "00000002"), ("Authorization", "w", "00000001")]
+    assert said(login, challenge("WWW", "x")) == []
+
+
+def test_a_refusal_is_no_loop() -> None:
+    login = Login("", "u", "p")
+    assert said(login, challenge()) != [] and said(login, challenge(nonce="m")) == []
+    login.begin()
+    rounds = 0
+    while said(login, challenge(nonce=f"n{rounds}", realm=f"r{rounds}", more='qop="auth", stale=true')):
+        rounds += 1
+    assert rounds <= 6
+    login = Login("", "u", "p")
+    assert said(login, challenge(), "192.0.2.1") != [] and said(login, challenge("Proxy"), "192.0.2.66") == []
+    assert Login("", "", "p").answer(challenge(), "a", "REGISTER", "sip:d", "c") == ()  # type: ignore[arg-type]
+
+
+def test_why_a_challenge_is_not_answered() -> None:
+    assert why_not(challenge()) == "" and why_not(reply()) == ""  # type: ignore[arg-type]
+    assert "qop='auth-int'" in why_not(challenge(more='qop="auth-int"'))  # type: ignore[arg-type]
+    assert "'AKAv1-MD5'" in why_not(challenge(more="algorithm=AKAv1-MD5"))  # type: ignore[arg-type]
+    assert "'Basic'" in why_not(reply('WWW-Authenticate: Basic realm="x"'))  # type: ignore[arg-type]
+    assert "nonce" in why_not(reply('WWW-Authenticate: Digest realm="x"'))  # type: ignore[arg-type]
+    assert why_not(reply("WWW-Authenticate:")) != ""  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ def test_no_reply_is_told_as_it_is() -> None:
         stack.outside.send(wish())
         assert stack.outside.busy()
         stack.sent[0][1](code, "Gone", None, "")
-        assert stack.events == [OutsideReplied(9, code, "Gone")] and not stack.outside.busy()
+        assert stack.events == [OutsideReplied(9, code, "Gone", cseq=1)] and not stack.outside.busy()
 
 
 def test_stale_nonce_is_answered_once_more() -> None:
