@@ -8,7 +8,7 @@ session's further events and nobody else's. One that raises ends its own call (5
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.kernel.value import Value
@@ -26,7 +26,7 @@ ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
 class Application:
     """The logic of one call. The base class answers, does nothing, and goes when the peer goes."""
 
-    further_methods: ClassVar[tuple[str, ...]] = ()
+    further_methods: tuple[str, ...] = ()
     """Methods inside the call that it answers or passes on, beyond those of every call: they stand in Allow."""
 
     def __init__(self, session: Session) -> None:

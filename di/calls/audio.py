@@ -19,6 +19,7 @@ from di.media_control.port import MediaPort
 from di.sip.records import MediaNegotiated
 from media.control.play_items import PlayFile, PlayItem, PlayRoom, Sound
 from media.control.records import (
+    PLAYOUT_KINDS,
     Command,
     ConfirmLeg,
     ConnectLeg,
@@ -252,7 +253,9 @@ class Audio:
             self.send(SetLegAudio(self.leg, receive_off=not on))
 
     def set_playout(self, kind: str) -> None:
-        """Choose the playout buffer: `adaptive`, `adaptive_jb` or `simple`."""
+        """Choose the playout buffer, one of PLAYOUT_KINDS. Raises ValueError for any other."""
+        if kind not in PLAYOUT_KINDS:
+            raise ValueError(f"no playout buffer {kind!r}: {', '.join(PLAYOUT_KINDS)}")
         self.send(SetPlayout(self.leg, kind))
 
     def watch_rtp(self, timeout_ms: int) -> None:

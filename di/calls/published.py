@@ -10,7 +10,7 @@ from di.calls.rooms import RoomRegistry
 from di.calls.session import Session
 from di.kernel.event_log import EventFilter, EventLog
 from di.kernel.value import Value
-from media.control.records import SpeakerChanged
+from media.control.records import AnnounceFailed, SpeakerChanged
 
 
 class Calls(Protocol):
@@ -50,6 +50,10 @@ class Published:
             session.audio.speaking = record.speaking
         attributes: dict[str, Value] = {"speaking": record.speaking, "level_db": record.level_db}
         self._events.publish("room.speaking", session.id if session else "", record.room, attributes)
+
+    def announce_failed(self, record: AnnounceFailed) -> None:
+        """A file that a room should have been played was left out."""
+        self._events.publish("room.announce_failed", "", record.room, {"path": record.path, "reason": record.reason})
 
     def _rooms(self, wanted: EventFilter) -> Value:
         """Room → its members' ids."""

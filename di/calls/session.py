@@ -29,10 +29,16 @@ from di.calls.host import SessionHost
 from di.calls.mailbox import Mailbox, Patience, Timers
 from di.calls.state import Phase
 from di.kernel.value import Value
+from di.sip.records import RequestReceived
+from media.control.records import DigitPressed
 
 if TYPE_CHECKING:
     from di.calls.control import Admission
     from di.calls.pair import Pair
+
+
+_FROM_OUTSIDE = (EventPosted, RequestReceived, DigitPressed)
+_BUSY_S = 5
 
 
 class Session:
@@ -57,6 +63,7 @@ class Session:
         self.pair: Pair | None = None
         self.admission: Admission | None = None
         self.digits = DigitMerger()
+        self._hung_up = False
         self.last_steps: deque[Callable[[], Outcome]] = deque()
         """What is still to be done of the call's end."""
         limit_ms = host.callback_timeout_ms
@@ -99,9 +106,12 @@ class Session:
     def post(self, event: CallItem) -> bool:
         """Queue an event; it is handled from the loop, after those before it. After the end of the call it is dropped.
 
-        False for a posted event when too many wait already: one that others send cannot fill the memory.
+        False when too many wait already and it is one that others can send as many of as they like: posted events, the peer's requests
+        (which get 503) and keys. They cannot fill the memory of a call whose application does not return.
         """
-        if isinstance(event, EventPosted) and self._mailbox.is_full():
+        if isinstance(event, _FROM_OUTSIDE) and self._mailbox.is_full():
+            if isinstance(event, RequestReceived) and event.reply_wanted:
+                self.dialog.reply(event, 503, "Too many requests wait", (f"Retry-After: {_BUSY_S}",))
             return False
         self._mailbox.post(event)
         return True
@@ -117,6 +127,19 @@ class Session:
     def run(self, function: Callable[[], Awaitable[None] | None]) -> None:
         """Run a function as one of this session's events, so that it never runs beside a callback."""
         self.post(RunInCall(function))
+
+    def ask(self, function: Callable[[], Awaitable[None] | None]) -> bool:
+        """The same on behalf of somebody outside. False when too many events wait already."""
+        if self._mailbox.is_full():
+            return False
+        self.run(function)
+        return True
+
+    def hang_up(self) -> None:
+        """End the call on behalf of an operator. However many events wait: he is asked once."""
+        if not self._hung_up:
+            self._hung_up = True
+            self.run(lambda: self.stop(by="operator"))
 
     @property
     def in_callback(self) -> bool:

@@ -38,7 +38,7 @@ from di.sip.outside_records import OutsideReceived, OutsideReplied, Subscription
 from di.sip.port import SipPort
 from di.sip.records import CallEnded, CallOffered, SetOptionsReply
 from media.control import records as media
-from media.control.records import LoadPrompt, PromptLoaded, RecordingStopped, SpeakerChanged, Statistics
+from media.control.records import AnnounceFailed, LoadPrompt, PromptLoaded, RecordingStopped, SpeakerChanged, Statistics
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
@@ -241,6 +241,9 @@ class Sessions:
             answer = self.answers.pop(record.request, None)
             if answer is not None:
                 answer(record)
+        elif isinstance(record, AnnounceFailed):
+            log.warning("room %s: %s is not played: %s", record.room, record.path, record.reason)
+            self._published.announce_failed(record)
         elif isinstance(record, media.LEG_EVENTS):
             session = self._by_leg.get(record.leg)
             if isinstance(record, SpeakerChanged):

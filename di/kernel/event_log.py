@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 TYPES = (
     *("call.started", "call.answered", "call.muted", "call.ended", "dtmf", "room.joined", "room.left", "room.speaking"),
-    *("dsm.state", "monitoring.changed", "message.changed"),
+    *("room.announce_failed", "dsm.state", "monitoring.changed", "message.changed"),
 )
 
 

@@ -25,6 +25,7 @@ from media.control.play_items import PlayBridge, PlayItem, PlayRoom
 from media.control.records import (
     LEG_COMMANDS,
     Announce,
+    AnnounceFailed,
     CloseLeg,
     Command,
     Enqueue,
@@ -94,6 +95,7 @@ class MediaRouter:
             Statistics: self._answered,
             RecordingStopped: self._leg_recorded,
             RoomRecordingStopped: self._recording_stopped,
+            AnnounceFailed: self._announce_failed,
         }
 
     # ---------------------------------------------------------------------------------------------------------- processes
@@ -252,6 +254,11 @@ class MediaRouter:
     def _room_play(self, command: Announce) -> None:
         for process in self._rooms.processes(command.room):
             self._tell(process, command)
+
+    def _announce_failed(self, process: int, event: AnnounceFailed) -> None:
+        """A room that spans processes is played the file in each of them: one says so."""
+        if process in self._rooms.processes(event.room)[:1] or not self._rooms.processes(event.room):
+            self._emit(event)
 
     def _record_leg(self, command: StartRecording) -> None:
         """Whatever becomes of leg and process, each of these gets its RecordingStopped."""

@@ -166,7 +166,7 @@ class CoreInterface:
         session = self._sessions.find(call)
         if session is None:
             return [404, "call does not exist"]
-        session.run(lambda: session.stop(by="operator"))
+        session.hang_up()
         return [200, "OK"]
 
     @di_method("post_event", dangerous=True)

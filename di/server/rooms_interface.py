@@ -16,6 +16,7 @@ Reply = list[Value]
 
 _OK: tuple[int, str] = (200, "OK")
 _GONE = (404, "this call is over or never was; look at the list again")
+_BUSY = (503, "too many events wait in this call")
 _NOT_IN_A_ROOM = (409, "this call is in no room; only members of a room can be muted, moved or kicked")
 MAX_ROOM_CHARS = 200
 
@@ -56,8 +57,7 @@ class RoomsInterface:
         session = self._find(call)
         if isinstance(session, tuple):
             return [*session]
-        session.run(session.app.on_kick)
-        return [*_OK]
+        return [*(_OK if session.ask(session.app.on_kick) else _BUSY)]
 
     @di_method("mute")
     def mute(self, call: str) -> Reply:
@@ -73,8 +73,7 @@ class RoomsInterface:
         session = self._find(call)
         if isinstance(session, tuple):
             return [*session]
-        session.run(lambda: session.app.on_mute(muted))
-        return [*_OK]
+        return [*(_OK if session.ask(lambda: session.app.on_mute(muted)) else _BUSY)]
 
     @di_method("move")
     def move(self, call: str, room: str) -> Reply:
@@ -91,5 +90,4 @@ class RoomsInterface:
         refusal = session.app.move_refusal(room)
         if refusal:
             return [409, refusal]
-        session.run(lambda: session.app.on_move(room))
-        return [*_OK]
+        return [*(_OK if session.ask(lambda: session.app.on_move(room)) else _BUSY)]

@@ -162,7 +162,7 @@ class SetLegAudio:
 
 @dataclass(frozen=True, slots=True)
 class SetPlayout:
-    """Choose the playout buffer: `adaptive`, `adaptive_jb` or `simple` (spec core.md §9.3)."""
+    """Choose the playout buffer, one of PLAYOUT_KINDS (spec core.md §9.3)."""
 
     leg: int
     kind: str
@@ -216,7 +216,7 @@ class StopRecording:
 
 @dataclass(frozen=True, slots=True)
 class Announce:
-    """Play sounds once to everybody in a room, mixed over the talk."""
+    """Play sounds once to everybody in a room, mixed over the talk. A file that cannot be is left out: AnnounceFailed."""
 
     room: str
     items: tuple[Sound, ...]
@@ -379,6 +379,15 @@ class ItemFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnounceFailed:
+    """A file that a room should have been played (Announce) was left out."""
+
+    room: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DigitPressed:
     """One key press. `event` 0–9, 10 `*`, 11 `#`, 12–15 A–D; `source` is rtp or inband."""
 
@@ -468,7 +477,9 @@ LegEvent: TypeAlias = (
     | SpeakerChanged
 )  # fmt: skip
 """What one leg has to tell, named by its `leg`."""
-Event: TypeAlias = LegEvent | RoomRecordingStopped | PromptLoaded | Statistics | CodecsAvailable
+Event: TypeAlias = LegEvent | AnnounceFailed | RoomRecordingStopped | PromptLoaded | Statistics | CodecsAvailable
+
+PLAYOUT_KINDS = ("adaptive", "adaptive_jb", "simple")
 
 LEG_COMMANDS = get_args(LegCommand)
 ROOM_COMMANDS = get_args(RoomCommand)

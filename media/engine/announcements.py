@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import Codec
 from media.control.play_items import PlayFile, PlaySilence, PlayTone, Sound
+from media.control.records import AnnounceFailed, Event
 from media.dsp import tone
 from media.dsp.coding import NATIVE
 from media.engine.mix_rooms import Announced
@@ -56,35 +57,38 @@ class _Queue:
 class Announcements:
     """The announcements of all rooms."""
 
-    def __init__(self, rooms: Rooms, want: Want) -> None:
+    def __init__(self, rooms: Rooms, want: Want, emit: Callable[[Event], None]) -> None:
         self._frames: NDArray[np.int32] = np.zeros((1, 1), np.int32)
         self._rooms = rooms
         self._want = want
+        self._emit = emit
         self._queues: dict[str, _Queue] = {}
         self._nobody: NDArray[np.int32] = np.zeros(0, np.int32)
 
     def play(self, room: str, items: tuple[Sound, ...], rate_hz: int) -> None:
         """Queue sounds for a room. Raises ValueError for what is none."""
-        sounds = [self._queued(item, rate_hz) for item in items]
+        sounds = [self._queued(room, item, rate_hz) for item in items]
         self._queues.setdefault(room, _Queue()).sounds.extend(sounds)
 
     def is_playing(self, room: str) -> bool:
         """Whether a room is being played something."""
         return room in self._queues
 
-    def _queued(self, item: Sound, rate_hz: int) -> QueuedSound:
+    def _queued(self, room: str, item: Sound, rate_hz: int) -> QueuedSound:
         match item:
             case PlaySilence() | PlayTone():
                 return QueuedSound(rate_hz, made_samples(item, rate_hz))
             case PlayFile():
                 sound = QueuedSound(rate_hz)
-                self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(sound, audio))
+                failed = partial(AnnounceFailed, room, item.path)
+                self._want(item.path, plain_samples(rate_hz), lambda audio, error: self._loaded(sound, audio, failed(error)))
                 return sound
             case _:  # the wire does not look into tuples
                 raise ValueError(f"a room cannot be played {type(item).__name__}: file, tone or silence")
 
-    @staticmethod
-    def _loaded(sound: QueuedSound, audio: StoredAudio | None) -> None:
+    def _loaded(self, sound: QueuedSound, audio: StoredAudio | None, failed: AnnounceFailed) -> None:
+        if audio is None:
+            self._emit(failed)
         sound.failed = audio is None
         sound.samples = audio.payload.view(np.int16) if audio is not None else None
 

@@ -11,7 +11,6 @@ from typing import assert_never
 
 from media import codecs
 from media.control import records
-from media.engine.connections import PLAYOUT_DELAY_MS
 from media.engine.leg import Leg
 from media.engine.parts import Parts
 from media.engine.statistics import leg_counters, process_counters
@@ -80,7 +79,9 @@ class CommandHandler:
                 parts.connections.apply_direction(leg)
                 parts.players.apply_audio(leg)
             case records.SetPlayout():
-                leg.playout = command.kind if command.kind in PLAYOUT_DELAY_MS else "adaptive"
+                if command.kind not in records.PLAYOUT_KINDS:
+                    raise ValueError(f"leg {leg.number}: no playout buffer {command.kind!r}: {', '.join(records.PLAYOUT_KINDS)}")
+                leg.playout = command.kind
                 parts.connections.apply_playout(leg)
                 parts.players.set_listened(leg)
             case records.SetDigitDetection():

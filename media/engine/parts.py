@@ -56,7 +56,7 @@ class Parts:
         self.recorders = Recorders(self.legs, self.rooms, self.by_row, emit)
         self.inband = InbandDigits(self.legs, emit)
         self.players = Players(self.legs, self.rooms, self.by_number, self.recorders, self.inband, emit)
-        self.announcements = Announcements(self.rooms, self.players.want)
+        self.announcements = Announcements(self.rooms, self.players.want, emit)
         self.mix_ins = MixIns(self.legs, self.players.want, emit)
         self.digits = Digits(emit)
         self.coded = CodedLegs(self.legs, self.counters)

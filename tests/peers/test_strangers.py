@@ -19,7 +19,7 @@ from tests.support.sip_peer import PeerCall, UdpPeer
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
 
 FILES = {
-    "app_mapping.conf": "^sip:conf=>conference\n^sip:echo=>echo\n^sip:=>webconference\n",
+    "app_mapping.conf": "^sip:conf=>conference\n^sip:echo=>echo\n^sip:lobby=>lobby\n^sip:=>webconference\n",
     "conference.conf": "dialout_suffix=@provider.example\n",
 }
 PLUGINS = "monitoring;conference;webconference;echo;xmlrpc2di;web"
@@ -80,8 +80,9 @@ async def test_a_room_is_not_entered_by_naming_it(server: Server, phone: UdpPeer
     assert await call.bye() == 200
 
 
-async def test_allow_says_what_is_so_and_refer_is_answered(server: Server, phone: UdpPeer) -> None:
-    call = phone.invite("echo")
+@pytest.mark.parametrize("user", ["echo", "lobby"])
+async def test_allow_says_what_is_so_and_refer_is_answered(server: Server, phone: UdpPeer, user: str) -> None:
+    call = phone.invite(user)
     reply = await call.next(200)
     call.ack()
     allowed = {word.strip() for name, value in reply.headers if name == "Allow" for word in value.split(",")}

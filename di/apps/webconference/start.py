@@ -105,22 +105,20 @@ class Conference:
             self.kick(participant.tag)
 
     def kick(self, tag: str) -> bool:
-        """End one call; False when there is none of that tag."""
+        """End one call; False when there is none of that tag, or too many events wait in it."""
         session = self.services.sessions.find(tag)
         if session is None or not isinstance(session.app, WebconferenceCall):
             return False
         app = session.app
-        session.run(lambda: app.leave("disconnect"))
-        return True
+        return session.ask(lambda: app.leave("disconnect"))
 
     def mute(self, tag: str, muted: bool) -> bool:
-        """Change whether a caller is heard; False when there is none of that tag."""
+        """Change whether a caller is heard; False when there is none of that tag, or too many events wait in it."""
         session = self.services.sessions.find(tag)
         if session is None or not isinstance(session.app, WebconferenceCall):
             return False
         app = session.app
-        session.run(lambda: app.on_mute(muted))
-        return True
+        return session.ask(lambda: app.on_mute(muted))
 
     def watch_timeouts(self) -> None:
         """Every second: rooms whose time is over are closed and everybody in them goes."""

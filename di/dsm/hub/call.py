@@ -17,6 +17,7 @@ from di.calls.state import Phase, dialog_word
 from di.dsm.hub.call_dialog import CallDialog, block, nested
 from di.dsm.hub.call_machine import MachineCall
 from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, drop_objects, event_objects, posted
+from di.dsm.hub.taken_methods import methods_of
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Steps
 from di.dsm.run.drivers import deliver
@@ -35,6 +36,7 @@ class DsmCall(MachineCall):
     def __init__(self, session: Session, host: ScriptHost, bundle: Bundle, diagram: str, variables: dict[str, str]) -> None:
         super().__init__(session, host, bundle, variables)
         self.start_diagram = diagram
+        self.further_methods = methods_of(bundle, diagram, self.machine.vars)
         self.call_dialog = CallDialog(self)
 
     # -------------------------------------------------------------------------------------------------------------- begin

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 from di.calls.application import Application
 from di.calls.events import Outcome
-from di.calls.second_leg import PASSED_ON
 from di.calls.session import Session
 from di.dsm.hub.b2b import CallB2B
 from di.dsm.hub.call_media import CallMedia
@@ -36,7 +35,6 @@ class MachineCall(Application):
     """One call with its machine; it is the machine's `DsmSession` too."""
 
     call_dialog: CallDialog
-    further_methods = PASSED_ON
 
     def __init__(self, session: Session, host: ScriptHost, bundle: Bundle, variables: dict[str, str]) -> None:
         super().__init__(session)

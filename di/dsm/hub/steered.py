@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from di.calls.second_leg import PASSED_ON
 from di.dsm.hub.b2b import CallB2B
 from di.dsm.hub.call import DsmCall
 from di.dsm.language.errors import DsmException
@@ -41,6 +42,7 @@ class SteeredLeg(DsmCall):
             name.removeprefix(_VARIABLES): value for name, value in first.machine.vars.items() if name.startswith(_VARIABLES)
         }
         super().__init__(session, first.host, first.bundle, diagram, variables)
+        self.further_methods = PASSED_ON
         self.second_leg = CalledB2B(self)
         self.second_leg.known = True
         self.second_leg.headers = []

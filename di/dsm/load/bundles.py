@@ -62,6 +62,8 @@ class Bundle:
     options: BundleOptions
     config: Mapping[str, str] = field(default_factory=dict)
     diagrams: dict[str, Diagram] = field(default_factory=dict)
+    methods: dict[tuple[str, bool], tuple[str, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What `di.dsm.hub.taken_methods` has found in them."""
 
     @property
     def variables(self) -> dict[str, str]:

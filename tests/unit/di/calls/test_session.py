@@ -9,6 +9,7 @@ import pytest
 
 from di.calls.application import Application
 from di.calls.events import EventPosted
+from di.calls.mailbox import MAX_POSTED
 from di.calls.session import Session
 from di.sip import records as sip
 from media.control import records
@@ -130,3 +131,38 @@ def test_events_after_the_end_are_dropped(book: Playbook) -> None:
     session.post_event({"too": "late"})
     book.run()
     assert "on_event" not in diary(session)
+
+
+async def test_what_comes_from_outside_cannot_fill_a_call_that_does_not_return(
+    book: Playbook, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own queue is bounded for events, requests, keys and orders of RPC; one order to hang up always has its place."""
+
+    returns = asyncio.Event()
+
+    async def wait(self: Application, event: EventPosted) -> None:
+        await returns.wait()
+
+    register(book, "stuck", on_event=wait)
+    session = book.up("app-stuck")
+    session.post_event({})
+    book.run()
+    for _ in range(MAX_POSTED):
+        session.post_event({})
+    calls = 3 * MAX_POSTED
+    for number in range(calls):
+        info = sip.RequestReceived(session.call, number + 1, "INFO", (), "text/plain", b"x" * 1000, True)
+        book.sessions.on_sip_event(info)
+        book.sessions.on_media_event(records.DigitPressed(session.leg, 5, 100, "rtp"))
+        assert not session.ask(lambda: None) and not session.post_event({})
+        session.hang_up()
+    assert len(session._mailbox) <= MAX_POSTED + 1
+    replies = book.sip.of(sip.SendReply, session.call)
+    assert len(replies) == calls and {(reply.code, reply.headers) for reply in replies} == {(503, ("Retry-After: 5",))}
+    assert sum("events wait" in line for line in caplog.messages) == 1
+    returns.set()
+    while book.waiting:
+        await book.waiting.pop(0)
+    book.run()
+    assert session.ask(lambda: None) or session.dialog.ending, "when it returns, it hears what waited"
+    assert len(book.sip.of(sip.Hangup, session.call)) == 1

@@ -13,9 +13,10 @@ from di.calls.events import EventPosted
 from di.calls.session import Session
 from di.calls.state import Phase
 from di.kernel.errors import Refused
+from di.kernel.event_log import EventFilter, LoggedEvent
 from di.kernel.server_options import CoreOptions, Limit
 from di.sip import records as sip
-from media.control.records import RecordingStopped
+from media.control.records import AnnounceFailed, RecordingStopped
 from tests.support.diary import Diary, dial, diary, diary_book, record, register
 from tests.support.playbook import Playbook
 
@@ -282,3 +283,18 @@ def test_shutdown_event_ends_calls(book: Playbook) -> None:
     book.sessions.broadcast("shutdown")
     book.run()
     assert len(book.sip.of(sip.Hangup, session.call)) == 1
+
+
+def test_what_a_room_could_not_be_played_is_said_once_and_published(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
+    heard = book.services.events.subscribe(EventFilter(frozenset({"room.announce_failed"})))
+    book.sessions.on_media_event(AnnounceFailed("r", "/none.wav", "No such file or directory"))
+    assert caplog.messages == ["room r: /none.wav is not played: No such file or directory"]
+    event = heard.take()
+    assert isinstance(event, LoggedEvent) and heard.take() is None
+    assert (event.room, event.attributes) == ("r", {"path": "/none.wav", "reason": "No such file or directory"})
+
+
+def test_no_playout_buffer_but_those_there_are(book: Playbook) -> None:
+    session = book.up("app-diary")
+    with pytest.raises(ValueError, match="no playout buffer 'simpel'"):
+        session.audio.set_playout("simpel")

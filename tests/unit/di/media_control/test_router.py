@@ -19,6 +19,7 @@ from media.control import records
 from media.control.play_items import PlayBridge, PlayRoom, PlayTone
 from media.control.records import (
     Announce,
+    AnnounceFailed,
     CloseLeg,
     Enqueue,
     FlushPlaylist,
@@ -167,6 +168,17 @@ def test_room_audio_goes_where_the_room_is() -> None:
         book.join(leg, "r")
     book.router.send(Announce("r", (PlayTone((440,)),)))
     assert [len(book.told(place, Announce)) for place in range(3)] == [int(place in places) for place in range(3)]
+
+
+def test_of_what_a_room_could_not_be_played_one_process_tells() -> None:
+    book = Book(3, most_legs=1)
+    places = [book.open(leg) for leg in (1, 2)]
+    for leg in (1, 2):
+        book.join(leg, "r")
+    failed = AnnounceFailed("r", "/none.wav", "no such file")
+    for place in places:
+        book.router.on_event(place, failed)
+    assert book.got(AnnounceFailed) == [failed]
 
 
 def test_statistics_and_prompts_are_answered_once() -> None:

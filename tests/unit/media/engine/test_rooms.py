@@ -10,8 +10,8 @@ import pytest
 
 from media import codecs
 from media.codecs.codec import Codec, Coder
-from media.control.play_items import PlayBridge, PlayRoom, PlaySilence, PlayTone
-from media.control.records import Announce, CloseLeg, Enqueue, SetLegAudio, SpeakerChanged
+from media.control.play_items import PlayBridge, PlayFile, PlayRoom, PlaySilence, PlayTone
+from media.control.records import Announce, AnnounceFailed, CloseLeg, Enqueue, SetLegAudio, SetPlayout, SpeakerChanged
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
 
@@ -129,6 +129,29 @@ def test_announcement_is_mixed_over_the_talk_once() -> None:
         during, after = np.concatenate(phone.heard[14:26]), np.concatenate(phone.heard[40:])
         assert tones.heard(during, [500.0, 1300.0], threshold=3000) == {1300.0} | voice
         assert tones.heard(after, [500.0, 1300.0], threshold=3000) == voice
+
+
+def test_an_announcement_that_cannot_be_read_is_told_and_the_next_is_played() -> None:
+    rig = EngineRig()
+    one, other = Phone(rig, 1, codec("PCMU", 8000), 500), Phone(rig, 2, codec("PCMU", 8000), 0)
+    phones = room(rig, one, other)
+    rig.do(Announce("r", (PlayFile("/none.wav"), PlayTone((1300,), length_ms=400))))
+    (wanted,) = rig.engine.take_wanted()
+    rig.engine.file_loaded(wanted.token, None, "No such file or directory")
+    talk(rig, phones, 30)
+    assert [e for e in rig.events if isinstance(e, AnnounceFailed)] == [
+        AnnounceFailed("r", "/none.wav", "No such file or directory")
+    ]
+    assert 1300.0 in tones.heard(np.concatenate(other.heard[4:18]), [500.0, 1300.0], threshold=3000)
+
+
+def test_a_playout_buffer_that_there_is_none_of_is_refused() -> None:
+    rig = EngineRig()
+    rig.connect(1, ("10.0.0.1", 4000))
+    rig.do(SetPlayout(1, "simple"))
+    with pytest.raises(ValueError, match="leg 1: no playout buffer 'simpel': adaptive, adaptive_jb, simple"):
+        rig.do(SetPlayout(1, "simpel"))
+    assert rig.engine.by_number[1].playout == "simple"
 
 
 def test_speakers_are_reported_with_hysteresis() -> None:
