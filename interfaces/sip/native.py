@@ -17,7 +17,7 @@ from typing import Any
 
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
-from interfaces.sip.mending import Mended, Parser, mend
+from interfaces.sip.mending import Mended, Origin, Parser, mend
 from interfaces.sip.message import SDP, parse, text_of, wire_bytes
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request, looked_at
@@ -61,7 +61,7 @@ def description_text(session: int, known: str = "") -> str:
 class Native:
     """The modules in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
-    `on_unreadable` is told of a message that the parser did not take and that comes in a moment, made readable: to be refused or not.
+    `on_unreadable` is told of a message that the parser did not take, and what becomes of it; True: its reply may go out.
     `on_body(content type, body)` sees what each message brings and returns the description to be read instead, None for the same.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave.
@@ -70,7 +70,7 @@ class Native:
     def __init__(
         self,
         on_request: Callable[[Request], bool],
-        on_unreadable: Callable[[Mended], None],
+        on_unreadable: Callable[[Mended, Origin], bool],
         on_body: Callable[[str, bytes], bytes | None],
         account_towards: Callable[[str], int],
         account_of: Callable[[Any], int],
@@ -176,15 +176,23 @@ class Native:
             return 0
 
     def _unreadable(self, data: Any, length: int) -> int:
-        """A message that pjsip does not take: what it is to take instead is written at the end of its place. How many bytes it skips."""
+        """A message that pjsip does not take: what it is to take instead is written at the end of its place, or it is refused.
+
+        How many bytes pjsip skips; -1: its connection is closed.
+        """
         try:
-            mended = mend(bytes(ffi.buffer(data, length)), _PARSER)
-            if mended is None:
-                return 0
-            skipped = length - len(mended.data)
-            ffi.memmove(data + skipped, mended.data, len(mended.data))
-            self._on_unreadable(mended)
-            return skipped
+            found = ffi.new("shim_dropped *")
+            lib.shim_look_dropped(found)
+            source = Origin(ffi.string(found.source).decode("ascii", "replace"), int(found.port), bool(found.reliable))
+            mended = mend(bytes(ffi.buffer(data, length)), _PARSER, source, bool(found.replaceable))
+            may_answer = self._on_unreadable(mended, source)
+            if not mended.code:
+                skipped = length - len(mended.data)
+                ffi.memmove(data + skipped, mended.data, len(mended.data))
+                return skipped
+            if mended.data and may_answer:
+                lib.shim_answer_dropped(mended.data, len(mended.data), mended.port)
+            return -1 if mended.closes else 0
         except Exception:
             log.exception("looking at a message that cannot be read failed")
             return 0

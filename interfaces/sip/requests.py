@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterable
 from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import SipCall
-from interfaces.sip.mending import Mended
-from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of, text_of
+from interfaces.sip.mending import Mended, Origin
+from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
 from interfaces.sip.source_limits import SourceVerdict
@@ -72,14 +72,11 @@ class Requests:
         self._token = 0
         self._second = 0
         self.options: tuple[int, str] = (200, "OK")
-        self._unreadable: Mended | None = None
         self._unreadable_lines = 0
         self.abilities = Abilities()
 
     def arrived(self, request: Request) -> bool:
         """Look at a request before pjsip's dialogs do; True when it has been dealt with."""
-        if self._unreadable is not None and self._refuse_unreadable(self._unreadable, request):
-            return True
         method = request.text.partition(" ")[0]
         if method in ("ACK", "CANCEL"):
             return False
@@ -97,32 +94,25 @@ class Requests:
         # with a strange tag pjsip answers 481; it knows nothing of subscriptions
         return method == "NOTIFY" and call is None and self._of_subscription(message, tag, request)
 
-    def unreadable(self, mended: Mended) -> None:
-        """A message that pjsip's parser did not take comes next, made readable."""
-        if mended.code:
-            self._unreadable = mended
-        else:
-            self._say_unreadable(
-                f"a message came whose {', '.join(mended.left_out)} cannot be read: left out, for it is not needed"
-            )
+    def unreadable(self, mended: Mended, source: Origin) -> bool:
+        """A message came that pjsip's parser did not take; whether its reply may go out."""
+        where = f"{source.ip}:{source.port}"
+        if not mended.code:
+            left_out = ", ".join(name or "line without a name" for name in mended.left_out)
+            self._say_unreadable(f"a message from {where} has what cannot be read: {left_out} is left out, for it is not needed")
+            return False
+        self._say_unreadable(
+            f"a request from {where} cannot be read: {mended.code} {mended.reason}"
+            if mended.data
+            else f"a message from {where} cannot be read and is dropped: {mended.reason}"
+        )
+        return bool(mended.data) and self._admits(source.ip, False) is not SourceVerdict.DROP
 
     def _say_unreadable(self, text: str) -> None:
         """A line in the log, a few a second: whoever sends such messages can send many."""
         self._unreadable_lines += 1
         if self._unreadable_lines <= _UNREADABLE_LINES_A_SECOND:
             log.info("%s", text)
-
-    def _refuse_unreadable(self, mended: Mended, request: Request) -> bool:
-        """Whether it is that one, and no repetition that a transaction has dealt with."""
-        self._unreadable = None
-        if request.text != text_of(mended.data):
-            return False
-        source = f"{request.source_ip}:{request.source_port}"
-        verdict = self._admits(request.source_ip, False)
-        if verdict is not SourceVerdict.PASS:
-            return _kept_out(verdict, request)
-        self._say_unreadable(f"a request from {source} cannot be read: {mended.code} {mended.reason}")
-        return request.text.startswith("ACK ") or request.reply(mended.code, mended.reason)
 
     # --------------------------------------------------------------------------------------------------- without a dialog
     def _new_call(self, request: Request) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from di.sip.records import CallEnded, CallOffered, Listen, ReplyReceived, SendRequest
+from di.sip.records import CallEnded, CallOffered, Limits, Listen, ReplyReceived, SendRequest
 from interfaces.sip.message import tag_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import SipProcess
@@ -42,6 +42,73 @@ async def test_what_an_invite_needs_is_a_bad_request(sip: SipProcess, peer: UdpP
     assert reply.header("Call-ID") == call.call_id and tag_of(reply.header("From")) == tag_of(call.local)
     call.send_request("ACK", cseq=call.cseq, branch=call.branch)
     assert (await peer.exchange("OPTIONS")).code == 200 and sip.of(CallOffered) == []
+
+
+@pytest.mark.parametrize("who", ["<sip:ussd@1@127.0.0.1>", '"d" <ussd-1@example>', "<sip:a@b", '"open <sip:a@b>'])
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS", "MESSAGE", "ACK"])
+async def test_a_refusal_repeats_what_came(sip: SipProcess, peer: UdpPeer, who: str, method: str) -> None:
+    """In front of what the phone has to send for its router's sake, and not to an ACK."""
+    call = peer.call()
+    call.local = f"{who};tag=x1"
+    peer.send("\r\n\r\n")
+    call.send_request(method, headers="v: SIP/2.0/UDP further;branch=z9\r\n")
+    if method == "ACK":
+        assert (await peer.exchange("OPTIONS")).code == 200 and call.messages.empty()
+    else:
+        reply = await call.next(400)
+        vias = [value for name, value in reply.headers if name == "Via"]
+        assert (reply.reason, reply.header("From"), reply.header("CSeq")) == ("Bad From", call.local, f"{call.cseq} {method}")
+        assert (
+            tag_of(reply.header("To")) and vias[0].endswith(";received=127.0.0.1") and vias[1] == "SIP/2.0/UDP further;branch=z9"
+        )
+    assert sip.of(CallOffered) == []
+
+
+async def test_a_refusal_goes_where_the_via_says(sip: SipProcess, peer: UdpPeer) -> None:
+    """RFC 3261 §18.2.2: without rport to the port in it, at the address that it came from."""
+    other = await UdpPeer.open(sip.port)
+    call = other.calls["elsewhere@peer"] = PeerCall(other, "elsewhere@peer", "test")
+    peer.send(
+        f"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP nowhere.invalid:{other.port};branch=z9hG4bKa\r\nFrom: <\r\n"
+        "To: <sip:x@y>\r\nCall-ID: elsewhere@peer\r\nCSeq: 1 OPTIONS\r\n\r\n"
+    )
+    assert (await call.next(400)).reason == "Bad From"
+    other.close()
+
+
+async def test_a_reply_that_cannot_be_read_is_dropped_with_a_line(sip: SipProcess, peer: UdpPeer) -> None:
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    number = sip.of(CallOffered)[0].call
+    sip.send(SendRequest(number, "MESSAGE", 5, (), "text/plain", b"hi"))
+    asked = await call.next("MESSAGE")
+    good = asked.header("From")
+    peer.send(
+        f"SIP/2.0 200 OK\r\nVia: {asked.header('Via')}\r\nFrom: <\r\nTo: {asked.header('To')}\r\nCall-ID: {call.call_id}\r\n"
+        f"CSeq: {asked.header('CSeq')}\r\nContent-Length: 0\r\n\r\n"
+    )
+    call.reply(asked, 202)
+    (replied,) = await sip.wait_for(ReplyReceived)
+    assert replied.code == 202 and good
+    assert f"a message from 127.0.0.1:{peer.port} cannot be read and is dropped: Bad From" in sip.log
+    assert await call.bye() == 200
+    await sip.wait_for(CallEnded)
+
+
+async def test_refusals_are_limited_as_all_that_belongs_to_no_call() -> None:
+    """Somebody who forges addresses cannot make us answer all of it."""
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, limits=Limits(requests_a_second=5, trusted=())))
+    peer = await UdpPeer.open(sip.port)
+    calls = [peer.call() for _ in range(60)]
+    for call in calls:
+        call.local = "<;tag=x"
+        call.send_request("OPTIONS")
+    await sip.wait_until(lambda: "more messages could not be read" in sip.log)
+    answered = [call for call in calls if not call.messages.empty()]
+    assert 10 <= len(answered) <= 40, "two seconds' worth, and ten a second"
+    peer.close()
+    assert await sip.stop(0) == 0
 
 
 async def test_inside_a_call_too(sip: SipProcess, peer: UdpPeer) -> None:

@@ -3,6 +3,7 @@
  * A `received` is a pjsip_rx_data and valid only while the callback runs that brought it; a `sending` is a pjsip_tx_data. */
 
 typedef struct { const char *text; int length; const char *source; int port; int reliable; } shim_message;
+typedef struct { const char *source; int port, reliable, replaceable; } shim_dropped;
 typedef struct { const char *name, *fmtp; int payload_type, clock_hz, channels, bit_rate; } shim_format;
 typedef struct shim_reply shim_reply;
 
@@ -26,6 +27,10 @@ void shim_hide(void *received, const char *name);
 int shim_takes(const char *name, const char *value, int length); /* whether pjsip's parser takes such a header; name "": such a URI */
 void shim_set_description(void *received, const char *text, int length); /* what pjsip reads instead of its body */
 int shim_description(void *session, char *text, int room); /* of a pjmedia_sdp_session; its length, -1: too long */
+
+/* a message that the parser did not take, while shim_on_unreadable runs */
+void shim_look_dropped(shim_dropped *into); /* replaceable: pjsip goes on behind what shim_on_unreadable says */
+int shim_answer_dropped(const char *reply, int length, int port); /* 0, or a status */
 
 /* answers without a transaction */
 shim_reply *shim_reply_to(void *received, int keep); /* keep: it will be sent later. NULL: no memory */

@@ -8,6 +8,7 @@
  * pjsip alone takes PJSIP_MAX_PKT_LEN for each. `requests` shows each request that no transaction took to Python before a dialog does. */
 #include "shim.h"
 #include <malloc.h>
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -146,19 +147,66 @@ static size_t repeated(const char *at, const char *end, char *into, size_t size)
     return used;
 }
 
-/* A message that does not fit is refused, and its connection closed: where the next one begins cannot be told. One that the parser does
- * not take is written anew by Python at the end of its own place; pjsip goes on behind what it is told to have consumed. */
+/* The message that is being dropped, and the datagram that it came in. pjsip does not say where that came from; but its bytes stand in a
+ * pjsip_rx_data, at the beginning unless something was dropped of the same datagram just before: then behind that. */
+static struct { pjsip_tp_dropped_data *data; const pjsip_rx_data *rdata; char *first, *following; } now;
+
+static const pjsip_rx_data *datagram_of(const pjsip_tp_dropped_data *dropped) {
+    char *at = dropped->data;
+    const pjsip_rx_data *rdata;
+    if (now.following == NULL || at != now.following) now.first = at;
+    now.following = at + dropped->len;
+    rdata = (const pjsip_rx_data *)(now.first - offsetof(pjsip_rx_data, pkt_info.packet));
+    return rdata->tp_info.transport == dropped->tp ? rdata : NULL;
+}
+
+void shim_look_dropped(shim_dropped *into) {
+    pjsip_transport *tp = now.data->tp;
+    into->reliable = (tp->flag & PJSIP_TRANSPORT_RELIABLE) != 0;
+    into->replaceable = now.data->status == PJSIP_EINVALIDMSG;
+    into->source = now.rdata ? now.rdata->pkt_info.src_name : pj_strbuf(&tp->remote_name.host);
+    into->port = now.rdata ? now.rdata->pkt_info.src_port : tp->remote_name.port;
+}
+
+int shim_answer_dropped(const char *reply, int length, int port) {
+    pjsip_transport *tp = now.data->tp;
+    pjsip_tpselector by = {.type = PJSIP_TPSELECTOR_TRANSPORT, .u.transport = tp};
+    pj_sockaddr to = now.rdata ? now.rdata->pkt_info.src_addr : tp->key.rem_addr;
+    if (now.rdata) pj_sockaddr_set_port(&to, (pj_uint16_t)port);
+    else if (tp->flag & PJSIP_TRANSPORT_DATAGRAM) return -1;
+    return pjsip_tpmgr_send_raw(tp->tpmgr, tp->key.type, &by, NULL, reply, (pj_size_t)length, &to, pj_sockaddr_get_len(&to), NULL, NULL);
+}
+
+/* Python sees what the parser does not take. It answers it, or writes it anew at the end of its own place: pjsip goes on behind what it is
+ * told to have consumed, when it is the parser that refuses it. */
+static void on_unreadable(pjsip_tp_dropped_data *dropped) {
+    int skipped;
+    now.data = dropped;
+    skipped = shim_call_unreadable(dropped->data, (int)dropped->len);
+    now.data = NULL;
+    if (skipped < 0) pjsip_transport_shutdown2(dropped->tp, PJ_TRUE);
+    if (dropped->status != PJSIP_EINVALIDMSG || skipped <= 0 || skipped >= (int)dropped->len) return;
+    dropped->len = (pj_size_t)skipped;
+    now.following = (char *)dropped->data + skipped;
+}
+
+/* A message that does not fit is refused, and its connection closed: where the next one begins cannot be told. */
 static void on_dropped(pjsip_tp_dropped_data *dropped) {
     static const char head[] = "SIP/2.0 513 Message Too Large\r\n", tail[] = "Content-Length: 0\r\n\r\n";
     char reply[4096];
     size_t length = sizeof head - 1;
     pjsip_transport *tp = dropped->tp;
     pjsip_tpselector by = {.type = PJSIP_TPSELECTOR_TRANSPORT, .u.transport = tp};
-    if (dropped->status == PJSIP_EINVALIDMSG) {
-        int skipped = shim_call_unreadable(dropped->data, (int)dropped->len);
-        if (skipped > 0 && skipped < (int)dropped->len) dropped->len = (pj_size_t)skipped;
+    now.rdata = tp->flag & PJSIP_TRANSPORT_DATAGRAM ? datagram_of(dropped) : NULL;
+    switch (dropped->status) {
+    case PJSIP_EINVALIDMSG: case PJSIP_EMISSINGHDR: case PJSIP_EINVALIDHDR: case PJSIP_EINVALIDSTATUS:
+        on_unreadable(dropped);
+        return;
+    case PJSIP_ERXOVERFLOW:
+        break;
+    default: /* line ends that keep a connection open, or the end of one that has brought nothing: there is no message */
+        return;
     }
-    if (dropped->status != PJSIP_ERXOVERFLOW) return;
     memcpy(reply, head, length);
     if (strncmp(dropped->data, "SIP/", 4) != 0) {
         length += repeated(dropped->data, (char *)dropped->data + dropped->len, reply + length, sizeof reply - length - sizeof tail);

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from di.sip.outside_records import TakeOutside
 from di.sip.records import RequestReceived, SendReply
 from interfaces.sip.account import challenged_realms
-from interfaces.sip.mending import Mended
+from interfaces.sip.mending import Mended, Origin
 from interfaces.sip.message import Message, parse
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.pace import Pace
 from interfaces.sip.requests import MAX_WAITING_REQUESTS, Requests
 from interfaces.sip.source_limits import SourceVerdict
+
+ORIGIN = Origin("192.0.2.1", 5060)
 
 
 class NotingRequest:
@@ -286,28 +288,22 @@ def test_a_cseq_that_names_another_method(method: str) -> None:
     assert done and request.replies == [(400, "CSeq Names Another Method")] and events == []
 
 
-def test_a_message_that_could_not_be_read_is_refused_when_it_comes_readable() -> None:
-    requests, events, _ = desk()
-    data = text("INVITE").encode()
-    requests.unreadable(Mended(data, 400, "Bad Contact"))
-    done, other = ask(requests, text("OPTIONS", "ours"))
-    assert done and other.replies == [] and len(events) == 1, "another one came in between"
-    requests.unreadable(Mended(data, 400, "Bad Contact"))
-    done, request = ask(requests, data.decode())
-    assert done and request.replies == [(400, "Bad Contact")]
-    assert ask(requests, data.decode())[1].replies == []
-    requests.unreadable(Mended(data, left_out=("Date",)))
-    assert ask(requests, data.decode())[1].replies == []
-    requests.unreadable(Mended(text("ACK").encode(), 400, "Bad Contact"))
-    done, request = ask(requests, text("ACK"))
-    assert done and request.replies == []
+def test_the_refusal_of_what_cannot_be_read_goes_out_where_requests_are_admitted() -> None:
+    judge = Judge()
+    requests, _, _ = desk(judge=judge)
+    refusal = Mended(b"SIP/2.0 400 Bad Contact", 400, "Bad Contact")
+    for verdict, sent in ((SourceVerdict.PASS, True), (SourceVerdict.REFUSE, True), (SourceVerdict.DROP, False)):
+        judge.verdict = verdict
+        assert requests.unreadable(refusal, ORIGIN) is sent
+    assert judge.asked == [("192.0.2.1", False)] * 3
+    assert not requests.unreadable(Mended(b"", 400, "Bad From"), ORIGIN) and len(judge.asked) == 3
 
 
 def test_many_messages_that_cannot_be_read_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     requests, _, _ = desk()
     with caplog.at_level("INFO"):
         for _ in range(40):
-            requests.unreadable(Mended(text("INVITE").encode(), left_out=("Date",)))
+            requests.unreadable(Mended(text("INVITE").encode(), left_out=("Date",)), ORIGIN)
         requests.second_passed([])
         requests.second_passed([])
     assert len(caplog.records) == 6 and caplog.records[-1].getMessage() == "35 more messages could not be read"
