@@ -22,7 +22,7 @@ FILES = {
     "app_mapping.conf": "^sip:conf=>conference\n^sip:echo=>echo\n^sip:lobby=>lobby\n^sip:=>webconference\n",
     "conference.conf": "dialout_suffix=@provider.example\n",
 }
-PLUGINS = "monitoring;conference;webconference;echo;xmlrpc2di;web"
+PLUGINS = "monitoring;conference;webconference;echo;dsm;xmlrpc2di;web"
 
 
 @pytest.fixture(scope="module")
