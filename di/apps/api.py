@@ -40,6 +40,7 @@ from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
 from di.kernel.posix_regex import Search, compile_extended
 from di.kernel.registry import Caller, Lenient, di_method
+from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.kernel.value import Value
 from di.server.plugin import Closer, Plugin
 from di.server.services import Services
@@ -49,6 +50,7 @@ from di.sip.credentials import Credential
 from di.sip.headers import first_header, header_lines, is_sip_uri, parse_uri, uri_of
 from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
 from di.sip.session_timer_keys import KEYS as SESSION_TIMER_KEYS
+from di.stores.mailing import MAIL, Mail, MailAttachment, Mailbox822, MailQueue, Queued, is_address
 from di.stores.messages import (
     MESSAGES,
     BoxChanged,
@@ -62,6 +64,8 @@ from di.stores.messages import (
     StoredMessage,
     message_name,
 )
+from media.control.audio_formats import is_recorded
+from media.control.audio_formats import known as known_formats
 from media.control.play_items import (
     PlayBridge,
     PlayEcho,
@@ -78,6 +82,7 @@ from media.control.records import Announce, ItemFailed, RecordingStopped, Speake
 
 __all__ = [
     "APP_PARAMS_HEADER",
+    "MAIL",
     "MESSAGES",
     "PASSED_ON",
     "SESSION_TIMER_KEYS",
@@ -99,6 +104,7 @@ __all__ = [
     "Control",
     "Credential",
     "DIError",
+    "DatabaseFailed",
     "Dialler",
     "EventPosted",
     "Existing",
@@ -107,7 +113,11 @@ __all__ = [
     "Guesses",
     "ItemFailed",
     "Lenient",
+    "Mail",
+    "MailAttachment",
+    "MailQueue",
     "Mailbox",
+    "Mailbox822",
     "MessageBox",
     "Messages",
     "MsgCode",
@@ -130,6 +140,7 @@ __all__ = [
     "PlayTone",
     "Plugin",
     "PredefError",
+    "Queued",
     "RecordingStopped",
     "Refused",
     "ReplyReceived",
@@ -141,6 +152,7 @@ __all__ = [
     "Sessions",
     "SipReply",
     "SpeakerChanged",
+    "SqliteThread",
     "Stored",
     "StoredMessage",
     "Target",
@@ -155,7 +167,10 @@ __all__ = [
     "di_method",
     "first_header",
     "header_lines",
+    "is_address",
+    "is_recorded",
     "is_sip_uri",
+    "known_formats",
     "message_name",
     "option",
     "parse_predef",

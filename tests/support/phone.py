@@ -30,6 +30,8 @@ class Phone:
         self.server_port = server_port
         self.answer = ""
         self.code, self.warning = 0, ""
+        self.headers: tuple[str, ...] = ()
+        """Further header lines of INVITEs."""
         self.edit: Callable[[str], str] | None = None
         """What becomes of a description before it is sent."""
         self.messages: list[Message] = []
@@ -146,4 +148,6 @@ class Phone:
             f"Max-Forwards: 70\r\nContact: <sip:phone@127.0.0.1:{self._port}>\r\n"
         )
         kind = "Content-Type: application/sdp\r\n" if body else ""
+        if method == "INVITE":
+            head += "".join(f"{line}\r\n" for line in self.headers)
         self._socket.sendto((head + kind + f"Content-Length: {len(body)}\r\n\r\n{body}").encode(), self._server)
