@@ -42,7 +42,7 @@ NOT_HERE = frozenset(
     "cc_syslog_cdr click2dial conf_auth db_announce db_reg_agent diameter_client dtmftester early_announce early_dbprompt "
     "early_record gateway ivr ivr-python2 jukecall mailbox mixin_announce mobile_push mwi pin_collect "
     "pinauthconference py_sems rtmp sbc serviceline simple_conference siprec_srs sw_prepaid_sip "
-    "twit urlcatcher voicebox voicemail".split()
+    "twit urlcatcher voicebox".split()
 )
 """SEMS's plug-ins that are not in cordboard. One that has come to be here is found before this list is asked."""
 

@@ -31,7 +31,7 @@ from di.apps.api import (
     Session,
 )
 from di.apps.prompts import Asked, PromptFolder
-from di.apps.voicemail.dispatch import Dispatch, Kept, Room
+from di.apps.voicemail.dispatch import Dispatch, MessageFate, MessageRoom
 from di.apps.voicemail.journal import JournalEntry
 from di.apps.voicemail.options import Options
 from di.apps.voicemail.order import VoicemailMode, VoicemailOrder, read_order
@@ -98,11 +98,11 @@ class VoicemailCall(Application):
         if order.mode is VoicemailMode.ANNOUNCEMENT:
             return
         room = await self._dispatch.room(order, session.id)
-        if room is Room.ENOUGH:
+        if room is MessageRoom.ENOUGH:
             return
-        self._only = self._said("full" if room is Room.FULL else "not_stored")
+        self._only = self._said("full" if room is MessageRoom.FULL else "not_stored")
         if not self._only:
-            raise Refused(480, "Mailbox Full") if room is Room.FULL else Refused(500, "voicemail: no storage")
+            raise Refused(480, "Mailbox Full") if room is MessageRoom.FULL else Refused(500, "voicemail: no storage")
 
     def on_session_start(self) -> None:
         """Greet."""
@@ -140,15 +140,15 @@ class VoicemailCall(Application):
             self._state = VoicemailState.KEEPING
         self._dispatch.finish(self._entry, record, lambda kept: self.session.run(lambda: self._tell(kept)))
 
-    def _tell(self, kept: Kept) -> None:
+    def _tell(self, kept: MessageFate) -> None:
         """What the caller hears of his message, when he is still there."""
         self._state = VoicemailState.FAREWELL
         audio = self.session.audio
         audio.flush()
-        if kept is Kept.NOTHING:
+        if kept is MessageFate.NOTHING:
             self.session.stop()
             return
-        if kept is Kept.KEPT:
+        if kept is MessageFate.KEPT:
             audio.play(*(self._said("stored") or (PlayFile(str(self._sounds.beep)),)))
         else:
             audio.play(*(self._said("not_stored") or _ERROR_TONE))

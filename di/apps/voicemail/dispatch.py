@@ -47,7 +47,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 30.0, 3600.0
 _LAST_WORDS_S = 4.0
 
 
-class Kept(Enum):
+class MessageFate(Enum):
     """What became of a recording."""
 
     KEPT = "kept"
@@ -56,7 +56,7 @@ class Kept(Enum):
     FAILED = "failed"
 
 
-class Room(Enum):
+class MessageRoom(Enum):
     """Whether a message would be taken."""
 
     ENOUGH = "enough"
@@ -82,7 +82,7 @@ class Dispatch:
     def __init__(self, services: Services, spool: Path, rules: DispatchRules) -> None:
         self.rules = rules
         self.spool = spool
-        self.totals = dict.fromkeys((outcome.value for outcome in Kept), 0)
+        self.totals = dict.fromkeys((outcome.value for outcome in MessageFate), 0)
         self._services = services
         self._journal = SqliteThread(spool / "journal.db", journal.SCHEMA)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -113,30 +113,30 @@ class Dispatch:
         return len(self._stuck)
 
     # ------------------------------------------------------------------------------------------------------ beside the calls
-    async def room(self, order: VoicemailOrder, call: str) -> Room:
+    async def room(self, order: VoicemailOrder, call: str) -> MessageRoom:
         """Whether a message would be taken; if not, a line in the log says what to do."""
         try:
             free_mb = await asyncio.to_thread(files.free_mb, self.spool)
         except OSError as error:
             log.error("call %s: voicemail: no message can be taken: spool_dir %s: %s", call, self.spool, error.strerror)
-            return Room.NONE
+            return MessageRoom.NONE
         if free_mb < self.rules.min_free_mb:
             log.error(
                 "call %s: voicemail: no message can be taken: %d MB are free in spool_dir %s, less than min_free_mb: make room there",
                 call, free_mb, self.spool,
             )  # fmt: skip
-            return Room.NONE
+            return MessageRoom.NONE
         messages = self._services.capabilities.find(MESSAGES)
         if not order.mode.boxes or messages is None:
-            return Room.ENOUGH
+            return MessageRoom.ENOUGH
         stored = await messages.room_for(_owner(order))
         if stored.code is MsgCode.OK:
-            return Room.ENOUGH
+            return MessageRoom.ENOUGH
         level = logging.WARNING if stored.code is MsgCode.NO_SPACE else logging.ERROR
         log.log(level, "call %s: voicemail: the box of %s takes no message: %s", call, _owner(order), stored.cause)
         if order.mode.mails:
-            return Room.ENOUGH
-        return Room.FULL if stored.code is MsgCode.NO_SPACE else Room.NONE
+            return MessageRoom.ENOUGH
+        return MessageRoom.FULL if stored.code is MsgCode.NO_SPACE else MessageRoom.NONE
 
     def begin(self, call: str, order: VoicemailOrder) -> JournalEntry:
         """A recording begins. Its file is `path_of` the entry."""
@@ -154,18 +154,18 @@ class Dispatch:
         """Where a recording is made."""
         return self.spool / entry.file
 
-    def finish(self, entry: JournalEntry, record: RecordingStopped, told: Callable[[Kept], None]) -> None:
+    def finish(self, entry: JournalEntry, record: RecordingStopped, told: Callable[[MessageFate], None]) -> None:
         """A recording has ended, in whatever way. `told` is called from the loop once it is kept, or is not."""
         self._spawn(self._finish(entry, record, told))
 
     def nothing_said(self, call: str, order: VoicemailOrder) -> None:
         """The caller went before the recording began."""
-        self.totals[Kept.NOTHING.value] += 1
+        self.totals[MessageFate.NOTHING.value] += 1
         self._spawn(self._store_empty(call, order))
 
     # -------------------------------------------------------------------------------------------------------------- the work
-    async def _finish(self, entry: JournalEntry, record: RecordingStopped, told: Callable[[Kept], None]) -> None:
-        outcome = Kept.FAILED
+    async def _finish(self, entry: JournalEntry, record: RecordingStopped, told: Callable[[MessageFate], None]) -> None:
+        outcome = MessageFate.FAILED
         try:
             if record.reason in _ORDERLY:
                 outcome = await self._ended(entry, record)
@@ -176,14 +176,14 @@ class Dispatch:
             self.totals[outcome.value] += 1
             told(outcome)
 
-    async def _ended(self, entry: JournalEntry, record: RecordingStopped) -> Kept:
+    async def _ended(self, entry: JournalEntry, record: RecordingStopped) -> MessageFate:
         silence_ms = self.rules.silence_ms if record.reason == "silence" else 0
         said_ms = record.length_ms - silence_ms
         if said_ms < max(self.rules.min_ms, _SAID_NOTHING_MS if silence_ms else 1):
             log.info("call %s: voicemail: %d ms are no message", entry.id, max(said_ms, 0))
             await self._end(entry)
             await self._store_empty(entry.id, entry.order)
-            return Kept.NOTHING
+            return MessageFate.NOTHING
         return await self._bring(replace(entry, length_ms=record.length_ms), Existing.RENAME)
 
     async def _recover(self, entry: JournalEntry, pause_s: float = _FIRST_PAUSE_S) -> None:
@@ -213,7 +213,7 @@ class Dispatch:
                 return
             await asyncio.sleep(_LOOK_AGAIN_S)
 
-    async def _bring(self, entry: JournalEntry, existing: Existing, pause_s: float = _FIRST_PAUSE_S) -> Kept:
+    async def _bring(self, entry: JournalEntry, existing: Existing, pause_s: float = _FIRST_PAUSE_S) -> MessageFate:
         """Hand a recording over wherever it is to go. KEPT: it is in one place at least."""
         path, order, wrong = self.path_of(entry), entry.order, []
         try:
@@ -233,14 +233,14 @@ class Dispatch:
         if entry.complete:
             await self._end(entry)
             self._tell(entry)
-            return Kept.KEPT
+            return MessageFate.KEPT
         for cause in wrong:
             log.error(
                 "call %s: voicemail: %s. The recording stays in %s; it is tried again in %.0f s", entry.id, cause, path, pause_s
             )
         await self._note(entry)
         self._try_again(entry, pause_s)
-        return Kept.KEPT if entry.mailed or entry.boxed else Kept.FAILED
+        return MessageFate.KEPT if entry.mailed or entry.boxed else MessageFate.FAILED
 
     async def _mail(self, entry: JournalEntry, path: Path) -> str:
         """Hand a recording to the mail queue; the cause where that does not go, else empty."""

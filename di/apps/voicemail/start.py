@@ -77,7 +77,9 @@ def read(services: Services, options: Options) -> VoicemailSetup:
     # the first rule is a user's own greeting, which stands for no other prompt
     named = {"stored": options.stored_announce, "not_stored": options.not_stored_announce, "full": options.full_announce}
     further = {
-        what: PromptFolder(_NAME, folder, VOICEMAIL[1:], name) for what, name in named.items() if name and (folder / name).is_file()
+        what: PromptFolder(_NAME, folder, VOICEMAIL[1:], name)
+        for what, name in named.items()
+        if name and (folder / name).is_file()
     }
     if options.stored_announce and "stored" not in further:
         hint = f"there is no file {folder / options.stored_announce}; name one, or leave the key out: then it is the beep"

@@ -34,7 +34,7 @@ _LONGEST_NAME = 100
 """Of a file."""
 
 Content: TypeAlias = str
-"""JSON of `Kept`."""
+"""JSON of `KeptMail`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class KeptFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptMail:
     """What a mail says, but for whom it is sent to."""
 
     message_id: str
@@ -69,7 +69,7 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()[:_LONGEST_TEXT]
 
 
-def kept(mail: Mail, own_address: str, date_s: float, files: Sequence[KeptFile]) -> Kept:
+def kept(mail: Mail, own_address: str, date_s: float, files: Sequence[KeptFile]) -> KeptMail:
     """What the queue keeps of a mail. Raises ValueError when it has no usable recipient, naming what was given."""
     wrong = [box.address for box in mail.to if not is_address(box.address)]
     if wrong or not mail.to:
@@ -83,7 +83,7 @@ def kept(mail: Mail, own_address: str, date_s: float, files: Sequence[KeptFile])
         for name, value in mail.headers
         if _FIELD_NAME.fullmatch(name) and name.lower() not in _OURS and not name.lower().startswith("content-")
     )
-    return Kept(
+    return KeptMail(
         f"<{token_of(mail.key)}@{domain}>",
         date_s,
         (one_line(sender.name), sender.address),
@@ -95,15 +95,15 @@ def kept(mail: Mail, own_address: str, date_s: float, files: Sequence[KeptFile])
     )
 
 
-def to_content(mail: Kept) -> Content:
+def to_content(mail: KeptMail) -> Content:
     """For the queue's table."""
     return orjson.dumps(asdict(mail)).decode()
 
 
-def from_content(content: Content) -> Kept:
+def from_content(content: Content) -> KeptMail:
     """From the queue's table. Raises ValueError or KeyError for what `to_content` has not written."""
     data = orjson.loads(content)
-    return Kept(
+    return KeptMail(
         data["message_id"],
         data["date_s"],
         (data["sender"][0], data["sender"][1]),
@@ -115,7 +115,7 @@ def from_content(content: Content) -> Kept:
     )
 
 
-def compose(mail: Kept, contents: Sequence[bytes]) -> bytes:
+def compose(mail: KeptMail, contents: Sequence[bytes]) -> bytes:
     """The whole message, lines ended by CRLF. `contents`: of the attachments, in order."""
     message = EmailMessage(policy=SMTP)
     message["Message-ID"] = mail.message_id

@@ -216,7 +216,7 @@ class Outbox:
             self._server_works()
             await self._settle(mail, kept, outcome)
 
-    async def _settle(self, mail: QueuedMail, kept: message.Kept, outcome: HandedOver) -> None:
+    async def _settle(self, mail: QueuedMail, kept: message.KeptMail, outcome: HandedOver) -> None:
         """The server has answered for every recipient."""
         for recipient, words in outcome.refused.items():
             log.error("mail %d to %s is refused by %s: %s", mail.id, recipient, self.server, words)
@@ -234,7 +234,7 @@ class Outbox:
             await self._must(lambda c: table.accepted(c, mail.id, now_s))
             await self._remove(kept)
 
-    async def _remove(self, kept: message.Kept) -> None:
+    async def _remove(self, kept: message.KeptMail) -> None:
         try:
             await asyncio.to_thread(attachments.remove, self.files, kept.files)
         except OSError as error:
