@@ -58,7 +58,7 @@ def screen(server: JsonRpc, size: os.terminal_size) -> list[str]:
         note = ""
     shown = ids[-(size.lines - 5) :] if size.lines > 5 else []
     records = server.batch([("monitoring.get", [id]) for id in shown])
-    lines = [summary(numbers), ""]
+    lines = [summary(numbers), generated(server)]
     lines.append(note or row("id", _COLUMNS))
     for id, record in zip(shown, records, strict=True):
         found = record[0] if isinstance(record, list) and record and isinstance(record[0], dict) else {}
@@ -66,6 +66,19 @@ def screen(server: JsonRpc, size: os.terminal_size) -> list[str]:
     if len(ids) > len(shown):
         lines.append(f"… and {len(ids) - len(shown)} more")
     return [line[: size.columns] for line in lines]
+
+
+def generated(server: JsonRpc) -> str:
+    """How far the load generator is; empty where there is none, or it has nothing to do."""
+    try:
+        found = server.call("callgen.status")
+    except CallError:
+        return ""
+    if not (found.get("active") or found.get("target") or found.get("scheduled")):
+        return ""
+    ends = ", ".join(f"{plain(name)} {count}" for name, count in sorted(found.get("results", {}).items()))
+    text = f"generated calls {found['active']} of {found['target'] or found['active'] + found['scheduled']}   placed {found['total']}"
+    return text + (f"   refused {found['refused']}" if found["refused"] else "") + (f"   over: {ends}" if ends else "")
 
 
 def summary(numbers: dict[str, Any]) -> str:

@@ -90,7 +90,9 @@ export class StatusPage {
   async look() {
     const { rpc } = this.panel;
     const ask = (method) => (rpc.may(method) ? rpc.call(method).catch(() => null) : null);
-    const [overview, processes] = await Promise.all([ask("status.overview"), ask("status.processes")]);
+    const loaded = this.overview?.plugins.includes("callgen");
+    const [overview, processes, generator] = await Promise.all([ask("status.overview"), ask("status.processes"), loaded ? ask("callgen.status") : null]);
+    this.generator = generator;
     this.overview = overview;
     this.processes = processes ?? [];
     this.update();
@@ -107,6 +109,8 @@ export class StatusPage {
       ["Rooms", number(statistics?.rooms)], ["Media legs", number(media?.legs)], ["RTP lost", media?.packets_expected === undefined ? "–" : `${number(loss, 2)} %`],
       ["Tick lateness p99", ms(media?.tick_lateness_p99_us)], ["Tick lateness p99.9", ms(media?.tick_lateness_p999_us)], ["Frames concealed", number(media?.frames_concealed)],
     ];
+    const { active, target, scheduled, total } = this.generator ?? {};
+    if (total || target || scheduled) tiles.push(["Generated calls", `${number(active)} of ${number(target || active + scheduled)}`]);
     keyed(this.tiles, tiles, ([name]) => name, ([name]) => h("div", {}, h("dt", {}, name), h("dd")), (node, [, text]) => setText(node.lastChild, text));
     keyed(this.rows, this.processes.map((process, place) => ({ ...process, place })), ({ role, place }) => `${place} ${role}`,
       () => h("tr", {}, h("th", { scope: "row" }), ...["Pid", "Up for", "Restarts", "CPU so far", "Memory"].map((title) => h("td", { "data-title": title }))),

@@ -34,9 +34,11 @@ _NAME_IN_RULE = re.compile(r"{(\w+)}")
 class Prompts:
     """Prompt name → file, for all calls of an application."""
 
-    def __init__(self, application: str, files: Mapping[str, Path | None]) -> None:
+    def __init__(self, application: str, files: Mapping[str, Path | None], language: str = "") -> None:
         """`files`: what the configuration names; None for prompts that are switched off. A file that is not there is an error in the log."""
         self.application = application
+        self.language = language
+        """Which one they are in, by the configuration's name; empty where that is not said."""
         self._files: dict[str, Path] = {}
         self._off = {name for name, path in files.items() if path is None}
         for name, path in files.items():
@@ -158,8 +160,12 @@ class PromptLibrary:
         domains: Iterable[str],
         wanted: Mapping[str, Iterable[str]],
         default_language: str = "",
+        further: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
-        """`wanted`: language → names that its sets must have. The empty domain and the empty language are the folders without one."""
+        """`wanted`: language → names that its sets must have. The empty domain and the empty language are the folders without one.
+
+        `further`: language → names that a set has all of, or is used without.
+        """
         self._default_language = default_language
         self._sets: dict[tuple[str, str], Prompts] = {}
         for domain in dict.fromkeys((*domains, "")):
@@ -168,12 +174,23 @@ class PromptLibrary:
                 paths = {name: folder / f"{name}.wav" for name in names}
                 missing = sorted(name for name, path in paths.items() if not path.is_file())
                 if not missing:
-                    self._sets[domain, language] = Prompts(application, paths)
+                    more = {name: folder / f"{name}.wav" for name in (further or {}).get(language, ())}
+                    left_out = sorted(name for name, path in more.items() if not path.is_file())
+                    if left_out:
+                        names_left_out = ", ".join(left_out[:10])
+                        log.warning(
+                            "%s: %s lacks %d prompts that it could use: %s", application, folder, len(left_out), names_left_out
+                        )
+                    self._sets[domain, language] = Prompts(application, paths if left_out else paths | more, language)
                 elif folder.is_dir() and len(missing) < len(paths):
                     log.warning("%s: prompts in %s are not used: %s missing", application, folder, ", ".join(missing))
 
     def __len__(self) -> int:
         return len(self._sets)
+
+    def paths(self) -> list[str]:
+        """The files of all sets, for loading them beforehand."""
+        return list(dict.fromkeys(path for prompts in self._sets.values() for path in prompts.paths()))
 
     def find(self, domain: str, language: str) -> Prompts | None:
         """The set for a domain and a language: the domain's before the general ones, the language before the default one before none."""

@@ -104,7 +104,8 @@ class Target:
 class CallOut:
     """A call to be placed (spec core.md §7.5). `user`: what its application sees as called user; empty: that of the URI.
 
-    `by`: who wants it, for the dial control (`di.calls.toll`); second legs are on behalf of whom their first leg is of.
+    `ring_ms`: how long it may ring, 0: `sip_timer_C`. `by`: who wants it, for the dial control (`di.calls.toll`); second legs are on
+    behalf of whom their first leg is.
     `application` is the name under which it is logged, and the one that takes it unless a factory is given. `headers`: complete lines.
     """
 
@@ -120,4 +121,5 @@ class CallOut:
     credential: Credential | None = None
     prefer: tuple[str, ...] = ()
     near_leg: int = 0
+    ring_ms: int = 0
     by: Dialler = NOBODY

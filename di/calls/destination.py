@@ -54,7 +54,7 @@ def normal_form(uri: str, international: str = "00") -> str:
 def _user(text: str, international: str) -> str:
     if _ESCAPE.search(text):
         raise Unclear("its user is escaped twice")
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", text).strip()
     if any(unicodedata.category(char) in ("Cc", "Cf", "Cs") for char in text):
         raise Unclear("its user holds characters that cannot be seen")
     if not _NUMBER.fullmatch(text):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from di.calls import flow
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo, CallOut
+from di.calls.hunt import RING_TIMER
 from di.calls.trust import signalling_of
 from di.kernel.errors import Refused
 from di.sip.headers import header_problem, is_sip_uri, parse_uri, uri_of, uri_problem
@@ -49,6 +50,8 @@ def dial(sessions: Sessions, order: CallOut, factory: Factory | None = None) -> 
         return None
     sessions.toll.noted(order, session.id, "", "", now_ns)
     sessions.begin(session)
+    if order.ring_ms:
+        session.timers.set(RING_TIMER, order.ring_ms)
     session.run(lambda: flow.place(session))
     return session
 

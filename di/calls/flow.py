@@ -23,6 +23,7 @@ from di.calls.control import GRANT_TIMER
 from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
+from di.calls.results import DialResult, result_of
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
 from di.calls.trust import signalling_of
 from di.kernel.errors import Refused
@@ -238,6 +239,8 @@ def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
         return None
     session.timers.remove(ANSWER_TIMER)
     session.audio.confirm(() if session.dialog.incoming else signalling_of("", event.headers))
+    if not session.dialog.incoming:
+        _note_result(session, DialResult.ANSWERED, event)
     session.host.call_answered(session)
     shown = None if session.dialog.incoming else session.app.on_sip_reply(_to_invite(event))
     return then(unless(shown, lambda: session.app.on_connected(event)), lambda: _connected(session, event))
@@ -299,6 +302,10 @@ def _timer(session: Session, event: TimerExpired) -> Outcome:
     if event.id == RING_TIMER and session.pair is not None:
         session.pair.rung_out(session)
         return None
+    if event.id == RING_TIMER:
+        if session.dialog.phase in UNANSWERED:
+            session.stop(408, "Request Timeout")
+        return None
     if event.id == ANSWER_TIMER:
         if session.dialog.phase in UNANSWERED:
             log.info("call %s: not answered in time", session.id)
@@ -320,7 +327,8 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
     was = session.dialog.phase
     if not session.dialog.enter(Phase.ENDED):
         return None
-
+    if not session.dialog.incoming and session.result is None:
+        _note_result(session, result_of(event, was in (Phase.PROCEEDING, Phase.EARLY)), event)
     session.last_steps.extend(
         (
             lambda: _farewell(session, was, event),
@@ -330,6 +338,11 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
         )
     )
     return _last_steps(session)
+
+
+def _note_result(session: Session, result: DialResult, event: CallConfirmed | CallEnded) -> None:
+    session.result = result
+    session.log(result=result.value, code=event.code)
 
 
 def _destroy(session: Session) -> Outcome:

@@ -27,6 +27,7 @@ from di.calls.digits import DigitMerger
 from di.calls.events import CallItem, EventPosted, Outcome, RunInCall, SystemEvent
 from di.calls.host import SessionHost
 from di.calls.mailbox import Mailbox, Patience, Timers
+from di.calls.results import DialResult
 from di.calls.state import Phase
 from di.kernel.value import Value
 from di.sip.records import RequestReceived
@@ -58,6 +59,8 @@ class Session:
         self.started_s = 0.0
         self.answered_s = 0.0
         """Wall-clock times of the call's beginning and of its answer; 0 while there is none."""
+        self.result: DialResult | None = None
+        """What became of a call out, as soon as it is known."""
         self.dialog = Dialog(self, call, info)
         self.audio = Audio(self, leg)
         self.pair: Pair | None = None

@@ -32,6 +32,7 @@ from di.kernel.clock import Tasks
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.ids import IdMaker
 from di.kernel.ports import Clock, MonitoringHooks
+from di.kernel.value import Value
 from di.media_control.port import MediaPort
 from di.sip import records as sip
 from di.sip.outside_records import OutsideReceived, OutsideReplied, SubscriptionChanged
@@ -163,7 +164,8 @@ class Sessions:
             self.toll.ended(session.on_behalf)
         self._tell_options()
         self.monitoring.mark_finished(session.id)
-        self._published.call("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by)
+        more: dict[str, Value] = {} if session.result is None else {"result": session.result.value}
+        self._published.call("call.ended", session, code=ended.code, reason=ended.reason, by=ended.by, **more)
         if not self._by_id:
             waiting, self._when_idle = self._when_idle, []
             for callback in waiting:

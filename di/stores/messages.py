@@ -91,7 +91,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class MessageBox:
-    """An owner's messages, newest name first. Code USER_NOT_FOUND: there is no such box (yet), and no messages in it."""
+    """An owner's messages, newest name first.
+
+    Code USER_NOT_FOUND: there is no such box (yet), and no messages in it. STORAGE: it cannot be read now, whatever is in it.
+    """
 
     code: MsgCode
     messages: tuple[StoredMessage, ...] = ()

@@ -7,10 +7,10 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 
-from di.kernel.errors import CallFailed, DIError
+from di.kernel.errors import CallFailed, DIError, Forbidden
 from di.kernel.registry import Caller, Registry, di_method
 from di.kernel.value import Value
-from di.stores.messages import BoxChanged, BoxOwner, Existing
+from di.stores.messages import BoxChanged, BoxOwner, Existing, MsgCode
 from di.stores.msg_storage.storage import MessageStorage
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class MsgStorageInterface:
         """List a box: [0, [[name, unread 1 or 0, size], …]], or [2, nothing] when there is none."""
         box = await self._storage.messages(BoxOwner(domain, user))
         if box.code:
-            return [int(box.code), None]
+            return [int(MsgCode.USER_NOT_FOUND), None]
         return [0, [[message.name, int(message.new), message.size_bytes] for message in box.messages]]
 
     @di_method("userdir_close", changes=False)
@@ -83,6 +83,8 @@ class MsgStorageInterface:
     @di_method("events_subscribe", dangerous=True)
     def events_subscribe(self, caller: Caller, listener: str, method: str) -> None:
         """Have a function of a module called with [domain, user, event] for `msg_new`, `msg_markread` and `msg_delete`."""
+        if not caller.allows(listener, method):
+            raise Forbidden(f"{listener}.{method}")
         self._registry.find(listener, method)
         self._subscribers[listener] = (method, caller)
 

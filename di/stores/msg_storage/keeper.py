@@ -197,8 +197,8 @@ class Keeper:
         try:
             entries = self.entries(owner)
         except OSError as error:
-            log.error("msg_storage: the box of %s cannot be read: %s", owner, error)
-            return MessageBox(MsgCode.USER_NOT_FOUND)
+            log.error("msg_storage: the box of %s cannot be read: %s", owner, error.strerror)
+            return MessageBox(MsgCode.STORAGE)
         if entries is None:
             return MessageBox(MsgCode.USER_NOT_FOUND)
         ordered = sorted(entries.values(), key=lambda entry: os.fsencode(entry.name), reverse=True)

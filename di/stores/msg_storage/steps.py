@@ -3,7 +3,7 @@
 
 folders   MakeFolder → SyncFolder, for each that is missing
 store     Stamp → SyncFile → Move → SyncFolder → SyncFolder        the answer OK comes after the last
-          from another disk: Copy before, Remove the source → SyncFolder after
+          from another disk: Copy before, Remove the source after, so that a crash may leave both
 read      Stamp → SyncFile
 delete    Remove → SyncFolder
 
@@ -11,7 +11,7 @@ The server may be killed, or the power fail, between any two steps. `Move` is th
 the recording is where it was, after it there is a message, and never both, since both are one disk's. A message is complete when it comes
 to be: its bytes were synced before. Only when its folder is synced, too, is the caller told that it is kept.
 
-tests/property/di/stores/test_msg_storage_steps.py runs these lists on a disk that forgets what was not synced.
+tests/property/di/test_message_steps.py runs these lists on a disk that forgets what was not synced.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def store(new: NewFile) -> tuple[Step, ...]:
         before = (Create(ready),)
     elif new.elsewhere:
         before = (Copy(new.recording, ready),)
-        after = (Remove(new.recording), SyncFolder(new.recording.parent))
+        after = (Remove(new.recording),)  # last: from here on nothing may fail that would take the message back
     else:
         ready = new.recording
     return (

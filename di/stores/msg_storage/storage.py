@@ -48,7 +48,7 @@ class MessageStorage:
 
     async def messages(self, owner: BoxOwner) -> MessageBox:
         """All messages of a box."""
-        return await self._ask(lambda: self._keeper.messages(owner), lambda error: MessageBox(MsgCode.USER_NOT_FOUND))
+        return await self._ask(lambda: self._keeper.messages(owner), lambda error: MessageBox(MsgCode.STORAGE))
 
     async def open(self, owner: BoxOwner, name: str) -> OpenedMessage:
         """The file of a message."""

@@ -77,7 +77,7 @@ def test_all_wrong_plug_ins_are_named_at_once_with_hints_of_what_there_is(
 def test_hints_name_only_what_can_be_loaded() -> None:
     packages = plugin.available()
     for name in packages:
-        assert plugin.find([name], "x", 1)[0].name == name
+        assert plugin.find([name], "x", 1)[0].name == {"call_gen": "callgen"}.get(name, name), "one plug-in has two names"
     assert not plugin.NOT_HERE & set(packages)
 
 

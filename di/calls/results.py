@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What became of a call that we placed, in one word: for functions, events, records and counters alike (docs/dialling.md)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from di.sip.records import CallEnded
+
+
+class DialResult(StrEnum):
+    """How a call out ended, or that it was answered."""
+
+    ANSWERED = "answered"
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    """It rang as long as it may, or nobody was there to take it."""
+    REJECTED = "rejected"
+    """The called side does not want it: refused, forbidden, not acceptable."""
+    REDIRECTED = "redirected"
+    """3xx that was not followed."""
+    UNREACHABLE = "unreachable"
+    """No such number, no way there, no reply, the network or a server failed."""
+    CANCELLED = "cancelled"
+    """We gave up before the answer."""
+
+
+_BY_CODE = {
+    **dict.fromkeys((486, 600), DialResult.BUSY),
+    **dict.fromkeys((408, 480), DialResult.NO_ANSWER),
+    **dict.fromkeys((404, 410, 416, 482, 483, 484, 485, 604), DialResult.UNREACHABLE),
+}
+
+
+def result_of(ended: CallEnded, rang: bool) -> DialResult:
+    """The result of a call out that ended without an answer. `rang`: a provisional reply above 100 had come."""
+    if ended.by == "local":
+        return DialResult.NO_ANSWER if ended.code == 408 else DialResult.CANCELLED
+    if ended.by == "error" or (ended.by == "timeout" and not rang):
+        return DialResult.UNREACHABLE
+    if ended.by == "timeout":
+        return DialResult.NO_ANSWER
+    known = _BY_CODE.get(ended.code)
+    if known is not None:
+        return known
+    if 300 <= ended.code < 400:
+        return DialResult.REDIRECTED
+    return DialResult.UNREACHABLE if 500 <= ended.code < 600 else DialResult.REJECTED
