@@ -29,13 +29,14 @@ from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.outside import OutsideReply, OutsideRequest
 from di.calls.pair import Pair, PairOptions
+from di.calls.results import DialResult, result_of_code
 from di.calls.second_leg import PASSED_ON
 from di.calls.session import Session
 from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
 from di.kernel.capabilities import Capability
 from di.kernel.errors import CallFailed, ConfigError, DIError, OutOfBounds, Refused, TypeMismatch
-from di.kernel.options import option, where
+from di.kernel.options import REQUIRED, option, where
 from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
 from di.kernel.posix_regex import Search, compile_extended
@@ -85,6 +86,7 @@ __all__ = [
     "MAIL",
     "MESSAGES",
     "PASSED_ON",
+    "REQUIRED",
     "SESSION_TIMER_KEYS",
     "Announce",
     "Application",
@@ -105,6 +107,7 @@ __all__ = [
     "Credential",
     "DIError",
     "DatabaseFailed",
+    "DialResult",
     "Dialler",
     "EventPosted",
     "Existing",
@@ -175,6 +178,7 @@ __all__ = [
     "option",
     "parse_predef",
     "parse_uri",
+    "result_of_code",
     "safe_name",
     "uri_of",
     "where",

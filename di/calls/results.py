@@ -40,9 +40,14 @@ def result_of(ended: CallEnded, rang: bool) -> DialResult:
         return DialResult.UNREACHABLE
     if ended.by == "timeout":
         return DialResult.NO_ANSWER
-    known = _BY_CODE.get(ended.code)
+    return result_of_code(ended.code)
+
+
+def result_of_code(code: int) -> DialResult:
+    """What a final reply to an INVITE means."""
+    known = _BY_CODE.get(code)
     if known is not None:
         return known
-    if 300 <= ended.code < 400:
-        return DialResult.REDIRECTED
-    return DialResult.UNREACHABLE if 500 <= ended.code < 600 else DialResult.REJECTED
+    if code < 400:
+        return DialResult.REDIRECTED if code >= 300 else DialResult.ANSWERED
+    return DialResult.UNREACHABLE if 500 <= code < 600 else DialResult.REJECTED
