@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A message is kept, its owner told of it, hears it by keys with the very tones, keeps and deletes it; each time the proxy is told."""
+
+from __future__ import annotations
+
+import re
+import xmlrpc.client
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from di.apps.voicebox.walk import COUNTS, MENU
+from tests.support import tones
+from tests.support.mwi_peer import MwiPeer
+from tests.support.phone import Phone
+from tests.support.rtp_peer import Peer, PeerGroup
+from tests.support.server import Server, wait_until
+
+pytestmark = pytest.mark.peers
+
+DOMAIN = "shop.example"
+PROMPT_MS = 160
+HZ = {name: 300.0 + 50 * place for place, name in enumerate((*MENU, "new_msg", "2"))}
+"""Each prompt that is heard here has a tone of its own; the others share one."""
+SAID = [1850.0, 2250.0, 2650.0, 2050.0, 2450.0]
+"""What the caller said: two hundred ms each."""
+SAID_TOO = [2850.0, 2950.0, 3050.0]
+CANDIDATES = [*HZ.values(), *SAID, *SAID_TOO]
+
+
+@dataclass
+class Desk:
+    """The server with everything around it."""
+
+    server: Server
+    proxy: MwiPeer
+    boxes: Path
+
+    def leave(self, user: str, name: str, notes: list[float]) -> bytes:
+        """Put a message into a box by DI."""
+        data = tones.write_wav(self.boxes.parent / "m.wav", tones.sequence(notes, 200)).read_bytes()
+        assert self.server.xml.di("msg_storage", "msg_new", DOMAIN, user, name, xmlrpc.client.Binary(data)) == [0]
+        return data
+
+    def listed(self, user: str) -> list[tuple[str, int]]:
+        code, messages = self.server.xml.di("msg_storage", "userdir_open", DOMAIN, user)
+        assert code == 0
+        return [(name, new) for name, new, _ in messages]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("desk")
+    boxes = folder / "boxes"
+    with MwiPeer(login=("mwi", "secret")) as proxy:
+        files = {
+            "app_mapping.conf": "^sip:=>voicebox\n",
+            "msg_storage.conf": f"storage_dir={boxes}\nmin_free_mb=0\n",
+            "mwi.conf": f"presence_server=127.0.0.1:{proxy.port}\nauth_user=mwi\nauth_password=secret\ngather_ms=20\nretry_s=1\n",
+            "voicebox.conf": "prompt_base_path=tones/\nlanguages=en(digits=right)\ndefault_language=en\n",
+        }
+        server = Server(folder, files, plugins="monitoring;msg_storage;mwi;voicebox;xmlrpc2di;web", start=False)
+        prompts = server.etc / "tones" / "en"
+        prompts.mkdir(parents=True)
+        for name in (*MENU, *COUNTS):
+            tones.write_wav(prompts / f"{name}.wav", tones.tone(HZ.get(name, 1500.0), PROMPT_MS))
+        with server:
+            server.start()
+            yield Desk(server, proxy, boxes)
+        assert "Traceback" not in server.log, server.log
+
+
+def notes(peer: Peer) -> list[float]:
+    """What was heard since the last look, note by note."""
+    found = [hz for hz in tones.loudest(peer.heard(), CANDIDATES, 40) if hz]
+    peer.forget()
+    return found
+
+
+def hear(group: PeerGroup, peer: Peer, until: float) -> list[float]:
+    """Listen until a note has been heard to its end, or for long enough; all notes."""
+    heard: list[float] = []
+    for _ in range(40):
+        group.run_ms(200)
+        heard = [hz for hz in tones.loudest(peer.heard(), CANDIDATES, 40) if hz]
+        if until in heard and not tones.heard(peer.heard()[-800:], CANDIDATES):
+            break
+    peer.forget()
+    return heard
+
+
+def test_a_message_is_heard_kept_and_deleted(desk: Desk) -> None:
+    data = desk.leave("ann", "1700000001+bob.wav", SAID)
+    desk.proxy.wait(f"ann@{DOMAIN}", "1/0")
+    desk.leave("ann", "1700000002+eve.wav", SAID_TOO)
+    desk.proxy.wait(f"ann@{DOMAIN}", "2/0")
+    assert desk.server.xml.di("msg_storage", "msg_data", DOMAIN, "ann", "1700000001+bob.wav")[1].data == data
+    with PeerGroup() as group, Phone(desk.server.sip_port, group.peer()) as phone:
+        phone.headers = (f"P-App-Param: uid=ann;did={DOMAIN};pin=42",)
+        peer = phone.call("box").peer
+        assert hear(group, peer, HZ["pin_prompt"]) == [HZ["pin_prompt"]]
+        peer.press(4)
+        peer.press(2)
+        first = [HZ[name] for name in ("you_have", "2", "new_msgs", "first_new_msg")]
+        assert hear(group, peer, HZ["msg_menu"]) == [*first, *SAID_TOO, HZ["msg_menu"]]
+        desk.proxy.wait(f"ann@{DOMAIN}", "1/1")
+        peer.press(1)
+        assert hear(group, peer, HZ["msg_menu"]) == [*SAID_TOO, HZ["msg_menu"]]
+        peer.press(2)
+        assert hear(group, peer, HZ["msg_end_menu"]) == [HZ["msg_saved"], HZ["next_new_msg"], *SAID, HZ["msg_end_menu"]]
+        desk.proxy.wait(f"ann@{DOMAIN}", "0/2")
+        assert desk.listed("ann") == [("1700000002+eve.wav", 0), ("1700000001+bob.wav", 0)]
+        peer.press(3)
+        assert hear(group, peer, HZ["no_more_msg"]) == [HZ["msg_deleted"], HZ["no_more_msg"]]
+        desk.proxy.wait(f"ann@{DOMAIN}", "0/1")
+        peer.press(4)
+        assert hear(group, peer, HZ["msg_end_menu"]) == [HZ["first_saved_msg"], *SAID_TOO, HZ["msg_end_menu"]]
+        peer.press(3)
+        phone.hung_up()
+        peer.read()
+        assert notes(peer) == [HZ["msg_deleted"], HZ["no_msg"]]
+    desk.proxy.wait(f"ann@{DOMAIN}", "0/0")
+    assert desk.listed("ann") == [] and list((desk.boxes / DOMAIN / "ann").iterdir()) == []
+
+
+def test_the_notify_is_that_of_the_rfc(desk: Desk) -> None:
+    desk.proxy.codes = [503, 480]
+    desk.leave("ben", "1.wav", SAID)
+    desk.proxy.wait(f"ben@{DOMAIN}", "1/0")
+    mine = [m for m in desk.proxy.messages if f"ben@{DOMAIN}" in m.request_uri]
+    last = mine[-1]
+    assert len(mine) >= 4, "each time a challenge and an answer, and two that were not taken"
+    assert last.method == "NOTIFY" and last.header("Event") == "message-summary"
+    assert last.header("Subscription-State") == "active" and last.header("Content-Type") == "application/simple-message-summary"
+    # the stack leaves the port out: From has none (RFC 3261 §19.1.1)
+    assert re.fullmatch(r"<sip:mwi-publisher@127\.0\.0\.1>;tag=\w+", last.header("From"))
+    assert f"sip:127.0.0.1:{desk.proxy.port}" in last.header("Route") and "tag=" not in last.header("To")
+    assert last.body.decode() == (f"Messages-Waiting: yes\r\nMessage-Account: sip:ben@{DOMAIN}\r\nVoice-Message: 1/0 (1/0)\r\n")
+    assert desk.server.log.count("the NOTIFY for ben@shop.example is sent again later") >= 1
+
+
+def test_publish_and_an_unknown_user(desk: Desk) -> None:
+    desk.leave("cleo", "1.wav", SAID)
+    desk.proxy.wait(f"cleo@{DOMAIN}", "1/0")
+    before = len(desk.proxy.of(f"cleo@{DOMAIN}"))
+    assert desk.server.xml.di("mwi", "publish", DOMAIN, "cleo") == [0]
+    wait_until(lambda: len(desk.proxy.of(f"cleo@{DOMAIN}")) > before, "another NOTIFY")
+    with pytest.raises(xmlrpc.client.Fault):
+        desk.server.xml.di("mwi", "publish", DOMAIN, "nobody")
+
+
+def test_by_rpc_nothing_leads_out(desk: Desk) -> None:
+    (desk.boxes.parent / "secret").write_bytes(b"secret")
+    di = desk.server.xml.di
+    assert di("msg_storage", "msg_get", "..", "..", "secret") == [3]
+    assert di("msg_storage", "msg_data", DOMAIN, "ann", "../../../secret")[0] == 3
+    assert di("msg_storage", "msg_new", DOMAIN, "..", "x", xmlrpc.client.Binary(b"x")) == [2]
+    assert di("msg_storage", "msg_delete", DOMAIN, "ann", "../../../secret") == [3]
+    assert di("msg_storage", "userdir_open", ".", ".spool")[0] == 2
+    assert (desk.boxes.parent / "secret").read_bytes() == b"secret"
+
+
+def test_hanging_up_while_a_message_plays_costs_nothing(desk: Desk) -> None:
+    desk.leave("dora", "1.wav", SAID)
+    with PeerGroup() as group, Phone(desk.server.sip_port, group.peer()) as phone:
+        phone.headers = (f"P-App-Param: uid=dora;did={DOMAIN}",)
+        peer = phone.call("box").peer
+        for _ in range(40):
+            group.run_ms(100)
+            if SAID[1] in tones.loudest(peer.heard(), CANDIDATES, 40):
+                break
+        phone.bye()
+    desk.proxy.wait(f"dora@{DOMAIN}", "0/1")
+    assert desk.listed("dora") == [("1.wav", 0)]
+    wait_until(lambda: desk.server.xml.calls() == 0, "no call")
