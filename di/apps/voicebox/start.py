@@ -70,7 +70,7 @@ def asker(info: CallInfo, simple: bool) -> BoxAsker:
 class Voicebox:
     """What all calls share: prompts by domain and language, keys."""
 
-    def __init__(self, messages: Messages, library: PromptLibrary, options: Options, guesses: Guesses) -> None:
+    def __init__(self, messages: Messages | None, library: PromptLibrary, options: Options, guesses: Guesses) -> None:
         self._messages = messages
         self._library = library
         self._guesses = guesses
@@ -86,6 +86,8 @@ class Voicebox:
 
     def application(self, session: Session) -> Application:
         """The logic of a new call. Raises Refused."""
+        if self._messages is None:  # a trial, which has no calls
+            raise Refused(500, "voicebox: no message storage available")
         asked = asker(session.info, self._simple)
         prompts = self._library.find(asked.owner.domain, asked.language)
         if prompts is None:
@@ -105,9 +107,7 @@ def start(services: Services, options: Options) -> Closer:
     messages = services.capabilities.find(MESSAGES)
     library = _library(services, options)
     _check_keys(options)
-    if messages is None:
-        if services.trial:
-            return None
+    if messages is None and not services.trial:
         raise ConfigError(*where(options, ""), "", "voicebox needs msg_storage before it in load_plugins")
     guesses = Guesses("voicebox PIN", services.clock.now_ns)
     boxes = {"now": Voicebox(messages, library, options, guesses)}

@@ -56,7 +56,7 @@ class Keeper:
         self._number = 0
         root.mkdir(0o750, parents=True, exist_ok=True)
         self.place.spool.mkdir(0o750, exist_ok=True)
-        self._lock = os.open(root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        self._lock = os.open(root / LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
         self._index_path = root / INDEX
         self._index: MessageIndex | None = None
         self._index_node = 0

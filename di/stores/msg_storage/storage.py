@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from di.stores.messages import BoxChanged, BoxOwner, Existing, MessageBox, MsgCode, OpenedMessage, Stored
+from di.stores.msg_storage import disk
 from di.stores.msg_storage.keeper import Keeper, StorageBusy
 from di.stores.msg_storage.worker import Worker
 
@@ -96,7 +97,7 @@ class MessageStorage:
             self._stored(owner, stored)
             return stored
         finally:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
+            await asyncio.to_thread(_unlink, path)
 
     async def mark_read(self, owner: BoxOwner, name: str) -> MsgCode:
         """A message is new no more."""
@@ -167,7 +168,12 @@ class MessageStorage:
 
 
 def _not_stored(error: OSError) -> Stored:
-    return Stored(MsgCode.STORAGE, cause=str(error.strerror or error))
+    return Stored(MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.STORAGE, cause=str(error.strerror or error))
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):  # it was moved into a box, or was never there; or the sweeper takes it
+        path.unlink()
 
 
 def _sync_beforehand(path: Path) -> None:
