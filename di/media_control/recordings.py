@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of rooms that span media processes: one of them, the owner, has the mix and the sidecar; others record their own tracks.
+"""Recordings of rooms that span media processes: one of them, the owner, has the mix and the account; others record their own tracks.
 
 StartRoomRecording ─► owner, and as part to each other process that has members (or gets one later); one clock for all
-StopRoomRecording ─► parts ─► what they recorded ─► owner, whose sidecar takes it in ─► one RoomRecordingStopped
+StopRoomRecording ─► parts ─► what they recorded ─► owner, whose account takes it in ─► one RoomRecordingStopped
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class _Recording:
     parts: set[int] = field(default_factory=set)
     waiting: set[int] = field(default_factory=set)  # parts that are to stop
     stopping: bool = False
-    part_paths: list[str] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)  # of the parts
+    about: str = ""
     paths: list[str] = field(default_factory=list)
     length_ms: int = 0
     failure: str = ""
@@ -99,14 +100,14 @@ class MediaRecordings:
         if event.reason != "asked":
             recording.failure = recording.failure or event.reason
         if process == recording.owner:
-            recording.length_ms = event.length_ms
+            recording.length_ms, recording.about = event.length_ms, event.about
             recording.owner = None
             self._rooms.watch(event.room, process, False)
             self._end_without_owner(recording)
         elif process in recording.parts:
             recording.parts.discard(process)
             recording.waiting.discard(process)
-            recording.part_paths += [event.part] if event.part else []
+            recording.accounts += [event.about] if event.about else []
             self._parts_stopped(recording)
 
     def lost(self, process: int) -> None:
@@ -130,7 +131,7 @@ class MediaRecordings:
         if recording.owner is None:
             self._finish(recording)
         else:
-            self._tell(recording.owner, StopRoomRecording(recording.command.room, tuple(recording.part_paths)))
+            self._tell(recording.owner, StopRoomRecording(recording.command.room, tuple(recording.accounts)))
 
     def _end_without_owner(self, recording: _Recording) -> None:
         if not recording.stopping and recording.parts:
@@ -143,6 +144,6 @@ class MediaRecordings:
         if self._by_room.pop(room, None) is None:
             return
         reason = recording.failure or "asked"
-        self._emit(RoomRecordingStopped(room, tuple(recording.paths), recording.length_ms, reason))
+        self._emit(RoomRecordingStopped(room, tuple(recording.paths), recording.length_ms, reason, recording.about))
         if recording.following is not None:
             self.start(recording.following)

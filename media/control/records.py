@@ -215,6 +215,27 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class StartCallRecording:
+    """Record a call beside all else, what the leg's application records included. An earlier one of it is finished first.
+
+    `sides`: `said` what the leg says, `heard` what it is sent, `both` in the two channels of one file, said left and heard right.
+    The file's rate is the codec's, at most 16 kHz. `length_ms`: stop by itself after so much; 0: no limit.
+    """
+
+    leg: int
+    path: str
+    sides: str = "both"
+    length_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopCallRecording:
+    """Finish a call's recording; answered by CallRecordingStopped."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class Announce:
     """Play sounds once to everybody in a room, mixed over the talk. A file that cannot be is left out: AnnounceFailed."""
 
@@ -224,10 +245,10 @@ class Announce:
 
 @dataclass(frozen=True, slots=True)
 class StartRoomRecording:
-    """Record a room: `mix` into one file, `tracks` one file a participant on a common clock with a sidecar, or `both`.
+    """Record a room: `mix` into one file, `tracks` one file a participant on a common clock, or `both`.
 
-    `clock_ns`: monotonic time that is 0 ms of the recording; 0: when it begins. `part`: another process has the mix and the sidecar of
-    this room; here its members' tracks only.
+    `clock_ns`: monotonic time that is 0 ms of the recording; 0: when it begins. `part`: another process has the mix of this room, and
+    tells what was in it; here its members' tracks only.
     """
 
     room: str
@@ -239,7 +260,7 @@ class StartRoomRecording:
 
 @dataclass(frozen=True, slots=True)
 class StopRoomRecording:
-    """Finish a room's recording. `parts`: what other processes recorded of it (RoomRecordingStopped.part), for the sidecar."""
+    """Finish a room's recording. `parts`: what other processes recorded of it (their RoomRecordingStopped.about)."""
 
     room: str
     parts: tuple[str, ...] = ()
@@ -418,13 +439,32 @@ class RecordingStopped:
 
 @dataclass(frozen=True, slots=True)
 class RoomRecordingStopped:
-    """A room's recording is complete: the files written. `part`: tracks and events of a `part`, as JSON, for the room's sidecar."""
+    """A room's recording is complete: the files written. `about`: what is in them, as JSON (``media.engine.takes``).
+
+    All files begin together; those of one process have as many samples.
+    """
 
     room: str
     paths: tuple[str, ...]
     length_ms: int
     reason: str
-    part: str = ""
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecordingStopped:
+    """A call's recording is complete on disk (also after CloseLeg). `reason`: asked, length, closed or an error text.
+
+    `samples`: of each channel.
+    """
+
+    leg: int
+    path: str
+    samples: int
+    rate_hz: int
+    channels: int
+    size_bytes: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -465,7 +505,7 @@ class CodecsAvailable:
 
 LegCommand: TypeAlias = (
     OpenLeg | ConnectLeg | ConfirmLeg | CloseLeg | Enqueue | FlushPlaylist | SetLegAudio | SetPlayout | SetDigitDetection | SendDigit
-    | SetRtpTimeout | StartRecording | StopRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
+    | SetRtpTimeout | StartRecording | StopRecording | StartCallRecording | StopCallRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
 )  # fmt: skip
 """What is for one leg, named by its `leg`."""
 RoomCommand: TypeAlias = Announce | StartRoomRecording | StopRoomRecording | SpanRoom
@@ -477,7 +517,9 @@ LegEvent: TypeAlias = (
     | SpeakerChanged
 )  # fmt: skip
 """What one leg has to tell, named by its `leg`."""
-Event: TypeAlias = LegEvent | AnnounceFailed | RoomRecordingStopped | PromptLoaded | Statistics | CodecsAvailable
+Event: TypeAlias = (
+    LegEvent | AnnounceFailed | RoomRecordingStopped | CallRecordingStopped | PromptLoaded | Statistics | CodecsAvailable
+)  # fmt: skip
 
 PLAYOUT_KINDS = ("adaptive", "adaptive_jb", "simple")
 

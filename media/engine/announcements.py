@@ -64,6 +64,8 @@ class Announcements:
         self._emit = emit
         self._queues: dict[str, _Queue] = {}
         self._nobody: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.taken: dict[str, NDArray[np.int16]] = {}
+        """What `next` has just taken: room → a whole frame, at the sound's rate."""
 
     def play(self, room: str, items: tuple[Sound, ...], rate_hz: int) -> None:
         """Queue sounds for a room. Raises ValueError for what is none."""
@@ -98,6 +100,7 @@ class Announcements:
             self._nobody = np.full(len(self._rooms), -1, np.int32)
         if self._frames.shape[0] < len(self._queues) or self._frames.shape[1] < samples:
             self._frames = np.zeros((max(len(self._queues), 1), samples), np.int32)
+        self.taken.clear()
         if not self._queues:
             return Announced(self._nobody, self._frames)
         rows = np.full(len(self._rooms), -1, np.int32)
@@ -111,6 +114,7 @@ class Announcements:
                 continue
             self._frames[row] = 0
             self._frames[row, : len(frame)] = frame[: self._frames.shape[1]]
+            self.taken[room] = frame
             rows[index_of[room]] = row
         return Announced(rows, self._frames)
 
@@ -123,6 +127,8 @@ class Announcements:
         assert sound.samples is not None
         count = sound.rate_hz // FRAMES_A_SECOND
         frame = sound.samples[queue.position : queue.position + count]
+        if len(frame) < count:
+            frame = np.pad(frame, (0, count - len(frame)))
         queue.position += count
         if queue.position >= len(sound.samples):
             queue.sounds.popleft()

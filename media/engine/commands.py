@@ -96,6 +96,12 @@ class CommandHandler:
             case records.StopRecording():
                 parts.recorders.stop(leg, "asked")
                 parts.players.set_listened(leg)
+            case records.StartCallRecording():
+                parts.call_takes.start(leg, command)
+                parts.players.set_listened(leg)
+            case records.StopCallRecording():
+                parts.call_takes.stop(leg, "asked")
+                parts.players.set_listened(leg)
             case records.TeeRoom():
                 parts.players.tee(leg, command.room, command.on)
                 parts.rooms.touched.add(command.room)
@@ -162,6 +168,7 @@ class CommandHandler:
         parts = self._parts
         parts.relays.drop(leg)
         parts.recorders.close(leg)
+        parts.call_takes.stop(leg, "closed")
         parts.players.close(leg)
         parts.digits.close(leg)
         parts.coded.close(leg)

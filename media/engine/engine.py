@@ -84,6 +84,7 @@ class Engine:
     def end_recordings(self) -> None:
         """Finish every recording: the process ends."""
         self._parts.recorders.close_all()
+        self._parts.call_takes.close_all()
 
     # --------------------------------------------------------------------------------------------------------- statistics
     def statistics(self) -> dict[str, float]:
@@ -128,14 +129,16 @@ class Engine:
         playout.play_out(legs.rows, legs.frames)
         self._parts.inband.listen()
         spans = self._parts.spans.begin(number, rooms, self._parts.recorders.mixed_rooms())
-        for leg in self._parts.recorders.capture(number * TICK_NS, self._parts.spans.recorded_frame):
-            self._parts.players.recording_ended(leg)
         announced = self._parts.announcements.next(legs.frames.shape[1])
+        taken = self._parts.announcements.taken
+        for leg in self._parts.recorders.capture(number * TICK_NS, self._parts.spans.recorded_frame, taken):
+            self._parts.players.recording_ended(leg)
         feed_history = self._parts.rooms.feed_history
         mix_rooms.mix_rooms(legs.arrays, rooms, feed_history, announced, spans, self._scratch, encode, resample.SINC)
         self.span_datagrams = self._parts.spans.finish(number)
         render.fill_others(legs.arrays, encode, self._ended, self._ended_count)
         self._parts.mix_ins.mix(self._scratch.own)
+        self._parts.call_takes.capture()
         self._parts.packing.pack()
         self._finish_packets()
         for row in self._ended[: int(self._ended_count[0])].tolist():

@@ -22,6 +22,7 @@ import numpy as np
 from media.control.records import Event
 from media.engine.announcements import Announcements
 from media.engine.coded import CodedLegs
+from media.engine.call_takes import CallTakes
 from media.engine.connections import Connections
 from media.engine.counters import COUNTERS
 from media.engine.digits import Digits
@@ -54,6 +55,7 @@ class Parts:
         self.connections = Connections(options, bind, unbind, random, self.legs, emit)
         self.rooms = Rooms()
         self.recorders = Recorders(self.legs, self.rooms, self.by_row, emit)
+        self.call_takes = CallTakes(self.legs, self.recorders, emit)
         self.inband = InbandDigits(self.legs, emit)
         self.players = Players(self.legs, self.rooms, self.by_number, self.recorders, self.inband, emit)
         self.announcements = Announcements(self.rooms, self.players.want, emit)
@@ -69,4 +71,6 @@ class Parts:
         """Whether what the listener is sent is more than the speaker's payloads, or somebody else hears the speaker."""
         if not self.rooms.is_plain(room) or self.announcements.is_playing(room):
             return True
-        return self.players.is_needed_elsewhere(speaker) or listener in self.mix_ins or self.digits.is_sending(listener)
+        if listener in self.call_takes or listener in self.mix_ins or self.digits.is_sending(listener):
+            return True
+        return self.players.is_needed_elsewhere(speaker)

@@ -4,14 +4,16 @@
     capture (each tick) → Block … Block → FileClosed → shell's writer → Recorders.written → RecordingStopped
 
 A room's recording has one clock: each participant's track is padded with silence to it, so that tracks laid side by side are in
-step. Its sidecar (JSON) says who joined, left, was muted, and when. Of a room that spans processes, one records the mix, what is said
-elsewhere included; every other one is a *part*: it writes its own members' tracks by the same clock, and its tracks and events come
-by way of the hub into the one sidecar.
+step. What comes back with its end (JSON) says who joined, left, was muted, and when. Of a room that spans processes, one records the mix,
+what is said elsewhere included; every other one is a *part*: it writes its own members' tracks by the same clock, and its tracks and
+events come by way of the hub into that one's account. The mix holds what is announced in the room, too.
+
+Recordings of single calls, both sides, are ``call_takes.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
 import numpy as np
@@ -35,6 +37,10 @@ class Recorders:
     """All recordings of a process. `work` is what the shell's writer has to do, in order."""
 
     def __init__(self, table: LegTable, rooms: Rooms, by_row: dict[int, Leg], emit: Callable[[Event], None]) -> None:
+        self.tapped: set[int] = set()
+        """Legs whose calls are recorded, both sides (``call_takes.py``)."""
+        self.others: dict[int, Callable[[int, str], None]] = {}
+        """Files of others, by token: who is told `(size_bytes, error)` of them."""
         self._table = table
         self._rooms = rooms
         self._by_row = by_row
@@ -51,7 +57,7 @@ class Recorders:
         """Record what a leg says; an earlier recording of it is finished first."""
         self.stop(leg, "asked")
         rate_hz = leg.codec.rate_hz if leg.codec is not None else ROOM_RATE_HZ
-        self._legs[leg.number] = (leg, self._open(path, rate_hz, length_ms, silence_ms))
+        self._legs[leg.number] = (leg, self.open(path, rate_hz, length_ms, silence_ms))
 
     def stop(self, leg: Leg, reason: str) -> None:
         """Finish a leg's recording, if there is one."""
@@ -64,11 +70,11 @@ class Recorders:
     @property
     def busy(self) -> bool:
         """Something is being recorded or finished."""
-        return bool(self._legs or self._room_takes or self._closing or self._closing_rooms or self.work)
+        return bool(self._legs or self._room_takes or self._closing or self._closing_rooms or self.others or self.work)
 
     def is_recording(self, leg: Leg) -> bool:
         """Whether a leg's audio is needed here."""
-        if leg.number in self._legs:
+        if leg.number in self._legs or leg.number in self.tapped:
             return True
         return self._rooms.room_of(leg.row) in self._room_takes
 
@@ -81,14 +87,14 @@ class Recorders:
         self.stop_room(room, "asked")
         take = self._room_takes[room] = RoomTake(room, command.path, mode, command.clock_ns, command.part)
         if mode in ("mix", "both") and not command.part:
-            take.mix = self._open(command.path, ROOM_RATE_HZ)
+            take.mix = self.open(command.path, ROOM_RATE_HZ)
 
     def mixed_rooms(self) -> list[str]:
         """Rooms whose mix is being recorded."""
         return [room for room, take in self._room_takes.items() if take.mix is not None]
 
     def stop_room(self, room: str, reason: str, parts: tuple[str, ...] = ()) -> None:
-        """Finish a room's recording, if there is one; `parts` of it, recorded elsewhere, go into its sidecar."""
+        """Finish a room's recording, if there is one; `parts`: what was recorded of it elsewhere."""
         take = self._room_takes.pop(room, None)
         if take is None:
             return
@@ -99,19 +105,12 @@ class Recorders:
             self.work += [*part.pad(take.ticks), *part.close()]
             take.open_tokens.add(part.token)
             take.paths.append(part.path)
-        if take.is_part:
-            take.part = take.part_text()
-        elif take.mode != "mix":
-            self._token += 1
-            side = str(PurePath(take.path).with_suffix(".json"))
-            self.work.append(FileClosed(self._token, side, take.sidecar(parts)))
-            take.open_tokens.add(self._token)
-            take.paths.append(side)
+        take.about = take.part_text() if take.is_part else take.text(parts)
         for token in take.open_tokens:
             self._closing_rooms[token] = take
         if reason != "asked":
             take.errors.append(reason)
-        if not take.open_tokens:  # a part of which nobody was a member
+        if not take.open_tokens:  # of tracks only, and nobody was a member
             self._emit(self._stopped(take))
 
     def close(self, leg: Leg) -> None:
@@ -128,6 +127,9 @@ class Recorders:
     # -------------------------------------------------------------------------------------------------------------- shell
     def written(self, token: int, size_bytes: int, error: str) -> None:
         """The shell has finished a file (`error` empty), or could not go on with it."""
+        if token in self.others:
+            self.others[token](size_bytes, error)
+            return
         if token in self._closing:
             number, take = self._closing.pop(token)
             self._emit(RecordingStopped(number, take.path, take.recorded_ms, size_bytes, error or take.stopped))
@@ -151,11 +153,14 @@ class Recorders:
     @staticmethod
     def _stopped(take: RoomTake) -> RoomRecordingStopped:
         reason = take.errors[0] if take.errors else "asked"
-        return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * TICK_MS, reason, take.part)
+        return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * TICK_MS, reason, take.about)
 
     # --------------------------------------------------------------------------------------------------------------- tick
-    def capture(self, now_ns: int, remote_frame: RemoteFrame) -> list[Leg]:
-        """Take this tick's frames; return the legs whose recording has just reached a limit."""
+    def capture(self, now_ns: int, remote_frame: RemoteFrame, announced: Mapping[str, NDArray[np.int16]]) -> list[Leg]:
+        """Take this tick's frames; return the legs whose recording has just reached a limit.
+
+        `announced`: room → what is played to everybody in it.
+        """
         over = []
         for leg, take in list(self._legs.values()):
             if not take.paused:
@@ -166,7 +171,7 @@ class Recorders:
         for room in self._room_takes.values():
             if now_ns >= room.clock_ns:  # a process that makes up for late ticks comes to it by and by
                 self._begin(room, now_ns)
-                self._capture_room(room, remote_frame(room.room))
+                self._capture_room(room, remote_frame(room.room), announced.get(room.room))
         return over
 
     @staticmethod
@@ -187,7 +192,7 @@ class Recorders:
         elif take.silence_ms and take.silent_samples * 1000 // take.rate_hz >= take.silence_ms:
             take.stopped = "silence"
 
-    def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None) -> None:
+    def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None, announced: NDArray[np.int16] | None) -> None:
         """Take a room's frames of this tick. `remote`: what is said in its other processes, as RemoteFrame gives it."""
         rows = {self._by_row[row].number: row for row in self._rooms.heard_rows(take.room)}
         self._note_members(take, rows)
@@ -201,6 +206,8 @@ class Recorders:
             if take.mode != "mix":
                 self._add_to_track(take, number, frame)
         if take.mix is not None:
+            if announced is not None:
+                sums[len(announced)] = sums.get(len(announced), np.zeros(len(announced), np.int32)) + announced
             self._add_to_mix(take, take.mix, [*sums.values()], remote)
         take.ticks += 1
 
@@ -223,7 +230,7 @@ class Recorders:
         track = take.tracks.get(number)
         if track is None:
             path = PurePath(take.path)
-            track = take.tracks[number] = self._open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
+            track = take.tracks[number] = self.open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
         self.work += track.pad(take.ticks)
         self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
 
@@ -238,9 +245,10 @@ class Recorders:
         self.work += mix.add(np.clip(total, -32768, 32767).astype(np.int16))
 
     # -------------------------------------------------------------------------------------------------------------- files
-    def _open(self, path: str, rate_hz: int, length_ms: int = 0, silence_ms: int = 0) -> Take:
+    def open(self, path: str, rate_hz: int, length_ms: int = 0, silence_ms: int = 0, channels: int = 1) -> Take:
+        """Begin a file: the first work for it is queued."""
         self._token += 1
-        self.work.append(FileOpened(self._token, path, rate_hz))
-        take = Take(self._token, path, rate_hz, length_ms, silence_ms)
-        take.buffer = np.zeros(rate_hz * BLOCK_MS // 1000, np.int16)
+        self.work.append(FileOpened(self._token, path, rate_hz, channels))
+        take = Take(self._token, path, rate_hz, length_ms, silence_ms, channels)
+        take.buffer = np.zeros(rate_hz * BLOCK_MS // 1000 * channels, np.int16)
         return take

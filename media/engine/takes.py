@@ -24,16 +24,17 @@ ROOM_RATE_HZ = 8000
 
 @dataclass(frozen=True, slots=True)
 class FileOpened:
-    """Open a file for 16-bit mono samples; its suffix chooses the format."""
+    """Open a file for 16-bit samples; its suffix chooses the format."""
 
     token: int
     path: str
     rate_hz: int
+    channels: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Append samples."""
+    """Append samples, of two channels in turn."""
 
     token: int
     samples: NDArray[np.int16]
@@ -41,7 +42,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Padding:
-    """Append so many samples of silence."""
+    """Append so many samples of silence, counted over all channels."""
 
     token: int
     samples: int
@@ -49,11 +50,10 @@ class Padding:
 
 @dataclass(frozen=True, slots=True)
 class FileClosed:
-    """Finish a file; with `text` the whole file is that text instead of audio."""
+    """Finish a file."""
 
     token: int
     path: str
-    text: str = ""
 
 
 Work: TypeAlias = FileOpened | Block | Padding | FileClosed
@@ -61,13 +61,14 @@ Work: TypeAlias = FileOpened | Block | Padding | FileClosed
 
 @dataclass(slots=True, eq=False)
 class Take:
-    """One file being recorded."""
+    """One file being recorded. `samples`: so far, of each channel."""
 
     token: int
     path: str
     rate_hz: int
     length_ms: int = 0
     silence_ms: int = 0
+    channels: int = 1
     samples: int = 0
     silent_samples: int = 0
     paused: bool = False
@@ -81,10 +82,10 @@ class Take:
         return self.samples * 1000 // self.rate_hz
 
     def add(self, frame: NDArray[np.int16] | None) -> list[Work]:
-        """Append a frame, silence for None; return what is to be written once a block is full."""
+        """Append a frame, silence for None, of two channels in turn; return what is to be written once a block is full."""
         count = self.rate_hz * TICK_MS // 1000
-        end = self.filled + count
-        if frame is None or len(frame) != count:
+        end = self.filled + count * self.channels
+        if frame is None or len(frame) != count * self.channels:
             self.buffer[self.filled : end] = 0
         else:
             self.buffer[self.filled : end] = frame
@@ -98,7 +99,7 @@ class Take:
         if missing <= 0:
             return []
         self.samples += missing
-        return [*self.flush(), Padding(self.token, missing)]
+        return [*self.flush(), Padding(self.token, missing * self.channels)]
 
     def flush(self) -> list[Work]:
         """Return the block begun, if there is one."""
@@ -132,7 +133,7 @@ class RoomTake:
     paths: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     begun: bool = False
-    part: str = ""
+    about: str = ""
     converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
 
     def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
@@ -155,19 +156,30 @@ class RoomTake:
         self.events.append({"at_ms": self.ticks * TICK_MS, "event": what, "leg": leg})
 
     def part_text(self) -> str:
-        """What another process's sidecar needs of this part: JSON."""
+        """What the room's owner needs to know of this part: JSON."""
         return json.dumps({"tracks": self._track_names(), "events": self.events})
 
-    def sidecar(self, parts: tuple[str, ...]) -> str:
-        """The sidecar of this recording and its `parts`: JSON."""
+    def text(self, parts: tuple[str, ...]) -> str:
+        """What is in the files of this recording and of its `parts`: JSON.
+
+        `samples` of each file at `rate_hz`; `mix`: its file's name, "" without one; `tracks`: leg number → file's name; `events`:
+        `joined`, `left`, `muted`, `unmuted`, with the leg's number and the place in the files, in order of time.
+        """
         tracks, events = self._track_names(), [*self.events]
         for part in map(json.loads, parts):
             tracks |= part["tracks"]
             events += part["events"]
         events.sort(key=_at_ms)
-        mix = PurePath(self.mix.path).name if self.mix else ""
-        about = {"room": self.room, "length_ms": self.ticks * TICK_MS, "mix": mix, "tracks": tracks, "events": events}
-        return json.dumps(about, indent=1) + "\n"
+        return json.dumps(
+            {
+                "room": self.room,
+                "rate_hz": ROOM_RATE_HZ,
+                "samples": self.ticks * TICK_MS * ROOM_RATE_HZ // 1000,
+                "mix": PurePath(self.mix.path).name if self.mix else "",
+                "tracks": tracks,
+                "events": events,
+            }
+        )
 
     def _track_names(self) -> dict[str, str]:
         return {str(number): PurePath(track.path).name for number, track in self.tracks.items()}

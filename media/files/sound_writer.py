@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from media.control.audio_formats import FORMATS, SUBTYPES, known, suffix_of
 from media.files.audio_file import AudioFileError
+from media.files.plain_wav import PlainWav
 
 
 class SoundWriter(Protocol):
@@ -21,7 +22,7 @@ class SoundWriter(Protocol):
         """Append samples."""
 
     def close(self) -> None:
-        """Finish the file: its header is right only then."""
+        """Finish the file: but for 16-bit WAV its header is right only then."""
 
 
 class _AtOtherRate:
@@ -41,14 +42,21 @@ class _AtOtherRate:
         self._file.close()
 
 
-def open_sound(name: str, rate_hz: int) -> SoundWriter:
-    """Open a file for writing, overwriting it; folders must exist. Raises AudioFileError."""
+def open_sound(name: str, rate_hz: int, channels: int = 1) -> SoundWriter:
+    """Open a file for writing, overwriting it; folders must exist. Raises AudioFileError.
+
+    Two `channels`, left and right in turn, go into 16-bit WAV only.
+    """
     path, _, subtype = name.partition("|")
     form = FORMATS.get(suffix_of(path))
     if form is None:
         raise AudioFileError(f"{path}: unknown format; known: {known()}")
     wanted = SUBTYPES.get(subtype.lower(), form.subtype) if form.container == "WAV" else form.subtype
     file_hz = form.rate_hz(rate_hz)
+    if form.container == "WAV" and wanted == "PCM_16" and file_hz == rate_hz:
+        return PlainWav(path, rate_hz, channels)
+    if channels != 1:
+        raise AudioFileError(f"{path}: {channels} channels go into 16-bit WAV files only")
     try:
         file = soundfile.SoundFile(path, "w", file_hz, 1, wanted, form.endian, form.container)
     except (soundfile.SoundFileError, OSError, ValueError) as error:

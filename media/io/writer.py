@@ -15,7 +15,6 @@ import queue
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -52,6 +51,8 @@ class RecordingWriter:
         self._failed: dict[int, str] = {}
         self._writing: dict[int, str] = {}
         """The thread's own: token → path, of files that are open or have failed."""
+        self._told: set[tuple[str, str]] = set()
+        """The thread's own: folder and cause of what has gone wrong since a file was last opened."""
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
@@ -112,8 +113,11 @@ class RecordingWriter:
 
     def _fail(self, piece: Work | GivenUp, error: Exception) -> None:
         path = piece.path if isinstance(piece, (FileOpened, FileClosed)) else self._writing.get(piece.token, "")
-        reason = f"{path}: {_cause(path, error)}"
-        log.error("recording: %s", reason)
+        cause = _cause(path, error)
+        reason = f"{path}: {cause}"
+        trouble = (os.path.dirname(path), cause)
+        log.log(logging.INFO if trouble in self._told else logging.ERROR, "recording: %s", reason)
+        self._told.add(trouble)  # a full disk ends all recordings of a room: one line says so
         file = self._files.pop(piece.token, None)
         if file is not None:
             with contextlib.suppress(Exception):  # what it still holds does not fit either
@@ -128,7 +132,8 @@ class RecordingWriter:
                 file.close()
         elif isinstance(piece, FileOpened):
             self._writing[piece.token] = piece.path
-            self._files[piece.token] = open_sound(piece.path, piece.rate_hz)
+            self._files[piece.token] = open_sound(piece.path, piece.rate_hz, piece.channels)
+            self._told.clear()
         elif isinstance(piece, Block):
             if piece.token in self._files:
                 self._files[piece.token].write(piece.samples)
@@ -142,13 +147,10 @@ class RecordingWriter:
 
     def _finish(self, piece: FileClosed) -> None:
         self._writing.pop(piece.token, None)
-        if piece.text:
-            Path(piece.path).write_text(piece.text, encoding="utf-8")
-        elif piece.token in self._failed:
+        if piece.token in self._failed:
             self._report(piece.token, 0, self._failed.pop(piece.token))
             return
-        else:
-            self._files.pop(piece.token).close()
+        self._files.pop(piece.token).close()
         self._report(piece.token, os.stat(piece.path).st_size, "")
 
     def _report(self, token: int, size_bytes: int, error: str) -> None:

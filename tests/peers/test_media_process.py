@@ -300,12 +300,14 @@ def test_leg_and_room_recordings_hold_what_was_said(server: MediaServer, legs: I
     assert (stopped.reason, stopped.size_bytes) == ("asked", Path(stopped.path).stat().st_size)
     assert 1100 <= stopped.length_ms <= 1400
     assert tones.heard(read_audio(stopped.path, 8000)[3200:], ALL_HZ) == {400}
-    assert {Path(p).name for p in taped.paths} == {"room.wav", "room.json", f"room-{a}.wav", f"room-{b}.wav"}
+    assert {Path(p).name for p in taped.paths} == {"room.wav", f"room-{a}.wav", f"room-{b}.wav"}
     mix = read_audio(room, 8000)
     assert tones.heard(mix[1600:4000], ALL_HZ) == {400, 600}
     assert tones.heard(mix[-3200:], ALL_HZ) == {400}
     assert len(read_audio(str(tmp_path / f"room-{b}.wav"), 8000)) == len(mix) == taped.length_ms * 8
-    story = json.loads((tmp_path / "room.json").read_text())["events"]
+    about = json.loads(taped.about)
+    assert (about["samples"], about["rate_hz"], about["mix"]) == (len(mix), 8000, "room.wav")
+    story = about["events"]
     assert [(e["event"], e["leg"]) for e in story][:3] == [("joined", a), ("joined", b), ("muted", b)]
 
 

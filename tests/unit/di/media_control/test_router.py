@@ -280,9 +280,10 @@ def test_tracks_are_recorded_by_all_and_are_one_recording() -> None:
     assert not book.told(owner, StopRoomRecording)
     book.router.on_event(other, RoomRecordingStopped("r", ("/x/all-2.wav",), 880, "asked", "{}"))
     assert book.told(owner, StopRoomRecording) == [StopRoomRecording("r", ("{}",))]
-    book.router.on_event(owner, RoomRecordingStopped("r", ("/x/all.wav", "/x/all.json"), 900, "asked"))
+    book.router.on_event(owner, RoomRecordingStopped("r", ("/x/all.wav",), 900, "asked", "what is in it"))
     (stopped,) = book.got(RoomRecordingStopped)
-    assert (set(stopped.paths), stopped.length_ms) == ({"/x/all.wav", "/x/all.json", "/x/all-2.wav"}, 900)
+    assert (set(stopped.paths), stopped.length_ms) == ({"/x/all.wav", "/x/all-2.wav"}, 900)
+    assert stopped.about == "what is in it"
 
 
 def test_a_process_that_gets_a_member_later_records_him() -> None:

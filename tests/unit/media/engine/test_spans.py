@@ -182,7 +182,7 @@ def test_a_recording_of_a_spanning_room_is_one(cluster: Cluster) -> None:
     part_work = cluster.rigs[1].engine.recorders.work
     part = finish(cluster.rigs[1], part_work)
     assert part.paths == (f"/x/all-{b.leg}.wav",)
-    cluster.rigs[0].do(StopRoomRecording("r", (part.part,)))
+    cluster.rigs[0].do(StopRoomRecording("r", (part.about,)))
     work = cluster.rigs[0].engine.recorders.work
     whole = finish(cluster.rigs[0], work)
     assert whole.length_ms == 1200
@@ -194,11 +194,11 @@ def test_a_recording_of_a_spanning_room_is_one(cluster: Cluster) -> None:
     assert len(track) == 9600
     assert not np.any(track[:1600])
     assert tones.level(track[2000:], 700) == pytest.approx(8000, rel=0.05)
-    sidecar = json.loads(next(w.text for w in work if isinstance(w, FileClosed) and w.text))
-    assert sidecar["tracks"] == {str(a.leg): f"all-{a.leg}.wav", str(b.leg): f"all-{b.leg}.wav"}
-    joined = {e["leg"]: e["at_ms"] for e in sidecar["events"] if e["event"] == "joined"}
+    about = json.loads(whole.about)
+    assert about["tracks"] == {str(a.leg): f"all-{a.leg}.wav", str(b.leg): f"all-{b.leg}.wav"}
+    joined = {e["leg"]: e["at_ms"] for e in about["events"] if e["event"] == "joined"}
     assert joined == {a.leg: 0, b.leg: 200}
-    assert [e["at_ms"] for e in sidecar["events"]] == sorted(e["at_ms"] for e in sidecar["events"])
+    assert [e["at_ms"] for e in about["events"]] == sorted(e["at_ms"] for e in about["events"])
 
 
 def test_late_ticks_are_not_part_of_a_recording_that_began_after_them(cluster: Cluster) -> None:
