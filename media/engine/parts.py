@@ -21,8 +21,8 @@ import numpy as np
 
 from media.control.records import Event
 from media.engine.announcements import Announcements
-from media.engine.coded import CodedLegs
 from media.engine.call_takes import CallTakes
+from media.engine.coded import CodedLegs
 from media.engine.connections import Connections
 from media.engine.counters import COUNTERS
 from media.engine.digits import Digits

@@ -24,7 +24,7 @@ from media.control.records import Event, RecordingStopped, RoomRecordingStopped,
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
-from media.engine.takes import BLOCK_MS, ROOM_RATE_HZ, FileClosed, FileOpened, RoomTake, Take, Work
+from media.engine.takes import BLOCK_MS, ROOM_RATE_HZ, FileOpened, RoomTake, Take, Work
 
 SILENCE_ENERGY = 1e-5
 """Mean square (full scale 1) below which a leg counts as silent: -50 dBov."""
