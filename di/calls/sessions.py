@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
+from typing import Protocol
 
 from di.calls.applications import Factory
 from di.calls.arrivals import Arrivals
@@ -67,6 +68,16 @@ class NoMedia:
             self._emit(RecordingStopped(command.leg, command.path, 0, 0, "no media process is up"))
 
 
+class RecordingEnds(Protocol):
+    """Who is told of recordings that nobody's application made (`di.modules.recordings`)."""
+
+    def on_stopped(self, record: media.RoomRecordingStopped | media.CallRecordingStopped) -> None:
+        """A recording is complete, or has broken off."""
+
+    def on_media_lost(self, legs: Collection[int] | None) -> None:
+        """A media process is gone with these legs, or (None) the last one: nothing more is heard of calls recorded there."""
+
+
 class Sessions:
     """Calls by id, by call number and by leg. `sip` and `media` are replaced by the supervisor whenever a process (re)starts."""
 
@@ -91,6 +102,7 @@ class Sessions:
         self.tasks = Tasks()
         self._when_idle: list[Callable[[], None]] = []
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
+        self.recordings: RecordingEnds | None = None
         self._ids = IdMaker(surroundings.clock.random, pid)
         self._by_id: dict[str, Session] = {}
         self._by_call: dict[int, Session] = {}
@@ -246,6 +258,9 @@ class Sessions:
         elif isinstance(record, AnnounceFailed):
             log.warning("room %s: %s is not played: %s", record.room, record.path, record.reason)
             self._published.announce_failed(record)
+        elif isinstance(record, (media.RoomRecordingStopped, media.CallRecordingStopped)):
+            if self.recordings is not None:
+                self.recordings.on_stopped(record)
         elif isinstance(record, media.LEG_EVENTS):
             session = self._by_leg.get(record.leg)
             if isinstance(record, SpeakerChanged):
@@ -285,6 +300,8 @@ class Sessions:
             self.answers.clear()
             self.end_lines.flush()
             self._tell_options()
+        if self.recordings is not None:
+            self.recordings.on_media_lost(legs)
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
                 headers = () if session.dialog.phase is Phase.CONNECTED else (f"Retry-After: {RETRY_AFTER_S}",)

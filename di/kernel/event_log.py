@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 TYPES = (
     *("call.started", "call.answered", "call.muted", "call.ended", "dtmf", "room.joined", "room.left", "room.speaking"),
     *("room.announce_failed", "dsm.state", "monitoring.changed", "message.changed"),
+    *("recording.started", "recording.stopped", "recording.deleted"),
 )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from di.kernel.capabilities import Capability
 from di.kernel.event_log import Dropped
 from di.kernel.value import Value
+
+if TYPE_CHECKING:
+    from di.kernel.registry import Caller
 
 
 class TimerHandle(Protocol):
@@ -88,6 +91,34 @@ class StandingQuery(Protocol):
         """End it."""
 
 
+class SoundFile(Protocol):
+    """A sound file that is open. Functions raise OSError where the disk does not do what it should."""
+
+    size: int
+    """In bytes, when it was opened."""
+    tag: str
+    """Another one when the content may be another."""
+
+    async def read(self, at: int, count: int) -> bytes:
+        """Bytes from a place on, fewer at the end."""
+
+    async def close(self) -> None:
+        """Give it back."""
+
+
+class SoundFiles(Protocol):
+    """Sound files that callers may hear by the web port, each by its name."""
+
+    permission: tuple[str, str]
+    """The function, as (module, function), that a caller must be allowed to hear them."""
+
+    def bearer(self, ticket: str, file: str) -> Caller | None:
+        """On whose behalf a ticket lets that file be heard; None when it does not."""
+
+    async def open(self, file: str) -> SoundFile | None:
+        """Open a file; None for a name that is none of theirs, or not there."""
+
+
 MakeQuery: TypeAlias = "Callable[[list[Value], Callable[[], None]], StandingQuery]"
 """From filters and what is called when the result has changed. Raises TypeMismatch or OutOfBounds for a bad filter."""
 MediaFigures: TypeAlias = "Callable[[], Mapping[int, Mapping[str, float]]]"
@@ -98,3 +129,4 @@ MONITORING: Capability[MonitoringHooks] = Capability("monitoring")
 STANDING_QUERIES: Capability[MakeQuery] = Capability("standing queries")
 """Likewise."""
 MEDIA_FIGURES: Capability[MediaFigures] = Capability("figures of the media processes")
+SOUND_FILES: Capability[SoundFiles] = Capability("sound files for the web port")

@@ -4,7 +4,8 @@
     socket ── front ──┬── post /jsonrpc ── rpc ── registry
                       └── aiohttp ── /ws ── websocket ── rpc, events
                                    ├ /openrpc.json /metrics /healthz /readyz
-                                   └ / /panel/… ── files (clients/panel)
+                                   ├ / /panel/… ── files (clients/panel)
+                                   └ /recordings/… ── sounds (`di.kernel.ports.SoundFiles`)
 
 What a page shows that others make (metrics, health) comes as a function; this package knows no module.
 """
@@ -17,7 +18,7 @@ from aiohttp import web
 
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
-from di.kernel.ports import STANDING_QUERIES
+from di.kernel.ports import SOUND_FILES, STANDING_QUERIES
 from di.server.plugin import Closer, Plugin
 from interfaces import about
 from interfaces.gateway import PortOption, listen, origin_check, tls_context
@@ -50,6 +51,7 @@ async def start(services: Services, options: Options) -> Closer:
         options.max_body_bytes,
         pages(services),
         files=read_files(PANEL) if options.panel else StaticFiles(),
+        find_sounds=lambda: services.capabilities.find(SOUND_FILES),
     )
     sockets = WebSockets(gateway, services.events, options, lambda: services.capabilities.find(STANDING_QUERIES))
     app = gateway.application(sockets.handle)

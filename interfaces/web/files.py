@@ -29,7 +29,7 @@ TYPES: Mapping[str, str] = {
 
 SECURITY_HEADERS: Mapping[str, str] = {
     # Own files only, nothing inline; text never becomes markup but by the one named policy, which takes drawings of this server
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types diagram",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

@@ -16,6 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from di.access.rules import Unauthenticated
 from di.kernel.errors import Forbidden
+from di.kernel.ports import SoundFiles
 from di.kernel.registry import Caller, Registry
 from interfaces.gateway import AccessControl, Authenticator, ForeignOrigin
 from interfaces.http1 import HttpRequest
@@ -23,6 +24,8 @@ from interfaces.jsonrpc.strict import dumps
 from interfaces.web.files import StaticFiles
 from interfaces.web.pages import Page
 from interfaces.web.rpc import Context, Special, handle
+from interfaces.web.sounds import PATH as SOUNDS_PATH
+from interfaces.web.sounds import SoundPages
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +61,7 @@ class WebGateway:
     pages: dict[str, Page] = field(default_factory=dict)
     specials: dict[str, Special] = field(default_factory=dict)
     files: StaticFiles = field(default_factory=StaticFiles)
+    find_sounds: Callable[[], SoundFiles | None] = lambda: None
     authenticator: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +87,9 @@ class WebGateway:
         app.router.add_post("/jsonrpc", self._post_aiohttp)
         app.router.add_get("/ws", websocket)
         app.router.add_get("/openrpc.json", self._openrpc_aiohttp)
+        app.router.add_get(
+            SOUNDS_PATH, SoundPages(self.find_sounds, lambda request: self.login(request, "http", page=True)).handle
+        )
         for path in self.files.paths():
             app.router.add_get(path, self._file_aiohttp)
         for path, page in self.pages.items():

@@ -90,17 +90,8 @@ class CommandHandler:
                 parts.digits.send(leg, command.event, command.duration_ms)
             case records.SetRtpTimeout():
                 self._set_timeout(leg, command.timeout_ms, now_ns)
-            case records.StartRecording():
-                parts.recorders.start(leg, command.path, command.length_ms, command.silence_ms)
-                parts.players.set_listened(leg)
-            case records.StopRecording():
-                parts.recorders.stop(leg, "asked")
-                parts.players.set_listened(leg)
-            case records.StartCallRecording():
-                parts.call_takes.start(leg, command)
-                parts.players.set_listened(leg)
-            case records.StopCallRecording():
-                parts.call_takes.stop(leg, "asked")
+            case records.StartRecording() | records.StopRecording() | records.StartCallRecording() | records.StopCallRecording():
+                self._record(leg, command)
                 parts.players.set_listened(leg)
             case records.TeeRoom():
                 parts.players.tee(leg, command.room, command.on)
@@ -113,6 +104,24 @@ class CommandHandler:
                 parts.mix_ins.flush(leg)
             case records.OpenLeg():
                 raise AssertionError("a leg is opened before there is one")
+            case _:
+                assert_never(command)
+
+    def _record(
+        self,
+        leg: Leg,
+        command: records.StartRecording | records.StopRecording | records.StartCallRecording | records.StopCallRecording,
+    ) -> None:
+        parts = self._parts
+        match command:
+            case records.StartRecording():
+                parts.recorders.start(leg, command.path, command.length_ms, command.silence_ms)
+            case records.StopRecording():
+                parts.recorders.stop(leg, "asked")
+            case records.StartCallRecording():
+                parts.call_takes.start(leg, command)
+            case records.StopCallRecording():
+                parts.call_takes.stop(leg, "asked")
             case _:
                 assert_never(command)
 

@@ -87,7 +87,7 @@ class Recorders:
         self.stop_room(room, "asked")
         take = self._room_takes[room] = RoomTake(room, command.path, mode, command.clock_ns, command.part)
         if mode in ("mix", "both") and not command.part:
-            take.mix = self.open(command.path, ROOM_RATE_HZ)
+            take.mix = self.open(command.path, ROOM_RATE_HZ, group=command.path)
 
     def mixed_rooms(self) -> list[str]:
         """Rooms whose mix is being recorded."""
@@ -230,7 +230,7 @@ class Recorders:
         track = take.tracks.get(number)
         if track is None:
             path = PurePath(take.path)
-            track = take.tracks[number] = self.open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ)
+            track = take.tracks[number] = self.open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ, group=take.path)
         self.work += track.pad(take.ticks)
         self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
 
@@ -245,10 +245,10 @@ class Recorders:
         self.work += mix.add(np.clip(total, -32768, 32767).astype(np.int16))
 
     # -------------------------------------------------------------------------------------------------------------- files
-    def open(self, path: str, rate_hz: int, length_ms: int = 0, silence_ms: int = 0, channels: int = 1) -> Take:
-        """Begin a file: the first work for it is queued."""
+    def open(self, path: str, rate_hz: int, length_ms: int = 0, silence_ms: int = 0, channels: int = 1, group: str = "") -> Take:
+        """Begin a file: the first work for it is queued. `group` as in FileOpened."""
         self._token += 1
-        self.work.append(FileOpened(self._token, path, rate_hz, channels))
+        self.work.append(FileOpened(self._token, path, rate_hz, channels, group))
         take = Take(self._token, path, rate_hz, length_ms, silence_ms, channels)
         take.buffer = np.zeros(rate_hz * BLOCK_MS // 1000 * channels, np.int16)
         return take

@@ -24,12 +24,13 @@ ROOM_RATE_HZ = 8000
 
 @dataclass(frozen=True, slots=True)
 class FileOpened:
-    """Open a file for 16-bit samples; its suffix chooses the format."""
+    """Open a file for 16-bit samples; its suffix chooses the format. `group`: what else is recorded with it, empty: nothing."""
 
     token: int
     path: str
     rate_hz: int
     channels: int = 1
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -51,8 +51,9 @@ class RecordingWriter:
         self._failed: dict[int, str] = {}
         self._writing: dict[int, str] = {}
         """The thread's own: token → path, of files that are open or have failed."""
+        self._groups: dict[int, str] = {}
         self._told: set[tuple[str, str]] = set()
-        """The thread's own: folder and cause of what has gone wrong since a file was last opened."""
+        """The thread's own: what files belong together, and what has been said of them."""
         self._thread = threading.Thread(target=self._run, name="recordings", daemon=True)
         self._thread.start()
 
@@ -115,9 +116,11 @@ class RecordingWriter:
         path = piece.path if isinstance(piece, (FileOpened, FileClosed)) else self._writing.get(piece.token, "")
         cause = _cause(path, error)
         reason = f"{path}: {cause}"
-        trouble = (os.path.dirname(path), cause)
-        log.log(logging.INFO if trouble in self._told else logging.ERROR, "recording: %s", reason)
-        self._told.add(trouble)  # a full disk ends all recordings of a room: one line says so
+        group = self._groups.get(piece.token, "")
+        told = (group, cause) in self._told
+        log.log(logging.INFO if told else logging.ERROR, "recording: %s", reason)
+        if group:
+            self._told.add((group, cause))  # a full disk ends all files of a room: one line says so
         file = self._files.pop(piece.token, None)
         if file is not None:
             with contextlib.suppress(Exception):  # what it still holds does not fit either
@@ -132,8 +135,9 @@ class RecordingWriter:
                 file.close()
         elif isinstance(piece, FileOpened):
             self._writing[piece.token] = piece.path
+            if piece.group:
+                self._groups[piece.token] = piece.group
             self._files[piece.token] = open_sound(piece.path, piece.rate_hz, piece.channels)
-            self._told.clear()
         elif isinstance(piece, Block):
             if piece.token in self._files:
                 self._files[piece.token].write(piece.samples)
@@ -147,6 +151,9 @@ class RecordingWriter:
 
     def _finish(self, piece: FileClosed) -> None:
         self._writing.pop(piece.token, None)
+        group = self._groups.pop(piece.token, "")
+        if group and group not in self._groups.values():
+            self._told = {told for told in self._told if told[0] != group}
         if piece.token in self._failed:
             self._report(piece.token, 0, self._failed.pop(piece.token))
             return

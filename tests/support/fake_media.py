@@ -7,6 +7,7 @@ the real process to the same answers.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,10 @@ class FakeMedia:
         self.commands: list[records.Command] = []
         self.legs: dict[int, FakeLeg] = {}
         self.fail_next_leg = ""
+        self.room_recordings: dict[str, records.StartRoomRecording] = {}
+        self.call_recordings: dict[int, records.StartCallRecording] = {}
+        self.finishes = True
+        """Whether it says that recordings are complete; a test that says False does so itself."""
         self._ip = ip
         self._port = 20000
 
@@ -45,7 +50,19 @@ class FakeMedia:
             case records.OpenLeg():
                 self._open(command)
             case records.CloseLeg():
+                self.end_call_recording(command.leg, "closed")
                 self.legs.pop(command.leg, None)
+            case records.StartRoomRecording():
+                self.end_room_recording(command.room)
+                self.room_recordings[command.room] = command
+            case records.StopRoomRecording():
+                self.end_room_recording(command.room)
+            case records.StartCallRecording():
+                if command.leg in self.legs:
+                    self.end_call_recording(command.leg)
+                    self.call_recordings[command.leg] = command
+            case records.StopCallRecording():
+                self.end_call_recording(command.leg)
             case records.LoadPrompt():
                 error = "" if Path(command.path).is_file() else "No such file"
                 self.on_event(records.PromptLoaded(command.request, command.path, 0 if error else 1000, error))
@@ -106,6 +123,18 @@ class FakeMedia:
             self._settle(leg)
         else:
             self.on_event(records.PlaylistEmptied(leg))
+
+    def end_room_recording(self, room: str, reason: str = "asked") -> None:
+        """A room's recording is complete, if there is one and `finishes`; a second of it."""
+        if self.finishes and (command := self.room_recordings.pop(room, None)):
+            told = {"room": room, "rate_hz": 8000, "samples": 8000, "mix": Path(command.path).name, "tracks": {}, "events": []}
+            self.on_event(records.RoomRecordingStopped(room, (command.path,), 1000, reason, json.dumps(told)))
+
+    def end_call_recording(self, leg: int, reason: str = "asked") -> None:
+        """The same of a call."""
+        if self.finishes and (command := self.call_recordings.pop(leg, None)):
+            channels = 2 if command.sides == "both" else 1
+            self.on_event(records.CallRecordingStopped(leg, command.path, 8000, 8000, channels, 44 + 16000 * channels, reason))
 
     def press(self, leg: int, keys: str, source: str = "rtp") -> None:
         """The peer presses keys."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 import itertools
@@ -23,6 +24,7 @@ from di.kernel.errors import DIError
 from di.kernel.registry import Caller, Method
 from di.modules.di_dial import PLUGIN as DI_DIAL
 from di.modules.di_log import PLUGIN as DI_LOG
+from di.modules.recordings import PLUGIN as RECORDINGS
 from tests.support.playbook import Playbook
 from tests.support.ports import free_port
 from tests.support.state import state
@@ -82,6 +84,10 @@ async def full_server(folder: Path) -> AsyncIterator[tuple[Playbook, list[str]]]
     book.invoke("webconference", "roomCreate", "short", 1)
     book.invoke("core", "hangup", calls[3].id)
     book.run(3)
+    tasks: list[object] = []
+    book.sessions.spawn = lambda work: tasks.append(asyncio.ensure_future(work))  # type: ignore[method-assign]
+    closers.append(book.load(RECORDINGS, f"folder={folder / 'kept'}\nmin_free_mb=0\n"))
+    await book.services.registry.call("recordings", "startRoom", ["room1", "both"])
     ids = [calls[0].id, calls[2].id, "id1", "id3"]
     try:
         yield book, ids
