@@ -68,7 +68,7 @@ class NoMedia:
             self._emit(RecordingStopped(command.leg, command.path, 0, 0, "no media process is up"))
 
 
-class RecordingEnds(Protocol):
+class RecordingSink(Protocol):
     """Who is told of recordings that nobody's application made (`di.modules.recordings`)."""
 
     def on_stopped(self, record: media.RoomRecordingStopped | media.CallRecordingStopped) -> None:
@@ -102,7 +102,7 @@ class Sessions:
         self.tasks = Tasks()
         self._when_idle: list[Callable[[], None]] = []
         self.answers: dict[int, Callable[[PromptLoaded | Statistics], None]] = {}
-        self.recordings: RecordingEnds | None = None
+        self.recording_sink: RecordingSink | None = None
         self._ids = IdMaker(surroundings.clock.random, pid)
         self._by_id: dict[str, Session] = {}
         self._by_call: dict[int, Session] = {}
@@ -259,8 +259,8 @@ class Sessions:
             log.warning("room %s: %s is not played: %s", record.room, record.path, record.reason)
             self._published.announce_failed(record)
         elif isinstance(record, (media.RoomRecordingStopped, media.CallRecordingStopped)):
-            if self.recordings is not None:
-                self.recordings.on_stopped(record)
+            if self.recording_sink is not None:
+                self.recording_sink.on_stopped(record)
         elif isinstance(record, media.LEG_EVENTS):
             session = self._by_leg.get(record.leg)
             if isinstance(record, SpeakerChanged):
@@ -300,8 +300,8 @@ class Sessions:
             self.answers.clear()
             self.end_lines.flush()
             self._tell_options()
-        if self.recordings is not None:
-            self.recordings.on_media_lost(legs)
+        if self.recording_sink is not None:
+            self.recording_sink.on_media_lost(legs)
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
                 headers = () if session.dialog.phase is Phase.CONNECTED else (f"Retry-After: {RETRY_AFTER_S}",)

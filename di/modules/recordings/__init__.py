@@ -108,7 +108,7 @@ def start(services: Services, options: Options) -> Closer:
     running = RunningRecordings(services.sessions, services.events, disk)
     tickets = ListenTickets(lambda: secrets.token_urlsafe(32))
     services.registry.register("recordings", RecordingsInterface(running, disk, tickets, services.clock))
-    services.sessions.recordings = running
+    services.sessions.recording_sink = running
     withdraw = services.capabilities.provide(SOUND_FILES, ListenedFiles(disk, tickets, services.clock))
     chores = _Chores(services, running, disk)
     services.sessions.spawn(chores.recover())
@@ -124,7 +124,7 @@ def start(services: Services, options: Options) -> Closer:
     async def close() -> None:
         chores.close()
         await running.close()
-        services.sessions.recordings = None
+        services.sessions.recording_sink = None
         withdraw()
         services.registry.unregister("recordings")
         threads.shutdown(wait=False)
