@@ -38,8 +38,8 @@ class FakeMedia:
         self.fail_next_leg = ""
         self.room_recordings: dict[str, records.StartRoomRecording] = {}
         self.call_recordings: dict[int, records.StartCallRecording] = {}
-        self.finishes = True
-        """Whether it says that recordings are complete; a test that says False does so itself."""
+        self.finishes = False
+        """Whether it says by itself that recordings of rooms and calls are complete."""
         self._ip = ip
         self._port = 20000
 

@@ -84,6 +84,7 @@ async def full_server(folder: Path) -> AsyncIterator[tuple[Playbook, list[str]]]
     book.invoke("webconference", "roomCreate", "short", 1)
     book.invoke("core", "hangup", calls[3].id)
     book.run(3)
+    book.media.finishes = True
     tasks: list[object] = []
     book.sessions.spawn = lambda work: tasks.append(asyncio.ensure_future(work))  # type: ignore[method-assign]
     closers.append(book.load(RECORDINGS, f"folder={folder / 'kept'}\nmin_free_mb=0\n"))

@@ -32,6 +32,7 @@ class Book(Playbook):
     def __init__(self, folder: Path, conf: str) -> None:
         super().__init__(conf_dir=folder)
         self.folder = folder / "kept"
+        self.media.finishes = True
         self.load(WEBCONFERENCE, "direct_room_re=room.*\n")
         self.load(ECHO)
         self._close = self.load(PLUGIN, f"folder={self.folder}\nmin_free_mb=0\n{conf}")
