@@ -13,6 +13,7 @@ import pytest
 
 from di.apps.voicebox.walk import COUNTS, MENU
 from tests.support import tones
+from tests.support.mail_server import PASSWORD, USER, MailServerPeer
 from tests.support.mwi_peer import MwiPeer
 from tests.support.phone import Phone
 from tests.support.rtp_peer import Peer, PeerGroup
@@ -21,13 +22,14 @@ from tests.support.server import Server, wait_until
 pytestmark = pytest.mark.peers
 
 DOMAIN = "shop.example"
-PROMPT_MS = 160
+PROMPT_MS = 120
 HZ = {name: 300.0 + 50 * place for place, name in enumerate((*MENU, "new_msg", "2"))}
 """Each prompt that is heard here has a tone of its own; the others share one."""
 SAID = [1850.0, 2250.0, 2650.0, 2050.0, 2450.0]
 """What the caller said: two hundred ms each."""
 SAID_TOO = [2850.0, 2950.0, 3050.0]
-CANDIDATES = [*HZ.values(), *SAID, *SAID_TOO]
+GREETING_HZ, BEEP_HZ = 1300.0, 1400.0
+CANDIDATES = [GREETING_HZ, BEEP_HZ, *HZ.values(), *SAID, *SAID_TOO]
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Desk:
 
     server: Server
     proxy: MwiPeer
+    mails: MailServerPeer
     boxes: Path
 
     def leave(self, user: str, name: str, notes: list[float]) -> bytes:
@@ -54,21 +57,26 @@ class Desk:
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     boxes = folder / "boxes"
-    with MwiPeer(login=("mwi", "secret")) as proxy:
+    with MwiPeer(login=("mwi", "secret")) as proxy, MailServerPeer(tmp_path_factory.mktemp("smtp")) as mails:
         files = {
-            "app_mapping.conf": "^sip:=>voicebox\n",
+            "app_mapping.conf": "^sip:vm@=>voicemail\n^sip:=>voicebox\n",
+            "voicemail.conf": "announce_path=tones/\ndefault_announce=greeting.wav\nspool_dir=spool/vm\nmin_free_mb=0\nmin_record_time=0.2\n",
+            "mail.conf": f"queue_dir=spool/mail\nsmtp_server=127.0.0.1\nsmtp_port={mails.port}\nsmtp_ca_file={mails.ca_file}\n"
+            f"smtp_user={USER}\nsmtp_password={PASSWORD}\n",
             "msg_storage.conf": f"storage_dir={boxes}\nmin_free_mb=0\n",
             "mwi.conf": f"presence_server=127.0.0.1:{proxy.port}\nauth_user=mwi\nauth_password=secret\ngather_ms=20\nretry_s=1\n",
             "voicebox.conf": "prompt_base_path=tones/\nlanguages=en(digits=right)\ndefault_language=en\n",
         }
-        server = Server(folder, files, plugins="monitoring;msg_storage;mwi;voicebox;xmlrpc2di;web", start=False)
+        server = Server(folder, files, plugins="monitoring;msg_storage;mwi;voicebox;voicemail;xmlrpc2di;web", start=False)
         prompts = server.etc / "tones" / "en"
         prompts.mkdir(parents=True)
         for name in (*MENU, *COUNTS):
             tones.write_wav(prompts / f"{name}.wav", tones.tone(HZ.get(name, 1500.0), PROMPT_MS))
+        for name, hz in (("greeting", GREETING_HZ), ("beep", BEEP_HZ)):
+            tones.write_wav(prompts.parent / f"{name}.wav", tones.tone(hz, PROMPT_MS))
         with server:
             server.start()
-            yield Desk(server, proxy, boxes)
+            yield Desk(server, proxy, mails, boxes)
         assert "Traceback" not in server.log, server.log
 
 
@@ -123,6 +131,42 @@ def test_a_message_is_heard_kept_and_deleted(desk: Desk) -> None:
         assert notes(peer) == [HZ["msg_deleted"], HZ["no_msg"]]
     desk.proxy.wait(f"ann@{DOMAIN}", "0/0")
     assert desk.listed("ann") == [] and list((desk.boxes / DOMAIN / "ann").iterdir()) == []
+
+
+def test_from_the_caller_to_the_owner(desk: Desk) -> None:
+    """A caller speaks; the mail and the box have it, the owner is told, hears the very tones, keeps it, hears it again, deletes it."""
+    with PeerGroup() as group:
+        with Phone(desk.server.sip_port, group.peer()) as caller:
+            caller.headers = (
+                f"P-App-Param: mod=both;eml=eva@{DOMAIN};usr=eva;dom={DOMAIN};uid=eva;did={DOMAIN};snd=sip:bob@there",
+            )
+            peer = caller.call("vm").peer
+            assert hear(group, peer, BEEP_HZ) == [GREETING_HZ, BEEP_HZ]
+            peer.samples = tones.sequence(SAID, 200)
+            group.run_ms(200 * len(SAID))
+            peer.samples = None
+            group.run_ms(100)
+            caller.bye()
+        desk.proxy.wait(f"eva@{DOMAIN}", "1/0")
+        wait_until(lambda: desk.mails.mails, "the mail")
+        ((name, new),) = desk.listed("eva")
+        assert new == 1
+        kept = desk.server.xml.di("msg_storage", "msg_data", DOMAIN, "eva", name)[1].data
+        assert desk.mails.mails[0].attachment() == kept, "the mail holds the same sound"
+        with Phone(desk.server.sip_port, group.peer()) as owner:
+            owner.headers = (f"P-App-Param: uid=eva;did={DOMAIN}",)
+            peer = owner.call("box").peer
+            before = [HZ[prompt] for prompt in ("you_have", "new_msg", "first_new_msg")]
+            assert hear(group, peer, HZ["msg_end_menu"]) == [*before, *SAID, HZ["msg_end_menu"]]
+            desk.proxy.wait(f"eva@{DOMAIN}", "0/1")
+            peer.press(2)
+            assert hear(group, peer, HZ["no_more_msg"]) == [HZ["msg_saved"], HZ["no_more_msg"]]
+            peer.press(4)
+            assert hear(group, peer, HZ["msg_end_menu"]) == [HZ["first_saved_msg"], *SAID, HZ["msg_end_menu"]]
+            peer.press(3)
+            owner.hung_up()
+    desk.proxy.wait(f"eva@{DOMAIN}", "0/0")
+    assert desk.listed("eva") == []
 
 
 def test_the_notify_is_that_of_the_rfc(desk: Desk) -> None:
