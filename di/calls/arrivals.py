@@ -49,7 +49,7 @@ class Arrivals:
         except Refused as nobody:
             self._refuse(offer, nobody)
             return
-        session = self._sessions.make(offer.call, name, _info(offer, trusted))
+        session = self._sessions.make(offer.call, name, self._info(offer, trusted))
         session.app_params = session_map(offer.headers)
         try:
             session.app = factory(session)
@@ -94,6 +94,30 @@ class Arrivals:
     def _refuse(self, offer: CallOffered, refused: Refused) -> None:
         self._sessions.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
 
+    def _info(self, offer: CallOffered, trusted: bool) -> CallInfo:
+        return CallInfo(
+            direction="in",
+            request_uri=offer.request_uri,
+            from_header=offer.from_header,
+            to_header=offer.to_header,
+            call_id=offer.call_id,
+            remote_tag=offer.remote_tag,
+            contact_uri=offer.contact_uri,
+            source_ip=offer.source_ip,
+            source_port=offer.source_port,
+            headers=offer.headers,
+            body=offer.body,
+            signalling=signalling_of(offer.source_ip, offer.headers),
+            has_offer=offer.has_offer,
+            remote_media_ip=offer.remote_media_ip,
+            remote_media_port=offer.remote_media_port,
+            user=parse_uri(offer.request_uri).user,
+            over_ipv6=":" in offer.source_ip,
+            trusted=trusted,
+            vouched=trusts(self._sessions.surroundings.core.early_media_peers, offer.source_ip),
+            connected=offer.connected,
+        )
+
 
 def _without_private_headers(offer: CallOffered) -> CallOffered:
     """A stranger's INVITE, and a line in the log when it had such headers."""
@@ -104,26 +128,3 @@ def _without_private_headers(offer: CallOffered) -> CallOffered:
             offer.request_uri, offer.source_ip, offer.source_port, offer.call_id, ", ".join(dropped), offer.source_ip,
         )  # fmt: skip
     return of_stranger(offer)
-
-
-def _info(offer: CallOffered, trusted: bool) -> CallInfo:
-    return CallInfo(
-        direction="in",
-        request_uri=offer.request_uri,
-        from_header=offer.from_header,
-        to_header=offer.to_header,
-        call_id=offer.call_id,
-        remote_tag=offer.remote_tag,
-        contact_uri=offer.contact_uri,
-        source_ip=offer.source_ip,
-        source_port=offer.source_port,
-        headers=offer.headers,
-        body=offer.body,
-        signalling=signalling_of(offer.source_ip, offer.headers),
-        has_offer=offer.has_offer,
-        remote_media_ip=offer.remote_media_ip,
-        remote_media_port=offer.remote_media_port,
-        user=parse_uri(offer.request_uri).user,
-        over_ipv6=":" in offer.source_ip,
-        trusted=trusted,
-    )

@@ -13,6 +13,7 @@ from di.calls.call_info import CallInfo
 from di.calls.recording_ends import OnEnd, RecordingEnds
 from di.calls.rooms import RoomRegistry
 from di.calls.state import AudioPhase
+from di.calls.trust import return_path_known
 from di.kernel.ports import Clock
 from di.kernel.value import Value
 from di.media_control.port import MediaPort
@@ -194,7 +195,7 @@ class Audio:
                 rtcp_ip=media.rtcp_ip,
                 rtcp_port=media.rtcp_port,
                 signalling=self._call.info.signalling,
-                allowance=-1 if self.confirmed or not self._call.info.incoming else self.before_ack,
+                allowance=-1 if self.confirmed or return_path_known(self._call.info, media.remote_ip) else self.before_ack,
             )
         )
         if first and self.rtp_timeout_ms:

@@ -35,6 +35,10 @@ class CallInfo:
     """Called user: of the Request-URI, or what dial-out named."""
     trusted: bool = True
     """Whose headers count: a call from one of `trusted_peers`, and one that we placed (`di.calls.trust`)."""
+    vouched: bool = False
+    """The caller comes from one of `early_media_peers`, who answer for where its media goes."""
+    connected: bool = False
+    """Its INVITE came by TCP or TLS."""
     over_ipv6: bool = False
     """Audio goes over IPv6, for as long as the peer has not said where it wants its own."""
 

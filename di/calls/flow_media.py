@@ -15,6 +15,7 @@ from media.control.records import (
     LegDropped,
     LegFailed,
     LegOpened,
+    MediaHeld,
     PlaylistEmptied,
     RecordingStopped,
     RtpTimedOut,
@@ -67,6 +68,16 @@ def _rtp_timeout(session: Session, event: RtpTimedOut) -> Outcome:
     return session.app.on_rtp_timeout()
 
 
+def _held(session: Session, event: MediaHeld) -> None:  # noqa: ARG001
+    negotiated = session.audio.negotiated
+    where = f"{negotiated.remote_ip}:{negotiated.remote_port}" if negotiated is not None else "its address"
+    log.warning(
+        "call %s: its audio waits after %d packets: nothing has come from %s, and the caller has acknowledged nothing; what proves that it is "
+        "there is RTP, PRACK (100rel), or signalling from that host by TCP or from trusted_peers; early_media_peers and media_before_ack lift it",
+        session.id, session.audio.before_ack, where,
+    )  # fmt: skip
+
+
 def _recording_stopped(session: Session, event: RecordingStopped) -> Outcome:
     if session.audio.recording == event.path:
         session.audio.recording = ""
@@ -85,6 +96,7 @@ HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {
     LegDropped: _dropped,
     DigitPressed: _digit,
     RtpTimedOut: _rtp_timeout,
+    MediaHeld: _held,
     RecordingStopped: _recording_stopped,
     ItemFailed: lambda session, event: session.app.on_item_failed(event),
     SpeakerChanged: lambda session, event: session.app.on_speaking(event),

@@ -34,6 +34,24 @@ def trusts(networks: Collection[IPv4Network | IPv6Network], ip: str) -> bool:
     return any(address in network for network in networks)
 
 
+def return_path_known(info: CallInfo, media_ip: str) -> bool:
+    """Whether media may go to a caller's address before anything has come from there, or been acknowledged.
+
+    An INVITE by UDP may have been sent by anybody in anybody's name, and name anybody's address: it is no reason to send there. So it is
+    where who signals has shown that he is at that address (by TCP or TLS, or being a trusted peer), and where a peer answers for it.
+    """
+    if not info.incoming or info.vouched:
+        return True
+    return (info.connected or info.trusted) and _same_host(info.source_ip, media_ip)
+
+
+def _same_host(one: str, other: str) -> bool:
+    try:
+        return ip_address(one) == ip_address(other)
+    except ValueError:
+        return False
+
+
 def _is_private(name: str) -> bool:
     return name[:2].lower() == "p-" or name.lower() == "remote-party-id"
 

@@ -179,6 +179,12 @@ class CoreOptions:
         unit="packets",
         maximum=1_000_000,
     )
+    early_media_peers: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        help="Addresses or networks of proxies and gateways that answer for their callers: media before the answer goes to whatever address "
+        "their INVITEs name, without limit.",
+        parse=parse_networks,
+    )
     reliable_provisional: str = option(
         "supported", key="100rel", help="Reliable provisional replies.", choices=("disabled", "off", "supported", "require")
     )

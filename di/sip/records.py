@@ -218,6 +218,8 @@ class CallOffered:
     has_offer: bool
     remote_media_ip: str = ""
     remote_media_port: int = 0
+    connected: bool = False
+    """It came by TCP or TLS: whose address is the source has been shown."""
 
 
 @dataclass(frozen=True, slots=True)

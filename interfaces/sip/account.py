@@ -10,6 +10,8 @@ import pjsua2 as pj
 
 from interfaces.sip.border import callback
 from interfaces.sip.message import Message, endpoint_of, parse
+from interfaces.sip.received import came_by_connection
+from interfaces.sip.shim import ffi
 from interfaces.sip.structures import Credentials
 
 log = logging.getLogger(__name__)
@@ -19,16 +21,22 @@ _MAX_ANSWERS_A_METHOD = 2
 
 
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
-    """Calls `on_invite(slot, message, source)`; `credentials(slot)` gives what the call in a slot may log in with."""
+    """Calls `on_invite(slot, message, source, connected)`, `connected`: it came by TCP or TLS.
 
-    def __init__(self, on_invite: Callable[[int, Message, str], None], credentials: Callable[[int], Credentials | None]) -> None:
+    `credentials(slot)` gives what the call in a slot may log in with.
+    """
+
+    def __init__(
+        self, on_invite: Callable[[int, Message, str, bool], None], credentials: Callable[[int], Credentials | None]
+    ) -> None:
         super().__init__()
         self._on_invite = on_invite
         self._credentials = credentials
 
     @callback
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
-        self._on_invite(prm.callId, parse(prm.rdata.wholeMsg), prm.rdata.srcAddress)
+        connected = came_by_connection(ffi.cast("void *", int(prm.rdata.pjRxData)))
+        self._on_invite(prm.callId, parse(prm.rdata.wholeMsg), prm.rdata.srcAddress, connected)
 
     @callback
     def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:

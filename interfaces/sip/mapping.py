@@ -37,8 +37,8 @@ class Stream:
     index: int = 0
 
 
-def offered(call: int, message: Message, source: str, offer: SessionDescription) -> CallOffered:
-    """An INVITE as a record; `source` is `ip:port` of the packet, `offer` the description in its body."""
+def offered(call: int, message: Message, source: str, offer: SessionDescription, connected: bool) -> CallOffered:
+    """An INVITE as a record; `source` is `ip:port` of the packet, `connected`: by TCP or TLS, `offer` the description in its body."""
     source_ip, source_port = endpoint_of(source)
     media_ip, media_port = offer.audio_address
     if media_ip and (family := unspecified_of(offer, offer.audio)):
@@ -58,6 +58,7 @@ def offered(call: int, message: Message, source: str, offer: SessionDescription)
         has_offer=bool(offer.lines or offer.media),
         remote_media_ip=media_ip,
         remote_media_port=media_port,
+        connected=connected,
     )
 
 

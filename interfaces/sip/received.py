@@ -21,6 +21,13 @@ def looked_at(received: Any) -> tuple[str, str, int]:
     return text_of(ffi.buffer(found.text, found.length)[:]), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
 
 
+def came_by_connection(received: Any) -> bool:
+    """Whether a message came by TCP or TLS."""
+    found = ffi.new("shim_message *")
+    lib.shim_look(received, found)
+    return bool(found.reliable)
+
+
 class Request:
     """Valid only inside the callback, unless `keep` has been called. `account_of(received)` gives the pjsua account of one that came."""
 

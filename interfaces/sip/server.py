@@ -349,7 +349,7 @@ class SipServer:
         return len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
-    def _invited(self, slot: int, message: Message, source: str) -> None:
+    def _invited(self, slot: int, message: Message, source: str, connected: bool) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
@@ -357,7 +357,7 @@ class SipServer:
         call.descriptions.received = offer = self.reader.read(message.description)
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
-        self._fresh[number] = record = mapping.offered(number, message, source, offer)
+        self._fresh[number] = record = mapping.offered(number, message, source, offer, connected)
         self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
 

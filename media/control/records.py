@@ -419,6 +419,13 @@ class DigitPressed:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaHeld:
+    """A leg has sent what it may (ConnectLeg.allowance), and for a second nothing has come that lets it go on. Once a leg."""
+
+    leg: int
+
+
+@dataclass(frozen=True, slots=True)
 class RtpTimedOut:
     """Nothing arrived for longer than SetRtpTimeout allows; reported once until packets come again."""
 
@@ -514,7 +521,7 @@ Command: TypeAlias = LegCommand | RoomCommand | LoadPrompt | QueryStatistics | S
 
 LegEvent: TypeAlias = (
     LegOpened | LegFailed | LegDropped | PlaylistEmptied | SeparatorReached | ItemFailed | DigitPressed | RtpTimedOut | RecordingStopped
-    | SpeakerChanged
+    | SpeakerChanged | MediaHeld
 )  # fmt: skip
 """What one leg has to tell, named by its `leg`."""
 Event: TypeAlias = (

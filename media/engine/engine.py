@@ -221,7 +221,9 @@ class Engine:
         self._parts.connections.move(now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
-        """Report legs without packets for too long and changes of speakers, end latch windows, close idle ports. To be called a few times a second.
+        """Report legs without packets for too long, legs that wait and changes of speakers; end latch windows, close idle ports.
+
+        To be called a few times a second.
 
         Nothing is awaited of a peer that holds the call (sendonly is answered by recvonly, and most phones send nothing then) or that we
         do not hear: for such a leg the time begins again as long as that lasts.
@@ -238,4 +240,5 @@ class Engine:
             self._parts.events.append(records.RtpTimedOut(self._parts.by_row[row].number, int(silent_ns[row]) // 1_000_000))
         self._parts.connections.end_windows(now_ns)
         self._parts.connections.close_idle_ports(now_ns)
+        self._parts.held.check(now_ns)
         self._parts.speakers.check(now_ns)

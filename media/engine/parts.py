@@ -9,7 +9,7 @@ legs (table), by_number, by_row, events          what all of them read or write
   ├─ digits, coded, packing
   ├─ spans                                       rooms with members in other processes
   ├─ relays ◄── all that hears or changes the audio of a leg
-  └─ speakers
+  └─ speakers, held
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from media.engine.coded import CodedLegs
 from media.engine.connections import Connections
 from media.engine.counters import COUNTERS
 from media.engine.digits import Digits
+from media.engine.held import HeldLegs
 from media.engine.inband import InbandDigits
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
@@ -65,6 +66,7 @@ class Parts:
         self.packing = Packing(self.legs)
         self.spans = Spans(self.legs, self.rooms, random.getrandbits(31))
         self.relays = Relays(self.legs, self.rooms, self.by_row, self._hinders)
+        self.held = HeldLegs(self.legs, self.by_row, emit)
         self.speakers = Speakers(self.legs, self.rooms, self.by_row, emit)
 
     def _hinders(self, room: str, speaker: Leg, listener: Leg) -> bool:

@@ -16,7 +16,7 @@ from interfaces.sip.message import Message
 from tests.support import tones
 from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.sdp import audio_address
-from tests.support.server import Server
+from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(180)]
@@ -33,6 +33,7 @@ FILES = {
     "dsm.conf": "diag_path=dsm/\nload_diags=early\nregister_apps=early\n",
     "dsm/early.dsm": EARLY,
 }
+TRUSTED, VOUCHING = "127.0.0.77", "127.0.0.8"
 BEHIND_NAT = "10.255.1.7"
 """What a phone calls itself; nothing is there."""
 
@@ -46,7 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "dsm/early.dsm": EARLY.replace("long.wav", str(folder / "long.wav")),
         "announcement.conf": f"announce_path={folder}/\ndefault_announce=long.wav\n",
     }
-    with Server(folder, files, "", "monitoring;announcement;echo;dsm;xmlrpc2di;web") as running:
+    settings = f"trusted_peers={TRUSTED}\nearly_media_peers={VOUCHING}"
+    with Server(folder, files, settings, "monitoring;announcement;echo;dsm;xmlrpc2di;web") as running:
         yield running
     assert "Traceback" not in running.log, running.log
 
@@ -101,23 +103,33 @@ async def test_an_invite_that_nobody_acknowledges_floods_no_third_party(phone: U
         assert victim.packets == []
 
 
-@pytest.mark.parametrize("proof", ["nothing", "PRACK", "RTP"])
-async def test_early_media_goes_to_who_has_shown_that_he_is_there(phone: UdpPeer, proof: str) -> None:
+@pytest.mark.parametrize("proof", ["nothing", "PRACK", "RTP", "trusted, there", "trusted, elsewhere", "vouched for"])
+async def test_early_media_goes_to_who_has_shown_that_he_is_there(server: Server, proof: str) -> None:
+    """By a sign of his own, or because of whom his signalling comes from; else one line says why he hears nothing."""
+    source = TRUSTED if proof.startswith("trusted") else VOUCHING if proof == "vouched for" else "127.0.0.1"
+    phone = await UdpPeer.open(server.sip_port, ip=source)
     with PeerGroup() as group:
-        peer = group.peer()
-        call = invite(phone, "early", "127.0.0.1", peer.port, "Supported: 100rel\r\n" if proof == "PRACK" else "")
+        peer = group.peer(bind_ip=TRUSTED if proof == "trusted, there" else "127.0.0.1")
+        at = peer.socket.getsockname()[0]
+        call = invite(phone, "early", at, peer.port, "Supported: 100rel\r\n" if proof == "PRACK" else "")
         early = await call.next(183)
         if proof == "PRACK":
             assert await call.request("PRACK", headers=f"RAck: {early.header('RSeq')} 1 INVITE\r\n") == 200
         elif proof == "RTP":
             peer.samples, peer.remote = tones.tone(PHONE_HZ, 1000), media_of(early)
         await run(group, 1500)
-        if proof == "nothing":
+        said = f"its audio waits after 5 packets: nothing has come from {at}:{peer.port}"
+        if proof in ("nothing", "trusted, elsewhere"):
             assert 0 < len(peer.packets) <= 5
+            await asyncio.to_thread(wait_until, lambda: said in server.log, "the cause")
+            await run(group, 500)
+            assert server.log.count(said) == 1
         else:
+            assert said not in server.log
             assert len(peer.packets) > 50 and tones.heard(peer.heard(300), EVERY_HZ) == {ANNOUNCED_HZ}
         call.send_request("CANCEL", cseq=1, branch=call.branch)
         await call.next(487)
+    phone.close()
 
 
 @pytest.mark.parametrize("stranger_ip", ["127.0.0.66", "127.0.0.1"])

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 from di.apps import conference, webconference
 from di.calls import snapshot
 from di.calls.application import Application
-from di.calls.call_info import Target
+from di.calls.call_info import CallInfo, Target
 from di.calls.pair import Pair
 from di.calls.selection import Selection
-from di.calls.trust import trusts
+from di.calls.trust import return_path_known, trusts
 from di.kernel.errors import CallFailed, DIError
 from di.kernel.server_options import CoreOptions, parse_networks
 from di.modules.di_dial import PLUGIN as DI_DIAL
@@ -228,3 +229,23 @@ def test_a_snapshot_keeps_whose_word_counts() -> None:
     other = book_of(PEER).up("x")
     snapshot.restore(other, data)
     assert other.info.trusted is False
+
+
+@pytest.mark.parametrize(
+    ("media_ip", "facts", "known"),
+    [
+        ("192.0.2.1", {}, False),  # by UDP: the source may be forged, and be the victim itself
+        ("192.0.2.1", {"connected": True}, True),
+        ("192.0.2.2", {"connected": True}, False),
+        ("192.0.2.1", {"trusted": True}, True),
+        ("192.0.2.2", {"trusted": True}, False),  # a proxy's word for its callers' addresses is asked for by early_media_peers
+        ("192.0.2.2", {"vouched": True}, True),
+        ("192.0.2.2", {"direction": "out"}, True),
+        ("no address", {"trusted": True}, False),
+    ],
+)
+def test_whether_media_may_go_to_an_address_before_anything_has_come_from_it(
+    media_ip: str, facts: dict[str, Any], known: bool
+) -> None:
+    info = replace(CallInfo("in", source_ip="192.0.2.1", trusted=False), **facts)
+    assert return_path_known(info, media_ip) is known

@@ -30,14 +30,14 @@ def agreement(theirs: str = "", ours: str = "", we_offered: bool = False) -> Des
 
 
 def test_an_invite_becomes_an_offer() -> None:
-    record = offered(1, INVITE, "1.2.3.4:5060", parse_description(INVITE.description))
+    record = offered(1, INVITE, "1.2.3.4:5060", parse_description(INVITE.description), True)
     assert (record.call, record.call_id, record.remote_tag, record.contact_uri) == (1, "i", "r", "sip:b@1.2.3.4:9")
     assert (record.source_ip, record.source_port, record.has_offer) == ("1.2.3.4", 5060, True)
     assert (record.remote_media_ip, record.remote_media_port) == ("5.6.7.8", 4000) and ("P-App-Name", "echo") in record.headers
 
 
 def test_an_invite_without_description_has_no_offer() -> None:
-    record = offered(3, parse("INVITE sip:a@h SIP/2.0\r\nContent-Type: text/plain\r\n\r\nhello"), "h", NOTHING)
+    record = offered(3, parse("INVITE sip:a@h SIP/2.0\r\nContent-Type: text/plain\r\n\r\nhello"), "h", NOTHING, False)
     assert not record.has_offer and record.body == b"hello" and record.remote_media_port == 0
 
 
@@ -132,5 +132,5 @@ def test_the_peers_addresses_are_as_it_wrote_them() -> None:
     ("host", "ip"), [("IP4 0.0.0.0", "0.0.0.0"), ("IP4 media.example", "0.0.0.0"), ("IP6 media.example", "::")]
 )
 def test_an_offer_from_no_address_tells_the_family_only(host: str, ip: str) -> None:
-    record = offered(1, INVITE, "1.2.3.4:5060", parse_description(f"c=IN {host}\r\nm=audio 4000 RTP/AVP 0\r\n"))
+    record = offered(1, INVITE, "1.2.3.4:5060", parse_description(f"c=IN {host}\r\nm=audio 4000 RTP/AVP 0\r\n"), False)
     assert (record.remote_media_ip, record.remote_media_port) == (ip, 0)

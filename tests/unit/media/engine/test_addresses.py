@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from media.control.play_items import PlayBridge, PlayEcho
-from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, OpenLeg
+from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, MediaHeld, OpenLeg
 from media.engine.options import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -165,6 +165,27 @@ def test_few_packets_go_to_an_address_that_has_not_sent_any_until_the_call_is_co
     assert sent_in(rig, 100) == 0
     rig.do(ConfirmLeg(1))
     assert sent_in(rig, 100) == 100
+
+
+def test_a_leg_that_waits_is_told_once_and_not_before_an_ack_could_have_come() -> None:
+    rig = EngineRig()
+    echo(rig, allowance=5)
+    echo(rig, 2, ("10.0.0.2", 4000))
+    told = []
+    for tick in range(200):
+        rig.tick()
+        if tick % 10 == 0:
+            rig.engine.check_timeouts(rig.now_ns)
+            told += [(tick, event) for event in rig.do() if isinstance(event, MediaHeld)]
+    assert [event for _, event in told] == [MediaHeld(1)] and 50 < told[0][0] < 80
+    rig.do(CloseLeg(1))
+    echo(rig, 3, allowance=5)  # in its row
+    assert sum(3 in rig.tick() for _ in range(20)) == 5
+    rig.do(ConfirmLeg(3))
+    for _ in range(100):
+        rig.tick()
+        rig.engine.check_timeouts(rig.now_ns)
+    assert not [event for event in rig.do() if isinstance(event, MediaHeld)], "it was confirmed in time"
 
 
 @pytest.mark.parametrize("port_of_report", [None, 0])
