@@ -17,9 +17,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from di.calls import flow_media, late
+from di.calls.admission import GRANT_TIMER
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
-from di.calls.control import GRANT_TIMER
 from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
@@ -298,7 +298,8 @@ def _reply(session: Session, event: ReplyReceived) -> Outcome:
 def _timer(session: Session, event: TimerExpired) -> Outcome:
     """A timer ran out: the grant of the chain's, the time for an answer, the ringing of a second leg, else one of the application's."""
     if event.id == GRANT_TIMER and session.admission is not None:
-        return session.admission.used_up()
+        session.admission.used_up()
+        return None
     if event.id == RING_TIMER and session.pair is not None:
         session.pair.rung_out(session)
         return None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-_CORE = frozenset(f"di.calls.{name}" for name in ("chain", "control", "flow", "mailbox")) | {"di.kernel.clock"}
+_CORE = frozenset(f"di.calls.{name}" for name in ("admission", "chain", "control", "flow", "mailbox")) | {"di.kernel.clock"}
 """Modules that only pass on what a callback returned."""
 
 

@@ -16,6 +16,8 @@ from di.calls.pair import Pair
 from di.calls.session import Session
 from di.kernel.errors import Refused
 from di.sip import records as sip
+from media.control.play_items import PlayFile
+from media.control.records import MixIn
 from tests.support.playbook import Playbook
 
 
@@ -53,6 +55,10 @@ def book() -> Playbook:
     playbook = Playbook().with_monitoring()
     playbook.services.applications.register("plain", Application)
     return playbook
+
+
+def warnings(book: Playbook) -> list[MixIn]:
+    return [command for command in book.media.commands if isinstance(command, MixIn)]
 
 
 def chain(book: Playbook, *links: Link) -> None:
@@ -139,12 +145,90 @@ async def test_while_one_control_thinks_the_grants_of_others_go_on(book: Playboo
     book.run(10)
     assert slow.told[-1] == ("renew", 10.0)
     book.run(5)
+    assert other.told[-1] == ("renew", 12.0)
     answer.set_result(Grant(50))
     await book.waiting.pop(0)
-    book.run()
-    assert other.told[-1] == ("renew", 15.0), "it was due at 12 s and is asked as soon as the call can"
     book.run(30)
-    assert other.told[-2:] == [("renew", 45.0), ("ended", 402, 45.0)] and book.sip.of(sip.Hangup, session.call)
+    assert other.told[-2:] == [("renew", 42.0), ("ended", 402, 42.0)] and book.sip.of(sip.Hangup, session.call)
+
+
+async def test_who_hangs_up_while_a_control_thinks_is_gone_at_once(book: Playbook) -> None:
+    answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+    slow = Link("slow", Grant(10), answer)
+    chain(book, slow)
+    session = book.up("app-plain")
+    book.run(11)
+    book.bye(session)
+    assert slow.told[-1] == ("ended", 200, 11.0) and len(book.sessions) == 0
+    answer.set_result(Grant(50))
+    await book.waiting.pop(0)
+    book.run(60)
+    assert slow.told[-1] == ("ended", 200, 11.0)
+
+
+async def test_more_is_asked_for_beforehand_and_counts_from_where_the_last_ended(book: Playbook) -> None:
+    answer: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+    slow = Link("slow", Grant(10, ask_before_s=4), answer, Refused(402, "Payment Required"))
+    chain(book, slow)
+    session = book.up("app-plain")
+    book.run(7)
+    assert slow.told[-1] == ("renew", 6.0)
+    answer.set_result(Grant(10, ask_before_s=4))
+    await book.waiting.pop(0)
+    book.run(12.5)
+    assert slow.told[-1] == ("renew", 16.0) and not book.sip.of(sip.Hangup, session.call), "what was granted is its"
+    book.run(1)
+    assert slow.told[-1] == ("ended", 402, 20.0)
+
+
+@pytest.mark.parametrize(("go_on_s", "ends_s"), [(0.0, 10.0), (7.0, 17.0)])
+async def test_no_answer_ends_the_call_when_the_grant_does_or_as_much_later_as_was_said(
+    book: Playbook, go_on_s: float, ends_s: float
+) -> None:
+    silence: asyncio.Future[Grant] = asyncio.get_running_loop().create_future()
+    slow = Link("slow", Grant(10, ask_before_s=4, go_on_s=go_on_s), silence)
+    chain(book, slow)
+    book.up("app-plain")
+    book.run(30)
+    assert slow.told == [("admit", "in"), "answered", ("renew", 6.0), ("ended", 504, ends_s)]
+    silence.set_result(Grant(99))
+    await book.waiting.pop(0)
+
+
+def test_a_final_grant_is_warned_of_and_nobody_is_asked(book: Playbook) -> None:
+    link = Link("link", Grant(10, final=True, warn_s=3, warn_path="/prompts/last.wav"))
+    chain(book, link)
+    book.up("app-plain")
+    book.run(6.9)
+    assert not warnings(book)
+    book.run(0.2)
+    (warning,) = warnings(book)
+    assert warning.items == (PlayFile("/prompts/last.wav"),)
+    book.run(5)
+    assert len(warnings(book)) == 1
+    assert link.told == [("admit", "in"), "answered", ("ended", 402, 10.0)]
+
+
+def test_an_operator_gives_a_call_more_time_and_less(book: Playbook) -> None:
+    chain(book, Link("one", Grant(10, final=True)), Link("two", Grant(20, final=True)))
+    session = book.up("app-plain")
+    book.run(9)
+    assert session.admission is not None and session.admission.extend(30)
+    book.run(9)
+    assert session.admission.granted_s() == 40
+    session.admission.extend(-15)
+    book.run(6)
+    assert book.sip.of(sip.Hangup, session.call) == []
+    book.run(2)
+    assert book.sip.of(sip.Hangup, session.call)
+
+
+def test_a_control_that_grants_next_to_nothing_for_ever_ends_the_call(book: Playbook) -> None:
+    link = Link("link", Grant(5), *[Grant(1e-10)] * 5)
+    chain(book, link)
+    book.up("app-plain")
+    book.run(6)
+    assert link.told[-1] == ("ended", 402, 5.0) and len(link.grants) == 4
 
 
 def test_second_legs_go_through_the_chain_too(book: Playbook) -> None:
