@@ -12,7 +12,7 @@ start.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -49,7 +49,9 @@ class Grant:
 class Control(Protocol):
     """One link of the chain: prepaid, parallel calls, a call timer, somebody's HTTP service."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
 
     def admit(self, call: Session) -> Grant | Awaitable[Grant]:
         """Let a call begin. Raises Refused. `call.info` says who calls whom; `call.dialog.plan.headers` of a call out may be changed."""
@@ -64,12 +66,53 @@ class Control(Protocol):
         """The call is over; `used_s` since its answer, 0 without one. Told exactly once to whoever admitted it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ControlAsk:
+    """One call at one configured control: `values` are those of the configuration, patterns filled in."""
+
+    instance: str
+    call: Session
+    values: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """Names the charge: one a call and instance."""
+        return f"{self.call.id}/{self.instance}"
+
+
+class ControlUnreachable(Exception):
+    """The service that decides does not answer; the configuration says what then becomes of the call."""
+
+
+class ControlModule(Protocol):
+    """What stands behind a configured control (`di.modules.call_control`): a balance, a counter, somebody's service.
+
+    `mandatory`: values that a configuration must give.
+    """
+
+    mandatory: tuple[str, ...]
+
+    def authorize(self, ask: ControlAsk) -> Grant | Awaitable[Grant]:
+        """Let a call begin. Raises Refused, ControlUnreachable."""
+
+    def answered(self, ask: ControlAsk) -> None:
+        """It costs from now on."""
+
+    def renew(self, ask: ControlAsk, used_s: float) -> Grant | Awaitable[Grant]:
+        """Its grant will be used up. Raises Refused, ControlUnreachable."""
+
+    def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
+        """It is over, once for each that was authorized."""
+
+
 class CallControl:
     """The server's gate and its chain. `controls` are asked in this order."""
 
     def __init__(self, limits: CallLimits, clock: Clock) -> None:
         self.limits = limits
         self.controls: list[Control] = []
+        self.modules: dict[str, ControlModule] = {}
+        """What a configuration may name as the `module` of a control, by name; plug-ins add theirs."""
         self._clock = clock
 
     def gate(self) -> Refused | None:

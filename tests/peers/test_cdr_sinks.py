@@ -23,6 +23,7 @@ from aiohttp import web
 from standardwebhooks import Webhook as Verifier
 
 from di.kernel.sqlite_thread import SqliteThread
+from di.kernel.webhooks import parse_secret
 from di.stores.cdr import record as cdr
 from di.stores.cdr import spool
 from di.stores.cdr.delivery import Delivery, pause_s
@@ -31,7 +32,7 @@ from di.stores.cdr.record import CallRecord
 from di.stores.cdr.sinks.files import LineFile, append
 from di.stores.cdr.sinks.sink import EntryRefused, Sink, SinkDown
 from di.stores.cdr.sinks.sql import MysqlTable, SqliteTable
-from di.stores.cdr.sinks.webhook import Webhook, parse_secret
+from di.stores.cdr.sinks.webhook import Webhook
 from di.stores.cdr.start import make_sink
 from tests.support.bare_hub import bare_services
 from tests.support.databases import DATABASE, PASSWORD, USER, MariaDb

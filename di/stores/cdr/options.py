@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.kernel.options import option
+from di.kernel.webhooks import parse_secret
 from di.stores.cdr.record import names
 from di.stores.cdr.sinks import lines
-from di.stores.cdr.sinks.webhook import parse_secret
 
 SINKS = ("jsonl", "csv", "syslog", "webhook", "mysql", "sqlite")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")

@@ -1,44 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Records as signed POSTs, after the Standard Webhooks specification: any of its libraries verifies them.
-
-`webhook-id` is the record's id, the same in each attempt; `webhook-signature` is `v1,` and the HMAC-SHA256 of `id.timestamp.body`.
-"""
+"""Records as signed POSTs (`di.kernel.webhooks`). `webhook-id` is the record's id."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 import json
 from collections.abc import Callable, Sequence
 
 import aiohttp
 
+from di.kernel.webhooks import signed_headers
 from di.stores.cdr.sinks.sink import EntryRefused, SinkDown
 from di.stores.cdr.spool import DueRecord
 
-_PREFIX = "whsec_"
-_SHORTEST_SECRET = 24
 _FOR_GOOD = frozenset((400, 410, 413, 415, 422))
 """Answers after which the same record would be refused again; others, 401 and 404 among them, a person may mend."""
-
-
-def parse_secret(text: str) -> bytes:
-    """The key behind `whsec_`, in base64. Raises ValueError for what is none, or shorter than the specification's 24 bytes."""
-    try:
-        key = base64.b64decode(text.strip().removeprefix(_PREFIX), validate=True)
-    except binascii.Error as error:
-        raise ValueError("right is whsec_ and base64") from error
-    if len(key) < _SHORTEST_SECRET:
-        raise ValueError(f"the key has {len(key)} bytes; right are {_SHORTEST_SECRET} to 64")
-    return key
-
-
-def sign(key: bytes, id: str, timestamp_s: int, body: bytes) -> str:
-    """The value of `webhook-signature`."""
-    digest = hmac.new(key, f"{id}.{timestamp_s}.".encode() + body, hashlib.sha256).digest()
-    return "v1," + base64.b64encode(digest).decode()
 
 
 class Webhook:
@@ -71,12 +46,7 @@ class Webhook:
             json.dumps(entry.record.end).encode(),
             entry.text.encode("utf-8", "replace"),
         )
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": entry.record.id,
-            "webhook-timestamp": str(timestamp_s),
-            "webhook-signature": sign(self._key, entry.record.id, timestamp_s, body),
-        }
+        headers = signed_headers(self._key, entry.record.id, timestamp_s, body)
         try:
             async with http.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
                 return answer.status

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""cc_prepaid.conf. SEMS has none: its balances are in memory only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from di.kernel.options import option
+
+
+def parse_file(text: str) -> Path:
+    """Read an absolute path."""
+    if not text.startswith("/"):
+        raise ValueError("right is an absolute path")
+    return Path(text)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keys of cc_prepaid.conf."""
+
+    file: Path | None = option(
+        None, help="SQLite file that keeps the balances; without it they are in memory only.", parse=parse_file
+    )
+    slice: int = option(
+        60,
+        help="A call reserves so much of its account at a time, so that several at once cannot spend it twice.",
+        unit="s",
+        minimum=1,
+    )
+    warn: int = option(0, help="Play `warn_file` so long before the credit ends; 0: not.", unit="s", maximum=3600)
+    warn_file: str = option("", help="What is played then, over the conversation, to the caller only.")

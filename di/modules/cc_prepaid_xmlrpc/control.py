@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`getCredit(pin)` before a call, `subtractCredit([{methodName, pin, amount}])` after it; what cannot be told at once is told later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import xmlrpc.client
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from di.calls.control import ControlAsk, ControlUnreachable, Grant
+from di.kernel.errors import CallFailed, Refused
+from di.kernel.options import option
+from di.kernel.registry import di_method
+from di.kernel.value import Value
+
+if TYPE_CHECKING:
+    from di.server.plugin import Closer
+    from di.server.services import Services
+    from di.sip.records import CallEnded
+
+log = logging.getLogger(__name__)
+_LONGEST_ANSWER = 1 << 20
+_TRIES = 6
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keys of cc_prepaid_xmlrpc.conf."""
+
+    server_address: str = option("localhost", help="Host of the XML-RPC server.")
+    server_port: int = option(8000, help="Its port.", minimum=1, maximum=65535)
+    server_uri: str = option("/RPC2", help="Its path.")
+
+
+class CreditServer:
+    """The server elsewhere. Belongs to the loop; `close` when nobody asks any more."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http: aiohttp.ClientSession | None = None
+
+    async def call(self, method: str, *values: str | list[dict[str, str | int]]) -> int:
+        """Call it; the answer is a number. Raises ControlUnreachable, which names server, method and cause."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        body = xmlrpc.client.dumps(values, method, allow_none=False).encode()
+        try:
+            async with self._http.post(
+                self._url, data=body, headers={"Content-Type": "text/xml"}, allow_redirects=False
+            ) as answer:
+                text = await answer.content.read(_LONGEST_ANSWER)
+                if answer.status != 200:
+                    raise ControlUnreachable(f"{self._url}: {method}: status {answer.status}")
+            (value,) = xmlrpc.client.loads(text)[0]
+        except (aiohttp.ClientError, TimeoutError, OSError, xmlrpc.client.Error, ValueError, SyntaxError) as error:
+            raise ControlUnreachable(f"{self._url}: {method}: {error or type(error).__name__}") from error
+        if not isinstance(value, int):
+            raise ControlUnreachable(f"{self._url}: {method}: the answer {value!r} is no number")
+        return value
+
+    async def credit(self, pin: str) -> int:
+        """Credit in seconds; negative: unknown."""
+        return await self.call("getCredit", pin)
+
+    async def subtract(self, pin: str, amount: int) -> int:
+        """Take seconds away. The one argument is an array of one struct, as SEMS sends it."""
+        return await self.call("subtractCredit", [{"methodName": "subtractCredit", "pin": pin, "amount": amount}])
+
+    async def close(self) -> None:
+        """Close the connections."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
+
+
+class RemotePrepaid:
+    """The control module. Value `uuid`: the account's pin there. A call gets all its credit at once, as in SEMS."""
+
+    mandatory: tuple[str, ...] = ("uuid",)
+
+    def __init__(self, server: CreditServer) -> None:
+        self._server = server
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def authorize(self, ask: ControlAsk) -> Grant:
+        """Raises Refused: 500 for an unknown account, 402 for one without credit; ControlUnreachable."""
+        pin = ask.values["uuid"]
+        credit = await self._server.credit(pin)
+        if credit < 0:
+            raise Refused(500, "Server Internal Error")
+        if credit == 0:
+            raise Refused(402, "Insufficient Credit")
+        return Grant(credit, final=True, account=pin)
+
+    def answered(self, ask: ControlAsk) -> None:
+        """The server is told at the end only."""
+
+    def renew(self, ask: ControlAsk, used_s: float) -> Grant:
+        """Nobody asks, for the grant is final."""
+        raise Refused(402, "Insufficient Credit")
+
+    def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
+        """Take what was used."""
+        if used_s:
+            task = asyncio.ensure_future(self._tell(ask, round(used_s)))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell(self, ask: ControlAsk, seconds: int) -> None:
+        pin = ask.values["uuid"]
+        for number in range(_TRIES):
+            try:
+                await self._server.subtract(pin, seconds)
+                return
+            except ControlUnreachable as error:
+                log.warning("call %s: %d s of account %s are not charged yet: %s", ask.call.id, seconds, pin, error)
+                await asyncio.sleep(2.0**number)
+        log.error(
+            "call %s: %d s of account %s were NOT charged; the server did not take them in %d tries",
+            ask.call.id,
+            seconds,
+            pin,
+            _TRIES,
+        )
+
+    async def finish(self) -> None:
+        """Let what is being told be told, for a moment."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=3)
+        for task in self._telling:
+            task.cancel()
+
+
+class RemoteCredits:
+    """DI functions that pass to the server."""
+
+    def __init__(self, server: CreditServer) -> None:
+        self._server = server
+
+    @di_method("getCredit", dangerous=True)
+    def get_credit(self, pin: str) -> Awaitable[list[Value]]:
+        """Return the credit that the server tells."""
+        return _told(self._server.credit(pin))
+
+    @di_method("subtractCredit", dangerous=True)
+    def subtract_credit(self, pin: str, amount: int) -> Awaitable[list[Value]]:
+        """Take seconds away there; returns the server's answer."""
+        return _told(self._server.subtract(pin, amount))
+
+
+async def _told(answer: Awaitable[int]) -> list[Value]:
+    try:
+        return [await answer]
+    except ControlUnreachable as error:
+        raise CallFailed(str(error)) from error
+
+
+def start(services: Services, options: Options) -> Closer:
+    """Let configurations name the control."""
+    server = CreditServer(f"http://{options.server_address}:{options.server_port}/{options.server_uri.lstrip('/')}")
+    control = RemotePrepaid(server)
+    modules = services.sessions.control.modules
+    modules["cc_prepaid_xmlrpc"] = control
+    services.registry.register("cc_prepaid_xmlrpc", RemoteCredits(server))
+
+    async def close() -> None:
+        services.registry.unregister("cc_prepaid_xmlrpc")
+        del modules["cc_prepaid_xmlrpc"]
+        await control.finish()
+        await server.close()
+
+    return close
