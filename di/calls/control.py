@@ -6,24 +6,44 @@
     answered  the clock runs; before a grant is used up its control is asked for more, or the call ends
     ended     every control that had admitted the call is told exactly once, also of a call that a later control refused
 
-Time counts from the answer, each grant by itself (`di.calls.admission`). Controls stand in `CallControl.controls`; modules add theirs at
-start.
+Time counts from the answer, each grant by itself, and the smallest holds:
+
+    admitted ── answer ──► counting ── ask_before_s before the end ──► asked ── more ──► counting
+                                                                        │ refused, or no answer by the end
+                                                                        ▼
+                                                    warned (warn_s before the end), ended at the end
+
+A control that thinks holds up the beginning of its call, and nothing once the call is up: neither a BYE nor the other grants. Controls
+stand in `CallControl.controls`; modules add theirs at start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from di.calls.admission import Admission
+from di.calls import late
+from di.calls.events import Outcome
 from di.calls.limits import CallLimits
+from di.kernel.clock import Work, current_work
 from di.kernel.errors import Refused
 from di.kernel.ports import Clock
 from di.sip.records import CallEnded
+from media.control.play_items import PlayFile
 
 if TYPE_CHECKING:
     from di.calls.session import Session
+
+
+log = logging.getLogger(__name__)
+GRANT_TIMER = -1_000_001
+"""Number of the timer that runs until something is to be done about a grant; scripts and applications have no reason to use it."""
+_USED_UP = ('Reason: Q.850;cause=31;text="granted time is used up"',)
+_WARNING_LEVEL = 0.5
+_LEAST_S = 0.001
+"""A grant of less than that is none: otherwise one of 0.1 ns would be asked for for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,43 +86,226 @@ class Control(Protocol):
         """The call is over; `used_s` since its answer, 0 without one. Told exactly once to whoever admitted it."""
 
 
-@dataclass(frozen=True, slots=True)
-class ControlAsk:
-    """One call at one configured control: `values` are those of the configuration, patterns filled in."""
+class Admitted:
+    """A control that has let the call begin, and what it allows. `due_ns`: when that is used up; None: not counting, or no limit."""
 
-    instance: str
-    call: Session
-    values: Mapping[str, str]
+    __slots__ = ("answer", "asked", "asked_ns", "control", "due_ns", "gone_on", "grant", "refused", "warned", "work")
 
-    @property
-    def key(self) -> str:
-        """Names the charge: one a call and instance."""
-        return f"{self.call.id}/{self.instance}"
+    def __init__(self, control: Control, grant: Grant) -> None:
+        self.control = control
+        self.grant = grant
+        self.due_ns: int | None = None
+        self.asked = self.warned = self.gone_on = False
+        self.asked_ns = 0
+        self.answer: Awaitable[Grant] | None = None
+        self.work: Work | None = None
+        """What it thinks with."""
+        self.refused: Refused | None = Refused(402, "Payment Required") if grant.final else None
+        """Why there will be no more."""
+
+    def count(self, grant: Grant, from_ns: int) -> None:
+        """A grant counts from there."""
+        self.grant, self.asked, self.warned, self.gone_on = grant, False, False, False
+        self.refused = Refused(402, "Payment Required") if grant.final else None
+        self.due_ns = None if grant.seconds is None else from_ns + round(max(0.0, grant.seconds) * 1e9)
+
+    def forget(self) -> None:
+        """Nobody waits for its answer any more."""
+        work, self.work, self.answer = self.work, None, None
+        if work is not None:
+            work.cancel()
+
+    def next_ns(self, patience_ns: int) -> int | None:
+        """When something is to be done. `patience_ns`: how long one that was asked at the end only may think; 0: for ever."""
+        if self.due_ns is None:
+            return None
+        if self.refused is not None and self.grant.warn_s and not self.warned:
+            return self.due_ns - round(self.grant.warn_s * 1e9)
+        if self.refused is None and not self.asked:
+            return self.due_ns - round(self.grant.ask_before_s * 1e9)
+        if self.refused is None and not self.grant.ask_before_s:
+            return self.asked_ns + patience_ns if patience_ns else None
+        return self.due_ns
 
 
-class ControlUnreachable(Exception):
-    """The service that decides does not answer; the configuration says what then becomes of the call."""
+class Admission:
+    """One call in the chain."""
 
+    def __init__(self, session: Session, controls: tuple[Control, ...]) -> None:
+        self._session = session
+        self._waiting = list(controls)
+        self._admitted: list[Admitted] = []
+        """Whoever is to be told of the end."""
+        self._answered_ns: int | None = None
+        self._patience_ns = session.host.callback_timeout_ms * 1_000_000
 
-class ControlModule(Protocol):
-    """What stands behind a configured control (`di.modules.call_control`): a balance, a counter, somebody's service.
+    # -------------------------------------------------------------------------------------------------------------- begin
+    def run(self) -> Outcome:
+        """Ask each control in turn. What one raises (Refused) goes to the call, which then ends."""
+        while self._waiting:
+            control = self._waiting.pop(0)
+            answer = control.admit(self._session)
+            if isinstance(answer, Awaitable):
+                return self._wait(control, answer)
+            self._admitted.append(Admitted(control, answer))
+        return None
 
-    `mandatory`: values that a configuration must give.
-    """
+    async def _wait(self, control: Control, answer: Awaitable[Grant]) -> None:
+        self._admitted.append(Admitted(control, await answer))
+        if self._session.dialog.ending:
+            return
+        following = self.run()
+        if following is not None:
+            await following
 
-    mandatory: tuple[str, ...]
+    def answered(self, now_ns: int) -> None:
+        """The call is up: time counts."""
+        self._answered_ns = now_ns
+        for one in self._admitted:
+            one.count(one.grant, now_ns)
+            self._tell(one.control, lambda control: control.answered(self._session))
+        self._set_timer()
 
-    def authorize(self, ask: ControlAsk) -> Grant | Awaitable[Grant]:
-        """Let a call begin. Raises Refused, ControlUnreachable."""
+    # --------------------------------------------------------------------------------------------------------------- time
+    def used_s(self, now_ns: int) -> float:
+        """Seconds since the answer."""
+        return 0.0 if self._answered_ns is None else (now_ns - self._answered_ns) / 1e9
 
-    def answered(self, ask: ControlAsk) -> None:
-        """It costs from now on."""
+    def granted_s(self) -> float | None:
+        """How many seconds from the answer the controls allow as of now; None: without limit."""
+        if self._answered_ns is None:
+            return min((one.grant.seconds for one in self._admitted if one.grant.seconds is not None), default=None)
+        dues = [one.due_ns for one in self._admitted if one.due_ns is not None]
+        return (min(dues) - self._answered_ns) / 1e9 if dues else None
 
-    def renew(self, ask: ControlAsk, used_s: float) -> Grant | Awaitable[Grant]:
-        """Its grant will be used up. Raises Refused, ControlUnreachable."""
+    def charge(self) -> tuple[str, str]:
+        """Account and charge id that the controls named; of several the first."""
+        accounts = (one.grant.account for one in self._admitted if one.grant.account)
+        charges = (one.grant.charge_id for one in self._admitted if one.grant.charge_id)
+        return next(accounts, ""), next(charges, "")
 
-    def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
-        """It is over, once for each that was authorized."""
+    def __iter__(self) -> Iterator[Admitted]:
+        return iter(self._admitted)
+
+    def extend(self, seconds: float) -> bool:
+        """Let the call last so much longer (negative: shorter) than the controls allow. False when it has no limit that counts."""
+        counting = [one for one in self._admitted if one.due_ns is not None]
+        for one in counting:
+            assert one.due_ns is not None
+            one.due_ns += round(seconds * 1e9)
+            one.warned = False
+        self._set_timer()
+        return bool(counting)
+
+    def _now_ns(self) -> int:
+        return self._session.host.clock.now_ns()
+
+    def _set_timer(self) -> None:
+        nexts = [at_ns for at_ns in (one.next_ns(self._patience_ns) for one in self._admitted) if at_ns is not None]
+        if nexts:
+            self._session.timers.set(GRANT_TIMER, max(0, min(nexts) - self._now_ns()) / 1e6)
+        else:
+            self._session.timers.remove(GRANT_TIMER)
+
+    def used_up(self) -> None:
+        """Something is to be done about a grant: ask for more, warn, end. A call that is being ended asks nobody."""
+        now_ns = self._now_ns()
+        for one in self._admitted:
+            while not self._session.dialog.ending and (at_ns := one.next_ns(self._patience_ns)) is not None and at_ns <= now_ns:
+                self._step(one, now_ns)
+        if not self._session.dialog.ending:
+            self._set_timer()
+
+    def _step(self, one: Admitted, now_ns: int) -> None:
+        assert one.due_ns is not None
+        if one.refused is not None and one.grant.warn_s and not one.warned:
+            self._warn(one)
+        elif one.refused is None and not one.asked:
+            self._ask(one, now_ns)
+        elif one.refused is None and one.grant.go_on_s and not one.gone_on:
+            log.warning("call %s: %s does not answer; %g s more", self._session.id, one.control.name, one.grant.go_on_s)
+            one.gone_on, one.due_ns = True, one.due_ns + round(one.grant.go_on_s * 1e9)
+        else:
+            self._cut(one, one.refused or self._unanswered(one, now_ns))
+
+    def _unanswered(self, one: Admitted, now_ns: int) -> Refused:
+        who, where = late.describe(one.answer) if one.answer is not None else (one.control.name, "")
+        log.error(
+            "call %s: %s of %s has not returned within %d s (it waits in %s): the call is ended. Give what it waits for a time limit of its own",
+            self._session.id, who, self._session.application, (now_ns - one.asked_ns) // 1_000_000_000, where,
+        )  # fmt: skip
+        return Refused(504, "Server Time-out")
+
+    def _warn(self, one: Admitted) -> None:
+        one.warned = True
+        if one.grant.warn_path:
+            self._session.audio.set_up_mix_in(_WARNING_LEVEL, 0)
+            self._session.audio.mix_in(PlayFile(one.grant.warn_path), replace=True)
+
+    def _ask(self, one: Admitted, now_ns: int) -> None:
+        """Ask for more. An answer that takes its time is waited for beside the call."""
+        one.asked, one.asked_ns = True, now_ns
+        try:
+            answer = one.control.renew(self._session, self.used_s(now_ns))
+        except Refused as refused:
+            one.refused = refused
+            return
+        if isinstance(answer, Awaitable):
+            one.answer = answer
+            self._session.host.spawn(self._thinking(one, answer, now_ns))
+        else:
+            self._more(one, answer, now_ns)
+
+    async def _thinking(self, one: Admitted, answer: Awaitable[Grant], asked_ns: int) -> None:
+        one.work = current_work()
+        try:
+            grant = await answer
+        except Refused as refused:
+            self._session.run(lambda error=refused: self._no_more(one, error))  # type: ignore[misc]
+        except Exception as error:
+            log.error("call %s: control %s failed: %s", self._session.id, one.control.name, error, exc_info=error)
+            self._session.run(lambda: self._no_more(one, Refused(500, "Server Internal Error")))
+        else:
+            self._session.run(lambda: self._answer(one, grant, asked_ns))
+
+    def _answer(self, one: Admitted, grant: Grant, asked_ns: int) -> None:
+        one.answer = one.work = None
+        if one.refused is None:
+            self._more(one, grant, asked_ns)
+            self.used_up()
+
+    def _no_more(self, one: Admitted, refused: Refused) -> None:
+        one.answer = one.work = None
+        one.refused = refused
+        self.used_up()
+
+    def _more(self, one: Admitted, grant: Grant, asked_ns: int) -> None:
+        """More counts from where the last grant ended; from now where that was passed without an answer."""
+        if grant.seconds is not None and grant.seconds < _LEAST_S:
+            one.refused = Refused(402, "Payment Required")
+            return
+        ends_ns = one.due_ns if one.due_ns is not None and one.grant.ask_before_s else asked_ns
+        one.count(grant, ends_ns)
+
+    def _cut(self, one: Admitted, refused: Refused) -> None:
+        log.info("call %s: %s ends it: %d %s", self._session.id, one.control.name, refused.code, refused.reason)
+        self._session.stop(refused.code, refused.reason, (*refused.headers, *_USED_UP), by="limit")
+
+    # ---------------------------------------------------------------------------------------------------------------- end
+    def ended(self, end: CallEnded, now_ns: int) -> None:
+        """Tell everybody who admitted the call."""
+        admitted, self._admitted = self._admitted, []
+        used_s = self.used_s(now_ns)
+        for one in admitted:
+            one.forget()
+            self._tell(one.control, lambda control: control.ended(self._session, end, used_s))
+
+    def _tell(self, control: Control, news: Callable[[Control], None]) -> None:
+        """A control that fails costs neither the call nor the other controls their news."""
+        try:
+            news(control)
+        except Exception as error:
+            log.error("call %s: control %s failed: %s", self._session.id, control.name, error, exc_info=error)
 
 
 class CallControl:
@@ -111,8 +314,6 @@ class CallControl:
     def __init__(self, limits: CallLimits, clock: Clock) -> None:
         self.limits = limits
         self.controls: list[Control] = []
-        self.modules: dict[str, ControlModule] = {}
-        """What a configuration may name as the `module` of a control, by name; plug-ins add theirs."""
         self._clock = clock
 
     def gate(self) -> Refused | None:

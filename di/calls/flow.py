@@ -17,9 +17,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from di.calls import flow_media, late
-from di.calls.admission import GRANT_TIMER
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
+from di.calls.control import GRANT_TIMER
 from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from di.access import Access
+from di.calls.control_modules import ControlModule
 from di.calls.sessions import Sessions
 from di.calls.surroundings import Surroundings
 from di.kernel.ports import MEDIA_FIGURES
@@ -37,6 +38,8 @@ class Services(Surroundings):
     environ: Mapping[str, str] = field(default_factory=dict)
     sessions: Sessions = field(init=False)
     loaded: list[str] = field(default_factory=list)
+    control_modules: dict[str, ControlModule] = field(default_factory=dict)
+    """What a configuration may name as a control, by name; plug-ins add and remove theirs."""
     problem_sources: list[Callable[[], Mapping[str, str]]] = field(default_factory=list)
     """Plug-ins that may keep new calls out: by part, why (`di.server.health`)."""
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)

@@ -157,7 +157,7 @@ async def lasts(peer: UdpPeer, more: str, hang_up_s: float = 0) -> tuple[PeerCal
         await asyncio.sleep(hang_up_s)
         assert await call.bye() == 200
     else:
-        await call.next("BYE")
+        await call.next("BYE", patience_s=90)
     return call, time.monotonic() - began
 
 

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from di.calls.control import ControlAsk, ControlModule, ControlUnreachable, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk, ControlModule, ControlUnreachable
 from di.calls.patterns import fill, values_of
 from di.kernel.errors import Refused
 from di.modules.call_control.options import Options

@@ -52,9 +52,9 @@ def start(services: Services, options: Options) -> Closer:
 def _instance(name: str, services: Services, options: Options, file: str) -> Instance:
     values = values_of(name, options.values)
     wanted = values.pop("module", name)
-    module = services.sessions.control.modules.get(wanted)
+    module = services.control_modules.get(wanted)
     if module is None:
-        loaded = ", ".join(sorted(services.sessions.control.modules)) or "none"
+        loaded = ", ".join(sorted(services.control_modules)) or "none"
         hint = f"module {wanted!r} is not loaded; put it before call_control in load_plugins (loaded: {loaded})"
         raise ConfigError(file, 0, f"{name}_module", hint)
     for key in module.mandatory:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from di.server.services import Services
 
 
-class Accounts:
+class PinAccounts:
     """Functions `cc_acc.…`; -1 stands for a pin that is not known."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Accounts:
 
 def start(services: Services, options: None) -> Closer:  # noqa: ARG001 - it has none
     """Publish the functions."""
-    services.registry.register("cc_acc", Accounts())
+    services.registry.register("cc_acc", PinAccounts())
     return lambda: services.registry.unregister("cc_acc")
 
 

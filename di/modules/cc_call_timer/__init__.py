@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from di.calls.control import ControlAsk, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk
 from di.kernel.errors import Refused
 from di.kernel.options import option
 from di.server.plugin import Plugin
@@ -55,7 +56,7 @@ class CallTimer:
 
 def start(services: Services, options: Options) -> Closer:
     """Let configurations name it."""
-    modules = services.sessions.control.modules
+    modules = services.control_modules
     modules["cc_call_timer"] = CallTimer(options.default_timer)
 
     def close() -> None:

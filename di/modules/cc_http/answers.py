@@ -11,7 +11,8 @@ import json
 import math
 from collections.abc import Mapping
 
-from di.calls.control import ControlUnreachable, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlUnreachable
 from di.kernel.errors import Refused
 
 _KNOWN = frozenset(("allow", "seconds", "renew", "warn_seconds", "account", "charge_id", "code", "reason"))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from di.calls.control import ControlAsk, ControlUnreachable, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk, ControlUnreachable
 from di.kernel.errors import Refused
 from di.kernel.webhooks import signed_headers
 from di.modules.cc_http.answers import read_answer
@@ -110,7 +111,7 @@ class HttpControl:
 
 def start(services: Services, options: Options) -> Closer:
     """Let configurations name the control."""
-    modules = services.sessions.control.modules
+    modules = services.control_modules
     control = HttpControl(options, services.clock)
     modules["cc_http"] = control
 

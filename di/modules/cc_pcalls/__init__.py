@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from di.calls.control import ControlAsk, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk
 from di.kernel.errors import Refused
 from di.kernel.options import option
 from di.server.plugin import Plugin
@@ -62,7 +63,7 @@ class ParallelCalls:
 
 def start(services: Services, options: Options) -> Closer:
     """Let configurations name it."""
-    modules = services.sessions.control.modules
+    modules = services.control_modules
     modules["cc_pcalls"] = ParallelCalls(Refused(options.refuse_code, options.refuse_reason))
 
     def close() -> None:

@@ -6,14 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from di.calls.control import ControlAsk, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk
 from di.kernel.errors import Refused
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 from di.modules.cc_prepaid.balances import Balances
 
 if TYPE_CHECKING:
-    from di.modules.cc_prepaid.keeper import Keeper
+    from di.modules.cc_prepaid.keeper import BalanceKeeper
     from di.modules.cc_prepaid.options import Options
     from di.sip.records import CallEnded
 
@@ -25,7 +26,7 @@ class Prepaid:
 
     mandatory: tuple[str, ...] = ("uuid",)
 
-    def __init__(self, balances: Balances, options: Options, keeper: Keeper | None, epoch_s: Callable[[], float]) -> None:
+    def __init__(self, balances: Balances, options: Options, keeper: BalanceKeeper | None, epoch_s: Callable[[], float]) -> None:
         self._balances = balances
         self._options = options
         self._keeper = keeper

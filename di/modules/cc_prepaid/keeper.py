@@ -29,7 +29,7 @@ def recover(connection: sqlite3.Connection) -> list[tuple[str, str, int]]:
     return charged
 
 
-class Keeper:
+class BalanceKeeper:
     """Writes what `Balances` does. Nobody waits for it; what the disk does not take stands in the log."""
 
     def __init__(self, path: Path) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from di.calls.control import ControlAsk, ControlUnreachable, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk, ControlUnreachable
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.options import option
 from di.kernel.registry import di_method
@@ -164,7 +165,7 @@ def start(services: Services, options: Options) -> Closer:
     """Let configurations name the control."""
     server = CreditServer(f"http://{options.server_address}:{options.server_port}/{options.server_uri.lstrip('/')}")
     control = RemotePrepaid(server)
-    modules = services.sessions.control.modules
+    modules = services.control_modules
     modules["cc_prepaid_xmlrpc"] = control
     services.registry.register("cc_prepaid_xmlrpc", RemoteCredits(server))
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from di.calls.application import Application
-from di.calls.control import ControlUnreachable, Grant
+from di.calls.control import Grant
+from di.calls.control_modules import ControlUnreachable
 from di.kernel.errors import ConfigError, Refused
 from di.modules.call_control.options import Options, WhenUnreachable, parse_names, parse_when
 from di.modules.call_control.start import start
@@ -22,7 +23,7 @@ from di.modules.cc_http.answers import read_answer
 from di.modules.cc_pcalls import ParallelCalls
 from di.modules.cc_prepaid.balances import Balances
 from di.modules.cc_prepaid.control import Prepaid
-from di.modules.cc_prepaid.keeper import SCHEMA, Keeper, recover
+from di.modules.cc_prepaid.keeper import SCHEMA, BalanceKeeper, recover
 from di.modules.cc_prepaid.options import Options as PrepaidOptions
 from di.sip import records as sip
 from tests.support.playbook import Playbook
@@ -83,7 +84,7 @@ TestAnyCalls.settings = settings(max_examples=50, stateful_step_count=30, deadli
 
 
 async def test_balances_on_disk_survive_and_calls_that_were_up_are_charged_for_what_is_known(tmp_path: Path) -> None:
-    keeper = Keeper(tmp_path / "prepaid.db")
+    keeper = BalanceKeeper(tmp_path / "prepaid.db")
     assert await keeper.open() == {}
     keeper.changed("acme", 100)
     keeper.began("call/x", "acme", 1000.0)
@@ -91,10 +92,10 @@ async def test_balances_on_disk_survive_and_calls_that_were_up_are_charged_for_w
     keeper.seen(["call/x", "call/y"], 1030.4)
     keeper.ended("call/y", "acme", 95)
     await keeper.database.close()  # and not a word of call/x: the server was killed
-    again = Keeper(tmp_path / "prepaid.db")
+    again = BalanceKeeper(tmp_path / "prepaid.db")
     assert await again.open() == {"acme": 65}
     await again.database.close()
-    third = Keeper(tmp_path / "prepaid.db")
+    third = BalanceKeeper(tmp_path / "prepaid.db")
     assert await third.open() == {"acme": 65}
     await third.database.close()
 
@@ -118,7 +119,7 @@ def book() -> Playbook:
 
 
 def load(book: Playbook, **modules: object) -> None:
-    book.sessions.control.modules.update(modules)  # type: ignore[arg-type]
+    book.services.control_modules.update(modules)  # type: ignore[arg-type]
 
 
 def configure(book: Playbook, **keys: str) -> None:

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a configuration may name as a control (`di.modules.call_control`): a balance, a counter, somebody's service."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from di.calls.control import Grant
+from di.sip.records import CallEnded
+
+if TYPE_CHECKING:
+    from di.calls.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAsk:
+    """One call at one configured control: `values` are those of the configuration, patterns filled in."""
+
+    instance: str
+    call: Session
+    values: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """Names the charge: one a call and instance."""
+        return f"{self.call.id}/{self.instance}"
+
+
+class ControlUnreachable(Exception):
+    """The service that decides does not answer; the configuration says what then becomes of the call."""
+
+
+class ControlModule(Protocol):
+    """What stands behind a configured control (`di.modules.call_control`): a balance, a counter, somebody's service.
+
+    `mandatory`: values that a configuration must give.
+    """
+
+    mandatory: tuple[str, ...]
+
+    def authorize(self, ask: ControlAsk) -> Grant | Awaitable[Grant]:
+        """Let a call begin. Raises Refused, ControlUnreachable."""
+
+    def answered(self, ask: ControlAsk) -> None:
+        """It costs from now on."""
+
+    def renew(self, ask: ControlAsk, used_s: float) -> Grant | Awaitable[Grant]:
+        """Its grant will be used up. Raises Refused, ControlUnreachable."""
+
+    def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
+        """It is over, once for each that was authorized."""
