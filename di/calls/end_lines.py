@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LONGEST_PLAYED_MS = 200
+"""Packets of more are counted by the media process and not played (`media.engine.arrival`)."""
 _PATIENCE_NS = 2_000_000_000
 _BY = {
     "remote": "BYE of the peer",
@@ -132,5 +134,7 @@ def loss(counters: Mapping[str, float]) -> str:
     """What was lost on the way in and, as far as the peer reports it (RTCP), on the way out."""
     received, lost = int(counters.get("packets_received", 0)), int(counters.get("packets_lost", 0))
     text = f", {lost} of {received + lost} packets lost" if received or lost else ", no packet came"
+    if long := int(counters.get("packets_too_long", 0)):
+        text += f", {long} over {LONGEST_PLAYED_MS} ms long and not played"
     peer = counters.get("peer_lost_percent")
     return text if peer is None else f"{text} (peer: {peer:.0f} %)"

@@ -32,6 +32,8 @@ _RECEIVE_BUFFER_BYTES = 4 << 20
 """Room for some thousand INVITEs; the kernel caps it at net.core.rmem_max."""
 _HANDSHAKE_MS = 8000
 """Longest TLS handshake, of peers and to peers; pjsip waits for ever by itself."""
+_TLS_VERSIONS = pj.PJ_SSL_SOCK_PROTO_TLS1_2 | pj.PJ_SSL_SOCK_PROTO_TLS1_3
+"""Those that RFC 8996 leaves; pjsip alone would offer 1.0 and 1.1, and not 1.3."""
 SPARE_CALLS = 64
 """Slots above the configured cap: calls that wait for the answer to our BYE still hold one."""
 
@@ -185,6 +187,7 @@ class SipEndpoint:
         config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, *option))
         config.tlsConfig.certFile, config.tlsConfig.privKeyFile = tls
         config.tlsConfig.msecTimeout = _HANDSHAKE_MS
+        config.tlsConfig.proto = _TLS_VERSIONS
         kind = getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{'6' if ':' in ip else ''}")
         try:
             number = int(self.library.transportCreate(kind, config))

@@ -223,6 +223,7 @@ def accept_audio(leg: Any, packet: Any, first: Any, end: Any, ts: Any, counters:
         return
     if count > LONGEST_FRAMES * np.int64(leg.frame_samples):
         counters[TOO_LONG] += 1
+        leg.packets_too_long += 1
         return
     margin = adapt_playout(leg, ts, count, counters)
     skipped = -margin if margin < 0 else 0
@@ -253,6 +254,7 @@ def put_decoded(legs: Any, row: Any, samples: Any, ts: Any, counters: Any) -> No
         return
     if count > LONGEST_FRAMES * np.int64(leg.frame_samples):
         counters[TOO_LONG] += 1
+        leg.packets_too_long += 1
         return
     margin = adapt_playout(leg, ts, count, counters)
     size = np.int64(leg.ring_samples)

@@ -97,6 +97,7 @@ LEG = np.dtype(
         ("resyncs", "i8"),
         ("packets_late", "i8"),
         ("packets_duplicate", "i8"),
+        ("packets_too_long", "i8"),  # not played: beyond arrival.LONGEST_FRAMES
         ("frames_concealed", "i8"),
         ("relay_sequence", "u2"),  # newest packet kept
         ("relay_ts", "u4"),

@@ -136,6 +136,7 @@ def note_coded(into: Any, leg: Any, packet: Any, sequence: Any, ts: Any) -> None
         return
     if count > into.coded.shape[1]:
         into.counters[TOO_LONG] += 1
+        leg.packets_too_long += 1
         return
     at = take_note(into, NOTE_CODED, packet)
     if at >= 0:

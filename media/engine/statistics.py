@@ -31,7 +31,7 @@ def process_counters(parts: Parts) -> dict[str, float]:
 
 def leg_counters(row: np.void) -> dict[str, float]:
     """Return the counters of a leg's row."""
-    names = ("packets_received", "bytes_received", "packets_sent", "bytes_sent", "packets_late", "packets_duplicate",
+    names = ("packets_received", "bytes_received", "packets_sent", "bytes_sent", "packets_late", "packets_duplicate", "packets_too_long",
              "frames_concealed", "resyncs", "locked", "delay_samples")  # fmt: skip
     counters: dict[str, float] = {name: int(row[name]) for name in names}
     clock_hz = max(int(row["clock_hz"]), 1)

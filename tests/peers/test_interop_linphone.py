@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Linphone through a whole call in each codec: it hears itself, holds, resumes, presses keys, hangs up. See test_interop_calls.py."""
+"""Linphone through a whole call in each codec and by each transport: it hears itself, holds, resumes, presses keys, hangs up.
+
+See test_interop_calls.py.
+"""
 
 from __future__ import annotations
 
@@ -12,24 +15,35 @@ import pytest
 
 from tests.support import tones
 from tests.support.linphone import Linphone
+from tests.support.ports import free_port
 from tests.support.server import WITH_APPS, Server, wait_until
+from tests.support.tls import self_signed
 
 pytestmark = pytest.mark.peers
-CODECS = (("PCMU", 8000), ("PCMA", 8000), ("G722", 8000), ("opus", 48000))
+CALLS = (("PCMU", 8000, "UDP"), ("PCMA", 8000, "TCP"), ("G722", 8000, "TLS"), ("opus", 48000, "UDP"), ("opus", 48000, "TLS"))
+"""Codec and transport: all at once, so not each with each."""
 TONE_HZ, OTHERS_HZ = 700.0, [500.0, 1100.0]
 WAV_HEADER_BYTES = 44
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    files = {"app_mapping.conf": "^sip:=>listener\n"}
+def tls_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, tls_port: int) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("server")
+    certificate = self_signed(folder)
+    settings = f"tls_port={tls_port}\ntls_certificate={certificate}\ntls_key={certificate}\ncodec_order=opus"
+    files = {"app_mapping.conf": "^sips?:=>listener\n"}
     plugins = "monitoring;listener;xmlrpc2di;web"
-    with Server(tmp_path_factory.mktemp("server"), files, "codec_order=opus", plugins, program=WITH_APPS) as running:
+    with Server(folder, files, settings, plugins, program=WITH_APPS) as running:
         yield running
     assert "Traceback" not in running.log, running.log
 
 
-def whole_call(server: Server, phone: Linphone, user: str) -> None:
+def whole_call(server: Server, phone: Linphone, user: str, where: str) -> None:
     """Each step is asked of the phone and of the server's record of the call."""
     name = phone.codec
 
@@ -43,7 +57,7 @@ def whole_call(server: Server, phone: Linphone, user: str) -> None:
         wait_until(lambda: phone.heard_bytes() > before + more, f"{name} gets audio {when}", 15)
         return before
 
-    phone.command(f"call sip:{user}@127.0.0.1:{server.sip_port}")
+    phone.command(f"call sip:{user}@127.0.0.1:{where}")
     phone.waits_for("Media streams established")
     hears("at first")
     phone.command("pause")
@@ -64,10 +78,14 @@ def whole_call(server: Server, phone: Linphone, user: str) -> None:
         assert tones.heard(part, [TONE_HZ, *OTHERS_HZ], rate_hz, 1000) == {TONE_HZ}, name
 
 
-def test_a_whole_call_in_each_codec(server: Server, tmp_path: Path) -> None:
+def test_a_whole_call_in_each_codec_and_by_each_transport(server: Server, tls_port: int, tmp_path: Path) -> None:
     says = tones.tone(TONE_HZ, 60_000, 8000, 4000)
+    ways = {"UDP": f"{server.sip_port}", "TCP": f"{server.sip_port};transport=tcp", "TLS": f"{tls_port};transport=tls"}
     with contextlib.ExitStack() as stack, ThreadPoolExecutor() as pool:
-        phones = [stack.enter_context(Linphone(tmp_path / f"phone{number}", *codec, says)) for number, codec in enumerate(CODECS)]
-        for call in [pool.submit(whole_call, server, phone, f"lin{number}") for number, phone in enumerate(phones)]:
+        calls = []
+        for number, (codec, rate_hz, transport) in enumerate(CALLS):
+            phone = stack.enter_context(Linphone(tmp_path / f"phone{number}", codec, rate_hz, says, transport))
+            calls.append(pool.submit(whole_call, server, phone, f"lin{number}", ways[transport]))
+        for call in calls:
             call.result()
     wait_until(lambda: server.xml.calls() == 0, "every phone has hung up")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -351,7 +352,18 @@ async def test_tls(tmp_path: Path) -> None:
     assert ("tls", "127.0.0.1", port) in sip.of(Listening)[0].transports, sip.events
     context = ssl.create_default_context(cafile=str(certificate))
     context.check_hostname = False
+    for version, taken in ((ssl.TLSVersion.TLSv1_1, False), (ssl.TLSVersion.TLSv1_2, True)):
+        older = ssl.create_default_context(cafile=str(certificate))
+        older.check_hostname = False
+        older.set_ciphers("ALL:@SECLEVEL=0")
+        older.minimum_version = ssl.TLSVersion.TLSv1
+        older.maximum_version = version
+        with contextlib.nullcontext() if taken else pytest.raises((ssl.SSLError, ConnectionError)):
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=older)
+            assert writer.get_extra_info("ssl_object").version() == "TLSv1.2"
+            writer.close()
     reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    assert writer.get_extra_info("ssl_object").version() == "TLSv1.3"
     request = (
         f"OPTIONS sip:127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:9;branch=z9hG4bKtls;rport\r\n"
         "From: <sip:a@b>;tag=1\r\nTo: <sip:127.0.0.1>\r\nCall-ID: tls\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\n"

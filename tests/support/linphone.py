@@ -26,14 +26,21 @@ from numpy.typing import NDArray
 from tests.support import tones
 from tests.support.ports import free_port, free_ports
 from tests.support.server import wait_until
+from tests.support.tls import self_signed
 
 _CODEC = re.compile(r"^\s*(?:linphonec> )?\s*([0-9]+): (\S+) \(([0-9]+)\) (?:enabled|disabled)", re.MULTILINE)
 
 
-class Linphone:
-    """One phone with one codec, as `codec list` names it. `samples`: what it says, once, at 8000 Hz."""
+def _own_certificate(folder: Path) -> str:
+    """As many phones have one: pjsip asks for it, though nothing depends on it, and without one linphonec would ask the user."""
+    path = self_signed(folder)
+    return f"client_cert_chain={path}\nclient_cert_key={path}\n"
 
-    def __init__(self, folder: Path, codec: str, rate_hz: int, samples: NDArray[np.int16]) -> None:
+
+class Linphone:
+    """One phone with one codec, as `codec list` names it. `samples`: what it says, once, at 8000 Hz · `transport`: the only one it has."""
+
+    def __init__(self, folder: Path, codec: str, rate_hz: int, samples: NDArray[np.int16], transport: str = "UDP") -> None:
         if shutil.which("linphonec") is None:
             if os.environ.get("CI"):
                 pytest.fail("linphonec is missing: install the package linphone-cli")
@@ -42,8 +49,11 @@ class Linphone:
         (folder / ".local" / "share" / "linphone").mkdir(parents=True)  # it makes its database there, but not the folder
         tones.write_wav(folder / "says.wav", samples)
         rtp_port = free_ports(10)
+        ports = {name: free_port() if name == transport else 0 for name in ("UDP", "TCP", "TLS")}
         lines = (
-            f"[sip]\nsip_port={free_port()}\nsip_tcp_port=0\nsip_tls_port=0\nguess_hostname=0\ncontact=sip:phone@127.0.0.1",
+            f"[sip]\nsip_port={ports['UDP']}\nsip_tcp_port={ports['TCP']}\nsip_tls_port={ports['TLS']}\nverify_server_certs=0\n"
+            f"verify_server_cn=0\n{_own_certificate(folder) if transport == 'TLS' else ''}"
+            "guess_hostname=0\ncontact=sip:phone@127.0.0.1",
             f"[rtp]\naudio_rtp_port={rtp_port}-{rtp_port + 9}",
             "[video]\nenabled=0\ncapture=0\ndisplay=0\nautomatically_initiate=0\nautomatically_accept=0",
             "[sound]\nechocancellation=0\n",
