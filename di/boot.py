@@ -31,6 +31,7 @@ from di.kernel.clock import LoopClock
 from di.kernel.errors import ConfigError
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
+from di.kernel.paths import configured
 from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
 from di.media_control import codecs
@@ -40,6 +41,7 @@ from di.server.banner import banner
 from di.server.core_interface import CoreInterface
 from di.server.plugin import Closer
 from di.server.reload import reload
+from di.server.room_sounds import RoomSounds
 from di.server.rooms_interface import RoomsInterface
 from di.server.services import Services
 from di.server.settings import LoadedPlugin, Settings
@@ -79,7 +81,7 @@ class Hub:
         self.services.access.exposed = self.sessions.toll.exposed
         self._began_ns = clock.now_ns()
         self.services.registry.register("core", CoreInterface(self.sessions))
-        self.services.registry.register("rooms", RoomsInterface(self.sessions))
+        self.services.registry.register("rooms", RoomsInterface(self.sessions, _room_sounds(settings)))
         self.services.registry.register("status", StatusInterface(self.services, self.processes))
         self._closers: list[tuple[str, Closer]] = []
         self._listening: asyncio.Future[object] | None = None
@@ -309,6 +311,15 @@ class Hub:
                 await asyncio.wait_for(outcome, 5.0)
         except Exception:
             log.exception("plug-in %s did not close cleanly", name)
+
+
+def _room_sounds(settings: Settings) -> RoomSounds:
+    """Folders of what may be played to rooms; a missing one is said and has no sounds."""
+    folders = [configured(name, settings.conf_dir) for name in settings.core.room_sounds]
+    for folder in folders:
+        if not folder.is_dir():
+            log.warning("room_sounds: there is no folder %s", folder)
+    return RoomSounds(folders)
 
 
 def _sip_kind() -> ChildKind[sip_records.Event]:

@@ -229,6 +229,9 @@ class CoreOptions:
         "dialout_caller_*",
         help="dialout_caller_NAME: the same for the token or user of that name, instead of dialout_each_caller.",
     )
+    room_sounds: tuple[str, ...] = option(
+        ("prompts/",), help="Folders, `;` between them, whose files may be played to rooms by DI.", parse=_names(";")
+    )
     media_processor_threads: int = option(1, help="Media processes; each has a part of the RTP ports.", minimum=1, maximum=64)
     media_process_legs: int = option(
         0, help="A room fills its media process up to so many legs, further ones span; 0: as many as its CPU carries.", minimum=0

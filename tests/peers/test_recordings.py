@@ -201,6 +201,32 @@ def test_a_call_said_left_and_heard_right(server: Server, talk: Talk) -> None:
     assert one.code == other.code == 200
 
 
+def test_a_file_is_played_to_a_room_and_is_in_the_mix(server: Server, talk: Talk) -> None:
+    tones.write_wav(server.etc / "prompts" / "news.wav", tones.tone(HZ[4], 600, 16000), 16000)
+    (server.etc / "prompts" / "broken.wav").write_bytes(b"RIFF of nothing")
+    assert "news.wav" in server.json("rooms.sounds")
+    assert server.json("rooms.play", "conf-10", "news.wav") == [404, "nobody is in this room"]
+    phones = [talk.call("conf-10", HZ[0]), talk.call("conf-10", HZ[1])]
+    members(server, "conf-10", 2)
+    code, text = server.json("rooms.play", "conf-10", "broken.wav")
+    assert code == 415 and text.startswith("broken.wav cannot be played: ")
+    for outside in ("../sems.conf", "/etc/passwd", "news.txt", "nothing.mp3", "..", ""):
+        assert server.json("rooms.play", "conf-10", outside)[0] == 404
+    name = server.json("recordings.startRoom", "conf-10", "both")[2]
+    for phone in phones:
+        phone.peer.forget()
+    assert server.json("rooms.play", "conf-10", "news.wav") == [200, "OK", 600]
+    talk.ms(1400)
+    assert server.json("recordings.stopRoom", "conf-10")[0] == 200
+    for phone, other in ((phones[0], HZ[1]), (phones[1], HZ[0])):
+        assert tones.heard(phone.peer.heard(), HZ, threshold=1500) == {other, HZ[4]}
+    mix = samples(kept(server) / f"{name}.wav")
+    at = int(np.argmax([tones.level(mix[i : i + 800], HZ[4]) > 4000 for i in range(0, len(mix) - 800, 80)])) * 80
+    assert tones.heard(mix[at : at + 4000], HZ) == {HZ[0], HZ[1], HZ[4]}
+    assert tones.heard(mix[at + 6400 :], HZ) == {HZ[0], HZ[1]}
+    assert len(about(server, name)["files"]) == 3, "what is announced is nobody's track"
+
+
 def test_it_is_heard_by_http(server: Server, talk: Talk) -> None:
     talk.call("conf-9", HZ[2])
     members(server, "conf-9", 1)

@@ -12,6 +12,9 @@ from di.apps.conference import PLUGIN as CONFERENCE
 from di.apps.webconference import PLUGIN as WEBCONFERENCE
 from di.dsm import PLUGIN as DSM
 from di.kernel.event_log import EventFilter, Snapshot
+from di.server import rooms_interface
+from di.server.room_sounds import RoomSounds
+from di.server.rooms_interface import RoomsInterface
 from di.spoken.tones import MELODIES, write
 from media.control import play_items, records
 from tests.support.playbook import Playbook
@@ -138,3 +141,50 @@ def test_who_begins_to_listen_gets_times_and_places(folder: Path) -> None:
     }  # fmt: skip
     everybody = book.services.events.subscribe(snapshot=True).take()
     assert isinstance(everybody, Snapshot) and set(everybody.state["sessions"]) == {member.id, ringing.id}  # type: ignore[call-overload, arg-type]
+
+
+async def test_a_sound_is_played_to_a_room(folder: Path) -> None:
+    book = hub(folder)
+    book.services.registry.unregister("rooms")
+    book.services.registry.register("rooms", RoomsInterface(book.sessions, RoomSounds([folder / "prompts"])))
+
+    async def play(room: str, file: str) -> Any:
+        return await book.services.registry.call("rooms", "play", [room, file])
+
+    assert "beep.wav" in await book.services.registry.call("rooms", "sounds", [])  # type: ignore[operator]
+    assert await play("room1", "beep.wav") == [404, "nobody is in this room"]
+    book.up("room1")
+    assert (await play("room1", "beep.mp3"))[0] == (await play("room1", "../joins.dsm"))[0] == 404
+    assert await play("room1", "beep.wav") == [200, "OK", 1000]
+    assert book.media.commands[-1] == records.Announce("room1", (play_items.PlayFile(str(folder / "prompts" / "beep.wav")),))
+
+
+async def test_a_media_process_that_is_silent_or_says_no(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = hub(folder)
+    interface = RoomsInterface(book.sessions, RoomSounds([folder / "prompts"]))
+    member = book.up("room1")
+    send = book.media.send
+
+    def says(error: str) -> Any:
+        def answer(command: records.Command) -> None:
+            if isinstance(command, records.LoadPrompt):
+                book.sessions.on_media_event(records.PromptLoaded(command.request, command.path, 0, error))
+            else:
+                send(command)
+
+        return answer
+
+    monkeypatch.setattr(book.media, "send", says("no sound in it"))
+    assert await interface.play("room1", "beep.wav") == [415, "beep.wav cannot be played: no sound in it"]
+    monkeypatch.setattr(rooms_interface, "LOAD_S", 0.01)
+    monkeypatch.setattr(book.media, "send", lambda command: None)
+    assert (await interface.play("room1", "beep.wav"))[0] == 504
+    assert not book.sessions.answers, "nobody waits for it any more"
+
+    def leaves(command: records.Command) -> None:
+        monkeypatch.setattr(book.media, "send", send)
+        book.bye(member)
+        send(command)
+
+    monkeypatch.setattr(book.media, "send", leaves)
+    assert await interface.play("room1", "beep.wav") == [404, "everybody has left this room"]
