@@ -62,14 +62,39 @@ def perform(step: Step) -> None:
 
 def perform_all(plan: Sequence[Step]) -> None:
     """Do steps in order. Where one fails those before it are taken back as far as it goes, and its OSError is raised."""
-    for place, step in enumerate(plan):
-        try:
-            perform(step)
-        except OSError:
-            for back in steps.undo(plan[:place], step):
-                with contextlib.suppress(OSError):
-                    perform(back)
-            raise
+    (error,) = perform_together([plan])
+    if error is not None:
+        raise error
+
+
+def perform_together(plans: Sequence[Sequence[Step]]) -> list[OSError | None]:
+    """Do several plans in step: the first step of each, then the second of each … Returns what each failed of.
+
+    The order within a plan is kept, so each is as safe as by itself; but what many have changed goes to the medium with the first
+    sync, and further ones find nothing to do. A folder is synced once for all plans that are at that step.
+    """
+    failed: list[OSError | None] = [None] * len(plans)
+    for stage in range(max(map(len, plans), default=0)):
+        synced: set[Step] = set()
+        for number, plan in enumerate(plans):
+            if failed[number] is not None or stage >= len(plan) or plan[stage] in synced:
+                continue
+            step = plan[stage]
+            try:
+                perform(step)
+            except OSError as error:
+                failed[number] = error
+                _take_back(plan, stage)
+            else:
+                if isinstance(step, SyncFolder):
+                    synced.add(step)
+    return failed
+
+
+def _take_back(plan: Sequence[Step], stage: int) -> None:
+    for back in steps.undo(plan[:stage], plan[stage]):
+        with contextlib.suppress(OSError):
+            perform(back)
 
 
 def _sync(path: Path, flags: int) -> None:

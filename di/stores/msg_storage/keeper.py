@@ -4,16 +4,15 @@
     with keeper.turn():            the lock against other processes, one transaction of the index
         stored = keeper.store(owner, name, recording, Existing.RENAME)
 
-The disk decides, always; an index that cannot be used costs time and one line in the log, no message.
+The disk decides, always; an index that cannot be used costs time and one line in the log, no message (`di.stores.msg_storage.turns`).
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -22,17 +21,15 @@ from di.stores.messages import BoxOwner, Existing, MessageBox, MsgCode, OpenedMe
 from di.stores.msg_storage import disk, steps
 from di.stores.msg_storage.disk import FileSeen
 from di.stores.msg_storage.index import IndexEntry, MessageIndex
-from di.stores.msg_storage.names import INDEX, LOCK, Place, numbered, usable
+from di.stores.msg_storage.names import Place, numbered, usable
+from di.stores.msg_storage.steps import Step
+from di.stores.msg_storage.turns import StorageTurns
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _UNSURE_NS = 3_000_000_000
 """A folder that changed so shortly before it was read may change again without its time of change telling (it has the clock's ticks)."""
 _MOST_NUMBERS = 10_000
-
-
-class StorageBusy(OSError):
-    """Another process holds the storage's lock and does not give it back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +41,26 @@ class Quota:
     free_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class StoreOrder:
+    """A message to be: as for `di.stores.messages.Messages.store`."""
+
+    owner: BoxOwner
+    name: str
+    recording: Path | None
+    existing: Existing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Planned:
+    """What is to be done for an order."""
+
+    owner: BoxOwner
+    target: Path
+    change_ns: int
+    plan: tuple[Step, ...]
+
+
 class Keeper:
     """Boxes below a folder. `now_ns`: wall clock; `wait`: a pause of some milliseconds between attempts to get the lock, False: no more."""
 
@@ -52,114 +69,27 @@ class Keeper:
         self.place = Place(root)
         self.quota = quota
         self._now_ns = now_ns
-        self._wait = wait
         self._number = 0
         root.mkdir(0o750, parents=True, exist_ok=True)
         self.place.spool.mkdir(0o750, exist_ok=True)
-        self._lock = os.open(root / LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        self._index_path = root / INDEX
-        self._index: MessageIndex | None = None
-        self._index_node = 0
-        self._index_trouble = ""
-        self._touched: set[BoxOwner] = set()
-        self._doubted: set[BoxOwner] = set()
+        self._turns = StorageTurns(root, wait)
 
     def close(self) -> None:
         """Give everything back."""
-        if self._index is not None:
-            self._index.close()
-            self._index = None
-        os.close(self._lock)
+        self._turns.close()
 
     def fresh_name(self, suffix: str) -> str:
         """A name in the spool that nobody else has: this process, a random part, a number."""
         self._number += 1
         return f"{os.getpid()}-{os.urandom(4).hex()}-{self._number}.{suffix}"
 
-    # --------------------------------------------------------------------------------------------------------------------- turns
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[None]:
+    def turn(self) -> AbstractContextManager[None]:
         """Work on the storage, alone. Raises StorageBusy."""
-        attempt = 0
-        while True:
-            with disk.locked(self._lock, wait=False) as ours:
-                if ours:
-                    self._begin()
-                    try:
-                        yield
-                    finally:
-                        self._commit()
-                    return
-            attempt += 1
-            if not self._wait(attempt):
-                raise StorageBusy(f"another process holds {self.place.root / LOCK}; find it with `fuser` on that file")
-
-    def _begin(self) -> None:
-        self._touched.clear()
-        try:
-            if self._index is not None and self._node() != self._index_node:
-                self._index.close()
-                self._index = None
-            if self._index is None:
-                self._index = self._open_index()
-            self._index.begin()
-        except (sqlite3.Error, OSError) as error:
-            self._lose(error)
-
-    def _open_index(self) -> MessageIndex:
-        try:
-            index = MessageIndex(self._index_path)
-        except sqlite3.OperationalError:
-            raise  # full, not writable: anew it would be no better
-        except sqlite3.DatabaseError as error:
-            log.error("msg_storage: the index %s cannot be used (%s); it is made anew from the messages", self._index_path, error)
-            index = MessageIndex.begin_anew(self._index_path)
-        self._index_node = self._node()
-        return index
-
-    def _node(self) -> int:
-        try:
-            return self._index_path.stat().st_ino
-        except OSError:
-            return -1
-
-    def _commit(self) -> None:
-        if self._index is None:
-            return
-        try:
-            self._index.commit()
-        except sqlite3.Error as error:
-            self._lose(error)
-        else:
-            self._index_trouble = ""
-
-    def _lose(self, error: Exception) -> None:
-        """The index is not used for the rest of this turn; what was to be written into it is read from the disk when it is wanted."""
-        self._doubted |= self._touched
-        if self._index is not None:
-            self._index.roll_back()
-            self._index.close()
-            self._index = None
-        if str(error) != self._index_trouble:
-            self._index_trouble = str(error)
-            log.error(
-                "msg_storage: the index %s cannot be used now: %s; messages are read from their folders, which is slower",
-                self._index_path,
-                error,
-            )
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
-            with contextlib.suppress(sqlite3.Error, OSError):
-                MessageIndex.begin_anew(self._index_path).close()
+        return self._turns.turn()
 
     def indexed(self, use: Callable[[MessageIndex], T]) -> T | None:
         """Use the index; None while it cannot be used."""
-        if self._index is None:
-            return None
-        try:
-            return use(self._index)
-        except sqlite3.Error as error:
-            self._lose(error)
-            return None
+        return self._turns.use(use)
 
     # ---------------------------------------------------------------------------------------------------------------------- a box
     def entries(self, owner: BoxOwner) -> dict[str, IndexEntry] | None:
@@ -171,7 +101,7 @@ class Keeper:
         if changed_ns is None:
             self.indexed(lambda index: index.forget_box(owner))
             return None
-        if owner not in self._doubted and self.indexed(lambda index: index.seen_ns(owner)) == changed_ns:
+        if owner not in self._turns.doubted and self.indexed(lambda index: index.seen_ns(owner)) == changed_ns:
             known = self.indexed(lambda index: index.entries(owner))
             if known is not None:
                 return known
@@ -187,8 +117,8 @@ class Keeper:
         found = {file.name: entry_of(file, known.get(file.name), now_ns) for file in files}
         sure = now_ns - changed_ns > _UNSURE_NS
         changed = [entry for entry in found.values() if known.get(entry.name) != entry]
-        self._touched.add(owner)
-        self._doubted.discard(owner)
+        self._turns.touched.add(owner)
+        self._turns.doubted.discard(owner)
         self.indexed(lambda index: index.set_box(owner, changed_ns if sure else 0, changed, known.keys() - found.keys()))
         return found
 
@@ -212,23 +142,23 @@ class Keeper:
         return OpenedMessage(MsgCode.OK, path)
 
     # ------------------------------------------------------------------------------------------------------------------- changes
-    def room_for(self, owner: BoxOwner) -> Stored:
-        """Whether another message would be taken."""
+    def room_for(self, owner: BoxOwner, coming: int = 0) -> Stored:
+        """Whether another message would be taken, beside those that are just being stored."""
         folder = self.place.box(owner)
         if folder is None:
             return Stored(MsgCode.STORAGE, cause=f"{owner} is no name of a box")
         quota = self.quota
         try:
             free = disk.free_bytes(self.place.root)
-            held = (self.entries(owner) or {}).values()
+            held = (self.entries(owner) or {}).values() if quota.messages or quota.bytes else ()
         except OSError as error:
             return Stored(MsgCode.STORAGE, cause=f"{folder} cannot be read: {error.strerror}")
         if free < quota.free_bytes:
             return Stored(
                 MsgCode.NO_SPACE, cause=f"the disk of {self.place.root} has {free >> 20} MB left (min_free_mb): clear it up"
             )
-        if quota.messages and len(held) >= quota.messages:
-            return Stored(MsgCode.NO_SPACE, cause=f"the box of {owner} holds {len(held)} messages (quota_messages)")
+        if quota.messages and len(held) + coming >= quota.messages:
+            return Stored(MsgCode.NO_SPACE, cause=f"the box of {owner} holds {len(held) + coming} messages (quota_messages)")
         size = sum(entry.size_bytes for entry in held)
         if quota.bytes and size >= quota.bytes:
             return Stored(MsgCode.NO_SPACE, cause=f"the box of {owner} holds {size >> 20} MB (quota_mb)")
@@ -240,53 +170,64 @@ class Keeper:
 
     def store(self, owner: BoxOwner, name: str, recording: Path | None, existing: Existing) -> Stored:
         """Make a recording a message (`di.stores.messages.Messages.store`)."""
+        return self.store_all([StoreOrder(owner, name, recording, existing)])[0]
+
+    def store_all(self, orders: Sequence[StoreOrder]) -> list[Stored]:
+        """The same for several, which share the price of the syncs."""
+        outcomes: list[Stored | _Planned] = []
+        taken: dict[BoxOwner, set[Path]] = {}
+        for order in orders:
+            outcome = self._prepare(order, taken.setdefault(order.owner, set()))
+            if isinstance(outcome, _Planned):
+                taken[order.owner].add(outcome.target)
+            outcomes.append(outcome)
+        planned = [outcome for outcome in outcomes if isinstance(outcome, _Planned)]
+        failures = dict(zip(map(id, planned), disk.perform_together([each.plan for each in planned]), strict=True))
+        return [each if isinstance(each, Stored) else self._stored(each, failures[id(each)]) for each in outcomes]
+
+    def _prepare(self, order: StoreOrder, taken: set[Path]) -> Stored | _Planned:
+        """What is to be done, or why nothing is. `taken`: what other orders will put into the box."""
+        owner, recording = order.owner, order.recording
         folder = self.place.box(owner)
         if folder is None:
             return Stored(MsgCode.USER_NOT_FOUND, cause=f"{str(owner)!r} is no name of a box")
-        if not usable(name):
-            return Stored(MsgCode.STORAGE, cause=f"{name!r:.100} is no name of a message")
-        room = self.room_for(owner)
+        if not usable(order.name):
+            return Stored(MsgCode.STORAGE, cause=f"{order.name!r:.100} is no name of a message")
+        room = self.room_for(owner, len(taken))
         if room.code is MsgCode.NO_SPACE:
             return room
+        self._turns.touched.add(owner)
         try:
             disk.perform_all(steps.folders(path for path in (folder.parent, folder) if not path.is_dir()))
         except OSError as error:
             code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.USER_NOT_FOUND
             return Stored(code, cause=f"the folder {folder} cannot be made: {error.strerror}")
-        free = name if existing is Existing.REPLACE else self._free_name(folder, name, existing)
-        if not free:
-            return Stored(MsgCode.EXISTS, name, f"{owner} has a message {name} already")
-        return self._move_in(owner, folder / free, recording, existing is Existing.REPLACE)
-
-    def _move_in(self, owner: BoxOwner, target: Path, recording: Path | None, replaces: bool) -> Stored:
-        self._touched.add(owner)
+        replaces = order.existing is Existing.REPLACE
+        target = folder / order.name if replaces else _free(folder, order.name, order.existing, taken)
+        if target is None:
+            return Stored(MsgCode.EXISTS, order.name, f"{owner} has a message {order.name} already")
         try:
             change_ns = recording.stat().st_mtime_ns if recording is not None else self._now_ns()
             elsewhere = recording is not None and disk.is_elsewhere(recording, self.place.spool)
-            aside = self.place.spool / self.fresh_name("aside")
-            disk.perform_all(steps.store(steps.NewFile(recording, elsewhere, aside, target, change_ns, replaces)))
-            size = target.stat().st_size
         except OSError as error:
-            self.doubt(owner)
-            code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.STORAGE
-            return Stored(code, cause=f"{error.filename or target}: {error.strerror}")
-        entry = IndexEntry(target.name, size, change_ns, False, change_ns)
-        self.indexed(lambda index: index.put(owner, entry))
-        self.doubt(owner)
-        return Stored(MsgCode.OK, target.name)
+            return _not_stored(error, target)
+        aside = self.place.spool / self.fresh_name("aside")
+        new = steps.NewFile(recording, elsewhere, aside, target, change_ns, replaces)
+        return _Planned(owner, target, change_ns, steps.store(new))
 
-    def _free_name(self, folder: Path, name: str, existing: Existing) -> str:
-        """The name itself, or with the first number that is free; empty: there is none."""
-        if not os.path.lexists(folder / name):
-            return name
-        if existing is Existing.REFUSE:
-            return ""
-        names = (numbered(name, number) for number in range(2, _MOST_NUMBERS))
-        return next((free for free in names if usable(free) and not os.path.lexists(folder / free)), "")
+    def _stored(self, done: _Planned, failure: OSError | None) -> Stored:
+        self.doubt(done.owner)
+        if failure is not None:
+            return _not_stored(failure, done.target)
+        file = disk.look(done.target)
+        if file is not None:  # it is, unless somebody else was quick
+            entry = IndexEntry(done.target.name, file.size_bytes, done.change_ns, False, done.change_ns)
+            self.indexed(lambda index: index.put(done.owner, entry))
+        return Stored(MsgCode.OK, done.target.name)
 
     def doubt(self, owner: BoxOwner) -> None:
         """A box has been changed: it is read anew when it is next wanted."""
-        self._touched.add(owner)
+        self._turns.touched.add(owner)
         self.indexed(lambda index: index.doubt(owner))
 
     def mark_read(self, owner: BoxOwner, name: str) -> MsgCode:
@@ -295,7 +236,7 @@ class Keeper:
         file = disk.look(path) if path is not None else None
         if path is None or file is None:
             return MsgCode.NOT_FOUND
-        self._touched.add(owner)
+        self._turns.touched.add(owner)
         try:
             entry = (self.entries(owner) or {}).get(name)
             disk.perform_all(steps.mark_read(path, file.change_ns))
@@ -312,7 +253,7 @@ class Keeper:
         path = self.place.message(owner, name)
         if path is None or disk.look(path) is None:
             return MsgCode.NOT_FOUND
-        self._touched.add(owner)
+        self._turns.touched.add(owner)
         try:
             disk.perform_all(steps.delete(path))
         except OSError as error:
@@ -321,6 +262,25 @@ class Keeper:
         self.indexed(lambda index: index.drop(owner, name))
         self.doubt(owner)
         return MsgCode.OK
+
+
+def _free(folder: Path, name: str, existing: Existing, taken: set[Path]) -> Path | None:
+    """A place for a message: its name, or that with the first number that is free. None: there is none."""
+
+    def is_free(path: Path) -> bool:
+        return path not in taken and not os.path.lexists(path)
+
+    if is_free(folder / name):
+        return folder / name
+    if existing is Existing.REFUSE:
+        return None
+    places = (folder / free for number in range(2, _MOST_NUMBERS) if usable(free := numbered(name, number)))
+    return next(filter(is_free, places), None)
+
+
+def _not_stored(error: OSError, target: Path) -> Stored:
+    code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.STORAGE
+    return Stored(code, cause=f"{error.filename or target}: {error.strerror}")
 
 
 def entry_of(file: FileSeen, known: IndexEntry | None, now_ns: int) -> IndexEntry:

@@ -44,6 +44,7 @@ def start(services: Services, options: Options) -> Closer:
         services.events.publish("message.changed", attributes={"domain": owner.domain, "user": owner.user, "what": change.what})
 
     quota = Quota(options.quota_messages, options.quota_mb << 20, options.min_free_mb << 20)
+    _try_folder(root, options)
     try:
         keeper = Keeper(root, quota, now_ns, lock_patience)
     except OSError as error:

@@ -13,7 +13,8 @@ from typing import TypeVar
 
 from di.stores.messages import BoxChanged, BoxOwner, Existing, MessageBox, MsgCode, OpenedMessage, Stored
 from di.stores.msg_storage import disk
-from di.stores.msg_storage.keeper import Keeper, StorageBusy
+from di.stores.msg_storage.keeper import Keeper, StoreOrder
+from di.stores.msg_storage.turns import StorageBusy
 from di.stores.msg_storage.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -77,9 +78,8 @@ class MessageStorage:
         """Make a recording a message."""
         if recording is not None:  # most of the wait, here beside those of others; the thread's own sync finds little left to do
             await asyncio.to_thread(_sync_beforehand, recording)
-        return await self._ask(
-            lambda: self._keeper.store(owner, name, recording, existing), _not_stored, lambda stored: self._stored(owner, stored)
-        )
+        order = StoreOrder(owner, name, recording, existing)
+        return await self._answer(self._worker.store(order, lambda stored: self._stored(owner, stored)), _not_stored)
 
     async def store_bytes(self, owner: BoxOwner, name: str, data: bytes, existing: Existing) -> Stored:
         """Make bytes a message."""
@@ -152,19 +152,18 @@ class MessageStorage:
     def _ask(
         self, job: Callable[[], T], otherwise: Callable[[OSError], U], then: Callable[[T], None] = lambda result: None
     ) -> Awaitable[T | U]:
-        answer = self._worker.run(job, then)  # now, not when it is first waited for: a wait that is cancelled changes nothing
+        # The job is queued now, not when it is first waited for: a wait that is cancelled changes nothing.
+        return self._answer(self._worker.run(job, then), otherwise)
 
-        async def wait() -> T | U:
-            try:
-                return await answer
-            except StorageBusy as error:
-                log.error("msg_storage: %s", error)
-                return otherwise(error)
-            except OSError as error:
-                log.error("msg_storage: %s: %s", error.filename or self._keeper.place.root, error.strerror or error)
-                return otherwise(error)
-
-        return wait()
+    async def _answer(self, answer: Awaitable[T], otherwise: Callable[[OSError], U]) -> T | U:
+        try:
+            return await answer
+        except StorageBusy as error:
+            log.error("msg_storage: %s", error)
+            return otherwise(error)
+        except OSError as error:
+            log.error("msg_storage: %s: %s", error.filename or self._keeper.place.root, error.strerror or error)
+            return otherwise(error)
 
 
 def _not_stored(error: OSError) -> Stored:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The one thread that works on the disk and the index; the hub waits for its answers, never for the disk.
 
-What waits when the thread is free is done as one turn: one lock, one transaction of the index, so that many callers who hang up at once
-share the price of its sync.
+What waits when the thread is free is done as one turn: one lock, one transaction of the index, and messages that are to be stored go to
+the disk together, so that many callers who hang up at once share the price of the syncs. The thread is not `di.kernel.sqlite_thread`'s: there
+a failure of the database fails the work, here the work is the files', and goes on without the index.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from itertools import groupby
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
-from di.stores.msg_storage.keeper import Keeper
+from di.stores.messages import Stored
+from di.stores.msg_storage.keeper import Keeper, StoreOrder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-_MOST_IN_A_TURN = 32
+_MOST_IN_A_TURN = 100
 _LOCK_PAUSE_S = 0.01
 _LOCK_PATIENCE = 1000
 """Attempts, with a pause each, until another process is believed to hold the lock for good."""
@@ -27,21 +30,18 @@ _LOCK_PATIENCE = 1000
 class _Order(Generic[T]):
     """One thing to do, and where its result goes. `then`: called in the hub's thread even when nobody waits any more."""
 
-    def __init__(self, job: Callable[[], T], then: Callable[[T], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, then: Callable[[T], None], loop: asyncio.AbstractEventLoop) -> None:
         self.answer: asyncio.Future[T] = loop.create_future()
-        self._job, self._then = job, then
+        self._then = then
         self._result: T
         self._error: Exception | None = None
 
-    def run(self) -> None:
-        """In the thread."""
-        try:
-            self._result = self._job()
-        except Exception as error:  # noqa: BLE001 – goes to who asked
-            self._error = error
+    def succeed(self, result: T) -> None:
+        """In the thread: it is done."""
+        self._result = result
 
     def fail(self, error: Exception) -> None:
-        """Nothing could be done."""
+        """In the thread: it could not be done."""
         self._error = error
 
     def deliver(self) -> None:
@@ -57,6 +57,32 @@ class _Order(Generic[T]):
             self.answer.set_result(self._result)
 
 
+class _JobOrder(_Order[T]):
+    """A job of its own."""
+
+    def __init__(self, job: Callable[[], T], then: Callable[[T], None], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(then, loop)
+        self._job = job
+
+    def run(self) -> None:
+        """In the thread."""
+        try:
+            self.succeed(self._job())
+        except Exception as error:  # noqa: BLE001 – goes to who asked
+            self.fail(error)
+
+
+class _StoreOrder(_Order[Stored]):
+    """A message to be stored, together with those beside it."""
+
+    def __init__(self, new: StoreOrder, then: Callable[[Stored], None], loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(then, loop)
+        self.new = new
+
+
+_AnyOrder = _JobOrder[object] | _StoreOrder
+
+
 class Worker:
     """Runs jobs one after another."""
 
@@ -64,14 +90,20 @@ class Worker:
         """Needs a running loop."""
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
-        self._orders: SimpleQueue[_Order[object] | None] = SimpleQueue()
+        self._orders: SimpleQueue[_AnyOrder | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="msg_storage", daemon=True)
         self._thread.start()
 
     def run(self, job: Callable[[], T], then: Callable[[T], None] = lambda result: None) -> asyncio.Future[T]:
         """Have a job done. Its exceptions come out of the answer; StorageBusy is one."""
-        order = _Order(job, then, self._loop)
+        order = _JobOrder(job, then, self._loop)
         self._orders.put(order)  # type: ignore[arg-type]  # the queue hands each back to itself only
+        return order.answer
+
+    def store(self, new: StoreOrder, then: Callable[[Stored], None]) -> asyncio.Future[Stored]:
+        """Have a message stored, with others that wait for that."""
+        order = _StoreOrder(new, then, self._loop)
+        self._orders.put(order)
         return order.answer
 
     @property
@@ -96,9 +128,9 @@ class Worker:
                     return
         self._keeper.close()
 
-    def _next(self) -> tuple[list[_Order[object]], bool]:
+    def _next(self) -> tuple[list[_AnyOrder], bool]:
         """What to do in the next turn, and whether there will be another."""
-        orders: list[_Order[object]] = []
+        orders: list[_AnyOrder] = []
         found = self._orders.get()
         while found is not None:
             orders.append(found)
@@ -110,17 +142,30 @@ class Worker:
                 return orders, True
         return orders, False
 
-    def _turn(self, orders: list[_Order[object]]) -> None:
+    def _turn(self, orders: list[_AnyOrder]) -> None:
         try:
             with self._keeper.turn():
-                for order in orders:
-                    order.run()
+                for _, group in groupby(orders, key=type):
+                    self._do(list(group))
         except Exception as error:  # noqa: BLE001 – the lock is another's, or the disk is gone: who asked is told
             for order in orders:
                 order.fail(error)
 
+    def _do(self, orders: list[_AnyOrder]) -> None:
+        """Orders of one kind: messages are stored together, the rest is done one by one."""
+        stores = [order for order in orders if isinstance(order, _StoreOrder)]
+        try:
+            for order, stored in zip(stores, self._keeper.store_all([order.new for order in stores]), strict=True):
+                order.succeed(stored)
+        except Exception as error:  # noqa: BLE001 – goes to who asked
+            for order in stores:
+                order.fail(error)
+        for job in orders:
+            if isinstance(job, _JobOrder):
+                job.run()
 
-def _deliver(orders: list[_Order[object]]) -> None:
+
+def _deliver(orders: list[_AnyOrder]) -> None:
     for order in orders:
         order.deliver()
 

@@ -7,16 +7,18 @@ of one of their folders surely; bytes and times of a file only when the file was
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from di.stores.msg_storage import steps
+from di.stores.msg_storage import disk, steps
 from di.stores.msg_storage.steps import Copy, Create, MakeFolder, Move, NewFile, Remove, Stamp, Step, SyncFile, SyncFolder
 
-SPOOL, BOX, OTHER = Path("/s/.spool"), Path("/s/d/u"), Path("/elsewhere")
+SPOOL, BOX, OTHER_BOX, OTHER = Path("/s/.spool"), Path("/s/d/u"), Path("/s/d/v"), Path("/elsewhere")
 RECORDING, TARGET, ASIDE = SPOOL / "r.wav", BOX / "17+bob.wav", SPOOL / "a"
 SAID, OLD, GARBLED = b"what was said", b"the old greeting", b"\0garbled"
 CHANGE_NS = 17_000_000_000
@@ -186,3 +188,61 @@ def test_what_breaks_off_is_taken_back(source: Path | None, replaces: bool) -> N
             assert disk.files[TARGET].data == (SAID if source is not None else b"")
         else:
             assert {path: node.data for path, node in disk.files.items()} == {path: node.data for path, node in files.items()}
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_many_at_once_are_as_safe_as_each(monkeypatch: pytest.MonkeyPatch, replaces: bool) -> None:
+    """Several plans in step, stopped after each number of steps."""
+    names = ["a", "b", "c"]
+    recordings = {name: SPOOL / f"{name}.wav" for name in names}
+    targets = {name: (OTHER_BOX if name == "c" else BOX) / f"{name}.wav" for name in names}
+    plans = [steps.store(NewFile(recordings[name], False, ASIDE, targets[name], CHANGE_NS, replaces)) for name in names]
+    complete = 0
+    for most in itertools.count():
+        forgetful = ForgetfulDisk(
+            {recordings[name]: Node(name.encode()) for name in names}
+            | ({targets[name]: on_medium(OLD) for name in names} if replaces else {})
+        )
+        left = [most]
+
+        def perform(step: Step, forgetful: ForgetfulDisk = forgetful, left: list[int] = left) -> None:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            forgetful.perform(step)
+
+        monkeypatch.setattr(disk, "perform", perform)
+        with contextlib.suppress(KeyboardInterrupt):
+            assert disk.perform_together(plans) == [None] * len(plans)
+            complete += 1
+        for power, state in ((False, forgetful.after_kill()), *((True, state) for state in forgetful.after_power_failure())):
+            for name in names:
+                stored = state.get(targets[name]) == (name.encode(), True)
+                assert stored or recordings[name] in state, "lost"
+                assert not (stored and recordings[name] in state), "twice"
+                assert stored or power or state[recordings[name]][0] == name.encode()
+                assert stored or state.get(targets[name]) == ((OLD, True) if replaces else None)
+                assert stored or not complete
+        if complete:
+            break
+
+
+def test_one_of_many_that_fails_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = [steps.store(NewFile(SPOOL / name, False, ASIDE, BOX / name, CHANGE_NS)) for name in ("a", "b", "c")]
+    for stage in range(len(plans[0])):
+        forgetful = ForgetfulDisk({SPOOL / name: Node(name.encode()) for name in ("a", "b", "c")})
+        failing = plans[1][stage]
+        broken = OSError(5, "Input/output error")
+
+        def perform(step: Step, forgetful: ForgetfulDisk = forgetful, failing: Step = failing, broken: OSError = broken) -> None:
+            if step is failing:
+                raise broken
+            forgetful.perform(step)
+
+        monkeypatch.setattr(disk, "perform", perform)
+        failed = disk.perform_together(plans)
+        if isinstance(failing, SyncFolder):  # another plan has synced that folder in this step
+            assert failed == [None, None, None]
+            continue
+        assert failed == [None, broken, None]
+        assert sorted(forgetful.files) == sorted([SPOOL / "b", BOX / "a", BOX / "c"])

@@ -16,8 +16,9 @@ import pytest
 
 from di.stores.messages import BoxOwner, Existing, MsgCode
 from di.stores.msg_storage import disk, steps
-from di.stores.msg_storage.keeper import Keeper, Quota, StorageBusy
+from di.stores.msg_storage.keeper import Keeper, Quota
 from di.stores.msg_storage.steps import Step
+from di.stores.msg_storage.turns import StorageBusy
 from tests.support.boxes import NOW_NS, keeper, recording
 
 ANN = BoxOwner("shop.example", "ann")
@@ -280,7 +281,7 @@ def test_without_an_index_all_goes_on(boxes: Keeper, monkeypatch: pytest.MonkeyP
     def full(path: Path) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr("di.stores.msg_storage.keeper.MessageIndex", full)
+    monkeypatch.setattr("di.stores.msg_storage.turns.MessageIndex", full)
     name = put(boxes)
     with boxes.turn():
         boxes.mark_read(ANN, name)
