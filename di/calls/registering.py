@@ -213,7 +213,7 @@ def _sentence(news: Happened, now_ns: int) -> str:
     binding = news.binding
     answer = f"{news.code} {news.reason}".strip() if news.code else news.reason
     if news.news is RegisterNews.SUCCESS:
-        return f"active for {binding.expires_left_s(now_ns)} s"
+        return f"active for {binding.granted_s} s"
     if news.over and binding.leaving:
         return f"taken back ({answer})" if news.news is RegisterNews.NO_CONTACT else f"not taken back: {answer}"
     if news.code in (401, 407):

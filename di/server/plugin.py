@@ -39,7 +39,7 @@ NEEDLESS = {
 NOT_HERE = frozenset(
     "ann_b2b announce_auth announce_transfer annrecorder b2b_connect cacheannounce call_timer "
     "cc_bl_redis cc_call_timer cc_ctl cc_dsm cc_pcalls cc_prepaid cc_prepaid_xmlrpc cc_registrar cc_rest cc_siprec "
-    "cc_syslog_cdr conf_auth db_announce db_reg_agent diameter_client dtmftester early_announce early_dbprompt "
+    "cc_syslog_cdr conf_auth db_announce diameter_client dtmftester early_announce early_dbprompt "
     "early_record gateway ivr ivr-python2 jukecall mailbox mixin_announce mobile_push pin_collect "
     "pinauthconference py_sems rtmp sbc serviceline simple_conference siprec_srs sw_prepaid_sip "
     "twit urlcatcher".split()

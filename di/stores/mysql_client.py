@@ -13,7 +13,7 @@ from typing import Any
 import aiomysql
 import pymysql
 from pymysql.constants import CLIENT, CR
-from pymysql.converters import encoders
+from pymysql.converters import encoders, escape_string
 
 CONNECT_TIMEOUT_S = 10
 QUERY_TIMEOUT_S = 60
@@ -71,6 +71,11 @@ def parse_url(text: str) -> MysqlTarget | None:
     if found is None or not 0 < port < 65536:
         return None
     return MysqlTarget(found["user"], found["password"] or "", found["host"], port, found["db"])
+
+
+def quoted(text: str) -> str:
+    """A text as it stands in a statement, quotes included."""
+    return f"'{escape_string(text)}'"
 
 
 def client_version() -> str:

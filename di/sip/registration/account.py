@@ -67,7 +67,7 @@ class RegisterPolicy:
 
     A refresh is due between the shares `earliest` and `latest` of what was granted. `give_up`: who is refused, or is not refreshed before
     the end, is forgotten; else it is tried again: after `retry_s`, doubled up to `retry_most_s`, and after `refused_s`, doubled up to
-    `refused_most_s`, when the registrar answered with a refusal, which the same request again seldom changes. `refused_s` 0: never.
+    `refused_most_s`, when the registrar answered with a refusal, which the same request again seldom changes. `retry_s` and `refused_s` 0: never.
     """
 
     expires_s: int = 3600

@@ -14,7 +14,7 @@ from enum import Enum, IntEnum
 from random import Random
 
 from di.sip.registration.account import RegisterAccount, RegisterPolicy
-from di.sip.registration.contacts import Headers, granted_s, seconds
+from di.sip.registration.contacts import Headers, contacts, granted_s, seconds
 from di.sip.registration.pacing import NS, Seconds
 
 FIRST_CSEQ = 50
@@ -106,6 +106,10 @@ class Binding:
         self.lapses_ns: int | None = None
         self.contact = account.contact
         self.code, self.reason = 0, ""
+        self.granted_s = 0
+        """For how long it was bound by the last 2xx."""
+        self.all_contacts: tuple[str, ...] = ()
+        """Everything that the registrar said to be bound to the address, as written."""
         self.leaving = False
         """It was removed, by whoever asked for it; kept when it is gone."""
         self._expires_s = policy.expires_s
@@ -205,8 +209,9 @@ class Binding:
             self.lapses_ns = None
             return self._refused(RegisterNews.NO_CONTACT, replace(reply, reason="our contact is not in the reply"), now_ns)
         self.state, self.contact = RegisterState.ACTIVE, contact
+        self.all_contacts = tuple(contacts(reply.headers))
         self._failures = self._too_brief = 0
-        self.lapses_ns = now_ns + granted * NS
+        self.granted_s, self.lapses_ns = granted, now_ns + granted * NS
         if self._again:
             self._due(now_ns)
         else:
@@ -238,9 +243,10 @@ class Binding:
         if self.policy.give_up and not bound:
             return [self._gone(news, reply.code, reply.reason)]
         self._failures += 1
-        wait_s = min(self.policy.retry_s << min(self._failures - 1, 20), self.policy.retry_most_s)
-        asked_s = seconds(reply.headers, "Retry-After") or 0
-        self._wait(max(wait_s, min(asked_s, _MAX_WAIT_S)), now_ns, at_least=asked_s > 0)
+        if self.policy.retry_s:
+            wait_s = min(self.policy.retry_s << min(self._failures - 1, 20), self.policy.retry_most_s)
+            asked_s = seconds(reply.headers, "Retry-After") or 0
+            self._wait(max(wait_s, min(asked_s, _MAX_WAIT_S)), now_ns, at_least=asked_s > 0)
         if not bound:
             self.state = RegisterState.EXPIRED
         return [Happened(self, news, reply.code, reply.reason, wait_s=self._wait_s(now_ns))]
