@@ -75,6 +75,7 @@ class Voicebox:
         self._library = library
         self._guesses = guesses
         self._simple = options.simple_mode
+        self._default_language = options.default_language
         self._counts: dict[str, Language | None] = {spoken.name: spoken.counts for spoken in options.languages}
         keys = {
             options.startover_key: KeyAction.START_OVER,
@@ -89,7 +90,7 @@ class Voicebox:
         if self._messages is None:  # a trial, which has no calls
             raise Refused(500, "voicebox: no message storage available")
         asked = asker(session.info, self._simple)
-        prompts = self._library.find(asked.owner.domain, asked.language)
+        prompts = self._library.find(asked.owner.domain, asked.language or self._default_language)
         if prompts is None:
             log.error(
                 "call %s: voicebox: there are no prompts for domain %r and language %r, and no general ones (prompt_base_path)",

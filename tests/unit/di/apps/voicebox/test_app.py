@@ -17,9 +17,11 @@ from di.kernel.clock import Tasks
 from di.kernel.errors import ConfigError
 from di.sip import records as sip
 from di.stores.messages import MESSAGES, BoxOwner
+from media.control.play_items import PlayFile
 from tests.support.boxes import MemoryMessages
 from tests.support.playbook import Playbook
 
+ROOT = Path(__file__).resolve().parents[5]
 ANN = BoxOwner("shop.example", "ann")
 CONF = "prompt_base_path=prompts/\nlanguages=en(digits=right);de(digits=left);fr\ndefault_language=en\nkey_timeout=30\n"
 
@@ -33,10 +35,9 @@ def prompts(folder: Path, names: tuple[str, ...] | frozenset[str]) -> None:
 class Desk:
     """A box and callers of it."""
 
-    def __init__(self, folder: Path, conf: str = CONF) -> None:
-        prompts(folder / "prompts" / "en", (*MENU, *COUNTS))
-        prompts(folder / "prompts" / "de", (*MENU, *COUNTS))
-        prompts(folder / "prompts" / "fr", MENU)
+    def __init__(self, folder: Path, conf: str = CONF, own_prompts: bool = True) -> None:
+        for language, names in (("en", (*MENU, *COUNTS)), ("de", (*MENU, *COUNTS)), ("fr", MENU)) if own_prompts else ():
+            prompts(folder / "prompts" / language, names)
         self.messages = MemoryMessages(folder)
         self.book = Playbook(conf_dir=folder, mapping="^sip:=>voicebox\n")
         self.book.sessions.spawn = Tasks().spawn  # type: ignore[method-assign]
@@ -354,3 +355,17 @@ def test_a_configuration_that_cannot_be_used(tmp_path: Path, line: str, said: st
     with pytest.raises(ConfigError) as caught:
         Desk(tmp_path, CONF.replace(line.partition("=")[0] + "=", "#") + line + "\n")
     assert said in str(caught.value)
+
+
+async def test_the_sample_configuration_has_all_prompts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What etc/ names is there once `cordboard prompts` has run: both languages, numbers and moments."""
+    (tmp_path / "prompts").symlink_to(ROOT / "etc" / "prompts")
+    desk = Desk(tmp_path, (ROOT / "etc" / "voicebox.conf").read_text(), own_prompts=False)
+    assert caplog.records == []
+    now_s = desk.book.clock.epoch_s()
+    desk.messages.put(ANN, "1.wav", stored_ns=int(now_s) * 1_000_000_000)
+    for language, tag in (("en", "en"), ("de-CH", "de"), ("", "en")):
+        session = await desk.call(f"uid=ann;did=shop.example;lng={language}")
+        heard = desk.book.media.legs[session.leg].playlist
+        assert isinstance(heard[0], PlayFile) and Path(heard[0].path).parent.name == tag
+        assert "received" in desk.playing(session) and "today" in desk.playing(session)
