@@ -23,9 +23,11 @@ from tests.support.voicemail import (
     DISK_BYTES,
     FULL_HZ,
     GREETING_HZ,
+    NEW_GREETING_HZ,
     OWN_HZ,
     PLUGINS,
     QUOTA,
+    RECORDER_HZ,
     SORRY_HZ,
     STORED_HZ,
     Caller,
@@ -201,6 +203,35 @@ def test_the_box_is_full(server: Server) -> None:
         assert caller.heard() == [FULL_HZ]
     assert "the box of crammed@3 takes no message" in server.log
     assert len(box(server, uid="crammed")) == QUOTA
+
+
+def test_a_user_records_his_greeting_and_callers_hear_it(server: Server) -> None:
+    r = RECORDER_HZ
+    with PeerGroup() as group:
+        owner = Caller(server, group, param(uid="ann", lng="en"), "recorder")
+        owner.hear(r["to_record"])
+        assert owner.heard() == [r["welcome"], r["your_prompt"], GREETING_HZ, r["to_record"]]
+        owner.peer.press(5)
+        owner.hear_beep()
+        owner.peer.samples = tones.tone(NEW_GREETING_HZ, 1000)
+        group.run_ms(600)
+        owner.peer.samples = np.zeros(160, np.int16)
+        group.run_ms(100)
+        owner.peer.press(11)
+        owner.hear(r["confirm"])
+        assert owner.heard()[4:] == [BEEP_HZ, r["your_prompt"], NEW_GREETING_HZ, r["confirm"]]
+        owner.peer.press(1)
+        owner.phone.hung_up()
+        group.run_ms(20)
+        assert owner.heard()[8:] == [r["greeting_set"], r["bye"]]
+        caller = Caller(server, group, param("ann", uid="ann"))
+        caller.phone.hung_up()
+        group.run_ms(20)
+        other = Caller(server, group, param("ann", uid="somebody else"))
+        other.phone.hung_up()
+        group.run_ms(20)
+        assert (caller.heard(), other.heard()) == ([NEW_GREETING_HZ], [GREETING_HZ])
+    assert [message[0] for message in box(server, "3-prompts", "ann")] == ["vm.wav"]
 
 
 def test_a_greeting_that_is_gone(server: Server) -> None:

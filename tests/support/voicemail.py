@@ -15,9 +15,13 @@ from tests.support.phone import Phone
 from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.server import Server
 
-PLUGINS = "monitoring;msg_storage;voicemail;xmlrpc2di;web"
+PLUGINS = "monitoring;msg_storage;voicemail;annrecorder;xmlrpc2di;web"
 GREETING_HZ, DE_HZ, OWN_HZ, BEEP_HZ, STORED_HZ, SORRY_HZ, FULL_HZ = 400.0, 500.0, 600.0, 1000.0, 700.0, 800.0, 900.0
-HEARD = [GREETING_HZ, DE_HZ, OWN_HZ, BEEP_HZ, STORED_HZ, SORRY_HZ, FULL_HZ]
+RECORDER_HZ = {
+    "welcome": 350.0, "your_prompt": 450.0, "to_record": 550.0, "confirm": 650.0, "greeting_set": 750.0, "not_set": 850.0, "bye": 950.0,
+}  # fmt: skip
+NEW_GREETING_HZ = 1150.0
+HEARD = [GREETING_HZ, DE_HZ, OWN_HZ, BEEP_HZ, STORED_HZ, SORRY_HZ, FULL_HZ, NEW_GREETING_HZ, *RECORDER_HZ.values()]
 MELODY = [1250.0, 1450.0, 1650.0, 1850.0]
 """What a caller says, half a second each."""
 VOICEMAIL = """
@@ -45,6 +49,11 @@ smtp_password={password}
 retry_first=0.2
 retry_most=0.5
 """
+ANNRECORDER = (
+    "announce_path=vm/\ndefault_announce=greeting.wav\n"
+    + "".join(f"{name}=vm/annrecorder/{name}.wav\n" for name in RECORDER_HZ)
+    + "beep=vm/beep.wav\n"
+)
 QUOTA = 3
 DISK_BYTES = 2 << 20
 """A disk of its own for the spool, which a test fills."""
@@ -53,12 +62,19 @@ STORAGE = f"storage_dir=spool/boxes\nmin_free_mb=0\nquota_messages={QUOTA}\n"
 
 def configuration(mail_server: MailServerPeer, voicemail: str = VOICEMAIL) -> dict[str, str]:
     mail = MAIL.format(port=mail_server.port, ca=mail_server.ca_file, user=USER, password=PASSWORD)
-    return {"voicemail.conf": voicemail, "mail.conf": mail, "msg_storage.conf": STORAGE, "app_mapping.conf": ".=>voicemail\n"}
+    return {
+        "voicemail.conf": voicemail,
+        "mail.conf": mail,
+        "msg_storage.conf": STORAGE,
+        "app_mapping.conf": "^sip:recorder=>annrecorder\n.=>voicemail\n",
+        "annrecorder.conf": ANNRECORDER,
+    }
 
 
 def write_prompts(etc: Path) -> None:
     for name, frequency_hz in (
         ("greeting", GREETING_HZ), ("de/greeting", DE_HZ), ("3/own", OWN_HZ), ("stored", STORED_HZ), ("sorry", SORRY_HZ), ("full", FULL_HZ),
+        *((f"annrecorder/{name}", frequency_hz) for name, frequency_hz in RECORDER_HZ.items()),
     ):  # fmt: skip
         path = etc / "vm" / f"{name}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
