@@ -48,7 +48,7 @@ from di.server.services import Services
 from di.sip.app_params import HEADER as APP_PARAMS_HEADER
 from di.sip.app_params import lookup as app_param
 from di.sip.credentials import Credential
-from di.sip.headers import first_header, header_lines, is_sip_uri, parse_uri, uri_of
+from di.sip.headers import end_to_end, first_header, header_lines, is_sip_uri, parse_uri, uri_of
 from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
 from di.sip.session_timer_keys import KEYS as SESSION_TIMER_KEYS
 from di.stores.mailing import MAIL, Mail, MailAttachment, Mailbox822, MailQueue, Queued, is_address
@@ -168,6 +168,7 @@ __all__ = [
     "compile_extended",
     "configured",
     "di_method",
+    "end_to_end",
     "first_header",
     "header_lines",
     "is_address",

@@ -22,7 +22,9 @@ from media.control.play_items import PlayFile
 
 log = logging.getLogger(__name__)
 
-ANNOUNCEMENT = ("{domain}/{user}.wav", "{user}.wav")
+ANNOUNCEMENT = (
+    "{domain}/{language}/{user}.wav", "{domain}/{user}.wav", "{language}/{user}.wav", "{user}.wav", "{language}/{default}",
+)  # fmt: skip
 VOICEMAIL = ("{domain}/{user}.wav", "{domain}/{language}/{default}", "{domain}/{default}", "{language}/{default}")
 LONELY_USER = ("lonely_user_msg/{domain}/default_{language}.wav", "lonely_user_msg/default_{language}.wav")
 """The rules of announcement, voicemail and conference; the application's default file follows each."""
@@ -124,12 +126,18 @@ def candidates(rules: Sequence[str], asked: Asked, default: str = "") -> Iterato
 class PromptFolder:
     """A folder with a file for each domain, user or language, and one for everybody else."""
 
-    def __init__(self, application: str, folder: Path, rules: Sequence[str], default: str | Path) -> None:
-        """`default`: relative to the folder, or absolute."""
+    def __init__(
+        self, application: str, folder: Path, rules: Sequence[str], default: str | Path, suffixes: Sequence[str] = (".wav",)
+    ) -> None:
+        """`default`: relative to the folder, or absolute. `suffixes`: tried in turn where a rule has `.wav`."""
         self.application = application
         self.folder = folder
         self.default = folder / default
-        self._rules = tuple(rules)
+        self._rules = tuple(
+            dict.fromkeys(
+                rule.removesuffix(".wav") + suffix if rule.endswith(".wav") else rule for rule in rules for suffix in suffixes
+            )
+        )
 
     def find(self, asked: Asked, call: str) -> Path | None:
         """The first file that is there, else the default; None, with a line in the log, when that is gone, too. `call`: the call's id."""

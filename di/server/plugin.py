@@ -37,9 +37,9 @@ NEEDLESS = {
 """SEMS's plug-ins whose work is done here without one, and by whom; accepted so that old files load."""
 
 NOT_HERE = frozenset(
-    "ann_b2b announce_auth announce_transfer b2b_connect cacheannounce call_timer "
-    "cc_bl_redis cc_call_timer cc_ctl cc_dsm cc_pcalls cc_prepaid cc_prepaid_xmlrpc cc_registrar cc_rest cc_siprec "
-    "cc_syslog_cdr conf_auth db_announce diameter_client dtmftester early_announce early_dbprompt "
+    "announce_auth b2b_connect cacheannounce call_timer "
+    "cc_bl_redis cc_ctl cc_dsm cc_registrar cc_rest cc_siprec "
+    "cc_syslog_cdr conf_auth db_announce diameter_client dtmftester early_dbprompt "
     "early_record gateway ivr ivr-python2 jukecall mailbox mixin_announce mobile_push pin_collect "
     "pinauthconference py_sems rtmp sbc serviceline simple_conference siprec_srs sw_prepaid_sip "
     "twit urlcatcher".split()

@@ -43,8 +43,9 @@ class Phone:
         self._call_id = f"phone{next(_NUMBERS)}-{self._port}@test"
         self._local = f"<sip:phone@127.0.0.1>;tag=t{self._port}"
         self._remote = self._target = ""
-        self._cseq = 0
+        self._cseq = self._invited = 0
         self._version = 0
+        self._sent_invite = ""
 
     def __enter__(self) -> Phone:
         return self
@@ -54,15 +55,20 @@ class Phone:
 
     def call(self, user: str, lines: tuple[str, ...] = (), seconds: float = 30.0) -> Phone:
         """Place a call and wait for the final reply; a call that is accepted is acknowledged."""
+        self.ring(user, lines)
+        self.answered(seconds)
+        return self
+
+    def ring(self, user: str, lines: tuple[str, ...] = ()) -> None:
+        """Place a call and wait for nothing."""
         self._target = f"sip:{user}@127.0.0.1:{self.server_port}"
         self._remote = f"<sip:{user}@127.0.0.1>"
         self.invite(lines)
-        self.answered(seconds)
-        return self
 
     def invite(self, lines: tuple[str, ...] = ()) -> None:
         """Send an INVITE, the first or a later one; `lines`: further ones of the audio stream."""
         self._cseq += 1
+        self._invited = self._cseq
         self._send("INVITE", self._description(lines), self._cseq)
 
     def _description(self, lines: tuple[str, ...] = ()) -> str:
@@ -98,13 +104,13 @@ class Phone:
 
     def answered(self, seconds: float = 30.0) -> int:
         """Wait for the final reply to the last INVITE; its code."""
-        reply = self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._cseq} INVITE", seconds)
+        reply = self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._invited} INVITE", seconds)
         self.code, self._remote, self.warning = reply.code, reply.header("To"), reply.header("Warning")
         if reply.code < 300:
             self._target = uri_of(reply.header("Contact")) or self._target
             self.answer = reply.body.decode()
             self.peer.remote = audio_address(self.answer)
-        self._send("ACK", "", self._cseq)
+        self._send("ACK", "", self._invited)
         return self.code
 
     def bye(self) -> None:
@@ -120,6 +126,42 @@ class Phone:
         head = "".join(f"{name}: {request.header(name)}\r\n" for name in ("From", "To", "Call-ID", "CSeq"))
         self._socket.sendto(f"SIP/2.0 200 OK\r\n{vias}{head}Content-Length: 0\r\n\r\n".encode(), self._server)
         return request
+
+    def respond(self, request: Message, code: int, reason: str) -> None:
+        """Answer a request that was waited for."""
+        vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
+        head = "".join(f"{name}: {request.header(name)}\r\n" for name in ("From", "To", "Call-ID", "CSeq"))
+        text = f"SIP/2.0 {code} {reason}\r\n{vias}{head}Contact: <sip:phone@127.0.0.1:{self._port}>\r\nContent-Length: 0\r\n\r\n"
+        self._socket.sendto(text.encode(), self._server)
+
+    def request(self, method: str, lines: tuple[str, ...] = (), kind: str = "", body: str = "") -> Message:
+        """Send a request in the dialog and wait for its final reply. `lines`: further header lines."""
+        self._cseq += 1
+        self._send(method, body, self._cseq, lines, kind)
+        return self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._cseq} {method}")
+
+    def progress(self, code: int, seconds: float = 30.0) -> Message:
+        """Wait for a provisional reply with a session; the peer knows then where to send, and the dialog is early."""
+        reply = self.wait(lambda m: m.code == code and m.header("CSeq") == f"{self._invited} INVITE", seconds)
+        self._remote, self._target = reply.header("To"), uri_of(reply.header("Contact")) or self._target
+        self.answer = reply.body.decode()
+        self.peer.remote = audio_address(self.answer)
+        return reply
+
+    def acknowledge(self, provisional: Message) -> Message:
+        """PRACK a reliable provisional reply (RFC 3262)."""
+        return self.request("PRACK", (f"RAck: {provisional.header('RSeq')} {provisional.header('CSeq')}",))
+
+    def cancel(self) -> None:
+        """Give up before the answer."""
+        invite = self._sent_invite
+        head = "".join(line + "\r\n" for line in invite.split("\r\n") if line.startswith(("Via:", "From:", "Call-ID:", "Max-")))
+        target = invite.split(" ", 2)[1]
+        to = next(line for line in invite.split("\r\n") if line.startswith("To:"))
+        self._socket.sendto(
+            f"CANCEL {target} SIP/2.0\r\n{head}{to}\r\nCSeq: {self._invited} CANCEL\r\nContent-Length: 0\r\n\r\n".encode(),
+            self._server,
+        )
 
     def wait(self, wanted: object, seconds: float = 30.0) -> Message:
         """Return the first message, taken out, for which `wanted(message)` holds."""
@@ -141,13 +183,15 @@ class Phone:
     def _server(self) -> tuple[str, int]:
         return ("127.0.0.1", self.server_port)
 
-    def _send(self, method: str, body: str, cseq: int) -> None:
+    def _send(self, method: str, body: str, cseq: int, lines: tuple[str, ...] = (), kind: str = "application/sdp") -> None:
         head = (
             f"{method} {self._target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self._port};branch=z9hG4bKp{next(_NUMBERS)}\r\n"
             f"From: {self._local}\r\nTo: {self._remote}\r\nCall-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
             f"Max-Forwards: 70\r\nContact: <sip:phone@127.0.0.1:{self._port}>\r\n"
         )
-        kind = "Content-Type: application/sdp\r\n" if body else ""
+        further = "".join(f"{line}\r\n" for line in (*(self.headers if method == "INVITE" else ()), *lines))
+        content = f"Content-Type: {kind}\r\n" if body else ""
+        text = head + further + content + f"Content-Length: {len(body)}\r\n\r\n{body}"
         if method == "INVITE":
-            head += "".join(f"{line}\r\n" for line in self.headers)
-        self._socket.sendto((head + kind + f"Content-Length: {len(body)}\r\n\r\n{body}").encode(), self._server)
+            self._sent_invite = text
+        self._socket.sendto(text.encode(), self._server)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from di.apps.announcing.keys import AnnouncementKeys
 from di.apps.api import option
 
 
@@ -16,9 +17,7 @@ def exactly_true(text: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Options:
-    """Where the announcements are."""
+class Options(AnnouncementKeys):
+    """Where the announcements are, and how often one is played."""
 
-    announce_path: str = option("prompts/", help="Folder of the files: <domain>/<user>.wav, <user>.wav, then the default.")
-    default_announce: str = option("default.wav", help="File played when the called user has none; must exist.")
     loop: bool = option(False, help="`true`: play again and again until the caller hangs up.", parse=exactly_true)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from di.apps.api import APP_PARAMS_HEADER, CallInfo, Refused, app_param, configured, first_header, parse_uri
+from di.apps.api import CallInfo, Refused, configured, parse_uri
 from di.apps.conference.options import Options
+from di.apps.parameters import parameter
 from di.apps.prompts import LONELY_USER, Asked, PromptFolder, Prompts
 
 
@@ -34,14 +34,6 @@ class Files:
         sounds = {"joined": options.join_sound, "left": options.drop_sound}
         self.sounds = Prompts("conference", {change: folder / text if text else None for change, text in sounds.items()})
         """By the kind of `RoomChanged`."""
-
-
-def parameter(headers: Iterable[tuple[str, str]], name: str) -> str | None:
-    """A key of P-App-Param, or, only without that header, the deprecated header `P-<name>`; None when missing."""
-    headers = tuple(headers)
-    if first_header(headers, APP_PARAMS_HEADER) is not None:
-        return app_param(headers, name) or None
-    return first_header(headers, f"P-{name}")
 
 
 def for_caller(info: CallInfo, options: Options, files: Files, call: str) -> CallerSettings:

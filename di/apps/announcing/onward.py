@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""After an announcement the call goes on to whom it was for: a second leg to its Request-URI.
+
+The second leg's INVITE carries the URI in a header of ours. One that comes back for the same URI, because nobody but us is behind it,
+would be announced and sent on for ever, so it is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from di.apps.api import CallInfo, Pair, PairOptions, Refused, Session, Target, end_to_end, uri_of
+
+log = logging.getLogger(__name__)
+_SEEN = "X-Announced"
+_FOR_US = ("p-app-", "p-final-reply-", "p-b2b", "p-refer-to", "p-language")
+"""Beginnings of headers that a proxy wrote for this server."""
+
+
+def refuse_loop(info: CallInfo, call: str, application: str) -> None:
+    """Raises Refused 482, with a line in the log, for a call that we have sent on ourselves. `call`: the call's id."""
+    if any(name.lower() == _SEEN.lower() and value == info.request_uri for name, value in info.headers):
+        log.error(
+            "call %s: %s: %s is where we sent it on to, and it has come back: give the proxy a route that leads past this server, "
+            "or set next_hop in %s.conf",
+            call, application, info.request_uri, application,
+        )  # fmt: skip
+        raise Refused(482, "Loop Detected")
+
+
+def passed_on(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Headers of an INVITE, as lines, that belong to the caller and not to us."""
+    return end_to_end((name, value) for name, value in headers if not name.lower().startswith(_FOR_US))
+
+
+def connect_onward(session: Session, application: str, next_hop: str, *, relay_invite: bool = False) -> Pair:
+    """Call the Request-URI as second leg, from the caller, to the To of the INVITE. `relay_invite`: its replies are the caller's."""
+    info = session.info
+    target = Target(
+        info.request_uri,
+        to_header=f"<{uri_of(info.to_header)}>",
+        headers=(*passed_on(info.headers), f"{_SEEN}: {info.request_uri}"),
+        next_hop=next_hop,
+    )
+    pair = Pair(session, PairOptions(relay_invite=relay_invite, early_media=True, application=application))
+    pair.connect([target])
+    return pair
