@@ -104,6 +104,8 @@ class VoiceboxCall(Application):
     # --------------------------------------------------------------------------------------------------------------------- PIN
     async def _pin_key(self, event: int) -> None:
         key = key_of(event)
+        if not key:  # a hook flash
+            return
         self.session.audio.flush()
         self._wait_for_keys()
         if key in _END_KEYS:
@@ -176,7 +178,11 @@ class VoiceboxCall(Application):
         if self._times is None:
             return []
         now = datetime.fromtimestamp(self.session.host.clock.epoch_s())
-        return came(datetime.fromtimestamp(stored_ns // 1_000_000_000), now, self._times)
+        try:
+            moment = datetime.fromtimestamp(stored_ns // 1_000_000_000)
+        except (ValueError, OverflowError, OSError):  # a file's time may be anything
+            return []
+        return came(moment, now, self._times)
 
     def _play_message(self, path: str, before: list[str], menu: str) -> None:
         self._separator += 1

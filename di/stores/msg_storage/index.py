@@ -23,7 +23,7 @@ from di.stores.messages import GREETINGS, BoxOwner
 
 log = logging.getLogger(__name__)
 VERSION = 1
-_BUSY_S = 10.0
+_BUSY_S = 0.5
 """How long to wait for a process that does not keep to the lock, e.g. a backup."""
 _TABLES = """
 CREATE TABLE box (domain BLOB, user BLOB, changed_ns INTEGER NOT NULL, PRIMARY KEY (domain, user)) WITHOUT ROWID;

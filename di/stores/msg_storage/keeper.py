@@ -9,6 +9,7 @@ The disk decides, always; an index that cannot be used costs time and one line i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Sequence
@@ -73,6 +74,10 @@ class Keeper:
         root.mkdir(0o750, parents=True, exist_ok=True)
         self.place.spool.mkdir(0o750, exist_ok=True)
         self._turns = StorageTurns(root, wait)
+        self._strange: set[Path] = set()
+        for folder in (root.parent, root):  # what was just made is on disk before any message is
+            with contextlib.suppress(OSError):
+                disk.perform(steps.SyncFolder(folder))
 
     def close(self) -> None:
         """Give everything back."""
@@ -110,8 +115,9 @@ class Keeper:
     def _read(self, owner: BoxOwner, folder: Path, changed_ns: int) -> dict[str, IndexEntry]:
         """Read a box from its folder, and let the index have it."""
         files, strange = disk.files(folder)
-        for name in strange:
-            log.warning("msg_storage: %s holds %r, which is no name of a message; it is left out", folder, name)
+        if strange and folder not in self._strange:
+            self._strange.add(folder)
+            log.warning("msg_storage: %s holds %r, which is no name of a message; such are left out", folder, strange[0])
         known = self.indexed(lambda index: index.entries(owner)) or {}
         now_ns = self._now_ns()
         found = {file.name: entry_of(file, known.get(file.name), now_ns) for file in files}
@@ -142,15 +148,15 @@ class Keeper:
         return OpenedMessage(MsgCode.OK, path)
 
     # ------------------------------------------------------------------------------------------------------------------- changes
-    def room_for(self, owner: BoxOwner, coming: int = 0) -> Stored:
-        """Whether another message would be taken, beside those that are just being stored."""
+    def room_for(self, owner: BoxOwner, coming: int = 0, replacing: bool = False) -> Stored:
+        """Whether another message would be taken. `coming`: so many are just being stored; `replacing`: it takes another one's place."""
         folder = self.place.box(owner)
         if folder is None:
             return Stored(MsgCode.STORAGE, cause=f"{owner} is no name of a box")
         quota = self.quota
         try:
             free = disk.free_bytes(self.place.root)
-            held = (self.entries(owner) or {}).values() if quota.messages or quota.bytes else ()
+            held = (self.entries(owner) or {}).values() if (quota.messages or quota.bytes) and not replacing else ()
         except OSError as error:
             return Stored(MsgCode.STORAGE, cause=f"{folder} cannot be read: {error.strerror}")
         if free < quota.free_bytes:
@@ -177,7 +183,10 @@ class Keeper:
         outcomes: list[Stored | _Planned] = []
         taken: dict[BoxOwner, set[Path]] = {}
         for order in orders:
-            outcome = self._prepare(order, taken.setdefault(order.owner, set()))
+            try:
+                outcome: Stored | _Planned = self._prepare(order, taken.setdefault(order.owner, set()))
+            except OSError as error:
+                outcome = _not_stored(error, self.place.root)
             if isinstance(outcome, _Planned):
                 taken[order.owner].add(outcome.target)
             outcomes.append(outcome)
@@ -193,7 +202,8 @@ class Keeper:
             return Stored(MsgCode.USER_NOT_FOUND, cause=f"{str(owner)!r} is no name of a box")
         if not usable(order.name):
             return Stored(MsgCode.STORAGE, cause=f"{order.name!r:.100} is no name of a message")
-        room = self.room_for(owner, len(taken))
+        replaces = order.existing is Existing.REPLACE
+        room = self.room_for(owner, len(taken), replaces and disk.look(folder / order.name) is not None)
         if room.code is MsgCode.NO_SPACE:
             return room
         self._turns.touched.add(owner)
@@ -202,7 +212,6 @@ class Keeper:
         except OSError as error:
             code = MsgCode.NO_SPACE if disk.is_full(error) else MsgCode.USER_NOT_FOUND
             return Stored(code, cause=f"the folder {folder} cannot be made: {error.strerror}")
-        replaces = order.existing is Existing.REPLACE
         target = folder / order.name if replaces else _free(folder, order.name, order.existing, taken)
         if target is None:
             return Stored(MsgCode.EXISTS, order.name, f"{owner} has a message {order.name} already")
@@ -219,10 +228,11 @@ class Keeper:
         self.doubt(done.owner)
         if failure is not None:
             return _not_stored(failure, done.target)
-        file = disk.look(done.target)
-        if file is not None:  # it is, unless somebody else was quick
-            entry = IndexEntry(done.target.name, file.size_bytes, done.change_ns, False, done.change_ns)
-            self.indexed(lambda index: index.put(done.owner, entry))
+        with contextlib.suppress(OSError):  # it is there, and the index learns of it in any case, by the folder's time
+            file = disk.look(done.target)
+            if file is not None:
+                entry = IndexEntry(done.target.name, file.size_bytes, done.change_ns, False, done.change_ns)
+                self.indexed(lambda index: index.put(done.owner, entry))
         return Stored(MsgCode.OK, done.target.name)
 
     def doubt(self, owner: BoxOwner) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,9 +43,10 @@ def expired(keeper: Keeper, read: bool, before_ns: int, skip: int) -> tuple[list
     deleted = []
     for owner, entry in found:
         keeper.doubt(owner)
-        now = (keeper.entries(owner) or {}).get(entry.name)
-        if now == entry and keeper.delete(owner, entry.name) is MsgCode.OK:
-            deleted.append(BoxChanged(owner, "msg_delete", entry.name))
+        with contextlib.suppress(OSError):  # a box that cannot be read keeps its messages, and holds up no other
+            now = (keeper.entries(owner) or {}).get(entry.name)
+            if now == entry and keeper.delete(owner, entry.name) is MsgCode.OK:
+                deleted.append(BoxChanged(owner, "msg_delete", entry.name))
     return deleted, len(found)
 
 
@@ -54,8 +56,9 @@ def clear_spool(spool: Path, before_ns: int) -> list[str]:
     cleared = []
     for file in files:
         if file.change_ns < before_ns:
-            (spool / file.name).unlink(missing_ok=True)
-            cleared.append(file.name)
+            with contextlib.suppress(OSError):
+                (spool / file.name).unlink()
+                cleared.append(file.name)
     return cleared
 
 
@@ -72,9 +75,15 @@ class Sweeper:
 
     async def run(self, every_s: float) -> None:
         """Read what has changed since the index was written, then sweep every so often."""
-        await self.read_all()
+        began = False
         while True:
-            await self.sweep()
+            try:
+                if not began:
+                    await self.read_all()
+                    began = True
+                await self.sweep()
+            except Exception:
+                log.exception("msg_storage: a sweep failed; the next one is in %.0f minutes", every_s / 60)
             await asyncio.sleep(every_s)
 
     async def read_all(self) -> None:

@@ -17,6 +17,7 @@ from di.kernel.clock import Tasks
 from di.kernel.errors import ConfigError
 from di.sip import records as sip
 from di.stores.messages import MESSAGES, BoxOwner
+from media.control import records
 from media.control.play_items import PlayFile
 from tests.support.boxes import MemoryMessages
 from tests.support.playbook import Playbook
@@ -168,6 +169,9 @@ async def test_the_moment_is_said_where_its_prompts_are(tmp_path: Path, caplog: 
     session = await desk.call()
     when = ["received", "yesterday", "at", "8", "oh", "5", "am"]
     assert desk.playing(session) == ["you_have", "new_msg", "first_new_msg", *when, "1", "msg_end_menu"]
+    desk.messages.put(BoxOwner("shop.example", "ben"), "1.wav", stored_ns=1 << 80)
+    strange = await desk.call("uid=ben;did=shop.example")
+    assert desk.playing(strange)[3:] == ["1", "msg_end_menu"], "a file may have any time"
     german = await desk.call("uid=ann;did=shop.example;lng=de")
     assert desk.playing(german)[:4] == ["you_have", "new_msg", "first_new_msg", "1"]
     assert len([r for r in caplog.records if "prompts that it could use" in r.getMessage()]) == 1
@@ -184,6 +188,13 @@ async def test_the_pin(desk: Desk) -> None:
     assert desk.playing(session) == ["pin_prompt"]
     await desk.press(session, "1234")
     assert desk.playing(session)[:1] == ["you_have"]
+
+
+async def test_a_hook_flash_is_no_pin(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    session = await desk.call("uid=ann;did=shop.example;pin=12")
+    desk.book.sessions.on_media_event(records.DigitPressed(session.leg, 16, 100, "rtp"))
+    await desk.settle()
+    assert desk.playing(session) == ["pin_prompt"] and "audit" not in caplog.text
 
 
 async def test_a_wrong_pin_is_entered_three_times_at_most(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from di.stores.messages import BoxOwner, Existing, MsgCode
 from di.stores.msg_storage import disk, steps
-from di.stores.msg_storage.keeper import Keeper, Quota
+from di.stores.msg_storage.keeper import Keeper, Quota, StoreOrder
 from di.stores.msg_storage.steps import Step
 from di.stores.msg_storage.turns import StorageBusy
 from tests.support.boxes import NOW_NS, keeper, recording
@@ -317,6 +317,38 @@ def test_a_box_has_a_quota(tmp_path: Path) -> None:
     with large.turn():
         assert "quota_mb" in large.room_for(ANN).cause
     large.close()
+
+
+def test_a_greeting_is_replaced_in_a_full_box(tmp_path: Path) -> None:
+    boxes = keeper(tmp_path, Quota(messages=1))
+    put(boxes, "vm.wav", b"old", Existing.REPLACE)
+    assert put(boxes, "vm.wav", b"new", Existing.REPLACE) == "vm.wav"
+    with boxes.turn():
+        assert boxes.store(ANN, "other.wav", None, Existing.REPLACE).code is MsgCode.NO_SPACE
+    boxes.close()
+
+
+def test_one_box_in_trouble_costs_the_others_nothing(boxes: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed_ns = disk.changed_ns
+
+    def broken(folder: Path) -> int | None:
+        if folder.name == "bad":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return changed_ns(folder)
+
+    boxes.quota = Quota(messages=2)
+    monkeypatch.setattr(disk, "changed_ns", broken)
+    orders = [
+        StoreOrder(BoxOwner("d", user), "1.wav", recording(boxes.place.spool / f"{number}"), Existing.RENAME)
+        for number, user in enumerate(("ann", "bad", "ann", "ann"))
+    ]
+    with boxes.turn():
+        stored = boxes.store_all(orders)
+    assert [(s.code, s.name) for s in stored[::2]] == [(MsgCode.OK, "1.wav"), (MsgCode.OK, "1.2.wav")]
+    assert stored[3].code is MsgCode.NO_SPACE, "the quota counts those that are stored with it"
+    assert [order.recording is not None and order.recording.exists() for order in orders] == [False, False, False, True]
+    with boxes.turn():
+        assert boxes.messages(BoxOwner("d", "bad")).code is MsgCode.STORAGE
 
 
 def test_a_disk_that_is_nearly_full_takes_nothing(tmp_path: Path) -> None:
