@@ -23,7 +23,7 @@ export class Actions {
       toast(error.code === -32001 ? this.whyNot(method) : `${method} failed: ${error.message}`, "error");
       return undefined;
     }
-    if (Array.isArray(answer) && typeof answer[0] === "number" && answer[0] !== 0 && answer[0] !== 200) {
+    if (Array.isArray(answer) && typeof answer[0] === "number" && ![0, 200, 202].includes(answer[0])) {
       toast(`Not done: ${String(answer[1] ?? answer[0]).trim()}`, "error");
       return undefined;
     }

@@ -11,11 +11,12 @@ import { CallsPage } from "./calls.js";
 import { DiagramsPage } from "./diagrams.js";
 import { field, h, setAttribute, setText } from "./dom.js";
 import { Live } from "./live.js";
+import { RecordingsPage } from "./recordings.js";
 import { RoomsPage } from "./rooms.js";
 import { Rpc } from "./rpc.js";
 import { History, StatusPage } from "./status.js";
 
-const PAGES = { calls: CallsPage, rooms: RoomsPage, diagrams: DiagramsPage, status: StatusPage };
+const PAGES = { calls: CallsPage, rooms: RoomsPage, recordings: RecordingsPage, diagrams: DiagramsPage, status: StatusPage };
 const SHOWN_EVERY_MS = 150;
 const $ = (id) => document.getElementById(id);
 

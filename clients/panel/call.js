@@ -4,6 +4,7 @@
 import { DiagramView } from "./diagram.js";
 import { duration, field, h, keyed, openDialog, setText } from "./dom.js";
 import { expectations, party, row } from "./model.js";
+import { recordButton } from "./record.js";
 
 const TEXT = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
@@ -18,11 +19,12 @@ export class CallWindow {
     this.hangup = actions.armed("Hang up", "Really hang up?", "core.hangup", () => actions.run("core.hangup", [id], "The call is being ended."), { class: "danger" });
     this.mute = actions.button("Mute", "rooms.mute", () => actions.run(this.call.muted ? "rooms.unmute" : "rooms.mute", [id]));
     this.move = actions.button("Move", "rooms.move", () => openMove(panel, this.call));
+    this.record = recordButton(panel, "call", id, "this call");
     this.drawing = new DiagramView((state) => this.choose(state));
     this.diagramPart = h("section", { class: "part", "aria-label": "Diagram", hidden: true }, h("h3", {}, "Diagram"), this.drawing.root);
     this.eventPart = this.buildEvents();
     this.dialog = openDialog(this.title(), () => [
-      this.over, this.facts, h("p", { class: "buttons" }, this.hangup, this.mute, this.move), this.eventPart, this.diagramPart,
+      this.over, this.facts, h("p", { class: "buttons" }, this.hangup, this.mute, this.move, this.record), this.eventPart, this.diagramPart,
       h("section", { class: "part", "aria-label": "Attributes" }, h("h3", {}, "All attributes"), this.attributes),
     ], { className: "call", onclose });
     this.update();
@@ -97,6 +99,7 @@ export class CallWindow {
     this.hangup.disabled = !call;
     if (call) this.call = call;
     if (!this.call) return;
+    this.record.show(this.panel.live.model.recordingOf("call", this.id), Boolean(call?.answered));
     this.mute.hidden = this.move.hidden = !call?.rooms.size;
     setText(this.mute, this.call.muted ? "Unmute" : "Mute");
     const { attributes } = this.call;

@@ -99,7 +99,8 @@ export class CallsPage {
     setText(parts.app, shown.app);
     setText(parts.place, shown.place);
     setText(parts.state, shown.state);
-    setText(parts.flag, call.muted ? "muted" : call.speaking ? "speaking" : "");
+    const recorded = this.panel.live.model.recordingOf("call", call.id);
+    setText(parts.flag, `${recorded ? "● " : ""}${call.muted ? "muted" : call.speaking ? "speaking" : recorded ? "recorded" : ""}`);
     node.classList.toggle("speaking", call.speaking && !call.muted);
     setText(parts.time, call.answered ? duration(this.panel.now() - call.answered) : "ringing");
     setText(parts.call, call.id);

@@ -3,7 +3,7 @@
 
 import { Model } from "./model.js";
 
-const TYPES = ["call.*", "room.*", "dsm.*", "monitoring.*"];
+const TYPES = ["call.*", "room.*", "dsm.*", "monitoring.*", "recording.*"];
 const AFTER_DROP_MS = 3000;
 
 export class Live extends EventTarget {

@@ -5,9 +5,12 @@ export class Model {
   constructor() {
     this.calls = new Map();
     this.rooms = new Map(); // name → Set of call ids, in order of entry
+    this.recordings = new Map(); // those that run: name → {name, kind, target, mode, began}
+    this.recordingsVersion = 0; // another one whenever the list of recordings may have changed
   }
 
-  // state: {sessions: {id: facts}, calls: {id: attributes}, rooms: {name: [id]}}; `calls` is missing without the module monitoring.
+  // state: {sessions: {id: facts}, calls: {id: attributes}, rooms: {name: [id]}, recordings: [facts]}; without the modules monitoring
+  // and recordings `calls` and `recordings` are missing.
   snapshot(state) {
     this.calls = new Map();
     this.rooms = new Map();
@@ -19,6 +22,8 @@ export class Model {
       this.rooms.set(room, new Set(members));
       for (const id of members) this.calls.get(id)?.rooms.add(room);
     }
+    this.recordings = new Map((state.recordings ?? []).map((one) => [one.name, one]));
+    this.recordingsVersion += 1;
   }
 
   // One event of the stream; what it says of calls that are not known is ignored, they have ended.
@@ -52,6 +57,15 @@ export class Model {
       case "room.speaking":
         if (call) call.speaking = attributes.speaking;
         break;
+      case "recording.started":
+        this.recordings.set(attributes.name, { name: attributes.name, kind: attributes.kind, target: room || id, mode: attributes.mode, began: time });
+        this.recordingsVersion += 1;
+        break;
+      case "recording.stopped":
+      case "recording.deleted":
+        this.recordings.delete(attributes.name);
+        this.recordingsVersion += 1;
+        break;
       case "dsm.state":
         if (call) Object.assign(call.attributes, { dsm_diag: attributes.diagram, dsm_state: attributes.state });
         break;
@@ -65,6 +79,12 @@ export class Model {
     const members = this.rooms.get(room);
     members?.delete(id);
     if (members?.size === 0) this.rooms.delete(room);
+  }
+
+  // The recording that runs of a room or call, if any.
+  recordingOf(kind, target) {
+    for (const one of this.recordings.values()) if (one.kind === kind && one.target === target) return one;
+    return undefined;
   }
 
   // Calls in each state of a diagram: Map of state → number.

@@ -4,6 +4,7 @@
 import { openMove } from "./call.js";
 import { duration, field, h, keyed, many, openDialog, setAttribute, setText, toast } from "./dom.js";
 import { party, row } from "./model.js";
+import { openPlay, recordButton } from "./record.js";
 
 const LOOK_AGAIN_MS = 10000;
 
@@ -44,6 +45,8 @@ export class RoomsPage {
       const members = [...(rooms.get(name) ?? [])].map((id) => calls.get(id)).filter(Boolean);
       setText(node.count, members.length ? many(members.length, "member") : "open, empty");
       node.classList.toggle("idle", !members.length);
+      node.record.show(this.panel.live.model.recordingOf("room", name), members.length > 0);
+      node.play.hidden = !members.length;
       keyed(node.members, members, (call) => call.id, (call) => this.makeMember(call.id), (item, call) => this.fillMember(item, call));
     });
     setText(this.found, names.length ? many(names.length, "room") : "");
@@ -54,8 +57,11 @@ export class RoomsPage {
   makeRoom(name) {
     const count = h("span", { class: "count" });
     const members = h("ul", { class: "members" });
-    const node = h("article", { class: "room", "data-room": name, "aria-label": `Room ${name}` }, h("h2", {}, name, " ", count), members);
-    return Object.assign(node, { count, members });
+    const record = recordButton(this.panel, "room", name, `room ${name}`);
+    const play = this.panel.actions.button("Play", "rooms.play", () => openPlay(this.panel, name), { "aria-label": `Play a file to room ${name}` });
+    const node = h("article", { class: "room", "data-room": name, "aria-label": `Room ${name}` },
+      h("div", { class: "room-head" }, h("h2", {}, name, " ", count), h("span", { class: "buttons" }, play, record)), members);
+    return Object.assign(node, { count, members, record, play });
   }
 
   makeMember(id) {

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import re
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +15,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from di.access import file as access_file
 from tests.support.browser import Callers, chromium, find_chromium
-from tests.support.server import Server, wait_until
+from tests.support.server import PLUGINS, Server, wait_until
 from tests.support.sipp import find_sipp
+from tests.support.tones import tone, write_wav
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 
@@ -233,9 +237,120 @@ def test_log_in_and_what_a_role_may(page: Page, tmp_path: Path) -> None:
         expect(page.locator("g[data-state]").first).to_be_visible()
 
 
+def test_recordings_are_made_heard_and_deleted(page: Page, tmp_path: Path) -> None:
+    hashed = access_file.hash_secret(SECRET)
+    roles = ("reader", "operator", "admin")
+    files = {
+        "access.secrets": "".join(f"token {role} {role} {hashed}\n" for role in roles),
+        "recordings.conf": f"folder={tmp_path / 'kept'}\nmin_free_mb=0\n",
+    }
+    server = Server(tmp_path, files, plugins=f"{PLUGINS};recordings", start=False)
+    (server.etc / "access.secrets").chmod(0o600)
+    write_wav(server.etc / "prompts" / "news.wav", tone(EVIL_HZ, 3000))
+    with server, Callers(server.sip_port) as callers:
+        server.start()
+        desk = Desk(page, server)
+        ada, grace = callers.call("Ada", "room1", ADA_HZ), callers.call(EVIL, "room1", GRACE_HZ)
+        room = page.locator('[data-room="room1"]')
+
+        def log_in(role: str, hash: str) -> None:
+            desk.go(hash)
+            if page.locator("#who").text_content():
+                page.get_by_role("button", name="Log out").click()
+            page.get_by_label("Name, or token").fill(f"{role}.{SECRET}")
+            page.get_by_role("button", name="Log in").click()
+            expect(page.locator("#who")).to_have_text(role)
+
+        # who may only read sees that it is recorded, and hears nothing
+        log_in("reader", "#/rooms")
+        expect(room.get_by_role("button", name="Record room room1")).to_have_attribute("aria-disabled", "true")
+
+        # an operator records a room, each by himself, and a call
+        log_in("operator", "#/rooms")
+        room.get_by_role("button", name="Record room room1").click()
+        page.get_by_label("Both").check()
+        page.get_by_role("button", name="Start recording").click()
+        expect(room.locator(".rec")).to_contain_text("●")
+        desk.member("room1", "Ada").get_by_role("button", name="Ada", exact=True).click()
+        window = page.get_by_role("dialog")
+        window.get_by_role("button", name="Record this call").click()
+        expect(window.locator(".rec")).to_contain_text("●")
+        page.keyboard.press("Escape")
+        page.goto(desk.address + "#/calls")
+        expect(desk.row("Ada").locator(".c-place")).to_contain_text("●")
+        page.goto(desk.address + "#/rooms")
+        room.get_by_role("button", name="Play a file to room room1").click()
+        page.get_by_label("Everybody hears").select_option("news.wav")
+        page.get_by_role("dialog").get_by_role("button", name="Play", exact=True).click()
+        expect(page.locator(".toast", has_text="news.wav is played to room1: 0:03")).to_be_visible()
+        wait_until(lambda: EVIL_HZ in callers.hears(ada, TONES) and EVIL_HZ in callers.hears(grace, TONES), "both hear it")
+        expect(room.locator(".rec")).to_have_text(re.compile(r"● (0:0[2-9]|0:[1-5]\d|[1-9]\d*:\d\d)"))
+        room.get_by_role("button", name="Stop recording").click()
+        expect(room.get_by_role("button", name="Record room room1")).to_be_visible()
+        desk.member("room1", "Ada").get_by_role("button", name="Ada", exact=True).click()
+        window.get_by_role("button", name="Stop recording").click()
+        expect(window.get_by_role("button", name="Record this call")).to_be_visible()
+        page.keyboard.press("Escape")
+
+        # they are listed, with names that stay text, and heard, from any place in them
+        page.goto(desk.address + "#/recordings")
+        rows = page.locator("table.recordings tbody tr")
+        expect(rows).to_have_count(2)
+        of_room = rows.filter(has=page.get_by_role("button", name="Room room1", exact=True))
+        expect(of_room).to_contain_text("complete")
+        of_room.get_by_role("button", name="Room room1", exact=True).click()
+        expect(window).to_contain_text(EVIL)
+        assert page.locator("main img, main b, dialog img, dialog b").count() == 0
+        page.keyboard.press("Escape")
+        of_room.get_by_role("button", name="Listen to Room room1").click()
+        expect(window.locator("li")).to_have_count(3)
+        window.locator("li", has_text="All together").get_by_role("button", name="Load").click()
+        player = window.locator("audio")
+        length_s = player.evaluate(
+            "node => new Promise(done => { if (node.readyState) done(node.duration); node.onloadedmetadata = () => done(node.duration); })"
+        )
+        name = of_room.get_attribute("data-recording")
+        kept = (tmp_path / "kept" / f"{name}.wav").read_bytes()
+        assert length_s == pytest.approx((len(kept) - 44) / 16000, abs=0.01)
+        assert (
+            player.evaluate(
+                "node => new Promise(done => { node.onseeked = () => done(node.currentTime); node.currentTime = 1.5; })"
+            )
+            == 1.5
+        )
+        heard = player.evaluate(
+            "async node => { node.muted = true; await node.play(); node.pause(); return node.error === null; }"
+        )
+        assert heard is True
+        assert player.evaluate("async node => (await (await fetch(node.src)).arrayBuffer()).byteLength") == len(kept)
+        address = player.evaluate("node => node.src")
+        with urllib.request.urlopen(address) as answer:
+            assert answer.read() == kept, "the ticket is enough"
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address.partition("?")[0])
+        assert SECRET not in address and "ticket=" not in server.log
+        page.keyboard.press("Escape")
+        expect(of_room.get_by_role("button", name="Delete")).to_have_attribute("aria-disabled", "true")
+
+        # who may only look is not let in to hear; an admin deletes
+        log_in("reader", "#/recordings")
+        expect(rows).to_have_count(2)
+        expect(of_room.get_by_role("button", name="Listen to Room room1")).to_have_attribute("aria-disabled", "true")
+        request = urllib.request.Request(address.partition("?")[0], headers={"Authorization": f"Bearer reader.{SECRET}"})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request)
+        log_in("admin", "#/recordings")
+        for _ in range(2):
+            of_room.locator("button.danger").click()
+        expect(rows).to_have_count(1)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(address)
+
+
 def test_a_phone_shows_every_page_without_scrolling_sideways(browser: Browser, tmp_path: Path) -> None:
+    conf = f"folder={tmp_path / 'kept'}\nmin_free_mb=0\n"
     with (
-        Server(tmp_path) as server,
+        Server(tmp_path, {"recordings.conf": conf}, plugins=f"{PLUGINS};recordings") as server,
         Callers(server.sip_port) as callers,
         browser.new_context(
             viewport={"width": 360, "height": 740}, color_scheme="dark", has_touch=True, is_mobile=True
@@ -244,10 +359,13 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(browser: Browser, t
         callers.call(
             "Ada with a name that is longer than the screen of a phone is wide", "room-with-a-long-name-of-its-own-1", ADA_HZ
         )
+        (room,) = wait_until(lambda: server.json("rooms.list"), "somebody is in the room")
+        assert server.json("recordings.startRoom", room)[0] == 200
         page = context.new_page()
         for name, shown in (
             ("calls", "table.calls tbody tr"),
             ("rooms", ".members li"),
+            ("recordings", ".recordings tbody tr"),
             ("diagrams", "g[data-state]"),
             ("status", ".plot canvas"),
         ):

@@ -50,6 +50,21 @@ test("events carry it on", () => {
   assert.deepEqual([...model.calls.keys()], ["b"]);
 });
 
+test("recordings that run, and when the list of them may have changed", () => {
+  const model = begun();
+  const one = { name: "n1", kind: "room", target: "r", mode: "mix", began: 3 };
+  model.snapshot({ recordings: [one] });
+  const { recordingsVersion } = model;
+  assert.deepEqual([model.recordingOf("room", "r"), model.recordingOf("call", "r")], [one, undefined]);
+  model.apply(event("recording.started", "a", "", { name: "n2", kind: "call", mode: "both" }, 9));
+  assert.deepEqual(model.recordingOf("call", "a"), { name: "n2", kind: "call", target: "a", mode: "both", began: 9 });
+  model.apply(event("recording.stopped", "", "r", { name: "n1", kind: "room", state: "complete" }));
+  model.apply(event("recording.deleted", "", "", { name: "gone" }));
+  assert.deepEqual([[...model.recordings.keys()], model.recordingsVersion], [["n2"], recordingsVersion + 3]);
+  model.snapshot({});
+  assert.equal(model.recordings.size, 0);
+});
+
 test("without the module monitoring there is at least application and direction", () => {
   const model = new Model();
   model.snapshot({ sessions: { a: { application: "echo", direction: "out", started: 1 } }, rooms: {} });
