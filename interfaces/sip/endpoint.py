@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -38,6 +39,12 @@ SPARE_CALLS = 64
 """Slots above the configured cap: calls that wait for the answer to our BYE still hold one."""
 
 
+_SAID_BY_US = re.compile(
+    r"sip_transport\.c +!?Dropping |sip_endpoint\.c +!?Error processing packet|Field Content-Length not found"
+)
+"""Of a message that its parser does not take: whether it is served all the same, refused or dropped is said in a line of ours."""
+
+
 class ListenError(Exception):
     """A transport or setting is impossible; the text names it and what to change, `key` the key of sems.conf."""
 
@@ -58,6 +65,8 @@ class _Log(pj.LogWriter):  # type: ignore[misc]
 
     @callback
     def write(self, entry: pj.LogEntry) -> None:
+        if _SAID_BY_US.search(entry.msg):
+            return
         self._written += 1
         if self._written > _LOG_LINES_A_SECOND:
             self._dropped += 1

@@ -184,6 +184,7 @@ async def all_answered(sip: SipProcess, transport: str, messages: Iterator[tuple
         batch = everything[first : first + 100]
         await asyncio.gather(*(exchange(transport, sip.port, first + n, sent) for n, sent in enumerate(batch)))
         assert not sip.lost.is_set(), sip.log[-3000:]
+    assert "Dropping" not in sip.log and "Error processing" not in sip.log, "pjsip speaks of what it drops as if that were all"
     silent = [sent.name for sent in everything if sent.answer is None]
     assert not silent, f"{len(silent)} without an answer: " + "\n".join(silent)
     return everything
