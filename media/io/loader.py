@@ -25,6 +25,8 @@ TRUSTED_NS = 1_000_000_000
 a second late, and 200 calls a second of one announcement cost one look instead of 200.
 """
 
+Loaded = Callable[[StoredAudio | None, str], None]
+"""What is told of a file: its audio, or why it cannot be had."""
 T = TypeVar("T")
 _Key = tuple[str, str, int, int]
 _Stamp = tuple[int, int]
@@ -73,7 +75,7 @@ class FileLoader:
         self._pool = ThreadPoolExecutor(THREADS, "loader")
         self._results: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
-    def load_nowait(self, path: str, codec: Codec, done: Callable[[StoredAudio | None, str], None]) -> None:
+    def load_nowait(self, path: str, codec: Codec, done: Loaded) -> None:
         """Load a file; `done(audio, error)` is called by ``run_results``, or at once when the file is here and was looked at lately."""
         key = _key(path, codec)
         checked_ns = self._checked_ns.get(key)
@@ -87,6 +89,12 @@ class FileLoader:
                 return
         self._pool.submit(self._load, path, codec, done)
 
+    def changed(self, path: str) -> None:
+        """A file has been written: the disk is asked again when it is wanted next."""
+        with self._lock:
+            for key in [key for key in self._checked_ns if key[0] == path]:
+                del self._checked_ns[key]
+
     def run_results(self) -> None:
         """Call `done` for every load that has finished."""
         while True:
@@ -99,7 +107,7 @@ class FileLoader:
         """Stop the threads without waiting for files still being read."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, path: str, codec: Codec, done: Callable[[StoredAudio | None, str], None]) -> None:
+    def _load(self, path: str, codec: Codec, done: Loaded) -> None:
         audio, error = None, ""
         try:
             audio = self.read(path, codec)

@@ -19,10 +19,12 @@ import socket
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from random import SystemRandom
 
 from media import codecs
+from media.codecs.codec import Codec
 from media.control import log_lines, records, wire
 from media.engine.engine import TICK_NS, Engine
 from media.engine.options import EngineOptions
@@ -30,7 +32,7 @@ from media.engine.sources import StoredAudio
 from media.engine.warm import warm
 from media.io.arguments import parse_arguments
 from media.io.hub_link import Command, HubLink
-from media.io.loader import FileLoader
+from media.io.loader import FileLoader, Loaded
 from media.io.sockets import Sockets
 from media.io.span_links import SpanLinks
 from media.io.tick_times import TickTimes
@@ -80,6 +82,8 @@ class MediaProcess:
         self._times = TickTimes()
         self._stopping = False
         self._more_ns = 0
+        self._awaited: list[tuple[str, Codec, Loaded]] = []
+        """Files to be read that are just being finished."""
 
     def run(self) -> int:
         """Serve until Shutdown, or until the hub has been gone for the grace time. Returns the exit status."""
@@ -165,8 +169,12 @@ class MediaProcess:
             self._hub.write()
 
     def _take_written(self) -> None:
-        for token, size_bytes, error in self._writer.results():
+        for token, path, size_bytes, error in self._writer.results():
+            self._loader.changed(path)
             self._engine.recorders.written(token, size_bytes, error)
+        awaited, self._awaited = self._awaited, []
+        for wanted in awaited:
+            self._load(*wanted)
 
     # ----------------------------------------------------------------------------------------------------------- commands
     def _handle(self, record: Command, now_ns: int) -> None:
@@ -201,7 +209,7 @@ class MediaProcess:
         def done(audio: StoredAudio | None, error: str) -> None:
             self._hub.send(records.PromptLoaded(command.request, command.path, audio.length_ms if audio else 0, error))
 
-        self._loader.load_nowait(command.path, codecs.ALL[0], done)
+        self._load(command.path, codecs.ALL[0], done)
 
     def _request_files(self) -> None:
         """Hand files to be read and blocks to be written to their threads."""
@@ -210,12 +218,14 @@ class MediaProcess:
             self._engine.recorders.work = []
             self._writer.add(work)
         for wanted in self._engine.take_wanted():
-            token = wanted.token
-            self._loader.load_nowait(
-                wanted.path,
-                wanted.codec,
-                lambda audio, error, token=token: self._engine.file_loaded(token, audio, error),  # type: ignore[misc]
-            )
+            self._load(wanted.path, wanted.codec, partial(self._engine.file_loaded, wanted.token))
+
+    def _load(self, path: str, codec: Codec, done: Loaded) -> None:
+        """Have a file read; one whose recording is just over, when it is whole."""
+        if self._writer.is_finishing(path):
+            self._awaited.append((path, codec, done))
+        else:
+            self._loader.load_nowait(path, codec, done)
 
     def _statistics(self) -> dict[str, float]:
         return {

@@ -36,7 +36,7 @@ class GivenUp:
 
 
 class RecordingWriter:
-    """Takes work in order; `results` hands (token, size_bytes, error) back to the thread that owns the engine."""
+    """Takes work in order; `results` hands (token, path, size_bytes, error) back to the thread that owns the engine."""
 
     def __init__(self, wake: Callable[[], None], backlog_bytes: int = DEFAULT_BACKLOG_BYTES) -> None:
         self._wake = wake
@@ -45,6 +45,8 @@ class RecordingWriter:
         self._written_bytes = 0
         self._given_up: dict[int, str] = {}
         self._paths: dict[int, str] = {}
+        self._finishing: dict[int, str] = {}
+        """Token → path, of files whose recording is over and which are not whole yet."""
         self._work: queue.SimpleQueue[Work | GivenUp | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[tuple[int, int, str]] = queue.SimpleQueue()
         self._files: dict[int, SoundWriter] = {}
@@ -68,7 +70,7 @@ class RecordingWriter:
             if isinstance(piece, FileOpened):
                 self._paths[piece.token] = piece.path
             elif isinstance(piece, FileClosed):
-                self._paths.pop(piece.token, None)
+                self._finishing[piece.token] = self._paths.pop(piece.token, piece.path).partition("|")[0]
             if piece.token in self._given_up:
                 if isinstance(piece, FileClosed):
                     self._report(piece.token, 0, self._given_up.pop(piece.token))
@@ -88,12 +90,17 @@ class RecordingWriter:
         self._work.put(GivenUp(token))
         self._report(token, 0, reason)
 
-    def results(self) -> list[tuple[int, int, str]]:
-        """Return what has been finished since the last call."""
+    def results(self) -> list[tuple[int, str, int, str]]:
+        """Return what has been finished since the last call, and what could not be gone on with (its path is then empty)."""
         done = []
         while not self._results.empty():
-            done.append(self._results.get_nowait())
+            token, size_bytes, error = self._results.get_nowait()
+            done.append((token, self._finishing.pop(token, ""), size_bytes, error))
         return done
+
+    def is_finishing(self, path: str) -> bool:
+        """Whether a file has been recorded to its end and is not whole yet: who plays it now has to wait for `results`."""
+        return path in self._finishing.values()
 
     def close(self, timeout_s: float) -> None:
         """Write what is queued, finish every file, end the thread."""
@@ -170,4 +177,6 @@ def _cause(path: str, error: Exception) -> str:
     with contextlib.suppress(OSError):
         if not isinstance(error, OSError) and os.statvfs(os.path.dirname(path) or ".").f_bavail == 0:
             return os.strerror(errno.ENOSPC)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error).lstrip(": ") or type(error).__name__
