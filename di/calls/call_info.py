@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from di.kernel.registry import Caller
 from di.kernel.value import Value
 from di.sip.credentials import Credential
+from di.sip.locate import SipPlace, Way
 
 
 @dataclass
@@ -64,6 +65,17 @@ class DialPlan:
     password: str = field(default="", repr=False)
     prefer: tuple[str, ...] = ()
     """Codecs to put first in the offer, as NAME/clock: those of the leg that it will be bridged to pass undecoded."""
+    places: tuple[SipPlace, ...] = ()
+    """Where it is sent, instead of where `next_hop` or the Request-URI leads; the first one preferred."""
+    ways: list[Way] = field(default_factory=list)
+    """Addresses that are left to be tried, the present one first; empty: the SIP process finds it by itself."""
+    heard: bool = False
+    """Somebody has answered the present INVITE, be it with 100."""
+    redirects_left: int = 0
+    contacts: list[str] = field(default_factory=list)
+    """URIs that a redirection has named and that have not been tried."""
+    visited: set[str] = field(default_factory=set)
+    """URIs that have been called for this call."""
 
 
 @dataclass(frozen=True, slots=True)

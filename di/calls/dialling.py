@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from di.calls import flow
 from di.calls.applications import Factory
-from di.calls.call_info import CallInfo, CallOut
+from di.calls.call_info import CallInfo, CallOut, Dialler
 from di.calls.hunt import RING_TIMER
 from di.calls.trust import signalling_of
-from di.kernel.errors import Refused
+from di.kernel.errors import CallFailed, Refused
 from di.sip.headers import header_problem, is_sip_uri, parse_uri, uri_of, uri_problem
+from di.sip.locate import parse_places
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -65,17 +66,22 @@ def _of_first_leg(sessions: Sessions, order: CallOut) -> CallOut:
 
 def _session(sessions: Sessions, order: CallOut) -> Session:
     core = sessions.surroundings.core
-    hop = order.next_hop or default_hop(core)
-    ipv6 = over_ipv6(parse_uri(hop or order.request_uri).host, (core.media_ip, core.further_media_ip))
+    hop = order.next_hop or core.outbound_proxy
+    places = parse_places(core.next_hop) if core.next_hop and not order.next_hop else ()
+    ipv6 = over_ipv6(
+        places[0].host if places else parse_uri(hop or order.request_uri).host, (core.media_ip, core.further_media_ip)
+    )
     user = order.user or parse_uri(order.request_uri).user
     info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user, over_ipv6=ipv6)
-    info.signalling = signalling_of(parse_uri(hop or order.request_uri).host.strip("[]"), ())
+    first = places[0].host if places else parse_uri(hop or order.request_uri).host
+    info.signalling = signalling_of(first.strip("[]"), ())
     session = sessions.open_call(info, order.application, order.id)
     session.params = order.params
     session.on_behalf = order.by.caller
     session.audio.near_leg = order.near_leg
     plan = session.dialog.plan
     plan.headers, plan.next_hop, plan.prefer = list(order.headers), hop, order.prefer
+    plan.places, plan.redirects_left = places, core.redirects
     credential = order.credential
     if credential is not None:
         plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
@@ -99,6 +105,17 @@ def refusal(sessions: Sessions, order: CallOut) -> tuple[str, str]:
     if any(ord(c) < 32 for c in order.from_header + order.to_header):
         return "malformed", "From and To must not hold control characters"
     return sessions.toll.refusal(order.request_uri, order.by, sessions.clock.now_ns())
+
+
+def redirected(sessions: Sessions, session: Session, uri: str) -> None:
+    """Ask the dial control whether a call may go where a 3xx leads; it replaces itself. Raises CallFailed when it may not."""
+    info, now_ns = session.info, sessions.clock.now_ns()
+    by = Dialler("redirect", session.on_behalf, session.id)
+    order = CallOut(session.application, uri, info.from_header, info.to_header, by=by)
+    cause, why = ("malformed", problem) if (problem := uri_problem(uri)) else sessions.toll.refusal(uri, by, now_ns, replacing=1)
+    sessions.toll.noted(order, session.id, cause, why, now_ns)
+    if cause:
+        raise CallFailed(why)
 
 
 def exposed(core: CoreOptions) -> list[str]:

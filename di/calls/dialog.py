@@ -165,6 +165,12 @@ class Dialog:
         elif not self.incoming and self.phase is Phase.IDLE:
             self._dial()
 
+    def dial_again(self, call: int) -> None:
+        """Send the INVITE anew, as the SIP process's call of that number; the one before is nothing to us any more."""
+        self.call = call
+        self.plan.heard = False
+        self._dial()
+
     def _dial(self) -> None:
         info, plan, address = self.info, self.plan, self._owner.audio.address
         self.enter(Phase.TRYING)
@@ -183,6 +189,7 @@ class Dialog:
                 plan.username,
                 plan.password,
                 plan.prefer,
+                plan.ways[0].uri if plan.ways else "",
             )
         )
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from di.calls import flow_media, late
+from di.calls import flow_media, late, next_way
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.control import GRANT_TIMER
@@ -34,6 +34,7 @@ from di.sip.records import (
     CallIdentified,
     CallOffered,
     CallProgressed,
+    CallTried,
     MediaNegotiated,
     ReplyReceived,
     RequestReceived,
@@ -125,7 +126,9 @@ def place(session: Session) -> Outcome:
     """Send the INVITE of a call out, unless a control or the application does not let it."""
     admission = session.admission
     admitted = admission.run() if admission is not None else None
-    return then(admitted, lambda: then(_outgoing(session), lambda: _open(session)))
+    return then(
+        admitted, lambda: then(_outgoing(session), lambda: then(next_way.before_dialling(session), lambda: _open(session)))
+    )
 
 
 def _outgoing(session: Session) -> Outcome:
@@ -135,6 +138,7 @@ def _outgoing(session: Session) -> Outcome:
 def _open(session: Session) -> None:
     if not session.dialog.ending:
         session.audio.open()
+        next_way.sent(session)
         _await_answer(session)
 
 
@@ -161,6 +165,7 @@ def _progressed(session: Session, event: CallProgressed) -> Outcome:
     """Early media begins when both the reply with SDP and the negotiated media are there, in whichever order they come."""
     if session.dialog.phase not in UNANSWERED:
         return None
+    next_way.tried(session)
     session.dialog.enter(Phase.EARLY if event.has_body else Phase.PROCEEDING)
     _await_answer(session)
     reply = _to_invite(event)
@@ -238,6 +243,7 @@ def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
     if not session.dialog.enter(Phase.CONNECTED):
         return None
     session.timers.remove(ANSWER_TIMER)
+    next_way.tried(session)
     session.audio.confirm(() if session.dialog.incoming else signalling_of("", event.headers))
     if not session.dialog.incoming:
         _note_result(session, DialResult.ANSWERED, event)
@@ -307,6 +313,9 @@ def _timer(session: Session, event: TimerExpired) -> Outcome:
         if session.dialog.phase in UNANSWERED:
             session.stop(408, "Request Timeout")
         return None
+    if event.id == next_way.WAY_TIMER:
+        next_way.silent(session)
+        return None
     if event.id == ANSWER_TIMER:
         if session.dialog.phase in UNANSWERED:
             log.info("call %s: not answered in time", session.id)
@@ -326,6 +335,9 @@ def _session_timeout(session: Session, event: SessionTimedOut) -> Outcome:
 def _ended(session: Session, event: CallEnded) -> Outcome:
     """Whatever the application's last callbacks do, the call gives everything back."""
     was = session.dialog.phase
+    goes_on, outcome = next_way.after(session, event)
+    if goes_on:
+        return outcome
     if not session.dialog.enter(Phase.ENDED):
         return None
     if not session.dialog.incoming and session.result is None:
@@ -344,6 +356,9 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
 def _note_result(session: Session, result: DialResult, event: CallConfirmed | CallEnded) -> None:
     session.result = result
     session.log(result=result.value, code=event.code)
+    told, session.on_result = session.on_result, []
+    for tell in told:
+        tell(event.code)
 
 
 def _destroy(session: Session) -> Outcome:
@@ -395,6 +410,7 @@ def finish(session: Session, event: CallEnded) -> Outcome:
 _HANDLERS: dict[type, Callable[[Any, Any], Outcome]] = {
     CallOffered: _offered,
     CallIdentified: _identified,
+    CallTried: lambda session, event: next_way.tried(session),
     CallProgressed: _progressed,
     MediaNegotiated: _negotiated,
     CallConfirmed: _confirmed,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from di.calls.recording_ends import RecordingEnds
     from di.calls.rooms import RoomRegistry
     from di.calls.session import Session
+    from di.calls.ways import Ways
 
 
 class SessionHost(Protocol):
@@ -41,6 +42,27 @@ class SessionHost(Protocol):
     @property
     def answer_timeout_ms(self) -> int:
         """How long a call out may wait for its answer after each provisional reply; 0: for ever."""
+
+    @property
+    def sip_is_up(self) -> bool:
+        """Whether there is a SIP process to send to."""
+
+    @property
+    def ways(self) -> Ways:
+        """Where calls out can be sent."""
+
+    @property
+    def way_timeout_ms(self) -> int:
+        """How long an address may take for its first reply, while there is another one."""
+
+    def over_ipv6(self, ip: str) -> bool:
+        """Whether a call to that address offers an IPv6 address for its audio."""
+
+    def renumber(self, call: int) -> int:
+        """A call out is sent anew: its events are those of a new call of the SIP process from now on; that one's number."""
+
+    def admit_redirect(self, id: str, uri: str) -> None:
+        """Ask the dial control whether a redirection may be followed. Raises CallFailed when not."""
 
     @property
     def monitoring(self) -> MonitoringHooks:

@@ -61,6 +61,8 @@ class Session:
         """Wall-clock times of the call's beginning and of its answer; 0 while there is none."""
         self.result: DialResult | None = None
         """What became of a call out, as soon as it is known."""
+        self.on_result: list[Callable[[int], None]] = []
+        """Told the SIP code once that is known."""
         self.dialog = Dialog(self, call, info)
         self.audio = Audio(self, leg)
         self.pair: Pair | None = None

@@ -14,7 +14,7 @@ from di.calls.applications import Factory
 from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut
 from di.calls.control import CallControl
-from di.calls.dialling import default_hop, dial, exposed, malformed
+from di.calls.dialling import default_hop, dial, exposed, malformed, over_ipv6, redirected
 from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
@@ -29,6 +29,7 @@ from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
 from di.calls.toll import Toll
 from di.calls.trust import of_stranger
+from di.calls.ways import Ways
 from di.kernel.clock import Tasks
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.ids import IdMaker
@@ -91,6 +92,7 @@ class Sessions:
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
         self.control = CallControl(self.limits, surroundings.clock)
         self.toll = Toll(core)
+        self.ways = Ways(core, surroundings.clock.random)
         self.toll.exposed = exposed(core)
         self.arrivals = Arrivals(self, selection)
         self._published = Published(self, surroundings.events)
@@ -352,6 +354,28 @@ class Sessions:
             raise CallFailed(problem)
         session = dial(self, order)
         return session.id if session is not None else ""
+
+    @property
+    def way_timeout_ms(self) -> int:
+        """How long an address may take for its first reply, while there is another one."""
+        return self.surroundings.core.sip_timer_m
+
+    def over_ipv6(self, ip: str) -> bool:
+        """Whether a call to that address offers an IPv6 address for its audio."""
+        core = self.surroundings.core
+        return over_ipv6(ip, (core.media_ip, core.further_media_ip))
+
+    def renumber(self, call: int) -> int:
+        """A call out is sent anew: what still comes of the SIP process's old call is nobody's."""
+        self._next_call += 2
+        session = self._by_call.pop(call, None)
+        if session is not None:
+            self._by_call[self._next_call] = session
+        return self._next_call
+
+    def admit_redirect(self, id: str, uri: str) -> None:
+        """Ask the dial control whether a redirection may be followed. Raises CallFailed when not."""
+        redirected(self, self._by_id[id], uri)
 
     def open_call(self, info: CallInfo, application: str, id: str) -> Session:
         """A session for a call out, not yet known to anybody; `begin` follows."""

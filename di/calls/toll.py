@@ -89,8 +89,8 @@ class Toll:
         self._core, self._allow, self._deny, self._each, self._named = core, allow, deny, each, named
 
     # ----------------------------------------------------------------------------------------------------------- decision
-    def refusal(self, uri: str, by: Dialler, now_ns: int) -> tuple[str, str]:
-        """(cause, text) why a call must not be placed; two empty texts when it may."""
+    def refusal(self, uri: str, by: Dialler, now_ns: int, replacing: int = 0) -> tuple[str, str]:
+        """(cause, text) why a call must not be placed; two empty texts when it may. `replacing`: calls there are already that it replaces."""
         core, rules = self._core, self._rules(by)
         most = core.dialout_limit
         if not most and self.exposed:
@@ -98,9 +98,9 @@ class Toll:
                 "off",
                 f"set dialout_limit in sems.conf to allow calls out (they are off: {self.exposed[0]} is not on loopback)",
             )
-        if most and self.active.total() >= most:
+        if most and self.active.total() - replacing >= most:
             return "calls", f"dialout_limit={most} is reached"
-        if rules.calls and self.active[by.caller] >= rules.calls:
+        if rules.calls and self.active[by.caller] - replacing >= rules.calls:
             return "calls", f"caller {by.caller} may have {rules.calls} calls out at once"
         if self._all.is_full(core.dialout_per_minute, now_ns):
             return "minute", f"dialout_per_minute={core.dialout_per_minute} is reached"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
+from di.kernel.dns_names import parse_servers
 from di.kernel.options import further_keys, option
 from di.kernel.posix_regex import compile_extended
 
@@ -170,7 +171,29 @@ class CoreOptions:
     signature: str = option("", help="Text of Server and User-Agent headers.")
     use_default_signature: bool = option(False, help="Use the built-in signature, whatever `signature` says.")
     outbound_proxy: str = option("", help="URI that calls out are sent through.")
-    next_hop: str = option("", help="host[:port][/transport] that calls out are sent to, instead of the Request-URI's host.")
+    next_hop: str = option(
+        "",
+        help="host[:port][/transport] that calls out are sent to, whatever their URIs say; several separated by commas, the first one first.",
+    )
+    disable_dns_srv: bool = option(False, help="Look for addresses of hosts only, not for NAPTR and SRV records.")
+    dns_servers: tuple[tuple[str, int], ...] = option(
+        (), help="Name servers for calls out, ip[:port], separated by commas; empty: the system's.", parse=parse_servers
+    )
+    default_bl_ttl: int = option(
+        60_000,
+        help="An address that did not answer, or answered 503, is tried last for so long; 0: never.",
+        unit="ms",
+        maximum=86_400_000,
+    )
+    sip_timer_m: int = option(
+        8000,
+        key="sip_timer_M",
+        help="Of several addresses the next one is tried when one has not answered an INVITE with 100 for so long.",
+        unit="ms",
+        minimum=100,
+        maximum=32_000,
+    )
+    redirects: int = option(0, help="How many redirections (3xx) of a call out are followed; 0: none.", maximum=10)
     log_sessions: bool = option(False, help="A line in the log for each call's begin, too; its end always leaves one.")
     force_symmetric_rtp: bool = option(True, help="Send RTP to where the peer's RTP comes from.")
     media_before_ack: int = option(
@@ -258,7 +281,7 @@ class CoreOptions:
     IGNORED: ClassVar[tuple[str, ...]] = tuple(
         "plugin_path exclude_plugins load_plugins_rtld_global sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "
         "force_outbound_proxy next_hop_1st_req next_hop_for_replies proxy_sticky_auth force_outbound_if use_raw_sockets dscp_sip "
-        "dscp_rtp sip_nat_handling disable_dns_srv ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag default_bl_ttl "
+        "dscp_rtp sip_nat_handling ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag "
         "udp_rcvbuf sip_server_threads max_forwards syslog_facility log_events unhandled_reply_loglevel "
         "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads "
         "rtp_receiver_threads single_codec_in_ok ignore_rtpxheaders dtmf_detector enable_zrtp* resampling_library "

@@ -7,14 +7,19 @@ may only read changes nothing by it.
 
 from __future__ import annotations
 
+import asyncio
+
 from di.calls.call_info import CallOut, Dialler
 from di.calls.dialling import refusal
 from di.calls.sessions import Sessions
 from di.kernel import logs
-from di.kernel.errors import CallFailed
+from di.kernel.errors import CallFailed, OutOfBounds
 from di.kernel.registry import Caller, Lenient, di_method
 from di.kernel.value import LongLong, Value
 from di.sip.headers import header_lines
+
+_NOT_PLACED = "the call could not be placed; the log says why"
+_LONGEST_RING_S = 600
 
 
 class CoreInterface:
@@ -138,8 +143,37 @@ class CoreInterface:
         order = CallOut(application, request_uri, f"<{from_uri}>", f"<{request_uri}>", user, headers=lines, params=params, by=by)
         id = self._sessions.dialout(order)
         if not id:
-            raise CallFailed("the call could not be placed; the log says why")
+            raise CallFailed(_NOT_PLACED)
         return id
+
+    @di_method("dial_and_wait", dangerous=True)
+    async def dial_and_wait(
+        self,
+        caller: Caller,
+        application: str,
+        user: str,
+        request_uri: str,
+        from_uri: str,
+        ring_s: int = 60,
+        headers: Lenient[str] = "",
+        params: Value = None,
+    ) -> dict[str, Value]:
+        """Place a call as `dialout` does, and answer when it is known what became of it: `call`, `result`, SIP `code`."""
+        if not 1 <= ring_s <= _LONGEST_RING_S:
+            raise OutOfBounds(f"ring_s {ring_s} is not within 1 to {_LONGEST_RING_S}")
+        by = Dialler.of("core.dial_and_wait", caller)
+        lines = tuple(header_lines(headers, newline=""))
+        to = f"<{request_uri}>"
+        order = CallOut(
+            application, request_uri, f"<{from_uri}>", to, user, headers=lines, params=params, ring_ms=ring_s * 1000, by=by
+        )
+        session = self._sessions.find(self._sessions.dialout(order))
+        if session is None:
+            raise CallFailed(_NOT_PLACED)
+        known: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        session.on_result.append(lambda code: None if known.done() else known.set_result(code))
+        code = await known
+        return {"call": session.id, "result": session.result.value if session.result is not None else "", "code": code}
 
     @di_method("dialout_status", changes=False)
     def dialout_status(self) -> dict[str, Value]:

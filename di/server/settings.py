@@ -20,6 +20,7 @@ from di.media_control.port_ranges import port_ranges
 from di.server import plugin as plugins
 from di.server.plugin import Plugin
 from di.sip.headers import is_sip_uri
+from di.sip.locate import parse_places
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +180,11 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
     except ValueError as error:
         where_to = where(core, "media_processor_threads")
         raise ConfigError(*where_to, "media_processor_threads", f"{error}: widen rtp_low_port to rtp_high_port") from error
+    try:
+        if core.next_hop:
+            parse_places(core.next_hop)
+    except ValueError as error:
+        raise ConfigError(*where(core, "next_hop"), "next_hop", str(error)) from error
     if core.outbound_proxy and not is_sip_uri(core.outbound_proxy):
         hint = f"{core.outbound_proxy!r} is no SIP URI; right is e.g. sip:proxy.example.org;lr"
         raise ConfigError(*where(core, "outbound_proxy"), "outbound_proxy", hint)

@@ -107,7 +107,8 @@ class Dial:
     """Place a call. `from_uri`/`to_uri` are complete header values (`<sip:a@b>`), `request_uri` a bare URI.
 
     `next_hop`: outbound proxy URI or empty. Credentials answer a challenge for `realm` (empty: any realm of that host).
-    `prefer`: codecs that stand first in the offer, as NAME/clock, where we offer them at all.
+    `prefer`: codecs that stand first in the offer, as NAME/clock, where we offer them at all. `way`: a URI of address, port and transport
+    where it is sent, whatever the URIs say; it stands nowhere in the request.
     """
 
     call: int
@@ -122,6 +123,7 @@ class Dial:
     username: str = ""
     password: str = ""
     prefer: tuple[str, ...] = ()
+    way: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +235,13 @@ class CallIdentified:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTried:
+    """Our INVITE was answered with 100: whoever got it goes on from there."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallProgressed:
     """A provisional reply to our INVITE."""
 
@@ -340,7 +349,7 @@ Command: TypeAlias = (
     Listen | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | OutsideCommand | Stop
 )  # fmt: skip
 CallEvent: TypeAlias = (
-    CallOffered | CallIdentified | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
+    CallOffered | CallIdentified | CallTried | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
     | SessionTimedOut
 )  # fmt: skip
 """What happens in one call."""

@@ -19,7 +19,7 @@ class Accounts:
 
     def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount]) -> None:
         self._endpoint, self._listen = endpoint, listen
-        self._way: tuple[str, ListenAddress | None] = ("", None)
+        self._way: tuple[str, ListenAddress | None, str] = ("", None, "")
         self.inbound, self.outbound = make(), make()
         self.inbound.create(endpoint.account_config(listen), True)
         self.outbound.create(endpoint.account_config(listen))
@@ -59,9 +59,12 @@ class Accounts:
         parameter = "" if kind == "udp" or scheme == "sips" else f";transport={kind}"
         return f"{scheme}:{user}@{place.address}{parameter}"
 
-    def lead(self, next_hop: str, request_uri: str) -> None:
-        """Let the next call out leave by that proxy, and from the address that lies towards it. Raises pj.Error."""
-        way = (next_hop, self._place_towards(next_hop or request_uri))
+    def lead(self, next_hop: str, request_uri: str, sent_to: str = "") -> None:
+        """Let the next call out leave by that proxy, and from the address that lies towards it. Raises pj.Error.
+
+        `sent_to`: a URI of an address, where it is sent whatever the other two say.
+        """
+        way = (next_hop, self._place_towards(sent_to or next_hop or request_uri), sent_to)
         if way != self._way:
             self.outbound.modify(self._endpoint.account_config(self._listen, *way))
             self._way = way

@@ -19,6 +19,7 @@ from di.sip.records import (
     CallEnded,
     CallIdentified,
     CallProgressed,
+    CallTried,
     MediaNegotiated,
     Reinvite,
     RequestReceived,
@@ -288,6 +289,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return
         if message.code < 300:
             self._learn_remote_tag(message)
+        if message.code == 100 and self.outgoing:
+            self.host.emit(CallTried(self.number))
         if 100 < message.code < 200:
             self.host.emit(CallProgressed(self.number, message.code, message.reason, message.headers, message.has_sdp))
 

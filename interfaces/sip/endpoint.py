@@ -232,8 +232,13 @@ class SipEndpoint:
             text = f"none of the codecs {', '.join(wanted) or '(none)'} is known to pjsip; it has {', '.join(known)}"
             raise ListenError(text).of("exclude_payloads")
 
-    def account_config(self, listen: Listen, next_hop: str = "", place: ListenAddress | None = None) -> pj.AccountConfig:
-        """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP."""
+    def account_config(
+        self, listen: Listen, next_hop: str = "", place: ListenAddress | None = None, sent_to: str = ""
+    ) -> pj.AccountConfig:
+        """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP.
+
+        `sent_to`: a first hop that no Route names (pjsip's `hide`).
+        """
         config = pj.AccountConfig()
         host = listen.public_ip or listen.ip
         if place is not None:
@@ -249,6 +254,8 @@ class SipEndpoint:
         config.natConfig.viaRewriteUse = 0
         config.natConfig.udpKaIntervalSec = 0
         config.callConfig.prackUse = getattr(pj, _RELIABLE[listen.reliable_provisional])
+        if sent_to:
+            config.sipConfig.proxies.append(f"<{sent_to};lr;hide>")
         if next_hop:
             route = next_hop.strip("<> ")
             config.sipConfig.proxies.append(f"<{route}{'' if ';lr' in route else ';lr'}>")

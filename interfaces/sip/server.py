@@ -307,7 +307,7 @@ class SipServer:
 
     def _dial(self, dial: Dial) -> None:
         try:
-            self._accounts.lead(escaped(dial.next_hop), dial.request_uri)
+            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way)
         except pj.Error as error:
             self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
             return
