@@ -20,6 +20,7 @@ from di.kernel.registry import INTERNAL, Caller
 from di.kernel.value import LongLong, Value
 from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import plain_answer
+from interfaces.large import Text
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs  # for the type checker alone; Python has it from 3.13 on
@@ -187,8 +188,8 @@ class Authenticator:
         return any(self.origin_allowed(f"{scheme}://{host}") for scheme in ("http", "https"))
 
     def answer(
-        self, transport: str, request: HttpRequest, run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
-    ) -> bytes | Awaitable[bytes]:
+        self, transport: str, request: HttpRequest, run: Callable[[bytes, Caller], bytes | Awaitable[Text]]
+    ) -> bytes | Awaitable[Text]:
         """The answer to one request: `run` on its body once its sender is known, at once when nothing waits.
 
         A sender without valid credentials gets the refusal. Raises BadRequest for a page of a foreign origin.
@@ -207,8 +208,8 @@ class Authenticator:
 
 
 async def _after_login(
-    request: HttpRequest, login: Awaitable[Caller], run: Callable[[bytes, Caller], bytes | Awaitable[bytes]]
-) -> bytes:
+    request: HttpRequest, login: Awaitable[Caller], run: Callable[[bytes, Caller], bytes | Awaitable[Text]]
+) -> Text:
     try:
         caller = await login
     except Unauthenticated as error:

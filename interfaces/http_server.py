@@ -12,15 +12,16 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from interfaces.http1 import MAX_BODY_BYTES, BadRequest, HttpRequest, RequestReader
+from interfaces.large import Pieces, Text
 from interfaces.tcp_server import Connection, Doors, Server
 
 log = logging.getLogger(__name__)
 
-Answer = bytes
-Handler = Callable[[HttpRequest], Answer | Awaitable[Answer]]
+Handler = Callable[[HttpRequest], bytes | Awaitable[Text]]
 
 IDLE_LIMIT_NS = 3_600_000_000_000
 """An open connection without requests is kept for an hour: people leave a ServerProxy at a prompt."""
+_WRITTEN_A_TURN_BYTES = 1 << 20
 MAX_UNFINISHED_BYTES = 64 << 20
 """All unfinished requests together."""
 
@@ -68,7 +69,7 @@ class HttpConnection(Connection):
         """Whether the bytes that wait belong to this protocol. `web` hands other connections on from here."""
         return True
 
-    async def answer_later(self, answer: Awaitable[Answer], request: HttpRequest) -> None:
+    async def answer_later(self, answer: Awaitable[Text], request: HttpRequest) -> None:
         """Wait for a call, write its answer, go on with what came meanwhile."""
         try:
             data = await answer
@@ -76,10 +77,24 @@ class HttpConnection(Connection):
             self.waiting = None
             self.refuse(error)
             return
+        if not isinstance(data, bytes):
+            await self._write_ahead(data)
         self.waiting = None
         self.logged_in = self.logged_in or request.admitted
-        self.finish(data, request.keep_alive)
+        self.finish(data if isinstance(data, bytes) else data[-1], request.keep_alive)
         self.read_on()
+
+    async def _write_ahead(self, pieces: Pieces) -> None:
+        """Write a large answer but for its last piece, with turns for others in between."""
+        written = 0
+        for piece in pieces[:-1]:
+            if self.transport is None:
+                return
+            self.transport.write(piece)
+            written += len(piece)
+            if written > _WRITTEN_A_TURN_BYTES:
+                written = 0
+                await asyncio.sleep(0)
 
     def finish(self, answer: bytes, keep_alive: bool) -> None:
         """Write one answer; close behind it when the peer wants that."""

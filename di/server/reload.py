@@ -35,7 +35,9 @@ async def reload(old: Settings, services: Services) -> None:
         if take is None:
             continue
         try:
-            take(loaded.options)
+            taking = take(loaded.options)
+            if taking is not None:
+                await taking
             done.append(name)
         except ConfigError as error:
             log.error("reload: %s; %s goes on with what it had", error, name)

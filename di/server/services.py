@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -44,16 +44,16 @@ class Services(Surroundings):
     """Plug-ins that may keep new calls out: by part, why (`di.server.health`)."""
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
-    reloaders: dict[str, Callable[[object], None]] = field(default_factory=dict)
+    reloaders: dict[str, Callable[[object], Awaitable[None] | None]] = field(default_factory=dict)
     trial: bool = False
     try_ports: bool = False
 
-    def on_reload(self, plugin: str, options: type[OptionsT], take: Callable[[OptionsT], None]) -> None:
-        """Let `take` have a plug-in's options when they are read anew."""
+    def on_reload(self, plugin: str, options: type[OptionsT], take: Callable[[OptionsT], Awaitable[None] | None]) -> None:
+        """Let `take` have a plug-in's options when they are read anew. What takes longer than some milliseconds is an awaitable."""
 
-        def checked(new: object) -> None:
+        def checked(new: object) -> Awaitable[None] | None:
             assert isinstance(new, options)
-            take(new)
+            return take(new)
 
         self.reloaders[plugin] = checked
 

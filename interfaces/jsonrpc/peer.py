@@ -20,7 +20,7 @@ from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import RpcFailure, failure_of
 from interfaces.jsonrpc.sems_json import SemsJsonError, dumps, loads
-from interfaces.large import is_large, json_result
+from interfaces.large import Text, is_large, json_result
 
 KIND = "jsonrpc"
 
@@ -62,7 +62,7 @@ class Peer:
         return bool(self.flags & Flag.ONE_MESSAGE)
 
     # ---------------------------------------------------------------------------------------------------------- in
-    def receive(self, payload: bytes) -> bytes | Awaitable[bytes]:
+    def receive(self, payload: bytes) -> bytes | Awaitable[Text]:
         """Process one message and return the answer, empty for none. Raises PeerClosed."""
         try:
             message = loads(payload)
@@ -76,7 +76,7 @@ class Peer:
         self._reply(message)
         return b""
 
-    def _request(self, method: str, message: dict[str, Value]) -> bytes | Awaitable[bytes]:
+    def _request(self, method: str, message: dict[str, Value]) -> bytes | Awaitable[Text]:
         id = message.get("id")
         if id == "" or type(id) not in (str, int):
             id = None
@@ -145,7 +145,7 @@ class Peer:
                 self.post(queue, EventPosted(dict(values), KIND))
 
 
-async def _later(id: Value, answer: Awaitable[Value], method: str) -> bytes:
+async def _later(id: Value, answer: Awaitable[Value], method: str) -> Text:
     try:
         text = _succeeded(id, await answer)
         return text if isinstance(text, bytes) else await text
@@ -153,7 +153,7 @@ async def _later(id: Value, answer: Awaitable[Value], method: str) -> bytes:
         return _failed(id, failure_of(error, method.partition(".")[0]))
 
 
-def _succeeded(id: Value, result: Value) -> bytes | Awaitable[bytes]:
+def _succeeded(id: Value, result: Value) -> bytes | Awaitable[Text]:
     if id is None:
         return b""
     answer = success(id, result)

@@ -19,6 +19,7 @@ from interfaces.gateway import AccessControl
 from interfaces.jsonrpc.methods import JsonRpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
 from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
+from interfaces.large import Text, whole
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +71,8 @@ class NetstringConnection(tcp_server.Connection):
         except (FramingError, PeerClosed) as error:
             self.end(str(error))
 
-    async def _answer_later(self, answer: Awaitable[bytes]) -> None:
-        data = await answer
+    async def _answer_later(self, answer: Awaitable[Text]) -> None:
+        data = whole(await answer)
         self.waiting = None
         self.finish(data)
         self.read_on()

@@ -28,7 +28,7 @@ from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import JsonRpcError, execute, failure_of
 from interfaces.jsonrpc.strict import dumps, loads
-from interfaces.large import is_large, json_result
+from interfaces.large import Text, is_large, json_result, whole
 
 MAX_BATCH = 1000
 MAX_BATCH_BYTES = 16 << 20
@@ -178,7 +178,7 @@ def _entries(text: bytes | str) -> list[Value]:
     return message if isinstance(message, list) and len(message) <= MAX_BATCH else []
 
 
-def handle(text: bytes | str, context: Context) -> bytes | Awaitable[bytes]:
+def handle(text: bytes | str, context: Context) -> bytes | Awaitable[Text]:
     """Answer a message, at once when nothing in it waits. Empty: there is nothing to answer (notifications)."""
     entries = _entries(text)
     if entries:
@@ -259,7 +259,7 @@ class _Batch:
             if self._late is not None:
                 text = await _after(self._context, self._late)
                 if self._answered:
-                    self._take(text)
+                    self._take(whole(text))
                 self._context.waiting.clear()
                 self._late = None
             await asyncio.sleep(0)
@@ -271,7 +271,7 @@ class _Batch:
         return b"[%s]" % b",".join(self._texts) if self._texts else b""
 
 
-def _written(answers: Value) -> bytes | Awaitable[bytes]:
+def _written(answers: Value) -> bytes | Awaitable[Text]:
     if answers is None:
         return b""
     if isinstance(answers, dict) and is_large(answers.get("result")):
@@ -283,7 +283,7 @@ def _accept(request: Value) -> Value:
     return request
 
 
-async def _after(context: Context, answer: _Answers) -> bytes:
+async def _after(context: Context, answer: _Answers) -> Text:
     for _, filling in context.waiting:
         await filling
     text = _written(_filled(cast(_Answer, answer)) if answer is not None else None)

@@ -21,6 +21,7 @@ from di.kernel.registry import Caller, Registry
 from interfaces.gateway import AccessControl, Authenticator, ForeignOrigin
 from interfaces.http1 import HttpRequest
 from interfaces.jsonrpc.strict import dumps
+from interfaces.large import Pieces, Text, whole
 from interfaces.web.files import StaticFiles
 from interfaces.web.pages import Page
 from interfaces.web.rpc import Context, Special, handle
@@ -68,15 +69,15 @@ class WebGateway:
         self.authenticator = Authenticator(self.access, self.origin_allowed)
 
     # ------------------------------------------------------------------------------------------------------ front server
-    def post(self, request: HttpRequest) -> bytes | Awaitable[bytes]:
+    def post(self, request: HttpRequest) -> bytes | Awaitable[Text]:
         """Answer one JSON-RPC post. Raises BadRequest for a page of a foreign origin."""
         return self.authenticator.answer("http", request, self._run_http)
 
-    def _run_http(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
+    def _run_http(self, body: bytes, caller: Caller) -> bytes | Awaitable[Text]:
         answer = self.run(body, caller)
         return http_answer(answer) if isinstance(answer, bytes) else _later(answer)
 
-    def run(self, text: bytes | str, caller: Caller, specials: dict[str, Special] | None = None) -> bytes | Awaitable[bytes]:
+    def run(self, text: bytes | str, caller: Caller, specials: dict[str, Special] | None = None) -> bytes | Awaitable[Text]:
         """Run a JSON-RPC message for a known caller."""
         return handle(text, Context(caller, self.registry, self.specials if specials is None else specials))
 
@@ -126,7 +127,7 @@ class WebGateway:
         except ConnectionError:
             raise web.HTTPBadRequest(text="the body is incomplete\n") from None
         answer = self.run(body, caller)
-        text = answer if isinstance(answer, bytes) else await answer
+        text = answer if isinstance(answer, bytes) else whole(await answer)
         return web.Response(body=text, content_type="application/json") if text else web.Response(status=204)
 
     async def _openrpc_aiohttp(self, request: web.Request) -> web.StreamResponse:
@@ -158,7 +159,11 @@ def http_answer(text: bytes) -> bytes:
     """A JSON text with its head; 204 when there is nothing to answer."""
     if not text:
         return _NO_CONTENT
-    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text)
+    return _head(len(text)) + text
+
+
+def _head(length_bytes: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length_bytes
 
 
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
@@ -166,5 +171,6 @@ async def _name_server(request: web.Request, response: web.StreamResponse) -> No
     response.headers["Server"] = "cordboard"
 
 
-async def _later(answer: Awaitable[bytes]) -> bytes:
-    return http_answer(await answer)
+async def _later(answer: Awaitable[Text]) -> Text:
+    text = await answer
+    return http_answer(text) if isinstance(text, bytes) else Pieces([_head(text.length_bytes), *text])

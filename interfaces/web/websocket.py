@@ -25,6 +25,7 @@ from di.kernel.ports import MakeQuery
 from di.kernel.registry import Caller
 from di.kernel.value import Value
 from interfaces.jsonrpc.methods import JsonRpcError
+from interfaces.large import whole
 from interfaces.tcp_server import MAX_UNREAD_BYTES
 from interfaces.web.feed import Encoder, Feed
 from interfaces.web.options import Options
@@ -193,7 +194,7 @@ class WebSocketClient:
             caller = Caller("", "ws", self.source, lambda module, method: False)
             specials = {"rpc.authenticate": self._authenticate}
         answer = self.sockets.gateway.run(text, caller, specials)
-        data = answer if isinstance(answer, bytes) else await answer
+        data = answer if isinstance(answer, bytes) else whole(await answer)
         if data:
             await self._send(data)
         if time.monotonic() - self._turn_s > _TURN_S:

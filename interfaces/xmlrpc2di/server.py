@@ -11,7 +11,7 @@ from di.kernel.registry import Caller
 from di.kernel.value import Value, to_text
 from interfaces.gateway import AccessControl, Authenticator, waits
 from interfaces.http1 import HttpRequest
-from interfaces.large import in_slices, is_large
+from interfaces.large import Pieces, Text, in_slices, is_large
 from interfaces.xmlrpc2di.methods import MAX_MULTICALL, FaultError, Methods, fault_of
 from interfaces.xmlrpc2di.parser import UnsupportedType, XmlError, read_call
 from interfaces.xmlrpc2di.writer import ARRAY, ARRAY_RESPONSE, http_answer, http_head, write_elements, write_fault, write_response
@@ -35,11 +35,11 @@ class XmlRpcGateway:
         self.log_params = log_params
         self.log_result = log_result
 
-    def handle(self, request: HttpRequest) -> bytes | Awaitable[bytes]:
+    def handle(self, request: HttpRequest) -> bytes | Awaitable[Text]:
         """Answer one request, at once when nothing in it waits. Raises BadRequest for a page of a foreign origin."""
         return self._authenticator.answer("xmlrpc", request, self.run)
 
-    def run(self, body: bytes, caller: Caller) -> bytes | Awaitable[bytes]:
+    def run(self, body: bytes, caller: Caller) -> bytes | Awaitable[Text]:
         """Decode, call, encode."""
         try:
             call = read_call(body)
@@ -52,14 +52,14 @@ class XmlRpcGateway:
             return self._later(answer)
         return self._result(answer)
 
-    async def _later(self, answer: Awaitable[Value]) -> bytes:
+    async def _later(self, answer: Awaitable[Value]) -> Text:
         try:
             result = self._result(await answer)
             return result if isinstance(result, bytes) else await result
         except Exception as error:  # noqa: BLE001 - as in run
             return self._fault(error)
 
-    def _result(self, value: Value) -> bytes | Awaitable[bytes]:
+    def _result(self, value: Value) -> bytes | Awaitable[Text]:
         if self.log_result:
             log.debug("result: %s", to_text(value))
         return _large(value) if isinstance(value, list) and _holds_large(value) else http_answer(write_response(value))
@@ -85,10 +85,10 @@ def _holds_large(value: list[Value], depth: int = 3) -> bool:
     return few and any(isinstance(part, list) and _holds_large(part, depth - 1) for part in value)
 
 
-async def _large(values: list[Value]) -> bytes:
+async def _large(values: list[Value]) -> Pieces:
     before, after = ARRAY_RESPONSE
     body = [before, *await _pieces(values), after]
-    return b"".join([http_head(sum(map(len, body))), *body])
+    return Pieces([http_head(sum(map(len, body))), *body])
 
 
 async def _pieces(values: list[Value]) -> list[bytes]:

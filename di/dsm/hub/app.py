@@ -103,12 +103,11 @@ class DsmServer:
         if systems:
             self.start_systems(bundle, kind)
 
-    def reload_main(self) -> None:
-        """Read dsm.conf and its scripts again. Raises DsmError or ConfigError, and then nothing has changed."""
-        self._take_main(self._read_main())
-
     async def reload_main_beside(self) -> None:
-        """The same, with the reading in a thread: hundreds of scripts take seconds, and calls go on meanwhile."""
+        """Read dsm.conf and its scripts again, in a thread: hundreds of scripts take seconds, and calls go on meanwhile.
+
+        Raises DsmError or ConfigError, and then nothing has changed.
+        """
         async with self._reloading:
             self._take_main(await asyncio.to_thread(self._read_main))
 
@@ -119,8 +118,10 @@ class DsmServer:
     def _take_main(self, bundle: Bundle) -> None:
         self.main = Bundle(MAIN, self.main.options, self.main.config, bundle.diagrams)
 
-    def reload(self, options: DsmOptions) -> None:
+    async def reload(self, options: DsmOptions) -> None:
         """SIGHUP: prompts, the scripts of dsm.conf and its new applications, the bundles; calls that run keep their diagrams.
+
+        Scripts of dsm.conf are read in a thread, bundles with a turn for others between two.
 
         Raises ConfigError. What stands before the fault is new then, the rest as it was.
         """
@@ -129,7 +130,7 @@ class DsmServer:
             return
         try:
             self.files.load_prompts(options)
-            self.reload_main()
+            await self.reload_main_beside()
             for name in options.register_apps:
                 if name not in self.applications:
                     self.register(name, self.main)
@@ -140,6 +141,7 @@ class DsmServer:
                 self.load_bundle_file(str(file), file.stem, Kind.RELOAD, systems=False)
             except DsmError as error:
                 raise ConfigError(str(file), 0, "", str(error)) from error
+            await asyncio.sleep(0)
 
     # ------------------------------------------------------------------------------------------------------- applications
     def register(self, name: str, bundle: Bundle, diagram: str | None = None) -> None:

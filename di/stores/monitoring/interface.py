@@ -169,7 +169,7 @@ class Monitoring:
             self._samples.erase(id)
             return True
 
-        erased = scan.erase(store, store.ended(), over)
+        erased = scan.erase_ended(store, over)
         return _ok() if isinstance(erased, list) else _after(erased)
 
     # --- reading (§3.3) ---

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from di.kernel.filter import Pairs
 from di.kernel.value import Value
-from di.stores.monitoring.store import BUCKETS, Held, Store, copy_value
+from di.stores.monitoring.store import BUCKETS, Held, HeldTable, Store, copy_value
 
 _FEW = 2000
 """Texts, records or values that are looked at without giving the loop back."""
@@ -23,7 +23,7 @@ _STEP = 100
 """Records between two looks at the clock."""
 _TURN_NS = 2_000_000
 """How long a piece of work runs before others have their turn."""
-_FREEING = 10_000
+_FREEING = 2_000
 """Entries a piece when a large table is given back."""
 
 
@@ -44,7 +44,7 @@ async def _slices(store: Store, size: int = _STEP) -> AsyncIterator[list[str]]:
     """The ids of all records in order; others have their turn between two slices, when it is time."""
     pace = _Pace()
     for number in range(BUCKETS):
-        while True:
+        for _ in range(store.preparations(number)):
             await pace.rest()
             if store.prepare(number):
                 break
@@ -101,6 +101,20 @@ def erase(store: Store, wanted: Iterable[str], still: Callable[[str], bool]) -> 
     return _erase(store, listed, still) if len(listed) <= _STEP else _erase_in_slices(store, listed, still)
 
 
+def erase_ended(store: Store, over: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:
+    """Remove those of the records with a time of their end that are `over`; returns them. Many: an awaitable."""
+    if store.ended_count() <= _STEP:
+        return [id for number in range(BUCKETS) for id in _erase(store, store.ended(number), over)]
+    return _erase_ended_in_slices(store, over)
+
+
+async def _erase_ended_in_slices(store: Store, over: Callable[[str], bool]) -> list[str]:
+    erased: list[str] = []
+    for number in range(BUCKETS):
+        erased += await _erase_in_slices(store, store.ended(number), over)
+    return erased
+
+
 def _erase(store: Store, wanted: list[str], still: Callable[[str], bool]) -> list[str]:
     return [id for id in wanted if still(id) and store.erase(id)]
 
@@ -116,11 +130,25 @@ async def _erase_in_slices(store: Store, wanted: list[str], still: Callable[[str
 
 async def give_back(held: Iterable[Held]) -> None:
     """Empty large tables that nobody uses any more, some entries at a time."""
-    for table in held:
-        while len(table) > _FREEING:
-            for _ in range(_FREEING):
-                table.popitem()
+    waiting: list[Held] = [*held]
+    while waiting:
+        table = waiting.pop()
+        while table:
+            if isinstance(table, list):
+                del table[-_FREEING:]
+            else:
+                waiting += _freed(table)
             await asyncio.sleep(0)
+
+
+def _freed(table: HeldTable) -> list[Held]:
+    """Take some entries out; returns what stood there and is large itself."""
+    large: list[Held] = []
+    for _ in range(min(_FREEING, len(table))):
+        value = table.popitem()[1]
+        if type(value) is dict and len(value) > _FREEING:
+            large.append(value)
+    return large
 
 
 def by_text(store: Store, name: str, matches: Callable[[str], bool]) -> list[str] | Awaitable[list[str]]:

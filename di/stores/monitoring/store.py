@@ -22,7 +22,8 @@ _LOOKS = 5000
 _RUN = 4000
 """Ids that are sorted at once: about 2 ms."""
 Attributes = dict[str, Value]
-Held = dict[str, Attributes | None] | dict[str, int] | dict[Hashable, str | dict[str, None]]
+HeldTable = dict[str, Attributes | None] | dict[str, int] | dict[Hashable, str | dict[str, None]] | dict[str, None] | Attributes
+Held = HeldTable | list[str]
 """A table of the store that is not in use any more."""
 OnChange = Callable[[str, str, Attributes], None]
 """Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned."""
@@ -51,44 +52,88 @@ def copy_value(value: Value) -> Value:
 
 
 class _Order:
-    """The order of one bucket's ids, made when it is asked for: new ones are merged into what was sorted before."""
+    """The order of one bucket's ids, made when it is asked for: new ones are merged into what was sorted before.
 
-    __slots__ = ("_ascii", "_fresh", "_runs", "_sorted", "erased")
+    Erased ones are left out then; one that was erased and made again meanwhile stands in both parts for a while.
+    """
+
+    __slots__ = ("_ascii", "_fresh", "_halves", "_kept", "_looked", "_runs", "_sorted", "_twice", "erased")
 
     def __init__(self) -> None:
         self._sorted: list[str] = []
         self._fresh: list[str] = []
         self._runs = 0
         """So many of the fresh ones stand in sorted runs already."""
+        self._kept: list[str] = []
+        self._looked = 0
+        """So many of the sorted ones have been looked at since some were erased; `_kept` are those that are left."""
+        self._halves = 0
+        """How many of the fresh ones' halves are sorted."""
+        self._twice = False
         self._ascii = True
         self.erased = False
 
     def created(self, id: str) -> None:
         """There is a new id."""
         self._fresh.append(id)
+        self._twice = self._twice or self.erased or self._looked > 0
         self._ascii = self._ascii and id.isascii()
 
-    def prepare(self) -> bool:
-        """Sort some of the new ids, for who does not want `of` to do all at once. True when that is little work now."""
+    def held(self) -> list[str]:
+        """What it holds, for who gives a large order back in pieces; this one is not used afterwards."""
+        return self._sorted
+
+    def prepare(self, bucket: dict[str, Attributes | None]) -> bool:
+        """Do some of what `of` would do at once. True when that is little work now."""
+        if self._looked or (self.erased and len(self._sorted) > _RUN):
+            return self._leave_out_some(bucket)
         start = self._runs
         if len(self._fresh) - start <= _RUN:
-            return True
+            return self._halves_sorted()
         run = self._fresh[start : start + _RUN]
         run.sort(key=None if self._ascii else order_of)
         self._fresh[start : start + _RUN] = run
         self._runs = start + len(run)
         return False
 
+    def _halves_sorted(self) -> bool:
+        """Of many sorted runs make two, one after the other; `of` then makes one of them. True when that is done, or not worth while."""
+        if len(self._fresh) <= 2 * _RUN or self._halves == 2:
+            return True
+        middle = len(self._fresh) // 2
+        part = slice(middle, None) if self._halves else slice(0, middle)
+        half = self._fresh[part]
+        half.sort(key=None if self._ascii else order_of)
+        self._fresh[part] = half
+        self._halves += 1
+        return False
+
+    def _leave_out_some(self, bucket: dict[str, Attributes | None]) -> bool:
+        """Of the sorted ids, some that are erased. What is erased while that goes on is for the next time."""
+        if not self._looked:
+            self.erased = False
+        some = self._sorted[self._looked : self._looked + _RUN]
+        self._kept += [id for id in some if id in bucket]
+        self._looked += len(some)
+        if self._looked >= len(self._sorted):
+            self._sorted, self._kept, self._looked = self._kept, [], 0
+            self._fresh = [id for id in self._fresh if id in bucket]
+            self._runs = self._halves = 0
+        return False
+
     def of(self, bucket: dict[str, Attributes | None]) -> list[str]:
         """The ids of `bucket`, which is this one's."""
-        if self.erased:
-            fresh = {id for id in self._fresh if id in bucket}
-            self._sorted = [id for id in self._sorted if id in bucket and id not in fresh]  # erased and made again: once
-            self._fresh, self._runs, self.erased = list(fresh), 0, False
+        if self.erased or self._looked:
+            self._sorted = [id for id in self._sorted if id in bucket]
+            self._fresh = [id for id in self._fresh if id in bucket]
+            self._kept, self._looked, self._runs, self._halves, self.erased = [], 0, 0, 0, False
         if self._fresh:
             self._sorted = self._sorted + self._fresh
             self._sorted.sort(key=None if self._ascii else order_of)  # one long run and some more: little more than its length
-            self._fresh, self._runs = [], 0
+            self._fresh, self._runs, self._halves = [], 0, 0
+        if self._twice:
+            self._sorted = list(dict.fromkeys(self._sorted))
+            self._twice = False
         return self._sorted
 
 
@@ -100,7 +145,7 @@ class Store:
         self.index = AttributeIndex()
         self._buckets: list[dict[str, Attributes | None]] = [{} for _ in range(BUCKETS)]
         self._orders = [_Order() for _ in range(BUCKETS)]
-        self._finished: dict[str, int] = {}
+        self._finished: list[dict[str, int]] = [{} for _ in range(BUCKETS)]
         self._timed: set[str] = set()
         """Ids whose time was set by `set_expiration`, and may be still to come."""
         self._watches = Watches(self._matches)
@@ -181,8 +226,9 @@ class Store:
     def mark_finished(self, id: str, now_s: int) -> None:
         """Mark a record finished now, creating it if need be; a time set earlier stays."""
         self._touch(id)
-        if id not in self._finished:
-            self._finished[id] = now_s
+        finished = self._finished[bucket_of(id)]
+        if id not in finished:
+            finished[id] = now_s
             if self._watches:
                 self._watches.removed(id, self.get(id))
             self._tell("finished", id, {}, [])
@@ -191,10 +237,10 @@ class Store:
         """Set the time from which a record counts as finished; 0 makes it active."""
         self._touch(id)
         if epoch_s:
-            self._finished[id] = epoch_s
+            self._finished[bucket_of(id)][id] = epoch_s
             self._timed.add(id)
         else:
-            self._finished.pop(id, None)
+            self._finished[bucket_of(id)].pop(id, None)
             self._timed.discard(id)
         if self._watches:
             self._watches.touched(id, [(name, None, value) for name, value in (self.get(id) or {}).items()])
@@ -214,7 +260,7 @@ class Store:
             return False
         attributes = bucket.pop(id)
         self._orders[number].erased = True
-        self._finished.pop(id, None)
+        self._finished[number].pop(id, None)
         self._timed.discard(id)
         for name, value in (attributes or {}).items():
             self.index.remove(name, value, id)
@@ -224,16 +270,20 @@ class Store:
             self.on_change("removed", id, {})
         return True
 
-    def ended(self) -> list[str]:
-        """Ids of records with a time at which they are finished, come or not, in no order."""
-        return list(self._finished)
+    def ended(self, number: int) -> list[str]:
+        """Ids of one bucket's records with a time at which they are finished, come or not, in no order."""
+        return list(self._finished[number])
+
+    def ended_count(self) -> int:
+        """How many records have such a time."""
+        return sum(map(len, self._finished))
 
     def clear(self) -> list[Held]:
         """Remove all records. Returns what held them: emptying that takes time, which the caller may take in pieces."""
-        held: list[Held] = [*self._buckets, self._finished, *self.index.clear()]
+        held: list[Held] = [*self._buckets, *self._finished, *self.index.clear(), *(order.held() for order in self._orders)]
         self._buckets = [{} for _ in range(BUCKETS)]
         self._orders = [_Order() for _ in range(BUCKETS)]
-        self._finished = {}
+        self._finished = [{} for _ in range(BUCKETS)]
         self._timed = set()
         self._watches.cleared()
         if self.on_change is not None:
@@ -254,8 +304,12 @@ class Store:
         return everything
 
     def prepare(self, number: int) -> bool:
-        """Do a part of what `bucket_ids` would do for new ids. True when nothing worth mentioning is left; else call it again."""
-        return self._orders[number].prepare()
+        """Do a part of what `bucket_ids` would do. True when nothing worth mentioning is left; else call it again."""
+        return self._orders[number].prepare(self._buckets[number])
+
+    def preparations(self, number: int) -> int:
+        """How often that is worth while: somebody who goes on writing and erasing must not keep who reads from ever coming to an end."""
+        return 2 + 3 * len(self._buckets[number]) // _RUN
 
     def bucket_ids(self, number: int) -> list[str]:
         """The ids of one bucket in order. The list is never changed, so that it can be read on later; do not change it."""
@@ -270,16 +324,19 @@ class Store:
 
     def is_finished(self, id: str, now_s: int) -> bool:
         """Whether a record was marked finished, at a time that has come."""
-        return self._finished.get(id, now_s + 1) <= now_s
+        return self._finished[bucket_of(id)].get(id, now_s + 1) <= now_s
 
     def finished_ids(self, now_s: int) -> list[str]:
         """Ids of finished records in order."""
-        return sorted((id for id, time_s in self._finished.items() if time_s <= now_s), key=order_of)
+        return sorted(self._over(now_s), key=order_of)
 
     def active_ids(self, now_s: int) -> list[str]:
         """Ids of records that are not finished, in order."""
-        finished = {id for id, time_s in self._finished.items() if time_s <= now_s}
+        finished = {*self._over(now_s)}
         return [id for id in self.ids() if id not in finished] if finished else self.ids()
+
+    def _over(self, now_s: int) -> Iterator[str]:
+        return (id for finished in self._finished for id, time_s in finished.items() if time_s <= now_s)
 
     def unfinished_ids(self, now_s: int) -> Iterator[str]:
         """Ids of records that are not finished, in no order, one by one."""
@@ -287,7 +344,7 @@ class Store:
 
     def finished_count(self, now_s: int) -> int:
         """How many records are finished. Costs the number of those with an expiration time only."""
-        return len(self._finished) - sum(self._finished[id] > now_s for id in self._timed)
+        return self.ended_count() - sum(self._finished[bucket_of(id)][id] > now_s for id in self._timed)
 
     def has_match(self, pairs: Pairs) -> bool:
         """Whether some record matches every pair. Looks at some thousands only, and says yes when there are more."""
@@ -337,7 +394,7 @@ class Store:
 
     def _is_over(self, id: str) -> bool:
         """Whether a record was marked finished. One whose time was set beforehand is shown until it is erased."""
-        return id in self._finished and id not in self._timed
+        return id in self._finished[bucket_of(id)] and id not in self._timed
 
     # --- standing queries ---
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from di.kernel.filter import matches
 from di.kernel.value import LongLong, Value, equal
+from di.stores.monitoring import index as index_module
+from di.stores.monitoring import store as store_module
 from di.stores.monitoring.store import BUCKETS, Store, copy_value
 
 IDS = st.sampled_from(["", "a", "ab", "abcde", "abcdef", "abcdeg", "zé", "\udcff\udc80", "q1", "q2", "1q"])
@@ -111,6 +114,12 @@ class StoreAgainstList(RuleBasedStateMachine):
         done = [id for id in sorted(self.model, key=naive_order) if self.finished.get(id, self.now_s + 1) <= self.now_s]
         assert self.store.finished_ids(self.now_s) == done
 
+    @rule(number=st.integers(0, 15), steps=st.integers(1, 6))
+    def prepare(self, number: int, steps: int) -> None:
+        """What a sliced answer does before it reads a bucket; between its steps anything may happen."""
+        for _ in range(steps):
+            self.store.prepare(number)
+
     @rule()
     def clear(self) -> None:
         self.store.clear()
@@ -172,6 +181,16 @@ class StoreAgainstList(RuleBasedStateMachine):
 
 
 StoreAgainstList.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handful of ids is as much to sort, to leave out and to spread as half a million."""
+    monkeypatch.setattr(store_module, "_RUN", 2)
+    monkeypatch.setattr(index_module, "_ONE_PART", 2)
+    monkeypatch.setattr(index_module, "_PARTS", 3)
+
+
 TestStoreAgainstList = StoreAgainstList.TestCase
 
 

@@ -15,6 +15,7 @@ import pytest
 from interfaces import http_server, tcp_server
 from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import HttpServer
+from interfaces.large import Pieces, whole
 
 POST = b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -159,3 +160,36 @@ async def test_a_call_is_not_left_half_done_when_its_peer_leaves() -> None:
             await asyncio.sleep(0.01)
         release.set()
         await asyncio.wait_for(ended.wait(), 30)
+
+
+async def test_an_answer_in_pieces_is_whole_though_others_have_their_turn_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind it comes the answer to the next request, not between; a peer that goes in the middle leaves nothing behind."""
+    monkeypatch.setattr(http_server, "_WRITTEN_A_TURN_BYTES", 1000)
+    pieces = Pieces(bytes([65 + number % 26]) * 700 for number in range(300))
+    turns = 0
+
+    async def later() -> Pieces:
+        return pieces
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with serving(lambda request: later() if request.body == b"abc" else b"next") as server:
+        reader, writer = await dial(server, POST + b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nxyz")
+        task = asyncio.ensure_future(others())
+        assert await reader.readexactly(pieces.length_bytes) == whole(pieces)
+        assert await reader.readexactly(4) == b"next" and turns > 100
+        task.cancel()
+        writer.close()
+        _, gone = await dial(server, POST)
+        gone.transport.abort()
+        assert await asyncio.wait_for(_no_connections(server), 30)
+
+
+async def _no_connections(server: HttpServer) -> bool:
+    while server.connections:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    return True

@@ -30,10 +30,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("values", [ODD, ODD[:4], ["id"] * 41, [{}] * 5])
 async def test_slices_make_the_same_bytes(small: None, values: list[Value]) -> None:
     assert large.is_large(values) and not large.is_large(values[:3]) and not large.is_large(tuple(values))
-    assert await _large(values) == http_answer(write_response(values))
+    assert large.whole(await _large(values)) == http_answer(write_response(values))
     answer = success("7", values)
-    assert await large.json_result(answer, strict.dumps, b",") == strict.dumps(answer)
-    assert await large.json_result(answer, sems_json.dumps, b", ") == sems_json.dumps(answer)
+    assert large.whole(await large.json_result(answer, strict.dumps, b",")) == strict.dumps(answer)
+    assert large.whole(await large.json_result(answer, sems_json.dumps, b", ")) == sems_json.dumps(answer)
 
 
 async def test_a_large_store_is_listed_by_every_gateway_while_others_run() -> None:
