@@ -72,6 +72,12 @@ def broken(folder: Path, kind: str) -> tuple[Server, str]:
         case "certificate of a gateway":
             files["web.conf"] = "tls_certificate=/nowhere.pem\n"
             wanted = "web.conf:1: tls_certificate: certificate '/nowhere.pem'"
+        case "plug-ins":
+            settings = "load_plugins=echo;py_sems;ecko;webconferenze"
+            wanted = (
+                "sems.conf:10: load_plugins: SEMS's plug-in py_sems is not in cordboard: take the name out; "
+                "there is no plug-in 'ecko'; did you mean echo?; there is no plug-in 'webconferenze'; did you mean webconference?"
+            )
         case "enumeration":
             files["conference.conf"] = "playout_type=fast\n"
             wanted = "conference.conf:1: playout_type: 'fast' cannot be used: right is adaptive, adaptive_jb or simple"
@@ -91,7 +97,7 @@ def broken(folder: Path, kind: str) -> tuple[Server, str]:
     [
         "foreign sip_ip", "foreign media_ip", "foreign further_sip", "foreign gateway", "open gateway", "missing diagram",
         "broken diagram", "start diagram", "missing prompt", "missing certificate", "certificate of a gateway", "enumeration",
-        "switch of the announcement",
+        "switch of the announcement", "plug-ins",
     ],
 )  # fmt: skip
 def test_what_serve_would_say(tmp_path: Path, kind: str) -> None:

@@ -7,6 +7,7 @@ import http.client
 import json
 import re
 import socket
+import struct
 import xmlrpc.client
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,8 @@ transition "up" A - sessionStart / sets($file="@FOLDER@/call.@user") -> UP;
 state UP;
 transition "says" UP - event(#do == record) / recordFile($file) -> UP;
 transition "hears" UP - event(#do == play) / { stopRecord(); playFile($file); } -> UP;
+transition "pressed" UP - key / { append($keys, #key); append($keys, "/"); append($keys, #duration); monitoring.log(keys, $keys); } -> UP;
+transition "presses" UP - event(#do == press) / sendDTMF(6, 250) -> UP;
 transition "cannot" UP - exception / monitoring.log(failed, #text) -> UP;
 transition "over" UP - hangup / stop(false) -> END;
 state END;
@@ -185,6 +188,32 @@ def heard_tone(phone: Phone) -> set[float]:
     sound = phone.peer.heard()
     loud = np.flatnonzero(np.abs(sound) > 1000)
     return tones.heard(sound[loud[0] + 800 : loud[0] + 4800], [TONE_HZ, *OTHERS_HZ]) if len(loud) > 4000 else set()
+
+
+@pytest.mark.parametrize(("codec", "clock_hz"), [("PCMU/8000", 8000), ("L16/16000", 16000), ("opus/48000/2", 48000)])
+def test_keys_last_as_long_as_they_are_pressed_both_ways(server: Server, codec: str, clock_hz: int) -> None:
+    """By the clock that was agreed on (RFC 4733 §2.1)."""
+    user, maps = f"keys{clock_hz}", (f"111 {codec}", f"110 telephone-event/{clock_hz}")
+    with PeerGroup() as group, Phone(server.sip_port, group.peer(), "111 110", maps) as phone:
+        phone.call(user)
+        for step in (1, 2, 3, 4, 5, 5, 5, 5):
+            end = 128 if step == 5 else 0
+            phone.peer.send_raw(phone.peer.packet(struct.pack(">BBH", 5, 10 | end, clock_hz // 50 * step), 110, step == 1))
+            phone.peer.sequence += 1
+        wait_until(lambda: server.record_of(user).get("keys") == "5/100", "a key of 100 ms")
+        (id,) = [
+            id for id in server.xml.listActive() if f"sip:{user}@" in str(server.xml.di("monitoring", "get", id)[0].get("ruri"))
+        ]
+        server.xml.postDSMEvent(id, [["do", "press"]])
+        group.run_ms(500)
+        told = [struct.unpack(">BBH", packet.payload) for packet in phone.peer.packets if packet.payload_type == 110]
+        phone.bye()
+    assert {event for event, _, _ in told} == {6} and [flags >> 7 for _, flags, _ in told][-3:] == [1, 1, 1]
+    durations = [ticks * 1000 // clock_hz for _, _, ticks in told]
+    assert durations == sorted(durations) and 250 <= durations[-1] <= 270, "whole packets"
+    assert {packet.ts for packet in phone.peer.packets if packet.payload_type == 110} == {
+        next(packet.ts for packet in phone.peer.packets if packet.marker and packet.payload_type == 110)
+    }, "one key has one timestamp"
 
 
 @pytest.mark.parametrize("ptime_ms", [30, 50])

@@ -98,13 +98,13 @@ def send_long(group: PeerGroup, peer: Peer, packet_ms: int, length_ms: int) -> N
         group.run_ms(packet_ms)
 
 
-@pytest.mark.parametrize("packet_ms", [130, 160, 200])
+@pytest.mark.parametrize("packet_ms", [130, 200])
 def test_long_packets_are_played(server: Server, packet_ms: int) -> None:
     with PeerGroup() as group, Phone(server.sip_port, group.peer()) as phone:
         phone.call(f"packets{packet_ms}")
-        send_long(group, phone.peer, packet_ms, 2000)
+        send_long(group, phone.peer, packet_ms, 1600)
         sound = phone.peer.heard(1000)
-        assert len(sound) > 4000 and np.min([tones.level(sound[at : at + 160], TONE_HZ) for at in range(0, 4000, 160)]) > 6000
+        assert len(sound) > 3000 and np.min([tones.level(sound[at : at + 160], TONE_HZ) for at in range(0, 3000, 160)]) > 6000
         phone.bye()
 
 
