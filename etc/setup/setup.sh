@@ -41,6 +41,7 @@ kernels() {
 
 # Without a speech engine prompts are tones: a server for trying out, and the next set-up tries again. CI must not pass like that.
 prompts() {
+  umask 022 # whoever runs the server reads them
   try prompts "$venv/bin/cordboard" prompts -f "$root/etc/sems.conf" build && return 0
   tail -3 "$logs/prompts.log" >&2
   if [ -n "${CI:-}" ]; then fail "not all prompts could be spoken; the whole log is $logs/prompts.log" "is espeak-ng installed?"; fi

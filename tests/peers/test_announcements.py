@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from di.apps.announcing.database import SCHEMA
 from tests.support import tones
 from tests.support.databases import MariaDb
 from tests.support.phone import Phone
@@ -61,6 +62,10 @@ def fill(database: MariaDb) -> None:
             for (table, *values), hz in ROWS_HZ.items()
         ),
     )
+
+    database.execute(
+        "CREATE DATABASE own", "USE own", *filter(str.strip, SCHEMA.split(";"))
+    )  # the tables that SQLite has are MariaDB's, too
 
 
 columns = {"default_audio": "language", "domain_audio": "domain, language", "user_audio": "domain, userid"}

@@ -11,7 +11,7 @@ import logging
 
 from di.apps.ann_b2b.options import Options
 from di.apps.announcing.call import AnnouncedCall, AnnouncementDesk, serve
-from di.apps.announcing.onward import connect_onward, refuse_loop
+from di.apps.announcing.onward import check_onward, connect_onward
 from di.apps.api import PASSED_ON, Closer, Outcome, Pair, PlayTone, Services, Session, SipReply
 
 log = logging.getLogger(__name__)
@@ -25,8 +25,8 @@ class AnnB2b(AnnouncedCall):
     further_methods = PASSED_ON
 
     def __init__(self, session: Session, desk: AnnouncementDesk[Options]) -> None:
-        """Raises Refused when there is no file for the called user, and for a call that we have sent on ourselves."""
-        refuse_loop(session.info, session.id, "ann_b2b")
+        """Raises Refused when there is no file for the called user, for a stranger, and for a call that we have sent on ourselves."""
+        check_onward(session.info, session.id, "ann_b2b")
         super().__init__(session, desk.announcements)
         self._next_hop = desk.options.next_hop
         self._pair: Pair | None = None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +39,6 @@ class AudioAnswers:
         self._known: OrderedDict[AudioQuery, _Known] = OrderedDict()
         self._down_until_ns = 0
         self._why_down = ""
-        self._disk = threading.Lock()
 
     async def find(self, query: AudioQuery, call: str) -> Path | None:
         """The file for a question, None where the database has none. Raises AudioUnavailable. `call`: the call's id, for the log."""
@@ -86,11 +84,7 @@ class AudioAnswers:
                 call, query.application, query.message, query.user, query.domain, "/".join(query.languages), len(data), LARGEST_BYTES,
             )  # fmt: skip
             return None
-        return await asyncio.to_thread(self._write, data, suffix)
-
-    def _write(self, data: bytes, suffix: str) -> Path:
-        with self._disk:
-            return self._cache.keep(data, suffix, self._clock.now_ns())
+        return await asyncio.to_thread(self._cache.keep, data, suffix, self._clock.now_ns())
 
     def close(self) -> None:
         """Give connections back; files stay, calls may be playing them."""

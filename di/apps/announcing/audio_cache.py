@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections import OrderedDict
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def suffix_for(data: bytes) -> str:
 
 
 class AudioCache:
-    """Belongs to one application. `keep` touches the disk: call it in a thread."""
+    """Belongs to one application. `keep` touches the disk: call it in a thread; several may."""
 
     def __init__(self, name: str, most_bytes: int = _KEPT_BYTES) -> None:
         self._name = name
@@ -39,9 +40,17 @@ class AudioCache:
         self._folder: Path | None = None
         self._files: OrderedDict[Path, tuple[int, int]] = OrderedDict()  # path → bytes, wanted last (ns); the oldest first
         self._bytes = 0
+        self._closed = False
+        self._lock = threading.Lock()
 
     def keep(self, data: bytes, suffix: str, now_ns: int) -> Path:
         """The file with this content. Raises OSError."""
+        with self._lock:
+            return self._keep(data, suffix, now_ns)
+
+    def _keep(self, data: bytes, suffix: str, now_ns: int) -> Path:
+        if self._closed:
+            raise OSError("the server is being stopped")
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix=f"cordboard-{self._name}-"))  # mode 0700
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have tidied up
@@ -72,7 +81,8 @@ class AudioCache:
             oldest.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove all."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        """Remove all; nothing is kept any more."""
+        with self._lock:
+            self._closed = True
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)

@@ -18,8 +18,17 @@ _FOR_US = ("p-app-", "p-final-reply-", "p-b2b", "p-refer-to", "p-language")
 """Beginnings of headers that a proxy wrote for this server."""
 
 
-def refuse_loop(info: CallInfo, call: str, application: str) -> None:
-    """Raises Refused 482, with a line in the log, for a call that we have sent on ourselves. `call`: the call's id."""
+def check_onward(info: CallInfo, call: str, application: str) -> None:
+    """Whether a call may be sent on: who chooses the Request-URI has us dial. `call`: the call's id.
+
+    Raises Refused, with a line in the log: 403 for one that comes from none of `trusted_peers`, 482 for one that we have sent on ourselves.
+    """
+    if not info.trusted:
+        log.warning(
+            "call %s: %s: %s wants to be connected with %s and is refused: it is none of trusted_peers in sems.conf, whose calls alone go on",
+            call, application, info.source_ip, info.request_uri,
+        )  # fmt: skip
+        raise Refused(403, "Forbidden")
     if any(name.lower() == _SEEN.lower() and value == info.request_uri for name, value in info.headers):
         log.error(
             "call %s: %s: %s is where we sent it on to, and it has come back: give the proxy a route that leads past this server, "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 
 from di.apps.announcing.call import AnnouncedCall, AnnouncementDesk, serve
-from di.apps.announcing.onward import connect_onward, refuse_loop
+from di.apps.announcing.onward import check_onward, connect_onward
 from di.apps.api import PASSED_ON, Closer, Outcome, Services, Session
 from di.apps.early_announce.options import Options
 from di.apps.parameters import parameter
@@ -34,16 +34,24 @@ def final_reply(session: Session) -> tuple[int, str]:
     return int(text), reason
 
 
+def goes_on(session: Session, options: Options) -> bool:
+    """Whether the call goes on to its destination after the announcement."""
+    mode = options.continue_b2b
+    return mode == "yes" or (mode == "app-param" and parameter(session.info.headers, "B2B") == "yes")
+
+
 class EarlyAnnounce(AnnouncedCall):
     """One call that is not answered, at least not by us."""
 
     further_methods = PASSED_ON
 
     def __init__(self, session: Session, desk: AnnouncementDesk[Options]) -> None:
-        """Raises Refused when there is no file for the called user, and for a call that we have sent on ourselves."""
-        refuse_loop(session.info, session.id, "early_announce")
+        """Raises Refused when there is no file for the called user, and for a call that may not go on."""
+        self._goes_on = goes_on(session, desk.options)
+        if self._goes_on:
+            check_onward(session.info, session.id, "early_announce")
         super().__init__(session, desk.announcements)
-        self._options = desk.options
+        self._next_hop = desk.options.next_hop
         self._played = False
         self._done = False
 
@@ -85,9 +93,8 @@ class EarlyAnnounce(AnnouncedCall):
         if self._done:
             return
         self._done = True
-        mode = self._options.continue_b2b
-        if mode == "yes" or (mode == "app-param" and parameter(self.session.info.headers, "B2B") == "yes"):
-            connect_onward(self.session, "early_announce", self._options.next_hop, relay_invite=True)
+        if self._goes_on:
+            connect_onward(self.session, "early_announce", self._next_hop, relay_invite=True)
         else:
             self.session.dialog.reject(*final_reply(self.session))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from di.apps import conference, webconference
+from di.apps import ann_b2b, announce_transfer, conference, early_announce, webconference
 from di.calls import snapshot
 from di.calls.application import Application
 from di.calls.call_info import CallInfo, Target
@@ -96,6 +96,37 @@ def test_the_conference_dials_nowhere_for_a_stranger(folder: Path, header: str) 
         assert [dial.request_uri for dial in dialled] == ([uri] if uri else []), (source, configured)
         if source == STRANGER and dialled:
             assert "boss" not in dialled[0].from_uri and dialled[0].headers == ()
+
+
+def test_nobody_is_connected_for_a_stranger_and_his_words_change_no_announcement(folder: Path) -> None:
+    """Toll fraud again: who chooses the Request-URI would have the server dial it."""
+    headers = (("P-App-Param", "Final-Reply-Code=603;B2B=yes;lng=de;Refer-To=sip:fraud@fraud.example"),)
+    for source, trusted in ((STRANGER, False), (PEER, True)):
+        book = book_of(source, "^sip:b2b=>ann_b2b\n^sip:on=>early_announce\n^sip:=>announce_transfer\n", folder)
+        for plugin, text in (
+            (ann_b2b.PLUGIN, ""),
+            (early_announce.PLUGIN, "continue_b2b=app-param\n"),
+            (announce_transfer.PLUGIN, ""),
+        ):
+            book.load(plugin, text)
+        assert book.answers(book.offer("b2b", headers)) == [200 if trusted else 403]
+        call = book.offer("on", headers)
+        book.negotiate(call)
+        book.media.finish_item(book.session(call).leg)
+        book.run()
+        dialled = [command.request_uri for command in book.sip.commands if isinstance(command, sip.Dial)]
+        assert (dialled, book.answers(call)) == ((["sip:on@here.example"], [183]) if trusted else ([], [183, 404]))
+        session = book.up("transfer", headers)
+        book.media.finish_item(session.leg)
+        book.run()
+        (refer,) = book.sip.of(sip.SendRequest, session.call)
+        assert refer.headers == (f"Refer-To: <sip:{'fraud@fraud.example' if trusted else 'transfer@here.example'}>",)
+
+
+def test_early_announce_connects_nobody_for_a_stranger_however_it_is_configured(folder: Path) -> None:
+    book = book_of(STRANGER, "^sip:=>early_announce\n", folder)
+    book.load(early_announce.PLUGIN, "continue_b2b=yes\n")
+    assert book.answers(book.offer("on")) == [403]
 
 
 def test_a_stranger_does_not_enter_a_room_by_naming_it(folder: Path) -> None:

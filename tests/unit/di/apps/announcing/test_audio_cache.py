@@ -46,6 +46,8 @@ def test_a_file_a_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     one.unlink()
     assert cache.keep(b"RIFF one", ".wav", 3).read_bytes() == b"RIFF one", "somebody tidied up"
     cache.close()
+    with pytest.raises(OSError, match="stopped"):
+        cache.keep(b"RIFF one", ".wav", 4)
     assert not list(tmp_path.iterdir())
 
 

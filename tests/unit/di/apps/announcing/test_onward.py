@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from di.apps.announcing.onward import passed_on, refuse_loop
+from di.apps.announcing.onward import check_onward, passed_on
 from di.apps.api import CallInfo, Refused
 
 
@@ -18,7 +18,16 @@ def test_what_is_the_callers_goes_on_and_what_was_for_us_stays() -> None:
 
 
 def test_what_comes_back_is_refused(caplog: pytest.LogCaptureFixture) -> None:
-    refuse_loop(CallInfo("in", "sip:b@x", headers=(("X-Announced", "sip:a@x"),)), "call-1", "ann_b2b")
+    check_onward(CallInfo("in", "sip:b@x", headers=(("X-Announced", "sip:a@x"),)), "call-1", "ann_b2b")
     with pytest.raises(Refused, match="482"):
-        refuse_loop(CallInfo("in", "sip:a@x", headers=(("x-announced", "sip:a@x"),)), "call-1", "ann_b2b")
+        check_onward(CallInfo("in", "sip:a@x", headers=(("x-announced", "sip:a@x"),)), "call-1", "ann_b2b")
     assert "call call-1: ann_b2b: sip:a@x is where we sent it on to" in caplog.text and "next_hop in ann_b2b.conf" in caplog.text
+
+
+def test_a_stranger_has_nobody_dialled(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Refused, match="403"):
+        check_onward(CallInfo("in", "sip:00900@x", source_ip="203.0.113.7", trusted=False), "call-1", "ann_b2b")
+    assert (
+        "call call-1: ann_b2b: 203.0.113.7 wants to be connected with sip:00900@x" in caplog.text
+        and "trusted_peers" in caplog.text
+    )
