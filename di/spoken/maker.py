@@ -149,8 +149,9 @@ class Maker:
             audio, kind = self._audio(wanted, {file.rate_hz for file, _ in due}, aside, outcome)
             written: dict[int, Path] = {}
             for file, state in due:
-                if kind == "tones" and state in (PromptState.OLD, PromptState.OWN):
-                    outcome.kept += 1  # an older sentence is better than no words
+                if kind == "tones" and state is not PromptState.MISSING and not (force and state is PromptState.TONES):
+                    outcome.kept += 1  # older words are better than no words, and tones are there already
+                    outcome.stand_ins += state is PromptState.TONES
                     continue
                 same = written.setdefault(file.rate_hz, file.path)
                 if same is file.path or not link_in_place(same, file.path):

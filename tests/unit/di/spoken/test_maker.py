@@ -101,6 +101,8 @@ def test_own_recordings_stay(desk: Desk) -> None:
 def test_without_an_engine_there_are_tones_until_there_is_one(desk: Desk) -> None:
     report = desk.maker(tts_command="no-such-engine {wav}").build()
     assert (report.made, report.stand_ins, report.failures) == (12, 6, [])
+    again = desk.maker(tts_command="no-such-engine {wav}").build()
+    assert (again.made, again.kept, again.stand_ins) == (0, 12, 6), "tones are made once, and told of each time"
     assert desk.states(tts_command="no-such-engine {wav}") == {PromptState.TONES, PromptState.SPOKEN}
     samples, _ = soundfile.read(desk.folder / "8000" / "hello.wav", dtype="int16")
     assert (samples == render(melody("hello"), 8000)).all()
