@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A proxy that takes NOTIFYs by UDP, in a thread: answers each, keeps what it was told; may ask for credentials or be out of order.
+"""Phones that take NOTIFYs by UDP, in a thread: each is answered, and what it said of which box is kept.
 
-with MwiPeer() as proxy:
-    … presence_server=127.0.0.1:{proxy.port} …
-    proxy.wait("ann@shop.example", "1/0")
+with MwiPeer() as phones:
+    … presence_server=127.0.0.1:{phones.port} …
+    phones.wait("ann@shop.example", "1/0")
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import threading
@@ -17,18 +16,16 @@ from types import TracebackType
 from interfaces.sip.message import Message, parse
 from tests.support.server import wait_until
 
-REALM, NONCE = "boxes", "abc123"
-
 
 class MwiPeer:
-    """`codes`: the next replies, 200 when it is empty; `login`: user and password that it asks for."""
+    """`codes`: the next replies, 200 when it is empty."""
 
-    def __init__(self, login: tuple[str, str] | None = None) -> None:
+    def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
         """Box and `new/old` of each NOTIFY that was accepted."""
         self.messages: list[Message] = []
         self.codes: list[int] = []
-        self._login = login
+        self._registered: set[str] = set()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self.port = int(self._socket.getsockname()[1])
@@ -42,6 +39,17 @@ class MwiPeer:
         self._socket.sendto(b"", ("127.0.0.1", self.port))  # an empty datagram ends the thread
         self._thread.join(10)
         self._socket.close()
+
+    def register(self, user: str, port: int) -> None:
+        """Bind a user of a registrar, which asks for no password, to these phones."""
+        here = f"127.0.0.1:{self.port}"
+        self._socket.sendto(
+            f"REGISTER sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK{user}\r\nFrom: <sip:{user}@127.0.0.1>;tag=r\r\n"
+            f"To: <sip:{user}@127.0.0.1>\r\nCall-ID: register-{user}\r\nCSeq: 1 REGISTER\r\nMax-Forwards: 5\r\nExpires: 600\r\n"
+            f"Contact: <sip:{user}@{here}>\r\nContent-Length: 0\r\n\r\n".encode(),
+            ("127.0.0.1", port),
+        )
+        wait_until(lambda: user in self._registered, f"{user} is registered")
 
     def wait(self, box: str, counts: str) -> None:
         """Wait until the last word of a box is that."""
@@ -58,6 +66,10 @@ class MwiPeer:
             if not data:
                 return
             message = parse(data.decode())
+            if message.code:
+                if message.code == 200:
+                    self._registered.add(message.header("Call-ID").removeprefix("register-"))
+                continue
             key = (message.header("Call-ID"), message.header("CSeq"))
             if key not in seen:
                 seen[key] = self._answer(message)
@@ -65,9 +77,7 @@ class MwiPeer:
 
     def _answer(self, message: Message) -> bytes:
         self.messages.append(message)
-        code, more = self.codes.pop(0) if self.codes else 200, ""
-        if self._login is not None and not self._knows(message):
-            code, more = 407, f'Proxy-Authenticate: Digest realm="{REALM}", nonce="{NONCE}", algorithm=MD5\r\n'
+        code = self.codes.pop(0) if self.codes else 200
         if code == 200:
             text = message.body.decode()
             box = re.search(r"^Message-Account: sip:(.*?)\r$", text, re.MULTILINE)
@@ -76,14 +86,5 @@ class MwiPeer:
             self.told.append((box[1], counts[1]))
         vias = "".join(f"Via: {value}\r\n" for name, value in message.headers if name == "Via")
         head = "".join(f"{name}: {message.header(name)}\r\n" for name in ("From", "Call-ID", "CSeq"))
-        to = f"To: {message.header('To')};tag=proxy\r\n"
-        return f"SIP/2.0 {code} Reply\r\n{vias}{head}{to}{more}Content-Length: 0\r\n\r\n".encode()
-
-    def _knows(self, message: Message) -> bool:
-        """Whether the credentials are right (RFC 2617, without qop)."""
-        given = dict(re.findall(r'(\w+)="?([^",]*)"?', message.header("Proxy-Authorization")))
-        assert self._login is not None
-        user, password = self._login
-        first = hashlib.md5(f"{user}:{REALM}:{password}".encode()).hexdigest()
-        second = hashlib.md5(f"NOTIFY:{given.get('uri')}".encode()).hexdigest()
-        return given.get("response") == hashlib.md5(f"{first}:{NONCE}:{second}".encode()).hexdigest()
+        to = f"To: {message.header('To')};tag=phone\r\n"
+        return f"SIP/2.0 {code} Reply\r\n{vias}{head}{to}Content-Length: 0\r\n\r\n".encode()
