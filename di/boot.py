@@ -205,6 +205,8 @@ class Hub:
                     connections_an_address=core.sip_connections_per_address,
                     connections=core.sip_connections,
                     trusted=tuple(map(str, core.trusted_peers)),
+                    trusted_requests_a_second=core.sip_trusted_requests_per_second,
+                    trusted_pending_calls=core.sip_trusted_pending_calls,
                 ),
                 accept_forked=core.accept_forked_dialogs,
             )

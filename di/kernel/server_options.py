@@ -272,6 +272,16 @@ class CoreOptions:
     sip_pending_calls: int = option(
         500, help="Calls of one such address that have not been acknowledged (ringing ones too); 0: no limit.", minimum=0
     )
+    sip_trusted_requests_per_second: int = option(
+        2000,
+        help="Requests outside dialogs that one address of trusted_peers may send a second: a proxy that passes a flood on; 0: no limit.",
+        minimum=0,
+    )
+    sip_trusted_pending_calls: int = option(
+        2000,
+        help="Calls by one address of trusted_peers that have not been acknowledged (ringing ones too); 0: no limit.",
+        minimum=0,
+    )
     sip_connections: int = option(4000, help="Connections of peers by TCP and TLS, all together; 0: no limit.", minimum=0)
     sip_connections_per_address: int = option(100, help="Connections of one address that is none of trusted_peers.", minimum=0)
     tls_port: int = option(0, help="Port of SIP over TLS; 0: none.", maximum=65535)

@@ -25,10 +25,10 @@ from media.control.records import AudioFormat, ReceivedFormat
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one address may ask for that is not `trusted` (networks); 0: no limit.
+    """How much one address may ask for; 0: no limit.
 
-    `requests_a_second`: outside dialogs, INVITE among them; `pending_calls`: calls that have not been acknowledged;
-    `connections_an_address`, and `connections` of all addresses together: by TCP and TLS.
+    `requests_a_second`: outside dialogs, INVITE among them; `pending_calls`: calls that have not been acknowledged; `trusted_…`: the same for
+    an address of `trusted` (networks). `connections_an_address` of one that is not, and `connections` of all together: by TCP and TLS.
     """
 
     requests_a_second: int = 0
@@ -36,6 +36,8 @@ class Limits:
     connections_an_address: int = 0
     connections: int = 0
     trusted: tuple[str, ...] = ()
+    trusted_requests_a_second: int = 0
+    trusted_pending_calls: int = 0
 
 
 # ---------------------------------------------------------------------------------------------------------------- commands

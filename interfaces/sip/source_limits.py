@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How much one address may ask of us before there is a call: requests outside dialogs, calls that nobody acknowledges, connections. Pure.
 
-    request without To tag ─► trusted? ─► PASS
-                              else the pace of its address ─► PASS │ REFUSE (503, some a second) │ DROP (no word)
+    request without To tag ─► the pace of its address ─► PASS │ REFUSE (503, of strangers some a second) │ DROP (no word)
+                              a trusted one's is another, for many callers may be behind it
 
 What happens inside a dialog is not counted here: a BYE must always get through. An IPv6 address counts by its /64, which one subscriber has.
 """
@@ -49,21 +49,23 @@ class SourceLimits:
     def request(self, source_ip: str, invite: bool, now_ns: int) -> SourceVerdict:
         """One outside dialogs has come."""
         address, trusted = self._address(source_ip)
-        if trusted:
-            return SourceVerdict.PASS
-        requests, refusals = self._pace(address, now_ns)
-        most = self._limits.pending_calls
+        limits = self._limits
+        rate, most = (
+            (limits.trusted_requests_a_second, limits.trusted_pending_calls)
+            if trusted
+            else (limits.requests_a_second, limits.pending_calls)
+        )
+        requests, refusals = self._pace(address, rate, now_ns)
         too_many = invite and most and self._pending[address] >= most
-        if not too_many and (not self._limits.requests_a_second or requests.take(now_ns)):
+        if not too_many and (not rate or requests.take(now_ns)):
             return SourceVerdict.PASS
         self.refused += 1
-        return SourceVerdict.REFUSE if refusals.take(now_ns) else SourceVerdict.DROP
+        return SourceVerdict.REFUSE if trusted or refusals.take(now_ns) else SourceVerdict.DROP
 
-    def _pace(self, address: str, now_ns: int) -> tuple[Pace, Pace]:
+    def _pace(self, address: str, rate: int, now_ns: int) -> tuple[Pace, Pace]:
         """Of the requests of an address, and of our refusals of them."""
         found = self._paces.pop(address, None)
         if found is None:
-            rate = self._limits.requests_a_second
             found = Pace(rate * _BURST_S, rate, now_ns), Pace(_REFUSALS_A_SECOND, _REFUSALS_A_SECOND, now_ns)
         self._paces[address] = found  # as the last one that was heard
         if len(self._paces) > _MOST_ADDRESSES:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import ssl
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from di.sip.records import CallConfirmed, CallOffered, Limits, Listen, MediaNego
 from tests.support.ports import free_port
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import SipProcess
+from tests.support.sipp import Sipp
 from tests.support.tls import client_hello, self_signed
 
 STRANGERS = Limits(requests_a_second=20, pending_calls=30, connections_an_address=5, connections=50, trusted=("127.0.0.2",))
@@ -86,6 +88,28 @@ async def test_requests_of_one_address(sip: SipProcess, peer: UdpPeer, method: s
     await asyncio.sleep(0.3)
     answered = sum(any(message.code >= 200 for message in drained(call)) for call in calls)
     assert 20 <= answered < 150
+
+
+async def test_a_trusted_proxy_that_passes_a_flood_on() -> None:
+    """sipp sends 300 INVITEs a second: what is above its measure is refused before there is a call, each once; another proxy is served."""
+    limits = replace(STRANGERS, trusted=("127.0.0.2", "127.0.0.5"), trusted_requests_a_second=60, trusted_pending_calls=200)
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, limits=limits))
+    before = resident_mb(sip.pid)
+    flood = Sipp("call", sip.port, calls=900, rate=300, hold_ms=300, local_ip="127.0.0.5", trace=False)
+    friend = await UdpPeer.open(sip.port, ip=FRIEND)
+    flooding = asyncio.ensure_future(asyncio.to_thread(flood.wait))
+    while not flooding.done():
+        asked = friend.call("good")
+        assert await asked.request("OPTIONS") == 200
+        await asyncio.sleep(0.05)
+    result = flooding.result()
+    assert result.successful + result.failed == 900
+    begun = len({offer.call for offer in sip.of(CallOffered)})
+    assert begun == result.successful and 120 <= begun <= 500, "two seconds' worth at once, then 60 a second"
+    assert result.retransmissions < 90, "the others had their answer"
+    assert resident_mb(sip.pid) - before < 60
+    assert await (await good_call(sip)).bye() == 200
+    assert await sip.stop() == 0
 
 
 async def test_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:

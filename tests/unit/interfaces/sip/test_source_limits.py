@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from di.sip.records import Limits
 from interfaces.sip import source_limits
@@ -35,7 +36,20 @@ def test_whoever_keeps_within_it_is_never_refused() -> None:
     assert flood(SourceLimits(LIMITS), "192.0.2.1", 60, 50)[SourceVerdict.PASS] == 3000
 
 
-def test_trusted_addresses_have_no_limit() -> None:
+def test_a_trusted_address_has_a_measure_of_its_own_and_every_answer() -> None:
+    limits = SourceLimits(replace(LIMITS, trusted_requests_a_second=200, trusted_pending_calls=4))
+    verdicts = flood(limits, "127.0.0.1", 10, 500)
+    assert verdicts[SourceVerdict.PASS] in range(2395, 2406) and verdicts[SourceVerdict.DROP] == 0
+    assert limits.request("127.0.0.2", True, 0) is SourceVerdict.PASS, "another proxy has its own"
+    for _ in range(4):
+        limits.begun("127.0.0.2")
+    assert limits.request("127.0.0.2", True, SECOND) is SourceVerdict.REFUSE
+    assert limits.request("127.0.0.2", False, SECOND) is SourceVerdict.PASS
+    limits.settled("127.0.0.2")
+    assert limits.request("127.0.0.2", True, 2 * SECOND) is SourceVerdict.PASS
+
+
+def test_without_one_it_has_none() -> None:
     limits = SourceLimits(LIMITS)
     for ip in ("127.0.0.1", "::ffff:127.0.0.9", "fd00::1"):
         assert flood(limits, ip, 2, 5000)[SourceVerdict.PASS] == 10_000
