@@ -9,15 +9,17 @@ from collections.abc import Callable
 import pjsua2 as pj
 
 from interfaces.sip.border import callback
-from interfaces.sip.message import Message, endpoint_of, parse
+from interfaces.sip.digest import challenges, why_not
+from interfaces.sip.message import Message, cseq_of, endpoint_of, parse
 from interfaces.sip.received import came_by_connection
 from interfaces.sip.shim import ffi
 from interfaces.sip.structures import Credentials
 
 log = logging.getLogger(__name__)
 
-_MAX_ANSWERS_A_METHOD = 2
-"""One answer, and one more when the peer says that the nonce was stale."""
+_MAX_ANSWERS = 4
+"""Of one request: a proxy and the peer behind it may both ask, and each may say once that the nonce was stale."""
+_MAX_REMEMBERED = 32
 
 
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
@@ -44,7 +46,6 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
         known = self._credentials(prm.callId)
         message = parse(prm.rdata.wholeMsg)
         source = endpoint_of(prm.rdata.srcAddress)[0]
-        method = message.header("CSeq").rpartition(" ")[2]
         if known is None:
             return
         if source not in known.hosts:
@@ -54,13 +55,32 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
         if not realms or (known.realm and known.realm not in realms):
             log.warning("a challenge for realm %s is not answered: credentials are for %r", realms, known.realm)
             return
-        answers = known.answered.get(method, 0)
-        if answers >= _MAX_ANSWERS_A_METHOD:
+        if why := why_not(message):
+            log.warning("a challenge from %s to %s is not answered: %s", source, message.header("CSeq"), why)
             return
-        known.answered[method] = answers + 1
+        if not self._fresh(known, message):
+            log.warning("%s is refused by %s: user or password is wrong for realm %s", message.header("CSeq"), source, realms)
+            return
         vector = pj.AuthCredInfoVector()
         vector.append(pj.AuthCredInfo("digest", known.realm or realms[0], known.username, 0, known.password))
         prm.challenge.respond(vector)
+
+    @staticmethod
+    def _fresh(known: Credentials, message: Message) -> bool:
+        """Whether a request may be sent again with an answer: the first time, or when not the password was wrong but the nonce too old.
+
+        pjsip sends it at once and with the next CSeq, which tells an answer to that apart from one to any other request of the call.
+        """
+        number = cseq_of(message)
+        answers, asked = known.answered.pop(number, (0, frozenset[str]()))
+        places = {challenge.answer_name + challenge.realm for challenge in challenges(message)}
+        stale = any(challenge.stale for challenge in challenges(message))
+        if answers >= _MAX_ANSWERS or (places <= asked and not stale):
+            return False
+        known.answered[number + 1] = (answers + 1, asked | places)
+        while len(known.answered) > _MAX_REMEMBERED:
+            del known.answered[next(iter(known.answered))]
+        return True
 
 
 def challenged_realms(message: Message) -> list[str]:

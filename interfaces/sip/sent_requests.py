@@ -63,11 +63,12 @@ class SentRequests:
                 self._waiting[transaction] = self._sending
             self._sending = None
             return True
-        if event.tsx.method in OF_THE_STACK:
+        method = event.tsx.method
+        if method in OF_THE_STACK and not any(command.method == method for command in self._waiting.values()):
             return False
         if transaction not in self._waiting:
             self._again(transaction, parse(event.src.tdata.wholeMsg))
-        return True
+        return method not in OF_THE_STACK or transaction in self._waiting
 
     def _again(self, transaction: int, message: Message) -> None:
         """pjsip has answered a challenge: what waited for a reply to the first attempt waits for that to the second."""

@@ -35,7 +35,8 @@ class Credentials:
     def __init__(self, realm: str, username: str, password: str, hosts: set[str]) -> None:
         self.realm, self.username, self.password = realm, username, password
         self.hosts = hosts
-        self.answered: dict[str, int] = {}
+        self.answered: dict[int, tuple[int, frozenset[str]]] = {}
+        """CSeq of a request that carries an answer → how many it had so far, and who asked: header and realm."""
 
 
 def received(event: pj.SipEvent) -> Message | None:
