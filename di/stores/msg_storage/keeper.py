@@ -168,8 +168,10 @@ class Keeper:
         size = sum(entry.size_bytes for entry in held)
         if quota.bytes and size >= quota.bytes:
             return Stored(MsgCode.NO_SPACE, cause=f"the box of {owner} holds {size >> 20} MB (quota_mb)")
-        there = next(path for path in (folder, *folder.parents) if path.is_dir())
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         for written in (there, self.place.spool):
+            if not os.path.isdir(written):
+                return Stored(MsgCode.STORAGE, cause=f"{written} is no folder: move it away")
             if not os.access(written, os.W_OK | os.X_OK):
                 return Stored(MsgCode.STORAGE, cause=f"{written} cannot be written: give it to the server's user")
         return Stored(MsgCode.OK)

@@ -110,6 +110,30 @@ def test_a_link_is_no_message(boxes: Keeper, tmp_path: Path) -> None:
     assert secret.exists()
 
 
+def test_what_is_no_message_is_left_alone(boxes: Keeper) -> None:
+    put(boxes)
+    folder = root(boxes) / "shop.example" / "ann"
+    os.mkfifo(folder / "1.wav")
+    (folder / "2.wav").mkdir()
+    (folder / "3.wav").symlink_to("gone")
+    assert [name for name, _, _ in listed(boxes)] == ["17+bob.wav"]
+    with boxes.turn():
+        for name in ("1.wav", "2.wav", "3.wav"):
+            assert boxes.open(ANN, name).code is boxes.mark_read(ANN, name) is boxes.delete(ANN, name) is MsgCode.NOT_FOUND
+            stored = boxes.store(ANN, name, recording(boxes.place.spool / "r"), Existing.RENAME)
+            assert (stored.code, stored.name) == (MsgCode.OK, f"{name[0]}.2.wav")
+        assert boxes.store(ANN, "2.wav", recording(boxes.place.spool / "r"), Existing.REPLACE).code is MsgCode.STORAGE
+    assert (folder / "2.wav").is_dir() and (boxes.place.spool / "r").exists()
+
+
+def test_a_box_that_leads_in_circles(boxes: Keeper, caplog: pytest.LogCaptureFixture) -> None:
+    (root(boxes) / "shop.example").symlink_to("shop.example")
+    with boxes.turn():
+        assert boxes.messages(ANN).code is MsgCode.STORAGE and boxes.room_for(ANN).code is MsgCode.STORAGE
+        assert boxes.store(ANN, "1.wav", None, Existing.RENAME).code is MsgCode.USER_NOT_FOUND
+    assert "cannot be read" in caplog.text
+
+
 # ---------------------------------------------------------------------------------------------------------- others, and crashes
 def test_two_processes_see_what_each_other_does(boxes: Keeper) -> None:
     name = put(boxes)
@@ -398,6 +422,8 @@ def test_a_file_in_the_way_of_a_box(boxes: Keeper) -> None:
         stored = boxes.store(ANN, "1.wav", path, Existing.RENAME)
         assert stored.code is MsgCode.USER_NOT_FOUND and "cannot be made" in stored.cause
         assert boxes.messages(ANN).code is MsgCode.USER_NOT_FOUND
+        room = boxes.room_for(ANN)
+        assert room.code is MsgCode.STORAGE and "is no folder" in room.cause, "the caller is told before he speaks"
     assert path.exists()
 
 
