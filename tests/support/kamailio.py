@@ -101,6 +101,7 @@ class Kamailio:
         self._program = program("kamailio", "kamailio")
         self._folder = tempfile.TemporaryDirectory(prefix="cordboard-kamailio-")
         self.folder = Path(self._folder.name)
+        self._arguments = ["-m", "32", "-M", "4"]
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         text = _CONFIG.format(
@@ -119,7 +120,7 @@ class Kamailio:
         """Start it, and wait until it answers."""
         with (self.folder / "log").open("ab") as out:
             self._process = subprocess.Popen(
-                [self._program, "-DD", "-f", str(self.folder / "kamailio.cfg"), "-Y", str(self.folder), "-m", "32", "-M", "4"],
+                [self._program, "-DD", "-f", str(self.folder / "kamailio.cfg"), "-Y", str(self.folder), *self._arguments],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + _START_S
