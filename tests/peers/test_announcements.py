@@ -6,6 +6,7 @@ One server has them all: announcement plays files, early_announce asks a real Ma
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import soundfile
 from di.apps.announcing.database import SCHEMA
 from tests.support import tones
 from tests.support.databases import MariaDb
+from tests.support.kamailio import Kamailio
 from tests.support.phone import Phone
 from tests.support.rtp_peer import PeerGroup
 from tests.support.server import ROOT, Server, wait_until
@@ -217,7 +219,7 @@ def test_the_call_goes_on_to_whom_it_was_for(server: Server, group: PeerGroup) -
     """Its answer is the callee's, and the two hear each other."""
     caller_peer, callee_peer = group.peer(CALLER_HZ), group.peer(CALLEE_HZ)
     with Phone(server.sip_port, caller_peer) as caller, Phone(server.sip_port, callee_peer) as callee:
-        lead_to(server, "early_announce", callee)
+        lead_to(server, "early_announce", hop_of(callee))
         caller.headers = ("P-App-Param: B2B=yes",)
         caller.ring("onward")
         caller.progress(183)
@@ -257,14 +259,18 @@ def test_a_transfer_that_is_refused(server: Server, group: PeerGroup) -> None:
 
 
 # -------------------------------------------------------------------------------------------------------------------- ann_b2b
-def lead_to(server: Server, application: str, callee: Phone) -> None:
-    """Let an application's calls go on to a phone."""
+def lead_to(server: Server, application: str, hop: str) -> None:
+    """Let an application's calls go on by way of `hop`."""
     path = server.etc / f"{application}.conf"
     lines = [line for line in path.read_text().splitlines() if not line.startswith("next_hop")]
-    path.write_text("\n".join([*lines, f'next_hop="sip:127.0.0.1:{callee.uri.rpartition(":")[2]};lr"', ""]))
+    path.write_text("\n".join([*lines, f'next_hop="{hop}"', ""]))
     before = server.log.count("reloaded: ")
     server.process.send_signal(1)  # type: ignore[union-attr]
     wait_until(lambda: server.log.count("reloaded: ") > before, "the configuration to be read anew")
+
+
+def hop_of(phone: Phone) -> str:
+    return f"sip:127.0.0.1:{phone.uri.rpartition(':')[2]};lr"
 
 
 def hear_each_other(group: PeerGroup, caller: Phone, callee: Phone) -> None:
@@ -283,7 +289,7 @@ def test_announced_then_connected(server: Server, group: PeerGroup) -> None:
         connection.execute("INSERT OR REPLACE INTO default_audio VALUES (?, ?, ?, ?)", row)
     caller_peer, callee_peer = group.peer(CALLER_HZ), group.peer(CALLEE_HZ)
     with Phone(server.sip_port, caller_peer) as caller, Phone(server.sip_port, callee_peer) as callee:
-        lead_to(server, "ann_b2b", callee)
+        lead_to(server, "ann_b2b", hop_of(callee))
         caller.headers = ("Subject: hello", "P-App-Param: lng=en")
         assert caller.call("b2b").code == 200
         group.run_ms(LENGTH_MS + 200)
@@ -296,7 +302,7 @@ def test_announced_then_connected(server: Server, group: PeerGroup) -> None:
 
 def test_a_callee_who_is_busy(server: Server, group: PeerGroup) -> None:
     with Phone(server.sip_port, group.peer(CALLER_HZ)) as caller, Phone(server.sip_port, group.peer()) as callee:
-        lead_to(server, "ann_b2b", callee)
+        lead_to(server, "ann_b2b", hop_of(callee))
         assert caller.call("b2b").code == 200
         group.run_ms(LENGTH_MS + 200)
         invite = callee.wait(lambda m: m.method == "INVITE")
@@ -309,6 +315,68 @@ def test_a_call_that_would_call_us_again(server: Server, group: PeerGroup) -> No
     with Phone(server.sip_port, group.peer()) as phone:
         phone.headers = (f"X-Announced: sip:b2b@127.0.0.1:{server.sip_port}",)
         assert phone.call("b2b").code == 482
+
+
+# ---------------------------------------------------------------------------------- the routes of the pages, in a real Kamailio
+def route_of(page: str, **instead: str) -> str:
+    """The first route of a page in docs/, for this test's ports."""
+    blocks = re.findall(r"```\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+    text = next(block for block in blocks if "append_hf" in block)
+    text = re.sub(r"^request_route {\n    …\n(.*)^}\n", r"\1", text, flags=re.DOTALL | re.MULTILINE)
+    for old, new in {"route(RELAY)": "t_relay()", **instead}.items():
+        assert old in text, f"docs/{page} has no {old}"
+        text = text.replace(old, new)
+    return text
+
+
+def test_the_routes_of_the_pages(server: Server, group: PeerGroup) -> None:
+    """For users whom nobody knows: the audio through the proxy, in the proxy's language, and what is to follow it."""
+    media = {"127.0.0.1:5080": f"127.0.0.1:{server.sip_port}"}
+    pages = {"unknown": "announcement.md", "early": "early_announce.md", "transfer": "announce_transfer.md"}
+    routes = "\n".join(
+        f'if (is_method("INVITE") && $rU == "{user}") {{\n{route_of(page, **media)}\nexit;\n}}' for user, page in pages.items()
+    )
+    with Kamailio({"nobody": "secret"}, routes=routes) as proxy:
+        with Phone(proxy.port, group.peer(CALLER_HZ)) as phone:
+            phone.ring("early")
+            phone.progress(183)
+            assert heard_hz(phone, group) == {float(ROWS_HZ["default_audio", "de"])}
+            assert (phone.answered(), phone.reason) == (404, "Not Found")
+        with Phone(proxy.port, group.peer(CALLER_HZ)) as phone:
+            phone.ring("unknown")
+            phone.server_port = server.sip_port  # the proxy stays out of the dialog
+            assert phone.answered() == 200
+            assert heard_hz(phone, group) == {float(FILES_HZ["tones/de/default.wav"])}
+            phone.hung_up()
+        with Phone(proxy.port, group.peer(CALLER_HZ)) as phone:
+            phone.ring("transfer")
+            phone.server_port = server.sip_port
+            assert phone.answered() == 200
+            group.run_ms(LENGTH_MS + 200)
+            refer = phone.wait(lambda m: m.method == "REFER")
+            assert refer.header("Refer-To") == "<sip:hotline@127.0.0.1>"
+            phone.respond(refer, 603, "Decline")
+            phone.hung_up()
+
+
+def test_the_route_of_ann_b2b(server: Server, group: PeerGroup) -> None:
+    """From outside to the announcement, from there through the same proxy to whom it was for."""
+    caller_peer, callee_peer = group.peer(CALLER_HZ), group.peer(CALLEE_HZ)
+    with Phone(server.sip_port, callee_peer) as callee:
+        found = f'$du = "{callee.uri.replace("phone@", "")}";'
+        text = route_of("ann_b2b.md", **{"5080": str(server.sip_port), 'lookup("location");': found})
+        with Kamailio({"nobody": "secret"}, routes=text) as proxy, Phone(proxy.port, caller_peer) as caller:
+            lead_to(server, "ann_b2b", f"sip:127.0.0.1:{proxy.port};lr")
+            caller.ring("b2b")
+            caller.server_port = server.sip_port  # the proxy stays out of the dialog
+            assert caller.answered() == 200
+            group.run_ms(LENGTH_MS + 200)
+            callee.server_port = proxy.port
+            callee.called()
+            callee.server_port = server.sip_port
+            hear_each_other(group, caller, callee)
+            caller.bye()
+            callee.hung_up()
 
 
 # ------------------------------------------------------------------------------------------------- the database goes: the last

@@ -29,7 +29,7 @@ class Phone:
         self.peer = peer
         self.server_port = server_port
         self.answer = ""
-        self.code, self.warning = 0, ""
+        self.code, self.reason, self.warning = 0, "", ""
         self.headers: tuple[str, ...] = ()
         """Further header lines of INVITEs."""
         self.edit: Callable[[str], str] | None = None
@@ -105,7 +105,7 @@ class Phone:
     def answered(self, seconds: float = 30.0) -> int:
         """Wait for the final reply to the last INVITE; its code."""
         reply = self.wait(lambda m: m.code >= 200 and m.header("CSeq") == f"{self._invited} INVITE", seconds)
-        self.code, self._remote, self.warning = reply.code, reply.header("To"), reply.header("Warning")
+        self.code, self.reason, self._remote, self.warning = reply.code, reply.reason, reply.header("To"), reply.header("Warning")
         if reply.code < 300:
             self._target = uri_of(reply.header("Contact")) or self._target
             self.answer = reply.body.decode()
