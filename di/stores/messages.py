@@ -149,6 +149,9 @@ class Messages(Protocol):
     async def messages(self, owner: BoxOwner) -> MessageBox:
         """All messages of a box."""
 
+    async def owners(self) -> tuple[BoxOwner, ...]:
+        """Whose boxes there are, greetings among them. Looks at every folder of a domain: not for each call."""
+
     async def open(self, owner: BoxOwner, name: str) -> OpenedMessage:
         """The file of a message: OK or NOT_FOUND. Marks nothing."""
 

@@ -69,6 +69,10 @@ class MemoryMessages:
             return MessageBox(MsgCode.USER_NOT_FOUND)
         return MessageBox(MsgCode.OK, tuple(m for _, m in sorted(self.boxes[owner].items(), reverse=True)))
 
+    async def owners(self) -> tuple[BoxOwner, ...]:
+        """Whose boxes there are."""
+        return tuple(self.boxes)
+
     async def open(self, owner: BoxOwner, name: str) -> OpenedMessage:
         """The file of one."""
         found = name in self.boxes.get(owner, {})

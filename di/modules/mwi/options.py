@@ -36,4 +36,8 @@ class Options:
     retry_s: int = option(
         5, help="Time to the first retry of what was not taken; doubled each time, 300 at most.", minimum=1, unit="s"
     )
+    at_start: int = option(
+        20,
+        help="At the start each box that holds messages is told of, so many a second: a crash may have come before a NOTIFY. 0: none.",
+    )
     attempts: int = option(8, help="How often one is sent before it is given up until the box changes again.", minimum=1)

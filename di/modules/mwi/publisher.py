@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _UNAVAILABLE = 503
+_S = 1_000_000_000
 
 
 class MwiPublisher:
@@ -36,6 +37,7 @@ class MwiPublisher:
         self._timer: TimerHandle | None = None
         self._trouble = ""
         self._closed = False
+        self._at_start: list[BoxOwner] = []
 
     @di_method("publish", listed=False)
     async def publish(self, domain: str, user: str) -> list[Value]:
@@ -50,6 +52,26 @@ class MwiPublisher:
         """A message came, was heard or has gone. Greetings are nobody's waiting messages."""
         if not change.owner.domain.endswith(GREETINGS):
             self._changed(change.owner)
+
+    async def tell_all(self) -> None:
+        """Tell of every box that holds messages, at an even pace: what was to be told when the server was killed is told now."""
+        self._at_start = [owner for owner in await self._messages.owners() if not owner.domain.endswith(GREETINGS)]
+        self._at_start.reverse()
+        self._next_at_start()
+
+    def _next_at_start(self) -> None:
+        if not self._at_start or self._closed:
+            return
+        if not self._sessions.sip_is_up:  # the server is still starting
+            self._clock.call_later(_S, self._next_at_start)
+            return
+        self._sessions.spawn(self._tell_if_full(self._at_start.pop()))
+        self._clock.call_later(_S // self._options.at_start, self._next_at_start)
+
+    async def _tell_if_full(self, owner: BoxOwner) -> None:
+        box = await self._messages.messages(owner)
+        if box.new or box.read:
+            self._changed(owner)
 
     def close(self) -> None:
         """Tell of nothing more."""
@@ -115,6 +137,8 @@ def start(services: Services, options: Options) -> Closer:
     publisher = MwiPublisher(services, messages, options)
     services.registry.register("mwi", publisher)
     end = messages.watch(publisher.on_changed)
+    if options.at_start:
+        services.sessions.spawn(publisher.tell_all())
 
     def close() -> None:
         end()

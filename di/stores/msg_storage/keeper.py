@@ -140,6 +140,11 @@ class Keeper:
         ordered = sorted(entries.values(), key=lambda entry: os.fsencode(entry.name), reverse=True)
         return MessageBox(MsgCode.OK, tuple(StoredMessage(e.name, not e.read, e.size_bytes, e.change_ns) for e in ordered))
 
+    def owners(self) -> tuple[BoxOwner, ...]:
+        """Whose boxes are on the disk."""
+        root = self.place.root
+        return tuple(BoxOwner(domain, user) for domain in disk.folders(root) for user in disk.folders(root / domain))
+
     def open(self, owner: BoxOwner, name: str) -> OpenedMessage:
         """The file of a message."""
         path = self.place.message(owner, name)

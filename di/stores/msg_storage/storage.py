@@ -52,6 +52,10 @@ class MessageStorage:
         """All messages of a box."""
         return await self._ask(lambda: self._keeper.messages(owner), lambda error: MessageBox(MsgCode.STORAGE))
 
+    async def owners(self) -> tuple[BoxOwner, ...]:
+        """Whose boxes there are."""
+        return await self._ask(self._keeper.owners, lambda error: ())
+
     async def open(self, owner: BoxOwner, name: str) -> OpenedMessage:
         """The file of a message."""
         return await self._ask(lambda: self._keeper.open(owner, name), lambda error: OpenedMessage(MsgCode.NOT_FOUND))

@@ -88,12 +88,8 @@ class Sweeper:
 
     async def read_all(self) -> None:
         """Let the index know every box that is on the disk, and forget those that are not."""
-        root = self._keeper.place.root
-        domains = await self._storage.work(lambda: disk.folders(root), ())
         known = await self._storage.work(lambda: self._keeper.indexed(lambda index: index.owners()), None) or []
-        for domain in domains:
-            users = await self._storage.work(partial(disk.folders, root / domain), ())
-            await self._read([BoxOwner(domain, user) for user in users])
+        await self._read(list(await self._storage.owners()))
         await self._read(known)
 
     async def _read(self, owners: list[BoxOwner]) -> None:

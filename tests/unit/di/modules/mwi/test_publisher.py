@@ -22,8 +22,8 @@ ANN, BEN = BoxOwner("shop.example", "ann"), BoxOwner("shop.example", "ben")
 class Desk:
     """The module over a storage in memory."""
 
-    def __init__(self, folder: Path, conf: str = "") -> None:
-        self.messages = MemoryMessages(folder)
+    def __init__(self, folder: Path, conf: str = "", messages: MemoryMessages | None = None) -> None:
+        self.messages = messages or MemoryMessages(folder)
         self.book = Playbook(conf_dir=folder)
         self.book.sessions.spawn = Tasks().spawn  # type: ignore[method-assign]
         self.book.services.capabilities.provide(MESSAGES, self.messages)
@@ -100,6 +100,25 @@ async def test_greetings_and_boxes_in_trouble(tmp_path: Path) -> None:
     desk.messages.unreadable = False
     await desk.settle(6)
     assert desk.sent() == [("ann@shop.example", "1/0")]
+
+
+async def test_at_the_start_full_boxes_are_told_of_at_an_even_pace(tmp_path: Path) -> None:
+    messages = MemoryMessages(tmp_path)
+    users = [BoxOwner("shop.example", f"user{number}") for number in range(6)]
+    for owner in users:
+        messages.put(owner, "1.wav", new=False)
+    messages.put(BEN, "1.wav", size_bytes=0)
+    messages.put(ANN.greetings, "vm.wav")
+    desk = Desk(tmp_path, "at_start=2\ngather_ms=0\n", messages)
+    await asyncio.sleep(0)
+    await desk.settle(1.1)
+    assert 2 <= len(desk.sent()) <= 4
+    await desk.settle(4)
+    assert sorted(box for box, _ in desk.sent()) == [str(owner) for owner in users]
+    assert {counts for _, counts in desk.sent()} == {"0/1"}
+    none = Desk(tmp_path, "at_start=0\n", messages)
+    await none.settle(9)
+    assert none.sent() == []
 
 
 async def test_closed_nothing_is_sent(tmp_path: Path) -> None:
