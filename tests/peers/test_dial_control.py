@@ -39,7 +39,7 @@ state END;
 
 
 def settings() -> str:
-    return 'dialout_deny="^900 ^\\+900"\ndialout_caller_nobody="1;1;^1"\nlog_sessions=yes\n'
+    return 'dialout_deny="^900 ^\\+900"\ndialout_caller_nobody="1;1;^1"\nredirects=1\nlog_sessions=yes\n'
 
 
 @dataclass
@@ -83,13 +83,15 @@ def phone_port() -> int:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, phone_port: int) -> Iterator[Server]:
     files = {
-        "app_mapping.conf": "^sip:desk=>desk\n^sip:conf=>conference\n^sip:=>legs\n",
+        "app_mapping.conf": "^sip:desk=>desk\n^sip:back=>callback\n^sip:conf=>conference\n^sip:=>legs\n",
         "dsm.conf": "diag_path=dsm/\nload_diags=legs\nregister_apps=legs\nset_param_variables=yes\n",
         "dsm/legs.dsm": SCRIPT,
         "conference.conf": f"dialout_suffix=@127.0.0.1:{phone_port}\n",
+        "callback.conf": f"accept_caller_re=^sip:[19]00\ngw_user=us\ngw_domain=127.0.0.1:{phone_port}\nauth_pwd=x\ncb_wait=0\n",
+        "click2dial.conf": "default_announce=beep.wav\n",
         "di_dial.conf": f"dialout_pin0=1234;x;127.0.0.1:{phone_port};user;secret\n",
     }
-    plugins = "monitoring;desk;echo;conference;webconference;di_dial;dsm;xmlrpc2di;web"
+    plugins = "monitoring;desk;echo;callback;click2dial;callgen;conference;webconference;di_dial;dsm;xmlrpc2di;web"
     with Server(tmp_path_factory.mktemp("server"), files, settings(), plugins, program=WITH_APPS) as running:
         yield running
     assert "Traceback" not in running.log, running.log
@@ -155,6 +157,37 @@ async def refer(place: Place, number: str) -> None:
     raise AssertionError("REFER was not accepted")
 
 
+async def redirection(place: Place, number: str) -> None:
+    await function("core.dialout", "echo", "u", f"sip:5@127.0.0.1:{place.other.port}", "sip:me@h.example")(place, number)
+    call = await place.other.take_invite()
+    await call.redirect(f"<{place.uri(number)}>")
+    del place.other.calls[call.call_id]
+
+
+async def callback(place: Place, number: str) -> None:
+    """The number is the caller's own."""
+    call = place.caller.call("back")
+    call.local = f"<sip:{number}@127.0.0.1>;tag=b{number}"
+    call.send_request("INVITE", description(40000))
+    assert await call.final() == 486
+    call.send_request("ACK", cseq=call.cseq, branch=call.branch)
+    del place.caller.calls[call.call_id]
+
+
+async def click(place: Place, number: str) -> None:
+    first, order = f"sip:5@127.0.0.1:{place.other.port}", ("click2dial", "beep", "sip:me@h.example", "sip:you@h.example")
+    await function("di_dial.dial_auth_b2b", *order, first, "URI", "r", "u", "p")(place, number)
+    call = await place.other.take_invite()
+    await call.accept()
+    if number == DENIED:
+        await call.taken_off()  # after the announcement
+        del place.other.calls[call.call_id]
+
+
+async def generated(place: Place, number: str) -> None:
+    await place.rpc("callgen.scheduleCalls", 1, 0, 0, number, f"127.0.0.1:{place.phone.port}", 0, 0, 1, 0)
+
+
 WAYS: dict[str, tuple[str, Attempt]] = {
     "di_dial.dial": ("di_dial.dial", function("di_dial.dial", "echo", "u", "sip:me@h.example", "URI")),
     "di_dial.dial_auth": (
@@ -176,6 +209,10 @@ WAYS: dict[str, tuple[str, Attempt]] = {
     "second leg": ("pair", second_leg),
     "keypad": ("pair", by_keys),
     "REFER": ("refer", refer),
+    "redirection": ("redirect", redirection),
+    "callback": ("callback", callback),
+    "click2dial, the second one": ("pair", click),
+    "callgen": ("callgen.scheduleCalls", generated),
 }
 
 

@@ -207,16 +207,9 @@ async def test_who_rings_too_long_is_cancelled(net: Net) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------- redirections
-async def redirect(net: Net, *contacts: str, code: int = 302) -> None:
+async def redirect(net: Net, *contacts: str) -> None:
     """The first phone is called and names others."""
-    call = await net.one.take_invite()
-    assert call.invite_message is not None
-    lines = "".join(f"Contact: {contact}\r\n" for contact in contacts)
-    vias = "".join(f"Via: {value}\r\n" for name, value in call.invite_message.headers if name == "Via")
-    head = f"SIP/2.0 {code} Moved\r\n{vias}From: {call.invite_message.header('From')}\r\nTo: {call.invite_message.header('To')};tag=m\r\n"
-    head += f"Call-ID: {call.call_id}\r\nCSeq: {call.invite_message.header('CSeq')}\r\n{lines}Content-Length: 0\r\n\r\n"
-    net.one.send(head)
-    await call.next("ACK")
+    await (await net.one.take_invite()).redirect(*contacts)
 
 
 async def test_a_redirection_is_followed_to_the_most_wanted(net: Net) -> None:

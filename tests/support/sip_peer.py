@@ -168,6 +168,16 @@ class PeerCall:
         self.reply(self.invite_message, code)
         await self.next("ACK")
 
+    async def redirect(self, *contacts: str, code: int = 302) -> None:
+        """Say where else the INVITE that came may be sent: values of Contact."""
+        assert self.invite_message is not None
+        request = self.invite_message
+        lines = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
+        lines += f"From: {request.header('From')}\r\nTo: {request.header('To')};tag=moved\r\nCall-ID: {self.call_id}\r\n"
+        lines += f"CSeq: {request.header('CSeq')}\r\n" + "".join(f"Contact: {contact}\r\n" for contact in contacts)
+        self.peer.send(f"SIP/2.0 {code} Moved\r\n{lines}Content-Length: 0\r\n\r\n")
+        await self.next("ACK")
+
     def ring(self, tag: str = "", body: str = "") -> None:
         """180, of the branch that `tag` names."""
         assert self.invite_message is not None

@@ -146,6 +146,11 @@ class Sipp:
         """What it has sent and received so far."""
         return self._text("messages.log")
 
+    @property
+    def logged(self) -> str:
+        """What the scenario has written so far."""
+        return self._text("calls.log")
+
     def wait(self) -> SippResult:
         """Wait for the end and read the counters."""
         try:
