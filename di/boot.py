@@ -194,6 +194,9 @@ class Hub:
                 tls_port=core.tls_port,
                 tls_certificate=core.tls_certificate,
                 tls_key=core.tls_key,
+                tls_authorities=core.tls_ca_file,
+                tls_clients=core.tls_client_certificate,
+                tls_verify_servers=core.tls_verify_server,
                 max_calls=core.max_calls,
                 reliable_provisional="disabled" if core.reliable_provisional == "off" else core.reliable_provisional,
                 formats=choice.accepted,
@@ -207,6 +210,8 @@ class Hub:
                     trusted=tuple(map(str, core.trusted_peers)),
                     trusted_requests_a_second=core.sip_trusted_requests_per_second,
                     trusted_pending_calls=core.sip_trusted_pending_calls,
+                    allowed=tuple(map(str, core.sip_acl_allow)),
+                    denied=tuple(map(str, core.sip_acl_deny)),
                 ),
                 accept_forked=core.accept_forked_dialogs,
             )

@@ -284,9 +284,24 @@ class CoreOptions:
     )
     sip_connections: int = option(4000, help="Connections of peers by TCP and TLS, all together; 0: no limit.", minimum=0)
     sip_connections_per_address: int = option(100, help="Connections of one address that is none of trusted_peers.", minimum=0)
-    tls_port: int = option(0, help="Port of SIP over TLS; 0: none.", maximum=65535)
+    sip_acl_allow: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        help="Addresses or networks that may send requests, separated by commas; from others only what belongs to a call is heard. Empty: all.",
+        parse=parse_networks,
+    )
+    sip_acl_deny: tuple[IPv4Network | IPv6Network, ...] = option(
+        (), help="Addresses or networks that may not, whatever sip_acl_allow says.", parse=parse_networks
+    )
+    tls_port: int = option(0, help="Port of SIP over TLS, on every address of SIP; 0: none.", maximum=65535)
     tls_certificate: str = option("", help="File with the certificate chain for SIP over TLS.")
     tls_key: str = option("", help="File with the certificate's key.")
+    tls_ca_file: str = option("", help="File with the certificates of authorities that vouch for peers of SIP over TLS.")
+    tls_client_certificate: str = option(
+        "off",
+        help="Certificate of whoever connects by TLS: off, not asked for; ask, refused if it is not good; require, refused without one.",
+        choices=("off", "ask", "require"),
+    )
+    tls_verify_server: bool = option(False, help="Let SIP over TLS of ours go only to servers whose certificate is good.")
 
     IGNORED: ClassVar[tuple[str, ...]] = tuple(
         "plugin_path exclude_plugins load_plugins_rtld_global sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "

@@ -29,6 +29,8 @@ def place(settings: Settings) -> Iterator[Callable[[], None]]:
             yield lambda field=field, ip=ip: _own_address(settings, field, ip)  # type: ignore[misc]
     if core.tls_port:
         yield lambda: _certificate(settings)
+        if core.tls_ca_file:
+            yield lambda: _authorities(settings)
 
 
 def ports(settings: Settings) -> Iterator[Callable[[], None]]:
@@ -38,7 +40,8 @@ def ports(settings: Settings) -> Iterator[Callable[[], None]]:
     for field, ip, port in taken:
         yield lambda at=(field, ip, port): _free(settings, *at, kinds=(True, False))  # type: ignore[misc]
     if core.tls_port:
-        yield lambda: _free(settings, "tls_port", core.sip_ip, core.tls_port, kinds=(False,))
+        for ip in (core.sip_ip, *(place[0] for place in core.further_sip)):
+            yield lambda ip=ip: _free(settings, "tls_port", ip, core.tls_port, kinds=(False,))  # type: ignore[misc]
 
 
 def applications(settings: Settings, known: Collection[str]) -> Iterator[ConfigError]:
@@ -92,6 +95,16 @@ def _certificate(settings: Settings) -> None:
         raise ConfigError(
             *settings.source("tls_certificate"), "tls_certificate", f"{hint}, the key without a password"
         ) from error
+
+
+def _authorities(settings: Settings) -> None:
+    path = settings.core.tls_ca_file
+    try:
+        ssl.create_default_context(cafile=path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
+        hint = f"{path} cannot be used ({reason}); right is a PEM file with certificates"
+        raise ConfigError(*settings.source("tls_ca_file"), "tls_ca_file", hint) from error
 
 
 def _no_password() -> str:

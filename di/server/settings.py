@@ -190,6 +190,9 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
         raise ConfigError(*where(core, "outbound_proxy"), "outbound_proxy", hint)
     if core.tls_port and not (core.tls_certificate and core.tls_key):
         raise ConfigError(*where(core, "tls_port"), "tls_port", "TLS needs tls_certificate and tls_key too")
+    for key in ("tls_client_certificate", "tls_verify_server"):
+        if getattr(core, key) not in ("off", False) and not core.tls_ca_file:
+            raise ConfigError(*where(core, key), key, "needs tls_ca_file too: whose certificates are good")
     further = tuple(
         (addresses.resolve(ip, "further_sip", *where(core, "further_sip")), port, public) for ip, port, public in core.further_sip
     )

@@ -28,7 +28,8 @@ class Limits:
     """How much one address may ask for; 0: no limit.
 
     `requests_a_second`: outside dialogs, INVITE among them; `pending_calls`: calls that have not been acknowledged; `trusted_…`: the same for
-    an address of `trusted` (networks). `connections_an_address` of one that is not, and `connections` of all together: by TCP and TLS.
+    an address of `trusted` (networks). Who is in `denied`, or in none of `allowed` where that is not empty, may ask for nothing.
+    `connections_an_address` of one that is not, and `connections` of all together: by TCP and TLS.
     """
 
     requests_a_second: int = 0
@@ -38,6 +39,8 @@ class Limits:
     trusted: tuple[str, ...] = ()
     trusted_requests_a_second: int = 0
     trusted_pending_calls: int = 0
+    allowed: tuple[str, ...] = ()
+    denied: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------------------------------------------------------- commands
@@ -47,7 +50,9 @@ class Listen:
 
     `codecs`: rtpmap names with clock, most wanted first (`PCMU/8000`); only these are accepted. `formats`: what they are; empty: the
     SIP stack's own ones. `offered`: those of them that our own offers name, empty for all. `also`: further addresses as
-    (ip, port, public ip), for UDP and TCP. `accept_forked`: an INVITE that a proxy's fork brings a second time is a second call.
+    (ip, port, public ip), for UDP and TCP, and with `tls_port` for TLS. `tls_authorities`: file with the certificates that vouch for others;
+    `tls_clients`: off, ask (for a certificate, which must be good if there is one) or require; `tls_verify_servers`: of connections of ours.
+    `accept_forked`: an INVITE that a proxy's fork brings a second time is a second call.
     """
 
     ip: str
@@ -58,6 +63,9 @@ class Listen:
     tls_port: int = 0
     tls_certificate: str = ""
     tls_key: str = ""
+    tls_authorities: str = ""
+    tls_clients: str = "off"
+    tls_verify_servers: bool = False
     max_calls: int = 4096
     reliable_provisional: str = "supported"
     options_code: int = 200

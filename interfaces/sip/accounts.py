@@ -50,7 +50,7 @@ class Accounts:
         places = [place for place in self._endpoint.published if place.kind == kind]
         near = self._endpoint.place_towards(host) if self._of_places else None
         if near is not None:
-            places = [place for place in places if (place.ip, place.port) == (near.ip, near.port)] or places
+            places = [place for place in places if place.ip == near.ip and (kind == "tls" or place.port == near.port)] or places
         same_family = [place for place in places if (":" in place.ip) == (":" in host)]
         place = next(iter(same_family or places), None)
         if place is None:

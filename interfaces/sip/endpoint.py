@@ -173,9 +173,10 @@ class SipEndpoint:
             raise error.of("further_sip") from None
         if listen.tls_port:
             try:
-                check_port(listen.ip, listen.tls_port, socket.SOCK_STREAM)
                 check_certificate(listen.tls_certificate, listen.tls_key)
-                self._open("tls", listen.ip, listen.tls_port, listen.public_ip, (listen.tls_certificate, listen.tls_key))
+                for ip, _, public_ip in ((listen.ip, 0, listen.public_ip), *listen.also):
+                    check_port(ip, listen.tls_port, socket.SOCK_STREAM)
+                    self._open("tls", ip, listen.tls_port, public_ip, listen)
             except ListenError as error:
                 raise error if error.key != "sip_port" else error.of("tls_port") from None
 
@@ -185,8 +186,8 @@ class SipEndpoint:
         self._open("tcp", ip, port, public_ip)
         self.places.append(ListenAddress(ip, port, public_ip, udp))
 
-    def _open(self, name: str, ip: str, port: int, public_ip: str, tls: tuple[str, str] = ("", "")) -> int:
-        """Make a transport; pjsua's number of it. Raises ListenError."""
+    def _open(self, name: str, ip: str, port: int, public_ip: str, tls: Listen | None = None) -> int:
+        """Make a transport; pjsua's number of it. `tls`: says which certificates. Raises ListenError."""
         config = pj.TransportConfig()
         config.port = port
         config.boundAddress = ip
@@ -194,7 +195,8 @@ class SipEndpoint:
         # a burst waits in the kernel, not in retransmissions; after a restart old connections must not keep the port
         option = (socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES) if name == "udp" else (socket.SO_REUSEADDR, 1)
         config.sockOptParams.sockOpts.append(pj.SockOpt(socket.SOL_SOCKET, *option))
-        config.tlsConfig.certFile, config.tlsConfig.privKeyFile = tls
+        if tls is not None:
+            _certificates(config.tlsConfig, tls)
         config.tlsConfig.msecTimeout = _HANDSHAKE_MS
         config.tlsConfig.proto = _TLS_VERSIONS
         kind = getattr(pj, f"PJSIP_TRANSPORT_{name.upper()}{'6' if ':' in ip else ''}")
@@ -276,6 +278,13 @@ class SipEndpoint:
     def poll(self) -> int:
         """Let pjsip handle what is due without waiting. Returns how much it handled."""
         return int(self.library.libHandleEvents(0))
+
+
+def _certificates(config: pj.TlsConfig, listen: Listen) -> None:
+    config.certFile, config.privKeyFile, config.CaListFile = listen.tls_certificate, listen.tls_key, listen.tls_authorities
+    config.verifyServer = listen.tls_verify_servers
+    config.verifyClient = listen.tls_clients in ("ask", "require")
+    config.requireClientCert = listen.tls_clients == "require"
 
 
 def free_port(ip: str, port: int) -> int:

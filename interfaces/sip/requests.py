@@ -62,8 +62,10 @@ class Requests:
         outside: OutsideTransactions,
         admits: Callable[[str, bool], SourceVerdict],
         now_ns: Callable[[], int],
+        lets_in: Callable[[str], bool] = lambda source_ip: True,
     ) -> None:
         self._emit = emit
+        self._lets_in = lets_in
         self._call_of = call_of
         self._notified = notified
         self._closed = closed
@@ -78,6 +80,8 @@ class Requests:
     def arrived(self, request: Request) -> bool:
         """Look at a request before pjsip's dialogs do; True when it has been dealt with."""
         method = request.text.partition(" ")[0]
+        if not self._lets_in(request.source_ip) and not self._of_a_call(method, request):
+            return _kept_out(self._admits(request.source_ip, False), request)
         if method in ("ACK", "CANCEL"):
             return False
         if (numbered := _CSEQ.search(request.text)) is not None and numbered[1] != method:
@@ -93,6 +97,14 @@ class Requests:
             return self._inside(call, method, message, request)
         # with a strange tag pjsip answers 481; it knows nothing of subscriptions
         return method == "NOTIFY" and call is None and self._of_subscription(message, tag, request)
+
+    def _of_a_call(self, method: str, request: Request) -> bool:
+        """Whether an outsider's request belongs to a call that is there: its tags are known to its peer and to whoever is on its way only."""
+        if method == "ACK":
+            return True  # never answered
+        message = parse(request.text)
+        call = self._call_of(message.header("Call-ID"), tag_of(message.header("To")))
+        return call is not None and call.remote_tag.lower() == tag_of(message.header("From")).lower()
 
     def unreadable(self, mended: Mended, source: Origin) -> bool:
         """A message came that pjsip's parser did not take; whether its reply may go out."""

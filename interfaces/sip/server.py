@@ -99,6 +99,7 @@ class SipServer:
             self._outside,
             lambda source_ip, invite: self._sources.request(source_ip, invite, now_ns()),
             now_ns,
+            lambda source_ip: self._sources.lets_in(source_ip),  # noqa: PLW0108 – there are no sources yet
         )
         self.stopping = False
         self.hub_silent = False
@@ -188,7 +189,9 @@ class SipServer:
         self._outside.second_passed()
         self._subscriptions.second_passed()
         self._look_at_session_timers()
-        self._housekeeping.second_passed(self._sources.take_refused(), self._native.give_back_memory)
+        self._housekeeping.second_passed(
+            self._sources.take_refused(), self._native.give_back_memory, self._sources.take_kept_out()
+        )
 
     def _look_at_session_timers(self) -> None:
         for number in self._timers.fresh():

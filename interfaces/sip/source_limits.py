@@ -39,15 +39,22 @@ class SourceLimits:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._trusted = networks(limits.trusted)
+        self._allowed, self._denied = networks(limits.allowed), networks(limits.denied)
+        self._outsiders: OrderedDict[str, bool] = OrderedDict()
         self._known: OrderedDict[str, tuple[str, bool]] = OrderedDict()
         self._paces: OrderedDict[str, tuple[Pace, Pace]] = OrderedDict()
         self._pending: Counter[str] = Counter()
         self._connections: Counter[str] = Counter()
         self.refused = 0
         """Requests that were too much, since the last `take_refused`."""
+        self.kept_out = 0
+        """Requests and connections of addresses that may not come in, since the last `take_kept_out`."""
 
     def request(self, source_ip: str, invite: bool, now_ns: int) -> SourceVerdict:
         """One outside dialogs has come."""
+        if not self.lets_in(source_ip):
+            self.kept_out += 1
+            return SourceVerdict.DROP
         address, trusted = self._address(source_ip)
         limits = self._limits
         rate, most = (
@@ -84,6 +91,9 @@ class SourceLimits:
         """A peer has opened a connection. False: it has too many, or all have; `disconnected` follows in either case."""
         address, trusted = self._address(source_ip)
         self._connections[address] += 1
+        if not self.lets_in(source_ip):
+            self.kept_out += 1
+            return False
         if self._limits.connections and self._connections.total() > self._limits.connections:
             return False
         most = self._limits.connections_an_address
@@ -92,6 +102,34 @@ class SourceLimits:
     def disconnected(self, source_ip: str) -> None:
         """One that `connected` was told of is gone."""
         _less(self._connections, self._address(source_ip)[0])
+
+    def lets_in(self, source_ip: str) -> bool:
+        """Whether an address may send requests at all."""
+        if not self._allowed and not self._denied:
+            return True
+        found = self._outsiders.get(source_ip)
+        if found is None:
+            found = self._outsiders[source_ip] = self._among(source_ip, self._denied) or (
+                bool(self._allowed) and not self._among(source_ip, self._allowed)
+            )
+            if len(self._outsiders) > _MOST_ADDRESSES:
+                self._outsiders.popitem(last=False)
+        return not found
+
+    @staticmethod
+    def _among(source_ip: str, known: Sequence[IPv4Network | IPv6Network]) -> bool:
+        try:
+            address = ip_address(source_ip)
+        except ValueError:
+            return False
+        if address.version == 6 and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in known if network.version == address.version)
+
+    def take_kept_out(self) -> int:
+        """How many requests and connections of outsiders there were since the last time."""
+        kept_out, self.kept_out = self.kept_out, 0
+        return kept_out
 
     def take_refused(self) -> int:
         """How many requests were too much since the last time."""

@@ -206,6 +206,10 @@ def test_addresses(tmp_path: Path) -> None:
     [
         ("rtp_low_port=2000\nrtp_high_port=2000\n", "sems.conf:2: rtp_high_port"),
         ("tls_port=5061\n", "sems.conf:1: tls_port: TLS needs tls_certificate and tls_key"),
+        ("tls_client_certificate=require\n", "sems.conf:1: tls_client_certificate: needs tls_ca_file too"),
+        ("tls_verify_server=yes\n", "sems.conf:1: tls_verify_server: needs tls_ca_file too"),
+        ("tls_client_certificate=maybe\n", "sems.conf:1: tls_client_certificate: 'maybe' is none of: off, ask, require"),
+        ("sip_acl_allow=10.0.0.0/33\n", "sems.conf:1: sip_acl_allow"),
         ("outbound_proxy=proxy\n", "sems.conf:1: outbound_proxy: 'proxy' is no SIP URI"),
         ("codec_order=PCMU,MP5\n", "sems.conf:1: codec_order: 'MP5' is no codec"),
         (f"exclude_payloads={';'.join(NAMES)}\n", "exclude_payloads: no codec is left"),

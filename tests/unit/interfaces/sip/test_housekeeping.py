@@ -30,3 +30,12 @@ def test_memory_is_given_back_after_a_peak(caplog: pytest.LogCaptureFixture) -> 
 
 def test_this_process_has_some_memory() -> None:
     assert 5 * MB < resident_bytes() < 10_000 * MB
+
+
+def test_who_is_kept_out_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    keeping = Housekeeping(lambda: 100 * MB)
+    for second in range(20):
+        keeping.second_passed(0, lambda: None, 3 if second < 10 else 0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "30 requests or connections in 10 s came from addresses that sip_acl_allow or sip_acl_deny keeps out"
+    ]

@@ -105,3 +105,20 @@ def test_forged_sources_do_not_fill_memory() -> None:
         limits.request(f"198.18.{n >> 8 & 255}.{n & 255}" if n < 65_536 else "::1", False, n)
         limits.request(f"not an address {n}", False, n)
     assert len(limits._paces) <= source_limits._MOST_ADDRESSES and len(limits._known) <= source_limits._MOST_ADDRESSES
+
+
+def test_outsiders_hear_nothing() -> None:
+    limits = SourceLimits(replace(LIMITS, allowed=("192.0.2.0/24", "2001:db8::/32"), denied=("192.0.2.66", "10.0.0.0/8")))
+    inside = ("192.0.2.1", "::ffff:192.0.2.1", "2001:db8::1")
+    outside = ("192.0.2.66", "::ffff:192.0.2.66", "10.1.1.1", "198.51.100.1", "2001:db9::1", "nonsense")
+    assert [limits.lets_in(ip) for ip in inside] == [True] * 3 and [limits.lets_in(ip) for ip in outside] == [False] * 6
+    assert {limits.request(ip, True, 0) for ip in inside} == {SourceVerdict.PASS}
+    assert {limits.request(ip, True, 0) for ip in outside} == {SourceVerdict.DROP}
+    assert not limits.connected("10.1.1.1") and limits.connected("192.0.2.1")
+    limits.disconnected("10.1.1.1")
+    assert limits.take_kept_out() == 7 and limits.take_kept_out() == 0 and limits.take_refused() == 0
+
+
+def test_who_is_only_denied() -> None:
+    limits = SourceLimits(replace(LIMITS, denied=("192.0.2.66",)))
+    assert not limits.lets_in("192.0.2.66") and limits.lets_in("192.0.2.67") and SourceLimits(LIMITS).lets_in("192.0.2.66")
