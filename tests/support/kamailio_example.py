@@ -26,6 +26,7 @@ class KamailioExample(Kamailio):
         shutil.copy(EXAMPLE, self.folder / "kamailio.cfg")
         lines = [f'$sht(domains=>{domain}) = "{id}";' for domain, id in domains.items()]
         lines += [f'$sht(users=>{user}::{key}) = "{value}";' for user, about in users.items() for key, value in about.items()]
+        lines += [f'$sht(boxes=>{about["uid"]}@{domains[user.rpartition("@")[2]]}) = "{user}";' for user, about in users.items()]
         (self.folder / "users.cfg").write_text("event_route[htable:mod-init] {\n" + "\n".join(lines) + "\n}\n")
         self._arguments += ["-E", "-A", f"LISTEN=udp:127.0.0.1:{self.port}", "-A", f'MEDIA_SERVER="sip:127.0.0.1:{media_port}"']
         self._arguments += ["-A", f"RING_MS={ring_ms}"]
