@@ -212,9 +212,29 @@ def split_header(line: str, contact: bool = False) -> tuple[str, str] | None:
     return name.strip(), value.strip()
 
 
+MOST_HEADER_BYTES = 64_000
+"""All lines of the hub's together: a datagram holds 65507 bytes, and what the stack writes itself has some hundred to thousand."""
+
+
 def header_pairs(lines: Iterable[str], contact: bool = False) -> tuple[tuple[str, str], ...]:
-    """Those of the hub's header lines that may be sent; see `split_header`."""
-    return tuple(pair for line in lines if (pair := split_header(line, contact)) is not None)
+    """Those of the hub's header lines that may be sent, see `split_header`, as long as a message holds them.
+
+    One that does not leave at all would leave a request without an answer, or a call without its end.
+    """
+    pairs, room = [], MOST_HEADER_BYTES
+    for line in lines:
+        pair = split_header(line, contact)
+        if pair is None:
+            continue
+        room -= len(wire_bytes(line))
+        if room < 0:
+            log.error(
+                "header %s of %d bytes does not fit into a message any more: it was left out", pair[0], len(wire_bytes(line))
+            )
+            room += len(wire_bytes(line))
+            continue
+        pairs.append(pair)
+    return tuple(pairs)
 
 
 def cseq_of(message: Message) -> int:

@@ -122,7 +122,11 @@ class Process:
         """Let pjsip work; what it reported goes to the hub in one write. Returns how much it handled."""
         self._pumping = False
         assert self._server is not None and self._link is not None
-        handled = self._server.poll()
+        handled = 0
+        try:
+            handled = self._server.poll()
+        except Exception:
+            log.exception("a turn of pjsip failed")  # the next one comes all the same
         if self._out:
             self._link.send_all(self._out)
             self._out.clear()

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from interfaces.sip.message import text_of, wire_bytes
 from interfaces.sip.shim import ffi, lib
+
+log = logging.getLogger(__name__)
 
 _CONTACT_BYTES = 4096
 _WITH_CONTACT = ("REFER ", "SUBSCRIBE ", "NOTIFY ")
@@ -59,7 +62,13 @@ class Request:
         if body:
             kind, _, subkind = content_type.partition("/")
             lib.shim_reply_body(reply, wire_bytes(kind.strip()), wire_bytes(subkind.strip()), body, len(body))
-        return int(lib.shim_reply_send(reply, code, wire_bytes(reason))) == 0
+        status = int(lib.shim_reply_send(reply, code, wire_bytes(reason)))
+        if status != 0:
+            where = f"{self.source_ip}:{self.source_port}"
+            log.warning(
+                "the reply %d to %s could not be sent (status %d); 500 without header and body instead", code, where, status
+            )
+        return status == 0
 
     def contact(self) -> str:
         """Our address for who sent it; empty when pjsip knows none."""

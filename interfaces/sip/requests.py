@@ -86,8 +86,11 @@ class Requests:
             return False
         if (numbered := _CSEQ.search(request.text)) is not None and numbered[1] != method:
             return request.reply(400, "CSeq Names Another Method")  # RFC 3261 §8.1.1.5
-        if method == "INVITE" and not _TO_TAG.search(request.text):
+        outside = not _TO_TAG.search(request.text)
+        if outside and method == "INVITE":
             return self._new_call(request)
+        if outside and (verdict := self._admits(request.source_ip, False)) is not SourceVerdict.PASS:
+            return _kept_out(verdict, request)
         message = parse(request.text)
         tag = tag_of(message.header("To"))
         if not tag:
@@ -136,9 +139,6 @@ class Requests:
         return False
 
     def _without_dialog(self, method: str, message: Message, request: Request) -> bool:
-        verdict = self._admits(request.source_ip, False)
-        if verdict is not SourceVerdict.PASS:
-            return _kept_out(verdict, request)
         if method in ("BYE", "PRACK", "UPDATE"):
             return request.reply(481)  # spec core.md §6.4
         if self._asks_too_much(message, request) or self._outside.arrived(method, message, request):

@@ -8,15 +8,17 @@ import re
 
 import pytest
 
-from di.sip.outside_records import OutsideReplied, SendOutside
+from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.records import (
     Answer,
     CallConfirmed,
     CallEnded,
     CallOffered,
     Dial,
+    Hangup,
     ReplyReceived,
     RequestReceived,
+    SendReply,
     SendRequest,
 )
 from tests.support.sip_peer import UdpPeer, description
@@ -178,4 +180,59 @@ async def test_what_no_datagram_holds_is_said_to_have_failed(sip: SipProcess, pe
     sip.send(SendRequest(1, "MESSAGE", 7, (), "text/plain", b"z" * 80_000))
     (reply,) = await sip.wait_for(ReplyReceived)
     assert reply.code >= 400
+    assert await call.bye() == 200
+
+
+@pytest.mark.parametrize("method", ["INFO", "OPTIONS"])
+async def test_a_reply_that_no_message_holds_is_refused_in_short(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    """Inside a call and outside: whoever asked hears something, and the log says why."""
+    sip.reply_code = 0
+    sip.send(TakeOutside(("OPTIONS",)))
+    call = peer.invite()
+    assert await call.final() == 200
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    if method == "INFO":
+        call.send_request("INFO")
+        (asked,) = await sip.wait_for(RequestReceived)
+        sip.send(SendReply(asked.call, asked.token, 200, "OK", ("X-Long: " + "y" * 30_000,), "text/plain", b"z" * 40_000))
+        reply = await call.next(*range(200, 700))
+    else:
+        waiting = asyncio.create_task(peer.exchange("OPTIONS"))
+        (came,) = await sip.wait_for(OutsideReceived)
+        sip.send(ReplyOutside(came.token, 200, "OK", (), "text/plain", b"z" * 80_000))
+        reply = await waiting
+    assert (reply.code, reply.body) == (500, b"")
+    await sip.wait_until(lambda: "the reply 200 to" in sip.log)
+    assert await call.bye() == 200
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+async def test_a_call_ends_though_what_is_said_with_its_end_is_too_long(sip: SipProcess, peer: UdpPeer, confirmed: bool) -> None:
+    if not confirmed:
+        sip.on_offer = lambda offer: None
+    call = peer.invite()
+    if confirmed:
+        assert await call.final() == 200
+        call.ack()
+        await sip.wait_for(CallConfirmed)
+    else:
+        await sip.wait_for(CallOffered)
+    sip.send(Hangup(1, 603, "Decline", ("X-Long: " + "y" * 80_000, "X-Short: 1")))
+    if confirmed:
+        await call.taken_off()
+    else:
+        assert await call.final() == 603
+        call.send_request("ACK", cseq=call.cseq, branch=call.branch)
+    assert len(await sip.wait_for(CallEnded)) == 1
+
+
+async def test_an_answer_loses_the_lines_that_no_message_holds(sip: SipProcess, peer: UdpPeer) -> None:
+    lines = ("X-Long: " + "y" * 80_000, "X-Half: " + "y" * 40_000, "X-Second: " + "y" * 40_000, "X-Short: 1")
+    sip.on_offer = lambda offer: sip.send(Answer(offer.call, 200, "OK", lines, "127.0.0.1", 30000))
+    call = peer.invite()
+    answer = await call.next(200)
+    call.ack()
+    assert [name for name, _ in answer.headers if name.startswith("X-")] == ["X-Half", "X-Short"]
+    await sip.wait_until(lambda: "header X-Long of 80008 bytes does not fit" in sip.log and "header X-Second" in sip.log)
     assert await call.bye() == 200

@@ -19,7 +19,9 @@ void shim_spare_callbacks(void) {
 
 /* Its streams' places in the bridge, which never runs: each has tables of PJSUA_MAX_CONF_PORTS entries, 33 kB. */
 void shim_leave_bridge(int call) {
-    pjsua_call *found = &pjsua_var.calls[call];
+    pjsua_call *found;
+    if (call < 0 || call >= PJSUA_MAX_CALLS) return;
+    found = &pjsua_var.calls[call];
     for (unsigned i = 0; i < found->med_cnt; ++i) {
         pjsua_call_media *media = &found->media[i];
         if (media->type != PJMEDIA_TYPE_AUDIO || media->strm.a.conf_slot == PJSUA_INVALID_ID) continue;
@@ -29,10 +31,12 @@ void shim_leave_bridge(int call) {
 }
 
 int shim_call_state(int number, int *code, const char **reason, int *length) {
-    const pjsua_call *call = &pjsua_var.calls[number];
-    pj_bool_t over = call->inv && call->inv->state == PJSIP_INV_STATE_DISCONNECTED;
-    const pj_str_t *text = over ? &call->inv->cause_text : &call->last_text;
-    if (call->inv == NULL) return -1;
+    const pjsua_call *call = number >= 0 && number < PJSUA_MAX_CALLS ? &pjsua_var.calls[number] : NULL;
+    const pj_str_t *text;
+    pj_bool_t over;
+    if (call == NULL || call->inv == NULL) return -1;
+    over = call->inv->state == PJSIP_INV_STATE_DISCONNECTED;
+    text = over ? &call->inv->cause_text : &call->last_text;
     *code = over ? (int)call->inv->cause : (int)call->last_code;
     *reason = text->ptr;
     *length = (int)text->slen;
@@ -46,6 +50,7 @@ static int said(char *text, int size, const pj_str_t *name, const pj_str_t *valu
 }
 
 int shim_stream_of(int call, shim_stream *into) {
+    if (call < 0 || call >= PJSUA_MAX_CALLS) return -1;
     for (unsigned i = 0; i < pjsua_var.calls[call].med_cnt; ++i) {
         pjsua_stream_info info;
         const pjmedia_stream_info *audio = &info.info.aud;

@@ -105,16 +105,44 @@ void shim_reply_body(shim_reply *reply, const char *type, const char *subtype, c
     add_body(reply->tdata, type, subtype, body, length);
 }
 
+/* Of a reply that did not leave, be it too long: what pjsip itself has put into it, as 500. */
+static pj_status_t send_in_short(shim_reply *reply) {
+    pjsip_tx_data *tdata = reply->tdata;
+    pjsip_hdr *header = tdata->msg->hdr.next;
+    while (header != &tdata->msg->hdr) {
+        pjsip_hdr *following = header->next;
+        if (header->type == PJSIP_H_OTHER) pj_list_erase(header);
+        header = following;
+    }
+    tdata->msg->body = NULL;
+    tdata->msg->line.status.code = 500;
+    tdata->msg->line.status.reason = *pjsip_get_status_text(500);
+    pjsip_tx_data_invalidate_msg(tdata);
+    return pjsip_endpt_send_response(pjsua_var.endpt, &reply->to, tdata, NULL, NULL);
+}
+
+static pj_status_t gone_wrong;
+
+/* pjsip lets go of the message when this returns. */
+static void on_reply_gone(pjsip_send_state *state, pj_ssize_t sent, pj_bool_t *cont) {
+    shim_reply *reply = state->token;
+    if (sent > 0) return;
+    gone_wrong = sent < 0 ? (pj_status_t)-sent : PJ_EUNKNOWN;
+    pjsip_tx_data_add_ref(reply->tdata);
+    if (send_in_short(reply) != PJ_SUCCESS) pjsip_tx_data_dec_ref(reply->tdata);
+}
+
 int shim_reply_send(shim_reply *reply, int code, const char *reason) {
     pjsip_transport *transport = reply->kept ? reply->to.transport : NULL;
     pjsip_tx_data *tdata = reply->tdata;
     pj_status_t status;
     tdata->msg->line.status.code = code;
     tdata->msg->line.status.reason = *reason ? shim_copy(tdata->pool, reason) : *pjsip_get_status_text(code);
-    status = pjsip_endpt_send_response(pjsua_var.endpt, &reply->to, tdata, NULL, NULL);
-    if (status != PJ_SUCCESS) pjsip_tx_data_dec_ref(tdata);
+    gone_wrong = PJ_SUCCESS;
+    status = pjsip_endpt_send_response(pjsua_var.endpt, &reply->to, tdata, reply, on_reply_gone);
+    if (status != PJ_SUCCESS && send_in_short(reply) != PJ_SUCCESS) pjsip_tx_data_dec_ref(tdata);
     if (transport) pjsip_transport_dec_ref(transport);
-    return status;
+    return status != PJ_SUCCESS ? status : gone_wrong;
 }
 
 void shim_reply_drop(shim_reply *reply) {
