@@ -124,6 +124,11 @@ class Hub:
             await self._start_plugin(loaded)
         for error in self._unknown_applications():
             log.warning("%s", error)
+        if self.sessions.toll.exposed and not self.settings.core.dialout_limit:
+            log.info(
+                "calls out are off: %s can be reached from elsewhere; dialout_limit in sems.conf allows them",
+                self.sessions.toll.exposed[0],
+            )
 
     async def try_out(self) -> list[ConfigError]:
         """Do all of the start that needs no other process and leaves nothing behind. Returns what stands against it."""

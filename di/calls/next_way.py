@@ -140,8 +140,9 @@ def silent(session: WayCall) -> None:
     """An address has not answered in time."""
     plan, dialog = session.dialog.plan, session.dialog
     if dialog.phase in _CALLING and not plan.heard and len(plan.ways) > 1:
-        session.host.sip.send(Hangup(session.call, 408, "Request Timeout"))
+        old = session.call
         _other_address(session, f"has not answered within {session.host.way_timeout_ms} ms")
+        session.host.sip.send(Hangup(old, 408, "Request Timeout"))  # its end is nobody's any more
 
 
 def after(session: WayCall, event: CallEnded) -> tuple[bool, Outcome]:

@@ -14,6 +14,7 @@ Who dials on behalf of a caller of RPC has that caller's own limits, too, and so
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter, OrderedDict, deque
 from dataclasses import dataclass
 
@@ -145,12 +146,12 @@ class Toll:
             self.placed += 1
             self._all.add(self._core.dialout_per_minute, now_ns)
             self._minute(by.caller).add(self._rules(by).per_minute, now_ns)
-        shown = f"way={by.way or '-'} caller={by.caller or '-'} of={by.call or '-'} app={order.application}"
+        shown = f"way={_word(by.way)} caller={_word(by.caller)} of={_word(by.call)} app={_word(order.application)}"
         shown += f" from={show_value('from', order.from_header)} to={show_value('to', order.request_uri)} {self._as(order.request_uri)}"
         if cause:
             log.warning("audit dialout %s decision=refused cause=%s why=%s", shown, cause, show_value("why", why))
         else:
-            log.info("audit dialout %s decision=placed call=%s", shown, call)
+            log.info("audit dialout %s decision=placed call=%s", shown, _word(call))
 
     def _as(self, uri: str) -> str:
         try:
@@ -167,3 +168,8 @@ class Toll:
         self.active[caller] -= 1
         if self.active[caller] <= 0:
             del self.active[caller]
+
+
+def _word(text: str) -> str:
+    """A text as one word of the line: ids and names of applications may come from outside."""
+    return re.sub(r"[^!-~]", "?", text[:64]) or "-"

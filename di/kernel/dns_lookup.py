@@ -6,7 +6,6 @@ Addresses are asked of the system, which knows /etc/hosts and what else the mach
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from collections.abc import Sequence
@@ -18,6 +17,8 @@ import dns.nameserver
 import dns.resolver
 from dns.rdtypes.IN.NAPTR import NAPTR as NaptrRecord
 from dns.rdtypes.IN.SRV import SRV as SrvRecord
+
+from di.kernel.host_names import addresses_of
 
 log = logging.getLogger(__name__)
 PATIENCE_S = 4.0
@@ -66,20 +67,14 @@ class DnsLookup:
         """Addresses of a name in one family. Raises NoAnswer."""
         if self._own:
             return [str(record) for record in await self._records(name, "AAAA" if ipv6 else "A")]
-        family = socket.AF_INET6 if ipv6 else socket.AF_INET
-        loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                found = await loop.run_in_executor(None, lambda: socket.getaddrinfo(name, None, family, socket.SOCK_DGRAM))
-        except TimeoutError:
-            raise NoAnswer(f"addresses of {name}: no answer within {PATIENCE_S:.0f} s") from None
+            return await addresses_of(name, ipv6)
         except socket.gaierror as error:
             if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA, socket.EAI_ADDRFAMILY):
                 return []
             raise NoAnswer(f"addresses of {name}: {error.strerror}") from error
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             raise NoAnswer(f"addresses of {name}: {error}") from error
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     def _asked(self) -> dns.asyncresolver.Resolver:
         """Made when it is first needed: the system's configuration is read then."""

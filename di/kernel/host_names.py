@@ -26,12 +26,16 @@ def _pool() -> ThreadPoolExecutor:
 
 async def address_of(host: str, ipv6: bool) -> str:
     """The first address of a name in one family; an address is returned as it is. Raises OSError, also after PATIENCE_S."""
-    if not is_name(host):
-        return host
+    return (await addresses_of(host, ipv6))[0] if is_name(host) else host
+
+
+async def addresses_of(host: str, ipv6: bool) -> list[str]:
+    """All addresses of a name in one family, at least one. Raises OSError, also after PATIENCE_S."""
     family = socket.AF_INET6 if ipv6 else socket.AF_INET
 
-    def ask() -> str:
-        return str(socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)[0][4][0])
+    def ask() -> list[str]:
+        found = socket.getaddrinfo(host, None, family, socket.SOCK_DGRAM)
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
     try:
         async with asyncio.timeout(PATIENCE_S):

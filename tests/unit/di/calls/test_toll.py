@@ -112,6 +112,14 @@ def test_one_line_an_attempt_without_secrets_or_line_ends(caplog: pytest.LogCapt
     assert "decision=refused cause=destination" in lines[1]
 
 
+def test_what_comes_from_outside_adds_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    by = Dialler("dsm", "desk", "id\r\nforged of=1")
+    toll().noted(CallOut("app\nforged", "sip:7@h", "<sip:a@h>", "<sip:7@h>", by=by), "my id", "", "", 0)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "\n" not in line and "of=id??forged?of=1 app=app?forged " in line and line.endswith("call=my?id")
+
+
 def test_counts_of_many_callers_stay_few() -> None:
     control = toll(dialout_each_caller=CallerLimit(0, 5))
     for number in range(10_050):
