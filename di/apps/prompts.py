@@ -26,7 +26,9 @@ ANNOUNCEMENT = (
     "{domain}/{language}/{user}.wav", "{domain}/{user}.wav", "{language}/{user}.wav", "{user}.wav", "{language}/{default}",
 )  # fmt: skip
 VOICEMAIL = ("{domain}/{user}.wav", "{domain}/{language}/{default}", "{domain}/{default}", "{language}/{default}")
-LONELY_USER = ("lonely_user_msg/{domain}/default_{language}.wav", "lonely_user_msg/default_{language}.wav")
+LONELY_USER = (
+    "lonely_user_msg/{domain}/default_{language}.wav", "lonely_user_msg/default_{language}.wav", "{language}/{default}",
+)  # fmt: skip
 """The rules of announcement, voicemail and conference; the application's default file follows each."""
 
 _NAME_IN_RULE = re.compile(r"{(\w+)}")

@@ -26,8 +26,7 @@ _PAUSE_NS = 3 * 10**9
 @dataclass
 class _Known:
     path: Path | None
-    asked_ns: int
-    being_asked: bool = False
+    answered_ns: int
 
 
 class AudioAnswers:
@@ -37,19 +36,32 @@ class AudioAnswers:
         self._source, self._cache, self._clock = source, cache, clock
         self._trusted_ns, self._timeout_s = trusted_s * 10**9, timeout_s
         self._known: OrderedDict[AudioQuery, _Known] = OrderedDict()
+        self._asked: dict[AudioQuery, asyncio.Event] = {}
+        """Questions under way; set when one is over."""
         self._down_until_ns = 0
         self._why_down = ""
 
     async def find(self, query: AudioQuery, call: str) -> Path | None:
         """The file for a question, None where the database has none. Raises AudioUnavailable. `call`: the call's id, for the log."""
-        now_ns = self._clock.now_ns()
-        known = self._known.get(query)
-        if known is not None and (known.being_asked or now_ns - known.asked_ns < self._trusted_ns) and _still_there(known.path):
-            return known.path
-        if now_ns < self._down_until_ns:
-            return self._while_down(known, call, self._why_down)
-        if known is not None:
-            known.being_asked = True
+        began_ns = self._clock.now_ns()
+        while True:
+            known, now_ns = self._known.get(query), self._clock.now_ns()
+            if known is not None and self._counts(known, query, began_ns, now_ns):
+                return known.path
+            if now_ns < self._down_until_ns:
+                return self._while_down(known, call, self._why_down)
+            answered = self._asked.get(query)
+            if answered is None:
+                return await self._ask(query, known, call)
+            await answered.wait()  # then it is known, or down, or the one who asked has gone
+
+    def _counts(self, known: _Known, query: AudioQuery, began_ns: int, now_ns: int) -> bool:
+        """Whether an answer may be taken without asking: it is new, came while one waited, or another asks at this moment."""
+        new = known.answered_ns >= began_ns or now_ns - known.answered_ns < self._trusted_ns
+        return (new or query in self._asked) and _still_there(known.path)
+
+    async def _ask(self, query: AudioQuery, known: _Known | None, call: str) -> Path | None:
+        answered = self._asked[query] = asyncio.Event()
         try:
             async with asyncio.timeout(self._timeout_s):
                 data = await self._source.fetch(query)
@@ -59,8 +71,8 @@ class AudioAnswers:
             self._down_until_ns, self._why_down = self._clock.now_ns() + _PAUSE_NS, why
             return self._while_down(known, call, why)
         finally:
-            if known is not None:
-                known.being_asked = False
+            del self._asked[query]
+            answered.set()
         self._known[query] = _Known(path, self._clock.now_ns())
         self._known.move_to_end(query)
         if len(self._known) > _MOST_KNOWN:

@@ -51,6 +51,7 @@ def test_missing_is_one_warning_a_call(folder: Path, caplog: pytest.LogCaptureFi
     ("rules", "asked", "paths"),
     [
         (ANNOUNCEMENT, Asked("d", "u"), ["d/u.wav", "u.wav"]),
+        (ANNOUNCEMENT, Asked("d", "u", "de"), ["d/de/u.wav", "d/u.wav", "de/u.wav", "u.wav", "de/hi.wav"]),
         (ANNOUNCEMENT, Asked("", "u"), ["u.wav"]),
         (ANNOUNCEMENT, Asked("..", "u"), ["u.wav"]),
         (ANNOUNCEMENT, Asked("d", "../u"), []),
@@ -63,7 +64,7 @@ def test_missing_is_one_warning_a_call(folder: Path, caplog: pytest.LogCaptureFi
         ),
         (VOICEMAIL, Asked("d", "u", "../de"), ["d/u.wav", "d/hi.wav"]),
         (VOICEMAIL, Asked("d", "", ""), ["d/hi.wav"]),
-        (LONELY_USER, Asked("d", "", "fr"), ["lonely_user_msg/d/default_fr.wav", "lonely_user_msg/default_fr.wav"]),
+        (LONELY_USER, Asked("d", "", "fr"), ["lonely_user_msg/d/default_fr.wav", "lonely_user_msg/default_fr.wav", "fr/hi.wav"]),
         (LONELY_USER, Asked("d", "u", ""), []),
     ],
 )

@@ -90,6 +90,33 @@ async def test_while_one_asks_others_get_what_is_known(rig: Rig) -> None:
     assert await asking == b"RIFF two"
 
 
+async def test_a_rush_is_one_question(rig: Rig) -> None:
+    rig.table.gate = asyncio.Event()
+    asking = [asyncio.ensure_future(rig.said()) for _ in range(500)]
+    await asyncio.sleep(0)
+    rig.table.gate.set()
+    assert await asyncio.gather(*asking) == [b"RIFF one"] * 500 and rig.table.asked == 1
+
+
+async def test_a_rush_while_the_database_is_down(rig: Rig) -> None:
+    rig.table.gate, rig.table.down = asyncio.Event(), "no way"
+    asking = [asyncio.ensure_future(rig.find()) for _ in range(20)]
+    await asyncio.sleep(0)
+    rig.table.gate.set()
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(outcome, AudioUnavailable) for outcome in outcomes) and rig.table.asked == 1
+
+
+async def test_the_one_who_asks_goes_and_another_asks(rig: Rig) -> None:
+    rig.table.gate = asyncio.Event()
+    first, second = asyncio.ensure_future(rig.said()), asyncio.ensure_future(rig.said())
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    rig.table.gate.set()
+    assert await second == b"RIFF one" and rig.table.asked == 2
+
+
 async def test_down(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.table.down = "no way"
     with pytest.raises(AudioUnavailable, match="no way"):
