@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Applications for calls, in Python: one coroutine a call, in a process of its own beside the server. `docs/python-apps.md`.
+
+from clients.app import App, Call
+
+app = App()
+
+@app.call
+async def greet(call: Call) -> None:
+    await call.answer()
+    await call.play("welcome.wav")
+"""
+
+from __future__ import annotations
+
+from clients.app.app import App, Worker
+from clients.app.call import Action, Call, Leg, Room
+from clients.app.dialog import Dialog
+from clients.app.results import CallEnded, CallFailed, Digits, Event, Recording, Request
+
+__all__ = [
+    "Action",
+    "App",
+    "Call",
+    "CallEnded",
+    "CallFailed",
+    "Dialog",
+    "Digits",
+    "Event",
+    "Leg",
+    "Recording",
+    "Request",
+    "Room",
+    "Worker",
+]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The way to the server: msgpack objects one after the other, each a map with a word `k` that says what it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TypeAlias
+
+import msgpack
+
+Message: TypeAlias = "dict[str, object]"
+_LONGEST = 16 << 20
+
+
+class Link:
+    """One connection. `receive` gives None at its end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._unpacker = msgpack.Unpacker(
+            raw=False, strict_map_key=True, max_buffer_size=_LONGEST, unicode_errors="surrogateescape"
+        )
+
+    async def receive(self) -> Message | None:
+        """The next message. Raises ValueError for what is none: whoever sends that cannot be talked with."""
+        while True:
+            for message in self._unpacker:
+                if not isinstance(message, dict) or not isinstance(message.get("k"), str):
+                    raise ValueError("no message")
+                return message
+            data = await self._reader.read(1 << 16)
+            if not data:
+                return None
+            self._unpacker.feed(data)
+
+    def send(self, message: Message) -> None:
+        """Queue a message; without effect when the connection has ended."""
+        if not self._writer.is_closing():
+            self._writer.write(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._writer.close()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The processes of one application, by generation: new calls go to the newest that is ready, old ones end with their calls.
+
+generation 1 ═══ calls ═══════════► drains ─► ended        reload: generation 2 is started beside it; it takes over when all its
+generation 2        started ─ ready ═══ new calls ═══►     processes are ready, and never when one is not
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from di.kernel.errors import Refused
+from interfaces.apps.files import Reach
+from interfaces.apps.options import Options
+from interfaces.apps.process import AppProcess, Message
+
+log = logging.getLogger(__name__)
+_BUSY = Refused(503, "Service Unavailable", ("Retry-After: 5",))
+_LONGEST_PAUSE_S = 30.0
+
+
+@dataclass(frozen=True)
+class AppFile:
+    """An application: its name, file and configuration."""
+
+    name: str
+    file: Path
+    config: dict[str, str]
+    reach: Reach
+
+
+class Fleet:
+    """`take` gets the messages of its processes, `orphans` the calls of one that died."""
+
+    def __init__(
+        self,
+        app: AppFile,
+        options: Options,
+        take: Callable[[AppProcess, Message], None],
+        orphans: Callable[[set[str], str], None],
+    ) -> None:
+        self.app = app
+        self.generation = 0
+        self._options = options
+        self._take, self._orphans = take, orphans
+        self._current: list[AppProcess] = []
+        self._draining: dict[AppProcess, float] = {}
+        """Old ones, and since when."""
+        self._failures = 0
+        self._restarts: set[asyncio.Task[None]] = set()
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[AppProcess]:
+        yield from (*self._current, *self._draining)
+
+    # --------------------------------------------------------------------------------------------------------- generations
+    async def start(self) -> str:
+        """Start a generation; it takes over when it is ready. The answer is empty then, else why it is not: the old one goes on."""
+        self.generation += 1
+        generation = self.generation
+        new = [
+            AppProcess(self.app.name, generation, number, self._take, self._gone)
+            for number in range(1, self._options.workers + 1)
+        ]
+        ready = await asyncio.gather(*(one.start(self.app.file, self.app.config, self._options.memory_mb) for one in new))
+        if not all(ready):
+            why = next(one.why_broken for one, is_ready in zip(new, ready, strict=True) if not is_ready)
+            log.error("application %s: generation %d is not taken: %s", self.app.name, generation, why)
+            await asyncio.gather(*(one.stop() for one in new))
+            return why
+        old, self._current = self._current, new
+        for one in old:
+            self._draining[one] = time.monotonic()
+        log.info("application %s: generation %d is in service, %d processes", self.app.name, generation, len(new))
+        return ""
+
+    def choose(self) -> AppProcess:
+        """Who takes a new call: the one with the fewest. Raises Refused when all are full, silent or gone."""
+        able = [one for one in self._current if one.ready and not one.silent and len(one.calls) < self._options.max_calls]
+        if not able:
+            raise _BUSY
+        return min(able, key=lambda one: len(one.calls))
+
+    def look(self) -> None:
+        """Called each second: is everybody there, has somebody drained."""
+        for one in (*self._current, *self._draining):
+            one.look(self._options.silent_after, self._options.kill_after)
+        now_s = time.monotonic()
+        for one, since_s in list(self._draining.items()):
+            if not one.calls or now_s - since_s > self._options.drain:
+                del self._draining[one]
+                self._keep(self._end(one))
+
+    async def _end(self, one: AppProcess) -> None:
+        if one.calls:
+            log.warning("%s: %d calls have not ended in time and lose their program", one, len(one.calls))
+        await one.stop()
+
+    def _gone(self, process: AppProcess, why: str) -> None:
+        """A process has ended; one that was in service is started again, after a pause that grows while it keeps dying."""
+        calls, process.calls = process.calls, set()
+        if why:
+            log.error("%s %s; %d calls had their program there", process, why, len(calls))
+        self._orphans(calls, f"application {self.app.name}: its process {why or 'was ended'}")
+        self._draining.pop(process, None)
+        if process in self._current:
+            self._current.remove(process)
+            if not self._stopped:
+                self._keep(self._again(process.number))
+
+    async def _again(self, number: int) -> None:
+        self._failures += 1
+        await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.2 * 2.0 ** min(self._failures, 10)))
+        generation = self.generation
+        one = AppProcess(self.app.name, generation, number, self._take, self._gone)
+        if (
+            await one.start(self.app.file, self.app.config, self._options.memory_mb)
+            and generation == self.generation
+            and not self._stopped
+        ):
+            self._current.append(one)
+            self._failures = max(0, self._failures - 1)
+            return
+        await one.stop()
+        if generation == self.generation and not self._stopped:
+            log.error("application %s: it cannot be started again: %s", self.app.name, one.why_broken)
+            self._keep(self._again(number))
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)
+
+    async def stop(self) -> None:
+        """End all processes."""
+        self._stopped = True
+        for task in self._restarts:
+            task.cancel()
+        everyone = [*self._current, *self._draining]
+        await asyncio.gather(*(one.stop() for one in everyone))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""DI module `apps`: which applications run, in which processes, with which calls; a new generation of one. Not in SEMS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from di.kernel.errors import OutOfBounds
+from di.kernel.registry import di_method
+from di.kernel.value import Value
+from interfaces.apps.fleet import Fleet
+
+
+class Apps:
+    """Functions `apps.…`."""
+
+    def __init__(self, fleets: Mapping[str, Fleet]) -> None:
+        self._fleets = fleets
+
+    @di_method("list", changes=False)
+    def listed(self) -> list[Value]:
+        """Return the applications: name, file, generation, processes in service, calls."""
+        return [
+            {
+                "name": name,
+                "file": str(fleet.app.file),
+                "generation": fleet.generation,
+                "processes": sum(one.ready for one in fleet),
+                "calls": sum(len(one.calls) for one in fleet),
+            }
+            for name, fleet in self._fleets.items()
+        ]
+
+    @di_method("workers", changes=False)
+    def workers(self, name: str) -> list[Value]:
+        """Return the processes of an application, those of older generations too."""
+        return [
+            {
+                "pid": one.pid,
+                "generation": one.generation,
+                "number": one.number,
+                "ready": one.ready,
+                "silent": one.silent,
+                "calls": len(one.calls),
+            }
+            for one in self._fleet(name)
+        ]
+
+    @di_method("calls", changes=False)
+    def calls(self, name: str) -> list[Value]:
+        """Return the ids of an application's calls."""
+        return [*sorted(call for one in self._fleet(name) for call in one.calls)]
+
+    @di_method("reload", dangerous=True)
+    async def reload(self, name: str) -> list[Value]:
+        """Read an application's file again: new calls get the new code, running ones end on the old. A file that fails changes nothing."""
+        why = await self._fleet(name).start()
+        return [500, why] if why else [200, "OK"]
+
+    def _fleet(self, name: str) -> Fleet:
+        fleet = self._fleets.get(name)
+        if fleet is None:
+            raise OutOfBounds(f"there is no application {name!r}; there are {', '.join(self._fleets) or 'none'}")
+        return fleet

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""apps.conf: where the files of applications are, and what one may use."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from di.kernel.options import REQUIRED, option
+
+
+def parse_folder(text: str) -> Path:
+    """Read the absolute path of a folder that exists."""
+    path = Path(text)
+    if not path.is_absolute() or not path.is_dir():
+        raise ValueError("right is the absolute path of a folder that exists")
+    return path.resolve()
+
+
+def parse_path(text: str) -> Path:
+    """Read an absolute path."""
+    path = Path(text)
+    if not path.is_absolute():
+        raise ValueError("right is an absolute path")
+    return path
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Read a list of applications."""
+    names = tuple(name.strip() for name in re.split(r"[,;]", text) if name.strip())
+    if any(not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) for name in names) or len(set(names)) != len(names):
+        raise ValueError("right is a list of names of letters, digits and underscores, each once")
+    return names
+
+
+def parse_crash(text: str) -> str:
+    """Read what becomes of calls whose process died."""
+    if not re.fullmatch(r"hangup|stay|app:[A-Za-z][A-Za-z0-9_]*", text):
+        raise ValueError("right is hangup, stay, or app:NAME")
+    return text
+
+
+@dataclass(frozen=True)
+class Options:
+    """Keys of apps.conf."""
+
+    script_path: Path = option(
+        REQUIRED, help="Folder of the applications: NAME.py, with NAME.conf beside it if it has one.", parse=parse_folder
+    )
+    apps: tuple[str, ...] = option((), help="Those that are loaded; empty: every NAME.py of the folder.", parse=parse_names)
+    audio_path: Path | None = option(
+        None, help="Folder of prompts that applications may play, besides their own.", parse=parse_folder
+    )
+    record_path: Path | None = option(
+        None, help="Folder that they may record into, below a folder of their name; empty: none.", parse=parse_path
+    )
+    workers: int = option(1, help="Processes an application.", minimum=1, maximum=64)
+    max_calls: int = option(1000, help="Calls at once in one process; more get 503.", minimum=1, maximum=100_000)
+    memory_mb: int = option(512, help="Address space of a process; 0: no limit.", unit="MB", maximum=1 << 20)
+    on_crash: str = option(
+        "hangup",
+        help="Calls whose process died: hangup, stay (without a program), or app:NAME takes them over.",
+        parse=parse_crash,
+    )
+    silent_after: int = option(
+        5, help="A process that does not answer for so long gets no new calls; its stacks go to the log.", unit="s", minimum=1
+    )
+    kill_after: int = option(30, help="One that does not answer for so long is killed.", unit="s", minimum=2)
+    drain: int = option(3600, help="How long the calls of an old generation may go on after a reload.", unit="s")

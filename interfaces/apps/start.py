@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start and stop of Python applications: a fleet for each file, its calls, its functions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from di.kernel.config import ConfigFile
+from di.kernel.errors import ConfigError, DIError, Refused
+from di.kernel.registry import Caller
+from di.kernel.value import Value
+from interfaces.apps.bridged_call import BridgedCall
+from interfaces.apps.files import Reach
+from interfaces.apps.fleet import AppFile, Fleet
+from interfaces.apps.functions import AppFunctions
+from interfaces.apps.interface import Apps
+from interfaces.apps.options import Options
+from interfaces.apps.process import AppProcess, Message
+
+if TYPE_CHECKING:
+    from di.calls.session import Session
+    from di.server.plugin import Closer
+    from di.server.services import Services
+
+log = logging.getLogger(__name__)
+
+
+async def start(services: Services, options: Options) -> Closer:
+    """Start a generation of each application. Raises ConfigError for a file that is missing or cannot be imported."""
+    gateway = AppGateway(services, options)
+    try:
+        await gateway.open()
+    except BaseException:
+        await gateway.close()
+        raise
+    return gateway.close
+
+
+class AppGateway:
+    """What runs while the plug-in is loaded."""
+
+    def __init__(self, services: Services, options: Options) -> None:
+        self._services = services
+        self._options = options
+        self._fleets: dict[str, Fleet] = {}
+        self._functions = AppFunctions(services.registry, lambda name: self._fleets[name].choose())
+        self._registered = False
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Raises ConfigError."""
+        services, file = self._services, str(self._services.conf_dir / "apps.conf")
+        names = self._options.apps or tuple(
+            sorted(path.stem for path in self._options.script_path.glob("*.py") if path.stem.isidentifier())
+        )
+        for name in names:
+            path = self._options.script_path / f"{name}.py"
+            if not path.is_file():
+                raise ConfigError(file, 0, "apps", f"{path} is missing")
+            if services.applications.find(name) is not None:
+                raise ConfigError(file, 0, "apps", f"there is an application {name!r} already: rename {path}")
+            fleet = self._fleets[name] = Fleet(self._app(name, path), self._options, self._take, self._orphans)
+            why = await fleet.start()
+            if why:
+                raise ConfigError(file, 0, "apps", f"{path} cannot be run: {why}")
+            services.applications.register(name, lambda session, fleet=fleet: self._begin(session, fleet))  # type: ignore[misc]
+        services.registry.register("apps", Apps(self._fleets))
+        self._registered = True
+        self._ticker = asyncio.get_running_loop().create_task(self._look(), name="apps")
+
+    def _app(self, name: str, path: Path) -> AppFile:
+        own = path.with_suffix(".conf")
+        values = {key: entry.value for key, entry in ConfigFile.read(own).entries.items()} if own.is_file() else {}
+        folder = self._options.script_path / name
+        recordings = self._options.record_path / name if self._options.record_path is not None else None
+        return AppFile(
+            name,
+            path,
+            values,
+            Reach(folder if folder.is_dir() else self._options.script_path, self._options.audio_path, recordings),
+        )
+
+    def _begin(self, session: Session, fleet: Fleet) -> BridgedCall:
+        return BridgedCall(session, fleet.choose(), fleet.app.reach)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            for fleet in self._fleets.values():
+                fleet.look()
+
+    # ------------------------------------------------------------------------------------------------------------ messages
+    def _take(self, process: AppProcess, message: Message) -> None:
+        kind = message["k"]
+        if kind == "op":
+            self._operation(process, message)
+        elif kind == "ready":
+            self._functions.publish(process.name, message.get("functions"))
+        elif kind == "di_result":
+            self._functions.answered(message)
+        elif kind == "di":
+            self._services.sessions.spawn(self._di(process, message))
+
+    def _operation(self, process: AppProcess, message: Message) -> None:
+        """A process may steer its own calls, and no others."""
+        id, op = str(message.get("call", "")), message.get("op")
+        session = self._services.sessions.find(id) if id in process.calls else None
+        if session is None or not isinstance(op, int):
+            return
+        what, values = str(message.get("do", "")), message.get("with")
+
+        def perform() -> None:
+            if isinstance(session.app, BridgedCall):
+                session.app.perform(op, what, values)
+
+        session.run(perform)
+
+    async def _di(self, process: AppProcess, message: Message) -> None:
+        """A function of another module, on the application's behalf: it appears in the audit log as `app:NAME`."""
+        answer: Message = {"k": "di_done", "n": message.get("n")}
+        module, function, arguments = str(message.get("module")), str(message.get("function")), message.get("args")
+        caller = Caller(f"app:{process.name}", "apps")
+        try:
+            result: Value | Awaitable[Value] = self._services.registry.invoke(
+                module, function, list(arguments) if isinstance(arguments, (list, tuple)) else [], caller
+            )
+            answer["result"] = await result if isinstance(result, Awaitable) else result
+            process.send(answer)
+        except (DIError, Refused, TypeError, ValueError, OverflowError) as error:
+            process.send({"k": "di_done", "n": message.get("n"), "error": f"{type(error).__name__}: {error}"})
+
+    def _orphans(self, calls: set[str], why: str) -> None:
+        """Calls whose program has died."""
+        for id in calls:
+            session = self._services.sessions.find(id)
+            if session is not None and isinstance(session.app, BridgedCall):
+                session.app.orphaned()
+                session.run(lambda session=session: self._after_crash(session, why))  # type: ignore[misc]
+
+    def _after_crash(self, session: Session, why: str) -> None:
+        choice = self._options.on_crash
+        if choice == "hangup":
+            log.error("call %s: it is ended: %s", session.id, why)
+            session.stop(500, "Server Internal Error", by="system")
+            return
+        name = choice.removeprefix("app:")
+        factory = self._services.applications.find(name) if choice.startswith("app:") else None
+        if factory is None or session.dialog.ending:
+            log.warning("call %s: it goes on without a program: %s", session.id, why)
+            return
+        log.warning("call %s: application %s takes it over: %s", session.id, name, why)
+        session.audio.flush()
+        session.application = name
+        session.app = factory(session)
+        if session.audio.started:
+            session.app.on_session_start()
+
+    async def close(self) -> None:
+        """End the processes."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._registered:
+            self._services.registry.unregister("apps")
+        self._functions.withdraw()
+        for name in self._fleets:
+            self._services.applications.unregister(name)
+        await asyncio.gather(*(fleet.stop() for fleet in self._fleets.values()))

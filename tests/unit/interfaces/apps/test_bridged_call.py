@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a program may send: any operation with any values does what it says, or is answered with a failure; the call goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from di.calls.session import Session
+from di.sip import records as sip
+from interfaces.apps.bridged_call import _OPERATIONS, BridgedCall
+from interfaces.apps.files import Reach
+from tests.support.playbook import Playbook
+
+
+class Program:
+    """The process, as far as a call knows it."""
+
+    def __init__(self) -> None:
+        self.calls: set[str] = set()
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+
+def up(answer: bool = True) -> tuple[Playbook, Program, Session]:
+    book, program = Playbook().with_monitoring(), Program()
+    reach = Reach(Path("/nowhere"), None, None)
+    book.services.applications.register("prog", lambda session: BridgedCall(session, program, reach))  # type: ignore[arg-type]
+    call = book.offer("app-prog")
+    session = next(iter(book.sessions))
+    if answer:
+        perform(book, session, 1, "answer", {})
+        book.confirm(call)
+    return book, program, session
+
+
+def perform(book: Playbook, session: Session, op: int, what: str, values: object) -> None:
+    app = session.app
+    assert isinstance(app, BridgedCall)
+    session.run(lambda: app.perform(op, what, values))
+    book.run()
+
+
+def test_the_call_is_told_and_answered_when_the_program_says_so() -> None:
+    book, program, session = up(answer=False)
+    assert (
+        program.sent[0]["k"] == "call" and program.sent[0]["ruri"].startswith("sip:app-prog@") and program.calls == {session.id}
+    )
+    assert book.answers(session.call) == []
+    perform(book, session, 1, "answer", {})
+    assert book.answers(session.call) == [200]
+    book.confirm(session.call)
+    assert {"call": session.id, "k": "done", "op": 1, "result": None} in program.sent
+    book.bye(session)
+    assert program.sent[-1]["k"] == "ended" and program.sent[-1]["by"] == "remote" and program.calls == set()
+
+
+def test_a_request_waits_for_the_programs_answer() -> None:
+    book, program, session = up()
+    book.sessions.on_sip_event(sip.RequestReceived(session.call, 9, "MESSAGE", (), "text/plain", b"x", True))
+    book.run()
+    event = program.sent[-1]
+    assert event["name"] == "request" and event["body"] == b"x"
+    perform(book, session, 2, "reply", {"token": event["token"], "code": 202, "reason": "Accepted"})
+    assert book.sip.of(sip.SendReply, session.call)[-1].code == 202
+    perform(book, session, 3, "reply", {"token": event["token"], "code": 202})
+    assert program.sent[-1]["k"] == "failed"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=20),
+    lambda v: st.lists(v, max_size=3),
+    max_leaves=5,
+)
+names = st.sampled_from(
+    "code reason headers path loop number max_ms silence_ms keys duration_ms room mute targets ring_ms from in_turn relay_early next_hop user "
+    "password leg target on method content_type body token ms".split()
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*_OPERATIONS, "nonsense"]), st.one_of(values, st.dictionaries(names, values, max_size=6))),
+        max_size=8,
+    ),
+    st.booleans(),
+)
+def test_any_operation_with_any_values_is_done_or_refused(operations: list[tuple[str, object]], answer: bool) -> None:
+    book, program, session = up(answer)
+    for number, (what, given_values) in enumerate(operations, 10):
+        if session.gone:
+            break
+        before = len(program.sent)
+        perform(book, session, number, what, given_values)
+        assert isinstance(session.app, BridgedCall)
+        told = [message for message in program.sent[before:] if message["k"] == "failed"]
+        assert all("\n" not in message["reason"] for message in told)
+        assert not any(
+            isinstance(command, sip.Hangup) and command.code == 500 and what != "fault" for command in book.sip.commands
+        )
