@@ -13,9 +13,10 @@ async def greet(call: Call) -> None:
 
 from __future__ import annotations
 
-from clients.app.app import App, Worker
+from clients.app.app import App
 from clients.app.call import Action, Call, Leg, Room
 from clients.app.dialog import Dialog
+from clients.app.home import Worker
 from clients.app.results import CallEnded, CallFailed, Digits, Event, Recording, Request
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from clients.app.results import CallEnded, CallFailed, Digits, Event, Recording, Request, request_of
 
 if TYPE_CHECKING:
-    from clients.app.app import Worker
+    from clients.app.home import Worker
     from clients.app.link import Message
 
 T = TypeVar("T")

@@ -21,9 +21,10 @@ from collections.abc import Awaitable
 from pathlib import Path
 from types import ModuleType
 
-from clients.app.app import App, Worker, outcome
+from clients.app.app import App, outcome
 from clients.app.call import Call
 from clients.app.dialog import Dialog
+from clients.app.home import Worker
 from clients.app.link import Link, Message
 from clients.app.results import CallEnded, CallFailed
 
@@ -72,6 +73,7 @@ class Serving:
         self._path = path
         self._app = App()
         self._worker: Worker | None = None
+        self._calls: dict[str, Call] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -85,7 +87,7 @@ class Serving:
             elif self._worker is not None:
                 self._take(self._worker, str(kind), message)
         if self._worker is not None:
-            for call in list(self._worker.calls.values()):
+            for call in list(self._self._calls.values()):
                 call.end(CallEnded(500, "the server is gone", "error"))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_GRACE_S)
@@ -113,18 +115,18 @@ class Serving:
     def _take(self, worker: Worker, kind: str, message: Message) -> None:
         if kind == "call":
             call = Call(worker, str(message["call"]), message)
-            worker.calls[call.id] = call
+            self._calls[call.id] = call
             self._spawn(self._serve(worker, call))
         elif kind == "di_call":
             self._spawn(self._function(message))
         elif kind == "di_done":
             worker.answered(message)
         else:
-            call_or_none = worker.calls.get(str(message.get("call", "")))
+            call_or_none = self._calls.get(str(message.get("call", "")))
             if call_or_none is not None:
                 call_or_none.took(message)
                 if kind == "ended":
-                    del worker.calls[call_or_none.id]
+                    del self._calls[call_or_none.id]
 
     async def _serve(self, worker: Worker, call: Call) -> None:
         """One call, from its first line to its last."""

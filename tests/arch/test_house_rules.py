@@ -20,6 +20,8 @@ PACKAGES = ("di", "interfaces", "media", "clients")
 ANY_FREE = ("di/kernel/", "di/server/", "di/access/", "di/stores/", "di/sip/credentials.py", "interfaces/")
 ANY_BORDERS = ("interfaces/sip/", "di/kernel/registry.py", "di/stores/mysql_client.py")
 """pjsua2 is untyped; the registry knows `Any` as a hint that a published function may have."""
+OTHERS_NAMES = "clients/app/"
+"""What applications of others import: its names are chosen for them (`Call`, `Leg`), and no part of the server can see it."""
 CONVENTIONAL = frozenset({"Options"})
 """One a plug-in, by convention: `Plugin(options=Options)` says which."""
 LARGEST_CIRCLE, IN_CIRCLES = 12, 26
@@ -86,6 +88,8 @@ def shared_class_names(trees: Iterable[tuple[str, ast.Module]]) -> Iterator[str]
     """Public classes of several files under one name, with the files; a private one is its file's own affair."""
     places: dict[str, list[str]] = {}
     for place, tree in trees:
+        if place.startswith(OTHERS_NAMES):
+            continue
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places.setdefault(node.name, []).append(place)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clients.app import Call, CallEnded, CallFailed, Digits
-from clients.app.app import Worker
+from clients.app.home import Worker
 
 
 class Server:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,13 @@ def test_a_request_waits_for_the_programs_answer() -> None:
     assert program.sent[-1]["k"] == "failed"
 
 
+def texts_of(command: object) -> list[str]:
+    """Every text of a record, those in tuples too."""
+    values = [getattr(command, one.name) for one in dataclasses.fields(command)]  # type: ignore[arg-type]
+    flat = [one for value in values for one in (value if isinstance(value, tuple) else (value,))]
+    return [one for one in flat if isinstance(one, str)]
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.binary(max_size=20),
     lambda v: st.lists(v, max_size=3),
@@ -101,6 +109,8 @@ def test_any_operation_with_any_values_is_done_or_refused(operations: list[tuple
         assert isinstance(session.app, BridgedCall)
         told = [message for message in program.sent[before:] if message["k"] == "failed"]
         assert all("\n" not in message["reason"] for message in told)
+        texts = (text for command in book.sip.commands for text in texts_of(command))
+        assert not any("\r" in text or "\n" in text for text in texts)
         assert not any(
             isinstance(command, sip.Hangup) and command.code == 500 and what != "fault" for command in book.sip.commands
         )
