@@ -7,6 +7,7 @@ One server has them all: announcement plays files, early_announce asks a real Ma
 from __future__ import annotations
 
 import re
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -265,7 +266,7 @@ def lead_to(server: Server, application: str, hop: str) -> None:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("next_hop")]
     path.write_text("\n".join([*lines, f'next_hop="{hop}"', ""]))
     before = server.log.count("reloaded: ")
-    server.process.send_signal(1)  # type: ignore[union-attr]
+    server.process.send_signal(signal.SIGHUP)  # type: ignore[union-attr]
     wait_until(lambda: server.log.count("reloaded: ") > before, "the configuration to be read anew")
 
 
@@ -400,6 +401,28 @@ def test_zz_a_database_that_dies(server: Server, group: PeerGroup, database: Mar
     assert server.log.count("early_announce: no audio, for the database cannot be asked") == 1
     database.start()
     wait_until(lambda: answered_from_the_database(server), "the database to be asked again")
+
+
+def test_zzz_a_database_that_says_nothing(server: Server, group: PeerGroup, database: MariaDb) -> None:
+    """A caller who gives up meanwhile is let go, one who waits gets his answer after database_timeout; other applications notice nothing."""
+    assert database.process is not None
+    database.process.send_signal(signal.SIGSTOP)
+    try:
+        with Phone(server.sip_port, group.peer()) as one, Phone(server.sip_port, group.peer()) as two:
+            one.headers, two.headers = ("P-App-Param: usr=one;dom=x.example",), ("P-App-Param: usr=two;dom=x.example",)
+            one.ring("early")
+            two.ring("early")
+            wait_until(lambda: server.xml.calls() == 2, "two calls that wait")
+            one.cancel()
+            with Phone(server.sip_port, group.peer()) as other:
+                assert other.call("nobody").code == 200, "files need no database"
+                other.bye()
+            assert one.answered() == 487
+            assert two.answered() == 500
+    finally:
+        database.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: server.xml.calls() == 0, "the end of all calls")
+    assert "no answer in 2 s" in server.log and "Traceback" not in server.log
 
 
 def answered_from_the_database(server: Server) -> bool:
