@@ -178,6 +178,7 @@ class PromptLibrary:
         """
         self._default_language = default_language
         self._sets: dict[tuple[str, str], Prompts] = {}
+        domains = tuple(domains)
         for domain in dict.fromkeys((*domains, "")):
             for language, names in wanted.items():
                 folder = base / domain / language
@@ -194,6 +195,10 @@ class PromptLibrary:
                     self._sets[domain, language] = Prompts(application, paths if left_out else paths | more, language)
                 elif folder.is_dir() and len(missing) < len(paths):
                     log.warning("%s: prompts in %s are not used: %s missing", application, folder, ", ".join(missing))
+        spoken = {language for _, language in self._sets}
+        for language in wanted:
+            if language and language not in spoken and not any((base / domain / language).is_dir() for domain in (*domains, "")):
+                log.warning("%s: there are no prompts for language %s: no folder %s", application, language, base / language)
 
     def __len__(self) -> int:
         return len(self._sets)

@@ -124,3 +124,12 @@ def test_set_that_is_not_complete(folder: Path, caplog: pytest.LogCaptureFixture
     sets = PromptLibrary("box", folder, [], {"de": ["bye", "1", "2"]})
     assert len(sets) == 0 and sets.find("", "de") is None
     assert [record.getMessage() for record in caplog.records] == [f"box: prompts in {folder / 'de'} are not used: 1, 2 missing"]
+
+
+def test_a_language_without_any_set_is_said(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "shop" / "de").mkdir(parents=True)
+    (folder / "shop" / "de" / "bye.wav").write_bytes(b"")
+    PromptLibrary("box", folder, ["shop"], {"de": ["bye"], "fr": ["bye"], "": ["bye"]})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"box: there are no prompts for language fr: no folder {folder}/fr"
+    ]
