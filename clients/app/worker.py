@@ -87,7 +87,7 @@ class Serving:
             elif self._worker is not None:
                 self._take(self._worker, str(kind), message)
         if self._worker is not None:
-            for call in list(self._self._calls.values()):
+            for call in list(self._calls.values()):
                 call.end(CallEnded(500, "the server is gone", "error"))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_GRACE_S)
