@@ -27,6 +27,7 @@ SAID = [1250.0, 1450.0, 1650.0]
 HEARD = [NEWS_HZ, UNKNOWN_HZ, GREETING_HZ, DE_HZ, BEEP_HZ, BOX_HZ, NEW_MSG_HZ, *SAID]
 USERS = {
     f"anna@{DOMAIN}": {"uid": "17", "lang": "de", "mode": "both", "email": "anna@post.example", "password": "annas"},
+    f"eve@{DOMAIN}": {"uid": "19", "lang": "en", "mode": "box", "email": "eve@post.example", "password": "eves"},
     f"ben@{DOMAIN}": {"uid": "18", "lang": "en", "mode": "box", "email": "ben@post.example", "password": "bens"},
 }
 
@@ -74,6 +75,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             server.start()
             with front:
                 yield House(front, server, mails)
+            with KamailioExample(server.sip_port, {DOMAIN: "3"}, USERS, ring_ms=600) as proxy:
+                yield House(proxy, server, mails)
         assert "Traceback" not in server.log, server.log
 
 
@@ -174,20 +177,21 @@ def test_a_message_for_who_is_not_there_as_a_mail_and_in_the_box_and_heard_by_it
 
 @pytest.mark.parametrize("declines", [True, False])
 def test_a_phone_that_declines_or_is_not_answered(house: House, declines: bool) -> None:
+    user, uid = ("ben", "18") if declines else ("eve", "19")
     with PeerGroup() as group:
-        ben = house.phone(group, "ben", DOMAIN, "bens")
-        assert ben.register() == 200
-        before = len(house.box("18"))
+        called = house.phone(group, user, DOMAIN, f"{user}s")
+        assert called.register() == 200
+        before = len(house.box(uid))
         caller = house.phone(group)
-        caller.ring("ben")
-        invite = ben.wait(lambda m: m.method == "INVITE")
+        caller.ring(user)
+        invite = called.wait(lambda m: m.method == "INVITE")
         assert not [name for name, _ in invite.headers if name.startswith("P-App")], "only the media server is told"
-        ben.reply(invite, 180, "Ringing")
+        called.reply(invite, 180, "Ringing")
         if declines:
-            ben.reply(invite, 486, "Busy Here")
+            called.reply(invite, 486, "Busy Here")
         else:
-            ben.reply(ben.wait(lambda m: m.method == "CANCEL"), 200, "OK")
-            ben.reply(invite, 487, "Request Terminated")
+            called.reply(called.wait(lambda m: m.method == "CANCEL"), 200, "OK")
+            called.reply(invite, 487, "Request Terminated")
         assert caller.answered() == 200
         leave_message(group, caller)
         assert set(notes(caller)) == {GREETING_HZ, BEEP_HZ}
@@ -196,6 +200,7 @@ def test_a_phone_that_declines_or_is_not_answered(house: House, declines: bool) 
         assert waiting.header("Event") == "message-summary" and b"Messages-Waiting: yes\r\n" in waiting.body
         assert f"Voice-Message: {before + 1}/0 ".encode() in waiting.body, "his phone shows it"
     wait_until(lambda: len(house.box("18")) == before + 1, "one more in his box")
+    wait_until(lambda: len(house.box(uid)) == before + 1, "one more in his box")
 
 
 def test_what_strangers_say_to_the_media_server_is_taken_out_and_no_user_begins_a_parameter(house: House) -> None:
