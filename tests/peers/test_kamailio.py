@@ -69,14 +69,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         plugins = "monitoring;announcement;conference;msg_storage;mwi;voicemail;voicebox;xmlrpc2di;web"
         server = Server(folder, files, "application=$(apphdr)", plugins, start=False)
         write_sounds(server.etc / "sounds")
-        front = KamailioExample(server.sip_port, {DOMAIN: "3"}, USERS, ring_ms=1500)
+        front = KamailioExample(server.sip_port, {DOMAIN: "3"}, USERS, ring_ms=600)
         (server.etc / "mwi.conf").write_text(f"presence_server=127.0.0.1:{front.port}\n")
         with server:
             server.start()
             with front:
                 yield House(front, server, mails)
-            with KamailioExample(server.sip_port, {DOMAIN: "3"}, USERS, ring_ms=600) as proxy:
-                yield House(proxy, server, mails)
         assert "Traceback" not in server.log, server.log
 
 
@@ -195,11 +193,10 @@ def test_a_phone_that_declines_or_is_not_answered(house: House, declines: bool) 
         assert caller.answered() == 200
         leave_message(group, caller)
         assert set(notes(caller)) == {GREETING_HZ, BEEP_HZ}
-        waiting = ben.wait(lambda m: m.method == "NOTIFY")
-        ben.reply(waiting, 200, "OK")
+        waiting = called.wait(lambda m: m.method == "NOTIFY")
+        called.reply(waiting, 200, "OK")
         assert waiting.header("Event") == "message-summary" and b"Messages-Waiting: yes\r\n" in waiting.body
         assert f"Voice-Message: {before + 1}/0 ".encode() in waiting.body, "his phone shows it"
-    wait_until(lambda: len(house.box("18")) == before + 1, "one more in his box")
     wait_until(lambda: len(house.box(uid)) == before + 1, "one more in his box")
 
 
