@@ -341,7 +341,7 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
     if not session.dialog.enter(Phase.ENDED):
         return None
     if not session.dialog.incoming and session.result is None:
-        _note_result(session, result_of(event, was in (Phase.PROCEEDING, Phase.EARLY)), event)
+        _note_result(session, result_of(event, session.dialog.plan.heard), event)
     session.last_steps.extend(
         (
             lambda: _farewell(session, was, event),

@@ -32,14 +32,14 @@ _BY_CODE = {
 }
 
 
-def result_of(ended: CallEnded, rang: bool) -> DialResult:
-    """The result of a call out that ended without an answer. `rang`: a provisional reply above 100 had come."""
-    if ended.by == "local":
-        return DialResult.NO_ANSWER if ended.code == 408 else DialResult.CANCELLED
-    if ended.by == "error" or (ended.by == "timeout" and not rang):
+def result_of(ended: CallEnded, heard: bool) -> DialResult:
+    """The result of a call out that ended without an answer. `heard`: a provisional reply had come, be it 100."""
+    if ended.by == "local" and ended.code != 408:
+        return DialResult.CANCELLED
+    if ended.by in ("local", "timeout"):
+        return DialResult.NO_ANSWER if heard else DialResult.UNREACHABLE
+    if ended.by == "error":
         return DialResult.UNREACHABLE
-    if ended.by == "timeout":
-        return DialResult.NO_ANSWER
     return result_of_code(ended.code)
 
 

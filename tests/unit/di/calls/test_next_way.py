@@ -179,7 +179,7 @@ async def test_a_ringing_time_goes_over_all_addresses(book: Book) -> None:
     book.run(9)
     assert book.sent == [ONE, TWO]
     book.run(2)
-    assert session.result == "no_answer" and len(book.sessions) == 0
+    assert session.result == "unreachable" and len(book.sessions) == 0
 
 
 MOVED = (("Contact", "<sip:c@three.example>;q=0.5"), ("Contact", "<sip:d@192.0.2.9>;q=0.9"))

@@ -10,13 +10,14 @@ from di.sip.records import CallEnded
 
 
 @pytest.mark.parametrize(
-    ("code", "by", "rang", "result"),
+    ("code", "by", "heard", "result"),
     [
         (486, "remote", False, "busy"),
         (600, "remote", True, "busy"),
         (480, "remote", True, "no_answer"),
         (408, "remote", True, "no_answer"),
         (408, "local", True, "no_answer"),
+        (408, "local", False, "unreachable"),
         (408, "timeout", True, "no_answer"),
         (408, "timeout", False, "unreachable"),
         (302, "remote", False, "redirected"),
@@ -32,5 +33,5 @@ from di.sip.records import CallEnded
         (480, "local", False, "cancelled"),
     ],
 )
-def test_results(code: int, by: str, rang: bool, result: str) -> None:
-    assert result_of(CallEnded(2, code, "", by), rang) == result
+def test_results(code: int, by: str, heard: bool, result: str) -> None:
+    assert result_of(CallEnded(2, code, "", by), heard) == result
