@@ -78,7 +78,7 @@ def calls(server: Server, *pair: str) -> list[str]:
 
 def test_an_evening_at_the_panel(page: Page, tmp_path: Path) -> None:
     """One long story, because each start of server and phones costs more than what it shows."""
-    with Server(tmp_path) as server, Callers(server.sip_port) as callers:
+    with Server(tmp_path, plugins=f"{PLUGINS};callgen") as server, Callers(server.sip_port) as callers:
         desk = Desk(page, server)
         assert f"panel     {desk.address}\n" in server.log, "the banner names it"
         desk.go()
@@ -183,6 +183,12 @@ def test_an_evening_at_the_panel(page: Page, tmp_path: Path) -> None:
             page.locator(".processes td:nth-child(2)").all_text_contents()
         )
         expect(page.locator(".plot canvas")).to_have_count(3)
+        generated = page.locator(".tiles div", has_text="Generated calls")
+        expect(generated).to_have_count(0)
+        server.json("call_gen.setTarget", 2, 0, 0, "echo", f"127.0.0.1:{server.sip_port}", 0, 0, 60, 0, 10)
+        expect(generated).to_contain_text("2 of 2")
+        server.json("call_gen.stop")
+        expect(generated).to_contain_text("0 of 0")
 
         # the server goes and comes again: said, then shown afresh
         page.goto(desk.address + "#/calls")
