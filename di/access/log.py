@@ -44,12 +44,12 @@ def show(method: Method, arguments: list[Value]) -> str:
     return "".join(parts)
 
 
-def show_value(name: str, value: Value) -> str:
-    """One argument: cut, quoted and free of control characters, passwords in URIs left out."""
+def show_value(name: str, value: Value, most: int = _MAX_CHARS) -> str:
+    """One argument: cut, quoted and free of control characters, passwords in URIs left out. `most`: characters of a text."""
     if _SECRET.search(name):
         return "***"
     if isinstance(value, str):
-        return ascii(_USERINFO.sub(r"\1:***@", value[: _MAX_CHARS * 4]))[:_MAX_CHARS]
+        return ascii(_USERINFO.sub(r"\1:***@", value[: most * 4]))[:most]
     if value is None or isinstance(value, (int, float)):
         return repr(value)[:_MAX_CHARS]
     if isinstance(value, (bytes, list, tuple, dict)):

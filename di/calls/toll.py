@@ -149,7 +149,7 @@ class Toll:
         shown = f"way={_word(by.way)} caller={_word(by.caller)} of={_word(by.call)} app={_word(order.application)}"
         shown += f" from={show_value('from', order.from_header)} to={show_value('to', order.request_uri)} {self._as(order.request_uri)}"
         if cause:
-            log.warning("audit dialout %s decision=refused cause=%s why=%s", shown, cause, show_value("why", why))
+            log.warning("audit dialout %s decision=refused cause=%s why=%s", shown, cause, show_value("why", why, 240))
         else:
             log.info("audit dialout %s decision=placed call=%s", shown, _word(call))
 

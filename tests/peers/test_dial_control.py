@@ -11,13 +11,16 @@ import asyncio
 import os
 import re
 import signal
+import xmlrpc.client
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from di.access.file import new_token
 from tests.support.ports import free_port
 from tests.support.server import WITH_APPS, Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -264,3 +267,52 @@ def test_the_rules_change_while_calls_go_on(server: Server, phone_port: int) -> 
     reread(text.replace("^900", "^100"), ALLOWED, False)
     assert server.json("core.dialout_check", f"sip:{DENIED}@127.0.0.1:{phone_port}")["allowed"]
     reread(text, ALLOWED, True)
+
+
+async def test_each_token_has_its_own_limits_and_its_second_legs_count_for_it(tmp_path: Path) -> None:
+    """By XML-RPC with a password each; the gateway listens on every address, so without `dialout_limit` nobody dials."""
+    tokens = {name: new_token(name) for name in ("shop", "desk")}
+    secrets = "".join(f"token {name} admin {hashed}\n" for name, (_, hashed) in tokens.items())
+    with Server(
+        tmp_path, {"access.secrets": secrets}, 'dialout_caller_shop="1;9;^1"\n', "monitoring;echo;xmlrpc2di", start=False
+    ) as server:
+        (server.etc / "access.secrets").chmod(0o600)
+        gateway = server.etc / "xmlrpc2di.conf"
+        gateway.write_text(gateway.read_text().replace("server_ip=127.0.0.1", "server_ip=0.0.0.0"))
+        await asyncio.to_thread(server.start)
+        peer = await UdpPeer.open(server.sip_port)
+
+        def dial(name: str, number: str) -> str:
+            user, _, secret = tokens[name][0].partition(".")
+            proxy = xmlrpc.client.ServerProxy(f"http://{user}:{secret}@127.0.0.1:{server.xml_port}/")
+            try:
+                return str(proxy.di("core", "dialout", "echo", "u", f"sip:{number}@127.0.0.1:{peer.port}", "sip:me@h.example"))
+            except xmlrpc.client.Fault:
+                return ""
+
+        assert await asyncio.to_thread(dial, "desk", "100") == ""
+        assert (
+            "cause=off why='set dialout_limit in sems.conf to allow calls out (they are off: xmlrpc2di at 0.0.0.0" in server.log
+        )
+        assert "calls out are off: xmlrpc2di at 0.0.0.0" in server.log
+        with (server.etc / "sems.conf").open("a") as conf:
+            conf.write("dialout_limit=3\n")
+        os.kill(server.pid, signal.SIGHUP)
+        await asyncio.to_thread(
+            wait_until, lambda: "reloaded: log level, access, dial control" in server.log, "the limit is read"
+        )
+        assert await asyncio.to_thread(dial, "shop", "200") == "", "not among what the shop may dial"
+        assert await asyncio.to_thread(dial, "shop", "100")
+        assert await asyncio.to_thread(dial, "shop", "101") == "", "one at once"
+        assert await asyncio.to_thread(dial, "desk", "200") and await asyncio.to_thread(dial, "desk", "201")
+        assert await asyncio.to_thread(dial, "desk", "202") == "", "three of all"
+        dialled = [await peer.take_invite() for _ in range(3)]
+        assert peer.incoming.empty()
+        for call in dialled:
+            await call.refuse(486)
+        await asyncio.to_thread(
+            wait_until, lambda: "caller=shop" in server.log and server.log.count("over: out, echo") == 3, "all are over"
+        )
+        assert await asyncio.to_thread(dial, "shop", "102")
+        await (await peer.take_invite()).refuse(486)
+        peer.close()
