@@ -46,7 +46,7 @@ class MsgStorageInterface:
         """Say whether a message is there: 0 or 3. Its bytes come by `msg_data`."""
         return [int((await self._storage.open(BoxOwner(domain, user), name)).code)]
 
-    @di_method("msg_data", listed=False, changes=False)
+    @di_method("msg_data", listed=False, changes=False, dangerous=True)
     async def msg_data(self, domain: str, user: str, name: str) -> list[Value]:
         """Return a message's file as bytes, [0, data]; [3, nothing] without it, [5, nothing] when it cannot be read or is above 32 MB."""
         code, data = await self._storage.read_bytes(BoxOwner(domain, user), name, MOST_BYTES)
