@@ -15,8 +15,10 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from di.sip.records import Limits
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
+from interfaces.sip.handshakes import FEW, Handshakes, Peer, connections_to, shut_down
 from interfaces.sip.mending import Mended, Origin, Parser, mend
 from interfaces.sip.message import SDP, parse, text_of, wire_bytes
 from interfaces.sip.placeholders import Placeholders
@@ -79,7 +81,8 @@ class Native:
         self.placeholders = Placeholders(self._watch_leaving)
         self._on_request, self._on_unreadable, self._on_body, self._account_of = on_request, on_unreadable, on_body, account_of
         self._sources: SourceLimits
-        self._connections: dict[int, str] = {}
+        self._connections: dict[int, Peer] = {}
+        self._handshakes: Handshakes
 
     def start(self, abilities: Abilities, accept_forked: bool) -> None:
         """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
@@ -101,9 +104,9 @@ class Native:
             lib.shim_say_abilities(kind, ffi.new("const char *[]", texts), len(texts))
         self._say_limits()
 
-    def limit_connections(self, sources: SourceLimits) -> None:
+    def limit_connections(self, sources: SourceLimits, limits: Limits) -> None:
         """Close connections of peers that are too many."""
-        self._sources = sources
+        self._sources, self._handshakes = sources, Handshakes(limits, sources.trusts)
         ffi.def_extern(name="shim_on_connection")(self._connection)
         lib.shim_wants_connections = 1
 
@@ -111,12 +114,22 @@ class Native:
         """A peer's connection has come, or is gone. Not 0: it is to be closed."""
         key = int(ffi.cast("intptr_t", connection))
         if up:
-            self._connections[key] = source_ip = ffi.string(ip).decode("ascii", "replace")
+            source_ip = ffi.string(ip).decode("ascii", "replace")
+            self._connections[key] = source_ip, int(lib.shim_peer_port(connection))
             return 0 if self._sources.connected(source_ip) else 1
         gone = self._connections.pop(key, None)
         if gone is not None:
-            self._sources.disconnected(gone)
+            self._sources.disconnected(gone[0])
         return 0
+
+    def end_handshakes(self, tls_port: int) -> None:
+        """Of connections whose handshake is not over, end those that are too many of their address; to be called once a second."""
+        known = set(self._connections.values())
+        excess = self._handshakes.too_many(connections_to(tls_port, len(known) + FEW), known)
+        for descriptor in excess:
+            shut_down(descriptor)
+        if excess:
+            log.warning("%d TLS handshakes were too many of their address, or of all: ended", len(excess))
 
     def _say_limits(self) -> None:
         """Name what is lower than a server needs: the stack may be another one than set-up would build."""

@@ -123,7 +123,7 @@ class SipServer:
         self.endpoint.start(listen)
         self._native.start(abilities, listen.accept_forked)
         self._sources = SourceLimits(listen.limits)
-        self._native.limit_connections(self._sources)
+        self._native.limit_connections(self._sources, listen.limits)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
             text = f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it"
@@ -189,6 +189,8 @@ class SipServer:
         self._outside.second_passed()
         self._subscriptions.second_passed()
         self._look_at_session_timers()
+        if self._listen.tls_port:
+            self._native.end_handshakes(self._listen.tls_port)
         self._housekeeping.second_passed(
             self._sources.take_refused(), self._native.give_back_memory, self._sources.take_kept_out()
         )

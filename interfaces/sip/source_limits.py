@@ -87,6 +87,10 @@ class SourceLimits:
         """Such a call has been acknowledged, or is over."""
         _less(self._pending, self._address(source_ip)[0])
 
+    def trusts(self, source_ip: str) -> bool:
+        """Whether it is a trusted address."""
+        return self._address(source_ip)[1]
+
     def connected(self, source_ip: str) -> bool:
         """A peer has opened a connection. False: it has too many, or all have; `disconnected` follows in either case."""
         address, trusted = self._address(source_ip)

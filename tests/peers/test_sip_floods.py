@@ -134,6 +134,24 @@ async def test_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
     assert await sip.stop() == 0
 
 
+async def test_tls_handshakes_of_one_address(tmp_path: Path) -> None:
+    """pjsip shows nobody before the handshake is over: the process looks itself. Who means it gets in meanwhile."""
+    pem, tls_port = str(self_signed(tmp_path)), free_port()
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, tls_port=tls_port, tls_certificate=pem, tls_key=pem, limits=STRANGERS))
+    trust = ssl.create_default_context(cafile=pem)
+    mean_it = [await asyncio.open_connection("127.0.0.1", tls_port, ssl=trust) for _ in range(3)]
+    held = [await asyncio.open_connection("127.0.0.1", tls_port) for _ in range(150)]
+    friends = [await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0)) for _ in range(10)]
+    ends = asyncio.gather(*(reader.read() for reader, _ in held[:145]), return_exceptions=True)
+    assert len(await asyncio.wait_for(ends, 6)) == 145, "well before a handshake's own end"
+    mean_it.append(await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0), ssl=trust))
+    assert not any(reader.at_eof() for reader, _ in (*mean_it, *friends))
+    assert "145 TLS handshakes were too many" in sip.log or sip.log.count("TLS handshakes were too many") > 1
+    for _, writer in (*mean_it, *held, *friends):
+        writer.close()
+    assert await sip.stop() == 0
+
+
 async def test_connections_of_one_address(sip: SipProcess) -> None:
     strangers = [await asyncio.open_connection("127.0.0.1", sip.port) for _ in range(12)]
     await asyncio.sleep(0.5)

@@ -15,6 +15,7 @@ int shim_limit(const char *name);            /* a compile-time limit by its name
 void shim_quiet(void);                       /* keep pjlib from writing to standard output before its log has a writer */
 void shim_say_abilities(int kind, const char *const *words, int count); /* kind: 0 Allow, 1 Supported */
 int shim_most_calls(void);
+int shim_peer_port(void *connection);        /* of the peer of a pjsip_transport */
 int shim_calls(void);
 int shim_next_timer_ms(void);                /* until the first of pjsip's timers is due; a day when there is none */
 void shim_give_back_memory(void);

@@ -238,6 +238,8 @@ int shim_start(void) {
     return 0;
 }
 
+int shim_peer_port(void *connection) { return ((const pjsip_transport *)connection)->remote_name.port; }
+
 void shim_give_back_memory(void) { malloc_trim(0); }
 
 int shim_next_timer_ms(void) {
