@@ -49,6 +49,6 @@ lock: setup-test ## Lock the Python packages anew, with hashes, after a change o
 	@$(LOCK) -c etc/setup/requirements-build.txt -c etc/setup/requirements.txt --extra dev -o etc/setup/requirements-test.txt pyproject.toml
 
 clean: ## Remove the private environment and everything generated
-	if [ -x $(BIN)/cordboard ]; then $(BIN)/cordboard prompts clear; fi
+	-[ ! -x $(BIN)/cordboard ] || $(BIN)/cordboard prompts clear # your own recordings stay
 	rm -rf $(VENV) .setup-logs .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -52,7 +52,8 @@ class AudioCache:
         if self._closed:
             raise OSError("the server is being stopped")
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix=f"cordboard-{self._name}-"))  # mode 0700
+            self._remove_those_of_the_dead()
+            self._folder = Path(tempfile.mkdtemp(prefix=f"cordboard-{self._name}-{os.getpid()}-"))  # mode 0700
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # somebody may have tidied up
         path = self._folder / f"{hashlib.sha256(data).hexdigest()}{suffix}"
         if not path.is_file():
@@ -66,6 +67,18 @@ class AudioCache:
                 raise
         self._note(path, len(data), now_ns)
         return path
+
+    def _remove_those_of_the_dead(self) -> None:
+        """A server that was killed has left its folder."""
+        for path in Path(tempfile.gettempdir()).glob(f"cordboard-{self._name}-*-*"):
+            pid = path.name.rpartition("-")[0].rpartition("-")[2]
+            if (
+                pid.isdecimal()
+                and not Path("/proc", pid).exists()
+                and not path.is_symlink()
+                and path.stat().st_uid == os.getuid()
+            ):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _note(self, path: Path, size: int, now_ns: int) -> None:
         """Wanted now; what has not been for long goes when there is too much."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -65,3 +66,15 @@ def test_a_disk_that_takes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(OSError):
         AudioCache("announcement").keep(b"RIFF", ".wav", 0)
+
+
+def test_what_a_killed_server_has_left_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead, alive, other = (tmp_path / f"cordboard-{name}" for name in ("ann-999999999-x", f"ann-{os.getpid()}-y", "ann-own-z"))
+    for path in (dead, alive, other):
+        path.mkdir()
+        (path / "a.wav").write_bytes(b"RIFF")
+    cache = AudioCache("ann")
+    cache.keep(b"RIFF", ".wav", 0)
+    assert [path.exists() for path in (dead, alive, other)] == [False, True, True]
+    cache.close()
