@@ -125,6 +125,7 @@ _MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], st
     ("packets_dropped_stranger", CounterMetricFamily, "Packets that came from no peer's address."),
     ("packets_dropped_too_long", CounterMetricFamily, "Packets of over 200 ms, not played."),
     ("packets_dropped_out_of_time", CounterMetricFamily, "Packets whose timestamps belong nowhere, not played."),
+    ("recording_waiting_bytes", GaugeMetricFamily, "Recorded audio that waits for the disk."),
     ("restarts", CounterMetricFamily, "How often it was started again."),
     ("span_rooms", GaugeMetricFamily, "Its rooms that span other media processes."),
     ("span_missed", CounterMetricFamily, "Ticks in which another process's voices were not there in time."),

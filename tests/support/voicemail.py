@@ -23,7 +23,8 @@ RECORDER_HZ = {
 NEW_GREETING_HZ = 1150.0
 HEARD = [GREETING_HZ, DE_HZ, OWN_HZ, BEEP_HZ, STORED_HZ, SORRY_HZ, FULL_HZ, NEW_GREETING_HZ, *RECORDER_HZ.values()]
 MELODY = [1250.0, 1450.0, 1650.0, 1850.0]
-"""What a caller says, half a second each."""
+"""What a caller says, `NOTE_MS` each."""
+NOTE_MS = 300
 VOICEMAIL = """
 default_vm_mode=0
 announce_path=vm/
@@ -137,7 +138,7 @@ class Caller:
 
 
 def melody(shift_hz: float = 0.0) -> np.ndarray:
-    return tones.sequence([note + shift_hz for note in MELODY], 500)
+    return tones.sequence([note + shift_hz for note in MELODY], NOTE_MS)
 
 
 def sound_of(data: bytes) -> np.ndarray:
@@ -154,6 +155,6 @@ def assert_is(sound: np.ndarray, said: np.ndarray, shift_hz: float = 0.0) -> Non
     notes = [note for note in tones.loudest(sound[loud[0] : loud[-1]], wanted, 50) if note]
     assert notes == wanted
     for number, note in enumerate(wanted):  # no frame of it is missing
-        part = sound[loud[0] + 4000 * number + 160 : loud[0] + 4000 * (number + 1) - 160]
+        part = sound[loud[0] + 8 * NOTE_MS * number + 160 : loud[0] + 8 * NOTE_MS * (number + 1) - 160]
         levels = [tones.level(part[at : at + 160], note) for at in range(0, len(part) - 160, 160)]
         assert min(levels) > 0.9 * max(levels) > 5000, f"{note} Hz has a hole"
