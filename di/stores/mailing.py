@@ -42,10 +42,14 @@ class Mailbox822:
 
 @dataclass(frozen=True, slots=True)
 class MailAttachment:
-    """A file to be sent along. `name`: what the reader sees; its suffix says what kind of file it is."""
+    """A file to be sent along. `name`: what the reader sees; its suffix says what kind of file it is.
+
+    `copied`: the queue makes a copy and no link, for the file will be somebody else's, who goes by its times or writes into it.
+    """
 
     path: Path
     name: str
+    copied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,14 @@ class Dispatch:
         self._services = services
         self._journal = SqliteThread(spool / "journal.db", journal.SCHEMA)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._scan: asyncio.Future[set[str]] | None = None
+        self._recorded: set[str] = set()
         self._stuck: set[str] = set()
 
     async def open(self) -> None:
         """Open the journal and take up what a crash has left. Raises DatabaseFailed."""
         await self._journal.open()
+        await asyncio.to_thread(files.clear_twins, self.spool)
         entries, unreadable = await self._journal.run(journal.left)
         for id in unreadable:
             log.error("voicemail: the journal's entry %s cannot be read; its recording stays in %s", id, self.spool)
@@ -101,11 +104,21 @@ class Dispatch:
 
     async def close(self) -> None:
         """Let what is under way end; what does not is taken up at the next start."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_LAST_WORDS_S)
+        try:
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._all_ended()
+        except TimeoutError:
+            log.warning("voicemail: %d recordings are handed over at the next start", len(self._recorded | self._stuck))
         for task in self._tasks:
             task.cancel()
         await self._journal.close()
+
+    async def _all_ended(self) -> None:
+        while self._tasks or self._recorded:
+            if self._tasks:
+                await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            else:
+                await asyncio.sleep(_LOOK_AGAIN_S / 10)  # the media process closes the files of calls that have just ended
 
     @property
     def unfinished(self) -> int:
@@ -141,6 +154,7 @@ class Dispatch:
     def begin(self, call: str, order: VoicemailOrder) -> JournalEntry:
         """A recording begins. Its file is `path_of` the entry."""
         entry = JournalEntry(call, f"{call}.{self.rules.suffix}", order)
+        self._recorded.add(call)
         self._spawn(self._note_begin(entry))
         return entry
 
@@ -156,6 +170,7 @@ class Dispatch:
 
     def finish(self, entry: JournalEntry, record: RecordingStopped, told: Callable[[MessageFate], None]) -> None:
         """A recording has ended, in whatever way. `told` is called from the loop once it is kept, or is not."""
+        self._recorded.discard(entry.id)
         self._spawn(self._finish(entry, record, told))
 
     def nothing_said(self, call: str, order: VoicemailOrder) -> None:
@@ -206,10 +221,12 @@ class Dispatch:
             return
         await self._bring(replace(entry, length_ms=length_ms), Existing.REFUSE, pause_s)
 
-    @staticmethod
-    async def _until_closed(path: Path) -> None:
+    async def _until_closed(self, path: Path) -> None:
+        """Wait until nobody writes a file any more. Many who wait share one look at all processes."""
         while True:
-            if not await asyncio.to_thread(files.is_written, path):
+            if self._scan is None or self._scan.done():
+                self._scan = asyncio.ensure_future(asyncio.to_thread(files.being_written, self.spool))
+            if path.name not in await asyncio.shield(self._scan):
                 return
             await asyncio.sleep(_LOOK_AGAIN_S)
 
@@ -253,7 +270,7 @@ class Dispatch:
             "email": order.email, "uid": order.uid, "did": order.did, "ts": str(order.ts), "vmsg_length": f"{max(entry.length_ms, 0) / 1000:.2f}",
         }  # fmt: skip
         filled = choose(self.rules.templates, order.did, order.language).fill(values)
-        attachment = MailAttachment(path, f"message{path.suffix}")
+        attachment = MailAttachment(path, f"message{path.suffix}", copied=order.mode.boxes)
         queued = await mails.submit(
             Mail(entry.id, filled.to, filled.subject, filled.body, filled.sender, filled.headers, (attachment,))
         )
@@ -261,6 +278,17 @@ class Dispatch:
 
     async def _box(self, entry: JournalEntry, path: Path, existing: Existing) -> str:
         """Put a recording into the box; the cause where that does not go, else empty."""
+        if entry.mailed or not entry.order.mode.mails:
+            return await self._store(entry, path, existing)
+        try:  # the box takes the file away, and the mail still needs it
+            twin = await asyncio.to_thread(files.twin, path)
+            cause = await self._store(entry, twin, existing)
+            await asyncio.to_thread(twin.unlink, True)
+        except OSError as error:
+            return f"no copy of {path} can be made for the box: {error.strerror}"
+        return cause
+
+    async def _store(self, entry: JournalEntry, path: Path, existing: Existing) -> str:
         messages = self._services.capabilities.find(MESSAGES)
         if messages is None:
             return "no message storage is loaded: put msg_storage into load_plugins"

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from pathlib import Path
 
 from di.apps.voicemail import wav
+
+TWIN = "-twin"
 
 
 def free_mb(folder: Path) -> int:
@@ -18,19 +21,43 @@ def free_mb(folder: Path) -> int:
     return status.f_bavail * status.f_frsize >> 20
 
 
-def is_written(path: Path) -> bool:
-    """Whether any process has a file open: a media process whose hub was killed finishes its recordings.
+def being_written(folder: Path) -> set[str]:
+    """Names of files of a folder that a process has open for writing: a media process whose hub was killed finishes its recordings.
 
     Linux tells it of processes of the same user, and our media processes are.
     """
-    wanted = os.path.realpath(path)
+    found, wanted = set(), os.path.realpath(folder)
     for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it has gone, or is another user's
             for handle in os.scandir(process / "fd"):
                 with contextlib.suppress(OSError):
-                    if os.readlink(handle.path) == wanted:
-                        return True
-    return False
+                    place, _, name = os.readlink(handle.path).rpartition("/")
+                    if place == wanted and _is_for_writing(process / "fdinfo" / handle.name):
+                        found.add(name)
+    return found
+
+
+def _is_for_writing(info: Path) -> bool:
+    """Whether a descriptor was opened so (proc_pid_fdinfo(5): flags in octal)."""
+    flags = next((line for line in info.read_text().splitlines() if line.startswith("flags:")), "flags: 0")
+    return int(flags.split()[1], 8) & os.O_ACCMODE != os.O_RDONLY
+
+
+def twin(path: Path) -> Path:
+    """A second name for a file, or a copy where its disk has no links; for who wants to keep what another one will move. Raises OSError."""
+    other = path.with_name(f"{path.stem}{TWIN}{path.suffix}")
+    other.unlink(missing_ok=True)
+    try:
+        os.link(path, other)
+    except OSError:
+        shutil.copyfile(path, other)
+    return other
+
+
+def clear_twins(folder: Path) -> None:
+    """Remove twins that a crash left: their recordings are there, too. Raises OSError."""
+    for path in folder.glob(f"*{TWIN}.*"):
+        path.unlink(missing_ok=True)
 
 
 def finished(path: Path) -> int | None:

@@ -40,22 +40,18 @@ def take_over(folder: Path, token: str, attachments: Sequence[MailAttachment]) -
     for number, attachment in enumerate(attachments):
         suffix = attachment.path.suffix if safe_name(attachment.path.suffix.lstrip(".")) else ""
         file = f"{token}-{number}{suffix}"
-        _take(attachment.path, folder / file)
+        _take(attachment.path, folder / file, attachment.copied)
         kept.append(KeptFile(file, attachment.name))
     if kept:
         sync_folder(folder)
     return kept
 
 
-def _take(source: Path, target: Path) -> None:
+def _take(source: Path, target: Path, copied: bool) -> None:
     part = target.with_name(target.name + _PART)
     part.unlink(missing_ok=True)
     try:
-        try:
-            os.link(source, part)
-        except OSError as error:
-            if error.errno not in _NO_LINK:
-                raise
+        if copied or not _linked(source, part):
             shutil.copyfile(source, part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -65,6 +61,17 @@ def _take(source: Path, target: Path) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Link a file. False where that cannot be done, though the file is there. Raises OSError."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        return False
+    return True
 
 
 def read_all(folder: Path, files: Sequence[KeptFile]) -> list[bytes]:

@@ -13,17 +13,29 @@ from di.apps.voicemail import files
 from tests.support import tones
 
 
-def test_a_file_that_another_process_has_open_is_still_written(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.touch()
-    assert not files.is_written(path)
-    program = "import sys; file = open(sys.argv[1], 'ab'); print(flush=True); sys.stdin.read()"
-    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+def test_a_file_that_another_process_writes_is_known(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).touch()
+    program = "import sys; files = [open(sys.argv[1], 'ab'), open(sys.argv[2])]; print(flush=True); sys.stdin.read()"
+    names = (str(tmp_path / "a.wav"), str(tmp_path / "b.wav"))
+    with subprocess.Popen([sys.executable, "-c", program, *names], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None and writer.stdin is not None
         writer.stdout.readline()
-        assert files.is_written(path) and not files.is_written(tmp_path / "b.wav")
+        assert files.being_written(tmp_path) == {"a.wav"}  # who only reads hinders nobody
         writer.stdin.close()
-    assert not files.is_written(path)
+    assert files.being_written(tmp_path) == set()
+
+
+def test_a_twin_outlives_its_recording_and_a_crash_leaves_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"sound")
+    twin = files.twin(path)
+    assert twin == files.twin(path) != path
+    path.unlink()
+    assert twin.read_bytes() == b"sound"
+    (tmp_path / "b.wav").touch()
+    files.clear_twins(tmp_path)
+    assert [left.name for left in tmp_path.iterdir()] == ["b.wav"]
 
 
 def test_a_recording_that_broke_off_can_be_read(tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ def test_another_disk_means_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "files" / "t-0.wav").read_bytes() == b"sound" and os.listdir(tmp_path / "files") == ["t-0.wav"]
 
 
+def test_a_file_that_will_be_somebody_elses_is_copied(tmp_path: Path) -> None:
+    source = tmp_path / "message.wav"
+    source.write_bytes(b"sound")
+    (tmp_path / "files").mkdir()
+    [kept] = attachments.take_over(tmp_path / "files", "t", [MailAttachment(source, "m.wav", copied=True)])
+    assert not (tmp_path / "files" / kept.file).samefile(source) and os.listdir(tmp_path / "files") == ["t-0.wav"]
+
+
 def test_a_file_that_is_gone_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"gone\.wav"):
         attachments.take_over(tmp_path, "t", [MailAttachment(tmp_path / "gone.wav", "m.wav")])
