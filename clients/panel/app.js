@@ -9,7 +9,7 @@ import { Actions } from "./actions.js";
 import { CallWindow } from "./call.js";
 import { CallsPage } from "./calls.js";
 import { DiagramsPage } from "./diagrams.js";
-import { field, h, setAttribute, setText } from "./dom.js";
+import { decoded, field, h, setAttribute, setText } from "./dom.js";
 import { Live } from "./live.js";
 import { RecordingsPage } from "./recordings.js";
 import { RoomsPage } from "./rooms.js";
@@ -58,7 +58,7 @@ class Panel {
     const parts = path.split("/");
     const name = PAGES[parts[0]] ? parts[0] : "calls";
     const at = parts.indexOf("call");
-    const id = at > 0 ? decodeURIComponent(parts[at + 1] ?? "") : "";
+    const id = at > 0 ? decoded(parts[at + 1] ?? "") : "";
     if (!id) this.closeCall();
     if (this.rpc.state === "login") return;
     const rest = parts.slice(1, at > 0 ? at : undefined);
@@ -125,8 +125,12 @@ class Panel {
   async setClock() {
     if (!this.rpc.may("status.overview")) return;
     const asked = Date.now();
-    const { now } = await this.rpc.call("status.overview");
-    this.clockAhead = now - (asked + Date.now()) / 2000;
+    try {
+      const { now } = await this.rpc.call("status.overview");
+      this.clockAhead = now - (asked + Date.now()) / 2000;
+    } catch {
+      // the connection broke again: the next one asks anew
+    }
   }
 
   banner() {
@@ -139,6 +143,7 @@ class Panel {
 
   showLogin() {
     this.closeCall();
+    for (const opened of document.querySelectorAll("dialog[open]")) opened.close();
     $("toasts").replaceChildren();
     this.live.known = false;
     this.live.model.snapshot({});
@@ -154,6 +159,9 @@ class Panel {
     h("p", { class: "buttons" }, h("button", { class: "primary" }, "Log in")),
     h("p", { class: "found" }, "Made by ", h("code", {}, "cordboard token add"), "; kept for this browser tab only."));
     this.page?.close?.();
+    this.pages = {}; // who comes next may be somebody else: nothing of what the last one saw is kept
+    this.page = null;
+    this.history.forget();
     $("main").replaceChildren(form);
     name.focus();
     for (const id of ["count-calls", "count-rooms"]) setText($(id), "–");

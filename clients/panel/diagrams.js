@@ -3,7 +3,7 @@
 
 import { callList } from "./calls.js";
 import { DiagramView } from "./diagram.js";
-import { h, keyed, many, setAttribute, setText } from "./dom.js";
+import { decoded, h, keyed, many, setAttribute, setText } from "./dom.js";
 
 const MOST_CALLS = 50;
 
@@ -25,7 +25,7 @@ export class DiagramsPage {
   }
 
   async open([application = "", name = ""]) {
-    this.wanted = name ? [decodeURIComponent(application).slice(1), decodeURIComponent(name)] : null;
+    this.wanted = name ? [decoded(application).slice(1), decoded(name)] : null;
     setText(this.empty, "Loading …");
     try {
       this.known = await this.panel.rpc.call("dsm.diagrams");

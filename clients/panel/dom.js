@@ -49,6 +49,15 @@ export function field(label, input, hint = "") {
   return h("p", { class: "field" }, h("label", { for: input.id }, label), input, hint ? h("small", {}, hint) : null);
 }
 
+// A part of an address; what cannot be decoded stays as it is.
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 export function duration(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const two = (number) => String(number).padStart(2, "0");

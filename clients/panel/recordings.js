@@ -128,7 +128,8 @@ export class RecordingsPage {
       const load = this.panel.actions.button("Load", "recordings.listen", async () => {
         const answer = await this.panel.actions.run("recordings.listen", [one.name, file.file]);
         if (!answer) return;
-        const player = h("audio", { controls: true, preload: "metadata", src: answer[2], "aria-label": part(one, file) });
+        const gone = () => place.replaceChildren(load, " it cannot be played now: the address is good for an hour only, or the file is gone");
+        const player = h("audio", { onerror: gone, controls: true, preload: "metadata", src: answer[2], "aria-label": part(one, file) });
         place.replaceChildren(player, " ", h("a", { href: answer[2], download: file.file }, "Save"));
         player.focus();
       });

@@ -20,6 +20,7 @@ export class RoomsPage {
   }
 
   open() {
+    this.close(); // it is opened again whenever the connection comes back
     this.look();
     this.timer = setInterval(() => this.look(), LOOK_AGAIN_MS);
   }

@@ -65,6 +65,7 @@ export class Rpc extends EventTarget {
   }
 
   askLogin(reason) {
+    clearTimeout(this.timer);
     const socket = this.socket;
     this.socket = null;
     socket?.close();

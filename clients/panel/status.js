@@ -27,6 +27,11 @@ export class History {
     setInterval(() => this.sample(), EVERY_MS);
   }
 
+  forget() {
+    for (const values of [this.times, ...Object.values(this.series)]) values.length = 0;
+    this.latest = {};
+  }
+
   async sample() {
     const { rpc } = this.panel;
     if (rpc.state !== "online" || document.hidden || this.busy) return;
@@ -34,6 +39,7 @@ export class History {
     const ask = (method) => (rpc.may(method) ? rpc.call(method).catch(() => null) : null);
     const [statistics, processes] = await Promise.all([ask("core.statistics"), ask("status.media")]);
     this.busy = false;
+    if (rpc.state !== "online") return; // what somebody else may see was asked for
     const media = together(processes ?? []);
     Object.assign(this.latest, { statistics, media });
     const loss = media.packets_expected ? 100 * media.packets_lost / media.packets_expected : 0;
@@ -69,6 +75,7 @@ export class StatusPage {
   }
 
   async open() {
+    this.close(); // it is opened again whenever the connection comes back
     this.timer = setInterval(() => this.look(), EVERY_MS);
     this.look();
     const { Plot } = await import("./plot.js");

@@ -81,6 +81,9 @@ def test_an_evening_at_the_panel(page: Page, tmp_path: Path) -> None:
     with Server(tmp_path, plugins=f"{PLUGINS};callgen") as server, Callers(server.sip_port) as callers:
         desk = Desk(page, server)
         assert f"panel     {desk.address}\n" in server.log, "the banner names it"
+        desk.go("#/calls/call/%zz")  # an address that cannot be read is an address of nothing
+        expect(page.get_by_role("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
         desk.go()
         expect(page.get_by_text("No calls now.")).to_be_visible()
 
@@ -337,6 +340,12 @@ def test_recordings_are_made_heard_and_deleted(page: Page, tmp_path: Path) -> No
         assert SECRET not in address and "ticket=" not in server.log
         page.keyboard.press("Escape")
         expect(of_room.get_by_role("button", name="Delete")).to_have_attribute("aria-disabled", "true")
+
+        # a player that is open goes with its listener, and nothing of what he saw is left for the next
+        of_room.get_by_role("button", name="Listen to Room room1").click()
+        page.evaluate("document.getElementById('logout').click()")
+        expect(page.get_by_label("Name, or token")).to_be_visible()
+        assert page.locator("dialog, audio, table.recordings").count() == 0
 
         # who may only look is not let in to hear; an admin deletes
         log_in("reader", "#/recordings")
