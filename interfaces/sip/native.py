@@ -65,6 +65,7 @@ class Native:
 
     `on_unreadable` is told of a message that the parser did not take, and what becomes of it; True: its reply may go out.
     `on_body(content type, body)` sees what each message brings and returns the description to be read instead, None for the same.
+    `on_name(number, name)` is asked for a host's addresses, which `named` tells.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave.
     """
@@ -76,7 +77,9 @@ class Native:
         on_body: Callable[[str, bytes], bytes | None],
         account_towards: Callable[[str], int],
         account_of: Callable[[Any], int],
+        on_name: Callable[[int, str], None],
     ) -> None:
+        self._on_name = on_name
         self.exchanges = Exchanges(account_towards)
         self.placeholders = Placeholders(self._watch_leaving)
         self._on_request, self._on_unreadable, self._on_body, self._account_of = on_request, on_unreadable, on_body, account_of
@@ -95,8 +98,9 @@ class Native:
         lib.shim_wants_bodies = 1
         ffi.def_extern(name="shim_on_too_long")(_too_long)
         ffi.def_extern(name="shim_on_unreadable")(self._unreadable)
+        ffi.def_extern(name="shim_on_name")(self._name_wanted)
         self.exchanges.start()
-        status = int(lib.shim_start())
+        status = int(lib.shim_start()) or int(lib.shim_names())
         if status != 0:
             raise OSError(f"pjsip refused our module (status {status})")
         for kind, words in enumerate((abilities.allow, abilities.supported)):
@@ -180,6 +184,19 @@ class Native:
             raise
         if lib.shim_send_update(sending, *dialog) != 0:
             raise refused()
+
+    def _name_wanted(self, number: int, name: Any) -> None:
+        text = ffi.string(name).decode("ascii", "replace")
+        try:
+            self._on_name(number, text)
+        except Exception:
+            log.exception("looking %s up failed", text)
+            self.named(number, text, ())
+
+    def named(self, number: int, name: str, addresses: tuple[str, ...]) -> None:
+        """The addresses of a host that was asked for, the best first; none: it has none."""
+        texts = [ffi.new("char[]", address.encode()) for address in addresses]
+        lib.shim_named(number, name.encode("ascii", "replace"), ffi.new("const char *[]", texts), len(texts))
 
     def _received(self, received: Any) -> int:
         try:

@@ -63,6 +63,7 @@ class Process:
         self._out: list[Event] = []
         self._asked = self._unasked_s = 0
         self._pumping = False
+        self._look_ups: set[asyncio.Task[None]] = set()
 
     async def run(self, sock: socket.socket) -> int:
         """Serve until the end. Returns the exit status."""
@@ -99,7 +100,7 @@ class Process:
         if self._server is not None:
             log.warning("a second Listen is not carried out: restart the SIP process instead")
             return
-        server = SipServer(self._out.append, self._now_ns)
+        server = SipServer(self._out.append, self._now_ns, self._look_up)
         try:
             listening = server.start(listen)
         except (ListenError, OSError) as error:
@@ -114,6 +115,23 @@ class Process:
         gc.freeze()
         gc.disable()  # a cycle that holds a pjsua2 object must not be collected inside a callback: `_tick` collects
         self._tick()
+
+    def _look_up(self, name: str) -> None:
+        task = self._loop.create_task(self._looked_up(name))
+        self._look_ups.add(task)
+        task.add_done_callback(self._look_ups.discard)
+
+    async def _looked_up(self, name: str) -> None:
+        """Ask the system, in a thread, for a host's addresses."""
+        assert self._server is not None
+        addresses: list[str] = []
+        try:
+            found = await self._loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+            addresses = [str(address[0]) for *_, address in sorted(found, key=lambda one: one[0] != socket.AF_INET)]
+        except (OSError, UnicodeError) as error:
+            log.debug("%s: %s", name, error)
+        self._server.names.found(name, tuple(dict.fromkeys(addresses)))
+        self._pump()
 
     def _now_ns(self) -> int:
         return int(self._loop.time() * 1e9)

@@ -44,6 +44,7 @@ from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
 from interfaces.sip.message import Message, cseq_of, escaped
+from interfaces.sip.names import HostNames
 from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
@@ -62,9 +63,12 @@ _ERRNO_OF_SIP_CODES = 170000
 
 
 class SipServer:
-    """Everything of the SIP process but its socket to the hub and its clock: `now_ns` is monotonic."""
+    """Everything of the SIP process but its socket to the hub and its clock: `now_ns` is monotonic.
 
-    def __init__(self, emit: Callable[[Event], None], now_ns: Callable[[], int]) -> None:
+    `look_up(name)` begins to look a host name up; its addresses, or none, come by `HostNames.found`.
+    """
+
+    def __init__(self, emit: Callable[[Event], None], now_ns: Callable[[], int], look_up: Callable[[str], None]) -> None:
         self._emit = emit
         self.endpoint: SipEndpoint
         self._native: Native
@@ -89,6 +93,7 @@ class SipServer:
         self.random = Random()
         self.placeholders: Placeholders
         self._timers = SessionTimers()
+        self.names = HostNames(look_up, self._named, now_ns)
         self._subscriptions = SubscriptionUsages(emit, self._send, now_ns)
         self._outside = OutsideTransactions(emit, self._send, self._contact_towards)
         self._requests = Requests(
@@ -117,8 +122,9 @@ class SipServer:
         self._requests.abilities = self._outside.abilities = abilities
         self.endpoint = SipEndpoint(many=bool(listen.also))
         self._native = Native(
-            self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of
-        )
+            self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of,
+            self.names.asked,
+        )  # fmt: skip
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
         self._native.start(abilities, listen.accept_forked)
@@ -133,6 +139,9 @@ class SipServer:
         if listen.also:
             self.endpoint.select_accounts(self._accounts.of_request)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
+
+    def _named(self, number: int, name: str, addresses: tuple[str, ...]) -> None:
+        self._native.named(number, name, addresses)
 
     def _account_towards(self, uri: str) -> int:
         return self._accounts.towards(uri)
@@ -188,6 +197,7 @@ class SipServer:
         self._requests.second_passed(self._calls.values())
         self._outside.second_passed()
         self._subscriptions.second_passed()
+        self.names.second_passed()
         self._look_at_session_timers()
         if self._listen.tls_port:
             self._native.end_handshakes(self._listen.tls_port)

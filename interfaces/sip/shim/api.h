@@ -53,6 +53,10 @@ void shim_throw_away(void *sending);
 int shim_put_back(void *sending, const char *header, const char *placeholder, const char *data, int length); /* header "": the body */
 int shim_stop_session_timer(const char *call_id, const char *local_tag, const char *remote_tag); /* 0, or -1: no such dialog */
 
+/* host names: each number that shim_on_name brings is answered once. No addresses: there are none */
+int shim_names(void); /* from now on names are asked of Python; 0, or a status */
+void shim_named(int number, const char *name, const char *const *ips, int count);
+
 /* codecs: what pjmedia negotiates. -1: it has no place for them */
 int shim_codecs(const shim_format *formats, int count);
 

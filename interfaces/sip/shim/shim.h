@@ -18,6 +18,7 @@ extern int (*shim_call_connection)(void *connection, int up, const char *ip); /*
 extern void (*shim_call_too_long)(const char *ip, int port);
 /* bytes to skip: what pjsip is to parse instead stands behind them; 0: none; -1: its connection is closed */
 extern int (*shim_call_unreadable)(char *data, int length);
+extern void (*shim_call_name)(int number, const char *name); /* a host name is to be looked up; shim_named answers */
 extern void (*shim_call_answer)(int token, int how, void *received); /* how: 0 no answer came, 1 `received`, 2 it could not be sent */
 extern void (*shim_call_body)(void *received, int kind, const char *body, int length); /* kind: 0 none or another, 1 a description, 2 parts */
 

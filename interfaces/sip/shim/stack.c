@@ -54,7 +54,14 @@ static void show_body(pjsip_rx_data *rdata) {
         shim_call_body(rdata, 0, NULL, 0);
 }
 
+/* A reply goes to where its request came from, not to whom its Via names (maddr): that would be a flood for him, by way of us. */
+static void forget_third_party(pjsip_rx_data *rdata) {
+    pj_str_t *named = &rdata->msg_info.via->maddr_param;
+    if (named->slen && pj_strcmp2(named, rdata->pkt_info.src_name) != 0) named->slen = 0;
+}
+
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
+    forget_third_party(rdata);
     if (!cut(rdata)) {
         show_body(rdata);
         return PJ_FALSE;
