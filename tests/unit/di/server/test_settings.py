@@ -266,3 +266,20 @@ def test_what_a_plugin_brings_stands_before_it_and_needs_no_file(tmp_path: Path,
     monkeypatch.undo()
     assert "mail.conf: does not exist; mail in load_plugins needs it" in wrong(tmp_path, "load_plugins=mail\n")
     assert "mail" not in names(read(tmp_path, ""))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("dialout_caller_shop=5", "dialout_caller_shop: '5' cannot be used: right is \"calls at once;calls a minute;expressions"),
+        ("dialout_caller_shop=1;2;(", "is no POSIX extended expression"),
+        ("dialout_each_caller=many", "dialout_each_caller: 'many' cannot be used: right is"),
+        ("dialout_deny=^900(", "dialout_deny: '^900(' cannot be used"),
+        ("next_hop=a.example/ws", "next_hop: 'a.example/ws': right is host[:port][/transport]"),
+        ("dns_servers=ns.example", "dns_servers: 'ns.example' cannot be used: 'ns.example': right is ip or ip:port"),
+        ("sip_timer_M=5", "sip_timer_M: 5 is not a whole number from 100 to 32000"),
+        ("redirects=11", "redirects: 11 is not a whole number from 0 to 10"),
+    ],
+)
+def test_what_of_dialling_out_cannot_be_used(tmp_path: Path, line: str, said: str) -> None:
+    assert said in wrong(tmp_path, line + "\n")
