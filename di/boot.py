@@ -47,6 +47,7 @@ from di.server.services import Services
 from di.server.settings import LoadedPlugin, Settings
 from di.server.status import ProcessState, StatusInterface
 from di.sip import records as sip_records
+from di.sip.session_timer_keys import SessionTimerOptions
 from media.control import records
 from media.control.link import RecordLink
 
@@ -166,6 +167,8 @@ class Hub:
     async def _start_plugin(self, loaded: LoadedPlugin) -> None:
         """Raises ConfigError, also for what a plug-in did not foresee."""
         name = loaded.plugin.name
+        timer = loaded.options.session_timer() if isinstance(loaded.options, SessionTimerOptions) else None
+        before = set(self.services.applications.names())
         try:
             closer: Any = loaded.plugin.start(self.services, loaded.options)
             if inspect.isawaitable(closer):
@@ -176,6 +179,8 @@ class Hub:
             log.debug("plug-in %s", name, exc_info=True)
             hint = f"{name} cannot start: {type(error).__name__}: {error}"
             raise ConfigError(*self.settings.source("load_plugins"), "load_plugins", hint) from error
+        if timer is not None:
+            self.services.applications.timers |= dict.fromkeys(set(self.services.applications.names()) - before, timer)
         self._closers.append((name, closer))
         self.services.loaded.append(name)
         log.info("plug-in %s is loaded", name)
@@ -219,6 +224,9 @@ class Hub:
                     denied=tuple(map(str, core.sip_acl_deny)),
                 ),
                 accept_forked=core.accept_forked_dialogs,
+                timers=tuple(self.services.applications.timers.items()),
+                selection=self.sessions.arrivals.selection.setting,
+                mapping=self.sessions.arrivals.selection.lines(),
             )
         )
         try:

@@ -50,7 +50,7 @@ from di.sip.app_params import lookup as app_param
 from di.sip.credentials import Credential
 from di.sip.headers import end_to_end, first_header, header_lines, is_sip_uri, parse_uri, uri_of
 from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
-from di.sip.session_timer_keys import KEYS as SESSION_TIMER_KEYS
+from di.sip.session_timer_keys import SessionTimerOptions
 from di.stores.mailing import MAIL, Mail, MailAttachment, Mailbox822, MailQueue, Queued, is_address
 from di.stores.messages import (
     MESSAGES,
@@ -87,7 +87,6 @@ __all__ = [
     "MESSAGES",
     "PASSED_ON",
     "REQUIRED",
-    "SESSION_TIMER_KEYS",
     "Announce",
     "Application",
     "AudioPhase",
@@ -152,6 +151,7 @@ __all__ = [
     "Search",
     "Services",
     "Session",
+    "SessionTimerOptions",
     "Sessions",
     "SipReply",
     "SpeakerChanged",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 from di.calls.application import Application
+from di.sip.records import SessionTimer
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -19,6 +20,8 @@ class Applications:
 
     def __init__(self) -> None:
         self._factories: dict[str, Factory] = {}
+        self.timers: dict[str, SessionTimer] = {}
+        """Session intervals of our own, by application."""
 
     def register(self, name: str, factory: Factory) -> None:
         """Publish an application. Raises ValueError when the name is taken."""
@@ -29,6 +32,7 @@ class Applications:
     def unregister(self, name: str) -> None:
         """Withdraw an application; its running calls go on."""
         self._factories.pop(name, None)
+        self.timers.pop(name, None)
 
     def find(self, name: str) -> Factory | None:
         """The factory of that name, or None."""

@@ -9,6 +9,7 @@ from di.kernel.registry import Caller
 from di.kernel.value import Value
 from di.sip.credentials import Credential
 from di.sip.locate import SipPlace, Way
+from di.sip.records import SessionTimer
 
 
 @dataclass
@@ -69,6 +70,8 @@ class DialPlan:
     """Where it is sent, instead of where `next_hop` or the Request-URI leads; the first one preferred."""
     ways: list[Way] = field(default_factory=list)
     """Addresses that are left to be tried, the present one first; empty: the SIP process finds it by itself."""
+    timer: SessionTimer | None = None
+    """The session interval; None: what the peer wants."""
     heard: bool = False
     """Somebody has answered the present INVITE, be it with 100."""
     redirects_left: int = 0

@@ -82,6 +82,7 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     plan = session.dialog.plan
     plan.headers, plan.next_hop, plan.prefer = list(order.headers), hop, order.prefer
     plan.places, plan.redirects_left = places, core.redirects
+    plan.timer = sessions.surroundings.applications.timers.get(order.application)
     credential = order.credential
     if credential is not None:
         plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password

@@ -190,6 +190,7 @@ class Dialog:
                 plan.password,
                 plan.prefer,
                 plan.ways[0].uri if plan.ways else "",
+                plan.timer,
             )
         )
 

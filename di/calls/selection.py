@@ -60,6 +60,10 @@ class Selection:
     setting: str
     mapping: tuple[Rule, ...] = ()
 
+    def lines(self) -> str:
+        """The mapping as text, to be read again by `parse_mapping`."""
+        return "\n".join(f"{rule.pattern}=>{rule.application}" for rule in self.mapping)
+
     def choose(self, request_uri: str, headers: Sequence[tuple[str, str]]) -> str:
         """The application's name for a call; empty when there is none."""
         match self.setting:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from di.kernel.options import further_keys, option
+from di.sip.session_timer_keys import SessionTimerOptions
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -44,7 +45,7 @@ class BundleOptions:
 
 
 @dataclass(frozen=True)
-class DsmOptions(BundleOptions):
+class DsmOptions(BundleOptions, SessionTimerOptions):
     """dsm.conf."""
 
     inbound_start_diag: str = option(

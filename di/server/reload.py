@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from di.kernel import logs
 from di.kernel.errors import ConfigError
 from di.server import checks, settings
+from di.sip.records import SetSelection
 
 if TYPE_CHECKING:
     from di.server.services import Services
@@ -42,6 +43,8 @@ async def reload(old: Settings, services: Services) -> None:
         except ConfigError as error:
             log.error("reload: %s; %s goes on with what it had", error, name)
     services.sessions.arrivals.selection = new.selection
+    if services.applications.timers:
+        services.sessions.sip.send(SetSelection(new.selection.setting, new.selection.lines()))
     done.append("selection of applications")
     for unknown in checks.applications(new, list(services.applications.names())):
         log.warning("%s", unknown)

@@ -43,6 +43,14 @@ class Limits:
     denied: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SessionTimer:
+    """A session interval of our own for a call (RFC 4028): asked for, and the least that a peer may ask for (at least 90)."""
+
+    expires_s: int
+    minimum_s: int
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -53,6 +61,8 @@ class Listen:
     (ip, port, public ip), for UDP and TCP, and with `tls_port` for TLS. `tls_authorities`: file with the certificates that vouch for others;
     `tls_clients`: off, ask (for a certificate, which must be good if there is one) or require; `tls_verify_servers`: of connections of ours.
     `accept_forked`: an INVITE that a proxy's fork brings a second time is a second call.
+    `timers`: applications whose calls have an interval of our own; which one takes an INVITE is known by `selection` and `mapping`
+    (`di.calls.selection`: the setting, and lines of app_mapping.conf).
     """
 
     ip: str
@@ -75,6 +85,17 @@ class Listen:
     also: tuple[tuple[str, int, str], ...] = ()
     limits: Limits = Limits()
     accept_forked: bool = True
+    timers: tuple[tuple[str, SessionTimer], ...] = ()
+    selection: str = ""
+    mapping: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetSelection:
+    """Applications are chosen like this from now on; as in Listen."""
+
+    selection: str
+    mapping: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +139,7 @@ class Dial:
 
     `next_hop`: outbound proxy URI or empty. Credentials answer a challenge for `realm` (empty: any realm of that host).
     `prefer`: codecs that stand first in the offer, as NAME/clock, where we offer them at all. `way`: a URI of address, port and transport
-    where it is sent, whatever the URIs say; it stands nowhere in the request.
+    where it is sent, whatever the URIs say; it stands nowhere in the request. `timer`: None for the interval that the peer wants.
     """
 
     call: int
@@ -134,6 +155,7 @@ class Dial:
     password: str = ""
     prefer: tuple[str, ...] = ()
     way: str = ""
+    timer: SessionTimer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,7 +378,7 @@ class ReplyReceived:
 
 
 Command: TypeAlias = (
-    Listen | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | OutsideCommand | Stop
+    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | OutsideCommand | Stop
 )  # fmt: skip
 CallEvent: TypeAlias = (
     CallOffered | CallIdentified | CallTried | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Any
 
-from di.sip.records import Listen
+from di.sip.records import Listen, SessionTimer
 from interfaces.sip.account import SipAccount
 from interfaces.sip.endpoint import ListenAddress, SipEndpoint
 from interfaces.sip.message import host_of, transport_of
@@ -19,7 +19,8 @@ class Accounts:
 
     def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount]) -> None:
         self._endpoint, self._listen = endpoint, listen
-        self._way: tuple[str, ListenAddress | None, str] = ("", None, "")
+        self._way: tuple[str, ListenAddress | None, str, SessionTimer | None] = ("", None, "", None)
+        self._timed: dict[tuple[ListenAddress | None, SessionTimer], SipAccount] = {}
         self.inbound, self.outbound = make(), make()
         self.inbound.create(endpoint.account_config(listen), True)
         self.outbound.create(endpoint.account_config(listen))
@@ -28,15 +29,29 @@ class Accounts:
             account = make()
             account.create(endpoint.account_config(listen, place=place))
             self._of_places.append(account)
+        for timer in {timer for _, timer in listen.timers}:
+            for at in (None, *(endpoint.places if listen.also else ())):
+                account = self._timed[at, timer] = make()
+                account.create(endpoint.account_config(listen, place=at, timer=timer))
+
+    def of_call(self, received: Any, timer: SessionTimer | None) -> int:
+        """That of a call that comes in, and is to have such an interval."""
+        account = self._timed.get((self._place_of(received), timer)) if timer is not None else None
+        return int(account.getId()) if account is not None else self.of_request(received)
 
     def of_request(self, received: Any) -> int:
         """That of the address that a request came to by UDP: what we send in its dialog leaves from there. Else the common one."""
+        place = self._place_of(received)
+        account = self.inbound if place is None else self._of_places[self._endpoint.places.index(place)]
+        return int(account.getId())
+
+    def _place_of(self, received: Any) -> ListenAddress | None:
         if self._of_places:
             ip, port = arrived_at(received)
-            for place, account in zip(self._endpoint.places, self._of_places, strict=True):
+            for place in self._endpoint.places:
                 if port and port == place.port and ip_address(ip) == ip_address(place.ip):
-                    return int(account.getId())
-        return int(self.inbound.getId())
+                    return place
+        return None
 
     def towards(self, uri: str) -> int:
         """That of requests of ours to a URI."""
@@ -59,12 +74,12 @@ class Accounts:
         parameter = "" if kind == "udp" or scheme == "sips" else f";transport={kind}"
         return f"{scheme}:{user}@{place.address}{parameter}"
 
-    def lead(self, next_hop: str, request_uri: str, sent_to: str = "") -> None:
-        """Let the next call out leave by that proxy, and from the address that lies towards it. Raises pj.Error.
+    def lead(self, next_hop: str, request_uri: str, sent_to: str = "", timer: SessionTimer | None = None) -> None:
+        """Let the next call out leave by that proxy, from the address that lies towards it, with that interval. Raises pj.Error.
 
         `sent_to`: a URI of an address, where it is sent whatever the other two say.
         """
-        way = (next_hop, self._place_towards(sent_to or next_hop or request_uri), sent_to)
+        way = (next_hop, self._place_towards(sent_to or next_hop or request_uri), sent_to, timer)
         if way != self._way:
             self.outbound.modify(self._endpoint.account_config(self._listen, *way))
             self._way = way

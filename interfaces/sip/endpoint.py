@@ -14,7 +14,7 @@ from typing import Any
 
 import pjsua2 as pj
 
-from di.sip.records import Listen
+from di.sip.records import Listen, SessionTimer
 from interfaces.sip.border import callback
 from interfaces.sip.codec_factory import CodecsRefused, take_over
 from interfaces.sip.mapping import codec_id
@@ -235,13 +235,22 @@ class SipEndpoint:
             raise ListenError(text).of("exclude_payloads")
 
     def account_config(
-        self, listen: Listen, next_hop: str = "", place: ListenAddress | None = None, sent_to: str = ""
+        self,
+        listen: Listen,
+        next_hop: str = "",
+        place: ListenAddress | None = None,
+        sent_to: str = "",
+        timer: SessionTimer | None = None,
     ) -> pj.AccountConfig:
         """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP.
 
-        `sent_to`: a first hop that no Route names (pjsip's `hide`).
+        `sent_to`: a first hop that no Route names (pjsip's `hide`). `timer`: the interval that its calls have, also with a peer that knows of
+        none; None: what the peer wants.
         """
         config = pj.AccountConfig()
+        if timer is not None:
+            config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_ALWAYS
+            config.callConfig.timerMinSESec, config.callConfig.timerSessExpiresSec = timer.minimum_s, timer.expires_s
         host = listen.public_ip or listen.ip
         if place is not None:
             host = place.public_ip or place.ip

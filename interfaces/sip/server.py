@@ -34,6 +34,7 @@ from di.sip.records import (
     SendRequest,
     SessionTimedOut,
     SetOptionsReply,
+    SetSelection,
 )
 from interfaces.sip import mapping
 from interfaces.sip.abilities import Abilities
@@ -49,9 +50,10 @@ from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.reader import DescriptionReader
+from interfaces.sip.received import looked_at
 from interfaces.sip.requests import Requests
 from interfaces.sip.sdp.model import NOTHING
-from interfaces.sip.session_timer import SessionTimers
+from interfaces.sip.session_timer import ChosenTimers, SessionTimers
 from interfaces.sip.source_limits import SourceLimits
 from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import SubscriptionUsages
@@ -120,7 +122,8 @@ class SipServer:
         self.reader = DescriptionReader(self.codecs)
         abilities = Abilities(listen.reliable_provisional in ("supported", "require"), listen.user_agent)
         self._requests.abilities = self._outside.abilities = abilities
-        self.endpoint = SipEndpoint(many=bool(listen.also))
+        self.endpoint = SipEndpoint(many=bool(listen.also or listen.timers))
+        self._chosen_timers = ChosenTimers(listen)
         self._native = Native(
             self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of,
             self.names.asked,
@@ -136,8 +139,8 @@ class SipServer:
             raise ListenError(text).of("max_calls")
         make = partial(SipAccount, self._invited, self._credentials.get)
         self._accounts = Accounts(self.endpoint, listen, make)
-        if listen.also:
-            self.endpoint.select_accounts(self._accounts.of_request)
+        if listen.also or listen.timers:
+            self.endpoint.select_accounts(self._account_of_arrival)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
 
     def _named(self, number: int, name: str, addresses: tuple[str, ...]) -> None:
@@ -145,6 +148,11 @@ class SipServer:
 
     def _account_towards(self, uri: str) -> int:
         return self._accounts.towards(uri)
+
+    def _account_of_arrival(self, received: Any) -> int:
+        if not self._listen.timers:
+            return self._accounts.of_request(received)
+        return self._accounts.of_call(received, self._chosen_timers.of(looked_at(received)[0]))
 
     def _contact_towards(self, user: str, uri: str) -> str:
         return self._accounts.contact(user, uri)
@@ -262,7 +270,9 @@ class SipServer:
     # -------------------------------------------------------------------------------------------------------- commands
     def handle(self, command: Command) -> None:
         """Carry out one command."""
-        if isinstance(command, SetOptionsReply):
+        if isinstance(command, SetSelection):
+            self._chosen_timers.select(command.selection, command.mapping)
+        elif isinstance(command, SetOptionsReply):
             self._requests.options = (command.code, command.reason)
         elif isinstance(command, Dial):
             self._dial(command)
@@ -322,7 +332,7 @@ class SipServer:
 
     def _dial(self, dial: Dial) -> None:
         try:
-            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way)
+            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer)
         except pj.Error as error:
             self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
             return

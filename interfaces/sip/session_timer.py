@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import re
 
+from di.calls.selection import Selection, parse_mapping
+from di.sip.records import Listen, SessionTimer
+from interfaces.sip.message import parse
+
 _SESSION_EXPIRES = re.compile(r"\r?\n(?:session-expires|x)[ \t]*:[ \t]*(\d{1,10})[ \t]*((?:;[^\r\n]*)?)", re.IGNORECASE)
 _REFRESHER = re.compile(r";[ \t]*refresher[ \t]*=[ \t]*(uac|uas)\b", re.IGNORECASE)
 METHODS = ("INVITE", "UPDATE")
@@ -31,6 +35,28 @@ def interval_of_peer_s(reply: str, we_asked: bool) -> int:
 def patience_s(interval_s: int) -> int:
     """How long after a refresh the call is given up: min(32 s, a third) before the interval ends (RFC 4028 §10)."""
     return interval_s - min(32, interval_s // 3)
+
+
+class ChosenTimers:
+    """Which interval a call has that comes in: that of the application which will take it, as far as an INVITE says so by itself.
+
+    pjsip answers 422 and negotiates before the hub hears of the call.
+    """
+
+    def __init__(self, listen: Listen) -> None:
+        self._timers = dict(listen.timers)
+        self._selection = Selection(listen.selection, parse_mapping(listen.mapping, "mapping"))
+
+    def select(self, setting: str, mapping: str) -> None:
+        """Applications are chosen in another way from now on."""
+        self._selection = Selection(setting, parse_mapping(mapping, "mapping"))
+
+    def of(self, text: str) -> SessionTimer | None:
+        """The interval for an INVITE; None for other requests, and where the application has none of its own."""
+        if not text.startswith("INVITE "):
+            return None
+        message = parse(text)
+        return self._timers.get(self._selection.choose(message.request_uri, message.headers))
 
 
 class SessionTimers:

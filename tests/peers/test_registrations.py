@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +17,7 @@ import pytest
 from tests.support.kamailio import Kamailio
 from tests.support.registrar import SmallRegistrar
 from tests.support.server import Server, wait_until
+from tests.support.sip_peer import UdpPeer
 from tests.support.sipp import place_calls
 from tests.support.sizes import LONG
 
@@ -42,6 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, kamailio: Kamailio) -> Iter
     accounts = f"domain=127.0.0.1:{kamailio.port}\nuser=anna\npwd=secret\n"
     accounts += f"domain1=127.0.0.1:{kamailio.port}\nuser1=ben\npwd1=wrong\n"
     files = {"reg_agent.conf": accounts, "registrar_client.conf": CONF, "app_mapping.conf": MAPPING}
+    files["echo.conf"] = "enable_session_timer=yes\nsession_expires=150\nminimum_timer=140\n"
     with Server(tmp_path_factory.mktemp("server"), files, plugins=PLUGINS) as running:
         yield running
         bound = kamailio.contacts("anna")
@@ -74,6 +79,27 @@ def test_an_incoming_call_finds_its_application(server: Server, kamailio: Kamail
     result = place_calls(1, "anna", kamailio.port, hold_ms=100)
     assert (result.successful, result.failed) == (1, 0), result.errors
     wait_until(lambda: [server.xml.get(id)[0].get("app") for id in server.xml.listFinished()] == ["echo"], "the call was echo's")
+
+
+async def test_session_intervals_are_those_of_the_application(server: Server) -> None:
+    """Its file says so, in calls that come in; after SIGHUP as the new mapping has it."""
+    phone = await UdpPeer.open(server.sip_port)
+
+    async def answer(user: str, headers: str = "") -> tuple[int, str]:
+        call = phone.invite(user, headers=headers)
+        final = await call.next(*range(200, 700))
+        if final.code == 200:
+            call.ack()
+            assert await call.bye() == 200
+        return final.code, final.header("Session-Expires")
+
+    assert await answer("anna") == (200, "150;refresher=uas")
+    assert (await answer("anna", "Supported: timer\r\nSession-Expires: 100\r\n"))[0] == 422
+    (server.etc / "app_mapping.conf").write_text(MAPPING + "^sip:late@=>echo\n")
+    os.kill(server.pid, signal.SIGHUP)
+    await asyncio.to_thread(wait_until, lambda: "reloaded:" in server.log, "reloaded")
+    assert await answer("late") == (200, "150;refresher=uas")
+    phone.close()
 
 
 def test_a_registrar_that_was_killed_knows_us_again(server: Server, kamailio: Kamailio) -> None:

@@ -6,12 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from di.apps.api import SESSION_TIMER_KEYS, option
+from di.apps.api import SessionTimerOptions, option
 from di.apps.room_options import drop_sound, join_sound, playout_type
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(SessionTimerOptions):
     """The conference's configuration."""
 
     audio_path: str = option("prompts/", help="Folder that the file names below are taken from.")
@@ -23,4 +23,4 @@ class Options:
     max_participants: int = option(0, help="So many may be in a room; 0: no limit.")
     use_rfc4240_rooms: bool = option(False, help="The called user is `conf=<room>`; other users are refused with 404.")
 
-    IGNORED: ClassVar[tuple[str, ...]] = (*SESSION_TIMER_KEYS, "mysql_*")
+    IGNORED: ClassVar[tuple[str, ...]] = ("mysql_*",)

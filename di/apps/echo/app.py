@@ -4,19 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from di.apps.api import SESSION_TIMER_KEYS, Application, Closer, PlayEcho, Services, Session
+from di.apps.api import Application, Closer, PlayEcho, Services, Session, SessionTimerOptions
 
 _STAR = 10
 _BUFFERS = ("adaptive", "adaptive_jb", "simple")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(SessionTimerOptions):
     """echo.conf: nothing of its own."""
-
-    IGNORED: ClassVar[tuple[str, ...]] = SESSION_TIMER_KEYS
 
 
 class Echo(Application):

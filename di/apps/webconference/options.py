@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from di.apps.api import SESSION_TIMER_KEYS, Search, compile_extended, option
+from di.apps.api import Search, SessionTimerOptions, compile_extended, option
 from di.apps.room_options import drop_sound, join_sound, playout_type
 
 
@@ -29,7 +29,7 @@ def parse_regex(text: str) -> Search | None:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(SessionTimerOptions):
     """The conference's configuration."""
 
     first_participant: str = option("prompts/first_participant.wav", help="Played to the only one in a room.")
@@ -64,4 +64,4 @@ class Options:
     participant_id_param: str = option("", help="Key of P-App-Param with the participant's id.")
     participant_id_header: str = option("X-ParticipantID", help="Header with the participant's id, when no key is set.")
 
-    IGNORED: ClassVar[tuple[str, ...]] = (*SESSION_TIMER_KEYS, "webconference_urlbase", "tell_pin", "star_finishes_pin")
+    IGNORED: ClassVar[tuple[str, ...]] = ("webconference_urlbase", "tell_pin", "star_finishes_pin")

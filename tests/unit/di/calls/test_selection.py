@@ -59,3 +59,9 @@ def test_ways_to_choose(setting: str, application: str) -> None:
     chosen = Selection(setting, parse_mapping("bob=>mapped", "m"))
     headers = (("To", "x"), ("p-app-name", " voicebox "))
     assert chosen.choose("sip:bob@h;app=echo;x", headers) == application
+
+
+def test_the_mapping_as_text_is_the_same_mapping() -> None:
+    again = parse_mapping(Selection("$(mapping)", MAPPING).lines(), "again")
+    assert [(rule.pattern, rule.application) for rule in again] == [(rule.pattern, rule.application) for rule in MAPPING]
+    assert Selection("echo").lines() == ""

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.session_timer import SessionTimers, interval_of_peer_s, patience_s
+from di.sip.records import Listen, SessionTimer
+from interfaces.sip.session_timer import ChosenTimers, SessionTimers, interval_of_peer_s, patience_s
 
 S = 1_000_000_000
 
@@ -61,3 +62,18 @@ def test_refresh_begins_anew_and_may_end_it() -> None:
     timers.take_over(1, True)
     timers.refreshed(1, 0, 10 * S)
     assert timers.fresh() == [] and timers.expired(900 * S) == []
+
+
+def test_which_interval_a_call_has() -> None:
+    listen = Listen(
+        "", 0, timers=(("tea", SessionTimer(120, 90)),), selection="$(mapping)", mapping="^sip:tea@=>tea\n^sip:=>other"
+    )
+    chosen = ChosenTimers(listen)
+
+    def of(user: str, method: str = "INVITE") -> SessionTimer | None:
+        return chosen.of(f"{method} sip:{user}@h SIP/2.0\r\nVia: x\r\n\r\n")
+
+    assert of("tea") == SessionTimer(120, 90) and of("tea", "OPTIONS") is None and of("cup") is None
+    chosen.select("tea", "")
+    assert of("cup") == SessionTimer(120, 90)
+    assert chosen.of("") is None and chosen.of("INVITE") is None and chosen.of("INVITE  ") is not None

@@ -77,3 +77,9 @@ def test_failures(book: Playbook) -> None:
 def test_help_and_list(book: Playbook) -> None:
     assert len(book.invoke("di_dial", "help")) == 4
     assert book.invoke("di_dial", "_list") == ["dial", "dial_auth", "dial_auth_b2b", "dial_pin", "help"]
+
+
+def test_the_session_interval_of_the_application(book: Playbook) -> None:
+    assert placed(book, "dial", "app", "user", "sip:a@h", "sip:b@h2")[0].timer is None
+    book.services.applications.timers["app"] = sip.SessionTimer(300, 100)
+    assert placed(book, "dial", "app", "user", "sip:a@h", "sip:b@h2")[0].timer == sip.SessionTimer(300, 100)
