@@ -4,8 +4,8 @@
 PIN ──right──► HEARING ──message begins──► ACTION ──save, delete──► HEARING … ──► END ──start over──► HEARING
  └ wrong too often ─► LEAVING ◄── no key for too long ── ACTION, END
 
-Keys count in PIN, ACTION and END only. Each message is followed through its separator: when that is reached the message begins, is marked
-read, and keys act on it.
+Keys count in PIN, ACTION and END only. Two separators say how far the playlist is: at the first the message begins, is marked read, and keys
+act on it; at the second all has been said. Those of what was dropped meanwhile have older numbers, so a key and the end of a prompt may cross.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ class VoiceboxCall(Application):
         self._entered = ""
         self._wrong = 0
         self._separator = 0
+        """The last number that was given to a separator."""
+        self._begins = self._over = 0
+        """Those of the message's begin and of the end of what is played now."""
         self._silent = False
         """All has been said, and the caller's time runs."""
 
@@ -185,19 +188,27 @@ class VoiceboxCall(Application):
         return came(moment, now, self._times)
 
     def _play_message(self, path: str, before: list[str], menu: str) -> None:
-        self._separator += 1
-        self._play(*self._prompts.items(*before), PlaySeparator(self._separator), PlayFile(path), *self._prompts.items(menu))
+        self._begins = self._next_separator()
+        self._play(*self._prompts.items(*before), PlaySeparator(self._begins), PlayFile(path), *self._prompts.items(menu))
 
     async def on_separator(self, number: int) -> None:
-        """A message begins: from here on it is no new one, and keys act on it."""
-        walk = self._walk
-        if number != self._separator or self._stage is not BoxStage.HEARING or walk is None or walk.current is None:
+        """A message begins, or all has been said."""
+        if number == self._begins and self._stage is BoxStage.HEARING:
+            await self._message_begins()
+        elif number == self._over and self._stage is BoxStage.LEAVING:
+            self.session.stop()
+        elif number == self._over:
+            self._wait_for_keys()
+
+    async def _message_begins(self) -> None:
+        """From here on it is no new one, and keys act on it."""
+        stop = self._walk.current if self._walk is not None else None
+        if stop is None:
             return
         self._stage = BoxStage.ACTION
-        name = walk.current.message.name
-        code = await self._messages.mark_read(self._visit.owner, name)
+        code = await self._messages.mark_read(self._visit.owner, stop.message.name)
         if code is not MsgCode.OK:
-            log.warning("call %s: voicebox: message %s cannot be marked read: %s", self.session.id, name, code.name)
+            log.warning("call %s: voicebox: message %s cannot be marked read: %s", self.session.id, stop.message.name, code.name)
 
     # -------------------------------------------------------------------------------------------------------------------- keys
     async def on_digit(self, event: int, duration_ms: int) -> None:
@@ -244,21 +255,16 @@ class VoiceboxCall(Application):
 
     def _play(self, *items: PlayItem) -> None:
         self._stop_idling()
-        if items:
-            self.session.audio.play(*items)
-        else:
-            self.on_playlist_empty()
+        self._over = self._next_separator()
+        self.session.audio.play(*items, PlaySeparator(self._over))
+
+    def _next_separator(self) -> int:
+        self._separator += 1
+        return self._separator
 
     def _leave(self, *names: str) -> None:
         self._stage = BoxStage.LEAVING
         self._say(*names)
-
-    def on_playlist_empty(self) -> None:
-        """All has been said: now it is the caller's turn, or the end."""
-        if self._stage is BoxStage.LEAVING:
-            self.session.stop()
-        else:
-            self._wait_for_keys()
 
     def _wait_for_keys(self) -> None:
         self._silent = True
@@ -271,6 +277,6 @@ class VoiceboxCall(Application):
 
     def on_timer(self, id: int) -> None:
         """No key for too long."""
-        if id == _IDLE_TIMER and self._stage is not BoxStage.LEAVING:
+        if id == _IDLE_TIMER and self._silent and self._stage is not BoxStage.LEAVING:
             self.session.audio.flush()
             self._leave("bye")

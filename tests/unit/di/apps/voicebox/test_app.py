@@ -247,6 +247,30 @@ async def test_who_enters_no_pin_is_let_go(desk: Desk) -> None:
     assert await desk.hear(session) == ["bye"] and desk.over(session)
 
 
+async def test_a_key_and_the_end_of_a_prompt_may_cross(desk: Desk) -> None:
+    """The media process says that the playlist is empty before it has heard that something else is to be played."""
+    desk.messages.put(ANN, "2.wav")
+    desk.messages.put(ANN, "1.wav")
+    session = await desk.call()
+    await desk.hear(session, 5)
+    await desk.press(session, "2")
+    desk.book.sessions.on_media_event(records.SeparatorReached(session.leg, 2))
+    desk.book.sessions.on_media_event(records.PlaylistEmptied(session.leg))
+    await desk.settle()
+    desk.book.run(100)
+    await desk.settle()
+    assert desk.playing(session)[0] == "msg_saved" and not desk.over(session)
+    await desk.hear(session)
+    await desk.press(session, "3")
+    await desk.hear(session)
+    await desk.press(session, "4")
+    await desk.hear(session, 1)
+    await desk.press(session, "3")
+    desk.book.sessions.on_media_event(records.PlaylistEmptied(session.leg))
+    await desk.settle()
+    assert desk.playing(session) == ["msg_deleted", "no_msg"] and not desk.over(session), "the last words are said"
+
+
 # ------------------------------------------------------------------------------------------------------------------- trouble
 async def test_a_message_that_has_gone_is_passed_over(desk: Desk) -> None:
     for name in ("3.wav", "2.wav", "1.wav"):
