@@ -8,14 +8,11 @@ connection's next request waits then, as HTTP wants it (`interfaces.tcp_server`)
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from interfaces.http1 import MAX_BODY_BYTES, BadRequest, HttpRequest, RequestReader
 from interfaces.large import Pieces, Text
 from interfaces.tcp_server import Connection, Doors, Server
-
-log = logging.getLogger(__name__)
 
 Handler = Callable[[HttpRequest], bytes | Awaitable[Text]]
 
@@ -106,7 +103,7 @@ class HttpConnection(Connection):
 
     def refuse(self, error: BadRequest) -> None:
         """Say why (where SEMS would, or nothing) and close."""
-        log.info("%s: request refused: %s", self.source, error)
+        self.server.tell(f"{self.source}: request refused: {error}")
         if self.transport is not None and error.status:
             self.transport.write(plain_answer(error.status, error.reason))
         self.close()

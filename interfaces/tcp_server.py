@@ -20,6 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Iterable
 from typing import Protocol
 
+from di.kernel.seldom import Seldom
 from interfaces.tls_accept import TlsListener
 
 log = logging.getLogger(__name__)
@@ -198,6 +199,7 @@ class Server(ABC):
         """By whether somebody has logged in: connections, that which is silent longest first."""
         self.port = 0
         self.secure = False
+        self._told = Seldom()
         self._tls: TlsListener | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -210,6 +212,12 @@ class Server(ABC):
     @abstractmethod
     def open_connections(self) -> Iterable[Connection]:
         """All that are open."""
+
+    def tell(self, text: str) -> None:
+        """A line in the log about what a peer did, who may do it as often as he likes."""
+        more = self._told.line(time.monotonic_ns())
+        if more is not None:
+            log.info("%s%s", text, more)
 
     def needs_login(self) -> bool:
         """Whether peers have to log in."""

@@ -29,6 +29,7 @@ from di.access.options import AccessOptions, read_options
 from di.access.rules import AccessRules, SourceGuard, Unauthenticated, parse_authorization
 from di.kernel.errors import ConfigError, NoSuchModule, NotImplementedInDI
 from di.kernel.registry import Caller, Method, Registry
+from di.kernel.seldom import Seldom
 
 log = logging.getLogger("cordboard.access")
 
@@ -83,6 +84,7 @@ class Access:
         self._slots: asyncio.Semaphore | None = None
         self.exposed: list[str] = []
         """Gateways that can be reached from elsewhere: the dial control asks (`di.calls.toll`)."""
+        self._denied = Seldom()
         self.failures = 0
         """Wrong credentials since the start, for metrics."""
         if path is not None and path.exists():
@@ -225,7 +227,10 @@ class Access:
             self._keep_up(self._now_ns())
             if self._allows(name, transport, module, method):
                 return True
-            log.warning("denied caller=%s transport=%s source=%s call=%.200r", name, transport, source, f"{module}.{method}")
+            more = self._denied.line(self._now_ns())
+            if more is not None:
+                call = f"{module}.{method}"
+                log.warning("denied caller=%s transport=%s source=%s call=%.200r%s", name, transport, source, call, more)
             return False
 
         def would_allow(module: str, method: str) -> bool:

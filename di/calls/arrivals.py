@@ -15,6 +15,7 @@ from di.calls.selection import Selection
 from di.calls.transfer import Replacing, can_be_replaced, parse_replaces
 from di.calls.trust import of_stranger, private_headers, same_identity, signalling_of, trusts
 from di.kernel.errors import Refused
+from di.kernel.seldom import Seldom
 from di.sip.app_params import session_map
 from di.sip.headers import first_header, parse_uri
 from di.sip.records import Answer, CallOffered
@@ -31,6 +32,7 @@ class Arrivals:
 
     def __init__(self, sessions: Sessions, selection: Selection) -> None:
         self.selection = selection
+        self._refused = Seldom(50)
         self._sessions = sessions
 
     def offered(self, offer: CallOffered) -> None:
@@ -38,7 +40,9 @@ class Arrivals:
         refused = self._sessions.gate()
         if refused is not None:
             cause = "; ".join(self._sessions.out_of_order().values()) or "a limit"
-            log.warning("INVITE from %s:%d refused with %s: %s", offer.source_ip, offer.source_port, refused, cause)
+            more = self._refused.line(self._sessions.clock.now_ns())
+            if more is not None:
+                log.warning("INVITE from %s:%d refused with %s: %s%s", offer.source_ip, offer.source_port, refused, cause, more)
             self._refuse(offer, refused)
             return
         trusted = trusts(self._sessions.surroundings.core.trusted_peers, offer.source_ip)

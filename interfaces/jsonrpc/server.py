@@ -7,7 +7,6 @@ A message is answered before the connection's next one is read, and slow peers a
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -20,8 +19,6 @@ from interfaces.jsonrpc.methods import JsonRpcError, execute
 from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
 from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
 from interfaces.large import Text, whole
-
-log = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 5.0
 
@@ -41,7 +38,7 @@ class NetstringConnection(tcp_server.Connection):
         super().connection_made(transport)
         self.server.connections[self.peer.connection_id] = self
         if len(self.server.connections) > self.server.max_connections and not self.server.make_room(self):
-            log.info("%s: netstring connection closed: too many connections", self.source)
+            self.server.tell(f"{self.source}: netstring connection closed: too many connections")
             return
         try:
             caller = self.server.access.authenticate("jsonrpc", self.source, "")
@@ -93,7 +90,7 @@ class NetstringConnection(tcp_server.Connection):
     def end(self, reason: str) -> None:
         """Close, after what is written has left."""
         if reason:
-            log.info("%s: netstring connection closed: %s", self.source, reason)
+            self.server.tell(f"{self.source}: netstring connection closed: {reason}")
         self.close()
 
     def late(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -12,6 +13,7 @@ from inspect import isawaitable
 from di.access import Access, is_loopback
 from di.access.rules import Unauthenticated
 from di.kernel.registry import Caller
+from di.kernel.seldom import Seldom
 from interfaces.stats.commands import Commands, reply_bytes, request_line
 from interfaces.stats.options import DEFAULT_PORT
 
@@ -40,6 +42,7 @@ class StatsServer(asyncio.DatagramProtocol):
         self._commands, self._access = commands, access
         self._transport: asyncio.DatagramTransport | None = None
         self._port = 0
+        self._told = Seldom()
         self._waiting: set[asyncio.Task[None]] = set()
 
     async def open(self, ip: str, port: int) -> int:
@@ -77,7 +80,9 @@ class StatsServer(asyncio.DatagramProtocol):
             task.add_done_callback(self._waiting.discard)
         else:
             answer.close()  # type: ignore[attr-defined]
-            log.warning("statistics: %d commands wait already; one is left unanswered", _MAX_WAITING)
+            more = self._told.line(time.monotonic_ns())
+            if more is not None:
+                log.warning("statistics: %d commands wait already; one is left unanswered%s", _MAX_WAITING, more)
 
     async def _answer_later(self, answer: Awaitable[str], asker: Asker) -> None:
         self._send(await answer, asker)

@@ -193,3 +193,15 @@ async def _no_connections(server: HttpServer) -> bool:
     while server.connections:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     return True
+
+
+async def test_garbage_by_the_hundred_leaves_a_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    """A disk is not filled with what strangers send."""
+    caplog.set_level("INFO")
+    async with serving() as server:
+        for _ in range(200):
+            reader, writer = await dial(server, b"\0\r\n\r\n")
+            await asyncio.wait_for(reader.read(), 30)
+            writer.close()
+    lines = [line for line in caplog.messages if "request refused" in line]
+    assert 1 <= len(lines) < 150

@@ -318,3 +318,10 @@ def test_load_reads_the_configuration_folder(tmp_path: Path) -> None:
     assert Access.load(tmp_path, {}, registry).restricted
     assert len(registry.observers) == 1
     assert not Access.load(tmp_path, {"CORDBOARD_ACCESS_ACCESS_FILE": os.devnull + "x"}, registry).restricted
+
+
+async def test_denials_by_the_thousand_are_a_few_lines(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    caller = await place.login(f"Bearer {TOKEN}")
+    for _ in range(1000):
+        assert not caller.allows("m", "load")
+    assert sum("denied caller" in line for line in caplog.messages) == 10
