@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from di.media_control.router import MediaRouter
 from media.control import records
-from media.control.play_items import PlayFile, PlaySeparator, PlaySilence
+from media.control.play_items import PlayFile, PlayRoom, PlaySeparator, PlaySilence
 from tests.support import tones
 from tests.support.fake_media import FakeMedia
 from tests.support.media_cluster import MediaCluster
@@ -26,6 +27,7 @@ class FakeSide:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.media = FakeMedia(self.events.append)
+        self.media.finishes = True
 
     def send(self, *commands: object) -> None:
         for command in commands:
@@ -59,6 +61,7 @@ class FakePair(FakeSide):
         self.router = MediaRouter(2, self.events.append)
         self.both = [FakeMedia(lambda event, place=place: self.router.on_event(place, event)) for place in (0, 1)]  # type: ignore[misc]
         for place, media in enumerate(self.both):
+            media.finishes = True
             self.router.up(place, media)
 
     def send(self, *commands: object) -> None:
@@ -148,6 +151,38 @@ def test_flush_makes_no_event(side: Any) -> None:
     side.send(records.Enqueue(1, (PlaySilence(),)), records.FlushPlaylist(1))
     side.collect(0.2)
     assert not [e for e in side.events if isinstance(e, records.PlaylistEmptied)]
+
+
+def test_a_calls_recording_is_complete_when_that_is_asked_and_when_the_leg_is_closed(side: Any, tmp_path: Path) -> None:
+    for leg in (1, 2):
+        connect(side, leg)
+        side.send(records.StartCallRecording(leg, str(tmp_path / f"{leg}.wav"), "both" if leg == 1 else "said"))
+    side.collect(0.2)
+    side.send(records.StopCallRecording(1), records.CloseLeg(2))
+    for leg, reason, channels in ((1, "asked", 2), (2, "closed", 1)):
+        stopped = side.wait_for(records.CallRecordingStopped, leg=leg)
+        assert (stopped.path, stopped.reason, stopped.channels) == (str(tmp_path / f"{leg}.wav"), reason, channels)
+        assert stopped.size_bytes == 44 + stopped.samples * stopped.channels * 2
+    side.send(records.StopCallRecording(1))
+    side.collect(0.2)
+    assert not [e for e in side.events if isinstance(e, records.CallRecordingStopped)], "there is nothing to stop"
+
+
+def test_a_rooms_recording_is_told_once_with_what_is_in_it(side: Any, tmp_path: Path) -> None:
+    for leg in (1, 2):
+        connect(side, leg)
+        side.send(records.Enqueue(leg, (PlayRoom("r"),)))
+    path = str(tmp_path / "r.wav")
+    side.send(records.StartRoomRecording("r", path))
+    side.collect(0.3)
+    side.send(records.StopRoomRecording("r"), records.StopRoomRecording("r"))
+    stopped = side.wait_for(records.RoomRecordingStopped, room="r")
+    assert (stopped.reason, stopped.paths) == ("asked", (path,))
+    about = json.loads(stopped.about)
+    assert (about["room"], about["mix"], about["rate_hz"]) == ("r", "r.wav", 8000)
+    assert about["samples"] == stopped.length_ms * 8
+    side.collect(0.2)
+    assert not [e for e in side.events if isinstance(e, records.RoomRecordingStopped)]
 
 
 def test_load_prompt(side: Any, beep: str, tmp_path: Path) -> None:

@@ -99,10 +99,11 @@ class RecordingsInterface:
         return [*_NO_SUCH] if about is None else [200, "OK", self._as_it_stands(about)]
 
     def _read(self, name: str) -> Value:
+        """What the sidecar says; None when there is none."""
         try:
-            return self._disk.shelf.read(name)
+            return self._disk.shelf.read(name) or (_broken(name) if self._disk.shelf.is_there(name) else None)
         except OSError:
-            return None
+            return _broken(name)
 
     @di_method("status", changes=False)
     async def status(self) -> dict[str, Value]:

@@ -92,6 +92,10 @@ class RecordingShelf:
         about = read_sidecar(text)
         return about if about is not None and about["name"] == name else None
 
+    def is_there(self, name: str) -> bool:
+        """Whether there is such a recording, be its sidecar understood or not."""
+        return is_recording(name) and os.path.lexists(self.folder / sidecar_file(name))
+
     def sound_files(self, name: str) -> list[str]:
         """The sound files of a recording, the main one first."""
         return sorted(
@@ -142,7 +146,7 @@ class RecordingShelf:
 
     def delete(self, name: str) -> bool:
         """Delete a recording, its sidecar first: one that has none is not shown. False when there is none."""
-        there = is_recording(name) and self.read(name) is not None
+        there = self.is_there(name)
         if there:
             (self.folder / sidecar_file(name)).unlink(missing_ok=True)
             for file in self.sound_files(name):
