@@ -36,8 +36,15 @@ def plain(text: str) -> str:
     return re.sub(r"[ ,-]|\band\b", "", text.lower().replace("ß", "ss"))
 
 
-def reference(value: int, tag: str, to: str = "cardinal") -> str:
-    return plain(num2words(value, lang=tag, to=to))
+def reference(value: int, tag: str) -> str:
+    """In German 101 counts as a numeral where something is counted: hunderteintausend, hunderteine Millionen (Duden), as the reference
+    itself has it of 1 and 1001; of 101 and the like it says "einhunderteinstausend".
+    """
+    return re.sub(
+        r"(?<=hundert)eins(?=tausend)",
+        "ein",
+        re.sub(r"(?<=hundert)eins(?=milli|millia)", "eine", plain(num2words(value, lang=tag))),
+    )
 
 
 @BOTH
