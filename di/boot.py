@@ -32,6 +32,7 @@ from di.kernel.errors import ConfigError
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
 from di.kernel.paths import configured
+from di.kernel.options import where
 from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
 from di.media_control import codecs
@@ -334,10 +335,11 @@ class Hub:
 
 
 def _room_sounds(settings: Settings) -> RoomSounds:
-    """Folders of what may be played to rooms; a missing one is said and has no sounds."""
+    """Folders of what may be played to rooms; a missing one has no sounds, and is said if it was asked for."""
     folders = [configured(name, settings.conf_dir) for name in settings.core.room_sounds]
+    asked_for = where(settings.core, "room_sounds")[1] > 0
     for folder in folders:
-        if not folder.is_dir():
+        if asked_for and not folder.is_dir():
             log.warning("room_sounds: there is no folder %s", folder)
     return RoomSounds(folders)
 
