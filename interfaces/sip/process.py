@@ -18,6 +18,8 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from di.sip.records import COMMANDS, Command, Event, Listen, ListenFailed, Stop
 from media.control import log_lines
@@ -43,6 +45,7 @@ _STUCK_S = 20.0
 _COLLECTION_S = 10.0
 _LOST_GRACE_MS = 2000
 _HUB_SILENT_S = 2
+_RESOLVER_THREADS = 16
 
 
 class Process:
@@ -64,6 +67,7 @@ class Process:
         self._asked = self._unasked_s = 0
         self._pumping = False
         self._look_ups: set[asyncio.Task[None]] = set()
+        self._resolver = ThreadPoolExecutor(_RESOLVER_THREADS, "names")  # its own, for the loop's is waited for at the end
 
     async def run(self, sock: socket.socket) -> int:
         """Serve until the end. Returns the exit status."""
@@ -126,7 +130,8 @@ class Process:
         assert self._server is not None
         addresses: list[str] = []
         try:
-            found = await self._loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+            ask = partial(socket.getaddrinfo, name, None, type=socket.SOCK_DGRAM)
+            found = await self._loop.run_in_executor(self._resolver, ask)
             addresses = [str(address[0]) for *_, address in sorted(found, key=lambda one: one[0] != socket.AF_INET)]
         except (OSError, UnicodeError) as error:
             log.debug("%s: %s", name, error)

@@ -16,19 +16,19 @@ pytestmark = pytest.mark.peers
 
 SLOW_S = 2
 PROGRAM = f"""
-import socket, time
+import os, socket, time
 from interfaces.sip import process
 plain = socket.getaddrinfo
 def resolved(host, *more, **options):
-    if host == "slow.example":
-        time.sleep({SLOW_S})
+    if host in ("slow.example", "silent.example"):
+        time.sleep({SLOW_S} if host == "slow.example" else 60)
     if host in ("slow.example", "phone.example"):
         host = "127.0.0.1"
     if host.endswith(".example"):
         raise socket.gaierror(socket.EAI_NONAME, "not known")
     return plain(host, *more, **options)
 socket.getaddrinfo = resolved
-raise SystemExit(process.main())
+os._exit(process.main())  # as the process itself ends
 """
 
 
@@ -73,6 +73,12 @@ async def test_a_name_that_nobody_knows_ends_the_call_and_says_so(sip: SipProces
     (ended,) = await sip.wait_for(CallEnded)
     assert ended.code in (502, 503)
     await sip.wait_until(lambda: "host name nowhere.example cannot be resolved" in sip.log)
+
+
+async def test_a_silent_name_server_does_not_hold_the_process_at_its_end(sip: SipProcess, peer: UdpPeer) -> None:
+    """What ends each test is less patient than that server."""
+    sip.send(dial("silent.example", peer.port))
+    assert (await peer.exchange("OPTIONS")).code == 200
 
 
 async def test_a_reply_goes_to_nobody_else(sip: SipProcess, peer: UdpPeer) -> None:
