@@ -82,6 +82,9 @@ class Dialog:
         self.stopSession()
         return None
 
+    def onSystem(self, kind: str) -> object:
+        """`user1` or `user2`: an operator's signal to all calls."""
+
     def onEvent(self, params: dict[str, str]) -> object:
         """Something was posted to the call."""
 
@@ -204,6 +207,8 @@ class Dialog:
             self._put("onDtmf", event.key, duration)
         elif event.type == "posted":
             self._put("onEvent", event.params)
+        elif event.type == "system":
+            self._put("onSystem", str(data.get("kind", "")))
         else:
             name = {"started": "onSessionStart", "early": "onEarlySessionStart", "other_bye": "onOtherBye"}.get(event.type)
             if name is not None:

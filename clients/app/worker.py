@@ -21,6 +21,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from types import ModuleType
 
+from clients.app import ivr
 from clients.app.app import App, outcome
 from clients.app.call import Call
 from clients.app.dialog import Dialog
@@ -36,15 +37,22 @@ class NoApp(Exception):
     """The file has no application; the text says what is missing."""
 
 
-def load(path: Path) -> App:
+def load(path: Path, settings: dict[str, str]) -> App:
     """Import a file and return its `App`. Raises NoApp, and whatever the file raises."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise NoApp(f"{path} is no Python file")
+    ivr.offer(settings)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
+    script = vars(module).get("IvrDialog")
+    if inspect.isclass(script) and issubclass(script, ivr.IvrDialogBase):  # written for SEMS
+        vars(module)["config"] = dict(settings)
+        app = App()
+        app.register(ivr.run_of(script))
+        return app
     return app_of(module, path)
 
 
@@ -100,7 +108,7 @@ class Serving:
             {str(k): str(v) for k, v in config.items()} if isinstance(config, dict) else {},
         )
         try:
-            self._app = load(self._path)
+            self._app = load(self._path, worker.config)
             for setup in self._app.setups:
                 await setup(worker)
         except BaseException as error:  # noqa: BLE001 - a file may raise what it likes; the server is told
@@ -108,6 +116,7 @@ class Serving:
             self._link.send({"k": "broken", "why": "".join(traceback.format_exception_only(error)).strip()})
             return
         self._worker = worker
+        ivr.begin(worker)
         self._link.send(
             {"k": "ready", "functions": {name: signature(function) for name, function in self._app.functions.items()}}
         )

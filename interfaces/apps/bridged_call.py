@@ -22,7 +22,7 @@ from di.sip.credentials import Credential
 from di.sip.headers import header_problem, is_sip_uri
 from di.sip.records import ReplyReceived, RequestReceived
 from interfaces.apps.files import NoSuchFile, Reach
-from media.control.play_items import PlayFile, PlaySeparator
+from media.control.play_items import PlayFile, PlaySeparator, PlaySilence
 from media.control.records import ItemFailed, RecordingStopped
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Arguments:
     def flag(self, name: str) -> bool:
         """Whether."""
         return self._values.get(name) is True
+
+    def has(self, name: str) -> bool:
+        """Whether it is there."""
+        return name in self._values
 
     def data(self, name: str) -> bytes:
         """Bytes; a text becomes UTF-8."""
@@ -106,7 +110,7 @@ class BridgedCall(Application):
         super().__init__(session)
         self._process: AppProcess | None = process
         self._reach = reach
-        self._plays: dict[int, PlayFile] = {}
+        self._plays: dict[int, PlayFile | PlaySilence] = {}
         """Operation → what it plays, in order."""
         self._waiting: dict[str, list[int]] = {}
         """Word → operations that wait for it: `answer`, `early`, `join`, `connect`, `other_ended`, `record`."""
@@ -183,7 +187,7 @@ class BridgedCall(Application):
     def on_item_failed(self, record: ItemFailed) -> None:
         super().on_item_failed(record)
         for op, item in list(self._plays.items()):
-            if item.path == record.path:
+            if isinstance(item, PlayFile) and item.path == record.path:
                 del self._plays[op]
                 self._failed(op, 404, f"{record.path} cannot be played: {record.reason}")
                 return
@@ -211,6 +215,10 @@ class BridgedCall(Application):
 
     def on_event(self, event: EventPosted) -> None:
         self._event("posted", params=event.params, kind=event.kind)
+
+    def on_system(self, kind: str) -> None:
+        self._event("system", kind=kind)
+        super().on_system(kind)
 
     def on_other_reply(self, reply: SipReply) -> None:
         self._event("other_reply", code=reply.code, reason=reply.reason)
@@ -309,6 +317,30 @@ class BridgedCall(Application):
         item = PlayFile(self._reach.readable(with_.text("path")), loop=with_.flag("loop"))
         self._plays[op] = item
         self.session.audio.play(item, PlaySeparator(op))
+
+    def _silence(self, op: int, with_: Arguments) -> None:
+        item = PlaySilence(with_.number("ms", most=86_400_000))
+        self._plays[op] = item
+        self.session.audio.play(item, PlaySeparator(op))
+
+    def _mix_in(self, op: int, with_: Arguments) -> None:
+        path = self._reach.readable(with_.text("path"))
+        self.session.audio.set_up_mix_in(with_.number("percent", 50, 100) / 100, with_.number("interval_ms"))
+        self.session.audio.mix_in(PlayFile(path), replace=True)
+        self._done(op)
+
+    def _audio(self, op: int, with_: Arguments) -> None:
+        """What passes: `muted`, `receiving`, `attached`, `inband`, each as far as it is named."""
+        audio = self.session.audio
+        if with_.has("muted"):
+            audio.set(muted=with_.flag("muted"))
+        if with_.has("receiving"):
+            audio.receive(with_.flag("receiving"))
+        if with_.has("attached"):
+            audio.playlist.attach(input=with_.flag("attached"), output=with_.flag("attached"))
+        if with_.has("inband"):
+            audio.detect_digits(inband=with_.flag("inband"))
+        self._done(op)
 
     def _flush(self, op: int, with_: Arguments) -> None:
         del with_
@@ -459,7 +491,8 @@ class BridgedCall(Application):
 _OPERATIONS: dict[str, Callable[[BridgedCall, int, Arguments], None]] = {
     name: getattr(BridgedCall, f"_{name}")
     for name in (
-        "answer early ring reject hangup fault play flush stop record send_digits join leave connect bridge unbridge end_other other_ended "
+        "answer early ring reject hangup fault play silence mix_in "
+        "audio flush stop record send_digits join leave connect bridge unbridge end_other other_ended "
         "transfer hold request reply log limit"
     ).split()
 }  # fmt: skip

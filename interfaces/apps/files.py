@@ -37,13 +37,17 @@ class Reach:
         """The file to record into; its folder is made. Raises NoSuchFile."""
         if self.recordings is None:
             raise NoSuchFile("record_path is not set in apps.conf")
-        steps = name.split("/")
+        root = self.recordings.parent
+        absolute = name.startswith("/")
+        if absolute and not Path(name).is_relative_to(root):
+            raise NoSuchFile(f"{name!r} is not below {root}")
+        steps = name.removeprefix(f"{root}/").split("/") if absolute else name.split("/")
         if not all(safe_name(step) for step in steps):
             raise NoSuchFile(f"{name!r} is no name for a recording; right are names without dots in front, parted by /")
-        path = self.recordings.joinpath(*steps)
+        path = (root if absolute else self.recordings).joinpath(*steps)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.parent.resolve().is_relative_to(self.recordings.resolve()) or path.is_symlink():
+            if not path.parent.resolve().is_relative_to((root if absolute else self.recordings).resolve()) or path.is_symlink():
                 raise NoSuchFile(f"{name!r} leads out of {self.recordings}")
         except OSError as error:
             raise NoSuchFile(f"{path.parent}: {error.strerror}") from error

@@ -43,7 +43,9 @@ async def start(services: Services, options: Options) -> Closer:
 class AppGateway:
     """What runs while the plug-in is loaded."""
 
-    def __init__(self, services: Services, options: Options) -> None:
+    def __init__(self, services: Services, options: Options, name: str = "apps", skip_broken: bool = False) -> None:
+        """`name`: of its configuration and of its DI module. `skip_broken`: a file that cannot be run costs itself only."""
+        self._name, self._skip_broken = name, skip_broken
         self._services = services
         self._options = options
         self._fleets: dict[str, Fleet] = {}
@@ -53,7 +55,7 @@ class AppGateway:
 
     async def open(self) -> None:
         """Raises ConfigError."""
-        services, file = self._services, str(self._services.conf_dir / "apps.conf")
+        services, file = self._services, str(self._services.conf_dir / f"{self._name}.conf")
         names = self._options.apps or tuple(
             sorted(path.stem for path in self._options.script_path.glob("*.py") if path.stem.isidentifier())
         )
@@ -65,15 +67,20 @@ class AppGateway:
                 raise ConfigError(file, 0, "apps", f"there is an application {name!r} already: rename {path}")
             fleet = self._fleets[name] = Fleet(self._app(name, path), self._options, self._take, self._orphans)
             why = await fleet.start()
+            if why and self._skip_broken:
+                log.error("%s cannot be run and is left out: %s", path, why)
+                del self._fleets[name]
+                continue
             if why:
                 raise ConfigError(file, 0, "apps", f"{path} cannot be run: {why}")
             services.applications.register(name, lambda session, fleet=fleet: self._begin(session, fleet))  # type: ignore[misc]
-        services.registry.register("apps", Apps(self._fleets))
+        services.registry.register(self._name, Apps(self._fleets))
         self._registered = True
         self._ticker = asyncio.get_running_loop().create_task(self._look(), name="apps")
 
     def _app(self, name: str, path: Path) -> AppFile:
-        own = path.with_suffix(".conf")
+        beside, of_sems = path.with_suffix(".conf"), self._services.conf_dir / f"{name}.conf"
+        own = beside if beside.is_file() or self._name == "apps" else of_sems
         values = {key: entry.value for key, entry in ConfigFile.read(own).entries.items()} if own.is_file() else {}
         folder = self._options.script_path / name
         recordings = self._options.record_path / name if self._options.record_path is not None else None
@@ -164,7 +171,7 @@ class AppGateway:
         if self._ticker is not None:
             self._ticker.cancel()
         if self._registered:
-            self._services.registry.unregister("apps")
+            self._services.registry.unregister(self._name)
         self._functions.withdraw()
         for name in self._fleets:
             self._services.applications.unregister(name)

@@ -50,14 +50,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(folder: Path) -> Iterator[Server]:
     files = {
         "apps.conf": CONF.format(apps=folder / "scripts", prompts=folder / "prompts", recordings=folder / "recordings"),
-        "app_mapping.conf": "^sip:(card|oldstyle)=>\\1\n",
+        "app_mapping.conf": "^sip:(card|oldstyle|survey)=>\\1\n",
     }
     environment = {"CORDBOARD_TEST_SECRET": "geheim"}
     with Server(folder, files, plugins="monitoring;echo;dsm;apps;xmlrpc2di;web", environment=environment) as running:
         yield running
-    assert "Traceback" not in "".join(
-        line for line in running.log.splitlines(True) if "hub [" not in line or " card: " not in line
-    )
+    of_the_server = [
+        line for line in running.log.splitlines() if not any(f" {name}: " in line for name in ("card", "survey", "oldstyle"))
+    ]
+    assert "Traceback" not in "\n".join(of_the_server)
 
 
 @pytest_asyncio.fixture
@@ -184,6 +185,54 @@ async def test_the_presentations_callbacks(board: Switchboard) -> None:
     await call.next("BYE")  # by onOtherBye
 
 
+# ----------------------------------------------------------------------------------------------------------- a script of SEMS's
+async def test_a_script_for_sems_runs_unchanged(board: Switchboard, folder: Path) -> None:
+    callee = await board.phone()
+    phone, call = await up(board, "survey", f"X-Callee: {callee.sip.port}\r\nP-App-Param: uid=42\r\n")
+
+    async def heard(*words: str) -> str:
+        return await board.logged(call, "heard", lambda text: all(word in text.split() for word in words))
+
+    await hears(board, phone, "enter_pin")
+    assert (await heard("session", "empty")).startswith(f"invite:{callee.sip.port}:42:survey session empty")
+    await press(call, "1")
+    await hears(board, phone, "wrong_pin")
+    await press(call, "2")
+    await board.run(1200)
+    await press(call, "8")
+    assert (await heard("timer3", "notimer0")).count("timer") == 2
+    await press(call, "7")
+    await heard("message-hello")
+    await press(call, "6")
+    await call.answer_request("OPTIONS", 200)
+    await heard("reply-OPTIONS-200")
+    assert await call.request("MESSAGE", body="hello") == 202
+    await heard("MESSAGE-hello")
+    await press(call, "45")
+    await hears(board, phone, "music")
+    await hears(board, phone, "enter_number")
+    await press(call, "*")
+    await heard("flushed")
+    await press(call, "3")
+    other = await callee.called()
+    await callee.accept(other)
+    await heard("other200")
+    await board.hear({phone: {callee}, callee: {phone}})
+    assert await other.bye() == 200
+    await heard("otherbye")
+    await press(call, "9")
+    await call.next("BYE")
+    with wave.open(str(folder / "recordings" / "survey" / "survey.wav")) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    assert 560 <= len(sound) / 8 <= 640 and tones.heard(sound, [phone.hz, 1000.0]) == {phone.hz}
+
+
+async def test_a_scripts_semserror_refuses_the_call(board: Switchboard) -> None:
+    phone = await board.phone()
+    reply = await phone.answered(phone.invite("X-Refuse: 1\r\n", user="survey"), 488)
+    assert "Not Today" in reply.start_line
+
+
 # ------------------------------------------------------------------------------------------------------------------ functions
 def test_functions_of_a_program_stand_among_all_others(server: Server) -> None:
     assert server.json("card.add_pin", "5678", "globex") == "globex"
@@ -269,3 +318,24 @@ async def test_a_new_generation_takes_new_calls_and_one_that_fails_none(board: S
 def test_an_unknown_application_is_named(server: Server) -> None:
     with pytest.raises((AssertionError, urllib.error.HTTPError), match="out of bounds"):
         server.json("apps.reload", "nobody")
+
+
+async def test_the_plugin_under_its_old_name_leaves_out_what_cannot_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(APPS / "survey.py", tmp_path / "scripts")
+    (tmp_path / "scripts" / "broken.py").write_text("import nothing_of_that_name\n")
+    files = {
+        "ivr.conf": f"script_path={tmp_path}/scripts\n",
+        "survey.conf": "greeting=none.wav\n",
+        "app_mapping.conf": "^sip:survey=>survey\n",
+    }
+    with Server(tmp_path, files, plugins="monitoring;ivr;xmlrpc2di;web") as server:
+        assert [one["name"] for one in server.json("ivr.list")] == ["survey"]
+        assert (
+            "broken.py cannot be run and is left out: ModuleNotFoundError: No module named 'nothing_of_that_name'" in server.log
+        )
+        board = Switchboard(server)
+        _, call = await up(board, "survey")
+        await board.logged(call, "heard", lambda text: "session" in text)
+        assert await call.bye() == 200
+        board.close()
