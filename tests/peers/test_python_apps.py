@@ -250,7 +250,7 @@ def test_functions_of_a_program_stand_among_all_others(server: Server) -> None:
 async def test_a_fault_costs_its_own_call(board: Switchboard, server: Server) -> None:
     (_, waiting), (_, raising) = await up(board, "card-wait"), await up(board, "card-raise")
     await raising.next("BYE")
-    assert "a mistake in line 7" in server.log
+    await asyncio.to_thread(wait_until, lambda: "a mistake in line 7" in server.log, "the line")
     assert await waiting.request("OPTIONS") in (200, 501)
     assert await waiting.bye() == 200
 
@@ -262,7 +262,7 @@ async def test_a_program_that_ends_costs_the_calls_of_its_process_and_is_started
     _, exiting = await up(board, "card-exit")
     await exiting.next("BYE")
     await waiting.next("BYE")
-    assert "ended with status 3; 2 calls had their program there" in server.log
+    await asyncio.to_thread(wait_until, lambda: "ended with status 3; 2 calls had their program there" in server.log, "the line")
     await asyncio.to_thread(
         wait_until, lambda: any(one["ready"] for one in server.json("apps.workers", "card")), "it is there again"
     )
