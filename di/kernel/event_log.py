@@ -23,6 +23,8 @@ from di.kernel.value import Value
 
 log = logging.getLogger(__name__)
 
+_LOOKS = 200
+"""Events that are looked at in one piece for who wants to have them again: some tenths of a millisecond."""
 TYPES = (
     *("call.started", "call.answered", "call.muted", "call.ended", "dtmf", "room.joined", "room.left", "room.speaking"),
     *("room.announce_failed", "dsm.state", "monitoring.changed", "message.changed"),
@@ -148,14 +150,17 @@ class Subscriber:
         self._live = False
 
     def take(self) -> Item | None:
-        """The next item, or None when there is none now."""
+        """The next item, or None when there is none now, or none among the next `_LOOKS` that are replayed: then `on_ready` has been called."""
         if self._queue:
             return self._queue.popleft()
         return None if self._live or self.closed else self._replay()
 
     def _replay(self) -> Item | None:
         ring = self._events.ring
-        while self._cursor <= self._events.last_sequence:
+        for _ in range(_LOOKS):
+            if self._cursor > self._events.last_sequence:
+                self._live = True
+                return None
             oldest = ring[0].sequence
             if self._cursor < oldest:
                 gap = Gap(self._cursor, oldest - 1, "these events are no longer kept")
@@ -165,7 +170,7 @@ class Subscriber:
             self._cursor += 1
             if self.filter.matches(event):
                 return event
-        self._live = True
+        self._wake()
         return None
 
     def offer(self, event: LoggedEvent) -> None:

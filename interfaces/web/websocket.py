@@ -224,6 +224,7 @@ class WebSocketClient:
         while not self.socket.closed:
             await self._due.wait()
             self._due.clear()
+            await asyncio.sleep(0)  # while old events are looked through, it is set again at once
             if self.caller is None or not all(self.caller.allows("events", name) for name in self.feed.in_use()):
                 await self.drop("not allowed any more")
                 return

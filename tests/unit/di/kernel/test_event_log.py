@@ -163,3 +163,22 @@ def test_unsubscribe_twice_is_fine() -> None:
     events.unsubscribe(reader)
     events.publish("x")
     assert drain(reader) == []
+
+
+def test_a_replay_that_finds_little_is_looked_through_in_pieces() -> None:
+    """Who asks for a thousand events back of which he wants one holds nobody up, and misses none that comes meanwhile."""
+    events, woken = EventLog(), []
+    for number in range(1000):
+        events.publish("dtmf" if number == 900 else "room.left")
+    reader = events.subscribe(EventFilter(frozenset({"dtmf"})), from_sequence=1, on_ready=lambda: woken.append(1))
+    pieces = 0
+    while (item := reader.take()) is None:
+        pieces += 1
+        assert len(woken) == pieces, "it is told to ask again"
+    assert pieces == 4 and isinstance(item, LoggedEvent) and item.sequence == 901
+    events.publish("dtmf")
+    later = reader.take()
+    assert isinstance(later, LoggedEvent) and later.sequence == 1001
+    assert reader.take() is None and len(woken) == pieces
+    events.publish("dtmf")
+    assert len(woken) == pieces + 1 and isinstance(reader.take(), LoggedEvent)
