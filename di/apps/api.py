@@ -36,6 +36,7 @@ from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
 from di.kernel.capabilities import Capability
 from di.kernel.errors import CallFailed, ConfigError, DIError, OutOfBounds, Refused, TypeMismatch
+from di.kernel.folder_lock import FolderLock
 from di.kernel.options import REQUIRED, option, where
 from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
@@ -111,6 +112,7 @@ __all__ = [
     "EventPosted",
     "Existing",
     "Factory",
+    "FolderLock",
     "Grant",
     "Guesses",
     "ItemFailed",

@@ -30,7 +30,7 @@ from tests.support.voicemail import BEEP_HZ, HEARD, PLUGINS, STORED_HZ, configur
 
 pytestmark = pytest.mark.peers
 
-KILLS = size(2, 200)
+KILLS = size(1, 200)
 CALLERS = 4
 SPEAK_MS = 600
 MODES = ("box", "both", "voicemail")

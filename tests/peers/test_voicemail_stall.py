@@ -107,7 +107,7 @@ def test_no_message_has_a_gap(tmp_path: Path, disk: FreezingDisk) -> None:
     voicemail = VOICEMAIL.replace("spool_dir=spool/disk/voicemail", f"spool_dir={disk.folder}/voicemail").replace(
         "max_record_time=20", "max_record_time=60"
     )
-    voicemail = voicemail.replace("silence_end=1", "silence_end=0")
+    voicemail = voicemail.replace("silence_end=0.6", "silence_end=0")
     with MailServerPeer(tmp_path) as mail_server:
         files = configuration(mail_server, voicemail)
         files["msg_storage.conf"] = f"storage_dir={disk.folder}/boxes\nmin_free_mb=0\n"

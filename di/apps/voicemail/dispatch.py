@@ -18,24 +18,20 @@ from enum import Enum
 from pathlib import Path
 
 from di.apps.api import (
-    MAIL,
     MESSAGES,
-    BoxOwner,
     DatabaseFailed,
     Existing,
-    Mail,
-    MailAttachment,
-    Messages,
+    FolderLock,
     MsgCode,
     RecordingStopped,
     Services,
     SqliteThread,
-    message_name,
 )
 from di.apps.voicemail import files, journal
 from di.apps.voicemail.journal import JournalEntry
 from di.apps.voicemail.order import VoicemailOrder
 from di.apps.voicemail.templates import MailTemplate, choose
+from di.apps.voicemail.ways import MessageWays, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +80,8 @@ class Dispatch:
         self.spool = spool
         self.totals = dict.fromkeys((outcome.value for outcome in MessageFate), 0)
         self._services = services
+        self._ways = MessageWays(services)
+        self._lock: FolderLock | None = None
         self._journal = SqliteThread(spool / "journal.db", journal.SCHEMA)
         self._tasks: set[asyncio.Task[None]] = set()
         self._scan: asyncio.Future[set[str]] | None = None
@@ -91,7 +89,8 @@ class Dispatch:
         self._stuck: set[str] = set()
 
     async def open(self) -> None:
-        """Open the journal and take up what a crash has left. Raises DatabaseFailed."""
+        """Open the journal and take up what a crash has left. Raises DatabaseFailed or OSError, also when another server has the folder."""
+        self._lock = await asyncio.to_thread(FolderLock, self.spool)
         await self._journal.open()
         await asyncio.to_thread(files.clear_twins, self.spool)
         entries, unreadable = await self._journal.run(journal.left)
@@ -112,6 +111,8 @@ class Dispatch:
         for task in self._tasks:
             task.cancel()
         await self._journal.close()
+        if self._lock is not None:
+            self._lock.release()
 
     async def _all_ended(self) -> None:
         while self._tasks or self._recorded:
@@ -142,11 +143,11 @@ class Dispatch:
         messages = self._services.capabilities.find(MESSAGES)
         if not order.mode.boxes or messages is None:
             return MessageRoom.ENOUGH
-        stored = await messages.room_for(_owner(order))
+        stored = await messages.room_for(owner_of(order))
         if stored.code is MsgCode.OK:
             return MessageRoom.ENOUGH
         level = logging.WARNING if stored.code is MsgCode.NO_SPACE else logging.ERROR
-        log.log(level, "call %s: voicemail: the box of %s takes no message: %s", call, _owner(order), stored.cause)
+        log.log(level, "call %s: voicemail: the box of %s takes no message: %s", call, owner_of(order), stored.cause)
         if order.mode.mails:
             return MessageRoom.ENOUGH
         return MessageRoom.FULL if stored.code is MsgCode.NO_SPACE else MessageRoom.NONE
@@ -238,13 +239,13 @@ class Dispatch:
         except OSError as error:
             wrong.append(f"{path} cannot reach the disk: {error.strerror}")
         if order.mode.mails and not entry.mailed and not wrong:
-            cause = await self._mail(entry, path)
+            cause = await self._ways.mail(entry, path, choose(self.rules.templates, order.did, order.language))
             wrong += [cause] if cause else []
             entry = replace(entry, mailed=not cause)
             if order.mode.boxes:
                 await self._note(entry)
         if order.mode.boxes and not entry.boxed:
-            cause = await self._box(entry, path, existing)
+            cause = await self._ways.box(entry, path, existing)
             wrong += [cause] if cause else []
             entry = replace(entry, boxed=not cause)
         if entry.complete:
@@ -259,63 +260,11 @@ class Dispatch:
         self._try_again(entry, pause_s)
         return MessageFate.KEPT if entry.mailed or entry.boxed else MessageFate.FAILED
 
-    async def _mail(self, entry: JournalEntry, path: Path) -> str:
-        """Hand a recording to the mail queue; the cause where that does not go, else empty."""
-        mails = self._services.capabilities.find(MAIL)
-        if mails is None:
-            return "no mail queue is loaded: put mail into load_plugins"
-        order = entry.order
-        values = {
-            **dict(order.variables), "user": order.user, "sender": order.sender, "from": order.sender, "domain": order.domain,
-            "email": order.email, "uid": order.uid, "did": order.did, "ts": str(order.ts), "vmsg_length": f"{max(entry.length_ms, 0) / 1000:.2f}",
-        }  # fmt: skip
-        filled = choose(self.rules.templates, order.did, order.language).fill(values)
-        attachment = MailAttachment(path, f"message{path.suffix}", copied=order.mode.boxes)
-        queued = await mails.submit(
-            Mail(entry.id, filled.to, filled.subject, filled.body, filled.sender, filled.headers, (attachment,))
-        )
-        return "" if queued.ok else queued.cause
-
-    async def _box(self, entry: JournalEntry, path: Path, existing: Existing) -> str:
-        """Put a recording into the box; the cause where that does not go, else empty."""
-        if entry.mailed or not entry.order.mode.mails:
-            return await self._store(entry, path, existing)
-        try:  # the box takes the file away, and the mail still needs it
-            twin = await asyncio.to_thread(files.twin, path)
-            cause = await self._store(entry, twin, existing)
-            await asyncio.to_thread(twin.unlink, True)
-        except OSError as error:
-            return f"no copy of {path} can be made for the box: {error.strerror}"
-        return cause
-
-    async def _store(self, entry: JournalEntry, path: Path, existing: Existing) -> str:
-        messages = self._services.capabilities.find(MESSAGES)
-        if messages is None:
-            return "no message storage is loaded: put msg_storage into load_plugins"
-        order = entry.order
-        owner, name = _owner(order), message_name(order.ts, order.sender, path.suffix[1:])
-        stored = await messages.store(owner, name, path, existing)
-        if stored.code is MsgCode.EXISTS:
-            if await self._is_there(messages, owner, name, path):
-                return ""
-            stored = await messages.store(owner, name, path, Existing.RENAME)
-        return "" if stored.code is MsgCode.OK else f"the box of {owner} does not take it: {stored.cause or stored.code.name}"
-
-    @staticmethod
-    async def _is_there(messages: Messages, owner: BoxOwner, name: str, path: Path) -> bool:
-        """Whether the box has this very recording: a crash came between its way into the box and the journal."""
-        opened = await messages.open(owner, name)
-        return opened.path is not None and await asyncio.to_thread(files.same, opened.path, path)
-
     async def _store_empty(self, call: str, order: VoicemailOrder) -> None:
-        """An empty message says that somebody called."""
-        messages = self._services.capabilities.find(MESSAGES)
-        if not (order.mode.boxes and self.rules.save_empty) or messages is None:
-            return
-        name = message_name(order.ts, order.sender, self.rules.suffix)
-        stored = await messages.store(_owner(order), name, None)
-        if stored.code is not MsgCode.OK:
-            log.warning("call %s: voicemail: no empty message in the box of %s: %s", call, _owner(order), stored.cause)
+        if self.rules.save_empty:
+            cause = await self._ways.empty(order, self.rules.suffix)
+            if cause:
+                log.warning("call %s: voicemail: %s", call, cause)
 
     # -------------------------------------------------------------------------------------------------------------- the ends
     async def _note(self, entry: JournalEntry) -> None:
@@ -342,7 +291,7 @@ class Dispatch:
     def _tell(entry: JournalEntry) -> None:
         order = entry.order
         ways = [f"queued for {order.email}"] if order.mode.mails else []
-        ways += [f"in the box of {_owner(order)}"] if order.mode.boxes else []
+        ways += [f"in the box of {owner_of(order)}"] if order.mode.boxes else []
         log.info(
             "call %s: voicemail: message of %s, %d ms: %s", entry.id, order.sender, max(entry.length_ms, 0), " and ".join(ways)
         )
@@ -359,7 +308,3 @@ async def _said(work: Awaitable[object]) -> None:
         await work
     except Exception:
         log.exception("voicemail: a message is not handed over; it stays in the spool until the next start")
-
-
-def _owner(order: VoicemailOrder) -> BoxOwner:
-    return BoxOwner(order.did, order.uid)

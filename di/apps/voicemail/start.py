@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from di.apps.voicemail.dispatch import Dispatch, DispatchRules
 from di.apps.voicemail.options import Options
 from di.apps.voicemail.templates import DEFAULT, SUFFIX, VARIABLES, MailTemplate, TemplateError, read_template
 
+log = logging.getLogger(__name__)
 _NAME = "voicemail"
 
 
@@ -41,9 +43,7 @@ async def start(services: Services, options: Options) -> Closer:
             await dispatch.open()
         except (OSError, DatabaseFailed) as error:
             raise _no_spool(options, spool, error) from error
-    mails = services.capabilities.find(MAIL)
-    if mails is not None:
-        mails.use_server(options.smtp_server, options.smtp_port, "voicemail.conf")
+    _name_server(services, options)
     services.applications.register(
         _NAME, lambda session: VoicemailCall(session, services, now["now"].options, now["now"].sounds, dispatch)
     )
@@ -51,6 +51,9 @@ async def start(services: Services, options: Options) -> Closer:
     def reload(new: Options) -> None:
         now["now"] = read(services, new)
         dispatch.rules = now["now"].rules
+        _name_server(services, new)
+        if configured(new.spool_dir, services.conf_dir) != spool:
+            log.warning("%s:%d: spool_dir has changed; that needs a restart", *where(new, "spool_dir"))
 
     services.on_reload(_NAME, Options, reload)
     services.metric_sources.append(lambda: _metrics(dispatch))
@@ -61,6 +64,13 @@ async def start(services: Services, options: Options) -> Closer:
             await dispatch.close()
 
     return close
+
+
+def _name_server(services: Services, options: Options) -> None:
+    """Tell the mail queue which server voicemail.conf names."""
+    mails = services.capabilities.find(MAIL)
+    if mails is not None:
+        mails.use_server(options.smtp_server, options.smtp_port, "voicemail.conf")
 
 
 def read(services: Services, options: Options) -> VoicemailSetup:

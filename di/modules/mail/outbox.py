@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from di.kernel.folder_lock import FolderLock
 from di.kernel.ports import Clock
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.modules.mail import attachments, message, table
@@ -54,6 +55,7 @@ class Outbox:
         self.accepted_total = self.failed_total = self.doubts_total = self.given_up_total = 0
         self.trouble = ""
         """What is wrong with the server now; empty: nothing that is known."""
+        self._lock: FolderLock | None = None
         self._clock = clock
         self._tls = tls
         self._default_server = ("localhost", 25)
@@ -67,7 +69,8 @@ class Outbox:
 
     # ----------------------------------------------------------------------------------------------------------- start, stop
     async def open(self) -> None:
-        """Open the queue and begin to send. Raises OSError or DatabaseFailed."""
+        """Open the queue and begin to send. Raises DatabaseFailed or OSError, also when another server has the folder."""
+        self._lock = await asyncio.to_thread(FolderLock, self.folder)
         await asyncio.to_thread(self.files.mkdir, 0o750, True, True)
         await self.database.open()
         now_s = self._clock.epoch_s()
@@ -90,6 +93,8 @@ class Outbox:
             task.cancel()
         await asyncio.gather(*self._senders, return_exceptions=True)
         await self.database.close()
+        if self._lock is not None:
+            self._lock.release()
 
     def use_server(self, host: str, port: int, source: str) -> None:
         """The server to use where mail.conf names none."""

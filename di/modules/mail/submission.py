@@ -22,6 +22,8 @@ _LOG_IN_CODES = frozenset((454, 530, 534, 535, 538))
 """Of RFC 4954 and 3207: what is wrong is how we log in, not the mail."""
 _CLOSING = 421
 _LONGEST_ERROR = 300
+_DATA_TIMEOUT_S = 600.0
+"""For the answer to a whole mail (RFC 5321 §4.5.3.2.6): who gives up sooner sends it twice to a server that thinks about it."""
 
 
 class ServerTrouble(Exception):
@@ -152,7 +154,7 @@ class Submission:
 
     async def _data(self, client: SMTP, message: bytes, outcome: HandedOver) -> HandedOver:
         try:
-            await client.data(message)
+            await client.data(message, timeout=max(_DATA_TIMEOUT_S, float(self._server.timeout_s)))
         except SMTPResponseException as error:  # the server says that it has not taken it
             taken, outcome.accepted = outcome.accepted, []
             if error.code == _CLOSING:

@@ -94,7 +94,7 @@ class Rig:
         return self.dispatch.spool
 
     def left(self) -> list[str]:
-        return sorted(path.name for path in self.spool.iterdir() if not path.name.startswith("journal"))
+        return sorted(path.name for path in self.spool.iterdir() if path.suffix == ".wav")
 
     def record(self, order: VoicemailOrder = ORDER, reason: str = "asked", length_ms: int = 2000, id: str = "id1") -> bytes:
         """A recording that ends so."""
