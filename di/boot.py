@@ -31,8 +31,8 @@ from di.kernel.clock import LoopClock
 from di.kernel.errors import ConfigError
 from di.kernel.event_log import EventLog
 from di.kernel.event_queues import EventQueues
-from di.kernel.paths import configured
 from di.kernel.options import where
+from di.kernel.paths import configured
 from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
 from di.media_control import codecs
