@@ -247,8 +247,9 @@ class Announce:
 class StartRoomRecording:
     """Record a room: `mix` into one file, `tracks` one file a participant on a common clock, or `both`.
 
-    `clock_ns`: monotonic time that is 0 ms of the recording; 0: when it begins. `part`: another process has the mix of this room, and
-    tells what was in it; here its members' tracks only.
+    `rate_hz`: of all its files, 8000 or 16000; what is said in other processes is at 8000 in the mix. `clock_ns`: monotonic time that is
+    0 ms of the recording; 0: when it begins. `part`: another process has the mix of this room, and tells what was in it; here its
+    members' tracks only.
     """
 
     room: str
@@ -256,6 +257,7 @@ class StartRoomRecording:
     mode: str = "mix"
     clock_ns: int = 0
     part: bool = False
+    rate_hz: int = 8000
 
 
 @dataclass(frozen=True, slots=True)

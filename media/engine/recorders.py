@@ -24,7 +24,7 @@ from media.control.records import Event, RecordingStopped, RoomRecordingStopped,
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
-from media.engine.takes import BLOCK_MS, ROOM_RATE_HZ, FileOpened, RoomTake, Take, Work
+from media.engine.takes import BLOCK_MS, ROOM_RATE_HZ, ROOM_RATES_HZ, FileOpened, RoomTake, Take, Work
 
 SILENCE_ENERGY = 1e-5
 """Mean square (full scale 1) below which a leg counts as silent: -50 dBov."""
@@ -80,14 +80,16 @@ class Recorders:
 
     # --------------------------------------------------------------------------------------------------------------- rooms
     def start_room(self, command: StartRoomRecording) -> None:
-        """Record a room: `mix`, `tracks` or `both`. Raises ValueError for another mode."""
+        """Record a room: `mix`, `tracks` or `both`. Raises ValueError for another mode or rate."""
         room, mode = command.room, command.mode
         if mode not in ("mix", "tracks", "both"):
             raise ValueError(f"mode {mode!r} of a room's recording: mix, tracks or both")
+        if command.rate_hz not in ROOM_RATES_HZ:
+            raise ValueError(f"rate {command.rate_hz} of a room's recording: one of {ROOM_RATES_HZ}")
         self.stop_room(room, "asked")
-        take = self._room_takes[room] = RoomTake(room, command.path, mode, command.clock_ns, command.part)
+        take = self._room_takes[room] = RoomTake(room, command.path, mode, command.clock_ns, command.part, command.rate_hz)
         if mode in ("mix", "both") and not command.part:
-            take.mix = self.open(command.path, ROOM_RATE_HZ, group=command.path)
+            take.mix = self.open(command.path, take.rate_hz, group=command.path)
 
     def mixed_rooms(self) -> list[str]:
         """Rooms whose mix is being recorded."""
@@ -230,17 +232,19 @@ class Recorders:
         track = take.tracks.get(number)
         if track is None:
             path = PurePath(take.path)
-            track = take.tracks[number] = self.open(str(path.with_stem(f"{path.stem}-{number}")), ROOM_RATE_HZ, group=take.path)
+            track = take.tracks[number] = self.open(str(path.with_stem(f"{path.stem}-{number}")), take.rate_hz, group=take.path)
         self.work += track.pad(take.ticks)
         self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
 
     def _add_to_mix(self, take: RoomTake, mix: Take, sums: list[NDArray[np.int32]], remote: NDArray[np.int32] | None) -> None:
         """Append what is said in the room: `sums` of members of one rate each, and `remote` at ROOM_RATE_HZ."""
-        total = np.zeros(ROOM_RATE_HZ * TICK_MS // 1000, np.int32)
+        total = np.zeros(take.rate_hz * TICK_MS // 1000, np.int32)
         for said in sums:
             total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
         if remote is not None:
-            total += remote
+            total += (
+                remote if take.rate_hz == ROOM_RATE_HZ else take.at_room_rate(-1, np.clip(remote, -32768, 32767).astype(np.int16))
+            )
         self.work += mix.pad(take.ticks)
         self.work += mix.add(np.clip(total, -32768, 32767).astype(np.int16))
 

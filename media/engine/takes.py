@@ -19,7 +19,8 @@ from media.dsp.resample import FrameConverter
 
 BLOCK_MS = 1000
 ROOM_RATE_HZ = 8000
-"""Of a room's mix and tracks."""
+"""Of a room's mix and tracks, and of what its other processes say of it; a recording may have another."""
+ROOM_RATES_HZ = (ROOM_RATE_HZ, 16000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class RoomTake:
     mode: str
     clock_ns: int = 0
     is_part: bool = False
+    rate_hz: int = ROOM_RATE_HZ
     mix: Take | None = None
     tracks: dict[int, Take] = field(default_factory=dict)
     present: dict[int, bool] = field(default_factory=dict)  # leg number → is heard
@@ -138,13 +140,13 @@ class RoomTake:
     converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
 
     def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return a participant's (or, of leg 0, several participants') frame at ROOM_RATE_HZ."""
+        """Return a participant's (or, of leg 0 or -1, several participants') frame at the recording's rate."""
         rate_hz = len(frame) * 1000 // TICK_MS
-        if rate_hz == ROOM_RATE_HZ:
+        if rate_hz == self.rate_hz:
             return frame
         key = (leg, rate_hz)
         if key not in self.converters:
-            self.converters[key] = FrameConverter(rate_hz, ROOM_RATE_HZ)
+            self.converters[key] = FrameConverter(rate_hz, self.rate_hz)
         return self.converters[key].convert(frame)
 
     @property
@@ -174,8 +176,8 @@ class RoomTake:
         return json.dumps(
             {
                 "room": self.room,
-                "rate_hz": ROOM_RATE_HZ,
-                "samples": self.ticks * TICK_MS * ROOM_RATE_HZ // 1000,
+                "rate_hz": self.rate_hz,
+                "samples": self.ticks * TICK_MS * self.rate_hz // 1000,
                 "mix": PurePath(self.mix.path).name if self.mix else "",
                 "tracks": tracks,
                 "events": events,

@@ -15,6 +15,13 @@ def parse_folder(text: str) -> str:
     return text
 
 
+def parse_rate(text: str) -> int:
+    """Read samples a second. Raises ValueError."""
+    if text not in ("8000", "16000"):
+        raise ValueError("right is 8000 or 16000")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class Options:
     """Where recordings go, and how much of them."""
@@ -26,6 +33,7 @@ class Options:
     )
     max_recordings: int = option(20, help="Rooms and calls recorded at once.", minimum=1, maximum=10000)
     max_minutes: int = option(240, help="A recording ends after so long.", unit="min", minimum=1, maximum=2880)
+    room_rate_hz: int = option(8000, help="Samples a second of a room's files: 8000 or 16000.", parse=parse_rate)
     quota_mb: int = option(10000, help="All recordings together; 0: no limit.", unit="MB", maximum=100000000)
     min_free_mb: int = option(500, help="None begins, and all end, when the disk has less.", unit="MB", maximum=100000000)
     keep_days: int = option(0, help="Older recordings are deleted; 0: none is.", unit="days", maximum=36500)

@@ -210,7 +210,7 @@ class RunningRecordings:
         about.began_s, recording.began_ns, recording.phase = clock.epoch_s(), clock.now_ns(), TakePhase.RUNNING
         path = str(self._disk.shelf.sound_path(main_file(about.name)))
         self._send(
-            StartRoomRecording(about.target, path, about.mode)
+            StartRoomRecording(about.target, path, about.mode, rate_hz=self._disk.options.room_rate_hz)
             if about.kind == "room"
             else StartCallRecording(recording.leg, path, about.mode)
         )

@@ -17,7 +17,7 @@ from tests.support.tones import level, tone
 TICKS = 50
 
 
-def record(speakers: dict[int, tuple[int, int]], mode: str) -> dict[str, NDArray[np.int16]]:
+def record(speakers: dict[int, tuple[int, int]], mode: str, file_hz: int = 8000) -> dict[str, NDArray[np.int16]]:
     """Let legs (leg → rate, frequency) speak in one room for a second; return what each file would hold, by its path."""
     rig = EngineRig()
     sounds = {}
@@ -25,7 +25,7 @@ def record(speakers: dict[int, tuple[int, int]], mode: str) -> dict[str, NDArray
         rig.connect(leg, ("10.0.0.1", 4000 + leg), "L16", rate_hz, 96)
         rig.do(Enqueue(leg, (PlayRoom("r"),)))
         sounds[leg] = tone(frequency_hz, 20 * TICKS, rate_hz).reshape(TICKS, -1)
-    rig.do(StartRoomRecording("r", "x.wav", mode))
+    rig.do(StartRoomRecording("r", "x.wav", mode, rate_hz=file_hz))
     for step in range(TICKS):
         for leg, (rate_hz, _) in speakers.items():
             packet = rtp(step, step * rate_hz // 50, sounds[leg][step].astype(">i2").tobytes(), 96)
@@ -62,3 +62,17 @@ def test_converted_frames_join_without_a_seam() -> None:
     out = np.concatenate([converter.convert(frame) for frame in tone(700, 200, 16000).reshape(10, 320)])
     steps = np.abs(np.diff(out[160:].astype(int), 2))
     assert steps.max() < 1.1 * 8000 * (2 * np.pi * 700 / 8000) ** 2
+
+
+def test_a_wideband_recording_keeps_what_wideband_members_say() -> None:
+    files = record({1: (16000, 6500), 2: (48000, 5000), 3: (8000, 1700)}, "both", 16000)
+    for frequency_hz, path in ((6500, "x-1.wav"), (5000, "x-2.wav"), (1700, "x-3.wav")):
+        for name, samples in files.items():
+            assert len(samples) == 16000 * TICKS // 50
+            heard = level(samples[1600:14400], frequency_hz, 16000)
+            assert (heard == pytest.approx(8000, rel=0.05)) if name in (path, "x.wav") else heard < 60, (frequency_hz, name)
+
+
+def test_another_rate_is_refused() -> None:
+    with pytest.raises(ValueError, match="8000, 16000"):
+        EngineRig().do(StartRoomRecording("r", "x.wav", rate_hz=44100))

@@ -275,6 +275,16 @@ async def test_another_folder_needs_another_start(book: Book, tmp_path: Path) ->
         book.services.reloaders["recordings"](Options(folder=str(tmp_path)))
 
 
+async def test_a_rooms_rate(tmp_path: Path) -> None:
+    book = Book(tmp_path, "room_rate_hz=16000\n")
+    book.up("room1")
+    await book.do("startRoom", "room1", "tracks")
+    assert book.media.room_recordings["room1"].rate_hz == 16000
+    await book.close()
+    with pytest.raises(ConfigError, match="8000 or 16000"):
+        Book(tmp_path, "room_rate_hz=44100\n")
+
+
 async def test_too_many_at_once(tmp_path: Path) -> None:
     book = Book(tmp_path, "max_recordings=1\n")
     book.up("room1")
