@@ -34,7 +34,7 @@ class Subscribe:
     next_hop: str = ""
     realm: str = ""
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ they go out again as they were.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
@@ -152,7 +152,7 @@ class Dial:
     next_hop: str = ""
     realm: str = ""
     username: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     prefer: tuple[str, ...] = ()
     way: str = ""
     timer: SessionTimer | None = None

@@ -72,6 +72,9 @@ class RowWriter:
                 except DbError as error:
                     self._say(str(error))
                     await asyncio.sleep(_AGAIN_S)
+                except Exception:
+                    log.exception("db_reg_agent: writing failed; tried again in %.0f s", _AGAIN_S)
+                    await asyncio.sleep(_AGAIN_S)
                 else:
                     self._say("")
         self._done.set()

@@ -104,6 +104,9 @@ class Binding:
         self.state = RegisterState.PENDING
         self.due_ns: int | None = at_ns
         self.lapses_ns: int | None = None
+        self.noted_due_ns: int | None = None
+        self.noted_lapse_ns: int | None = None
+        """What the book has noted of the two; its own business."""
         self.contact = account.contact
         self.code, self.reason = 0, ""
         self.granted_s = 0
@@ -193,9 +196,11 @@ class Binding:
 
     def lapsed(self, now_ns: int) -> list[Happened]:
         """Its time at the registrar may have run out."""
-        if self.lapses_ns is None or now_ns < self.lapses_ns or self.state is not RegisterState.ACTIVE:
+        if self.lapses_ns is None or now_ns < self.lapses_ns:
             return []
         self.lapses_ns = None
+        if self.state is not RegisterState.ACTIVE:
+            return []  # it is being taken back
         text = "not refreshed in time" + (f": {self.reason}" if self.code >= 300 else "")
         if self.policy.give_up and not self.in_flight:
             return [self._gone(RegisterNews.TIMEOUT, self.code, text)]

@@ -89,12 +89,12 @@ class RegistrationBook:
         happened: list[Happened] = []
         while self._lapses and self._lapses[0][0] <= now_ns:
             at_ns, _, binding = heapq.heappop(self._lapses)
+            binding.noted_lapse_ns = None if binding.noted_lapse_ns == at_ns else binding.noted_lapse_ns
             if self._known(binding) and binding.lapses_ns == at_ns:
                 happened += self._took(binding, binding.lapsed(now_ns))
         requests: list[RegisterRequest] = []
         while self._skip_stale() and self._due[0][0] <= now_ns and self._pace.take(now_ns):
-            _, _, binding = heapq.heappop(self._due)
-            requests.append(binding.request())
+            requests.append(self._pop_due().request())
         return requests, happened
 
     def deadline_ns(self) -> int | None:
@@ -106,8 +106,13 @@ class RegistrationBook:
 
     def _skip_stale(self) -> bool:
         while self._due and not (self._known(self._due[0][2]) and self._due[0][2].due_ns == self._due[0][0]):
-            heapq.heappop(self._due)
+            self._pop_due()
         return bool(self._due)
+
+    def _pop_due(self) -> Binding:
+        at_ns, _, binding = heapq.heappop(self._due)
+        binding.noted_due_ns = None if binding.noted_due_ns == at_ns else binding.noted_due_ns
+        return binding
 
     # -------------------------------------------------------------------------------------------------------------- answers
     def answered(self, request: RegisterRequest, reply: RegisterReply, now_ns: int) -> list[Happened]:
@@ -143,10 +148,12 @@ class RegistrationBook:
         return happened
 
     def _keep(self, binding: Binding) -> None:
-        """Note when it wants something next; older notes of it are skipped when their time comes."""
-        if binding.due_ns is not None:
+        """Note when it wants something next, once; older notes of it are skipped when their time comes."""
+        if binding.due_ns is not None and binding.due_ns != binding.noted_due_ns:
+            binding.noted_due_ns = binding.due_ns
             heapq.heappush(self._due, (binding.due_ns, next(self._order), binding))
-        if binding.lapses_ns is not None:
+        if binding.lapses_ns is not None and binding.lapses_ns != binding.noted_lapse_ns:
+            binding.noted_lapse_ns = binding.lapses_ns
             heapq.heappush(self._lapses, (binding.lapses_ns, next(self._order), binding))
 
     def _known(self, binding: Binding) -> bool:

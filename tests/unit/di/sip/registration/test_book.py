@@ -155,3 +155,27 @@ def test_nothing_is_left_behind() -> None:
     assert len(world.book) == 0
     world.run(1000)
     assert world.book.deadline_ns() is None
+
+
+def test_who_asks_again_and_again_fills_no_memory() -> None:
+    world = World(granting(3600))
+    world.book.add(account(1), 0)
+    world.run(1)
+    for _ in range(1000):
+        world.book.refresh("h1", world.now_ns)
+    assert len(world.book._due) + len(world.book._lapses) <= 4
+    world.run(1)
+    assert len(world.sent) == 2
+
+
+def test_one_that_runs_out_while_it_is_taken_back() -> None:
+    world = World(granting(60))
+    world.book.add(account(1), 0)
+    world.run(1)
+    world.registrar = lambda request, now_ns: None
+    world.book.remove("h1", world.now_ns)
+    world.run(58, delay_s=70)
+    world.now_ns += 10 * NS
+    assert world.book.poll(world.now_ns) == ([], []) and len(world.book) <= 1
+    world.run(60)
+    assert len(world.book) == 0 and world.book.deadline_ns() is None
