@@ -30,7 +30,7 @@ MARK = "\ufeff"
 PLUGINS = "monitoring;echo;dsm;xmlrpc2di;web"
 KEEP = """import(mod_monitoring);
 initial state A;
-transition "up" A - sessionStart / sets($file="@FOLDER@/call.@user") -> UP;
+transition "up" A - sessionStart / { sets($file="@FOLDER@/call.@user"); monitoring.log(up, yes); } -> UP;
 state UP;
 transition "says" UP - event(#do == record) / recordFile($file) -> UP;
 transition "hears" UP - event(#do == play) / { stopRecord(); playFile($file); } -> UP;
@@ -196,6 +196,8 @@ def test_keys_last_as_long_as_they_are_pressed_both_ways(server: Server, codec: 
     user, maps = f"keys{clock_hz}", (f"111 {codec}", f"110 telephone-event/{clock_hz}")
     with PeerGroup() as group, Phone(server.sip_port, group.peer(), "111 110", maps) as phone:
         phone.call(user)
+        wait_until(lambda: server.record_of(user).get("up"), "the leg is connected, for what comes before is nobody's")
+        group.run_ms(100)
         for step in (1, 2, 3, 4, 5, 5, 5, 5):
             end = 128 if step == 5 else 0
             phone.peer.send_raw(phone.peer.packet(struct.pack(">BBH", 5, 10 | end, clock_hz // 50 * step), 110, step == 1))

@@ -65,6 +65,7 @@ def test_a_key_longer_than_its_field_is_one_key(server: Server, lost: tuple[int,
     user = f"long{len(lost)}"
     with PeerGroup() as group, Phone(server.sip_port, group.peer()) as phone:
         phone.call(user)
+        group.run_ms(200)
         long_key(group, phone.peer, 6, 3 * FIELD // 2, lost=lost)
         wait_until(lambda: keys_of(server, user) == "6", "the key is over")
         group.run_ms(300)
@@ -80,6 +81,7 @@ def test_a_key_beside_opus_has_the_same_field_at_48000(server: Server) -> None:
     maps = ("111 opus/48000/2", "110 telephone-event/48000")
     with PeerGroup() as group, Phone(server.sip_port, group.peer(), "111 110", maps) as phone:
         phone.call("opus")
+        group.run_ms(200)
         long_key(group, phone.peer, 9, 4 * FIELD - 5000, kind=110)
         wait_until(lambda: keys_of(server, "opus") == "9", "the key is over")
         group.run_ms(300)
