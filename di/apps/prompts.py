@@ -141,12 +141,19 @@ class PromptFolder:
             )
         )
 
+    def _wanted(self, asked: Asked) -> list[Path]:
+        return [self.folder / path for path in candidates(self._rules, asked, self.default.name)]
+
+    def look(self, asked: Asked) -> Path | None:
+        """The same as `find`, and nothing is said."""
+        return next((path for path in (*self._wanted(asked), self.default) if path.is_file()), None)
+
     def find(self, asked: Asked, call: str) -> Path | None:
         """The first file that is there, else the default; None, with a line in the log, when that is gone, too. `call`: the call's id."""
-        wanted = [self.folder / path for path in candidates(self._rules, asked, self.default.name)]
-        for path in (*wanted, self.default):
-            if path.is_file():
-                return path
+        path = self.look(asked)
+        if path is not None:
+            return path
+        wanted = self._wanted(asked)
         nearest = wanted[0] if wanted else asked.user or "it"
         log.warning(
             "call %s: %s: no file for %r: neither %s nor the default %s exists",

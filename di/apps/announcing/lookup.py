@@ -3,8 +3,8 @@
 
     who is asked for    uid, usr of P-App-Param, else the called user · did, dom, else the called domain · lng, else none
     files               <domain>/<language>/<user>.wav → <domain>/<user>.wav → <language>/<user>.wav → <user>.wav → <language>/<default>
-    database            user_audio → domain_audio → default_audio (`di.apps.announcing.database`)
     then                <default>
+    with a database     user_audio → domain_audio → default_audio (`di.apps.announcing.database`), then the files
 
 Without `lng` the order of files is SEMS's (spec applications.md §16). Each name may be an .mp3, too.
 """
@@ -68,26 +68,26 @@ class AudioFinder:
         return path
 
     async def find(self, asked: Asked, call: str) -> Path:
-        """The database's audio, else the default file. Raises Refused: 404 where there is neither, 500 when the database is down."""
+        """The database's audio, else a file. Raises Refused: 404 where there is neither, 500 when the database is down, and no file there."""
         assert self._answers is not None
-        default = self.files.default
         try:
             path = await self._answers.find(self._query(asked), call)
         except AudioUnavailable as error:
-            if not default.is_file():
+            file = self.files.look(asked)
+            if file is None:
                 log.error("call %s: %s: no audio, for the database cannot be asked: %s", call, self.name, error)
                 raise Refused(500, "Server Internal Error") from error
-            log.error("call %s: %s: %s is played, for the database cannot be asked: %s", call, self.name, default, error)
-            return default
-        if path is not None:
-            return path
-        if not default.is_file():
+            log.error("call %s: %s: %s is played, for the database cannot be asked: %s", call, self.name, file, error)
+            return file
+        path = path or self.files.look(asked)
+        if path is None:
             log.warning(
-                "call %s: %s: no audio for user %r, domain %r: no row in the database (application %s, message %s), and no default %s",
-                call, self.name, asked.user, asked.domain, self._application, self._message, default,
+                "call %s: %s: no audio for user %r, domain %r: no row in the database (application %s, message %s), and no file either, "
+                "not even the default %s",
+                call, self.name, asked.user, asked.domain, self._application, self._message, self.files.default,
             )  # fmt: skip
             raise Refused(404, "Not Found")
-        return default
+        return path
 
     def _query(self, asked: Asked) -> AudioQuery:
         wanted = dict.fromkeys((*(languages_of(asked.language) if asked.language else ()), self._language))

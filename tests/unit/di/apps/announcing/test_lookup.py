@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from di.apps.announcing.database import AudioQuery, AudioUnavailable
 from di.apps.announcing.lookup import AudioFinder, asked_by
 from di.apps.api import CallInfo, Refused
 from di.apps.prompts import Asked
@@ -78,3 +79,42 @@ def test_with_a_language(folder: Path, caplog: pytest.LogCaptureFixture) -> None
         "default.wav",
     ]  # fmt: skip
     assert "call call-1: announcement: no file for 'gone'" in caplog.text
+
+
+class Rows:
+    """A database's answers, given by the test."""
+
+    def __init__(self, answer: Path | AudioUnavailable | None) -> None:
+        self.answer = answer
+
+    async def find(self, query: AudioQuery, call: str) -> Path | None:
+        assert query == AudioQuery("announcement", "greeting_msg", "shop.example", "gone", ("de", "en"))
+        if isinstance(self.answer, AudioUnavailable):
+            raise self.answer
+        return self.answer
+
+    def close(self) -> None:
+        pass
+
+
+async def outcome(folder: Path, answer: Path | AudioUnavailable | None) -> tuple[str, int]:
+    """The file, or the code of the refusal."""
+    rows = ("announcement", "greeting_msg", "en")
+    finder = AudioFinder("announcement", folder, "default.wav", Rows(answer), rows)  # type: ignore[arg-type]
+    assert finder.waits
+    try:
+        return (await finder.find(Asked("Shop.Example", "gone", "de"), "call-1")).relative_to(folder).as_posix(), 200
+    except Refused as refused:
+        return "", refused.code
+
+
+async def test_the_database_then_the_files(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert await outcome(folder, folder / "gone.mp3") == ("gone.mp3", 200)
+    assert await outcome(folder, None) == ("de/gone.wav", 200)
+    assert not caplog.records
+    assert await outcome(folder, AudioUnavailable("no way")) == ("de/gone.wav", 200)
+    assert f"{folder}/de/gone.wav is played, for the database cannot be asked: no way" in caplog.text
+    empty = folder / "empty"
+    assert await outcome(empty, None) == ("", 404)
+    assert await outcome(empty, AudioUnavailable("no way")) == ("", 500)
+    assert len([record for record in caplog.records if record.getMessage().startswith("call call-1: announcement: ")]) == 3
