@@ -172,6 +172,9 @@ def _other_address(session: WayCall, why: str) -> None:
 
 
 def _again(session: WayCall) -> None:
+    plan, info = session.dialog.plan, session.info
+    host = plan.ways[0].ip if plan.ways else parse_uri(plan.next_hop or info.request_uri).host.strip("[]")
+    info.signalling = signalling_of(host, ())
     session.dialog.dial_again(session.host.renumber(session.call))
     sent(session)
 

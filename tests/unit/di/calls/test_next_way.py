@@ -34,7 +34,7 @@ class Zone:
     async def addresses(self, name: str, ipv6: bool) -> Sequence[str]:
         if self.fails:
             raise LookupFailed("A of it: no answer")
-        return ["192.0.2.1"]
+        return [f"192.0.2.{name[1] if name.startswith('h') else 1}"]
 
 
 class Told(Application):
@@ -87,7 +87,7 @@ class Book(Playbook):
         self.run()
 
 
-ONE, TWO, THREE = (f"sip:192.0.2.1:{5060 + n};transport=udp" for n in (1, 2, 3))
+ONE, TWO, THREE = (f"sip:192.0.2.{n}:{5060 + n};transport=udp" for n in (1, 2, 3))
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_503_after_100_leads_on_and_after_early_media_does_not(book: Book)
     session = await started(book)
     book.sessions.on_sip_event(sip.CallTried(session.call))
     book.ends(session.call, 503, "remote")
-    assert book.sent == [ONE, TWO]
+    assert book.sent == [ONE, TWO] and session.info.signalling == ("192.0.2.2",)
     book.progress(session.call, 183, "Progress", has_body=True)
     book.ends(session.call, 503, "remote")
     assert len(book.sessions) == 0 and book.sent == [ONE, TWO]
@@ -190,6 +190,7 @@ async def test_a_redirection_to_an_address_then_to_a_name(book: Book) -> None:
     assert book.sent == [""]
     book.ends(session.call, 302, "remote", MOVED)
     assert book.last.request_uri == "sip:d@192.0.2.9" and book.last.way == ""
+    assert session.info.signalling == ("192.0.2.9",), "its media may come from there"
     book.ends(session.call, 486, "remote")
     await book.look_up()
     assert book.last.request_uri == "sip:c@three.example" and book.last.way == ONE
