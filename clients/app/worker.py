@@ -16,6 +16,7 @@ import resource
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Awaitable
 from pathlib import Path
@@ -31,6 +32,8 @@ from clients.app.results import CallEnded, CallFailed
 
 log = logging.getLogger("app")
 _GRACE_S = 2.0
+_STACK_BYTES = 512 << 10
+"""Of a call's thread: with the usual 8 MB a thousand calls would not fit into the address space of a process."""
 
 
 class NoApp(Exception):
@@ -205,6 +208,7 @@ def main() -> None:
     if arguments.memory_mb:
         limit = arguments.memory_mb << 20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    threading.stack_size(_STACK_BYTES)
     asyncio.run(serve(arguments.fd, arguments.file))
 
 

@@ -85,12 +85,17 @@ class AppProcess:
         ]
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         root = str(Path(__file__).parents[2])
+        environment["MALLOC_ARENA_MAX"] = "2"  # a thread a call: address space for each would use up memory_mb
         environment["PYTHONPATH"] = os.pathsep.join(part for part in (root, environment.get("PYTHONPATH", "")) if part)
         try:
             self._process = await asyncio.create_subprocess_exec(
                 *command, pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT, start_new_session=True, env=environment, cwd=file.parent, limit=_LINE,
             )  # fmt: skip
+        except OSError as error:
+            ours.close()
+            self.why_broken = f"it cannot be started: {error.strerror}"
+            return False
         finally:
             theirs.close()
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)

@@ -65,6 +65,9 @@ class AppGateway:
                 raise ConfigError(file, 0, "apps", f"{path} is missing")
             if services.applications.find(name) is not None:
                 raise ConfigError(file, 0, "apps", f"there is an application {name!r} already: rename {path}")
+            if services.trial:
+                _compiles(path, file)
+                continue
             fleet = self._fleets[name] = Fleet(self._app(name, path), self._options, self._take, self._orphans)
             why = await fleet.start()
             if why and self._skip_broken:
@@ -74,6 +77,8 @@ class AppGateway:
             if why:
                 raise ConfigError(file, 0, "apps", f"{path} cannot be run: {why}")
             services.applications.register(name, lambda session, fleet=fleet: self._begin(session, fleet))  # type: ignore[misc]
+        if services.trial:
+            return
         services.registry.register(self._name, Apps(self._fleets))
         self._registered = True
         self._ticker = asyncio.get_running_loop().create_task(self._look(), name="apps")
@@ -150,7 +155,7 @@ class AppGateway:
 
     def _after_crash(self, session: Session, why: str) -> None:
         choice = self._options.on_crash
-        if choice == "hangup":
+        if choice == "hangup" or not session.audio.started:  # nobody would answer it
             log.error("call %s: it is ended: %s", session.id, why)
             session.stop(500, "Server Internal Error", by="system")
             return
@@ -176,3 +181,11 @@ class AppGateway:
         for name in self._fleets:
             self._services.applications.unregister(name)
         await asyncio.gather(*(fleet.stop() for fleet in self._fleets.values()))
+
+
+def _compiles(path: Path, file: str) -> None:
+    """Whether a file is Python at all: a configuration that is only tried out runs nothing. Raises ConfigError."""
+    try:
+        compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(file, 0, "apps", f"{path} cannot be run: {error}") from error

@@ -7,6 +7,8 @@ import asyncio
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import urllib.error
 import wave
 from collections.abc import AsyncIterator, Iterator
@@ -339,3 +341,15 @@ async def test_the_plugin_under_its_old_name_leaves_out_what_cannot_be_imported(
         await board.logged(call, "heard", lambda text: "session" in text)
         assert await call.bye() == 200
         board.close()
+
+
+@pytest.mark.parametrize(("text", "right"), [("app = 1\n", ""), ("def broken(:\n", "card.py cannot be run")])
+def test_check_config_runs_nothing_and_finds_what_is_no_python(tmp_path: Path, text: str, right: str) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "card.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{text}")
+    server = Server(tmp_path, {"apps.conf": f"script_path={tmp_path}/scripts\n"}, plugins="monitoring;echo;apps", start=False)
+    command = [sys.executable, "-m", "di", "check-config", "-f", str(server.etc / "sems.conf")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=100)
+    said = done.stdout + done.stderr
+    assert (right in said and done.returncode != 0) if right else "card.py" not in said, said
+    assert not (tmp_path / "ran").exists()
