@@ -32,7 +32,7 @@ Closer: TypeAlias = Callable[[], Awaitable[None] | None] | None
 NEEDLESS = {
     **dict.fromkeys(("wav", "mp3"), "audio files are the media process's"),
     **dict.fromkeys(("gsm", "ilbc", "l16", "adpcm", "speex", "opus", "g722", "g729"), "codecs are the media process's"),
-    **dict.fromkeys(("sipctrl", "uac_auth", "session_timer"), "the SIP process does that"),
+    **dict.fromkeys(("sipctrl", "session_timer"), "the SIP process does that"),
 }
 """SEMS's plug-ins whose work is done here without one, and by whom; accepted so that old files load."""
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from interfaces.sip.digest import Challenge, answer
 from tests.support.kamailio import Kamailio
 from tests.support.registrar import SmallRegistrar
 from tests.support.server import Server, wait_until
@@ -23,7 +24,7 @@ from tests.support.sizes import LONG
 
 pytestmark = pytest.mark.peers
 
-PLUGINS = "monitoring;echo;registrar_client;reg_agent;xmlrpc2di;web"
+PLUGINS = "monitoring;uac_auth;echo;registrar_client;reg_agent;xmlrpc2di;web"
 MAPPING = "^sip:anna@=>echo\n"
 CONF = "expires=1200\nretry_interval=1\nrefused_interval=5\nkeep_trying=no\n"
 
@@ -100,6 +101,19 @@ async def test_session_intervals_are_those_of_the_application(server: Server) ->
     await asyncio.to_thread(wait_until, lambda: "reloaded:" in server.log, "reloaded")
     assert await answer("late") == (200, "150;refresher=uas")
     phone.close()
+
+
+def test_a_program_has_credentials_checked(server: Server) -> None:
+    def check(authorization: str) -> list[object]:
+        request = {"method": "REGISTER", "authorization": authorization}
+        return list(server.xml.di("uac_auth", "checkAuth", request, "here", "anna", "secret"))
+
+    code, _, challenge = check("")
+    found = re.search(r'nonce="(\w+)"', str(challenge))
+    assert code == 401 and found
+    known = Challenge("Authorization", "here", found[1], "", "MD5", "auth", False)
+    assert check(answer(known, "REGISTER", "sip:here", "anna", "secret", "c")[1]) == [200, "OK", ""]
+    assert check(answer(known, "REGISTER", "sip:here", "anna", "wrong", "c", 2)[1])[0] == 401
 
 
 def test_a_registrar_that_was_killed_knows_us_again(server: Server, kamailio: Kamailio) -> None:

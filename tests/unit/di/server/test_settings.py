@@ -49,7 +49,7 @@ def test_the_sample_configuration_is_good_and_silent(caplog: pytest.LogCaptureFi
 
 def test_order_suffixes_and_names_that_need_no_plug_in(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     found = read(tmp_path, "load_plugins=sipctrl;wav;echo.so;uac_auth;monitoring;echo;session_timer;gsm;opus\n")
-    assert names(found) == ["echo", "monitoring"]
+    assert names(found) == ["echo", "uac_auth", "monitoring"]
     assert "echo is named twice" in caplog.text
 
 
@@ -135,7 +135,7 @@ def test_the_presentations_sems_conf(tmp_path: Path) -> None:
     files = dict.fromkeys(("announcement.conf", "webconference.conf", "xmlrpc2di.conf"), "")
     files["app_mapping.conf"] = "^sip:.*@announcements.*=>announcement\n^sip:.*@conference.*=>webconference\n"
     found = read(tmp_path, text + "application=$(app_mapping)\n", files)
-    assert names(found) == ["announcement", "webconference", "xmlrpc2di"]
+    assert names(found) == ["announcement", "webconference", "xmlrpc2di", "uac_auth"]
     assert found.selection.choose("sip:7@conference.mysip.net", ()) == "webconference"
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.digest import Challenge, Login, answer, challenges, parameters, why_not
+from di.sip.auth_params import parameters
+from interfaces.sip.digest import Challenge, Login, answer, challenges, why_not
 from interfaces.sip.message import parse
 
 
