@@ -7,6 +7,7 @@ with Server(tmp_path) as server:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -209,7 +210,9 @@ class Server:
         found: dict[str, int] = {}
         for task in Path(f"/proc/{self.pid}/task").glob("*/children"):
             for pid in task.read_text().split():
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+                command = ""
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
                 match = re.search(r"interfaces\.(sip)\.process|(media)\.io\.process", command)
                 if match:
                     found[match[1] or match[2]] = int(pid)
