@@ -143,7 +143,7 @@ def test_two_hundred_descriptors(tmp_path: Path) -> None:
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200)); "
         "sys.argv[0] = 'di'; runpy.run_module('di', run_name='__main__', alter_sys=True)"
     )
-    with Server(tmp_path, FILES, program=program) as server, calls_up(server, size(8_000, 20_000)) as sipp:
+    with Server(tmp_path, FILES, program=program) as server, calls_up(server, size(5_000, 20_000)) as sipp:
         more = place_calls(100, "echo", server.sip_port, rate=100, hold_ms=500)
         assert 0 < more.failed < 100 and more.successful + more.failed == 100
         assert "no further RTP port: the descriptors that are left are for files; raise the limit of open files" in server.log
@@ -198,7 +198,7 @@ def test_records_rooms_and_events_by_the_hundred_thousand(tmp_path: Path) -> Non
     plugins = "monitoring;webconference;echo;dsm;xmlrpc2di;web"
     with (
         Server(tmp_path, FILES, settings, plugins) as server,
-        calls_up(server, 600_000 if LONG else 60_000) as sipp,
+        calls_up(server, 600_000) as sipp,
         PeerGroup() as group,
         Phone(server.sip_port, group.peer(700)) as phone,
         Phone(server.sip_port, group.peer(0)) as lobby,

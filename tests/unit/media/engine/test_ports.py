@@ -128,5 +128,5 @@ class PortsOfLegs(RuleBasedStateMachine):
         assert len(self.sockets.book) == len(self.sockets.open)
 
 
-PortsOfLegs.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+PortsOfLegs.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestPortsOfLegs = PortsOfLegs.TestCase
