@@ -186,14 +186,17 @@ class Call:
         end: str = "#",
         first_s: float = 10,
         between_s: float = 4,
+        fresh: bool = False,
     ) -> Digits:
         """Play prompts, which a key cuts short, and collect keys: at most so many, ended by an end key or by a pause.
 
-        `digits`: (least, most); fewer than the least are a timeout's, and are given all the same. Keys pressed before are dropped.
+        `digits`: (least, most); fewer than the least count as none. Who knows the way may type ahead: keys pressed before count, and the
+        prompts are left out then; with `fresh` they are dropped.
         """
-        while not self._keys.empty():
+        while fresh and not self._keys.empty():
             self._keys.get_nowait()
-        playing = [self.play(path) for path in ((prompt,) if isinstance(prompt, str) else prompt)]
+        prompts = (prompt,) if isinstance(prompt, str) else prompt
+        playing = [self.play(path) for path in prompts] if self._keys.empty() else []
         key = await self._first_key(playing, first_s)
         if playing and not playing[-1].done:
             self.flush()

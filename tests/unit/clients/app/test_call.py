@@ -98,13 +98,21 @@ async def test_the_end_is_raised_wherever_the_program_waits_and_commands_after_i
 async def test_gathering_keys(keys: str, right: Digits) -> None:
     server = Server()
     server.press("99")  # before the prompt: dropped
-    gathering = begun(server.call.gather("pin.wav", digits=(2, 4), first_s=0.05, between_s=0.05))
+    gathering = begun(server.call.gather("pin.wav", digits=(2, 4), first_s=0.05, between_s=0.05, fresh=True))
     await server.settle()
     assert not gathering.done()
     server.press(keys)
     got = await gathering
     assert got == right and bool(got) == bool(right.digits)
     assert len(server.ops("flush")) == 1, "the first key cuts the prompt short"
+
+
+async def test_who_types_ahead_hears_no_prompt() -> None:
+    server = Server()
+    server.press("12#3")
+    assert await server.call.gather("pin.wav") == Digits("12", "end")
+    assert await server.call.gather("more.wav", digits=(1, 1)) == Digits("3", "length")
+    assert server.ops("play") == []
 
 
 async def test_nobody_presses_a_key() -> None:
