@@ -11,6 +11,7 @@ When the call ends, whatever waits for something of it raises `CallEnded`. Comma
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _MOST_EVENTS = 10_000
+
+
+class _Key:
+    """A key that was pressed; one part of a program takes it."""
+
+    __slots__ = ("event", "taken")
+
+    def __init__(self, event: Event) -> None:
+        self.event, self.taken = event, False
 
 
 class Action(Generic[T]):
@@ -64,10 +74,11 @@ class Call:
         """Set it to take requests inside the call, and answer each with `reply`; without it they are answered 501."""
         self.over: CallEnded | None = None
         """How it ended."""
-        self.events_queue: asyncio.Queue[Event | None] = asyncio.Queue()
+        self._events: asyncio.Queue[Event | _Key | None] = asyncio.Queue()
         self._waiting: dict[int, asyncio.Future[object]] = {}
         self._number = 0
-        self._keys: asyncio.Queue[str] = asyncio.Queue()
+        self._keys: deque[_Key] = deque()
+        self._pressed = asyncio.Event()
         self._ended: asyncio.Future[CallEnded] = asyncio.get_running_loop().create_future()
 
     def header(self, name: str) -> str:
@@ -119,10 +130,15 @@ class Call:
         if event.type == "request":
             self._requested(request_of(event))
             return
-        if event.type == "digit":
-            self._keys.put_nowait(event.key)
-        if self.events_queue.qsize() < _MOST_EVENTS:
-            self.events_queue.put_nowait(event)
+        if self._events.qsize() >= _MOST_EVENTS:
+            return
+        if event.type != "digit":
+            self._events.put_nowait(event)
+            return
+        key = _Key(event)
+        self._events.put_nowait(key)
+        self._keys.append(key)
+        self._pressed.set()
 
     def _requested(self, request: Request) -> None:
         if self.on_request is not None:
@@ -139,7 +155,7 @@ class Call:
             if not done.done():
                 done.set_exception(how)
         self._waiting.clear()
-        self.events_queue.put_nowait(None)
+        self._events.put_nowait(None)
         self._ended.set_result(how)
 
     # ---------------------------------------------------------------------------------------------------------- the INVITE
@@ -193,10 +209,10 @@ class Call:
         `digits`: (least, most); fewer than the least count as none. Who knows the way may type ahead: keys pressed before count, and the
         prompts are left out then; with `fresh` they are dropped.
         """
-        while fresh and not self._keys.empty():
-            self._keys.get_nowait()
+        if fresh:
+            self._keys.clear()
         prompts = (prompt,) if isinstance(prompt, str) else prompt
-        playing = [self.play(path) for path in prompts] if self._keys.empty() else []
+        playing = [self.play(path) for path in prompts] if not self._typed_ahead() else []
         key = await self._first_key(playing, first_s)
         if playing and not playing[-1].done:
             self.flush()
@@ -226,15 +242,30 @@ class Call:
                 over.cancel()
         return await self._key(first_s)
 
+    def _typed_ahead(self) -> bool:
+        """Whether there is a key that nobody has taken."""
+        while self._keys and self._keys[0].taken:
+            self._keys.popleft()
+        return bool(self._keys)
+
     async def _key(self, patience_s: float | None) -> str | None:
-        key = asyncio.ensure_future(self._keys.get())
-        try:
-            await asyncio.wait((key, self._ended), timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        """The next key that nobody has taken; None after so long."""
+        until = None if patience_s is None else asyncio.get_running_loop().time() + patience_s
+        while not self._typed_ahead():
+            self._pressed.clear()
+            pressed = asyncio.ensure_future(self._pressed.wait())
+            left = None if until is None else until - asyncio.get_running_loop().time()
+            try:
+                await asyncio.wait((pressed, self._ended), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pressed.cancel()
             if self.over is not None:
                 raise self.over
-            return key.result() if key.done() else None
-        finally:
-            key.cancel()
+            if left is not None and left <= 0 and not self._typed_ahead():
+                return None
+        key = self._keys.popleft()
+        key.taken = True
+        return key.event.key
 
     async def menu(self, prompt: str | Sequence[str], choices: Mapping[str, T], *, tries: int = 3, invalid: str = "") -> T | None:
         """Ask for one of the keys; None after so many times without one. `invalid` is played after a wrong key."""
@@ -344,9 +375,13 @@ class Call:
             raise self.over
 
     async def events(self) -> AsyncIterator[Event]:
-        """What happens, from the beginning of the call on. Ends with the call."""
-        while (event := await self.events_queue.get()) is not None:
-            yield event
+        """What happens, from the beginning of the call on. Ends with the call. A key that `gather` has taken is not told again, and the reverse."""
+        while (one := await self._events.get()) is not None:
+            if isinstance(one, Event):
+                yield one
+            elif not one.taken:
+                one.taken = True
+                yield one.event
 
     async def ended(self) -> CallEnded:
         """Wait for the end; returns it."""

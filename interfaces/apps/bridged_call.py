@@ -232,6 +232,7 @@ class BridgedCall(Application):
 
     def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> None:
         self._other = ""
+        self._settle("connect", "")  # who hung up in the moment of the answer: the leg was there, and has ended
         self._settle("other_ended")
         if self._process is None:
             self.session.stop()  # nobody is there to decide

@@ -115,6 +115,19 @@ async def test_who_types_ahead_hears_no_prompt() -> None:
     assert server.ops("play") == []
 
 
+async def test_a_key_is_taken_once_by_whoever_comes_first() -> None:
+    server = Server()
+    server.press("1*2")
+    assert (await server.call.gather(digits=(1, 1))).digits == "1"
+    seen = []
+    async for event in server.call.events():
+        seen.append(event.key)
+        if event.key == "*":
+            break
+    assert seen == ["*"]
+    assert (await server.call.gather(digits=(1, 1))).digits == "2"
+
+
 async def test_nobody_presses_a_key() -> None:
     server = Server()
     gathering = begun(server.call.gather(["one.wav", "two.wav"], first_s=0.02))
