@@ -345,7 +345,7 @@ def test_recordings_are_made_heard_and_deleted(page: Page, tmp_path: Path) -> No
         of_room.get_by_role("button", name="Listen to Room room1").click()
         page.evaluate("document.getElementById('logout').click()")
         expect(page.get_by_label("Name, or token")).to_be_visible()
-        assert page.locator("dialog, audio, table.recordings").count() == 0
+        expect(page.locator("dialog, audio, table.recordings")).to_have_count(0)
 
         # who may only look is not let in to hear; an admin deletes
         log_in("reader", "#/recordings")

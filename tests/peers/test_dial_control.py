@@ -232,7 +232,9 @@ async def test_a_denied_number_is_not_called_and_an_allowed_one_is(place: Place,
     assert await place.next_number() == ALLOWED
     assert place.phone.incoming.empty()
     for number, decision in ((DENIED, "decision=refused cause=destination"), (ALLOWED, "decision=placed")):
-        (line,) = lines(place.server, number)[before[number] :]
+        (line,) = await asyncio.to_thread(
+            wait_until, lambda number=number: lines(place.server, number)[before[number] :], f"the line of {number}"
+        )
         assert f"way={name} " in line and decision in line, line
 
 
