@@ -8,7 +8,6 @@ SEMS's; what differs stands in docs/python-apps.md. A script's methods run in a 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 import traceback
@@ -17,13 +16,42 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from clients.app.dialog import Dialog
+from clients.app.ivr_audio import AUDIO_READ, AUDIO_WRITE, IvrAudioFile, IvrAudioMixIn, IvrNullAudio, played
+from clients.app.ivr_seen import IvrSipDialog, IvrSipReply, IvrSipRequest, header_block
 from clients.app.results import CallEnded, CallFailed, Request
 
 if TYPE_CHECKING:
     from clients.app.call import Action, Call
     from clients.app.home import Worker
 
-AUDIO_READ, AUDIO_WRITE = 1, 2
+__all__ = [
+    "AUDIO_READ",
+    "AUDIO_WRITE",
+    "LOCAL_SIP_IP",
+    "LOCAL_SIP_PORT",
+    "SEMS_LOG_LEVEL",
+    "IvrAudioFile",
+    "IvrAudioMixIn",
+    "IvrDialogBase",
+    "IvrNullAudio",
+    "IvrSipDialog",
+    "IvrSipReply",
+    "IvrSipRequest",
+    "IvrUAC",
+    "config",
+    "createThread",
+    "getHeader",
+    "getHeaders",
+    "log",
+    "monitorFinish",
+    "monitorLog",
+    "monitorLogAdd",
+    "semserror",
+    "sendMessage",
+    "setIgnoreSigchld",
+]
+"""What `from ivr import *` gives a script."""
+
 LOCAL_SIP_IP, LOCAL_SIP_PORT, SEMS_LOG_LEVEL = "", 0, 2
 config: dict[str, str] = {}
 _LEVELS = ("error", "warning", "info", "debug")
@@ -100,83 +128,6 @@ def sendMessage(dest_tag: str, text: str) -> None:
     _ask_server("core", "post_event", dest_tag, {"ivr_message": text})
 
 
-# ---------------------------------------------------------------------------------------------------------------------- audio
-class IvrAudioFile:
-    """A file to play, or to record into. `loop`: play it for ever."""
-
-    def __init__(self) -> None:
-        self.name, self.mode, self.loop, self.record_ms = "", 0, False, 0
-
-    def open(self, name: str, mode: int, is_tmp: bool = False) -> None:
-        """Raises IOError for a file to play that is not there, TypeError for a mode that is none."""
-        if not isinstance(is_tmp, bool):
-            raise TypeError("is_tmp must be a bool")
-        if mode not in (AUDIO_READ, AUDIO_WRITE):
-            raise TypeError("mode must be AUDIO_READ or AUDIO_WRITE")
-        if mode == AUDIO_READ and os.path.isabs(name) and not os.path.isfile(name):
-            raise OSError(f"cannot open {name}")
-        self.name, self.mode = name, mode
-
-    def close(self) -> None:
-        """Nothing is held here."""
-
-    def rewind(self, ms: int = 0) -> None:
-        """Nothing: a file begins where it is enqueued."""
-        del ms
-
-    def getDataSize(self) -> int:
-        """Bytes of audio in the file; 0 while there are none."""
-        try:
-            return max(0, os.path.getsize(self.name) - 44)
-        except OSError:
-            return 0
-
-    def setRecordTime(self, ms: int) -> None:
-        """Record so long at most."""
-        self.record_ms = int(ms)
-
-
-class IvrNullAudio:
-    """Silence to play, or time to pass."""
-
-    def __init__(self) -> None:
-        self.read_ms = self.write_ms = 0
-
-    def init(self, read_ms: int = 0, write_ms: int = 0) -> None:
-        """Set both lengths."""
-        self.read_ms, self.write_ms = int(read_ms), int(write_ms)
-
-    def setReadLength(self, ms: int) -> None:
-        """How long it plays."""
-        self.read_ms = int(ms)
-
-    def setWriteLength(self, ms: int) -> None:
-        """How long it would record."""
-        self.write_ms = int(ms)
-
-
-class IvrAudioMixIn:
-    """One file, into which another is mixed every so many seconds."""
-
-    def __init__(self) -> None:
-        self.a = self.b = IvrAudioFile()
-        self.seconds, self.level = 0, 0.0
-
-    def init(
-        self,
-        a: IvrAudioFile,
-        b: IvrAudioFile,
-        s: int,
-        l: float,  # noqa: E741 - SEMS's name
-        finish_b: bool = False,
-        once: bool = False,
-        immediate: bool = False,
-    ) -> None:
-        """`a` plays, `b` comes in every `s` seconds at level `l`; `immediate`: at once."""
-        del finish_b, once
-        self.a, self.b, self.seconds, self.level = a, b, 0 if immediate else int(s), float(l)
-
-
 class IvrUAC:
     """Calls out."""
 
@@ -196,43 +147,6 @@ class IvrUAC:
         del from_, to, local_tag
         params = session_params if isinstance(session_params, (list, dict)) else None
         _ask_server("core", "dialout", app, user, r_uri, from_uri, hdrs, params)
-
-
-# -------------------------------------------------------------------------------------------------------------- what scripts see
-class IvrSipDialog:
-    """What is known of the call's dialog."""
-
-    def __init__(self, call: Call) -> None:
-        uri = call.request_uri.partition(":")[2]
-        self.user, self.domain = call.user, uri.partition("@")[2].partition(";")[0] or uri
-        self.callid, self.local_tag = call.call_id, call.id
-        self.remote_uri, self.local_uri = call.caller, call.request_uri
-        self.remote_party, self.local_party = call.caller, call.callee
-        self.remote_tag = call.caller.partition("tag=")[2].partition(";")[0]
-        self.route = self.outbound_proxy = self.status_str = ""
-        self.cseq = self.status = 0
-
-
-class IvrSipRequest:
-    """A request."""
-
-    def __init__(self, call: Call, request: Request) -> None:
-        dialog = IvrSipDialog(call)
-        self.method, self.hdrs = request.method, _block(request.headers)
-        self.body = request.body.decode("utf-8", "replace")
-        self.r_uri, self.user, self.domain, self.callid = call.request_uri, dialog.user, dialog.domain, dialog.callid
-        self.from_uri, self.to, self.from_tag, self.to_tag = call.caller, call.callee, dialog.remote_tag, dialog.local_tag
-        self.route, self.cseq, self.token = "", 0, request.token
-        setattr(self, "from", call.caller)
-
-
-class IvrSipReply:
-    """A reply."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        self.code, self.reason = code, reason
-        self.contact = self.route = self.hdrs = self.from_tag = self.to_tag = ""
-        self.cseq = 0
 
 
 class IvrDialogBase:
@@ -423,7 +337,7 @@ class IvrRun(Dialog):
 
     # callbacks
     def onInvite(self, request: Request) -> bool:
-        return not self._default("onInvite", _block(request.headers))
+        return not self._default("onInvite", header_block(request.headers))
 
     def onSessionStart(self) -> None:
         self._default("onSessionStart")
@@ -499,7 +413,7 @@ class IvrRun(Dialog):
 
         def do(call: Call) -> None:
             if play is not None:
-                self._count(_played(call, play)._done)
+                self._count(played(call, play)._done)
             if rec is not None:
                 self._count(call.record(rec.name, max_s=rec.record_ms / 1000)._done)
 
@@ -525,21 +439,8 @@ class IvrRun(Dialog):
         self._soon(do)
 
 
-def _played(call: Call, play: IvrAudioFile | IvrAudioMixIn | IvrNullAudio) -> Action[object]:
-    if isinstance(play, IvrNullAudio):
-        return call.ask("silence", {"ms": play.read_ms})
-    if isinstance(play, IvrAudioMixIn):
-        call.tell("mix_in", {"path": play.b.name, "interval_ms": play.seconds * 1000, "percent": round(play.level * 100)})
-        return call.ask("play", {"path": play.a.name, "loop": play.a.loop})
-    return call.ask("play", {"path": play.name, "loop": play.loop})
-
-
 def _lines(hdrs: str) -> list[str]:
     return [line for line in str(hdrs).replace("\r\n", "\n").split("\n") if line.strip()]
-
-
-def _block(headers: Sequence[tuple[str, str]]) -> str:
-    return "".join(f"{name}: {value}\r\n" for name, value in headers)
 
 
 def offer(settings: dict[str, str]) -> None:

@@ -15,6 +15,22 @@ def configured(text: str, conf_dir: Path) -> Path:
     return (beside if beside.exists() or not path.exists() else path).resolve()
 
 
+def absolute_path(text: str) -> Path:
+    """Read an absolute path, for `option(parse=…)`. Raises ValueError with what would be right."""
+    path = Path(text)
+    if not path.is_absolute():
+        raise ValueError("right is an absolute path")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """Read the absolute path of a folder that exists. Raises ValueError with what would be right."""
+    path = Path(text)
+    if not path.is_absolute() or not path.is_dir():
+        raise ValueError("right is the absolute path of a folder that exists")
+    return path
+
+
 def safe_name(name: str) -> bool:
     """Whether a name that a caller chose may be one step of a path: no separators, no control characters, not hidden, not `..`."""
     return (

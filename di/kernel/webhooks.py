@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Signing after the Standard Webhooks specification: any of its libraries verifies what is sent with these headers. Pure.
+"""Signing after the Standard Webhooks specification: any of its libraries verifies what is sent with these headers.
+
+The options that name key and receiver are read here too.
 
 `webhook-id` is the same in each attempt; `webhook-signature` is `v1,` and the HMAC-SHA256 of `id.timestamp.body`.
 """
@@ -10,6 +12,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
+from pathlib import Path
 
 _PREFIX = "whsec_"
 _SHORTEST_SECRET = 24
@@ -35,3 +39,18 @@ def signed_headers(key: bytes, id: str, timestamp_s: int, body: bytes) -> dict[s
         "webhook-timestamp": str(timestamp_s),
         "webhook-signature": "v1," + base64.b64encode(digest).decode(),
     }
+
+
+def parse_secret_file(text: str) -> bytes:
+    """Read the key from a file, so that it does not stand in the configuration. Raises ValueError with what would be right."""
+    try:
+        return parse_secret(Path(text).read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{text} cannot be read: {error}") from error
+
+
+def parse_web_url(text: str) -> str:
+    """Read a URL of HTTP. Raises ValueError with what would be right."""
+    if not re.match(r"https?://[^\s/]+", text):
+        raise ValueError("right is http://… or https://…")
+    return text

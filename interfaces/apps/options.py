@@ -8,22 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.kernel.options import REQUIRED, option
-
-
-def parse_folder(text: str) -> Path:
-    """Read the absolute path of a folder that exists."""
-    path = Path(text)
-    if not path.is_absolute() or not path.is_dir():
-        raise ValueError("right is the absolute path of a folder that exists")
-    return path.resolve()
-
-
-def parse_path(text: str) -> Path:
-    """Read an absolute path."""
-    path = Path(text)
-    if not path.is_absolute():
-        raise ValueError("right is an absolute path")
-    return path
+from di.kernel.paths import absolute_path, existing_folder
 
 
 def parse_names(text: str) -> tuple[str, ...]:
@@ -46,14 +31,14 @@ class Options:
     """Keys of apps.conf."""
 
     script_path: Path = option(
-        REQUIRED, help="Folder of the applications: NAME.py, with NAME.conf beside it if it has one.", parse=parse_folder
+        REQUIRED, help="Folder of the applications: NAME.py, with NAME.conf beside it if it has one.", parse=existing_folder
     )
     apps: tuple[str, ...] = option((), help="Those that are loaded; empty: every NAME.py of the folder.", parse=parse_names)
     audio_path: Path | None = option(
-        None, help="Folder of prompts that applications may play, besides their own.", parse=parse_folder
+        None, help="Folder of prompts that applications may play, besides their own.", parse=existing_folder
     )
     record_path: Path | None = option(
-        None, help="Folder that they may record into, below a folder of their name; empty: none.", parse=parse_path
+        None, help="Folder that they may record into, below a folder of their name; empty: none.", parse=absolute_path
     )
     workers: int = option(1, help="Processes an application.", minimum=1, maximum=64)
     max_calls: int = option(1000, help="Calls at once in one process; more get 503.", minimum=1, maximum=100_000)

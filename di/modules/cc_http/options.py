@@ -3,35 +3,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from di.kernel.options import REQUIRED, option
-from di.kernel.webhooks import parse_secret
-
-
-def parse_service(text: str) -> str:
-    """Read a URL."""
-    if not re.match(r"https?://[^\s/]+", text):
-        raise ValueError("right is http://… or https://…")
-    return text
-
-
-def parse_key_file(text: str) -> bytes:
-    """Read the key from a file, so that it does not stand in the configuration."""
-    try:
-        return parse_secret(Path(text).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{text} cannot be read: {error}") from error
+from di.kernel.webhooks import parse_secret_file, parse_web_url
 
 
 @dataclass(frozen=True)
 class Options:
     """Keys of cc_http.conf."""
 
-    url: str = option(REQUIRED, help="Where calls are asked about.", parse=parse_service)
+    url: str = option(REQUIRED, help="Where calls are asked about.", parse=parse_web_url)
     secret_file: bytes = option(
-        REQUIRED, help="File with the key whsec_… that signs each POST.", parse=parse_key_file, secret=True
+        REQUIRED, help="File with the key whsec_… that signs each POST.", parse=parse_secret_file, secret=True
     )
     warn_file: str = option("", help="What the caller hears warn_seconds before the end, over the conversation.")

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.kernel.options import option
-
-
-def parse_file(text: str) -> Path:
-    """Read an absolute path."""
-    if not text.startswith("/"):
-        raise ValueError("right is an absolute path")
-    return Path(text)
+from di.kernel.paths import absolute_path
 
 
 @dataclass(frozen=True)
@@ -21,7 +15,7 @@ class Options:
     """Keys of cc_prepaid.conf."""
 
     file: Path | None = option(
-        None, help="SQLite file that keeps the balances; without it they are in memory only.", parse=parse_file
+        None, help="SQLite file that keeps the balances; without it they are in memory only.", parse=absolute_path
     )
     slice: int = option(
         60,

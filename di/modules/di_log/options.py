@@ -7,14 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.kernel.options import option
-
-
-def parse_directory(text: str) -> Path:
-    """Read an absolute folder."""
-    path = Path(text)
-    if not path.is_absolute() or not path.is_dir():
-        raise ValueError("right is the absolute path of a folder that exists")
-    return path
+from di.kernel.paths import existing_folder
 
 
 @dataclass(frozen=True)
@@ -22,5 +15,5 @@ class Options:
     """Keys of di_log.conf."""
 
     dump_directory: Path = option(
-        Path("/tmp"), help="Folder that dumplogtodisk may write below; `/` lifts the limit, as in SEMS.", parse=parse_directory
+        Path("/tmp"), help="Folder that dumplogtodisk may write below; `/` lifts the limit, as in SEMS.", parse=existing_folder
     )

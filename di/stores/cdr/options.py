@@ -9,20 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.kernel.options import option
-from di.kernel.webhooks import parse_secret
+from di.kernel.paths import absolute_path
+from di.kernel.webhooks import parse_secret_file, parse_web_url
 from di.stores.cdr.record import names
 from di.stores.cdr.sinks import lines
 
 SINKS = ("jsonl", "csv", "syslog", "webhook", "mysql", "sqlite")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
-
-
-def parse_path(text: str) -> Path:
-    """Read an absolute path."""
-    path = Path(text)
-    if not path.is_absolute():
-        raise ValueError("right is an absolute path")
-    return path
 
 
 def parse_sinks(text: str) -> tuple[str, ...]:
@@ -46,21 +39,6 @@ def parse_columns(text: str) -> tuple[str, ...]:
     if not columns:
         raise ValueError("right is a list of columns")
     return columns
-
-
-def parse_secret_file(text: str) -> bytes:
-    """Read the key from a file, so that it does not stand in the configuration."""
-    try:
-        return parse_secret(Path(text).read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{text} cannot be read: {error}") from error
-
-
-def parse_url(text: str) -> str:
-    """Read a URL of HTTP."""
-    if not re.match(r"https?://[^\s/]+", text):
-        raise ValueError("right is http://… or https://…")
-    return text
 
 
 def parse_word(text: str) -> str:
@@ -87,7 +65,7 @@ class Options:
     spool: Path = option(
         Path(os.environ.get("STATE_DIRECTORY", "/var/lib/cordboard").split(":")[0]) / "cdr.db",
         help="SQLite file in which records wait until every sink has them; on a local disk.",
-        parse=parse_path,
+        parse=absolute_path,
     )
     sinks: tuple[str, ...] = option(("jsonl",), help=f"Where records go, a list of {', '.join(SINKS)}.", parse=parse_sinks)
     node: str = option("", help="Name of this server in its records; empty: the machine's.")
@@ -124,7 +102,7 @@ class Options:
     quoting_enabled: bool = option(True, help="Put every value of a syslog line in quotes.")
     loglevel: int = option(2, help="Priority in syslog: 0 error, 1 warning, 2 info, 3 debug, 4 notice.", minimum=0, maximum=4)
     syslog_address: tuple[str, int] = option(("/dev/log", 0), help="Socket of syslog, or host:port (UDP).", parse=parse_address)
-    webhook_url: str = option("", help="Where records are POSTed, signed by Standard Webhooks.", parse=parse_url)
+    webhook_url: str = option("", help="Where records are POSTed, signed by Standard Webhooks.", parse=parse_web_url)
     webhook_secret_file: bytes = option(b"", help="File with the key whsec_… that signs.", parse=parse_secret_file, secret=True)
     webhook_timeout: int = option(10, help="How long to wait for an answer.", unit="s", minimum=1, maximum=120)
     mysql_host: str = option("127.0.0.1", help="MySQL or MariaDB server.")
@@ -134,5 +112,5 @@ class Options:
     mysql_database: str = option("cordboard", help="Database.")
     mysql_table: str = option("cdr", help="Table; made when it is missing.", parse=parse_word)
     sqlite_path: Path = option(
-        Path("/var/lib/cordboard/cdr/cdr.sqlite"), help="SQLite file of the table `cdr`.", parse=parse_path
+        Path("/var/lib/cordboard/cdr/cdr.sqlite"), help="SQLite file of the table `cdr`.", parse=absolute_path
     )
