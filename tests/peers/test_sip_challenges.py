@@ -149,17 +149,21 @@ async def test_a_proxy_and_the_peer_behind_it(sip: SipProcess, peer: UdpPeer) ->
     assert [(reply.token, reply.code) for reply in await sip.wait_for(ReplyReceived)] == [(7, 200)]
 
 
-@pytest.mark.parametrize("method", ["INVITE", "INFO"])
-async def test_sha_256(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+async def sent(sip: SipProcess, peer: UdpPeer, method: str) -> tuple[PeerCall, Message]:
+    """A request of ours as the phone gets it: the INVITE of a call that we dial, or one inside a call that the phone has taken."""
     if method == "INVITE":
         dial(sip, peer)
         call = await peer.take_invite()
-        first = call.invite_message
-        assert first is not None
-    else:
-        call = await taken(sip, peer)
-        sip.send(SendRequest(2, method, 7, ()))
-        first = await call.next(method)
+        assert call.invite_message is not None
+        return call, call.invite_message
+    call = await taken(sip, peer)
+    sip.send(Hangup(2) if method == "BYE" else SendRequest(2, method, 7, ()))
+    return call, await call.next(method)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "INFO"])
+async def test_sha_256(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    call, first = await sent(sip, peer, method)
     challenge(call, first, algorithm="SHA-256")
     second = await again(call, first)
     assert "algorithm=SHA-256" in second.header("Authorization") and right(second)
@@ -169,15 +173,7 @@ async def test_sha_256(sip: SipProcess, peer: UdpPeer, method: str) -> None:
 
 @pytest.mark.parametrize("method", ["INVITE", "INFO", "BYE"])
 async def test_a_wrong_password_is_no_loop(sip: SipProcess, peer: UdpPeer, method: str) -> None:
-    if method == "INVITE":
-        dial(sip, peer)
-        call = await peer.take_invite()
-        request = call.invite_message
-        assert request is not None
-    else:
-        call = await taken(sip, peer)
-        sip.send(SendRequest(2, method, 7, ()) if method == "INFO" else Hangup(2))
-        request = await call.next(method)
+    call, request = await sent(sip, peer, method)
     challenge(call, request)
     request = await again(call, request)
     challenge(call, request, nonce="n2")
@@ -192,15 +188,7 @@ async def test_a_wrong_password_is_no_loop(sip: SipProcess, peer: UdpPeer, metho
 
 @pytest.mark.parametrize("method", ["INVITE", "INFO"])
 async def test_auth_int_is_refused_with_a_line(sip: SipProcess, peer: UdpPeer, method: str) -> None:
-    if method == "INVITE":
-        dial(sip, peer)
-        call = await peer.take_invite()
-        request = call.invite_message
-        assert request is not None
-    else:
-        call = await taken(sip, peer)
-        sip.send(SendRequest(2, method, 7, ()))
-        request = await call.next(method)
+    call, request = await sent(sip, peer, method)
     challenge(call, request, more='qop="auth-int"')
     if method == "INFO":
         assert [(reply.token, reply.code) for reply in await sip.wait_for(ReplyReceived)] == [(7, 401)]
