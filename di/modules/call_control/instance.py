@@ -7,7 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from di.calls.control import Grant
@@ -151,7 +151,7 @@ class Instance:
         """Tell the module, once."""
         ask = self._asks.pop(call.id, None)
         if ask is not None:
-            self.module.ended(replace(ask, call=call), end, used_s)
+            self.module.ended(ask, end, used_s)
 
 
 def _why(error: Exception) -> str:

@@ -70,10 +70,12 @@ def _instance(name: str, services: Services, options: Options, file: str) -> Ins
 def _metrics(instances: list[Instance]) -> Iterator[Metric]:
     decided = CounterMetricFamily("cordboard_control_decisions", "Decisions of a control.", labels=["control", "decision"])
     waited = CounterMetricFamily("cordboard_control_wait_seconds", "Time that answers of a control took.", labels=["control"])
+    waits = CounterMetricFamily("cordboard_control_waits", "Answers that took time.", labels=["control"])
     longest = GaugeMetricFamily("cordboard_control_longest_wait_seconds", "The longest of them.", labels=["control"])
     for one in instances:
         for decision in ("granted", "refused", "unreachable"):
             decided.add_metric([one.name, decision], getattr(one.figures, decision))
         waited.add_metric([one.name], one.figures.waited_s)
+        waits.add_metric([one.name], one.figures.waited)
         longest.add_metric([one.name], one.figures.longest_s)
-    yield from (decided, waited, longest)
+    yield from (decided, waits, waited, longest)
