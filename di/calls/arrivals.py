@@ -120,6 +120,8 @@ class Arrivals:
             trusted=trusted,
             vouched=trusts(self._sessions.surroundings.core.early_media_peers, offer.source_ip),
             connected=offer.connected,
+            codecs=offer.codecs,
+            lines=offer.lines,
         )
 
 

@@ -9,7 +9,7 @@ from di.kernel.registry import Caller
 from di.kernel.value import Value
 from di.sip.credentials import Credential
 from di.sip.locate import SipPlace, Way
-from di.sip.records import SessionTimer
+from di.sip.records import Appearance, SessionTimer
 
 
 @dataclass
@@ -41,6 +41,10 @@ class CallInfo:
     """The caller comes from one of `early_media_peers`, who answer for where its media goes."""
     connected: bool = False
     """Its INVITE came by TCP or TLS."""
+    codecs: tuple[str, ...] = ()
+    """What its offer has for us to speak, as NAME/clock, in order."""
+    lines: tuple[str, ...] = ()
+    """Attribute lines of its offer's audio stream that mean something to another phone only (`di.sip.records.CallOffered`)."""
     over_ipv6: bool = False
     """Audio goes over IPv6, for as long as the peer has not said where it wants its own."""
 
@@ -70,8 +74,14 @@ class DialPlan:
     """Where it is sent, instead of where `next_hop` or the Request-URI leads; the first one preferred."""
     ways: list[Way] = field(default_factory=list)
     """Addresses that are left to be tried, the present one first; empty: the SIP process finds it by itself."""
+    appearance: Appearance | None = None
+    """How the call looks to its peer; None: as every call."""
+    log_messages: bool = False
+    """Its messages are told as MessageSeen."""
     timer: SessionTimer | None = None
     """The session interval; None: what the peer wants."""
+    codecs: tuple[str, ...] = ()
+    """The only codecs of the call as NAME/clock, most wanted first in the offer; empty: those of every offer of ours."""
     heard: bool = False
     """Somebody has answered the present INVITE, be it with 100."""
     redirects_left: int = 0
@@ -79,6 +89,17 @@ class DialPlan:
     """URIs that a redirection has named and that have not been tried."""
     visited: set[str] = field(default_factory=set)
     """URIs that have been called for this call."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldStyle:
+    """How a peer is told that the other side holds. `direction`: said instead of sendonly and inactive; empty: those.
+
+    `nowhere`: with the address 0.0.0.0, as RFC 2543 had it.
+    """
+
+    direction: str = ""
+    nowhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from di.calls.call_info import CallInfo, DialPlan
+from di.calls.call_info import CallInfo, DialPlan, HoldStyle
 from di.calls.events import Outcome, SipReply
 from di.calls.state import ENDING, PHASES, UNANSWERED, UP, Phase
 from di.kernel.ports import Clock
 from di.sip.port import SipPort
-from di.sip.records import Answer, CallEnded, Dial, Hangup, Reinvite, ReplyReceived, RequestReceived, SendReply, SendRequest
+from di.sip.records import (
+    Answer,
+    Appearance,
+    CallEnded,
+    Dial,
+    Hangup,
+    Present,
+    Reinvite,
+    ReplyReceived,
+    RequestReceived,
+    SendReply,
+    SendRequest,
+)
 
 OnReply = Callable[[SipReply], Outcome]
+HOLDS = ("sendonly", "inactive")
+"""Directions of an offer that lets the peer send nothing."""
 Headers = tuple[str, ...]
 """Complete header lines without line end."""
 
@@ -78,7 +92,8 @@ class Dialog:
         self.peer_direction = "sendrecv"
         """What the peer last offered of its own accord: `sendonly` and `inactive` are a hold."""
         self.told_direction = "sendrecv"
-        """What we last offered."""
+        """What we last offered, whatever `hold_style` made of it."""
+        self.hold_style = HoldStyle()
         self._owner = owner
         self.why = ""
         """The reason that `end` was given."""
@@ -132,6 +147,11 @@ class Dialog:
         """Open media before the answer: 183 with SDP."""
         if self.phase in UNANSWERED:
             self._answer(code, reason, headers)
+
+    def present(self, appearance: Appearance) -> None:
+        """How the call looks to its peer from now on; best before anything has been said. A call out has it in its plan."""
+        if not self.ending and self.phase is not Phase.IDLE:
+            self._owner.host.sip.send(Present(self.call, appearance))
 
     def accept(self, code: int = 200, reason: str = "OK", headers: Headers = ()) -> None:
         """Answer the call with media."""
@@ -191,6 +211,9 @@ class Dialog:
                 plan.prefer,
                 plan.ways[0].uri if plan.ways else "",
                 plan.timer,
+                plan.codecs,
+                plan.appearance,
+                plan.log_messages,
             )
         )
 
@@ -229,8 +252,10 @@ class Dialog:
         ip, port = self._owner.audio.address or ("", 0)
         if sdp:
             self.told_direction = direction
+        style = self.hold_style if direction in HOLDS else HoldStyle()
         token = self._note("INVITE", on_reply)
-        self._owner.host.sip.send(Reinvite(self.call, direction, ip, port, token, headers, payloads, sdp))
+        said = style.direction or direction
+        self._owner.host.sip.send(Reinvite(self.call, said, ip, port, token, headers, payloads, sdp, style.nowhere))
         return token
 
     def send(

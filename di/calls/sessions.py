@@ -18,6 +18,7 @@ from di.calls.dialling import default_hop, dial, exposed, malformed, over_ipv6, 
 from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
+from di.calls.message_sinks import MessageSinks
 from di.calls.outside import Outside
 from di.calls.published import Published
 from di.calls.recording_ends import RecordingEnds
@@ -39,7 +40,7 @@ from di.media_control.port import MediaPort
 from di.sip import records as sip
 from di.sip.outside_records import OutsideReceived, OutsideReplied, SubscriptionChanged
 from di.sip.port import SipPort
-from di.sip.records import CallEnded, CallOffered, SetOptionsReply
+from di.sip.records import CallEnded, CallOffered, MessageSeen, SetOptionsReply
 from media.control import records as media
 from media.control.records import AnnounceFailed, LoadPrompt, PromptLoaded, RecordingStopped, SpeakerChanged, Statistics
 
@@ -100,6 +101,7 @@ class Sessions:
         self.subscriptions = Subscriptions(self, surroundings.queues.post, lambda: default_hop(core))
         self.outside = Outside(self, lambda: default_hop(core))
         self.recording_ends = RecordingEnds()
+        self.message_sinks = MessageSinks(self)
         self.end_lines = EndLines(self)
         self.tasks = Tasks()
         self._when_idle: list[Callable[[], None]] = []
@@ -173,6 +175,7 @@ class Sessions:
         if self._by_call.get(session.call) is session:
             del self._by_call[session.call]
         self._by_leg.pop(session.leg, None)
+        self.message_sinks.ended(session.call)
         self.control.ended(session, ended)
         if not session.info.incoming:
             self.toll.ended(session.on_behalf)
@@ -242,6 +245,8 @@ class Sessions:
             session = self._by_call.get(record.call)
             if session is not None:
                 session.post(record if session.info.trusted else of_stranger(record))
+        elif isinstance(record, MessageSeen):
+            self.message_sinks.seen(record)
         elif isinstance(record, SubscriptionChanged):
             self.subscriptions.on_changed(record)
         elif isinstance(record, OutsideReceived):
@@ -371,6 +376,7 @@ class Sessions:
         session = self._by_call.pop(call, None)
         if session is not None:
             self._by_call[self._next_call] = session
+            self.message_sinks.renumbered(call, self._next_call)
         return self._next_call
 
     def admit_redirect(self, id: str, uri: str) -> None:

@@ -120,7 +120,7 @@ def _restore_audio(session: Session, data: Mapping[str, Value]) -> None:
 
 
 def _plain(negotiated: MediaNegotiated) -> dict[str, Value]:
-    return {**asdict(negotiated), "also": [asdict(one) for one in negotiated.also]}
+    return {**asdict(negotiated), "also": [asdict(one) for one in negotiated.also], "lines": list(negotiated.lines)}
 
 
 def _negotiated(data: Mapping[str, Value]) -> MediaNegotiated:
@@ -147,6 +147,7 @@ def _negotiated(data: Mapping[str, Value]) -> MediaNegotiated:
         also=tuple(_also(one) for one in _several(data.get("also", ())) if isinstance(one, dict)),
         rtcp_ip=str(data.get("rtcp_ip", "")),
         rtcp_port=_number(data.get("rtcp_port", 0)),
+        lines=tuple(str(line) for line in _several(data.get("lines", ()))),
     )
 
 

@@ -51,6 +51,21 @@ class SessionTimer:
     minimum_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """How a call of ours looks to its peer, where that is not what the SIP stack makes of it (spec applications.md §22.3).
+
+    `contact`: complete value of Contact; empty: the stack's. `lines`: further attribute lines (`a=…`) of the audio stream in our descriptions,
+    without line ends. `anonymous`: origin user and session name say nothing.
+    `to_source`: requests inside the dialog go to where the peer's messages come from, where no proxy stands in its route.
+    """
+
+    contact: str = ""
+    lines: tuple[str, ...] = ()
+    anonymous: bool = False
+    to_source: bool = False
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -140,6 +155,8 @@ class Dial:
     `next_hop`: outbound proxy URI or empty. Credentials answer a challenge for `realm` (empty: any realm of that host).
     `prefer`: codecs that stand first in the offer, as NAME/clock, where we offer them at all. `way`: a URI of address, port and transport
     where it is sent, whatever the URIs say; it stands nowhere in the request. `timer`: None for the interval that the peer wants.
+    `codecs`: the only ones of the call as NAME/clock, most wanted first in the offer; empty: those of every offer.
+    `log_messages`: as LogMessages says, from the INVITE on.
     """
 
     call: int
@@ -156,6 +173,24 @@ class Dial:
     prefer: tuple[str, ...] = ()
     way: str = ""
     timer: SessionTimer | None = None
+    codecs: tuple[str, ...] = ()
+    appearance: Appearance | None = None
+    log_messages: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """How a call looks from now on; of one that comes in best before its first Answer. An impossible Contact is left out, the log says so."""
+
+    call: int
+    appearance: Appearance
+
+
+@dataclass(frozen=True, slots=True)
+class LogMessages:
+    """Tell of each message of the call from now on, and of the INVITE that began it (MessageSeen); until a while after its end."""
+
+    call: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +199,7 @@ class Reinvite:
 
     `direction`: what we offer: sendrecv, sendonly (hold), recvonly or inactive. `offer` False: without a body, so that the peer
     offers. `payloads`: the codecs to offer as NAME/clock, most wanted first; empty: those in use and those of every offer of ours.
+    `nowhere`: the offer names the address 0.0.0.0, a hold as RFC 2543 had it.
     The final reply comes as ReplyReceived with `token` unless that is 0; a 491 is tried again by the SIP process (§14.1) before.
     """
 
@@ -175,6 +211,7 @@ class Reinvite:
     headers: tuple[str, ...] = ()
     payloads: tuple[str, ...] = ()
     offer: bool = True
+    nowhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +291,10 @@ class CallOffered:
     remote_media_port: int = 0
     connected: bool = False
     """It came by TCP or TLS: whose address is the source has been shown."""
+    codecs: tuple[str, ...] = ()
+    """What its offer has for us to speak, as NAME/clock, in order."""
+    lines: tuple[str, ...] = ()
+    """Attribute lines of its audio stream that nobody but another phone makes use of, without line ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +327,7 @@ class CallProgressed:
 
 @dataclass(frozen=True, slots=True)
 class MediaNegotiated:
-    """Offer/answer completed or changed, early or confirmed: what media.control's ConnectLeg needs.
+    """Offer/answer completed or changed, early or confirmed: what media.control's ConnectLeg needs. `lines` as in CallOffered.
 
     `remote_ip`, `rtcp_ip`: as the peer wrote them, an address or a host name. A peer that says that it is nowhere (hold) keeps the address
     that it had; without one it is 0.0.0.0.
@@ -311,6 +352,21 @@ class MediaNegotiated:
     also: tuple[ReceivedFormat, ...] = ()
     rtcp_ip: str = ""
     rtcp_port: int = 0
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSeen:
+    """A message of a call that LogMessages named, byte for byte as it came or left. `epoch_us`: wall clock; `connected`: by TCP or TLS."""
+
+    call: int
+    epoch_us: int
+    source_ip: str
+    source_port: int
+    target_ip: str
+    target_port: int
+    connected: bool
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,14 +434,15 @@ class ReplyReceived:
 
 
 Command: TypeAlias = (
-    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Reinvite | SendRequest | SendReply | OutsideCommand | Stop
+    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogMessages | Reinvite | SendRequest | SendReply | OutsideCommand
+    | Stop
 )  # fmt: skip
 CallEvent: TypeAlias = (
     CallOffered | CallIdentified | CallTried | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
     | SessionTimedOut
 )  # fmt: skip
 """What happens in one call."""
-Event: TypeAlias = CallEvent | OutsideEvent | Listening | ListenFailed
+Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFailed
 
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)

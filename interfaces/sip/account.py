@@ -11,7 +11,8 @@ import pjsua2 as pj
 from interfaces.sip.border import callback
 from interfaces.sip.digest import challenges, why_not
 from interfaces.sip.message import Message, cseq_of, endpoint_of, parse
-from interfaces.sip.received import came_by_connection
+from interfaces.sip.message_log import Packet
+from interfaces.sip.received import arrived
 from interfaces.sip.shim import ffi
 from interfaces.sip.structures import Credentials
 
@@ -23,13 +24,13 @@ _MAX_REMEMBERED = 32
 
 
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
-    """Calls `on_invite(slot, message, source, connected)`, `connected`: it came by TCP or TLS.
+    """Calls `on_invite(slot, message, packet, source)`: what came, as values and as bytes, and the address that it came from.
 
     `credentials(slot)` gives what the call in a slot may log in with.
     """
 
     def __init__(
-        self, on_invite: Callable[[int, Message, str, bool], None], credentials: Callable[[int], Credentials | None]
+        self, on_invite: Callable[[int, Message, Packet, str], None], credentials: Callable[[int], Credentials | None]
     ) -> None:
         super().__init__()
         self._on_invite = on_invite
@@ -37,8 +38,8 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
 
     @callback
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
-        connected = came_by_connection(ffi.cast("void *", int(prm.rdata.pjRxData)))
-        self._on_invite(prm.callId, parse(prm.rdata.wholeMsg), prm.rdata.srcAddress, connected)
+        text, source = prm.rdata.wholeMsg, prm.rdata.srcAddress
+        self._on_invite(prm.callId, parse(text), arrived(ffi.cast("void *", int(prm.rdata.pjRxData)), text), source)
 
     @callback
     def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:

@@ -19,7 +19,7 @@ class Accounts:
 
     def __init__(self, endpoint: SipEndpoint, listen: Listen, make: Callable[[], SipAccount]) -> None:
         self._endpoint, self._listen = endpoint, listen
-        self._way: tuple[str, ListenAddress | None, str, SessionTimer | None] = ("", None, "", None)
+        self._way: tuple[str, ListenAddress | None, str, SessionTimer | None, str] = ("", None, "", None, "")
         self._timed: dict[tuple[ListenAddress | None, SessionTimer], SipAccount] = {}
         self.inbound, self.outbound = make(), make()
         self.inbound.create(endpoint.account_config(listen), True)
@@ -74,12 +74,14 @@ class Accounts:
         parameter = "" if kind == "udp" or scheme == "sips" else f";transport={kind}"
         return f"{scheme}:{user}@{place.address}{parameter}"
 
-    def lead(self, next_hop: str, request_uri: str, sent_to: str = "", timer: SessionTimer | None = None) -> None:
+    def lead(
+        self, next_hop: str, request_uri: str, sent_to: str = "", timer: SessionTimer | None = None, contact: str = ""
+    ) -> None:
         """Let the next call out leave by that proxy, from the address that lies towards it, with that interval. Raises pj.Error.
 
-        `sent_to`: a URI of an address, where it is sent whatever the other two say.
+        `sent_to`: a URI of an address, where it is sent whatever the other two say. `contact`: its Contact, empty for our own.
         """
-        way = (next_hop, self._place_towards(sent_to or next_hop or request_uri), sent_to, timer)
+        way = (next_hop, self._place_towards(sent_to or next_hop or request_uri), sent_to, timer, contact)
         if way != self._way:
             self.outbound.modify(self._endpoint.account_config(self._listen, *way))
             self._way = way

@@ -15,6 +15,7 @@ from contextlib import suppress
 import pjsua2 as pj
 
 from di.sip.records import (
+    Appearance,
     CallConfirmed,
     CallEnded,
     CallIdentified,
@@ -30,11 +31,13 @@ from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
+from interfaces.sip.message_log import Packet
 from interfaces.sip.pace import Pace
+from interfaces.sip.received import arrived
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.sent_requests import SentRequests
-from interfaces.sip.shim import lib
+from interfaces.sip.shim import ffi, lib
 from interfaces.sip.structures import (
     Credentials,
     Reply,
@@ -72,6 +75,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.descriptions = Descriptions(self.outgoing, host.offered)
         self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
         self.requests = SentRequests(number, host.emit, host.placeholders)
+        self.began: tuple[Packet, int] | None = None
+        """The INVITE of a call that came in and when (wall clock, us), until it is answered."""
         self.offers = Pace(_MOST_OFFERS, _OFFERS_A_SECOND, host.now_ns())
         """The peer's re-INVITEs and UPDATEs: pjsip remembers each for 32 s, with some 16 kB."""
         self.remote_cseq = -1
@@ -84,6 +89,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._answer: Message | None = None
         self._cancel: Message | None = None
         self._unacceptable = False
+        self._to_source = False
 
     # -------------------------------------------------------------------------------------------------------- commands
     def dial(
@@ -134,6 +140,27 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """Report the end of a call that pjsip would not carry on with."""
         self._finish(CallEnded(self.number, code, reason, "error"))
 
+    def appears(self, appearance: Appearance) -> None:
+        """How it looks from now on, the dialog's own Contact apart."""
+        self.descriptions.appearance = appearance
+        self._to_source = appearance.to_source
+
+    def present(self, appearance: Appearance) -> None:
+        """How it looks from now on."""
+        self.appears(appearance)
+        if appearance.contact and not self.host.contact(self, appearance.contact):
+            log.error("call %d: Contact %r cannot be sent: our own is", self.number, appearance.contact)
+        if self.began is not None:
+            self._follow(self.began[0])
+
+    def _follow(self, packet: Packet) -> None:
+        """Send requests inside the dialog to where a message came from, where that is wanted."""
+        if self._to_source:
+            host = f"[{packet.source_ip}]" if ":" in packet.source_ip else packet.source_ip
+            transport = ";transport=tcp" if packet.connected else ""
+            if not self.host.send_to(self, f"sip:{host}:{packet.source_port}{transport}"):
+                log.error("call %d: its requests cannot be sent to %s", self.number, packet.source_ip)
+
     def offer_again(self, wish: Reinvite) -> None:
         """Send a re-INVITE as soon as nothing is in its way; `work` does."""
         if self.answered:
@@ -165,10 +192,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if state == pj.PJSIP_INV_STATE_CONNECTING and self.outgoing:
             self.answered = True
             self._answer = received(prm.e)
+            self._follow_answer(prm.e)
             if self._answer is not None:
                 self._learn_remote_tag(self._answer)
         elif state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
-            self.confirmed = True
+            self.confirmed, self.began = True, None
             message = self._answer if self.outgoing else received(prm.e)
             headers = message.headers if message is not None else ()
             self.host.emit(CallConfirmed(self.number, code, reason, headers))
@@ -203,7 +231,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         reader = self.host.reader
         self.descriptions.received = reader.arrived if reader.arrived.media else reader.read(description(prm.offer))
         offered = self.descriptions.received.codecs
-        if offered and not any(name in self.host.codecs for name in offered):
+        taken = self.descriptions.wish.payloads or self.host.codecs
+        if offered and not any(name in taken for name in offered):
             self.descriptions.received = NOTHING
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
             self._unacceptable = self.reinvites.under_way and self.told_later is None  # in a reply: it cannot be refused
@@ -306,6 +335,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if self.told_later is not None:
             self.host.emit(self.told_later)
         self.told_later = None
+
+    def _follow_answer(self, event: pj.SipEvent) -> None:
+        """The 2xx to our INVITE: before the ACK to it goes out."""
+        if self._to_source and event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
+            self._follow(arrived(ffi.cast("void *", int(event.body.tsxState.src.rdata.pjRxData)), ""))
 
     def _learn_remote_tag(self, reply: Message) -> None:
         """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""

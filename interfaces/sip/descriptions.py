@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from di.sip.records import Appearance
 from interfaces.sip.sdp import edits
+from interfaces.sip.sdp.carried import carrying
 from interfaces.sip.sdp.model import END, NOTHING, MediaDescription, SessionDescription, parse
 
 _NOWHERE = ("127.0.0.1", 0)
+_UNSPECIFIED = "0.0.0.0"
 _EMPTY = parse(END.join(("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0", "")))
 
 
@@ -22,7 +25,7 @@ _EMPTY = parse(END.join(("v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127
 class Wish:
     """What the hub wants of our side. `payloads`: the only codecs (`NAME/clock`), empty for all; `offer`: those of the next offer, in order.
 
-    `first`: codecs that stand first in an offer that the hub has not listed.
+    `first`: codecs that stand first in an offer that the hub has not listed. `nowhere`: offers name no address.
     """
 
     address: tuple[str, int] | None = None
@@ -30,6 +33,7 @@ class Wish:
     payloads: tuple[str, ...] = ()
     offer: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    nowhere: bool = False
 
 
 class Descriptions:
@@ -38,6 +42,7 @@ class Descriptions:
     def __init__(self, outgoing: bool, offered: Collection[str]) -> None:
         self._outgoing, self._offered = outgoing, frozenset(offered)
         self.wish = Wish()
+        self.appearance = Appearance()
         self.theirs = NOTHING
         """Their last description that was agreed on, or is being answered."""
         self.ours = NOTHING
@@ -71,8 +76,12 @@ class Descriptions:
     def _said(self, ours: SessionDescription, theirs: SessionDescription) -> str:
         """With keys, and pointed at our media. Before that is known the text stays here: `answer_now` comes before the first answer."""
         ours = edits.with_events_of(ours, theirs) if theirs.media else edits.with_own_events(ours)
+        ours = carrying(ours, self.appearance.lines)
         if self.wish.address is not None:
-            ours = edits.placed(ours, *self.wish.address, ptime_ms=theirs.wished_ptime_ms())
+            user = "-" if self.appearance.anonymous else edits.OWN_NAME
+            ours = edits.placed(ours, *self.wish.address, user, theirs.wished_ptime_ms())
+            if self.wish.nowhere and not theirs.media:
+                ours = edits.at_address(ours, "IP4", _UNSPECIFIED)
         self.ours = ours
         return str(ours)
 
@@ -105,15 +114,21 @@ class Descriptions:
         """Codecs (`NAME/clock`) that stand first in our offers, where we offer them at all."""
         self.wish = replace(self.wish, first=codecs)
 
+    def offer_only(self, codecs: tuple[str, ...]) -> None:
+        """The only codecs of our first offer, most wanted first; empty: those of every offer."""
+        self.wish = replace(self.wish, offer=codecs)
+
     def limit(self, payloads: tuple[str, ...]) -> None:
         """Only these codecs from now on; empty: all."""
         self.wish = replace(self.wish, payloads=payloads)
 
-    def offer_again(self, direction: str, payloads: tuple[str, ...], address: tuple[str, int] | None) -> Wish:
+    def offer_again(
+        self, direction: str, payloads: tuple[str, ...], address: tuple[str, int] | None, nowhere: bool = False
+    ) -> Wish:
         """Prepare a further offer. Returns what was wanted before, for `restore` when it is refused."""
         before = self.wish
         self.received = NOTHING
-        self.wish = replace(before, direction=direction, offer=payloads)
+        self.wish = replace(before, direction=direction, offer=payloads, nowhere=nowhere)
         self.move(address)
         return before
 

@@ -241,11 +241,12 @@ class SipEndpoint:
         place: ListenAddress | None = None,
         sent_to: str = "",
         timer: SessionTimer | None = None,
+        contact: str = "",
     ) -> pj.AccountConfig:
         """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP.
 
         `sent_to`: a first hop that no Route names (pjsip's `hide`). `timer`: the interval that its calls have, also with a peer that knows of
-        none; None: what the peer wants.
+        none; None: what the peer wants. `contact`: a complete Contact value, empty for our own.
         """
         config = pj.AccountConfig()
         if timer is not None:
@@ -265,6 +266,7 @@ class SipEndpoint:
         config.natConfig.viaRewriteUse = 0
         config.natConfig.udpKaIntervalSec = 0
         config.callConfig.prackUse = getattr(pj, _RELIABLE[listen.reliable_provisional])
+        config.sipConfig.contactForced = contact
         if sent_to:
             config.sipConfig.proxies.append(f"<{sent_to};lr;hide>")
         if next_hop:

@@ -41,6 +41,12 @@ class Host(Protocol):
     def update(self, call: SipCall, headers: tuple[tuple[str, str], ...]) -> None:
         """Send an UPDATE without an offer. Raises CannotSend."""
 
+    def contact(self, call: SipCall, value: str) -> bool:
+        """What our messages in its dialog name. False: it is no Contact."""
+
+    def send_to(self, call: SipCall, uri: str) -> bool:
+        """Where requests in its dialog go, if no proxy stands in their way. False: it is no URI."""
+
     def release(self, call: SipCall) -> None:
         """The call is over: let go of it once pjsip is no longer on the stack."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from di.sip.records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
+from interfaces.sip.sdp.carried import carried
 from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
 from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, MediaDescription, SessionDescription, number
 from media.control.records import ReceivedFormat
@@ -59,6 +60,8 @@ def offered(call: int, message: Message, source: str, offer: SessionDescription,
         remote_media_ip=media_ip,
         remote_media_port=media_port,
         connected=connected,
+        codecs=tuple(offer.codecs),
+        lines=carried(offer.audio),
     )
 
 
@@ -107,6 +110,7 @@ def negotiated(call: int, stream: Stream, agreed: Descriptions, last: MediaNegot
         also=_also(said, audio, stream.payload_type_receive) if agreed.we_offered else (),
         rtcp_ip=rtcp_ip,
         rtcp_port=rtcp_port,
+        lines=carried(audio),
     )
 
 

@@ -21,6 +21,7 @@ from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
 from interfaces.sip.handshakes import FEW, Handshakes, Peer, connections_to, shut_down
 from interfaces.sip.mending import Mended, Origin, Parser, mend
 from interfaces.sip.message import SDP, parse, text_of, wire_bytes
+from interfaces.sip.message_log import Packet
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request, looked_at
 from interfaces.sip.shim import ffi, lib
@@ -67,7 +68,7 @@ class Native:
     `on_body(content type, body)` sees what each message brings and returns the description to be read instead, None for the same.
     `on_name(number, name)` is asked for a host's addresses, which `named` tells.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
-    stand for is put back into messages that leave.
+    stand for is put back into messages that leave. `on_message` sees every message while `show_messages` is on.
     """
 
     def __init__(
@@ -78,8 +79,9 @@ class Native:
         account_towards: Callable[[str], int],
         account_of: Callable[[Any], int],
         on_name: Callable[[int, str], None],
+        on_message: Callable[[Packet], None],
     ) -> None:
-        self._on_name = on_name
+        self._on_name, self._on_message = on_name, on_message
         self.exchanges = Exchanges(account_towards)
         self.placeholders = Placeholders(self._watch_leaving)
         self._on_request, self._on_unreadable, self._on_body, self._account_of = on_request, on_unreadable, on_body, account_of
@@ -99,6 +101,7 @@ class Native:
         ffi.def_extern(name="shim_on_too_long")(_too_long)
         ffi.def_extern(name="shim_on_unreadable")(self._unreadable)
         ffi.def_extern(name="shim_on_name")(self._name_wanted)
+        ffi.def_extern(name="shim_on_message")(self._message)
         self.exchanges.start()
         status = int(lib.shim_start()) or int(lib.shim_names())
         if status != 0:
@@ -239,6 +242,27 @@ class Native:
                 lib.shim_set_description(received, text, len(text))
         except Exception:
             log.exception("reading a session description failed")
+
+    def show_messages(self, on: bool) -> None:
+        """Whether each message is shown as it comes and leaves."""
+        lib.shim_wants_messages = int(on)
+
+    def _message(self, packet: Any) -> None:
+        try:
+            seen = ffi.cast("shim_packet *", packet)
+            source, target = (ffi.string(ip).decode("ascii", "replace") for ip in (seen.source, seen.target))
+            data = ffi.buffer(seen.text, seen.length)[:]
+            self._on_message(Packet(data, source, int(seen.source_port), target, int(seen.target_port), bool(seen.reliable)))
+        except Exception:
+            log.exception("showing a message failed")
+
+    def set_contact(self, call: int, contact: str) -> bool:
+        """What our messages in a dialog name, by pjsua's number of the call. False: it is no such header, or the dialog is gone."""
+        return int(lib.shim_set_contact(call, wire_bytes(contact))) == 0
+
+    def send_to(self, call: int, uri: str) -> bool:
+        """Where requests in a dialog go, if no proxy stands in their way. False: no URI, or the dialog is gone."""
+        return int(lib.shim_send_to(call, wire_bytes(f"<{uri};lr;hide>"))) == 0
 
     def _watch_leaving(self) -> None:
         """From now on look at every message that leaves; before there is a placeholder, that would cost each call for nothing."""

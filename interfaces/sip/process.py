@@ -17,6 +17,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -104,7 +105,7 @@ class Process:
         if self._server is not None:
             log.warning("a second Listen is not carried out: restart the SIP process instead")
             return
-        server = SipServer(self._out.append, self._now_ns, self._look_up)
+        server = SipServer(self._out.append, self._now_ns, self._look_up, lambda: time.time_ns() // 1000)
         try:
             listening = server.start(listen)
         except (ListenError, OSError) as error:

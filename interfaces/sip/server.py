@@ -29,6 +29,8 @@ from di.sip.records import (
     Hangup,
     Listen,
     Listening,
+    LogMessages,
+    Present,
     Reinvite,
     SendReply,
     SendRequest,
@@ -45,6 +47,7 @@ from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
 from interfaces.sip.message import Message, cseq_of, escaped
+from interfaces.sip.message_log import MessageLog, Packet, told
 from interfaces.sip.names import HostNames
 from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
@@ -67,11 +70,19 @@ _ERRNO_OF_SIP_CODES = 170000
 class SipServer:
     """Everything of the SIP process but its socket to the hub and its clock: `now_ns` is monotonic.
 
-    `look_up(name)` begins to look a host name up; its addresses, or none, come by `HostNames.found`.
+    `look_up(name)` begins to look a host name up; its addresses, or none, come by `HostNames.found`. `epoch_us` is the wall clock.
     """
 
-    def __init__(self, emit: Callable[[Event], None], now_ns: Callable[[], int], look_up: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        now_ns: Callable[[], int],
+        look_up: Callable[[str], None],
+        epoch_us: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._emit = emit
+        self._epoch_us = epoch_us
+        self._messages = MessageLog()
         self.endpoint: SipEndpoint
         self._native: Native
         self._accounts: Accounts
@@ -126,7 +137,7 @@ class SipServer:
         self._chosen_timers = ChosenTimers(listen)
         self._native = Native(
             self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of,
-            self.names.asked,
+            self.names.asked, self._message_seen,
         )  # fmt: skip
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
@@ -206,6 +217,9 @@ class SipServer:
         self._outside.second_passed()
         self._subscriptions.second_passed()
         self.names.second_passed()
+        if self._messages:
+            self._messages.second_passed(self.now_ns())
+            self._native.show_messages(bool(self._messages))
         self._look_at_session_timers()
         if self._listen.tls_port:
             self._native.end_handshakes(self._listen.tls_port)
@@ -251,6 +265,7 @@ class SipServer:
         self._by_dialog.pop((call.call_id, call.local_tag), None)
         self._offering.pop(call.number, None)
         self._settle(call.number)
+        self._messages.ended(call.number, call.call_id, self.now_ns())
         self._timers.forget(call.number)
         self._released.append(call)
 
@@ -261,6 +276,25 @@ class SipServer:
     def identified(self, call: SipCall) -> None:
         """Requests inside its dialog can now be told apart."""
         self._by_dialog[(call.call_id, call.local_tag)] = call
+
+    def contact(self, call: SipCall, value: str) -> bool:
+        """What our messages in its dialog name. False: it is no Contact."""
+        return self._native.set_contact(call.slot, value)
+
+    def send_to(self, call: SipCall, uri: str) -> bool:
+        """Where requests in its dialog go, if no proxy stands in their way."""
+        return self._native.send_to(call.slot, uri)
+
+    def _message_seen(self, packet: Packet) -> None:
+        seen = self._messages.seen(packet, self._epoch_us())
+        if seen is not None:
+            self._emit(seen)
+
+    def _watch(self, call: SipCall) -> None:
+        self._messages.watch(call.number, call.call_id)
+        self._native.show_messages(True)
+        if call.began is not None:
+            self._emit(told(call.number, *call.began))
 
     def refreshed(self, call: SipCall, interval_s: int) -> None:
         """A 2xx says how long the call lives without a refresh of the peer's."""
@@ -284,7 +318,7 @@ class SipServer:
             self._outside.reply(command)
         elif isinstance(command, TakeOutside):
             self._outside.take(command)
-        elif isinstance(command, (Answer, Hangup, Reinvite, SendRequest, SendReply)):
+        elif isinstance(command, (Answer, Hangup, Present, LogMessages, Reinvite, SendRequest, SendReply)):
             call = self._calls.get(command.call)
             if call is None or call.ended:
                 log.debug("%s for call %d came after its end", type(command).__name__, command.call)
@@ -296,13 +330,19 @@ class SipServer:
         else:
             log.warning("%s is no command for the SIP process", type(command).__name__)
 
-    def _command(self, call: SipCall, command: Answer | Hangup | Reinvite | SendRequest | SendReply) -> None:
+    def _command(
+        self, call: SipCall, command: Answer | Hangup | Present | LogMessages | Reinvite | SendRequest | SendReply
+    ) -> None:
         match command:
             case Answer():
                 call.descriptions.limit(command.payloads)
                 call.reply(command.code, command.reason, command.headers, _address(command.media_ip, command.media_port))
             case Hangup():
                 call.end(command.code, command.reason, command.headers)
+            case Present():
+                call.present(command.appearance)
+            case LogMessages():
+                self._watch(call)
             case Reinvite():
                 call.offer_again(command)
                 self._offering[call.number] = call
@@ -332,7 +372,8 @@ class SipServer:
 
     def _dial(self, dial: Dial) -> None:
         try:
-            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer)
+            contact = dial.appearance.contact if dial.appearance is not None else ""
+            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer, contact)
         except pj.Error as error:
             self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
             return
@@ -342,7 +383,17 @@ class SipServer:
         self._calls[dial.call] = call
         try:
             call.descriptions.prefer(dial.prefer)
+            call.descriptions.offer_only(dial.codecs)
+            call.descriptions.limit(dial.codecs)
+            if dial.appearance is not None:
+                call.appears(dial.appearance)
+            if dial.log_messages:
+                self._messages.begin(dial.call)
+                self._native.show_messages(True)
             call.dial(dial.from_uri, dial.to_uri, dial.request_uri, dial.headers, _address(dial.media_ip, dial.media_port))
+            if dial.log_messages:
+                self._messages.begin(None)
+                self._messages.watch(dial.call, call.call_id or call.getInfo().callIdString)
         except (pj.Error, ValueError, TypeError, OverflowError) as error:
             text = reason_of(error)
             call.emit_failure(500, f"Cannot dial: {text}")
@@ -374,7 +425,7 @@ class SipServer:
         return len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
-    def _invited(self, slot: int, message: Message, source: str, connected: bool) -> None:
+    def _invited(self, slot: int, message: Message, packet: Packet, source: str) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
@@ -382,7 +433,8 @@ class SipServer:
         call.descriptions.received = offer = self.reader.read(message.description)
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
-        self._fresh[number] = record = mapping.offered(number, message, source, offer, connected)
+        self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected)
+        call.began = packet, self._epoch_us()
         self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
 

@@ -40,6 +40,7 @@ class PeerCall:
         self.local = f"<sip:peer@127.0.0.1>;tag=p{next(_NUMBERS)}"
         self.remote = f"<sip:{user}@127.0.0.1>"
         self.target = f"sip:{user}@127.0.0.1:{peer.server_port}"
+        self.contact = f"<sip:peer@{peer.host}:{peer.port}>"
         self.cseq = 0
         self.branch = ""
         self.invite_message: Message | None = None
@@ -84,7 +85,7 @@ class PeerCall:
         head = (
             f"{method} {self.target} SIP/2.0\r\nVia: SIP/2.0/UDP {self.peer.host}:{self.peer.port};branch={branch}\r\n"
             f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n"
-            f"Max-Forwards: 70\r\nContact: <sip:peer@{self.peer.host}:{self.peer.port}>\r\n{headers}"
+            f"Max-Forwards: 70\r\nContact: {self.contact}\r\n{headers}"
         )
         content = body[: len(body) - cut]
         self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{content}")
@@ -98,7 +99,7 @@ class PeerCall:
         vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
         head = (
             f"SIP/2.0 {code} Reply\r\n{vias}From: {request.header('From')}\r\nTo: {to}\r\nCall-ID: {self.call_id}\r\n"
-            f"CSeq: {request.header('CSeq')}\r\nContact: <sip:peer@{self.peer.host}:{self.peer.port}>\r\n{headers}"
+            f"CSeq: {request.header('CSeq')}\r\nContact: {self.contact}\r\n{headers}"
         )
         self.peer.send(
             head

@@ -13,6 +13,8 @@ from functools import lru_cache
 from interfaces.sip.sdp.model import END, EVENT_CLOCK_HZ, STANDARD_PTIME_MS, STATIC, MediaDescription, SessionDescription
 
 Streams = Callable[[MediaDescription], MediaDescription]
+OWN_NAME = "sems"
+"""Origin user and session name (spec core.md §7.3)."""
 
 _NOT_OURS = ("a=rtcp:", "a=ssrc:", "a=ptime:", "b=AS:", "b=TIAS:")
 """pjsip's: reports go to RTP's port plus one, and its bandwidths are those of the widest codec that it knows, whichever is spoken."""
@@ -26,11 +28,11 @@ def _audio(description: SessionDescription, change: Streams) -> SessionDescripti
 
 
 def placed(
-    description: SessionDescription, ip: str, port: int, user: str = "sems", ptime_ms: int = STANDARD_PTIME_MS
+    description: SessionDescription, ip: str, port: int, user: str = OWN_NAME, ptime_ms: int = STANDARD_PTIME_MS
 ) -> SessionDescription:
     """Point the audio at `ip:port`: its m= port, every c= line and the origin. A stream that is refused stays so.
 
-    `user` becomes origin user and session name (spec core.md §7.3). `ptime_ms`: wished for in the first audio stream when it is not the
+    `user` becomes origin user and session name. `ptime_ms`: wished for in the first audio stream when it is not the
     20 ms that need no word.
     """
     family = "IP6" if ":" in ip else "IP4"
@@ -54,6 +56,16 @@ def placed(
     if ptime_ms != STANDARD_PTIME_MS and moved.media and moved.media[0].kind == "audio":
         moved = replace(moved, media=(moved.media[0].with_lines(f"a=ptime:{ptime_ms}"), *moved.media[1:]))
     return moved
+
+
+def at_address(description: SessionDescription, family: str, host: str) -> SessionDescription:
+    """With this address in every c= line; the origin stays."""
+
+    def line_of(line: str) -> str:
+        return f"c=IN {family} {host}{END}" if line.startswith("c=") else line
+
+    media = tuple(MediaDescription(tuple(line_of(line) for line in stream.lines)) for stream in description.media)
+    return SessionDescription(tuple(line_of(line) for line in description.lines), media)
 
 
 def keep_codecs(description: SessionDescription, wanted: Collection[str]) -> SessionDescription:

@@ -5,6 +5,7 @@
 typedef struct { const char *text; int length; const char *source; int port; int reliable; } shim_message;
 typedef struct { const char *source; int port, reliable, replaceable; } shim_dropped;
 typedef struct { const char *name, *fmtp; int payload_type, clock_hz, channels, bit_rate; } shim_format;
+typedef struct { const char *text; int length, reliable, source_port, target_port; char source[80], target[80]; } shim_packet;
 typedef struct shim_reply shim_reply;
 
 /* start */
@@ -72,6 +73,8 @@ void shim_spare_callbacks(void);
 void shim_leave_bridge(int call);
 int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */
 int shim_stream_of(int call, shim_stream *into);                            /* 0, or -1: no audio */
+int shim_set_contact(int call, const char *contact); /* what our messages in its dialog name; 0, or -1: no dialog, or no such header */
+int shim_send_to(int call, const char *route); /* where requests in its dialog go, if no proxy stands in their way; 0, or -1 */
 
 /* which of the callbacks are wanted */
-extern int shim_wants_leaving, shim_wants_connections, shim_wants_bodies;
+extern int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages;

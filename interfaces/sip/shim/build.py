@@ -28,6 +28,7 @@ extern "Python" {
     void shim_on_name(int number, const char *name);
     void shim_on_answer(int token, int how, void *received);
     void shim_on_body(void *received, int kind, const char *body, int length);
+    void shim_on_message(void *packet);
 }
 void shim_connect(void);
 """
@@ -42,7 +43,8 @@ GLUE = """
 static int shim_on_request(void *), shim_on_leaving(void *), shim_on_connection(void *, int, const char *);
 static void shim_on_too_long(const char *, int), shim_on_answer(int, int, void *), shim_on_body(void *, int, const char *, int);
 static int shim_on_unreadable(char *, int);
-static void shim_on_name(int, const char *);
+static void shim_on_name(int, const char *), shim_on_message(void *);
+void (*shim_call_message)(void *);
 void (*shim_call_name)(int, const char *);
 int (*shim_call_unreadable)(char *, int);
 int (*shim_call_request)(void *), (*shim_call_leaving)(void *), (*shim_call_connection)(void *, int, const char *);
@@ -52,6 +54,7 @@ static void shim_connect(void) {
     shim_call_request = shim_on_request; shim_call_leaving = shim_on_leaving; shim_call_connection = shim_on_connection;
     shim_call_too_long = shim_on_too_long; shim_call_answer = shim_on_answer; shim_call_unreadable = shim_on_unreadable;
     shim_call_body = shim_on_body; shim_call_name = shim_on_name;
+    shim_call_message = shim_on_message;
 }
 """
 

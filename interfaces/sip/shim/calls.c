@@ -79,3 +79,42 @@ int shim_stream_of(int call, shim_stream *into) {
     }
     return -1;
 }
+
+static pjsip_dialog *dialog_of(int call) {
+    const pjsua_call *found = call >= 0 && call < PJSUA_MAX_CALLS ? &pjsua_var.calls[call] : NULL;
+    if (found == NULL) return NULL;
+    return found->inv ? found->inv->dlg : found->async_call.dlg;
+}
+
+int shim_set_contact(int call, const char *contact) {
+    static const pj_str_t name = {"Contact", 7};
+    pjsip_dialog *dialog = dialog_of(call);
+    pj_str_t text;
+    pjsip_hdr *header;
+    if (dialog == NULL) return -1;
+    text = shim_copy(dialog->pool, contact);
+    header = pjsip_parse_hdr(dialog->pool, &name, text.ptr, (pj_size_t)text.slen, NULL);
+    if (header == NULL || header->type != PJSIP_H_CONTACT || ((pjsip_contact_hdr *)header)->uri == NULL) return -1;
+    dialog->local.contact = (pjsip_contact_hdr *)header;
+    return 0;
+}
+
+/* By a route of one hop that is not written into the message (`hide`); one that we have set before gives way. */
+int shim_send_to(int call, const char *route) {
+    static const pj_str_t name = {"Route", 5}, hide = {"hide", 4};
+    pjsip_dialog *dialog = dialog_of(call);
+    pjsip_route_hdr *first;
+    pj_str_t text;
+    void *header;
+    if (dialog == NULL) return -1;
+    first = dialog->route_set.next;
+    if (first != &dialog->route_set) {
+        if (first->next != &dialog->route_set || pjsip_param_find(&first->other_param, &hide) == NULL) return 0;
+        pj_list_erase(first);
+    }
+    text = shim_copy(dialog->pool, route);
+    header = pjsip_parse_hdr(dialog->pool, &name, text.ptr, (pj_size_t)text.slen, NULL);
+    if (header == NULL) return -1;
+    pj_list_push_back(&dialog->route_set, header);
+    return 0;
+}

@@ -22,5 +22,7 @@ extern void (*shim_call_name)(int number, const char *name); /* a host name is t
 extern void (*shim_call_answer)(int token, int how, void *received); /* how: 0 no answer came, 1 `received`, 2 it could not be sent */
 extern void (*shim_call_body)(void *received, int kind, const char *body, int length); /* kind: 0 none or another, 1 a description, 2 parts */
 
+extern void (*shim_call_message)(void *packet); /* a shim_packet: each message as it comes or leaves */
+
 pj_str_t shim_copy(pj_pool_t *pool, const char *text);
 #endif

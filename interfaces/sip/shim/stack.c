@@ -15,7 +15,7 @@
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
 enum { SLACK = 256, MMAP_FROM = 66000 };
 
-int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_accept_forked = 1;
+int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
 static pjsip_tp_state_callback told_before;
 
@@ -60,7 +60,27 @@ static void forget_third_party(pjsip_rx_data *rdata) {
     if (named->slen && pj_strcmp2(named, rdata->pkt_info.src_name) != 0) named->slen = 0;
 }
 
+static void show_packet(const char *text, int length, const pjsip_transport *tp, const pj_sockaddr *peer, pj_bool_t leaves) {
+    shim_packet packet;
+    char *ours = leaves ? packet.source : packet.target, *theirs = leaves ? packet.target : packet.source;
+    int port = pj_sockaddr_get_port(peer), own_port = pj_sockaddr_get_port(&tp->local_addr);
+    packet.text = text;
+    packet.length = length;
+    packet.reliable = (tp->flag & PJSIP_TRANSPORT_RELIABLE) != 0;
+    pj_sockaddr_print(&tp->local_addr, ours, sizeof packet.source, 0);
+    pj_sockaddr_print(peer, theirs, sizeof packet.target, 0);
+    packet.source_port = leaves ? own_port : port;
+    packet.target_port = leaves ? port : own_port;
+    shim_call_message(&packet);
+}
+
+static void show_arrived(pjsip_rx_data *rdata) {
+    if (shim_wants_messages)
+        show_packet(rdata->msg_info.msg_buf, rdata->msg_info.len, rdata->tp_info.transport, &rdata->pkt_info.src_addr, PJ_FALSE);
+}
+
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
+    show_arrived(rdata);
     forget_third_party(rdata);
     if (!cut(rdata)) {
         show_body(rdata);
@@ -74,12 +94,13 @@ static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
 }
 
 static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) {
+    show_arrived(rdata);
     if (cut(rdata)) return PJ_TRUE;
     show_body(rdata);
     return PJ_FALSE;
 }
 
-static pj_status_t on_leaving(pjsip_tx_data *tdata) {
+static pj_status_t printed(pjsip_tx_data *tdata) {
     pj_ssize_t length;
     if (shim_wants_leaving) shim_call_leaving(tdata);
     if (pjsip_tx_data_is_valid(tdata)) return PJ_SUCCESS;
@@ -93,6 +114,13 @@ static pj_status_t on_leaving(pjsip_tx_data *tdata) {
     tdata->buf.cur = tdata->buf.start + length;
     *tdata->buf.cur = '\0';
     return PJ_SUCCESS;
+}
+
+static pj_status_t on_leaving(pjsip_tx_data *tdata) {
+    pj_status_t status = printed(tdata);
+    if (status == PJ_SUCCESS && shim_wants_messages && tdata->tp_info.transport)
+        show_packet(tdata->buf.start, (int)(tdata->buf.cur - tdata->buf.start), tdata->tp_info.transport, &tdata->tp_info.dst_addr, PJ_TRUE);
+    return status;
 }
 
 /* pjsua itself answers an INVITE that a fork has brought before with 482: it gets it without being asked. */

@@ -67,6 +67,7 @@ def test_a_call_goes_through_json_and_msgpack_and_is_the_same(book: Playbook, ca
         dtmf_send_clock_hz=48000,
         rtcp_ip="192.0.2.9",
         rtcp_port=7,
+        lines=("a=x-flag",),
     )
     before = take(one)
     data = (

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from di.sip.records import Appearance
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.sdp.model import parse
 from tests.support import sdp
@@ -88,3 +89,30 @@ def test_their_answer_is_what_came_and_their_offer_what_was_received() -> None:
     ours.created(OURS, "")
     ours.agreed(answer)
     assert ours.theirs is offer and not ours.we_offered
+
+
+def test_an_appearance_shows_in_offers_and_answers() -> None:
+    ours = of(True)
+    ours.appearance = Appearance(lines=("a=x-flag", "a=rtpmap:0 not this"), anonymous=True)
+    ours.offer_only(("GSM/8000",))
+    ours.move(("127.0.0.1", 30000))
+    offer = ours.created(OURS, "")
+    assert sdp.audio_codecs(offer) == ["GSM/8000"] and offer.endswith("a=x-flag\r\n") and "not this" not in offer
+    assert "o=- " in offer and "s=-\r\n" in offer
+    ours.agreed()
+    ours.received = parse(THEIRS)
+    assert "a=x-flag\r\n" in ours.created(OURS, "")
+
+
+def test_a_hold_at_no_address_is_said_once_and_taken_back() -> None:
+    ours = of(True)
+    ours.move(("127.0.0.1", 30000))
+    before = ours.offer_again("sendrecv", (), None, nowhere=True)
+    held = ours.created(OURS, "")
+    assert sdp.audio_address(held)[0] == "0.0.0.0" and "a=sendrecv" in held and "IN IP4 127.0.0.1" in held.splitlines()[1]
+    ours.agreed()
+    ours.received = parse(THEIRS)
+    assert sdp.audio_address(ours.created(OURS, ""))[0] == "127.0.0.1", "an offer of theirs meanwhile is answered with ours"
+    ours.restore(before)
+    ours.received = parse("")
+    assert sdp.audio_address(ours.created(OURS, "")) == ("127.0.0.1", 30000)

@@ -49,7 +49,7 @@ class Idle:
 
 
 async def run(monkeypatch: pytest.MonkeyPatch, server: Idle, seconds: float) -> None:
-    monkeypatch.setattr(process, "SipServer", lambda emit, now_ns, look_up: server)
+    monkeypatch.setattr(process, "SipServer", lambda emit, now_ns, look_up, epoch_us: server)
     monkeypatch.setattr(process, "readiness_descriptor", int)
     monkeypatch.setattr(process.gc, "disable", lambda: None)
     monkeypatch.setattr(process.gc, "freeze", lambda: None)
