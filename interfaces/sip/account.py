@@ -11,7 +11,7 @@ import pjsua2 as pj
 from interfaces.sip.border import callback
 from interfaces.sip.digest import challenges, why_not
 from interfaces.sip.message import Message, cseq_of, endpoint_of, parse
-from interfaces.sip.message_log import Packet
+from interfaces.sip.message_log import SipPacket
 from interfaces.sip.received import arrived
 from interfaces.sip.shim import ffi
 from interfaces.sip.structures import Credentials
@@ -30,7 +30,7 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
     """
 
     def __init__(
-        self, on_invite: Callable[[int, Message, Packet, str], None], credentials: Callable[[int], Credentials | None]
+        self, on_invite: Callable[[int, Message, SipPacket, str], None], credentials: Callable[[int], Credentials | None]
     ) -> None:
         super().__init__()
         self._on_invite = on_invite

@@ -31,7 +31,7 @@ from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
-from interfaces.sip.message_log import Packet
+from interfaces.sip.message_log import SipPacket
 from interfaces.sip.pace import Pace
 from interfaces.sip.received import arrived
 from interfaces.sip.reinvites import Reinvites
@@ -75,7 +75,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.descriptions = Descriptions(self.outgoing, host.offered)
         self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
         self.requests = SentRequests(number, host.emit, host.placeholders)
-        self.began: tuple[Packet, int] | None = None
+        self.began: tuple[SipPacket, int] | None = None
         """The INVITE of a call that came in and when (wall clock, us), until it is answered."""
         self.offers = Pace(_MOST_OFFERS, _OFFERS_A_SECOND, host.now_ns())
         """The peer's re-INVITEs and UPDATEs: pjsip remembers each for 32 s, with some 16 kB."""
@@ -153,7 +153,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if self.began is not None:
             self._follow(self.began[0])
 
-    def _follow(self, packet: Packet) -> None:
+    def _follow(self, packet: SipPacket) -> None:
         """Send requests inside the dialog to where a message came from, where that is wanted."""
         if self._to_source:
             host = f"[{packet.source_ip}]" if ":" in packet.source_ip else packet.source_ip

@@ -17,7 +17,7 @@ _AFTER_NS = 34_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Packet:
+class SipPacket:
     """A message and its way. `connected`: by TCP or TLS."""
 
     data: bytes
@@ -62,7 +62,7 @@ class MessageLog:
                 del self._gone[key]
                 self._calls.pop(key, None)
 
-    def seen(self, packet: Packet, epoch_us: int) -> MessageSeen | None:
+    def seen(self, packet: SipPacket, epoch_us: int) -> MessageSeen | None:
         """What is to be told of a message; None when it is of no call that is watched."""
         found = _CALL_ID.search(packet.data)
         call = self._calls.get(found[1]) if found is not None else None
@@ -72,7 +72,7 @@ class MessageLog:
         return told(call, packet, epoch_us) if call is not None else None
 
 
-def told(call: int, packet: Packet, epoch_us: int) -> MessageSeen:
+def told(call: int, packet: SipPacket, epoch_us: int) -> MessageSeen:
     """A message as a record."""
     return MessageSeen(
         call, epoch_us, packet.source_ip, packet.source_port, packet.target_ip, packet.target_port, packet.connected, packet.data

@@ -21,7 +21,7 @@ from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
 from interfaces.sip.handshakes import FEW, Handshakes, Peer, connections_to, shut_down
 from interfaces.sip.mending import Mended, Origin, Parser, mend
 from interfaces.sip.message import SDP, parse, text_of, wire_bytes
-from interfaces.sip.message_log import Packet
+from interfaces.sip.message_log import SipPacket
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request, looked_at
 from interfaces.sip.shim import ffi, lib
@@ -79,7 +79,7 @@ class Native:
         account_towards: Callable[[str], int],
         account_of: Callable[[Any], int],
         on_name: Callable[[int, str], None],
-        on_message: Callable[[Packet], None],
+        on_message: Callable[[SipPacket], None],
     ) -> None:
         self._on_name, self._on_message = on_name, on_message
         self.exchanges = Exchanges(account_towards)
@@ -252,7 +252,7 @@ class Native:
             seen = ffi.cast("shim_packet *", packet)
             source, target = (ffi.string(ip).decode("ascii", "replace") for ip in (seen.source, seen.target))
             data = ffi.buffer(seen.text, seen.length)[:]
-            self._on_message(Packet(data, source, int(seen.source_port), target, int(seen.target_port), bool(seen.reliable)))
+            self._on_message(SipPacket(data, source, int(seen.source_port), target, int(seen.target_port), bool(seen.reliable)))
         except Exception:
             log.exception("showing a message failed")
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from interfaces.sip.message import text_of, wire_bytes
-from interfaces.sip.message_log import Packet
+from interfaces.sip.message_log import SipPacket
 from interfaces.sip.shim import ffi, lib
 
 log = logging.getLogger(__name__)
@@ -25,13 +25,13 @@ def looked_at(received: Any) -> tuple[str, str, int]:
     return text_of(ffi.buffer(found.text, found.length)[:]), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
 
 
-def arrived(received: Any, text: str) -> Packet:
+def arrived(received: Any, text: str) -> SipPacket:
     """A message that came, `text`, with its way. Of one by TCP or TLS our own end is left out."""
     found, room = ffi.new("shim_message *"), ffi.new("char[]", 64)
     lib.shim_look(received, found)
     port = int(lib.shim_arrived_at(received, room, 64))
     ours, theirs = (ffi.string(ip).decode("ascii", "replace") for ip in (room, found.source))
-    return Packet(wire_bytes(text), theirs, int(found.port), ours, port, bool(found.reliable))
+    return SipPacket(wire_bytes(text), theirs, int(found.port), ours, port, bool(found.reliable))
 
 
 class Request:

@@ -47,7 +47,7 @@ from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
 from interfaces.sip.message import Message, cseq_of, escaped
-from interfaces.sip.message_log import MessageLog, Packet, told
+from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
 from interfaces.sip.native import Native
 from interfaces.sip.outside import OutsideTransactions
@@ -285,7 +285,7 @@ class SipServer:
         """Where requests in its dialog go, if no proxy stands in their way."""
         return self._native.send_to(call.slot, uri)
 
-    def _message_seen(self, packet: Packet) -> None:
+    def _message_seen(self, packet: SipPacket) -> None:
         seen = self._messages.seen(packet, self._epoch_us())
         if seen is not None:
             self._emit(seen)
@@ -425,7 +425,7 @@ class SipServer:
         return len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
-    def _invited(self, slot: int, message: Message, packet: Packet, source: str) -> None:
+    def _invited(self, slot: int, message: Message, packet: SipPacket, source: str) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")

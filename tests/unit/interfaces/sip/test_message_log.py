@@ -6,13 +6,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interfaces.sip.message_log import MessageLog, Packet
+from interfaces.sip.message_log import MessageLog, SipPacket
 
 S_NS = 1_000_000_000
 
 
-def packet(data: bytes) -> Packet:
-    return Packet(data, "192.0.2.1", 5060, "192.0.2.2", 5062, False)
+def packet(data: bytes) -> SipPacket:
+    return SipPacket(data, "192.0.2.1", 5060, "192.0.2.2", 5062, False)
 
 
 def test_a_call_is_known_by_either_form_of_its_call_id() -> None:
