@@ -23,8 +23,10 @@ from __future__ import annotations
 from di.access.guesses import Guesses
 from di.calls.application import Application
 from di.calls.applications import Factory
+from di.calls.call_changes import NO_CHANGES, CallChanges, NameFilter
 from di.calls.call_info import CallInfo, CallOut, Dialler, Target
 from di.calls.control import Control, Grant
+from di.calls.control_modules import CONTROL_MAKER, ControlMaker
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.outside import OutsideReply, OutsideRequest
@@ -84,8 +86,10 @@ from media.control.records import Announce, ItemFailed, RecordingStopped, Speake
 
 __all__ = [
     "APP_PARAMS_HEADER",
+    "CONTROL_MAKER",
     "MAIL",
     "MESSAGES",
+    "NO_CHANGES",
     "PASSED_ON",
     "REQUIRED",
     "Announce",
@@ -93,6 +97,7 @@ __all__ = [
     "AudioPhase",
     "BoxChanged",
     "BoxOwner",
+    "CallChanges",
     "CallConfirmed",
     "CallFailed",
     "CallInfo",
@@ -104,6 +109,7 @@ __all__ = [
     "Closer",
     "ConfigError",
     "Control",
+    "ControlMaker",
     "Credential",
     "DIError",
     "DatabaseFailed",
@@ -125,6 +131,7 @@ __all__ = [
     "MessageBox",
     "Messages",
     "MsgCode",
+    "NameFilter",
     "OpenedMessage",
     "OutOfBounds",
     "Outcome",

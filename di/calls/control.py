@@ -14,17 +14,19 @@ Time counts from the answer, each grant by itself, and the smallest holds:
                                                     warned (warn_s before the end), ended at the end
 
 A control that thinks holds up the beginning of its call, and nothing once the call is up: neither a BYE nor the other grants. Controls
-stand in `CallControl.controls`; modules add theirs at start.
+stand in `CallControl.controls`; modules add theirs at start, and an application further ones for its own call (`Admission.add`).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from di.calls import late
+from di.calls.call_changes import NO_CHANGES, CallChanges
+from di.calls.chain import then
 from di.calls.events import Outcome
 from di.calls.limits import CallLimits
 from di.kernel.clock import Work, current_work
@@ -54,6 +56,7 @@ class Grant:
     `go_on_s`: how long the call may go on when the control has not answered by then. `final`: there will be no more, nobody is asked.
     `warn_s`, `warn_path`: a sound that the call hears so long before its end, once it is certain that there is no more.
     `account`: who pays; `charge_id`: the control's own name of this charge; both stand in the call record.
+    `changes`: what the call sends otherwise; only the first grant's count. `vars`: name and value of what goes into the record's `vars`.
     """
 
     seconds: float | None = None
@@ -64,6 +67,8 @@ class Grant:
     warn_path: str = ""
     account: str = ""
     charge_id: str = ""
+    changes: CallChanges = NO_CHANGES
+    vars: tuple[tuple[str, str], ...] = ()
 
 
 class Control(Protocol):
@@ -89,12 +94,14 @@ class Control(Protocol):
 class Admitted:
     """A control that has let the call begin, and what it allows. `due_ns`: when that is used up; None: not counting, or no limit."""
 
-    __slots__ = ("answer", "asked", "asked_ns", "control", "due_ns", "gone_on", "grant", "refused", "warned", "work")
+    __slots__ = ("answer", "asked", "asked_ns", "control", "due_ns", "from_ns", "gone_on", "grant", "refused", "warned", "work")
 
     def __init__(self, control: Control, grant: Grant) -> None:
         self.control = control
         self.grant = grant
         self.due_ns: int | None = None
+        self.from_ns: int | None = None
+        """Since when its time counts: the answer, or later for one that was added then."""
         self.asked = self.warned = self.gone_on = False
         self.asked_ns = 0
         self.answer: Awaitable[Grant] | None = None
@@ -108,6 +115,10 @@ class Admitted:
         self.grant, self.asked, self.warned, self.gone_on = grant, False, False, False
         self.refused = Refused(402, "Payment Required") if grant.final else None
         self.due_ns = None if grant.seconds is None else from_ns + round(max(0.0, grant.seconds) * 1e9)
+
+    def used_s(self, now_ns: int) -> float:
+        """How long it has counted."""
+        return 0.0 if self.from_ns is None else (now_ns - self.from_ns) / 1e9
 
     def forget(self) -> None:
         """Nobody waits for its answer any more."""
@@ -138,6 +149,10 @@ class Admission:
         """Whoever is to be told of the end."""
         self._answered_ns: int | None = None
         self._patience_ns = session.host.callback_timeout_ms * 1_000_000
+        self._changes = NO_CHANGES
+        self._changes_taken = False
+        self._over = False
+        self._published: tuple[object, ...] = ()
 
     # -------------------------------------------------------------------------------------------------------------- begin
     def run(self) -> Outcome:
@@ -147,11 +162,41 @@ class Admission:
             answer = control.admit(self._session)
             if isinstance(answer, Awaitable):
                 return self._wait(control, answer)
-            self._admitted.append(Admitted(control, answer))
+            self._admit(control, answer)
+        self._publish()
         return None
 
+    def insert(self, controls: Sequence[Control]) -> None:
+        """Ask these next, before those of the chain that wait."""
+        self._waiting[:0] = controls
+
+    def add(self, controls: Sequence[Control]) -> Outcome:
+        """Ask further controls, at any time before the call's end; of one that is up their time counts from now.
+
+        To be called in a callback of the call, which waits for what this returns. What one raises (Refused) goes to the call.
+        """
+        self.insert(controls)
+        return then(self.run(), self._set_timer)
+
+    def _admit(self, control: Control, grant: Grant) -> None:
+        """It lets the call begin. Raises Refused when what it changes cannot be sent."""
+        one = Admitted(control, grant)
+        self._admitted.append(one)
+        if problem := grant.changes.problem():
+            log.error("call %s: control %s makes of it what cannot be sent: %s", self._session.id, control.name, problem)
+            raise Refused(500, "Server Internal Error")
+        self._changes = self._changes.then(grant.changes)
+        if self._answered_ns is not None:
+            self._begin(one, self._now_ns())
+
+    def _begin(self, one: Admitted, now_ns: int) -> None:
+        """Its time counts from now on."""
+        one.from_ns = now_ns
+        one.count(one.grant, now_ns)
+        self._tell(one.control, lambda control: control.answered(self._session))
+
     async def _wait(self, control: Control, answer: Awaitable[Grant]) -> None:
-        self._admitted.append(Admitted(control, await answer))
+        self._admit(control, await answer)
         if self._session.dialog.ending:
             return
         following = self.run()
@@ -162,8 +207,7 @@ class Admission:
         """The call is up: time counts."""
         self._answered_ns = now_ns
         for one in self._admitted:
-            one.count(one.grant, now_ns)
-            self._tell(one.control, lambda control: control.answered(self._session))
+            self._begin(one, now_ns)
         self._set_timer()
 
     # --------------------------------------------------------------------------------------------------------------- time
@@ -184,6 +228,27 @@ class Admission:
         charges = (one.grant.charge_id for one in self._admitted if one.grant.charge_id)
         return next(accounts, ""), next(charges, "")
 
+    def vars(self) -> dict[str, str]:
+        """What the controls want to stand in the call record; of two of one name the later."""
+        return {name: value for one in self._admitted for name, value in one.grant.vars}
+
+    def take_changes(self) -> CallChanges:
+        """What the controls change, for an application that carries it out itself: nobody else will."""
+        self._changes_taken = True
+        return self._changes
+
+    def left_changes(self) -> CallChanges:
+        """What they change, as far as no application has taken it."""
+        return NO_CHANGES if self._changes_taken else self._changes
+
+    def _publish(self) -> None:
+        """The monitoring store learns who pays, and how long it may last, as soon as a control has said so."""
+        granted_s, (account, charge_id) = self.granted_s(), self.charge()
+        known = (account, charge_id, granted_s)
+        if known != self._published and any(value not in ("", None) for value in known):
+            self._published = known
+            self._session.log(account=account, charge_id=charge_id, granted_s=-1.0 if granted_s is None else round(granted_s, 3))
+
     def __iter__(self) -> Iterator[Admitted]:
         return iter(self._admitted)
 
@@ -195,6 +260,7 @@ class Admission:
             one.due_ns += round(seconds * 1e9)
             one.warned = False
         self._set_timer()
+        self._publish()
         return bool(counting)
 
     def _now_ns(self) -> int:
@@ -246,7 +312,7 @@ class Admission:
         """Ask for more. An answer that takes its time is waited for beside the call."""
         one.asked, one.asked_ns = True, now_ns
         try:
-            answer = one.control.renew(self._session, self.used_s(now_ns))
+            answer = one.control.renew(self._session, one.used_s(now_ns))
         except Refused as refused:
             one.refused = refused
             return
@@ -286,19 +352,23 @@ class Admission:
             return
         ends_ns = one.due_ns if one.due_ns is not None and one.grant.ask_before_s else asked_ns
         one.count(grant, ends_ns)
+        self._publish()
 
     def _cut(self, one: Admitted, refused: Refused) -> None:
         log.info("call %s: %s ends it: %d %s", self._session.id, one.control.name, refused.code, refused.reason)
+        self._session.log(limit_cause=f"{one.control.name}: {refused.code} {refused.reason}")
         self._session.stop(refused.code, refused.reason, (*refused.headers, *_USED_UP), by="limit")
 
     # ---------------------------------------------------------------------------------------------------------------- end
     def ended(self, end: CallEnded, now_ns: int) -> None:
         """Tell everybody who admitted the call."""
-        admitted, self._admitted = self._admitted, []
-        used_s = self.used_s(now_ns)
-        for one in admitted:
+        if self._over:
+            return
+        self._over = True
+        for one in self._admitted:  # they stay: the call record, which may be closed later, asks for account and grant
             one.forget()
-            self._tell(one.control, lambda control: control.ended(self._session, end, used_s))
+            used_s = one.used_s(now_ns)
+            self._tell(one.control, lambda control, used_s=used_s: control.ended(self._session, end, used_s))  # type: ignore[misc]
 
     def _tell(self, control: Control, news: Callable[[Control], None]) -> None:
         """A control that fails costs neither the call nor the other controls their news."""
@@ -324,8 +394,7 @@ class CallControl:
     def begin(self, session: Session) -> None:
         """A call is counted from here on; `ended` follows once."""
         self.limits.begin(self._clock.now_ns())
-        if self.controls:
-            session.admission = Admission(session, tuple(self.controls))
+        session.admission = Admission(session, tuple(self.controls))
 
     def answered(self, session: Session) -> None:
         """The call was answered."""

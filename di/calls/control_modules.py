@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from di.calls.control import Grant
+from di.calls.control import Control, Grant
+from di.kernel.capabilities import Capability
 from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
@@ -51,3 +52,23 @@ class ControlModule(Protocol):
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
         """It is over, once for each that was authorized."""
+
+
+class ControlMaker(Protocol):
+    """Makes links of the chain of what a configuration, a header or a script names (`di.modules.call_control` provides it)."""
+
+    def make(self, name: str, values: Mapping[str, str], *, filled: bool = False) -> Control:
+        """One link. `values`: `module` (else the name is the module's) and what that module wants.
+
+        `filled`: the values are meant as they stand; otherwise patterns in them are replaced when a call is admitted. Raises ValueError
+        for a module that is not loaded, and a value that it must have.
+        """
+
+    def make_all(self, text: str) -> Sequence[Control]:
+        """Several, of a list `name, module;key=value;key="a, b"`. A name alone is that of a control in call_control.conf, else a module.
+
+        Raises ValueError for what cannot be read, and as `make`.
+        """
+
+
+CONTROL_MAKER: Capability[ControlMaker] = Capability("maker of controls")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from di.calls import flow_media, late, next_way
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
+from di.calls.changed import change_call_out
 from di.calls.control import GRANT_TIMER
 from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
@@ -132,6 +133,7 @@ def place(session: Session) -> Outcome:
 
 
 def _outgoing(session: Session) -> Outcome:
+    change_call_out(session)
     return None if session.dialog.ending else session.app.on_outgoing_invite()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from di.calls.call_info import CallOut, Dialler, Target
+from di.calls.changed import change_target
 from di.calls.events import SipReply
 from di.sip.records import CallEnded
 
@@ -85,6 +86,7 @@ class Hunt:
 
     def _call(self, target: Target) -> None:
         first = self._first
+        target = change_target(first, target)
         order = CallOut(
             application=self._application,
             request_uri=target.uri,

@@ -38,7 +38,7 @@ class ControlFigures:
 
 @dataclass(frozen=True)
 class Instance:
-    """A `di.calls.control.Control`. `values`: as configured; `publish(kind, call, …)` writes an event."""
+    """A `di.calls.control.Control`. `values`: as configured, `filled` when patterns in them are none; `publish(kind, call, …)` writes an event."""
 
     name: str
     module: ControlModule
@@ -46,6 +46,7 @@ class Instance:
     options: Options
     publish: Callable[..., None]
     figures: ControlFigures = field(default_factory=ControlFigures)
+    filled: bool = False
     _asks: dict[str, ControlAsk] = field(default_factory=dict)
 
     def _concerns(self, call: Session) -> bool:
@@ -57,10 +58,7 @@ class Instance:
         """Ask the module. Raises Refused."""
         if not self._concerns(call):
             return Grant()
-        variables = {name: str(value) for name, value in call.attributes.items()}
-        patterns = values_of(call.info, variables)
-        values = {key: fill(text, patterns) for key, text in self.values.items()}
-        ask = ControlAsk(self.name, call, values)
+        ask = ControlAsk(self.name, call, self.values if self.filled else self._filled(call))
         try:
             answer = self.module.authorize(ask)
         except Refused as refused:
@@ -70,6 +68,11 @@ class Instance:
         if isinstance(answer, Awaitable):
             return self._authorized(ask, answer)
         return self._granted(ask, answer)
+
+    def _filled(self, call: Session) -> Mapping[str, str]:
+        variables = {name: str(value) for name, value in call.attributes.items()}
+        patterns = values_of(call.info, variables)
+        return {key: fill(text, patterns) for key, text in self.values.items()}
 
     async def _authorized(self, ask: ControlAsk, answer: Awaitable[Grant]) -> Grant:
         try:

@@ -7,6 +7,7 @@ from di.calls.sessions import Sessions
 from di.kernel.errors import OutOfBounds
 from di.kernel.registry import di_method
 from di.kernel.value import Value
+from di.modules.call_control.maker import ChainMaker
 
 _MOST_S = 86_400 * 30
 
@@ -14,8 +15,9 @@ _MOST_S = 86_400 * 30
 class ControlledCalls:
     """Functions `control.…`."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, maker: ChainMaker) -> None:
         self._sessions = sessions
+        self._maker = maker
 
     @di_method("list", changes=False)
     def listed(self) -> list[Value]:
@@ -51,6 +53,23 @@ class ControlledCalls:
         if session.admission is None or not session.admission.extend(seconds):
             return [409, "the call has no limit now"]
         return [200, "OK"]
+
+    @di_method("add", dangerous=True)
+    def add(self, call: str, controls: str) -> list[Value]:
+        """Ask further controls about a call: `NAME, MODULE;KEY=VALUE;KEY="…"`. One that refuses ends it; time counts from now, or its answer."""
+        try:
+            links = self._maker.make_all(controls)
+        except ValueError as error:
+            return [400, str(error)]
+        if not links:
+            return [400, "controls is empty; right is NAME, or MODULE;KEY=VALUE"]
+        session = self._sessions.find(call)
+        admission = session.admission if session is not None else None
+        if session is None or admission is None:
+            return [404, "call does not exist"]
+        if not session.ask(lambda: None if session.dialog.ending else admission.add(links)):
+            return [503, "the call is busy"]
+        return [202, "Accepted"]
 
     @di_method("end")
     def end(self, call: str) -> list[Value]:

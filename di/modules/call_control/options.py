@@ -22,11 +22,11 @@ class WhenUnreachable:
 
 
 def parse_names(text: str) -> tuple[str, ...]:
-    """Read a list of instances."""
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name)]
+    """Read a list of instances; what holds a `$` is a text that names them for each call."""
+    names = tuple(name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip())
+    wrong = [name for name in names if "$" not in name and not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name)]
     if wrong or not names or len(set(names)) != len(names):
-        raise ValueError("right is a list of names of letters and digits, each once")
+        raise ValueError("right is a list of names of letters and digits, or patterns like $H(P-Call-Control), each once")
     return names
 
 
@@ -48,7 +48,11 @@ def parse_when(text: str) -> WhenUnreachable:
 class Options:
     """Keys of call_control.conf."""
 
-    call_control: tuple[str, ...] = option((), help="Controls in the order in which they are asked.", parse=parse_names)
+    call_control: tuple[str, ...] = option(
+        (),
+        help="Controls in the order in which they are asked; a pattern like $H(P-Call-Control) names them for each call.",
+        parse=parse_names,
+    )
     direction: str = option("both", help="Which calls are asked about.", choices=("in", "out", "both"))
     second_legs: bool = option(False, help="Ask about second legs, too; else a conversation is asked about, and paid for, once.")
     deadline_ms: int = option(

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""GET a URL for each call, and change the call as the answer says. A fetch that fails changes nothing, and the call goes on (as in SEMS)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from di.calls.change_keys import unknown
+from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk
+from di.kernel.errors import Refused
+from di.kernel.webhooks import parse_web_url
+from di.modules.cc_rest.answers import FORMATS, read
+
+if TYPE_CHECKING:
+    from di.modules.cc_rest.options import Options
+    from di.server.plugin import Closer
+    from di.server.services import Services
+    from di.sip.records import CallEnded
+
+log = logging.getLogger(__name__)
+_MISTAKE = Refused(500, "REST configuration error")
+
+
+class RestControl:
+    """Values `url`, in which patterns stand for the call, and `format`: text or json."""
+
+    mandatory: tuple[str, ...] = ("url",)
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._http: aiohttp.ClientSession | None = None
+
+    async def authorize(self, ask: ControlAsk) -> Grant:
+        """Raises Refused for a mistake of the configuration."""
+        kind = ask.values.get("format", "").lower() or "text"
+        try:
+            url = parse_web_url(ask.values["url"])
+        except ValueError as error:
+            raise self._mistake(ask, f"url {ask.values['url']!r}: {error}") from error
+        if not url or kind not in FORMATS:
+            raise self._mistake(ask, f"format {kind!r}: right is one of {', '.join(FORMATS)}" if url else "there is no url")
+        try:
+            changes, said = read(await self._get(url), kind)
+            if problem := changes.problem():
+                raise ValueError(problem)
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            log.error(
+                "call %s: control %s: %s: %s; the call goes on unchanged",
+                ask.call.id,
+                ask.instance,
+                url,
+                str(error) or type(error).__name__,
+            )
+            return Grant()
+        if wrong := unknown(said):
+            log.warning(
+                "call %s: control %s: %s says %s, which is not known", ask.call.id, ask.instance, url, ", ".join(wrong)[:200]
+            )
+        return Grant(changes=changes)
+
+    @staticmethod
+    def _mistake(ask: ControlAsk, what: str) -> Refused:
+        log.error("call %s: control %s: %s", ask.call.id, ask.instance, what)
+        return _MISTAKE
+
+    async def _get(self, url: str) -> bytes:
+        """Raises ClientError, TimeoutError, OSError, ValueError."""
+        if self._http is None:
+            timeout = aiohttp.ClientTimeout(total=self._options.timeout_ms / 1000)
+            self._http = aiohttp.ClientSession(timeout=timeout, headers={"User-Agent": "cordboard"})
+        longest = self._options.longest_answer * 1024
+        async with self._http.get(url, allow_redirects=False) as answer:
+            if answer.status != 200:
+                raise ValueError(f"answered {answer.status}")
+            parts = []
+            size = 0
+            async for part in answer.content.iter_any():
+                size += len(part)
+                if size > longest:
+                    raise ValueError(f"the answer is longer than {longest} bytes")
+                parts.append(part)
+            return b"".join(parts)
+
+    def answered(self, ask: ControlAsk) -> None:
+        """It is asked once a call."""
+
+    def renew(self, ask: ControlAsk, used_s: float) -> Grant:
+        """There is no limit of time."""
+        return Grant()
+
+    def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
+        """It is asked once a call."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+        if self._http is not None:
+            await self._http.close()
+
+
+def start(services: Services, options: Options) -> Closer:
+    """Let configurations name it."""
+    modules = services.control_modules
+    control = RestControl(options)
+    modules["cc_rest"] = control
+
+    async def close() -> None:
+        del modules["cc_rest"]
+        await control.close()
+
+    return close
