@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
+from interfaces.sip.message import Message
 from tests.support.databases import Redis
 from tests.support.ports import free_port
 from tests.support.server import WITH_APPS, Server, wait_until
@@ -101,8 +102,13 @@ async def connected(call: PeerCall, callee: UdpPeer) -> PeerCall:
     return second
 
 
+def got(call: PeerCall) -> Message:
+    assert call.invite_message is not None
+    return call.invite_message
+
+
 def line(call: PeerCall, name: str) -> str:
-    return call.invite_message.header(name)
+    return got(call).header(name)
 
 
 async def test_ctl_changes_where_a_call_goes_and_what_it_says(server: Server, phones: tuple[UdpPeer, UdpPeer]) -> None:
@@ -112,7 +118,7 @@ async def test_ctl_changes_where_a_call_goes_and_what_it_says(server: Server, ph
         'append_headers="P-Tenant: acme, inc|P-Rate: 3"'
     )
     second = await connected(invite(caller, control), callee)
-    assert second.invite_message.request_uri == "sip:bob@example.invalid"
+    assert got(second).request_uri == "sip:bob@example.invalid"
     assert "sip:service@here.example" in line(second, "From") and "sip:bob@there.example" in line(second, "To")
     assert line(second, "P-Tenant") == "acme, inc" and line(second, "P-Rate") == "3"
 
@@ -134,7 +140,7 @@ async def test_a_web_server_says_where_a_call_goes(server: Server, routes: Route
     target = f"sip:dora@127.0.0.1:{callee.port}"
     routes.answers["text"] = (200, f"# routed\nruri = {target}\nappend_headers = P-A: 1\nappend_headers = P-B: 2\n")
     second = await connected(invite(caller, "web", "text"), callee)
-    assert second.invite_message.request_uri == target
+    assert got(second).request_uri == target
     assert line(second, "P-A") == "1" and line(second, "P-B") == "2"
     assert routes.asked[-1]["to"] == "text" and "sip:" in routes.asked[-1]["from"]
     routes.answers["json"] = (
@@ -163,7 +169,7 @@ async def test_a_fetch_that_fails_changes_nothing(
     routes.answers["bad"] = answer
     target = f"sip:own@127.0.0.1:{callee.port}"
     second = await connected(invite(caller, "web", "bad", target), callee)
-    assert second.invite_message.request_uri == target
+    assert got(second).request_uri == target
 
 
 async def test_a_web_server_that_is_slow_or_gone_holds_a_call_up_for_a_moment_only(
