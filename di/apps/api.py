@@ -31,15 +31,23 @@ from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.outside import OutsideReply, OutsideRequest
 from di.calls.pair import Pair, PairOptions
+from di.calls.passing import PassedReply
+from di.calls.patterns import PatternValues
+from di.calls.patterns import fill as fill_pattern
+from di.calls.patterns import values_of as pattern_values
 from di.calls.results import DialResult, result_of_code
-from di.calls.second_leg import PASSED_ON
+from di.calls.second_leg import PASSED_ON, SecondLeg
+from di.calls.selection import map_uri, parse_mapping
 from di.calls.session import Session
 from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
 from di.kernel.capabilities import Capability
+from di.kernel.config import ConfigEntry, ConfigFile
+from di.kernel.config import parse as parse_config
 from di.kernel.errors import CallFailed, ConfigError, DIError, OutOfBounds, Refused, TypeMismatch
 from di.kernel.folder_lock import FolderLock
-from di.kernel.options import REQUIRED, option, where
+from di.kernel.options import REQUIRED, describe, option, where
+from di.kernel.options import load as load_options
 from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
 from di.kernel.posix_regex import Search, compile_extended
@@ -51,8 +59,20 @@ from di.server.services import Services
 from di.sip.app_params import HEADER as APP_PARAMS_HEADER
 from di.sip.app_params import lookup as app_param
 from di.sip.credentials import Credential
-from di.sip.headers import end_to_end, first_header, header_lines, is_sip_uri, parse_uri, uri_of
-from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
+from di.sip.headers import (
+    end_to_end,
+    first_header,
+    header_lines,
+    header_problem,
+    is_sip_uri,
+    long_name,
+    parse_uri,
+    uri_of,
+    uri_problem,
+)
+from di.sip.locate import parse_places
+from di.sip.outside_records import OutsideReceived, OutsideReplied
+from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived, SessionTimer
 from di.sip.session_timer_keys import SessionTimerOptions
 from di.stores.mailing import MAIL, Mail, MailAttachment, Mailbox822, MailQueue, Queued, is_address
 from di.stores.messages import (
@@ -107,7 +127,9 @@ __all__ = [
     "Caller",
     "Capability",
     "Closer",
+    "ConfigEntry",
     "ConfigError",
+    "ConfigFile",
     "Control",
     "ControlMaker",
     "Credential",
@@ -135,10 +157,14 @@ __all__ = [
     "OpenedMessage",
     "OutOfBounds",
     "Outcome",
+    "OutsideReceived",
+    "OutsideReplied",
     "OutsideReply",
     "OutsideRequest",
     "Pair",
     "PairOptions",
+    "PassedReply",
+    "PatternValues",
     "Phase",
     "PlayBridge",
     "PlayEcho",
@@ -158,8 +184,10 @@ __all__ = [
     "RequestReceived",
     "RoomChanged",
     "Search",
+    "SecondLeg",
     "Services",
     "Session",
+    "SessionTimer",
     "SessionTimerOptions",
     "Sessions",
     "SipReply",
@@ -176,20 +204,31 @@ __all__ = [
     "app_param",
     "compile_extended",
     "configured",
+    "describe",
     "di_method",
     "end_to_end",
+    "fill_pattern",
     "first_header",
     "header_lines",
+    "header_problem",
     "is_address",
     "is_recorded",
     "is_sip_uri",
     "known_formats",
+    "load_options",
+    "long_name",
+    "map_uri",
     "message_name",
     "option",
+    "parse_config",
+    "parse_mapping",
+    "parse_places",
     "parse_predef",
     "parse_uri",
+    "pattern_values",
     "result_of_code",
     "safe_name",
     "uri_of",
+    "uri_problem",
     "where",
 ]  # fmt: skip

@@ -82,6 +82,8 @@ class DialPlan:
     """The session interval; None: what the peer wants."""
     codecs: tuple[str, ...] = ()
     """The only codecs of the call as NAME/clock, most wanted first in the offer; empty: those of every offer of ours."""
+    call_id: str = ""
+    """Call-ID of the INVITE; empty: a new one."""
     heard: bool = False
     """Somebody has answered the present INVITE, be it with 100."""
     redirects_left: int = 0

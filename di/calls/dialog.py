@@ -214,6 +214,7 @@ class Dialog:
                 plan.codecs,
                 plan.appearance,
                 plan.log_messages,
+                plan.call_id,
             )
         )
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -26,11 +26,11 @@ from di.calls.applications import Factory
 from di.calls.call_info import Target
 from di.calls.events import Outcome, SipReply
 from di.calls.hunt import Hunt
+from di.calls.passing import PassEndToEnd, Passing
 from di.calls.relayed_requests import RelayedRequests
 from di.calls.second_leg import SecondLeg
 from di.calls.state import UNANSWERED, Phase
 from di.kernel.errors import Refused
-from di.sip.headers import end_to_end
 from di.sip.records import CallEnded, RequestReceived
 from media.control.play_items import PlayBridge
 
@@ -47,7 +47,8 @@ class PairOptions:
     `relay_invite`: the second leg's replies go to the caller, who is answered when it is, and refused when nobody answers.
     `early_media`: bridged from the first reply with a session on · `relaying`: requests inside the dialog pass, from the answer on ·
     `transfers`: REFER is passed on (`relay`), carried out here (`serve`), or left to the application (`refuse`: 603).
-    `in_turn`: targets are called one after the other, not all at once · `application`: name under which the second leg is logged.
+    `in_turn`: targets are called one after the other, not all at once · `application`: name under which the second leg is logged ·
+    `passing`: what becomes of headers, replies, hold and codecs on their way.
     """
 
     relay_invite: bool = False
@@ -56,6 +57,7 @@ class PairOptions:
     transfers: Literal["relay", "serve", "refuse"] = "relay"
     in_turn: bool = False
     application: str = "second_leg"
+    passing: Passing = field(default_factory=PassEndToEnd)
 
 
 class Pair:
@@ -113,16 +115,17 @@ class Pair:
     # ------------------------------------------------------------------------- news of the second legs, told to the first leg
     def on_progress(self, session: Session, reply: SipReply, has_body: bool) -> None:
         """A provisional reply of a second leg."""
-        self._in_first(lambda: self._pass_progress(reply, has_body))
+        self._in_first(lambda: self._pass_progress(session, reply, has_body))
 
-    def _pass_progress(self, reply: SipReply, has_body: bool) -> Outcome:
+    def _pass_progress(self, session: Session, reply: SipReply, has_body: bool) -> Outcome:
         dialog = self.first.dialog
         if self.options.relay_invite and dialog.phase in UNANSWERED and 100 < reply.code < 200:
-            headers = end_to_end(reply.headers)
+            passed = self.options.passing.reply(True, reply)
             if has_body:
-                dialog.early_media(reply.code, reply.reason, headers)
+                self._fit_answer(session)
+                dialog.early_media(passed.code, passed.reason, passed.headers)
             else:
-                dialog.ringing(reply.code, reply.reason, headers)
+                dialog.ringing(passed.code, passed.reason, passed.headers)
         return self.first.app.on_other_reply(reply)
 
     def on_early_media(self, session: Session) -> None:
@@ -144,9 +147,16 @@ class Pair:
             return None  # it hung up in the meantime, which is told next
         dialog = self.first.dialog
         if self.options.relay_invite and not dialog.answered:
-            dialog.accept(200, reply.reason or "OK", end_to_end(reply.headers))
+            passed = self.options.passing.reply(True, reply)
+            self._fit_answer(self.second)
+            dialog.accept(passed.code, passed.reason or "OK", passed.headers)
         self.bridge()
         return self.first.app.on_other_reply(reply)
+
+    def _fit_answer(self, second: Session) -> None:
+        """What the first leg is answered with may depend on the codec of the second one."""
+        codecs = self.options.passing.answer_codecs(second.audio.codec_in_use)
+        self.first.dialog.payloads = codecs or self.first.dialog.payloads
 
     def on_nobody(self, reply: SipReply) -> None:
         """Nobody could be reached: the first leg is by itself again."""
@@ -156,7 +166,8 @@ class Pair:
         first = self.first
         self.part()
         if self.options.relay_invite and not first.dialog.answered:
-            first.dialog.reject(reply.code, reply.reason, end_to_end(reply.headers))
+            passed = self.options.passing.reply(True, reply)
+            first.dialog.reject(passed.code, passed.reason, passed.headers)
         return first.app.on_other_reply(reply)
 
     # ------------------------------------------------------------------------------------ what a leg's flow tells (di.calls.flow)
@@ -217,7 +228,7 @@ class Pair:
         """Offer a side what the other one has come to: its direction, and a codec that they do not share."""
         if other.dialog.phase is not Phase.CONNECTED or session.audio.negotiated is None:
             return
-        direction = session.dialog.peer_direction
+        direction = self._direction_from(session)
         codec, present = session.audio.codec_in_use, other.audio.codec_in_use
         payloads = codec + present if present and codec != present else ()
         if direction != other.dialog.told_direction or payloads:
@@ -227,8 +238,12 @@ class Pair:
         """Two sides that have just come together: what the one had been told of another is so no more, and a hold goes on."""
         first, second = self.first, self.second
         for one, other in ((first, second), (second, first)) if second is not None else ():
-            if one is not None and other is not None and one.dialog.told_direction != other.dialog.peer_direction:
-                one.dialog.offer(other.dialog.peer_direction, on_reply=partial(self._mirrored, one))
+            if one is not None and other is not None and one.dialog.told_direction != self._direction_from(other):
+                one.dialog.offer(self._direction_from(other), on_reply=partial(self._mirrored, one))
+
+    def _direction_from(self, session: Session) -> str:
+        """What the other side is to be offered for what this one has offered."""
+        return self.options.passing.direction(session is not self.first, session.dialog.peer_direction)
 
     @staticmethod
     def _mirrored(other: Session, reply: SipReply) -> None:
@@ -247,7 +262,7 @@ class Pair:
         other = self.other(session)
         if not self.options.relaying or other is None or other.dialog.phase is not Phase.CONNECTED:
             return False
-        self._relays.pass_on(session, other, request)
+        self._relays.pass_on(session, other, request, self.options.passing, to_first=other is self.first)
         return True
 
     # ------------------------------------------------------------------------------------------------------------ the end

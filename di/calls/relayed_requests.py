@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 
 from di.calls.state import OVER
 from di.kernel.ports import TimerHandle
-from di.sip.headers import end_to_end, first_header
+from di.sip.headers import first_header
 
 if TYPE_CHECKING:
     from di.calls.events import SipReply
+    from di.calls.passing import Passing
     from di.calls.session import Session
     from di.sip.records import RequestReceived
 
@@ -31,11 +32,13 @@ PATIENCE_MS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class _Relayed:
-    """A request of `asker` that waits for the other side's reply, until `patience` is over."""
+    """A request of `asker` that waits for the other side's reply, until `patience` is over. `passing`: the rules, `to_first`: its way."""
 
     asker: Session
     request: RequestReceived
     patience: TimerHandle
+    passing: Passing
+    to_first: bool
 
 
 class RelayedRequests:
@@ -44,22 +47,23 @@ class RelayedRequests:
     def __init__(self) -> None:
         self._waiting: dict[int, _Relayed] = {}
 
-    def pass_on(self, asker: Session, other: Session, request: RequestReceived) -> None:
+    def pass_on(self, asker: Session, other: Session, request: RequestReceived, passing: Passing, *, to_first: bool) -> None:
         """Send a request on in the other dialog."""
+        headers = passing.request(to_first, request)
         if not request.reply_wanted:
-            _pass_update(other, request)
+            _pass_update(other, request, headers)
             return
-        headers = end_to_end(request.headers)
         token = other.dialog.send(request.method, headers, request.content_type, request.body, on_reply=self._reply_back)
         late = partial(asker.run, partial(self._unanswered, token, other.id))
-        self._waiting[token] = _Relayed(asker, request, asker.host.clock.call_later(PATIENCE_MS * 1_000_000, late))
+        patience = asker.host.clock.call_later(PATIENCE_MS * 1_000_000, late)
+        self._waiting[token] = _Relayed(asker, request, patience, passing, to_first)
 
     def _reply_back(self, reply: SipReply) -> None:
         relayed = self._take(reply.token)
         if relayed is not None:
             content_type = first_header(reply.headers, "Content-Type") or ""
-            headers = end_to_end(reply.headers)
-            relayed.asker.dialog.reply(relayed.request, reply.code, reply.reason, headers, content_type, reply.body)
+            passed = relayed.passing.reply(not relayed.to_first, reply)
+            relayed.asker.dialog.reply(relayed.request, passed.code, passed.reason, passed.headers, content_type, reply.body)
 
     def _unanswered(self, token: int, other_id: str) -> None:
         """No reply came in time. It is 504: a 408 says nothing to who sent no INVITE (RFC 4320 §4.2)."""
@@ -84,8 +88,8 @@ class RelayedRequests:
         return relayed
 
 
-def _pass_update(other: Session, request: RequestReceived) -> None:
+def _pass_update(other: Session, request: RequestReceived, headers: tuple[str, ...]) -> None:
     """UPDATE without an offer is passed on (a changed identity), unless it only refreshes the session; the stack has answered it."""
     refresh = any(name.lower() in ("session-expires", "x") for name, _ in request.headers)
     if request.method == "UPDATE" and not request.body and not refresh:
-        other.dialog.send("UPDATE", end_to_end(request.headers), on_reply=lambda reply: None)
+        other.dialog.send("UPDATE", headers, on_reply=lambda reply: None)

@@ -41,7 +41,7 @@ NOT_HERE = frozenset(
     "cc_dsm cc_registrar cc_siprec "
     "cc_syslog_cdr conf_auth db_announce diameter_client dtmftester early_dbprompt "
     "early_record gateway ivr-python2 jukecall mailbox mixin_announce mobile_push pin_collect "
-    "pinauthconference py_sems rtmp sbc serviceline simple_conference siprec_srs sw_prepaid_sip "
+    "pinauthconference py_sems rtmp serviceline simple_conference siprec_srs sw_prepaid_sip "
     "twit urlcatcher".split()
 )
 """SEMS's plug-ins that are not in cordboard. One that has come to be here is found before this list is asked."""

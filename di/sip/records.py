@@ -156,7 +156,7 @@ class Dial:
     `prefer`: codecs that stand first in the offer, as NAME/clock, where we offer them at all. `way`: a URI of address, port and transport
     where it is sent, whatever the URIs say; it stands nowhere in the request. `timer`: None for the interval that the peer wants.
     `codecs`: the only ones of the call as NAME/clock, most wanted first in the offer; empty: those of every offer.
-    `log_messages`: as LogMessages says, from the INVITE on.
+    `log_messages`: as LogMessages says, from the INVITE on. `call_id`: empty for a new one.
     """
 
     call: int
@@ -176,6 +176,7 @@ class Dial:
     codecs: tuple[str, ...] = ()
     appearance: Appearance | None = None
     log_messages: bool = False
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

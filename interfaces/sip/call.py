@@ -21,6 +21,7 @@ from di.sip.records import (
     CallIdentified,
     CallProgressed,
     CallTried,
+    Dial,
     MediaNegotiated,
     Reinvite,
     RequestReceived,
@@ -92,17 +93,16 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._to_source = False
 
     # -------------------------------------------------------------------------------------------------------- commands
-    def dial(
-        self, from_uri: str, to_uri: str, request_uri: str, headers: tuple[str, ...], address: tuple[str, int] | None
-    ) -> None:
+    def dial(self, dial: Dial, address: tuple[str, int] | None) -> None:
         """Send the INVITE. Raises pj.Error when an address is none."""
         self.descriptions.move(address)
-        operation = parameters(self.host.placeholders, headers=headers)
-        operation.txOption.localUri = escaped(from_uri)
-        operation.txOption.targetUri = escaped(request_uri)
+        operation = parameters(self.host.placeholders, headers=dial.headers)
+        operation.txOption.localUri = escaped(dial.from_uri)
+        operation.txOption.targetUri = escaped(dial.request_uri)
+        operation.opt.customCallId = dial.call_id
         if address is None:
             operation.opt.flag = pj.PJSUA_CALL_NO_SDP_OFFER
-        self.makeCall(escaped(to_uri), operation)
+        self.makeCall(escaped(dial.to_uri), operation)
         self.slot = self.getId()
 
     def reply(self, code: int, reason: str, headers: tuple[str, ...], address: tuple[str, int] | None) -> None:

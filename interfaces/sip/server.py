@@ -390,7 +390,7 @@ class SipServer:
             if dial.log_messages:
                 self._messages.begin(dial.call)
                 self._native.show_messages(True)
-            call.dial(dial.from_uri, dial.to_uri, dial.request_uri, dial.headers, _address(dial.media_ip, dial.media_port))
+            call.dial(dial, _address(dial.media_ip, dial.media_port))
             if dial.log_messages:
                 self._messages.begin(None)
                 self._messages.watch(dial.call, call.call_id or call.getInfo().callIdString)

@@ -47,6 +47,7 @@ class PeerCall:
         self.acknowledged: Message | None = None
         """The ACK of the last re-INVITE that was taken."""
         self.seen: list[Message] = []
+        self.max_forwards = 70
 
     async def next(self, *wanted: int | str, patience_s: float = 30.0) -> Message:
         """The next message that has one of these codes or methods; others are passed over (kept in `seen`)."""
@@ -85,7 +86,7 @@ class PeerCall:
         head = (
             f"{method} {self.target} SIP/2.0\r\nVia: SIP/2.0/UDP {self.peer.host}:{self.peer.port};branch={branch}\r\n"
             f"From: {self.local}\r\nTo: {self.remote}\r\nCall-ID: {self.call_id}\r\nCSeq: {cseq or self.cseq} {method}\r\n"
-            f"Max-Forwards: 70\r\nContact: {self.contact}\r\n{headers}"
+            f"Max-Forwards: {self.max_forwards}\r\nContact: {self.contact}\r\n{headers}"
         )
         content = body[: len(body) - cut]
         self.peer.send(head + (f"Content-Type: {kind}\r\n" if body else "") + f"Content-Length: {len(body)}\r\n\r\n{content}")

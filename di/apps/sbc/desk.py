@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What all calls and requests of the sbc share: profiles, maps, who may come, who is asked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from di.apps.api import Control, ControlMaker, PatternValues, Refused, SessionTimer, fill_pattern
+from di.apps.sbc.book import NoProfile, ProfileBook
+from di.apps.sbc.keys import names
+from di.apps.sbc.options import Options
+from di.apps.sbc.profile import LoadedProfile
+from di.apps.sbc.regex_maps import RegexMaps
+
+log = logging.getLogger(__name__)
+
+
+class SbcDesk:
+    """`timer`: session interval of sbc.conf. `maker`: of controls; None without the module call_control. `modules`: call control's."""
+
+    def __init__(
+        self,
+        options: Options,
+        book: ProfileBook,
+        maps: RegexMaps,
+        maker: ControlMaker | None,
+        modules: Mapping[str, object],
+        local: tuple[str, int],
+    ) -> None:
+        self.options, self.book, self.maps, self.local = options, book, maps, local
+        self.timer: SessionTimer | None = options.session_timer()
+        self._maker, self._modules = maker, modules
+
+    def missing_modules(self, wanted: tuple[str, ...]) -> list[str]:
+        """Call control modules of these that are not there."""
+        return [name for name in wanted if name not in self._modules]
+
+    def complete(self, values: PatternValues) -> PatternValues:
+        """With our own address and the regex maps."""
+        return replace(values, local=self.local, maps=self.maps.all())
+
+    def check_source(self, trusted: bool, source_ip: str, request_uri: str) -> None:
+        """Whether a request may come in. Raises Refused(403), with a line in the log."""
+        if not trusted and self.options.strangers == "refuse":
+            log.warning(
+                "sbc: %s wants to reach %s and is refused: it is none of trusted_peers in sems.conf; strangers=route in sbc.conf lets all in",
+                source_ip, request_uri,
+            )  # fmt: skip
+            raise Refused(403, "Forbidden")
+
+    def profile_of(self, values: PatternValues) -> LoadedProfile:
+        """The profile of a request. Raises Refused(500), with a line in the log."""
+        try:
+            return self.book.of(values)
+        except NoProfile as no:
+            wanted = f"profile {no.name!r} is not loaded" if no.name else "no entry of active_profile gives a name"
+            log.error("sbc: %s %s: %s: 500", values.method, values.request_uri, wanted)
+            raise
+
+    # ------------------------------------------------------------------------------------------------------------ controls
+    def controls_of(self, loaded: LoadedProfile, values: PatternValues) -> list[Control]:
+        """Who is asked about a call, by call_control. Raises Refused(500) for what cannot be asked, with a line in the log."""
+        found: list[Control] = []
+        try:
+            for entry in names(loaded.profile.call_control):
+                found.extend(self._controls(fill_pattern(entry, values) if "$" in entry else entry, loaded, values))
+        except ValueError as error:
+            log.error("sbc: profile %s: call_control: %s: 500", loaded.name, error)
+            raise Refused(500, "Server Internal Error") from error
+        return found
+
+    def _controls(self, text: str, loaded: LoadedProfile, values: PatternValues) -> Sequence[Control]:
+        if not text.strip():
+            return ()
+        if self._maker is None:
+            raise ValueError("the module call_control is not loaded")
+        configured = loaded.profile.controls.get(text.strip())
+        if configured is None:
+            return self._maker.make_all(text)  # of a header: `module;key=value`, meant as it stands
+        return [
+            self._maker.make(text.strip(), {key: fill_pattern(given, values) for key, given in configured.items()}, filled=True)
+        ]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Who calls whom, and by which way, in the B leg (spec applications.md §22.3, Identity and Routing). Pure; profiles are filled in."""
+
+from __future__ import annotations
+
+import re
+
+from di.apps.api import parse_places, parse_uri
+from di.apps.sbc.profile import Profile
+
+_TAG = re.compile(r";[ \t]*tag[ \t]*=[^;>]*", re.IGNORECASE)
+_HOST = re.compile(r"(sips?:(?:[^@]*@)?)(\[[^\]]*\]|[^:;?>]*)(:\d+)?", re.IGNORECASE)
+
+
+def request_uri_of(profile: Profile, caller_s: str) -> str:
+    """RURI, or the caller's; with RURI_host, or with the next hop's where patch_ruri_next_hop says so."""
+    uri = profile.ruri or caller_s
+    if profile.ruri_host:
+        uri = with_host(uri, profile.ruri_host)
+    if profile.patch_ruri_next_hop and profile.next_hop:
+        place = parse_places(profile.next_hop)[0]
+        host = f"[{place.host}]" if ":" in place.host else place.host
+        uri = with_host(uri, f"{host}:{place.port}" if place.port else host)
+    return uri
+
+
+def with_host(uri: str, host: str) -> str:
+    """A SIP URI with another host and port."""
+    return _HOST.sub(lambda found: found[1] + host, uri, count=1)
+
+
+def without_tag(value: str) -> str:
+    """A From or To value for another dialog."""
+    head, bracket, parameters = value.rpartition(">")
+    return head + bracket + _TAG.sub("", parameters) if bracket else _TAG.sub("", value)
+
+
+def from_of(profile: Profile, caller_s: str) -> str:
+    """From, or the caller's."""
+    return without_tag(profile.from_ or caller_s)
+
+
+def to_of(profile: Profile, caller_s: str) -> str:
+    """To, or the caller's."""
+    return without_tag(profile.to or caller_s)
+
+
+def next_hop_of(profile: Profile) -> str:
+    """The outbound proxy as URI; empty: the server's own."""
+    text = profile.outbound_proxy
+    return text if not text or parse_uri(text).scheme in ("sip", "sips") else f"sip:{text}"

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""sbc.conf (spec applications.md §22.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from di.apps.api import REQUIRED, SessionTimerOptions, option
+from di.apps.sbc.keys import names
+
+
+def _module_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().removesuffix(".so") for name in text.split(";") if name.strip())
+
+
+@dataclass(frozen=True)
+class Options(SessionTimerOptions):
+    """Profiles, and which one a request gets. The session timer keys are defaults of profiles."""
+
+    profiles: tuple[str, ...] = option((), help="Profiles to be loaded: files NAME.sbcprofile.conf.", parse=names)
+    profiles_path: str = option("", help="Where they are, with / at its end; empty: plugin_config_path.")
+    active_profile: tuple[str, ...] = option(
+        REQUIRED,
+        help="Names of profiles, $(paramhdr), $(ruri.user) or patterns; the first that gives something is the profile of a request.",
+        parse=names,
+    )
+    regex_maps: tuple[str, ...] = option((), help="Maps for $M: files NAME.conf with lines REGEX=>VALUE.", parse=names)
+    load_cc_plugins: tuple[str, ...] = option(
+        (), help="Call control modules that must be there; here they stand in load_plugins.", parse=_module_names
+    )
+    core_options_handling: bool = option(False, help="OPTIONS outside calls is answered here, not sent on.")
+    out_of_dialog_threads: int = option(1, help="Accepted; requests outside calls need no threads.")
+    strangers: str = option(
+        "refuse",
+        help="Who comes from none of trusted_peers: refuse (403), or route by the profile like others. Not in SEMS.",
+        choices=("refuse", "route"),
+    )

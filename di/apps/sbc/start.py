@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Start and stop: profiles and maps are read, the application, the functions and requests outside calls are taken."""
+
+from __future__ import annotations
+
+from di.apps.api import CONTROL_MAKER, Closer, ConfigError, ControlMaker, Services, Session, where
+from di.apps.sbc.app import SbcCall
+from di.apps.sbc.book import ProfileBook, common_timer, profile_path
+from di.apps.sbc.choice import literal
+from di.apps.sbc.desk import SbcDesk
+from di.apps.sbc.interface import SbcInterface
+from di.apps.sbc.options import Options
+from di.apps.sbc.profile import LoadedProfile, load_profile
+from di.apps.sbc.regex_maps import RegexMaps, read_map
+from di.apps.sbc.timers import check_timers
+
+
+def start(services: Services, options: Options) -> Closer:
+    """Register application and DI module. Raises ConfigError, with the place, for whatever cannot be had."""
+    maker = services.capabilities.find(CONTROL_MAKER)
+    book = ProfileBook(options.active_profile, lambda profiles: _check(profiles, maker, options))
+    loaded = [load_profile(name, profile_path(options.profiles_path, services.conf_dir, name)) for name in options.profiles]
+    book.put(loaded)
+    for name in literal(options.active_profile):
+        if book.find(name) is None:
+            known = ", ".join(options.profiles) or "none"
+            raise ConfigError(
+                *where(options, "active_profile"), "active_profile", f"profile {name!r} is not in profiles ({known})"
+            )
+    core = services.core
+    desk = SbcDesk(
+        options, book, _maps(services, options), maker, services.control_modules, (core.public_ip or core.sip_ip, core.sip_port)
+    )
+    missing = desk.missing_modules(options.load_cc_plugins)
+    if missing:
+        hint = f"{', '.join(missing)}: put it before sbc in load_plugins of sems.conf"
+        raise ConfigError(*where(options, "load_cc_plugins"), "load_cc_plugins", hint)
+    timer = common_timer(loaded, desk.timer)
+    if timer is not None:
+        services.applications.timers["sbc"] = timer
+
+    def call(session: Session) -> SbcCall:
+        return SbcCall(session, desk)
+
+    services.applications.register("sbc", call)
+    services.registry.register("sbc", SbcInterface(services, desk))
+
+    def close() -> None:
+        services.registry.unregister("sbc")
+        services.applications.unregister("sbc")
+
+    return close
+
+
+def _maps(services: Services, options: Options) -> RegexMaps:
+    maps = RegexMaps()
+    for name in options.regex_maps:
+        path = services.conf_dir / f"{name}.conf"
+        maps.set(name, read_map(path), str(path))
+    return maps
+
+
+def _check(profiles: list[LoadedProfile], maker: ControlMaker | None, options: Options) -> None:
+    """What profiles need of the server and of each other. Raises ConfigError."""
+    for one in profiles:
+        if wrong := check_timers(one.profile):
+            raise ConfigError(str(one.path), 0, "session timer", wrong)
+        for name, values in one.profile.controls.items():
+            if maker is None:
+                why = "the module call_control is not loaded: put it before sbc in load_plugins"
+                raise ConfigError(str(one.path), 0, f"{name}_module", why)
+            try:
+                maker.make(name, values)
+            except ValueError as error:
+                raise ConfigError(str(one.path), 0, f"{name}_{getattr(error, 'key', 'module')}", str(error)) from error
+    common_timer(profiles, options.session_timer())

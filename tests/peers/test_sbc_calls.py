@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The sbc in real calls: who calls whom, by which way, what is refused, what is heard, and how calls end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from interfaces.sip.message import Message
+from tests.support.border import MAPPING, PLUGINS, Border
+from tests.support.rtp_peer import PCMA
+from tests.support.server import Server
+from tests.support.sip_peer import PeerCall, direction_of
+from tests.support.switchboard import Talker
+
+pytestmark = pytest.mark.peers
+
+TO = "RURI=$H(X-To)\n"
+PROFILES = {
+    "plain": TO,
+    "identity": TO + 'From="\\"The Firm\\" <sip:$fU@firm.example>"\nTo=<sip:desk@$fh>\nCall-ID=$ci-b\n',
+    "host": "RURI_host=$H(X-Host)\n",
+    "refuse": 'refuse_with="403 $H(X-Why)"\n',
+    "hop": "next_hop=$H(X-Hop)\npatch_ruri_next_hop=$H(X-Patch)\n".replace("$H(X-Patch)", "no"),
+    "patch": "next_hop=$H(X-Hop)\npatch_ruri_next_hop=yes\n",
+    "proxy": "outbound_proxy=$H(X-Hop)\n",
+    "mapped": "RURI=$M($rU=>where)@$H(X-Host)\n".replace("RURI=", "RURI=sip:"),
+    "timer": TO + "enable_session_timer=yes\nenable_aleg_session_timer=no\nsession_expires=300\nminimum_timer=120\n",
+    "few": TO + "call_control=few\nfew_module=cc_pcalls\nfew_uuid=$fU\n",
+    "short": TO + "call_control=time\ntime_module=cc_call_timer\ntime_timer=$H(X-Time)\n",
+    "steered": TO + "call_control=$H(P-Call-Control)\n",
+    "symmetric": TO + "rtprelay_force_symmetric_rtp=yes\n",
+}
+CONF = f"""profiles={",".join(PROFILES)}
+active_profile="$(paramhdr),plain"
+regex_maps=where
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    files = {
+        "app_mapping.conf": MAPPING,
+        "sbc.conf": CONF,
+        "where.conf": "^(some)one$=>any\\1\n",
+        "call_control.conf": "",
+        **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
+    }
+    with Server(tmp_path_factory.mktemp("server"), files, "log_sessions=yes", PLUGINS) as running:
+        yield running
+    assert "Traceback" not in running.log, running.log
+
+
+@pytest_asyncio.fixture
+async def border(server: Server) -> AsyncIterator[Border]:
+    border = Border(server)
+    yield border
+    await border.all_gone()
+    border.close()
+
+
+def progress(talker: Talker, call: PeerCall, code: int, headers: str = "", media: bool = False) -> None:
+    assert call.invite_message is not None
+    call.reply(call.invite_message, code, talker.description() if media else "", headers)
+
+
+def invite(call: PeerCall) -> Message:
+    assert call.invite_message is not None
+    return call.invite_message
+
+
+async def refuse(call: PeerCall, code: int, headers: str = "") -> None:
+    call.reply(invite(call), code, headers=headers)
+    await call.next("ACK")
+
+
+def payloads(message: Message) -> list[str]:
+    line = next(line for line in message.body.decode().splitlines() if line.startswith("m=audio"))
+    return line.split()[3:]
+
+
+# -------------------------------------------------------------------------------------------------------------- the two legs
+async def test_a_call_passes_with_its_replies_and_is_heard(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain", "X-Subject: lunch\r\n")
+    assert invite(two).header("X-Subject") == "lunch" and invite(two).request_uri == ben.uri
+    assert invite(two).header("Call-ID") != one.call_id
+    progress(ben, two, 180, "X-Ring: softly\r\n")
+    assert (await one.next(180)).header("X-Ring") == "softly"
+    progress(ben, two, 183, media=True)
+    anna.hears_of(await one.next(183))
+    await border.hear({anna: {ben}})
+    await ben.accept(two, "X-Answer: yes\r\n")
+    assert (await anna.answered(one)).header("X-Answer") == "yes"
+    await border.hear({anna: {ben}, ben: {anna}})
+    assert (await border.record(one))["profile"] == "plain"
+    await border.hang_up(one, two)
+
+
+async def test_the_called_one_hangs_up(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    await border.hang_up(two, one)
+
+
+async def test_a_refusal_passes(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain")
+    await refuse(two, 486, "X-Why: lunch\r\n")
+    assert (await anna.answered(one, 486)).header("X-Why") == "lunch"
+
+
+async def test_the_caller_gives_up(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain")
+    progress(ben, two, 180)
+    await one.next(180)
+    one.cancel()
+    two.reply(await two.next("CANCEL"), 200)
+    await refuse(two, 487)
+    assert (await one.next(487)).code == 487
+    one.send_request("ACK", cseq=one.cseq, branch=one.branch)
+
+
+async def test_audio_of_one_codec_passes_undecoded(border: Border) -> None:
+    anna, ben = await border.phone(PCMA), await border.phone(PCMA)
+    one, two = await border.through(anna, ben, "plain")
+    assert payloads(invite(two))[0] == "8"
+    assert "0" not in payloads(invite(two)), "only what the caller offers"
+    await ben.accept(two)
+    assert payloads(await anna.answered(one))[0] == "8"
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+
+
+async def test_an_offer_that_comes_late(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain", offer=False)
+    await ben.accept(two)
+    offer = await one.next(200)
+    anna.hears_of(offer)
+    one.send_request("ACK", anna.description(), cseq=one.cseq)
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+
+
+async def test_hold_reaches_the_other_side(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    reply, offer = await asyncio.gather(anna.reoffer(one, "sendonly"), ben.take_offer(two, "recvonly"))
+    assert direction_of(reply.body.decode()) == "recvonly" and direction_of(offer.body.decode()) == "sendonly"
+    await border.hear({anna: set(), ben: {anna}})
+    await asyncio.gather(anna.reoffer(one, "sendrecv"), ben.take_offer(two))
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+
+
+async def test_the_caller_hears_the_one_of_two_branches_that_answers(border: Border) -> None:
+    """A proxy behind us forks: two branches ring, one answers."""
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain")
+    two.ring("first")
+    await one.next(180)
+    winner = two.fork("second")
+    winner.ring("second", ben.description())
+    winner.reply(invite(two), 200, ben.description())
+    await two.next_of("ACK", "second")
+    await anna.answered(one)
+    await border.hear({anna: {ben}, ben: {anna}})
+    assert await one.bye() == 200
+    winner.reply(await two.next_of("BYE", "second"), 200)
+
+
+async def test_requests_inside_the_call_pass_both_ways(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    for asks, answers in ((one, two), (two, one)):
+        asks.send_request("MESSAGE", "hello", "text/plain", headers="X-Mood: good\r\n")
+        request = await answers.next("MESSAGE")
+        assert (request.body, request.header("X-Mood")) == (b"hello", "good")
+        answers.reply(request, 202, headers="X-Read: yes\r\n")
+        assert (await asks.next(202)).header("X-Read") == "yes"
+    await border.hang_up(one, two)
+
+
+async def test_a_transfer_passes_to_the_other_side(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    one.send_request("REFER", headers="Refer-To: <sip:carl@127.0.0.1>\r\n")
+    request = await two.next("REFER")
+    assert request.header("Refer-To") == "<sip:carl@127.0.0.1>"
+    two.reply(request, 202)
+    assert (await one.next(202)).code == 202
+    await border.hang_up(one, two)
+
+
+# ------------------------------------------------------------------------------------------------------------------ identity
+async def test_who_calls_whom_is_what_the_profile_says(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "identity")
+    message = invite(two)
+    assert message.header("From").startswith('"The Firm" <sip:peer@firm.example>;tag=')
+    assert message.header("To") == "<sip:desk@127.0.0.1>"
+    assert message.header("Call-ID") == f"{one.call_id}-b"
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+async def test_only_the_host_is_another(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "host", f"X-Host: 127.0.0.1:{ben.sip.port}\r\n")
+    assert invite(two).request_uri == f"sip:someone@127.0.0.1:{ben.sip.port}"
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+async def test_a_regex_map_says_who(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "mapped", f"X-Host: 127.0.0.1:{ben.sip.port}\r\n")
+    assert invite(two).request_uri == f"sip:anysome@127.0.0.1:{ben.sip.port}"
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+# ------------------------------------------------------------------------------------------------------------------- routing
+@pytest.mark.parametrize(("profile", "patched"), [("hop", False), ("patch", True)])
+async def test_the_next_hop_gets_the_invite(border: Border, profile: str, patched: bool) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, profile, f"X-Hop: 127.0.0.1:{ben.sip.port}\r\n")
+    to = f"127.0.0.1:{ben.sip.port}" if patched else f"127.0.0.1:{border.server.sip_port}"
+    assert invite(two).request_uri == f"sip:someone@{to}"
+    assert not invite(two).header("Route")
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+async def test_the_outbound_proxy_is_the_route(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "proxy", f"X-Hop: sip:127.0.0.1:{ben.sip.port};lr\r\n")
+    assert invite(two).header("Route") == f"<sip:127.0.0.1:{ben.sip.port};lr>"
+    assert invite(two).request_uri == f"sip:someone@127.0.0.1:{border.server.sip_port}"
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+# ------------------------------------------------------------------------------------------------------------------- refused
+async def test_a_profile_refuses(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one = border.call(anna, ben, "refuse", "X-Why: go away\r\n")
+    assert (await anna.answered(one, 403)).reason == "go away"
+
+
+async def test_a_profile_that_is_not_there(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one = border.call(anna, ben, "nobody")
+    assert (await anna.answered(one, 500)).reason == "Server Internal Error"
+
+
+async def test_the_last_hop_is_refused(border: Border) -> None:
+    anna, _ = await border.phone(), await border.phone()
+    one = PeerCall(anna.sip, "483@talker", "someone")
+    anna.sip.calls[one.call_id] = one
+    one.max_forwards = 0
+    one.send_request("INVITE", anna.description())
+    await anna.answered(one, 483)
