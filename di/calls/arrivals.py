@@ -116,6 +116,7 @@ class Arrivals:
             remote_media_ip=offer.remote_media_ip,
             remote_media_port=offer.remote_media_port,
             user=parse_uri(offer.request_uri).user,
+            interface=offer.place,
             over_ipv6=":" in offer.source_ip,
             trusted=trusted,
             vouched=trusts(self._sessions.surroundings.core.early_media_peers, offer.source_ip),

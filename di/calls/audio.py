@@ -14,6 +14,7 @@ from di.calls.recording_ends import OnEnd, RecordingEnds
 from di.calls.rooms import RoomRegistry
 from di.calls.state import AudioPhase
 from di.calls.trust import return_path_known
+from di.kernel.interfaces import Interfaces
 from di.kernel.ports import Clock
 from di.kernel.value import Value
 from di.media_control.port import MediaPort
@@ -59,6 +60,10 @@ class AudioHost(Protocol):
     @property
     def recording_ends(self) -> RecordingEnds:
         """Who waits for recordings."""
+
+    @property
+    def interfaces(self) -> Interfaces:
+        """Where audio may be."""
 
 
 class AudioOwner(Protocol):
@@ -165,7 +170,8 @@ class Audio:
         info = self._call.info
         ip, port = info.remote_media_ip, info.remote_media_port
         ipv6 = ":" in ip if ip else info.over_ipv6
-        self.send(OpenLeg(self.leg, ip, port, ipv6, self.room or self.expected_room, self.near_leg))
+        at = self._call.host.interfaces.rtp_of(info.media_interface if info.media_interface >= 0 else info.interface)
+        self.send(OpenLeg(self.leg, ip, port, ipv6, self.room or self.expected_room, self.near_leg, at))
         if not (self.playlist.input and self.playlist.output):
             self.set(attached_input=self.playlist.input, attached_output=self.playlist.output)
 

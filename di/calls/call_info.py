@@ -45,6 +45,10 @@ class CallInfo:
     """What its offer has for us to speak, as NAME/clock, in order."""
     lines: tuple[str, ...] = ()
     """Attribute lines of its offer's audio stream that mean something to another phone only (`di.sip.records.CallOffered`)."""
+    interface: int = 0
+    """Number of the interface that its signalling uses (`di.kernel.interfaces`)."""
+    media_interface: int = -1
+    """That of its audio, when it is another one."""
     over_ipv6: bool = False
     """Audio goes over IPv6, for as long as the peer has not said where it wants its own."""
 
@@ -78,6 +82,8 @@ class DialPlan:
     """How the call looks to its peer; None: as every call."""
     log_messages: bool = False
     """Its messages are told as MessageSeen."""
+    interface: int = -1
+    """Number of the interface that it must leave from; -1: the one that leads there."""
     timer: SessionTimer | None = None
     """The session interval; None: what the peer wants."""
     codecs: tuple[str, ...] = ()
@@ -129,6 +135,7 @@ class Target:
     """Whom a second leg calls. `headers`: complete lines; `ring_ms`: how long it may ring, 0: as long as it likes.
 
     Empty `from_header`: the first leg's; empty `to_header`: the URI. `params`: session parameters for the leg's application.
+    `interface` and `media_interface` as in `CallOut`.
     """
 
     uri: str
@@ -140,6 +147,8 @@ class Target:
     credential: Credential | None = None
     ring_ms: int = 0
     params: Value = None
+    interface: str = ""
+    media_interface: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +157,8 @@ class CallOut:
 
     `ring_ms`: how long it may ring, 0: `sip_timer_C`. `by`: who wants it, for the dial control (`di.calls.toll`); second legs are on
     behalf of whom their first leg is.
+    `interface`: name of the one that it leaves from, empty for `outbound_interface` of sems.conf, else the one that leads there;
+    `media_interface`: that of its audio, empty for the same.
     `application` is the name under which it is logged, and the one that takes it unless a factory is given. `headers`: complete lines.
     """
 
@@ -165,3 +176,5 @@ class CallOut:
     near_leg: int = 0
     ring_ms: int = 0
     by: Dialler = NOBODY
+    interface: str = ""
+    media_interface: str = ""

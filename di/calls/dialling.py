@@ -68,11 +68,8 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     core = sessions.surroundings.core
     hop = order.next_hop or core.outbound_proxy
     places = parse_places(core.next_hop) if core.next_hop and not order.next_hop else ()
-    ipv6 = over_ipv6(
-        places[0].host if places else parse_uri(hop or order.request_uri).host, (core.media_ip, core.further_media_ip)
-    )
     user = order.user or parse_uri(order.request_uri).user
-    info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user, over_ipv6=ipv6)
+    info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user)
     first = places[0].host if places else parse_uri(hop or order.request_uri).host
     info.signalling = signalling_of(first.strip("[]"), ())
     session = sessions.open_call(info, order.application, order.id)
@@ -82,11 +79,21 @@ def _session(sessions: Sessions, order: CallOut) -> Session:
     plan = session.dialog.plan
     plan.headers, plan.next_hop, plan.prefer = list(order.headers), hop, order.prefer
     plan.places, plan.redirects_left = places, core.redirects
+    plan.interface, info.media_interface = _interfaces(sessions, order)
+    sessions.lead(info, plan, first)
     plan.timer = sessions.surroundings.applications.timers.get(order.application)
     credential = order.credential
     if credential is not None:
         plan.realm, plan.username, plan.password = credential.realm, credential.user, credential.password
     return session
+
+
+def _interfaces(sessions: Sessions, order: CallOut) -> tuple[int, int]:
+    """Numbers of the interfaces for signalling and audio that an order names, -1 for none; `refusal` has looked at the names."""
+    known, name = sessions.interfaces, order.interface or sessions.surroundings.core.outbound_interface
+    signalling = known.named(name) if name else None
+    audio = known.named(order.media_interface, with_sip=False) if order.media_interface else None
+    return -1 if signalling is None else signalling, -1 if audio is None else audio
 
 
 def refusal(sessions: Sessions, order: CallOut) -> tuple[str, str]:
@@ -101,7 +108,7 @@ def refusal(sessions: Sessions, order: CallOut) -> tuple[str, str]:
     for text in _uris(order):
         if not is_sip_uri(text):
             return "malformed", f"{text!r} is no SIP URI"
-    if problem := malformed(order):
+    if problem := malformed(order) or _unknown_interface(sessions, order):
         return "malformed", problem
     if any(ord(c) < 32 for c in order.from_header + order.to_header):
         return "malformed", "From and To must not hold control characters"
@@ -135,27 +142,18 @@ def malformed(order: CallOut) -> str:
     return next((problem for problem in (*problems, *in_uris) if problem), "")
 
 
+def _unknown_interface(sessions: Sessions, order: CallOut) -> str:
+    """What is wrong with the interfaces that an order names; empty when nothing is."""
+    known = sessions.interfaces
+    for name, with_sip in ((order.interface, True), (order.media_interface, False)):
+        if name and known.named(name, with_sip=with_sip) is None:
+            return f"there is no interface {name!r}{' with SIP' if with_sip else ''}; there are {known.names()}"
+    return ""
+
+
 def default_hop(core: CoreOptions) -> str:
     """Where requests go that name no other way: a URI, empty for the address in the request."""
     return core.outbound_proxy or (_as_uri(core.next_hop) if core.next_hop else "")
-
-
-def over_ipv6(host: str, media_ips: tuple[str, ...]) -> bool:
-    """Whether a call to a host offers an IPv6 address for its audio: the host's own family, or the first one that we have.
-
-    A name is not looked up here. `media_ips`: ours, the preferred one first, empty ones for none.
-    """
-    families = [":" in ip for ip in media_ips if ip] or [False]
-    wanted = ":" in host if ":" in host or _is_address(host) else families[0]
-    return wanted if wanted in families else families[0]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_loopback(address: str) -> bool:

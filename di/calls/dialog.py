@@ -50,6 +50,9 @@ class DialogHost(Protocol):
     def next_token(self) -> int:
         """A number for a request."""
 
+    def place_of(self, info: CallInfo) -> int:
+        """Number of the SIP address that a call out leaves from; -1: there is no choice."""
+
 
 class Opened(Protocol):
     """The call's audio: where it can be reached."""
@@ -215,6 +218,7 @@ class Dialog:
                 plan.appearance,
                 plan.log_messages,
                 plan.call_id,
+                self._owner.host.place_of(info),
             )
         )
 

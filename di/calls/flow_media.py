@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 
 
 def _opened(session: Session, event: LegOpened) -> None:
-    session.audio.address = (event.ip, event.port)
+    info, interfaces = session.info, session.host.interfaces
+    used = info.media_interface if info.media_interface >= 0 else info.interface
+    session.audio.address = (interfaces.shown(used, event.address, event.ip), event.port)
     session.audio.enter(AudioPhase.OPEN)
     session.dialog.audio_opened()
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
-from di.calls.call_info import CallOut
+from di.calls.call_info import CallInfo, CallOut, DialPlan
+from di.kernel.interfaces import Interfaces
 from di.kernel.ports import Clock, MonitoringHooks
 from di.media_control.port import MediaPort
 from di.sip.port import SipPort
@@ -55,8 +56,15 @@ class SessionHost(Protocol):
     def way_timeout_ms(self) -> int:
         """How long an address may take for its first reply, while there is another one."""
 
-    def over_ipv6(self, ip: str) -> bool:
-        """Whether a call to that address offers an IPv6 address for its audio."""
+    @property
+    def interfaces(self) -> Interfaces:
+        """Where SIP and audio may be."""
+
+    def lead(self, info: CallInfo, plan: DialPlan, host: str) -> None:
+        """Let a call out to a host leave from the interface that leads there, or the one that it must leave from."""
+
+    def place_of(self, info: CallInfo) -> int:
+        """Number of the SIP address that a call out leaves from; -1: there is no choice."""
 
     def renumber(self, call: int) -> int:
         """A call out is sent anew: its events are those of a new call of the SIP process from now on; that one's number."""

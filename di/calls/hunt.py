@@ -100,6 +100,8 @@ class Hunt:
             near_leg=first.leg,
             params=target.params,
             by=Dialler("pair", call=first.id),
+            interface=target.interface,
+            media_interface=target.media_interface,
         )
         session = first.host.dial(order, self._make_leg)
         if session is not None and target.ring_ms:

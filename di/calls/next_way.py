@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Protocol
 
-from di.calls.call_info import CallInfo
+from di.calls.call_info import CallInfo, DialPlan
 from di.calls.dialog import Dialog
 from di.calls.events import Outcome
 from di.calls.state import Phase
@@ -62,8 +62,8 @@ class WayHost(Protocol):
     def way_timeout_ms(self) -> int:
         """How long an address may take for its first reply."""
 
-    def over_ipv6(self, ip: str) -> bool:
-        """Whether a call to that address offers an IPv6 address for its audio."""
+    def lead(self, info: CallInfo, plan: DialPlan, host: str) -> None:
+        """Let a call out to a host leave from the interface that leads there, or the one that it must leave from."""
 
     def renumber(self, call: int) -> int:
         """Give a call that is sent anew a new number."""
@@ -121,7 +121,7 @@ async def _find(session: WayCall) -> None:
         return
     first = plan.ways[0]
     session.info.signalling = signalling_of(first.ip, ())
-    session.info.over_ipv6 = host.over_ipv6(first.ip)
+    host.lead(session.info, plan, first.ip)
 
 
 def tried(session: WayCall) -> None:
@@ -175,6 +175,7 @@ def _again(session: WayCall) -> None:
     plan, info = session.dialog.plan, session.info
     host = plan.ways[0].ip if plan.ways else parse_uri(plan.next_hop or info.request_uri).host.strip("[]")
     info.signalling = signalling_of(host, ())
+    session.host.lead(info, plan, host)
     session.dialog.dial_again(session.host.renumber(session.call))
     sent(session)
 

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from di.calls.applications import Factory
 from di.calls.arrivals import Arrivals
-from di.calls.call_info import CallInfo, CallOut
+from di.calls.call_info import CallInfo, CallOut, DialPlan
 from di.calls.control import CallControl
-from di.calls.dialling import default_hop, dial, exposed, malformed, over_ipv6, redirected
+from di.calls.dialling import default_hop, dial, exposed, malformed, redirected
 from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
 from di.calls.limits import CallLimits
@@ -31,9 +31,11 @@ from di.calls.surroundings import Surroundings
 from di.calls.toll import Toll
 from di.calls.trust import of_stranger
 from di.calls.ways import Ways
+from di.kernel.addresses import route
 from di.kernel.clock import Tasks
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.ids import IdMaker
+from di.kernel.interfaces import Interfaces
 from di.kernel.ports import Clock, MonitoringHooks
 from di.kernel.value import Value
 from di.media_control.port import MediaPort
@@ -93,6 +95,7 @@ class Sessions:
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
         self.control = CallControl(self.limits, surroundings.clock)
         self.toll = Toll(core)
+        self.interfaces = Interfaces.of(core)
         self.ways = Ways(core, surroundings.clock.random)
         self.toll.exposed = exposed(core)
         self.arrivals = Arrivals(self, selection)
@@ -365,10 +368,18 @@ class Sessions:
         """How long an address may take for its first reply, while there is another one."""
         return self.surroundings.core.sip_timer_m
 
-    def over_ipv6(self, ip: str) -> bool:
-        """Whether a call to that address offers an IPv6 address for its audio."""
-        core = self.surroundings.core
-        return over_ipv6(ip, (core.media_ip, core.further_media_ip))
+    def lead(self, info: CallInfo, plan: DialPlan, host: str) -> None:
+        """Let a call out to a host leave from the interface that leads there, or the one that it must leave from.
+
+        Audio that has its address already keeps it (`di.calls.next_way`).
+        """
+        info.interface = plan.interface if plan.interface >= 0 else self.interfaces.towards(host, route)
+        audio = info.media_interface if info.media_interface >= 0 else info.interface
+        info.over_ipv6 = self.interfaces.over_ipv6(audio, host)
+
+    def place_of(self, info: CallInfo) -> int:
+        """Number of the SIP address that a call out leaves from; -1: there is no choice."""
+        return info.interface if self.interfaces.many else -1
 
     def renumber(self, call: int) -> int:
         """A call out is sent anew: what still comes of the SIP process's old call is nobody's."""

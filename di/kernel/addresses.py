@@ -59,3 +59,14 @@ def bind_hint(ip: str, port: int, error: OSError) -> tuple[bool, str]:
         return False, f"port {port} is for root only; take one from 1024 up, or give the program the right (CAP_NET_BIND_SERVICE)"
     reason = error.strerror or str(error)
     return False, f"cannot listen on {ip}:{port} ({reason}); stop the other program or take another port"
+
+
+def route(ip: str) -> str:
+    """The address of ours that packets to another one leave from; empty: there is no route. Sends nothing."""
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((ip, 9))
+            return str(sock.getsockname()[0])
+    except OSError:
+        return ""

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
 from di.kernel.dns_names import parse_servers
+from di.kernel.interfaces import Interface
 from di.kernel.options import further_keys, option
 from di.kernel.posix_regex import compile_extended
 
@@ -114,7 +115,7 @@ class CoreOptions:
     sip_ip: str = option("127.0.0.1", help="Address (or device) that SIP listens on.")
     sip_port: int = option(5060, help="UDP and TCP port of SIP; 0 is 5060.", minimum=0, maximum=65535)
     media_ip: str = option("", help="Address (or device) for RTP; empty: the one of SIP.")
-    public_ip: str = option("", help="Address that stands in Contact and SDP instead of the local one.")
+    public_ip: str = option("", help="Address that stands in Contact, Via and SDP instead of the local one; a name: not in SDP.")
     further_sip: tuple[tuple[str, int, str], ...] = option(
         (),
         help="Further addresses for SIP: ip:port or ip:port/public_ip, separated by commas. `interfaces` sets it.",
@@ -122,6 +123,11 @@ class CoreOptions:
     )
     further_media_ip: str = option(
         "", help="Address (or device) for RTP of the other family, IPv6 beside IPv4 or the reverse. `interfaces` sets it."
+    )
+    interfaces: tuple[Interface, ...] = ()
+    """What `interfaces`, or the keys without a name, come to (`di.server.settings`)."""
+    outbound_interface: str = option(
+        "", help="Name of the interface that calls out leave from; empty: the one that the machine's routes lead from."
     )
     rtp_low_port: int = option(10000, help="First RTP port.", minimum=1, maximum=65535)
     rtp_high_port: int = option(19999, help="Last RTP port.", minimum=1, maximum=65535)

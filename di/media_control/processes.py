@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from di.kernel.child import Child, ChildKind, StartFailed
+from di.kernel.interfaces import Interfaces
 from di.media_control.port_ranges import port_ranges
 from di.media_control.router import MediaRouter
 from media.control import records
 from media.control.link import RecordLink
+from media.control.records import RtpAddress
 
 if TYPE_CHECKING:
     from di.kernel.ports import Clock, TimerHandle
@@ -63,20 +65,22 @@ class MediaProcesses:
         self._idle_ports = ("--idle-ms", str(core.rtp_port_idle_time * 1000), "--kept-ports", str(core.rtp_ports_kept))
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
-        ports = port_ranges(core.rtp_low_port, core.rtp_high_port, count)
+        rtp = Interfaces.of(core).rtp
+        parts = [port_ranges(address.port_low, address.port_high, count) for address in rtp]
         self.children = [
-            self._child(process, (core.media_ip, core.further_media_ip), *ports[process]) for process in range(count)
+            self._child(process, [RtpAddress(address.ip, *part[process]) for address, part in zip(rtp, parts, strict=True)])
+            for process in range(count)
         ]
         self._timer: TimerHandle | None = None
 
-    def _child(self, process: int, ips: tuple[str, ...], low: int, high: int) -> Child[records.Command, records.Event]:
+    def _child(self, process: int, rtp: Sequence[RtpAddress]) -> Child[records.Command, records.Event]:
         links = {}
         for first, second, ours, theirs in self._pairs:
             if process in (first, second):
                 links[second if process == first else first] = (ours if process == first else theirs).fileno()
-        arguments = ["--port-low", str(low), "--port-high", str(high), *self._idle_ports]
-        for ip in filter(None, ips):
-            arguments += ["--ip6" if ":" in ip else "--ip", ip]
+        arguments = [*self._idle_ports]
+        for address in rtp:
+            arguments += ["--address", str(address)]
         for peer, descriptor in links.items():
             arguments += ["--span-link", f"{peer}:{descriptor}"]
         kind = ChildKind("media", "media.io.process", tuple(arguments), records.EVENTS, tuple(links.values()))

@@ -24,6 +24,7 @@ def place(settings: Settings) -> Iterator[Callable[[], None]]:
         "media_ip": [core.media_ip],
         "further_sip": [ip for ip, _, _ in core.further_sip],
         "further_media_ip": [core.further_media_ip] if core.further_media_ip else [],
+        "interfaces": [one.rtp.ip for one in core.interfaces],
     }.items():
         for ip in ips:
             yield lambda field=field, ip=ip: _own_address(settings, field, ip)  # type: ignore[misc]

@@ -16,7 +16,7 @@ from di.kernel.options import keep_sources, load, variable, where
 from di.kernel.server_options import CoreOptions, parse_caller_limit
 from di.kernel.text import from_file
 from di.media_control import codecs
-from di.media_control.port_ranges import port_ranges
+from di.server import interfaces
 from di.server import plugin as plugins
 from di.server.plugin import Plugin
 from di.sip.headers import is_sip_uri
@@ -53,7 +53,7 @@ class Settings:
 def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | None = None) -> Settings:
     """Read sems.conf and all that belongs to it. `overrides`: key → value from the command line. Raises ConfigError."""
     conf = ConfigFile.read(file, file.parent)
-    _use_interfaces(conf)
+    named = interfaces.take_names(conf)
     given = overrides or {}
     for key, value in given.items():
         conf.entries[key] = ConfigEntry(value, "command line", 0)
@@ -62,7 +62,7 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
     if not core.stderr:
         log.debug("stderr is the only place for log lines; let the service manager keep them")
     conf_dir = _conf_dir(file, core)
-    core = _with_addresses(core)
+    core = _with_addresses(core, named)
     _check_callers(conf, core)
     codecs.check(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
     selection = _selection(core, conf_dir)
@@ -83,54 +83,6 @@ def early_log_format(file: Path, environ: Mapping[str, str]) -> str:
 def configuration_folder(file: Path, environ: Mapping[str, str]) -> Path:
     """The folder of the `<module>.conf` files that belong to a sems.conf, for tools that need no more. Raises ConfigError."""
     return _conf_dir(file, load(CoreOptions, ConfigFile.read(file, file.parent), environ, "sems"))
-
-
-_INTERFACE_KEYS = ("sip_ip", "sip_port", "media_ip", "public_ip", "rtp_low_port", "rtp_high_port")
-_INTERFACE_KEYS_WITHOUT_EFFECT = ("sig_sock_opts", "tcp_connect_timeout", "tcp_idle_timeout")
-
-
-def _use_interfaces(conf: ConfigFile) -> None:
-    """SEMS's named interfaces (spec core.md §3.1): the first one's keys stand for themselves, the others add SIP addresses."""
-    entry = conf.entries.pop("interfaces", None)
-    if entry is None:
-        return
-    names = [name.strip() for name in entry.value.split(",") if name.strip()]
-    if not names:
-        raise ConfigError(entry.file, entry.line, "interfaces", "the list is empty; right are names separated by commas")
-    named = {name: _keys_of(conf, name) for name in names}
-    for name, keys in named.items():
-        if "sip_ip" not in keys and "media_ip" not in keys:
-            hint = f"interface {name} has neither sip_ip_{name} nor media_ip_{name}"
-            raise ConfigError(entry.file, entry.line, "interfaces", hint)
-    conf.entries.update({key: value for key, value in named[names[0]].items() if key in _INTERFACE_KEYS})
-    further = [_further(named[name]) for name in names[1:] if "sip_ip" in named[name]]
-    if further:
-        conf.entries["further_sip"] = ConfigEntry(",".join(further), entry.file, entry.line)
-    others = [keys["media_ip"] for keys in (named[name] for name in names[1:]) if "media_ip" in keys]
-    first = named[names[0]].get("media_ip") or named[names[0]].get("sip_ip")
-    other_family = [media for media in others if first is not None and (":" in media.value) is not (":" in first.value)]
-    if other_family:
-        conf.entries["further_media_ip"] = other_family[0]
-    for media in others:
-        if media not in other_family[:1]:
-            conf.warnings.append(
-                f"{media.file}:{media.line}: media_ip {media.value}: RTP has one address a family, that of the first interface"
-            )
-
-
-def _keys_of(conf: ConfigFile, name: str) -> dict[str, ConfigEntry]:
-    """The keys that carry an interface's name, taken out of the file."""
-    known = (*_INTERFACE_KEYS, *_INTERFACE_KEYS_WITHOUT_EFFECT)
-    found = {key: conf.entries.pop(f"{key}_{name}", None) for key in known}
-    return {key: entry for key, entry in found.items() if entry is not None}
-
-
-def _further(keys: dict[str, ConfigEntry]) -> str:
-    """One SIP address as `further_sip` has it."""
-    ip = keys["sip_ip"].value.strip("[]")
-    port = keys["sip_port"].value if "sip_port" in keys else "5060"
-    public = f"/{keys['public_ip'].value}" if "public_ip" in keys else ""
-    return f"{f'[{ip}]' if ':' in ip else ip}:{port}{public}"
 
 
 def _check_callers(conf: ConfigFile, core: CoreOptions) -> None:
@@ -168,18 +120,13 @@ def _tell_where(core: CoreOptions, path: Path, file: Path) -> None:
     log.log(level, "%s: plugin_config_path: modules are read from %s, there is no %s", source, shown, beside)
 
 
-def _with_addresses(core: CoreOptions) -> CoreOptions:
+def _with_addresses(core: CoreOptions, named: interfaces.Named) -> CoreOptions:
     """Device names turned into addresses, checked ranges; keeps the record of where values came from."""
     sip_ip = addresses.resolve(core.sip_ip, "sip_ip", *where(core, "sip_ip"))
     media_ip = addresses.resolve(core.media_ip or sip_ip, "media_ip", *where(core, "media_ip"))
     if core.rtp_high_port < core.rtp_low_port + 1:
         hint = f"{core.rtp_high_port} leaves no port pair above rtp_low_port={core.rtp_low_port}"
         raise ConfigError(*where(core, "rtp_high_port"), "rtp_high_port", hint)
-    try:
-        port_ranges(core.rtp_low_port, core.rtp_high_port, core.media_processor_threads)
-    except ValueError as error:
-        where_to = where(core, "media_processor_threads")
-        raise ConfigError(*where_to, "media_processor_threads", f"{error}: widen rtp_low_port to rtp_high_port") from error
     try:
         if core.next_hop:
             parse_places(core.next_hop)
@@ -205,7 +152,7 @@ def _with_addresses(core: CoreOptions) -> CoreOptions:
     changed = replace(
         core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060, further_sip=further, further_media_ip=other
     )
-    return keep_sources(changed, core)
+    return interfaces.filled(keep_sources(changed, core), named)
 
 
 def _selection(core: CoreOptions, conf_dir: Path) -> Selection:

@@ -157,6 +157,7 @@ class Dial:
     where it is sent, whatever the URIs say; it stands nowhere in the request. `timer`: None for the interval that the peer wants.
     `codecs`: the only ones of the call as NAME/clock, most wanted first in the offer; empty: those of every offer.
     `log_messages`: as LogMessages says, from the INVITE on. `call_id`: empty for a new one.
+    `place`: number of the address of ours that it leaves from, 0 the first of Listen, then those of `also`; -1: the SIP process chooses.
     """
 
     call: int
@@ -177,6 +178,7 @@ class Dial:
     appearance: Appearance | None = None
     log_messages: bool = False
     call_id: str = ""
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +298,8 @@ class CallOffered:
     """What its offer has for us to speak, as NAME/clock, in order."""
     lines: tuple[str, ...] = ()
     """Attribute lines of its audio stream that nobody but another phone makes use of, without line ends."""
+    place: int = 0
+    """Number of the address of ours that it came to: 0 the first of Listen, then those of `also`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pjsua2 as pj
 
@@ -24,13 +25,16 @@ _MAX_REMEMBERED = 32
 
 
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
-    """Calls `on_invite(slot, message, packet, source)`: what came, as values and as bytes, and the address that it came from.
+    """Calls `on_invite(slot, message, packet, source, received)`: what came, as values and as bytes, the address that it came from, and pjsip's
+    own record of it, valid until that has returned.
 
     `credentials(slot)` gives what the call in a slot may log in with.
     """
 
     def __init__(
-        self, on_invite: Callable[[int, Message, SipPacket, str], None], credentials: Callable[[int], Credentials | None]
+        self,
+        on_invite: Callable[[int, Message, SipPacket, str, Any], None],
+        credentials: Callable[[int], Credentials | None],
     ) -> None:
         super().__init__()
         self._on_invite = on_invite
@@ -39,7 +43,8 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
     @callback
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
         text, source = prm.rdata.wholeMsg, prm.rdata.srcAddress
-        self._on_invite(prm.callId, parse(text), arrived(ffi.cast("void *", int(prm.rdata.pjRxData)), text), source)
+        received = ffi.cast("void *", int(prm.rdata.pjRxData))
+        self._on_invite(prm.callId, parse(text), arrived(received, text), source, received)
 
     @callback
     def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:

@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pjsua2 as pj
@@ -83,12 +83,18 @@ class _Log(pj.LogWriter):  # type: ignore[misc]
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """An address that we listen on. `udp`: pjsua's number of its UDP transport, the first of the place's."""
+    """An address that we listen on, with pjsua's numbers of its transports. `tls` -1: none."""
 
     ip: str
     port: int
     public_ip: str
     udp: int
+    tcp: int
+    tls: int = -1
+
+    def transport(self, kind: str) -> int:
+        """pjsua's number of the one of a kind (udp, tcp, tls); -1: there is none."""
+        return {"udp": self.udp, "tcp": self.tcp, "tls": self.tls}.get(kind, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,17 +180,24 @@ class SipEndpoint:
         if listen.tls_port:
             try:
                 check_certificate(listen.tls_certificate, listen.tls_key)
-                for ip, _, public_ip in ((listen.ip, 0, listen.public_ip), *listen.also):
-                    check_port(ip, listen.tls_port, socket.SOCK_STREAM)
-                    self._open("tls", ip, listen.tls_port, public_ip, listen)
+                self._bind_tls(listen)
             except ListenError as error:
                 raise error if error.key != "sip_port" else error.of("tls_port") from None
 
     def _bind_place(self, ip: str, wanted: int, public_ip: str) -> None:
         port = free_port(ip, wanted)
         udp = self._open("udp", ip, port, public_ip)
-        self._open("tcp", ip, port, public_ip)
-        self.places.append(ListenAddress(ip, port, public_ip, udp))
+        tcp = self._open("tcp", ip, port, public_ip)
+        self.places.append(ListenAddress(ip, port, public_ip, udp, tcp))
+
+    def _bind_tls(self, listen: Listen) -> None:
+        """TLS at every place; those of one address share it."""
+        at: dict[str, int] = {}
+        for number, place in enumerate(self.places):
+            if place.ip not in at:
+                check_port(place.ip, listen.tls_port, socket.SOCK_STREAM)
+                at[place.ip] = self._open("tls", place.ip, listen.tls_port, place.public_ip, listen)
+            self.places[number] = replace(place, tls=at[place.ip])
 
     def _open(self, name: str, ip: str, port: int, public_ip: str, tls: Listen | None = None) -> int:
         """Make a transport; pjsua's number of it. `tls`: says which certificates. Raises ListenError."""
@@ -242,8 +255,9 @@ class SipEndpoint:
         sent_to: str = "",
         timer: SessionTimer | None = None,
         contact: str = "",
+        kind: str = "udp",
     ) -> pj.AccountConfig:
-        """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's UDP.
+        """An account that registers nowhere, has no credentials and leaves media to others; with `place` it uses that one's transport of a kind.
 
         `sent_to`: a first hop that no Route names (pjsip's `hide`). `timer`: the interval that its calls have, also with a peer that knows of
         none; None: what the peer wants. `contact`: a complete Contact value, empty for our own.
@@ -255,7 +269,7 @@ class SipEndpoint:
         host = listen.public_ip or listen.ip
         if place is not None:
             host = place.public_ip or place.ip
-            config.sipConfig.transportId = place.udp
+            config.sipConfig.transportId = place.transport(kind)
         if host in ("0.0.0.0", "::"):
             host = "127.0.0.1"
         config.idUri = f"sip:[{host}]" if ":" in host else f"sip:{host}"

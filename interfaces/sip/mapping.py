@@ -38,8 +38,11 @@ class Stream:
     index: int = 0
 
 
-def offered(call: int, message: Message, source: str, offer: SessionDescription, connected: bool) -> CallOffered:
-    """An INVITE as a record; `source` is `ip:port` of the packet, `connected`: by TCP or TLS, `offer` the description in its body."""
+def offered(call: int, message: Message, source: str, offer: SessionDescription, connected: bool, place: int = 0) -> CallOffered:
+    """An INVITE as a record; `source` is `ip:port` of the packet, `connected`: by TCP or TLS, `offer` the description in its body.
+
+    `place`: number of our address that it came to.
+    """
     source_ip, source_port = endpoint_of(source)
     media_ip, media_port = offer.audio_address
     if media_ip and (family := unspecified_of(offer, offer.audio)):
@@ -62,6 +65,7 @@ def offered(call: int, message: Message, source: str, offer: SessionDescription,
         connected=connected,
         codecs=tuple(offer.codecs),
         lines=carried(offer.audio),
+        place=place,
     )
 
 

@@ -292,11 +292,16 @@ def _too_long(ip: Any, port: int) -> None:
     )
 
 
-def arrived_at(received: Any) -> tuple[str, int]:
-    """Our address that a message came to by UDP; port 0 for others."""
+def arrived_at(received: Any) -> tuple[str, int, str]:
+    """Our address that a message came to, and by what: udp, tcp or tls. The port of a connection that we have made is nobody's."""
     room = ffi.new("char[]", 64)
     port = int(lib.shim_arrived_at(received, room, 64))
-    return ffi.string(room).decode("ascii", "replace"), port
+    return ffi.string(room).decode("ascii", "replace"), port, ("udp", "tcp", "tls")[int(lib.shim_arrived_by(received))]
+
+
+def leave_by_any(slot: int) -> None:
+    """Later requests of a call's dialog may leave by other transports than the one of its account."""
+    lib.shim_any_listener(slot)
 
 
 def readiness_descriptor(handle: Any) -> int:

@@ -26,7 +26,7 @@ def looked_at(received: Any) -> tuple[str, str, int]:
 
 
 def arrived(received: Any, text: str) -> SipPacket:
-    """A message that came, `text`, with its way. Of one by TCP or TLS our own end is left out."""
+    """A message that came, `text`, with its way."""
     found, room = ffi.new("shim_message *"), ffi.new("char[]", 64)
     lib.shim_look(received, found)
     port = int(lib.shim_arrived_at(received, room, 64))

@@ -49,7 +49,7 @@ from interfaces.sip.housekeeping import Housekeeping
 from interfaces.sip.message import Message, cseq_of, escaped
 from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
-from interfaces.sip.native import Native
+from interfaces.sip.native import Native, leave_by_any
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.reader import DescriptionReader
@@ -373,7 +373,7 @@ class SipServer:
     def _dial(self, dial: Dial) -> None:
         try:
             contact = dial.appearance.contact if dial.appearance is not None else ""
-            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer, contact)
+            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer, contact, dial.place)
         except pj.Error as error:
             self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
             return
@@ -402,6 +402,8 @@ class SipServer:
         if call.ended:
             return
         self._by_slot[call.slot] = call
+        if self._listen.also:
+            leave_by_any(call.slot)
         self._credentials.pop(call.slot, None)
         if call.credentials is not None:
             self._credentials[call.slot] = call.credentials
@@ -425,7 +427,7 @@ class SipServer:
         return len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
-    def _invited(self, slot: int, message: Message, packet: SipPacket, source: str) -> None:
+    def _invited(self, slot: int, message: Message, packet: SipPacket, source: str, received: Any) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
@@ -433,8 +435,11 @@ class SipServer:
         call.descriptions.received = offer = self.reader.read(message.description)
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
-        self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected)
+        place = self._accounts.place_of(received)
+        self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected, place)
         call.began = packet, self._epoch_us()
+        if self._listen.also:
+            leave_by_any(slot)
         self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
 

@@ -10,7 +10,9 @@ Playlist, SetLegAudio, … → CloseLeg. A leg that is not connected neither sen
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TypeAlias, get_args
 
 from media.control.play_items import PlayItem, Sound
@@ -53,14 +55,40 @@ class ReceivedFormat:
     fmtp: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class RtpAddress:
+    """Where legs may be: an IP address of ours, and the RTP ports that may be used there. `port_high`: the last RTCP port."""
+
+    ip: str = "127.0.0.1"
+    port_low: int = 10000
+    port_high: int = 19999
+
+    @property
+    def ipv6(self) -> bool:
+        """Its family."""
+        return ":" in self.ip
+
+    def __str__(self) -> str:
+        return f"{f'[{self.ip}]' if self.ipv6 else self.ip}:{self.port_low}-{self.port_high}"
+
+    @classmethod
+    def parse(cls, text: str) -> RtpAddress:
+        """Read `ip:low-high`, an IPv6 address in brackets, as `str` writes it. Raises ValueError."""
+        match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})-([0-9]{1,5})", text)
+        if match is None:
+            raise ValueError(f"{text!r}: right is ip:low-high, an IPv6 address in brackets")
+        return cls(str(ip_address(match[1].strip("[]"))), int(match[2]), int(match[3]))
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
     """Reserve an RTP port for a leg; answered by LegOpened or LegFailed.
 
     `remote_ip`/`remote_port`: where the offer says the peer receives, if known (0: not yet); it only helps to choose a port that no
-    other unlatched leg shares. `ipv6` asks for an address of that family. `room` it will probably be in and leg `near` it will
-    probably be bridged to: hints for which of several media processes gets it (``di.media_control.router``).
+    other unlatched leg shares. `address`: number of the RTP address that it is to be at, as the media process was told at start; where that
+    is not of the family that `ipv6` asks for, it is at the first one that is. `room` it will probably be in and leg `near` it will probably
+    be bridged to: hints for which of several media processes gets it (``di.media_control.router``).
     """
 
     leg: int
@@ -69,6 +97,7 @@ class OpenLeg:
     ipv6: bool = False
     room: str = ""
     near: int = 0
+    address: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,11 +379,12 @@ class FlushMixIn:
 # ------------------------------------------------------------------------------------------------------------------ events
 @dataclass(frozen=True, slots=True)
 class LegOpened:
-    """The leg's RTP address, to stand in our SDP."""
+    """The leg's RTP address, to stand in our SDP. `address`: its number (OpenLeg)."""
 
     leg: int
     ip: str
     port: int
+    address: int = 0
 
 
 @dataclass(frozen=True, slots=True)

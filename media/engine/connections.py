@@ -21,6 +21,7 @@ The address that a leg leaves rests: its packets are nobody's for a while.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -63,7 +64,7 @@ class Connections:
     def __init__(
         self,
         options: EngineOptions,
-        bind: Callable[[bool, int], int | None],
+        bind: Callable[[int, int], int | None],
         unbind: Callable[[int], None],
         random: Random,
         legs: LegTable,
@@ -78,32 +79,34 @@ class Connections:
         self._random = random
         self._legs = legs
         self._emit = emit
-        self._books: dict[bool, PortBook] = {}
         times = PortTimes(options.rest_ns, options.latch_window_ns, options.idle_ns)
-        for ipv6, ip in ((False, options.ip), (True, options.ip6)):
-            if ip:
-                self._books[ipv6] = PortBook(
-                    ip,
-                    (options.port_low, options.port_high),
-                    (lambda port, ipv6=ipv6: bind(ipv6, port), unbind),  # type: ignore[misc]
-                    times,
-                    options.legs_per_port,
-                    options.kept_ports,
-                )
+        self._families = tuple(address.ipv6 for address in options.addresses)
+        self._books = tuple(
+            PortBook(
+                address.ip,
+                (address.port_low, address.port_high),
+                (partial(bind, number), unbind),
+                times,
+                options.legs_per_port,
+                options.kept_ports,
+            )
+            for number, address in enumerate(options.addresses)
+        )
 
     @property
     def ports(self) -> int:
         """RTP ports bound."""
-        return sum(len(book) for book in self._books.values())
+        return sum(len(book) for book in self._books)
 
     def open(self, command: OpenLeg, now_ns: int) -> Leg | None:
         """Give a new leg a row and a port; None after LegFailed."""
-        book = self._books.get(command.ipv6)
-        if book is None:
+        address = self._address(command)
+        if address is None:
             family = "IPv6" if command.ipv6 else "IPv4"
             reason = f"the peer is at {family}, where we have no media address: name one as further_media_ip"
             self._emit(LegFailed(command.leg, reason, other_family=True))
             return None
+        book = self._books[address]
         try:
             remote = _remote(command.remote_ip, command.remote_port)
             row = self._legs.take()
@@ -128,8 +131,15 @@ class Connections:
         state["allowance"] = -1
         state["report_digits"], state["marker"], state["hears"] = 1, 1, 1
         state["gain_q12"] = 4096
-        self._emit(LegOpened(command.leg, book.ip, port.number))
-        return Leg(command.leg, row, port, command.ipv6, signalled=remote)
+        self._emit(LegOpened(command.leg, book.ip, port.number, address))
+        return Leg(command.leg, row, port, address, signalled=remote)
+
+    def _address(self, command: OpenLeg) -> int | None:
+        """Number of the address that a leg gets: the wanted one if it is of the peer's family, else the first that is."""
+        families = self._families
+        if 0 <= command.address < len(families) and families[command.address] is command.ipv6:
+            return command.address
+        return families.index(command.ipv6) if command.ipv6 in families else None
 
     def connect(self, leg: Leg, command: ConnectLeg, now_ns: int) -> bool:
         """Take over the outcome of offer/answer; False after LegFailed, the leg then stays as it was."""
@@ -296,14 +306,14 @@ class Connections:
 
     def end_windows(self, now_ns: int) -> None:
         """Take the latch slot from legs that have had it long enough."""
-        for book in self._books.values():
+        for book in self._books:
             for port, row in book.sweep(now_ns):
                 if self.waiting[port.socket] == row:
                     self.waiting[port.socket] = -1
 
     def close_idle_ports(self, now_ns: int) -> None:
         """Close ports that have had no leg for long. Their sockets' indexes come back for others, so their addresses are forgotten."""
-        for book in self._books.values():
+        for book in self._books:
             closed = book.close_idle(now_ns)
             if closed:
                 self.addresses.forget_sockets(closed)
@@ -319,7 +329,7 @@ class Connections:
                 self.addresses.set(name, socket, RESTING, now_ns, now_ns + self._rest_ns)
         if self.waiting[socket] == leg.row:
             self.waiting[socket] = -1
-        self._books[leg.ipv6].leave(leg.port, leg.row, leg.signalled, sources, now_ns)
+        self._books[leg.address].leave(leg.port, leg.row, leg.signalled, sources, now_ns)
         self.packets_sent_closed += int(self._legs.rows[leg.row]["packets_sent"])
         self._legs.release(leg.row)
 
@@ -333,7 +343,7 @@ class Connections:
             self._send_to(leg, leg.latched_name if command.symmetric and self._sends_to_latched(leg) else name)
             return True
         elsewhere = latching.is_elsewhere(name, leg.signalling)
-        if not self._books[leg.ipv6].connect(port, leg.row, leg.signalled, remote, now_ns, command.symmetric, elsewhere):
+        if not self._books[leg.address].connect(port, leg.row, leg.signalled, remote, now_ns, command.symmetric, elsewhere):
             reason = f"another leg on local port {port.number} has the remote address {remote[0]}:{remote[1]}"
             self._emit(LegFailed(leg.number, reason))
             return False
@@ -396,7 +406,7 @@ class Connections:
         return bool(self._legs.rows[leg.row]["elsewhere"])
 
     def _free_slot(self, leg: Leg) -> None:
-        self._books[leg.ipv6].settle(leg.port, leg.row)
+        self._books[leg.address].settle(leg.port, leg.row)
         if self.waiting[leg.port.socket] == leg.row:
             self.waiting[leg.port.socket] = -1
 

@@ -34,7 +34,7 @@ TICK_NS = 20_000_000
 class Engine:
     """All legs of one media process.
 
-    `bind(ipv6, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken; `unbind(index)` closes
+    `bind(address, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken; `unbind(index)` closes
     both, and the index may be given out anew.
     `epoch_offset_ns`: what makes wall-clock time of the engine's clock, for RTCP.
     """
@@ -42,7 +42,7 @@ class Engine:
     def __init__(
         self,
         options: EngineOptions,
-        bind: Callable[[bool, int], int | None],
+        bind: Callable[[int, int], int | None],
         unbind: Callable[[int], None],
         random: Random,
         epoch_offset_ns: int = 0,

@@ -50,12 +50,14 @@ class Candidate:
 
 @dataclass(slots=True, eq=False)
 class Leg:
-    """One leg. `signalled`: where its SDP says it receives · `latched_name`: another address that its packets come from."""
+    """One leg. `address`: number of our RTP address (OpenLeg) · `signalled`: where its SDP says it receives · `latched_name`: another address
+    that its packets come from.
+    """
 
     number: int
     row: int
     port: Port
-    ipv6: bool
+    address: int
     signalled: Remote | None = None
     signalled_name: bytes = b""
     latched_name: bytes = b""

@@ -5,18 +5,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from media.control.records import RtpAddress
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """`ip6` empty: no IPv6 · `port_high`: the last RTCP port · `legs_per_port`: most legs that share an RTP port ·
+    """`addresses`: by their number in OpenLeg · `legs_per_port`: most legs that share an RTP port ·
     `rest_ns`: how long a port or address rests after its leg has closed · `latch_window_ns`: how long an unknown address is waited for ·
     `idle_ns`: how long a port without legs stays open · `kept_ports`: so many stay open all the same, of each address.
     """
 
-    ip: str = "127.0.0.1"
-    ip6: str = ""
-    port_low: int = 10000
-    port_high: int = 19999
+    addresses: tuple[RtpAddress, ...] = (RtpAddress(),)
     legs_per_port: int = 512
     rest_ns: int = 5_000_000_000
     latch_window_ns: int = 10_000_000_000

@@ -45,7 +45,7 @@ class Parts:
     """One of each. `bind` and `unbind` as `Engine` takes them."""
 
     def __init__(
-        self, options: EngineOptions, bind: Callable[[bool, int], int | None], unbind: Callable[[int], None], random: Random
+        self, options: EngineOptions, bind: Callable[[int, int], int | None], unbind: Callable[[int], None], random: Random
     ) -> None:
         self.events: list[Event] = []
         self.legs = LegTable()

@@ -19,7 +19,7 @@ from media.io import batch
 
 def warm() -> None:
     """Run each kernel once on a small engine of its own; no socket is opened."""
-    engine = Engine(EngineOptions(), lambda ipv6, port: 0, lambda index: None, Random(0))
+    engine = Engine(EngineOptions(), lambda address, port: 0, lambda index: None, Random(0))
     for leg, ptime_ms in ((1, 20), (2, 10)):
         engine.handle(OpenLeg(leg, "127.0.0.1", 20000 + leg), 0)
         engine.handle(ConnectLeg(leg, "127.0.0.1", 20000 + leg, "PCMU", 8000, 0, 0, ptime_ms), 0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 
 from media.control.log_lines import STYLES
+from media.control.records import RtpAddress
 from media.io.loader import DEFAULT_CACHE_BYTES
 from media.io.span_links import parse_link
 from media.io.writer import DEFAULT_BACKLOG_BYTES
@@ -15,10 +16,13 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m media.io.process", description="cordboard's media process")
     parser.add_argument("--fd", type=int, required=True, help="connected Unix stream socket to the hub")
-    parser.add_argument("--ip", default="127.0.0.1", help="IPv4 address of RTP")
-    parser.add_argument("--ip6", default="", help="IPv6 address of RTP; none without it")
-    parser.add_argument("--port-low", type=int, default=10000, help="first RTP port")
-    parser.add_argument("--port-high", type=int, default=19999, help="last RTP or RTCP port")
+    parser.add_argument(
+        "--address",
+        type=RtpAddress.parse,
+        action="append",
+        metavar="IP:LOW-HIGH",
+        help="address of RTP with its first RTP and last RTCP port, IPv6 in brackets; may be repeated (127.0.0.1:10000-19999)",
+    )
     parser.add_argument("--legs-per-port", type=int, default=512, help="legs that may share one RTP port")
     parser.add_argument("--rest-ms", type=int, default=5000, help="rest of a port or address after its leg has closed")
     parser.add_argument("--latch-window-ms", type=int, default=10000, help="how long a peer's unknown address is waited for")
@@ -45,4 +49,6 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--log-level", default="INFO", choices=["DEBUG", "INFO", "WARNING", "ERROR"])
     parser.add_argument("--log-format", default="text", choices=STYLES)
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.address = options.address or [RtpAddress()]
+    return options

@@ -72,7 +72,7 @@ class MediaProcess:
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._loader = FileLoader(self._wake, cache_bytes)
         self._writer = RecordingWriter(self._wake, backlog_bytes)
-        self._sockets = Sockets(options.ip, options.ip6)
+        self._sockets = Sockets(*(address.ip for address in options.addresses))
         self._engine = Engine(
             options, self._sockets.bind, self._sockets.unbind, SystemRandom(), time.time_ns() - time.monotonic_ns()
         )
@@ -289,10 +289,7 @@ def main(arguments: list[str] | None = None) -> int:
     process = MediaProcess(
         socket.socket(fileno=low_fd),
         EngineOptions(
-            ip=options.ip,
-            ip6=options.ip6,
-            port_low=options.port_low,
-            port_high=options.port_high,
+            addresses=tuple(options.address),
             legs_per_port=options.legs_per_port,
             rest_ns=options.rest_ms * 1_000_000,
             latch_window_ns=options.latch_window_ms * 1_000_000,

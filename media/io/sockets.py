@@ -56,8 +56,9 @@ class ReadySockets:
 class Sockets:
     """UDP sockets by index, in pairs: RTP, and RTCP on the next port (RFC 3550 §11). A closed pair's index is given out anew, lowest first."""
 
-    def __init__(self, ip: str, ip6: str) -> None:
-        self._ips = {False: ip, True: ip6}
+    def __init__(self, *ips: str) -> None:
+        """`ips`: our addresses, by their number."""
+        self._ips = ips
         self._pairs: dict[int, tuple[socket.socket, socket.socket]] = {}
         self._unused: list[int] = []  # a heap: of the indexes below `_indexes`, those without a pair
         self._indexes = 0
@@ -69,9 +70,11 @@ class Sockets:
         self.send_refused = 0
         self.reports_sent = 0
 
-    def bind(self, ipv6: bool, port: int) -> int | None:
-        """Open a pair; return its index, or None when one of the two ports is taken. Raises NoPort: no other port would do either."""
+    def bind(self, address: int, port: int) -> int | None:
+        """Open a pair at an address of ours; return its index, or None when one of the two ports is taken. Raises NoPort: no other would do."""
         opened: list[socket.socket] = []
+        ip = self._ips[address]
+        ipv6 = ":" in ip
         if len(self._pairs) >= self._most_pairs:
             raise NoPort("no further RTP port: the descriptors that are left are for files; raise the limit of open files")
         try:
@@ -80,7 +83,7 @@ class Sockets:
                 if ipv6:
                     opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 opened[-1].setblocking(False)
-                opened[-1].bind((self._ips[ipv6], number))
+                opened[-1].bind((ip, number))
             opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER_BYTES)
         except OSError as error:
@@ -88,8 +91,8 @@ class Sockets:
                 half.close()
             if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 hint = "; raise the limit of open files" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
-                raise NoPort(f"RTP port {port} on {self._ips[ipv6]}: {error.strerror}{hint}") from error
-            log.debug("RTP port %d: %s", port, error)
+                raise NoPort(f"RTP port {port} on {ip}: {error.strerror}{hint}") from error
+            log.debug("RTP port %d on %s: %s", port, ip, error)
             return None
         index = self._take_index()
         self._pairs[index] = (opened[0], opened[1])

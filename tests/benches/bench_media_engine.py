@@ -19,7 +19,15 @@ import numpy as np
 from media import codecs
 from media.codecs.codec import Codec
 from media.control.play_items import PlayBridge, PlayEcho, PlayItem, PlayRoom
-from media.control.records import ConnectLeg, Enqueue, OpenLeg, SetDigitDetection, StartCallRecording, StartRoomRecording
+from media.control.records import (
+    ConnectLeg,
+    Enqueue,
+    OpenLeg,
+    RtpAddress,
+    SetDigitDetection,
+    StartCallRecording,
+    StartRoomRecording,
+)
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine
 from media.engine.options import EngineOptions
@@ -37,7 +45,10 @@ class Load:
 
     def __init__(self, legs: int, codec: Codec, silent_after: int = 1 << 30) -> None:
         self.engine = Engine(
-            EngineOptions(port_high=60000), lambda ipv6, port: (port - 10000) // 2, lambda index: None, Random(1)
+            EngineOptions((RtpAddress(port_high=60000),)),
+            lambda address, port: (port - 10000) // 2,
+            lambda index: None,
+            Random(1),
         )
         self.codec, self.now_ns, self.silent_after = codec, 10**9, silent_after
         self.legs = range(1, legs + 1)

@@ -343,7 +343,7 @@ def test_sent_digit_is_a_key_press_on_the_wire(server: MediaServer, legs: Iterat
 
 
 def test_ipv6_legs_are_served_beside_ipv4() -> None:
-    with MediaServer("--ip6", "::1") as server, PeerGroup() as group:
+    with MediaServer(ips=("127.0.0.1", "::1")) as server, PeerGroup() as group:
         six, four = group.peer(400, bind_ip="::1"), group.peer(600)
         for leg, peer in ((1, six), (2, four)):
             server.connect(leg, peer)

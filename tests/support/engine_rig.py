@@ -37,7 +37,7 @@ class EngineRig:
         self.ports: dict[int, int] = {}
         self.events: list[object] = []
 
-    def _bind(self, ipv6: bool, port: int) -> int | None:
+    def _bind(self, address: int, port: int) -> int | None:
         if port in self.taken:
             return None
         self.bound.append(port)

@@ -7,11 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from media.control import records, wire
+from media.control.records import RtpAddress
 from tests.support.ports import free_ports
 from tests.support.rtp_peer import NAMES, Peer
 
@@ -22,14 +23,22 @@ T = TypeVar("T")
 class MediaServer:
     """``with MediaServer() as server``: starts the process, says Hello; ends it by Shutdown, and by its PID if that fails."""
 
-    def __init__(self, *options: str, low: int = 0, ports: int = 400, links: Mapping[int, socket.socket] | None = None) -> None:
-        """`links`: sockets to other media processes, by their number."""
+    def __init__(
+        self,
+        *options: str,
+        low: int = 0,
+        ports: int = 400,
+        links: Mapping[int, socket.socket] | None = None,
+        ips: Sequence[str] = ("127.0.0.1",),
+    ) -> None:
+        """`links`: sockets to other media processes, by their number. `ips`: addresses of RTP, each with the same ports."""
         ours, theirs = socket.socketpair()
         spans = {peer: link.fileno() for peer, link in (links or {}).items()}
         options += tuple(word for peer, fd in spans.items() for word in ("--span-link", f"{peer}:{fd}"))
         low = low or free_ports(ports)
-        command = [sys.executable, "-m", "media.io.process", "--fd", str(theirs.fileno()), "--port-low", str(low)]
-        command += ["--port-high", str(low + ports - 1), *options]
+        command = [sys.executable, "-m", "media.io.process", "--fd", str(theirs.fileno())]
+        command += [word for ip in ips for word in ("--address", str(RtpAddress(ip, low, low + ports - 1)))]
+        command += options
         fds = [theirs.fileno(), *spans.values()]
         self.process = subprocess.Popen(command, pass_fds=fds, cwd=ROOT, start_new_session=True)
         theirs.close()

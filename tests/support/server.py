@@ -224,7 +224,7 @@ class Server:
         for task in Path(f"/proc/{self.pid}/task").glob("*/children"):
             for pid in task.read_text().split():
                 command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
-                match = re.search(r"media\.io\.process.* --port-low (\d+) --port-high (\d+)", command)
+                match = re.search(r"media\.io\.process.*? --address \S+:(\d+)-(\d+)", command)
                 if match:
                     found[int(pid)] = range(int(match[1]), int(match[2]) + 1)
         return found

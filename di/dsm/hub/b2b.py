@@ -70,6 +70,8 @@ class CallB2B:
             from_header=variables.get("b2b_local_party", ""),
             headers=tuple(self.headers),
             credential=Credential("", user, password) if user and password else None,
+            interface=variables.get("b2b_outbound_interface", ""),
+            media_interface=variables.get("b2b_media_interface", ""),
         )
         options = PairOptions(relay_invite=relayed, early_media=self._early_relay, application=LEG_APPLICATION)
         Pair(call.session, options).connect([target], self._factory(diagram))

@@ -58,5 +58,6 @@ class ScriptHost:
             params=[dict(variables)],
             credential=Credential("", fields["auth_user"], fields["auth_pwd"]) if named else None,
             by=Dialler("dsm", call=call),
+            interface=fields["outbound_interface"],
         )
         return self.services.sessions.dialout(order)

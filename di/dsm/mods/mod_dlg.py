@@ -84,7 +84,21 @@ def connect_callee_relayed(run: Run, party: Res, uri: Res) -> None:
     run.session.b2b.connect(party, uri, relayed=True)
 
 
-_DIAL = ("caller", "callee", "domain", "app", "r_uri", "from", "from_uri", "to", "auth_user", "auth_pwd", "ltag", "hdrs")
+_DIAL = (
+    "caller",
+    "callee",
+    "domain",
+    "app",
+    "r_uri",
+    "from",
+    "from_uri",
+    "to",
+    "auth_user",
+    "auth_pwd",
+    "ltag",
+    "hdrs",
+    "outbound_interface",
+)
 
 
 @action("dlg.dialout")

@@ -23,7 +23,8 @@ void shim_give_back_memory(void);
 
 /* what came */
 void shim_look(void *received, shim_message *into);
-int shim_arrived_at(void *received, char *ip, int room); /* the port of ours, by UDP; 0 for others */
+int shim_arrived_at(void *received, char *ip, int room); /* our port; of a connection that we have made, one that nobody listens on */
+int shim_arrived_by(void *received);                     /* 0 UDP, 1 TCP, 2 TLS */
 int shim_contact_for(void *received, int account, char *text, int room);  /* its length, -1: none */
 void shim_hide(void *received, const char *name);
 int shim_takes(const char *name, const char *value, int length); /* whether pjsip's parser takes such a header; name "": such a URI */
@@ -71,6 +72,7 @@ typedef struct {
 } shim_stream;
 void shim_spare_callbacks(void);
 void shim_leave_bridge(int call);
+void shim_any_listener(int call); /* later requests of its dialog may leave by other transports than its account's */
 int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */
 int shim_stream_of(int call, shim_stream *into);                            /* 0, or -1: no audio */
 int shim_set_contact(int call, const char *contact); /* what our messages in its dialog name; 0, or -1: no dialog, or no such header */

@@ -30,6 +30,14 @@ void shim_leave_bridge(int call) {
     }
 }
 
+/* An account of a TCP or TLS listener gives a call our address; but its dialog would hold on to that listener, and to send to a peer whose
+ * Contact leads elsewhere, by UDP, would fail. */
+void shim_any_listener(int call) {
+    static const pjsip_tpselector any = {PJSIP_TPSELECTOR_NONE};
+    pjsip_inv_session *inv = call >= 0 && call < PJSUA_MAX_CALLS ? pjsua_var.calls[call].inv : NULL;
+    if (inv != NULL && inv->dlg->tp_sel.type == PJSIP_TPSELECTOR_LISTENER) pjsip_dlg_set_transport(inv->dlg, &any);
+}
+
 int shim_call_state(int number, int *code, const char **reason, int *length) {
     const pjsua_call *call = number >= 0 && number < PJSUA_MAX_CALLS ? &pjsua_var.calls[number] : NULL;
     const pj_str_t *text;

@@ -31,9 +31,13 @@ void shim_look(void *received, shim_message *into) {
     into->reliable = (rdata->tp_info.transport->flag & PJSIP_TRANSPORT_RELIABLE) != 0;
 }
 
+int shim_arrived_by(void *received) {
+    const unsigned flag = ((pjsip_rx_data *)received)->tp_info.transport->flag;
+    return flag & PJSIP_TRANSPORT_DATAGRAM ? 0 : flag & PJSIP_TRANSPORT_SECURE ? 2 : 1;
+}
+
 int shim_arrived_at(void *received, char *ip, int size) {
     const pjsip_transport *tp = ((pjsip_rx_data *)received)->tp_info.transport;
-    if (!(tp->flag & PJSIP_TRANSPORT_DATAGRAM)) return 0;
     pj_sockaddr_print(&tp->local_addr, ip, size, 0);
     return pj_sockaddr_get_port(&tp->local_addr);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Which family of addresses the audio of a dialled call gets; on whose behalf calls and their second legs are;
+"""On whose behalf calls and their second legs are;
 calls of our own from Dial to the end: what is placed, called back, refused."""
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import pytest
 
 from di.calls.application import Application
 from di.calls.call_info import Target
-from di.calls.dialling import over_ipv6
 from di.calls.pair import Pair
 from di.calls.state import Phase
 from di.kernel.errors import CallFailed
@@ -21,22 +20,6 @@ from di.sip import records as sip
 from di.sip.credentials import Credential
 from tests.support.diary import Diary, dial, diary, diary_book, record, register
 from tests.support.playbook import Playbook
-
-
-@pytest.mark.parametrize(
-    ("host", "media_ips", "expected"),
-    [
-        ("[::1]", ("127.0.0.1", "::1"), True),
-        ("[::1]", ("127.0.0.1", ""), False),
-        ("10.0.0.1", ("::1", "127.0.0.1"), False),
-        ("10.0.0.1", ("::1", ""), True),
-        ("phone.example", ("::1", "127.0.0.1"), True),
-        ("phone.example", ("127.0.0.1", "::1"), False),
-        ("phone.example", ("", ""), False),
-    ],
-)
-def test_the_family_of_a_dialled_calls_audio(host: str, media_ips: tuple[str, ...], expected: bool) -> None:
-    assert over_ipv6(host, media_ips) is expected
 
 
 def test_second_legs_are_on_behalf_of_whom_their_first_leg_is(caplog: pytest.LogCaptureFixture) -> None:

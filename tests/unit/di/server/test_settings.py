@@ -171,11 +171,26 @@ def test_further_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     )
     core = read(tmp_path, text).core
     assert core.further_sip == (("127.0.0.1", 5080, "203.0.113.7"), ("::1", 5060, ""))
-    assert (core.media_ip, core.further_media_ip, core.rtp_low_port) == ("127.0.0.1", "::1", 10000)
-    assert "media_ip 127.0.0.9" in caplog.text and "unknown key" not in caplog.text
+    assert (core.media_ip, core.rtp_low_port) == ("127.0.0.1", 10000) and not caplog.text
+    assert [(one.name, one.sip_ip, one.sip_port, one.public_ip, str(one.rtp)) for one in core.interfaces] == [
+        ("a", "127.0.0.1", 5060, "", "127.0.0.1:10000-19999"),
+        ("b", "127.0.0.1", 5080, "203.0.113.7", "127.0.0.1:10000-19999"),
+        ("c", "::1", 5060, "", "[::1]:10000-19999"),
+        ("d", "", 0, "", "127.0.0.9:2000-19999"),
+    ]
     assert "further_sip" in wrong(tmp_path, "interfaces=a,b\nsip_ip_a=127.0.0.1\nsip_ip_b=nodevice7\n")
     assert "further_sip" in wrong(tmp_path, "further_sip=127.0.0.1:99999\n")
     assert "same family" in wrong(tmp_path, "sip_ip=127.0.0.1\nfurther_media_ip=127.0.0.2\n")
+
+
+def test_interfaces_beside_the_keys_without_a_name(tmp_path: Path) -> None:
+    """`additional_interfaces` of older files; an interface without SIP may be named first; further_sip has no audio of its own."""
+    text = "sip_ip=127.0.0.1\nrtp_low_port=11000\nadditional_interfaces=out\nsip_ip_out=127.0.0.2\nrtp_high_port_out=12000\noutbound_interface=out\n"
+    core = read(tmp_path, text).core
+    assert [(one.name, one.sip_ip, str(one.rtp)) for one in core.interfaces] == [
+        ("default", "127.0.0.1", "127.0.0.1:11000-19999"),
+        ("out", "127.0.0.2", "127.0.0.2:10000-12000"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -211,6 +226,13 @@ def test_addresses(tmp_path: Path) -> None:
         ("tls_client_certificate=maybe\n", "sems.conf:1: tls_client_certificate: 'maybe' is none of: off, ask, require"),
         ("sip_acl_allow=10.0.0.0/33\n", "sems.conf:1: sip_acl_allow"),
         ("outbound_proxy=proxy\n", "sems.conf:1: outbound_proxy: 'proxy' is no SIP URI"),
+        ("outbound_interface=out\n", "sems.conf:1: outbound_interface: no interface 'out' has SIP; there are default"),
+        ("interfaces=a\nsip_ip_a=127.0.0.1\nrtp_low_port_a=x\n", "sems.conf:3: rtp_low_port: 'x' is not a whole number"),
+        (
+            "interfaces=a,b\nsip_ip_a=127.0.0.1\nsip_ip_b=127.0.0.2\nrtp_low_port_b=0\n",
+            "sems.conf:4: rtp_low_port_b: '0' is not a whole",
+        ),
+        ("interfaces=a,b\nsip_ip_a=127.0.0.1\nmedia_ip_b=nodevice7\n", "sems.conf:3: media_ip_b: 'nodevice7' is neither"),
         ("codec_order=PCMU,MP5\n", "sems.conf:1: codec_order: 'MP5' is no codec"),
         (f"exclude_payloads={';'.join(NAMES)}\n", "exclude_payloads: no codec is left"),
         ("100rel=maybe\n", "sems.conf:1: 100rel: 'maybe' is none of: disabled, off, supported, require"),

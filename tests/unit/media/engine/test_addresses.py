@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from media.control.play_items import PlayBridge, PlayEcho
-from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, MediaHeld, OpenLeg
+from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, MediaHeld, OpenLeg, RtpAddress
 from media.engine.options import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -299,7 +299,7 @@ def test_leg_with_unknown_peer_has_its_port_alone_until_connected() -> None:
 
 def test_new_leg_never_hears_the_peer_of_an_old_one() -> None:
     """R6: a thousand calls; each old peer goes on sending for a second after its call has ended."""
-    rig = EngineRig(EngineOptions(port_low=10000, port_high=10099, rest_ns=2_000_000_000))
+    rig = EngineRig(EngineOptions((RtpAddress("127.0.0.1", 10000, 10099),), rest_ns=2_000_000_000))
     old: list[tuple[int, tuple[str, int]]] = []
     for call in range(1000):
         remote = ("10.0.0.1", 1024 + call)
@@ -319,7 +319,7 @@ def test_new_leg_never_hears_the_peer_of_an_old_one() -> None:
 
 
 def test_exhausted_range_says_what_to_change() -> None:
-    rig = EngineRig(EngineOptions(port_low=10000, port_high=10003))
+    rig = EngineRig(EngineOptions((RtpAddress("127.0.0.1", 10000, 10003),)))
     rig.taken.add(10002)
     rig.connect(1, SIGNALLED)
     failed = rig.do(OpenLeg(2, "10.0.0.2", 4000))[0]

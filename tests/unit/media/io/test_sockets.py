@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from media.control.records import CloseLeg, ConnectLeg, LegFailed, LegOpened, OpenLeg
+from media.control.records import CloseLeg, ConnectLeg, LegFailed, LegOpened, OpenLeg, RtpAddress
 from media.engine.engine import Engine
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort
@@ -23,12 +23,12 @@ from tests.support.ports import free_ports
 def test_a_taken_port_is_passed_over() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
-        assert Sockets("127.0.0.1", "").bind(False, taken.getsockname()[1]) is None
+        assert Sockets("127.0.0.1").bind(0, taken.getsockname()[1]) is None
 
 
 def test_an_address_that_is_not_ours_is_named() -> None:
     with pytest.raises(NoPort, match=r"RTP port 20000 on 192\.0\.2\.1: .*assign"):
-        Sockets("192.0.2.1", "").bind(False, 20000)
+        Sockets("192.0.2.1").bind(0, 20000)
 
 
 def test_a_leg_without_a_descriptor_left_says_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_a_leg_without_a_descriptor_left_says_what_to_change(monkeypatch: pytest
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(socket, "socket", none_left)
-    sockets = Sockets("127.0.0.1", "")
+    sockets = Sockets("127.0.0.1")
     engine = Engine(EngineOptions(), sockets.bind, sockets.unbind, Random(0))
     engine.handle(OpenLeg(1), 0)
     (failed,) = engine.take_events()
@@ -46,30 +46,30 @@ def test_a_leg_without_a_descriptor_left_says_what_to_change(monkeypatch: pytest
 
 def test_files_keep_their_descriptors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (DESCRIPTORS_FOR_FILES + 4, 1000))
-    sockets, opened = Sockets("127.0.0.1", ""), 0
+    sockets, opened = Sockets("127.0.0.1"), 0
     with pytest.raises(NoPort, match="raise the limit of open files"):
         for port in range(47_000, 48_000, 2):
-            opened += sockets.bind(False, port) is not None
+            opened += sockets.bind(0, port) is not None
     assert opened == 2
     sockets.close()
 
 
 def test_a_closed_pair_gives_back_its_descriptors_and_its_index() -> None:
-    sockets = Sockets("127.0.0.1", "")
+    sockets = Sockets("127.0.0.1")
     low = free_ports(6)
-    assert [sockets.bind(False, low + number) for number in (0, 2)] == [0, 1]
+    assert [sockets.bind(0, low + number) for number in (0, 2)] == [0, 1]
     open_files = len(os.listdir("/proc/self/fd"))
     sockets.unbind(0)
     assert len(os.listdir("/proc/self/fd")) == open_files - 2
-    assert sockets.bind(False, low + 4) == 0, "another port has the index"
-    assert sockets.bind(False, low) == 2
+    assert sockets.bind(0, low + 4) == 0, "another port has the index"
+    assert sockets.bind(0, low) == 2
     sockets.close()
 
 
 def test_what_comes_to_a_port_opened_anew_is_read() -> None:
     """The descriptor, the index and the port may each have been another's."""
-    now_ns, options = 1_000_000_000, EngineOptions(port_low=free_ports(4), kept_ports=0)
-    sockets = Sockets("127.0.0.1", "")
+    now_ns, options = 1_000_000_000, EngineOptions((RtpAddress(port_low=free_ports(4)),), kept_ports=0)
+    sockets = Sockets("127.0.0.1")
     engine = Engine(options, sockets.bind, sockets.unbind, Random(0))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
         peer.bind(("127.0.0.1", 0))

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""SEMS's named interfaces: where SIP listens, where the audio of its calls is, and how others reach both (spec core.md §3.1).
+
+A call has its audio at the interface that its signalling uses, unless its application wants another one. An interface without SIP is for
+audio only. Without names there is one interface, `default`, of the keys that carry none. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from media.control.records import RtpAddress
+
+if TYPE_CHECKING:
+    from di.kernel.server_options import CoreOptions
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One of them. `sip_ip` empty: audio only. `public_ip`: what stands in Contact, Via and SDP instead of our addresses."""
+
+    name: str
+    rtp: RtpAddress = RtpAddress()
+    sip_ip: str = ""
+    sip_port: int = 5060
+    public_ip: str = ""
+
+
+class Interfaces:
+    """All of them by number, those with SIP first, so that theirs are the SIP process's places. `rtp`: the media processes' addresses."""
+
+    def __init__(self, interfaces: Sequence[Interface]) -> None:
+        self.all = tuple(sorted(interfaces, key=lambda one: not one.sip_ip))
+        self.rtp = tuple(dict.fromkeys(one.rtp for one in self.all))
+        self._rtp_numbers = [self.rtp.index(one.rtp) for one in self.all]
+
+    @classmethod
+    def of(cls, core: CoreOptions) -> Interfaces:
+        """Those of a configuration, which may have been made without a file."""
+        if core.interfaces:
+            return cls(core.interfaces)
+        ips = (core.media_ip or core.sip_ip, core.further_media_ip)
+        rtp = [RtpAddress(ip, core.rtp_low_port, core.rtp_high_port) for ip in ips if ip]
+        further = [Interface("", rtp[0], ip, port, public) for ip, port, public in core.further_sip]
+        first = Interface(DEFAULT, rtp[0], core.sip_ip, core.sip_port, core.public_ip)
+        return cls((first, *further, *(Interface("", address) for address in rtp[1:])))
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    @property
+    def many(self) -> bool:
+        """Whether SIP has several, so that a call out needs one to be chosen."""
+        return sum(bool(one.sip_ip) for one in self.all) > 1
+
+    def named(self, name: str, *, with_sip: bool = True) -> int | None:
+        """Number of the one with that name; None: there is none, or it has no SIP and is asked for it."""
+        found = (number for number, one in enumerate(self.all) if one.name == name and (one.sip_ip or not with_sip))
+        return next(found, None)
+
+    def names(self) -> str:
+        """Their names, for messages."""
+        return ", ".join(one.name for one in self.all if one.name)
+
+    def rtp_of(self, number: int) -> int:
+        """Number of the RTP address of an interface."""
+        return self._rtp_numbers[number] if 0 <= number < len(self.all) else 0
+
+    def over_ipv6(self, number: int, host: str) -> bool:
+        """Whether a call to a host offers an IPv6 address for its audio: the host's own family, or the interface's where we have no other.
+
+        A name is not looked up here.
+        """
+        own = self.rtp[self.rtp_of(number)].ipv6
+        wanted = ":" in host if is_address(host) else own
+        return wanted if any(address.ipv6 is wanted for address in self.rtp) else own
+
+    def shown(self, number: int, rtp: int, ip: str) -> str:
+        """What stands in SDP for an address at which a leg of a call of that interface is: `ip`, or the public one in its place."""
+        one = self.all[number] if 0 <= number < len(self.all) else self.all[0]
+        if self.rtp_of(number) != rtp:  # of the other family
+            one = next((other for at, other in enumerate(self.all) if self.rtp_of(at) == rtp), one)
+        public = one.public_ip.strip("[]")
+        return public if is_address(public) and (":" in public) is (":" in ip) else ip
+
+    def towards(self, host: str, route: Callable[[str], str]) -> int:
+        """Number of the one that the machine's routes lead from to an address; the first for a name, and where none lies there.
+
+        `route(ip)`: our address that packets to that one leave from, empty for none.
+        """
+        if not self.many or not is_address(host):
+            return 0
+        ours = route(host.strip("[]"))
+        return next((number for number, one in enumerate(self.all) if one.sip_ip == ours), 0) if ours else 0
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address and no name; an IPv6 address may stand in brackets."""
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
