@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,8 +11,8 @@ import pytest_asyncio
 
 from di.sip.outside_records import Subscribe
 from di.sip.records import Answer, CallConfirmed, CallOffered, Dial, Hangup, Listen, ListenFailed, Listening
-from interfaces.sip.message import uri_of
-from tests.support.sip_peer import UdpPeer
+from interfaces.sip.message import Message, parse, uri_of
+from tests.support.sip_peer import PeerCall, UdpPeer, description
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import place_calls
 
@@ -76,9 +77,39 @@ async def test_what_we_send_leaves_by_the_address_that_leads_there(sip: SipProce
     peer.close()
 
 
-async def test_calls_to_each_address_by_sipp(sip: SipProcess) -> None:
-    import asyncio
+async def test_a_call_dialled_by_tcp_goes_on_by_udp_where_its_peer_wants_that(sip: SipProcess) -> None:
+    """It leaves from the address that is asked for; its dialog is not bound to that listener: Contact may lead elsewhere."""
+    udp = await UdpPeer.open(ports(sip)["127.0.0.1"])
+    arrived: asyncio.Queue[tuple[Message, str, asyncio.StreamWriter]] = asyncio.Queue()
 
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(parse(head.decode()).header("Content-Length"))
+        await reader.readexactly(length)
+        await arrived.put((parse(head.decode()), writer.get_extra_info("peername")[0], writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.3", 0)
+    target = f"sip:them@127.0.0.3:{server.sockets[0].getsockname()[1]};transport=tcp"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000, place=1))
+    invite, source, writer = await asyncio.wait_for(arrived.get(), 30)
+    assert source == "127.0.0.2" and "203.0.113.7" in invite.header("Contact") and ";transport=TCP" in invite.header("Contact")
+    udp.calls[invite.header("Call-ID")] = call = PeerCall(udp, invite.header("Call-ID"), "us")
+    body = description(40000)
+    lines = "".join(f"{name}: {invite.header(name)}\r\n" for name in ("Via", "From", "Call-ID", "CSeq"))
+    writer.write(
+        f"SIP/2.0 200 OK\r\n{lines}To: {invite.header('To')};tag=them\r\nContact: <sip:them@127.0.0.1:{udp.port}>\r\n"
+        f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    )
+    await sip.wait_for(CallConfirmed)
+    await call.next("ACK")
+    sip.send(Hangup(2))
+    call.reply(await call.next("BYE"), 200)
+    writer.close()
+    server.close()
+    udp.close()
+
+
+async def test_calls_to_each_address_by_sipp(sip: SipProcess) -> None:
     for ip in PLACES[:2]:
         result = await asyncio.to_thread(place_calls, 5, "test", ports(sip)[ip], 50, remote_ip=ip)
         assert (result.successful, result.failed, result.retransmissions) == (5, 0, 0), result.errors

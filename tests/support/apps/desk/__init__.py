@@ -12,6 +12,7 @@ X-Target: URI of a second leg, once for each · X-Desk: words of
     guard          the call may not be replaced
     hang=WHERE     never return from `invite`, or from `start`
     stay           the end of the other side is not this one's
+    via=NAME media=NAME   interfaces of the second leg, and of its audio
 
 Callbacks are written to the monitoring store: `replies`, `requests`, `other_bye`.
 """
@@ -78,7 +79,10 @@ class Desk(Application):
         subject = first_header(self.session.info.headers, "X-Subject")
         headers = (f"X-Subject: {subject}",) if subject else ()
         ring_ms = int(words.get("ring") or 0)
-        Pair(self.session, options).connect([Target(uri, headers=headers, ring_ms=ring_ms) for uri in self._targets])
+        via, media = words.get("via", ""), words.get("media", "")
+        Pair(self.session, options).connect(
+            [Target(uri, headers=headers, ring_ms=ring_ms, interface=via, media_interface=media) for uri in self._targets]
+        )
 
     def on_sip_request(self, request: RequestReceived) -> bool:
         self._requests.append(request.method)

@@ -14,10 +14,12 @@ from di.calls.call_info import Target
 from di.calls.pair import Pair
 from di.calls.state import Phase
 from di.kernel.errors import CallFailed
+from di.kernel.interfaces import Interface
 from di.kernel.registry import INTERNAL, Caller
 from di.kernel.server_options import CallerLimit, CoreOptions
 from di.sip import records as sip
 from di.sip.credentials import Credential
+from media.control.records import OpenLeg, RtpAddress
 from tests.support.diary import Diary, dial, diary, diary_book, record, register
 from tests.support.playbook import Playbook
 
@@ -161,3 +163,27 @@ def test_dialout_is_off_beyond_loopback_until_there_is_a_cap() -> None:
         book.services.applications.register("diary", Diary)
         assert bool(dial(book)) is works
         assert dial(book) == ""
+
+
+def test_a_call_out_leaves_from_the_interface_that_is_named() -> None:
+    known = (
+        Interface("in", RtpAddress("10.0.0.1"), "10.0.0.1"),
+        Interface("out", RtpAddress("10.0.0.2"), "10.0.0.2"),
+        Interface("media", RtpAddress("10.0.0.3")),
+    )
+    book = Playbook(replace(CoreOptions(), interfaces=known, outbound_interface="out"))
+    book.services.applications.register("diary", Diary)
+    for named, place, address in (
+        ({}, 1, 1),
+        ({"interface": "in"}, 0, 0),
+        ({"interface": "in", "media_interface": "media"}, 0, 2),
+    ):
+        session = book.sessions.find(dial(book, **named))
+        assert session is not None
+        assert book.sip.of(sip.Dial, session.call)[0].place == place
+        (opened,) = [one for one in book.media.commands if isinstance(one, OpenLeg) and one.leg == session.leg]
+        assert opened.address == address
+    assert dial(book, interface="media") == "" and dial(book, media_interface="nowhere") == ""
+    with_one = diary_book()
+    session = with_one.sessions.find(dial(with_one))
+    assert session is not None and with_one.sip.of(sip.Dial, session.call)[0].place == -1
