@@ -14,7 +14,7 @@ from di.calls.recording_ends import OnEnd, RecordingEnds
 from di.calls.rooms import RoomRegistry
 from di.calls.state import AudioPhase
 from di.calls.trust import return_path_known
-from di.kernel.interfaces import Interfaces
+from di.kernel.interfaces import NetInterfaces
 from di.kernel.ports import Clock
 from di.kernel.value import Value
 from di.media_control.port import MediaPort
@@ -62,7 +62,7 @@ class AudioHost(Protocol):
         """Who waits for recordings."""
 
     @property
-    def interfaces(self) -> Interfaces:
+    def interfaces(self) -> NetInterfaces:
         """Where audio may be."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
 from di.calls.call_info import CallInfo, CallOut, DialPlan
-from di.kernel.interfaces import Interfaces
+from di.kernel.interfaces import NetInterfaces
 from di.kernel.ports import Clock, MonitoringHooks
 from di.media_control.port import MediaPort
 from di.sip.port import SipPort
@@ -57,7 +57,7 @@ class SessionHost(Protocol):
         """How long an address may take for its first reply, while there is another one."""
 
     @property
-    def interfaces(self) -> Interfaces:
+    def interfaces(self) -> NetInterfaces:
         """Where SIP and audio may be."""
 
     def lead(self, info: CallInfo, plan: DialPlan, host: str) -> None:

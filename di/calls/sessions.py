@@ -35,8 +35,8 @@ from di.kernel.addresses import route
 from di.kernel.clock import Tasks
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.ids import IdMaker
-from di.kernel.interfaces import Interfaces
 from di.kernel.ports import Clock, MonitoringHooks
+from di.kernel.server_options import interfaces_of
 from di.kernel.value import Value
 from di.media_control.port import MediaPort
 from di.sip import records as sip
@@ -95,7 +95,7 @@ class Sessions:
         self.limits = CallLimits(core.session_limit, core.cps_limit, core.shutdown_mode_reply, surroundings.clock.now_ns())
         self.control = CallControl(self.limits, surroundings.clock)
         self.toll = Toll(core)
-        self.interfaces = Interfaces.of(core)
+        self.interfaces = interfaces_of(core)
         self.ways = Ways(core, surroundings.clock.random)
         self.toll.exposed = exposed(core)
         self.arrivals = Arrivals(self, selection)

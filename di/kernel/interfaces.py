@@ -10,18 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from media.control.records import RtpAddress
-
-if TYPE_CHECKING:
-    from di.kernel.server_options import CoreOptions
 
 DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Interface:
+class NetInterface:
     """One of them. `sip_ip` empty: audio only. `public_ip`: what stands in Contact, Via and SDP instead of our addresses."""
 
     name: str
@@ -31,24 +27,13 @@ class Interface:
     public_ip: str = ""
 
 
-class Interfaces:
+class NetInterfaces:
     """All of them by number, those with SIP first, so that theirs are the SIP process's places. `rtp`: the media processes' addresses."""
 
-    def __init__(self, interfaces: Sequence[Interface]) -> None:
+    def __init__(self, interfaces: Sequence[NetInterface]) -> None:
         self.all = tuple(sorted(interfaces, key=lambda one: not one.sip_ip))
         self.rtp = tuple(dict.fromkeys(one.rtp for one in self.all))
         self._rtp_numbers = [self.rtp.index(one.rtp) for one in self.all]
-
-    @classmethod
-    def of(cls, core: CoreOptions) -> Interfaces:
-        """Those of a configuration, which may have been made without a file."""
-        if core.interfaces:
-            return cls(core.interfaces)
-        ips = (core.media_ip or core.sip_ip, core.further_media_ip)
-        rtp = [RtpAddress(ip, core.rtp_low_port, core.rtp_high_port) for ip in ips if ip]
-        further = [Interface("", rtp[0], ip, port, public) for ip, port, public in core.further_sip]
-        first = Interface(DEFAULT, rtp[0], core.sip_ip, core.sip_port, core.public_ip)
-        return cls((first, *further, *(Interface("", address) for address in rtp[1:])))
 
     def __len__(self) -> int:
         return len(self.all)

@@ -10,9 +10,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import ClassVar
 
 from di.kernel.dns_names import parse_servers
-from di.kernel.interfaces import Interface
+from di.kernel.interfaces import DEFAULT, NetInterface, NetInterfaces
 from di.kernel.options import further_keys, option
 from di.kernel.posix_regex import compile_extended
+from media.control.records import RtpAddress
 
 LOG_LEVELS = {"error": 0, "err": 0, "warning": 1, "warn": 1, "info": 2, "debug": 3, "dbg": 3}
 
@@ -124,7 +125,7 @@ class CoreOptions:
     further_media_ip: str = option(
         "", help="Address (or device) for RTP of the other family, IPv6 beside IPv4 or the reverse. `interfaces` sets it."
     )
-    interfaces: tuple[Interface, ...] = ()
+    interfaces: tuple[NetInterface, ...] = ()
     """What `interfaces`, or the keys without a name, come to (`di.server.settings`)."""
     outbound_interface: str = option(
         "", help="Name of the interface that calls out leave from; empty: the one that the machine's routes lead from."
@@ -319,3 +320,14 @@ class CoreOptions:
         "dump_conference_streams dump_conference_path transcoder_*_stats_hdr options_transcoder_* rtp_mux_*".split()
     )
     """SEMS keys (shell patterns) that are accepted and have no effect here; a note in the log says so."""
+
+
+def interfaces_of(core: CoreOptions) -> NetInterfaces:
+    """The interfaces of a configuration, which may have been made without a file."""
+    if core.interfaces:
+        return NetInterfaces(core.interfaces)
+    ips = (core.media_ip or core.sip_ip, core.further_media_ip)
+    rtp = [RtpAddress(ip, core.rtp_low_port, core.rtp_high_port) for ip in ips if ip]
+    further = [NetInterface("", rtp[0], ip, port, public) for ip, port, public in core.further_sip]
+    first = NetInterface(DEFAULT, rtp[0], core.sip_ip, core.sip_port, core.public_ip)
+    return NetInterfaces((first, *further, *(NetInterface("", address) for address in rtp[1:])))

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from di.kernel.child import Child, ChildKind, StartFailed
-from di.kernel.interfaces import Interfaces
+from di.kernel.server_options import interfaces_of
 from di.media_control.port_ranges import port_ranges
 from di.media_control.router import MediaRouter
 from media.control import records
@@ -65,7 +65,7 @@ class MediaProcesses:
         self._idle_ports = ("--idle-ms", str(core.rtp_port_idle_time * 1000), "--kept-ports", str(core.rtp_ports_kept))
         self._pairs = list(_pairs(count))
         self._formats: asyncio.Future[tuple[records.AudioFormat, ...]] = asyncio.get_running_loop().create_future()
-        rtp = Interfaces.of(core).rtp
+        rtp = interfaces_of(core).rtp
         parts = [port_ranges(address.port_low, address.port_high, count) for address in rtp]
         self.children = [
             self._child(process, [RtpAddress(address.ip, *part[process]) for address, part in zip(rtp, parts, strict=True)])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""SEMS's named interfaces in sems.conf (spec core.md §3.1): `interfaces=in,out`, and keys that carry a name, `sip_ip_in`, `media_ip_out` ….
+"""SEMS's named interfaces in sems.conf (spec core.md §3.1): a list of names, and keys that end in one of them (docs/sip.md).
 
 The first one that has SIP stands for the keys without a name, so that all that knows of one address only goes on as before; the others
-are further ones. `additional_interfaces=out`, as SEMS had it before, leaves the keys without a name to the interface `default`.
+are further ones. The key `additional_interfaces`, as SEMS had it before, leaves the keys without a name to the interface `default`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from di.kernel import addresses
 from di.kernel.config import ConfigEntry, ConfigFile
 from di.kernel.errors import ConfigError
-from di.kernel.interfaces import DEFAULT, Interface, Interfaces, is_address
+from di.kernel.interfaces import DEFAULT, NetInterface, NetInterfaces, is_address
 from di.kernel.options import keep_sources, where
 from di.kernel.server_options import CoreOptions
 from di.media_control.port_ranges import port_ranges
@@ -80,20 +80,20 @@ def _as_further_sip(keys: Keys) -> str:
 def filled(core: CoreOptions, named: Named) -> CoreOptions:
     """The options, whose addresses are resolved, with `interfaces`. Raises ConfigError."""
     rtp = RtpAddress(core.media_ip, core.rtp_low_port, core.rtp_high_port)
-    found = [Interface(named.first, rtp, core.sip_ip, core.sip_port, core.public_ip)]
+    found = [NetInterface(named.first, rtp, core.sip_ip, core.sip_port, core.public_ip)]
     other = RtpAddress(core.further_media_ip, core.rtp_low_port, core.rtp_high_port) if core.further_media_ip else None
     places = iter(core.further_sip)
     for name, keys in named.others.items():
         audio_only = ("", 0, keys["public_ip"].value if "public_ip" in keys else "")
         place = next(places, audio_only) if "sip_ip" in keys else audio_only
-        found.append(Interface(name, _rtp(name, keys, place[0]), *place))
+        found.append(NetInterface(name, _rtp(name, keys, place[0]), *place))
     for ip, port, public in places:  # of a further_sip without names: the audio of their calls is where that of all is
         same_family = other is None or (":" in ip) is rtp.ipv6
-        found.append(Interface("", rtp if same_family else other or rtp, ip, port, public))
+        found.append(NetInterface("", rtp if same_family else other or rtp, ip, port, public))
     if other is not None:
-        found.append(Interface("", other))
+        found.append(NetInterface("", other))
     _check(core, found)
-    return keep_sources(replace(core, interfaces=Interfaces(found).all), core)
+    return keep_sources(replace(core, interfaces=NetInterfaces(found).all), core)
 
 
 def _rtp(name: str, keys: Keys, sip_ip: str) -> RtpAddress:
@@ -116,7 +116,7 @@ def _port(name: str, keys: Keys, key: str, usual: int) -> int:
     return int(entry.value)
 
 
-def _check(core: CoreOptions, found: list[Interface]) -> None:
+def _check(core: CoreOptions, found: list[NetInterface]) -> None:
     for one in found:
         suffix = f" of interface {one.name}" if one.name not in ("", DEFAULT) else ""
         try:
@@ -126,6 +126,6 @@ def _check(core: CoreOptions, found: list[Interface]) -> None:
             raise ConfigError(*where(core, "media_processor_threads"), "media_processor_threads", hint) from error
         if one.public_ip and not is_address(one.public_ip):
             log.warning("public_ip %s%s is no IP address: it stands in Contact and Via, but not in SDP", one.public_ip, suffix)
-    if core.outbound_interface and Interfaces(found).named(core.outbound_interface) is None:
+    if core.outbound_interface and NetInterfaces(found).named(core.outbound_interface) is None:
         hint = f"no interface {core.outbound_interface!r} has SIP; there are {', '.join(one.name for one in found if one.sip_ip)}"
         raise ConfigError(*where(core, "outbound_interface"), "outbound_interface", hint)

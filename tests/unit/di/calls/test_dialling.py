@@ -14,7 +14,7 @@ from di.calls.call_info import Target
 from di.calls.pair import Pair
 from di.calls.state import Phase
 from di.kernel.errors import CallFailed
-from di.kernel.interfaces import Interface
+from di.kernel.interfaces import NetInterface
 from di.kernel.registry import INTERNAL, Caller
 from di.kernel.server_options import CallerLimit, CoreOptions
 from di.sip import records as sip
@@ -167,9 +167,9 @@ def test_dialout_is_off_beyond_loopback_until_there_is_a_cap() -> None:
 
 def test_a_call_out_leaves_from_the_interface_that_is_named() -> None:
     known = (
-        Interface("in", RtpAddress("10.0.0.1"), "10.0.0.1"),
-        Interface("out", RtpAddress("10.0.0.2"), "10.0.0.2"),
-        Interface("media", RtpAddress("10.0.0.3")),
+        NetInterface("in", RtpAddress("10.0.0.1"), "10.0.0.1"),
+        NetInterface("out", RtpAddress("10.0.0.2"), "10.0.0.2"),
+        NetInterface("media", RtpAddress("10.0.0.3")),
     )
     book = Playbook(replace(CoreOptions(), interfaces=known, outbound_interface="out"))
     book.services.applications.register("diary", Diary)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from di.kernel.interfaces import Interface, Interfaces
-from di.kernel.server_options import CoreOptions
+from di.kernel.interfaces import NetInterface, NetInterfaces
+from di.kernel.server_options import CoreOptions, interfaces_of
 from media.control.records import RtpAddress
 
 IN, OUT, SIX = (
@@ -16,13 +16,13 @@ IN, OUT, SIX = (
     RtpAddress("192.0.2.9", 30000, 30999),
     RtpAddress("2001:db8::1", 20000, 20999),
 )
-MANY = Interfaces(
+MANY = NetInterfaces(
     (
-        Interface("in", IN, "10.0.0.1"),
-        Interface("media", RtpAddress("10.0.0.7", 20000, 20999), public_ip="198.51.100.7"),
-        Interface("out", OUT, "192.0.2.8", 5070, "203.0.113.1"),
-        Interface("six", SIX, "2001:db8::1", 5060, "[2001:db8::99]"),
-        Interface("twin", IN, "10.0.0.1", 5080, "gate.example"),
+        NetInterface("in", IN, "10.0.0.1"),
+        NetInterface("media", RtpAddress("10.0.0.7", 20000, 20999), public_ip="198.51.100.7"),
+        NetInterface("out", OUT, "192.0.2.8", 5070, "203.0.113.1"),
+        NetInterface("six", SIX, "2001:db8::1", 5060, "[2001:db8::99]"),
+        NetInterface("twin", IN, "10.0.0.1", 5080, "gate.example"),
     )
 )
 ROUTES = {"10.0.0.44": "10.0.0.1", "198.51.100.4": "192.0.2.8", "2001:db8::44": "2001:db8::1", "127.0.0.1": "127.0.0.1"}
@@ -46,7 +46,7 @@ def test_the_interface_that_leads_there(host: str, name: str) -> None:
 
 
 def test_with_one_nobody_asks_for_a_route() -> None:
-    one = Interfaces.of(CoreOptions())
+    one = interfaces_of(CoreOptions())
     assert one.towards("10.0.0.44", lambda ip: pytest.fail("asked")) == 0 and not one.many
 
 
@@ -82,5 +82,5 @@ def test_names() -> None:
     ],
 )
 def test_the_family_of_a_dialled_calls_audio(host: str, media_ips: tuple[str, ...], expected: bool) -> None:
-    known = Interfaces.of(replace(CoreOptions(), media_ip=media_ips[0], further_media_ip=media_ips[1]))
+    known = interfaces_of(replace(CoreOptions(), media_ip=media_ips[0], further_media_ip=media_ips[1]))
     assert known.over_ipv6(0, host) is expected
