@@ -120,6 +120,10 @@ class Hub:
         await self.sip.spawn()
         for loaded in self._plugins(listening=False):
             await self._start_plugin(loaded)
+        for work in self.services.when_loaded:
+            outcome = work()
+            if outcome is not None:
+                await outcome
         await self.media.ready()
         await self.sip.ready()
         for loaded in self._plugins(listening=True):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo
+from di.calls.refusals import RefusedCall
 from di.calls.selection import Selection
 from di.calls.transfer import Replacing, can_be_replaced, parse_replaces
 from di.calls.trust import of_stranger, private_headers, same_identity, signalling_of, trusts
@@ -43,7 +44,7 @@ class Arrivals:
             more = self._refused.line(self._sessions.clock.now_ns())
             if more is not None:
                 log.warning("INVITE from %s:%d refused with %s: %s%s", offer.source_ip, offer.source_port, refused, cause, more)
-            self._refuse(offer, refused)
+            self._refuse(offer, refused, "", "system" if self._sessions.out_of_order() else "limit", cause)
             return
         trusted = trusts(self._sessions.surroundings.core.trusted_peers, offer.source_ip)
         if not trusted:
@@ -51,7 +52,7 @@ class Arrivals:
         try:
             name, factory = self._application(offer, trusted)
         except Refused as nobody:
-            self._refuse(offer, nobody)
+            self._refuse(offer, nobody, "", "system", "no application takes it")
             return
         session = self._sessions.make(offer.call, name, self._info(offer, trusted))
         session.app_params = session_map(offer.headers)
@@ -59,11 +60,11 @@ class Arrivals:
             session.app = factory(session)
         except Refused as no:
             log.info("INVITE %s: %s refuses with %s", offer.request_uri, name, no)
-            self._refuse(offer, no)
+            self._refuse(offer, no, name, "app", f"{name} refuses it")
             return
         except Exception:  # an application's fault costs its own call only
             log.exception("INVITE %s: %s cannot begin", offer.request_uri, name)
-            self._refuse(offer, Refused(500, "Server Internal Error"))
+            self._refuse(offer, Refused(500, "Server Internal Error"), name, "system", f"{name} cannot begin")
             return
         self._sessions.begin(session)
         session.post(offer)
@@ -95,8 +96,11 @@ class Arrivals:
         log.warning("INVITE with Replaces %s from %s: %d %s", value, source, refused.code, refused.reason)
         raise refused
 
-    def _refuse(self, offer: CallOffered, refused: Refused) -> None:
+    def _refuse(self, offer: CallOffered, refused: Refused, application: str, by: str, cause: str) -> None:
         self._sessions.sip.send(Answer(offer.call, refused.code, refused.reason, refused.headers))
+        self._sessions.refusals.tell(
+            lambda: RefusedCall(self._info(offer, False), application, refused.code, refused.reason, by, cause)
+        )
 
     def _info(self, offer: CallOffered, trusted: bool) -> CallInfo:
         return CallInfo(

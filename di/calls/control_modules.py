@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from di.calls.control import Control, Grant
 from di.kernel.capabilities import Capability
@@ -52,6 +52,39 @@ class ControlModule(Protocol):
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
         """It is over, once for each that was authorized."""
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptedCall:
+    """A call that was cut when the server died, as far as is known: it ended when it was last seen. `used_s`: 0 without an answer."""
+
+    instance: str
+    call: str
+    values: Mapping[str, str]
+    account: str
+    charge_id: str
+    answered: bool
+    used_s: float
+    direction: str = ""
+    application: str = ""
+    from_header: str = ""
+    to_header: str = ""
+    request_uri: str = ""
+    call_id: str = ""
+    source: str = ""
+
+    @property
+    def key(self) -> str:
+        """As `ControlAsk.key`."""
+        return f"{self.call}/{self.instance}"
+
+
+@runtime_checkable
+class HearsOfCrashes(Protocol):
+    """A control module that must know the end of each call, also of one that a crash of the server cut."""
+
+    def interrupted(self, call: InterruptedCall) -> Awaitable[None] | None:
+        """The server's next life tells it, until it raises nothing; `InterruptedCall.key` knows repeats. Raises ControlUnreachable."""
 
 
 class ControlMaker(Protocol):

@@ -12,6 +12,7 @@ from di.calls import flow
 from di.calls.applications import Factory
 from di.calls.call_info import CallInfo, CallOut, Dialler
 from di.calls.hunt import RING_TIMER
+from di.calls.refusals import RefusedCall
 from di.calls.trust import signalling_of
 from di.kernel.errors import CallFailed, Refused
 from di.sip.headers import header_problem, is_sip_uri, parse_uri, uri_of, uri_problem
@@ -38,6 +39,8 @@ def dial(sessions: Sessions, order: CallOut, factory: Factory | None = None) -> 
         cause, why = "application", f"no application {order.application!r}"
     if cause or make is None:
         sessions.toll.noted(order, "", cause, why, now_ns)
+        if cause not in ("malformed", "application"):
+            sessions.refusals.tell(lambda: _refused(order, cause, why))
         return None
     session = _session(sessions, order)
     try:
@@ -55,6 +58,17 @@ def dial(sessions: Sessions, order: CallOut, factory: Factory | None = None) -> 
         session.timers.set(RING_TIMER, order.ring_ms)
     session.run(lambda: flow.place(session))
     return session
+
+
+def _refused(order: CallOut, cause: str, why: str) -> RefusedCall:
+    """For who counts refusals: 503 as a caller would have got, 403 where the dial control says no."""
+    user = order.user or parse_uri(order.request_uri).user
+    info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user)
+    code, reason, by = {
+        "gate": (503, "Service Unavailable", "limit"),
+        "process": (503, "Service Unavailable", "system"),
+    }.get(cause, (403, "Forbidden", "limit"))
+    return RefusedCall(info, order.application, code, reason, by, why, order.id)
 
 
 def _of_first_leg(sessions: Sessions, order: CallOut) -> CallOut:

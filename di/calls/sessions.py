@@ -22,6 +22,7 @@ from di.calls.message_sinks import MessageSinks
 from di.calls.outside import Outside
 from di.calls.published import Published
 from di.calls.recording_ends import RecordingEnds
+from di.calls.refusals import Refusals
 from di.calls.rooms import RoomRegistry
 from di.calls.selection import Selection
 from di.calls.session import Session
@@ -98,6 +99,7 @@ class Sessions:
         self.interfaces = interfaces_of(core)
         self.ways = Ways(core, surroundings.clock.random)
         self.toll.exposed = exposed(core)
+        self.refusals = Refusals()
         self.arrivals = Arrivals(self, selection)
         self._published = Published(self, surroundings.events)
         self.rooms = RoomRegistry(self._to_member, self._published.room)

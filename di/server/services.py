@@ -45,6 +45,8 @@ class Services(Surroundings):
     metric_sources: list[Callable[[], Iterable[Metric]]] = field(default_factory=list)
     urls: dict[str, str] = field(default_factory=dict)
     reloaders: dict[str, Callable[[object], Awaitable[None] | None]] = field(default_factory=dict)
+    when_loaded: list[Callable[[], Awaitable[None] | None]] = field(default_factory=list)
+    """Run once, when all plug-ins but the gateways are loaded and before the first call; one that raises stops the start."""
     trial: bool = False
     try_ports: bool = False
 

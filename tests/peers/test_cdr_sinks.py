@@ -34,7 +34,7 @@ from di.stores.cdr.sinks.sink import EntryRefused, Sink, SinkDown
 from di.stores.cdr.sinks.sql import MysqlTable, SqliteTable
 from di.stores.cdr.sinks.webhook import Webhook
 from di.stores.cdr.start import make_sink
-from tests.support.bare_hub import bare_services
+from tests.support.bare_hub import HandClock, bare_services
 from tests.support.databases import DATABASE, PASSWORD, USER, MariaDb
 from tests.support.ports import free_port
 from tests.support.server import wait_until
@@ -248,6 +248,37 @@ async def test_a_receiver_that_was_down_gets_all_in_order_and_once(tmp_path: Pat
     assert [record.message for record in caplog.records if "again" in record.message][-1:] == [
         "call records are delivered to webhook again"
     ]
+    await database.close()
+
+
+async def test_a_receiver_that_is_down_for_an_hour_gets_what_gathered_in_order(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A call each ten seconds of an hour that the clock jumps through; the receiver is really not there, and then it is."""
+    receiver, port = Receiver(), free_port()
+    database = SqliteThread(tmp_path / "spool.db", spool.SCHEMA)
+    await database.open()
+    clock = HandClock()
+    sink = webhook(f"http://127.0.0.1:{port}/cdr")
+    delivery = Delivery(sink, database, clock, give_up_s=86_400)
+    delivery.start()
+    for number in range(1, 361):
+        at_s = clock.epoch_s()
+        await database.run(partial(spool.close, record=entry(number).record, sinks=(sink.name,), now_s=at_s))
+        delivery.wake()
+        await until(lambda: clock.waited_for, "the pause after a try")
+        clock.advance(10)
+    assert (await delivery.backlog()).pending == 360 and delivery.delivered == 0
+    tries = delivery.tries
+    assert 12 <= tries <= 40, "pauses grow to five minutes"
+    async with receiver.serve(port):
+        while delivery.delivered < 360:
+            await until(lambda: clock.waited_for or delivery.delivered == 360, "a try")
+            clock.advance(10)
+        await delivery.finish()
+    assert [one["data"]["call"] for one in receiver.got] == [f"call-{number}" for number in range(1, 361)]  # type: ignore[index]
+    assert (await delivery.backlog()).pending == 0 and delivery.problem == ""
+    assert sum("call records wait" in one.message for one in caplog.records) == 1
     await database.close()
 
 

@@ -58,6 +58,11 @@ class HandClock:
         heapq.heappush(self._timers, (self._now_ns + delay_ns, next(self._order), timer))
         return timer
 
+    @property
+    def waited_for(self) -> bool:
+        """Whether somebody waits for time to pass."""
+        return any(timer.callback is not None for _, _, timer in self._timers)
+
     def advance(self, seconds: float) -> None:
         until_ns = self._now_ns + int(seconds * 1e9)
         while self._timers and self._timers[0][0] <= until_ns:

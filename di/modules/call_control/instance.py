@@ -47,6 +47,8 @@ class Instance:
     publish: Callable[..., None]
     figures: ControlFigures = field(default_factory=ControlFigures)
     filled: bool = False
+    journal: Callable[[ControlAsk, Grant], None] = lambda ask, grant: None
+    """Told of what was granted, for the server's next life."""
     _asks: dict[str, ControlAsk] = field(default_factory=dict)
 
     def _concerns(self, call: Session) -> bool:
@@ -95,6 +97,7 @@ class Instance:
     def _granted(self, ask: ControlAsk, grant: Grant) -> Grant:
         self._asks[ask.call.id] = ask
         self.figures.granted += 1
+        self.journal(ask, grant)
         self.publish("control.granted", ask.call.id, control=self.name, seconds=grant.seconds, account=grant.account)
         return grant
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from di.calls.control import Grant
+from di.calls.control_modules import ControlAsk, HearsOfCrashes
 from di.calls.patterns import fill, values_of
 from di.kernel.errors import Refused
 from di.kernel.value import Value
@@ -16,6 +17,7 @@ from di.modules.call_control.inline import parse
 from di.modules.call_control.instance import ControlFigures, Instance
 from di.modules.call_control.options import Options
 from di.modules.call_control.options import values_of as values_of_instance
+from di.stores.cdr.book import CALL_RECORDS, ControlNote
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -55,7 +57,14 @@ class ChainMaker:
         for key in module.mandatory:
             if not given.get(key):
                 raise UnknownModule(f"{wanted} needs this value", key)
-        return Instance(name, module, given, options, self._publish, self._figures_of(name), filled)
+        hears = isinstance(module, HearsOfCrashes)
+
+        def journal(ask: ControlAsk, grant: Grant) -> None:
+            book = self._services.capabilities.find(CALL_RECORDS) if hears else None
+            if book is not None:
+                book.note(ask.call.id, ControlNote(name, wanted, dict(ask.values), grant.account, grant.charge_id))
+
+        return Instance(name, module, given, options, self._publish, self._figures_of(name), filled, journal)
 
     def make_all(self, text: str) -> list[Instance]:
         """See `di.calls.control_modules.ControlMaker`."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk, ControlUnreachable
+from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
 from di.kernel.errors import Refused
 from di.kernel.webhooks import signed_headers
 from di.modules.cc_http.answers import read_answer
@@ -63,6 +63,16 @@ class HttpControl:
         how = {"used_seconds": round(used_s, 3), "code": end.code, "reason": end.reason, "by": end.by}
         self._tell(ask, "ended", how)
 
+    async def interrupted(self, call: InterruptedCall) -> None:
+        """The server died with the call up: its next life tells it, as an end `by` crash. Raises ControlUnreachable, to be asked again."""
+        data: dict[str, object] = {
+            "call": call.call, "control": call.instance, "direction": call.direction, "application": call.application,
+            "from": call.from_header, "to": call.to_header, "request_uri": call.request_uri, "call_id": call.call_id,
+            "source": call.source, "values": dict(call.values),
+            "used_seconds": round(call.used_s, 3), "code": 0, "reason": "the server stopped without an end", "by": "crash",
+        }  # fmt: skip
+        await self._send(f"{call.key}/ended/0", "ended", data)
+
     def _tell(self, ask: ControlAsk, step: str, more: dict[str, object]) -> None:
         task = asyncio.ensure_future(self._until_told(ask, step, more))
         self._telling.add(task)
@@ -79,17 +89,20 @@ class HttpControl:
         log.error("call %s: call.%s was not told: no answer of 2xx in %d tries", ask.call.id, step, _TRIES)
 
     async def _post(self, ask: ControlAsk, step: str, number: int, more: dict[str, object] | None = None) -> bytes:
-        if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), headers={"User-Agent": "cordboard"})
         info = ask.call.info
         data: dict[str, object] = {
             "call": ask.call.id, "control": ask.instance, "direction": info.direction, "application": ask.call.application,
             "from": info.from_header, "to": info.to_header, "request_uri": info.request_uri, "call_id": info.call_id,
             "source": info.source_ip, "values": dict(ask.values), **(more or {}),
         }  # fmt: skip
+        return await self._send(f"{ask.key}/{step}/{number}", step, data)
+
+    async def _send(self, id: str, step: str, data: dict[str, object]) -> bytes:
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), headers={"User-Agent": "cordboard"})
         text = json.dumps({"type": f"call.{step}", "data": data}, ensure_ascii=False)
         body = text.encode("utf-8", "replace")
-        headers = signed_headers(self._options.secret_file, f"{ask.key}/{step}/{number}", int(self._clock.epoch_s()), body)
+        headers = signed_headers(self._options.secret_file, id, int(self._clock.epoch_s()), body)
         try:
             async with self._http.post(self._options.url, data=body, headers=headers, allow_redirects=False) as answer:
                 content = await answer.content.read(_LONGEST_ANSWER)

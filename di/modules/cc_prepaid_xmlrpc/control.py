@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk, ControlUnreachable
+from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.options import option
 from di.kernel.registry import di_method
@@ -111,6 +111,14 @@ class RemotePrepaid:
             task = asyncio.ensure_future(self._tell(ask, round(used_s)))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
+
+    async def interrupted(self, call: InterruptedCall) -> None:
+        """A crash has cut the call: take what is known of it. The server elsewhere has no ids: a crash in this moment charges twice.
+
+        Raises ControlUnreachable, to be asked again.
+        """
+        if round(call.used_s):
+            await self._server.subtract(call.values["uuid"], round(call.used_s))
 
     async def _tell(self, ask: ControlAsk, seconds: int) -> None:
         pin = ask.values["uuid"]

@@ -34,6 +34,8 @@ class Delivery:
         self.sink = sink
         self.problem = ""
         self.delivered = 0
+        self.tries = 0
+        """How often something was to be delivered."""
         self._database = database
         self._clock = clock
         self._give_up_s = give_up_s
@@ -100,6 +102,7 @@ class Delivery:
                 await self._rest(repr(error))
 
     async def _deliver(self, entries: list[DueRecord]) -> None:
+        self.tries += 1
         try:
             await self.sink.deliver(entries)
         except EntryRefused as refused:
@@ -135,7 +138,8 @@ class Delivery:
         self._at_once.clear()
         wait_s = pause_s(self._failures, self._clock.random)
         self._failures += 1
+        later = self._clock.call_later(round(wait_s * 1e9), self._at_once.set)
         try:
-            await asyncio.wait_for(self._at_once.wait(), wait_s)
-        except TimeoutError:
-            return
+            await self._at_once.wait()
+        finally:
+            later.cancel()

@@ -71,6 +71,11 @@ class Options:
     node: str = option("", help="Name of this server in its records; empty: the machine's.")
     vars: tuple[str, ...] = option((), help="Attributes of the monitoring store that go into a record's vars.", parse=parse_words)
     refuse_without_record: bool = option(True, help="Refuse new calls (503) while no record of them can be kept.")
+    refusals_per_second: int = option(
+        20,
+        help="So many calls that are refused before they are calls (a limit, no application) have a record; 0: none.",
+        maximum=1000,
+    )
     disk_floor_mb: int = option(
         64, help="Less free space than this where the spool lies counts as no room for records.", unit="MB", maximum=1 << 20
     )

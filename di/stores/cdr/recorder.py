@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,9 @@ from di.stores.cdr import spool
 from di.stores.cdr.record import CallRecord, closed, disposition, new_id, q850_of, rtp_figures, time_text
 
 if TYPE_CHECKING:
+    from di.calls.call_info import CallInfo
     from di.calls.end_lines import CallOver
+    from di.calls.refusals import RefusedCall
     from di.calls.session import Session
     from di.kernel.ports import Clock
     from di.sip.records import CallEnded
@@ -34,11 +36,11 @@ _OTHER_SIDE = {"remote": ("caller", "callee"), "cancel": ("caller", "callee")}
 
 @dataclass(frozen=True, slots=True)
 class RecordRules:
-    """What a configuration says of records. `vars`: attributes of the monitoring store that go along."""
+    """What a configuration says of records. `sinks_of`: which ways out a record is for; `vars()`: attributes of the store that go along."""
 
     node: str
-    sinks: tuple[str, ...]
-    vars: tuple[str, ...]
+    sinks_of: Callable[[CallRecord], Sequence[str]]
+    vars: Callable[[], Collection[str]]
     refuse_without: bool
 
 
@@ -119,9 +121,35 @@ class Recorder:
             hangup_by=_who(session, end),
             hangup_cause=session.dialog.why or end.reason,
             rtp=rtp_figures(over.counters),
-            vars={name: str(session.attributes[name]) for name in self._rules.vars if name in session.attributes},
         )
-        self._close(closed(record, over.at_s))
+        known = {name: str(session.attributes[name]) for name in self._rules.vars() if name in session.attributes}
+        self._close(closed(replace(record, vars=known | record.vars), over.at_s))
+
+    def refused(self, call: RefusedCall) -> None:
+        """A call was refused before it was one: its record begins and ends now."""
+        if self._problem():
+            return  # it would be refused for that reason, too; the log has it
+        info, now_s = call.info, self._clock.epoch_s()
+        id = new_id(now_s, self._clock.random)
+        record = replace(
+            _of_info(info, id, call.id or id, call.id or id),
+            node=self._rules.node,
+            app=call.application,
+            start=time_text(now_s),
+            disposition=disposition(False, call.code, ""),
+            sip_code=call.code,
+            sip_reason=call.reason,
+            hangup_by=call.by,
+            hangup_cause=call.cause,
+        )
+        self._close(closed(record, now_s))
+
+    def note(self, call: str, note: str) -> None:
+        """Keep with an open record who must be told of its end."""
+        record = self._open.get(call)
+        if record is not None:
+            done = self._database.run(lambda connection: spool.note_asked(connection, record.id, note))
+            done.add_done_callback(lambda done: _say(record, done))
 
     def cut(self) -> None:
         """The server stops: what still lasts ends now."""
@@ -132,8 +160,9 @@ class Recorder:
             self._close(closed(ended, self._clock.epoch_s()))
 
     def _close(self, record: CallRecord) -> None:
+        sinks = self._rules.sinks_of(record)
         now_s = self._clock.epoch_s()
-        done = self._database.run(lambda connection: spool.close(connection, record, self._rules.sinks, now_s))
+        done = self._database.run(lambda connection: spool.close(connection, record, sinks, now_s))
 
         def settled(done: asyncio.Future[bool]) -> None:
             if done.cancelled() or done.exception() is not None:
@@ -168,22 +197,13 @@ class Recorder:
         info, pair = call.info, call.pair
         second = pair is not None and call is not pair.first
         first = pair.first if pair is not None and second else None
-        return CallRecord(
-            id=new_id(self._clock.epoch_s(), self._clock.random),
-            call=call.id,
-            linked=first.id if first is not None else call.id,
+        id = new_id(self._clock.epoch_s(), self._clock.random)
+        return replace(
+            _of_info(info, id, call.id, first.id if first is not None else call.id),
             leg="b" if second else "a",
             other=first.id if first is not None else "",
             node=self._rules.node,
-            direction=info.direction,
             app=call.application,
-            caller=parse_uri(uri_of(info.from_header)).user,
-            callee=info.user or parse_uri(info.request_uri).user,
-            from_=info.from_header,
-            to=info.to_header,
-            ruri=info.request_uri,
-            call_id=info.call_id,
-            source=f"{info.source_ip}:{info.source_port}" if info.source_ip else "",
             start=time_text(call.started_s),
         )
 
@@ -206,7 +226,25 @@ class Recorder:
             early_media=time_text(dialog.early_s),
             codec=negotiated.codec if negotiated is not None else record.codec,
             room=call.audio.room or record.room,
+            vars=record.vars | (call.admission.vars() if call.admission is not None else {}),
         )
+
+
+def _of_info(info: CallInfo, id: str, call: str, linked: str) -> CallRecord:
+    """A record of who calls whom."""
+    return CallRecord(
+        id=id,
+        call=call,
+        linked=linked,
+        direction=info.direction,
+        caller=parse_uri(uri_of(info.from_header)).user,
+        callee=info.user or parse_uri(info.request_uri).user,
+        from_=info.from_header,
+        to=info.to_header,
+        ruri=info.request_uri,
+        call_id=info.call_id,
+        source=f"{info.source_ip}:{info.source_port}" if info.source_ip else "",
+    )
 
 
 def _who(session: Session, end: CallEnded) -> str:

@@ -5,12 +5,13 @@ open     the record of a call that lasts, and when it was last seen
 closed   a record that is complete, until every way out has it
 due      which way out still has to deliver which record, in order
 dead     what a way out has refused for good, for a person to look at
+asked    controls that let an open call begin · untold: those that are still to hear that a crash has cut it
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from di.stores.cdr.record import CallRecord, from_json, interrupted, to_json
@@ -22,6 +23,9 @@ CREATE TABLE IF NOT EXISTS closed(seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT
 CREATE TABLE IF NOT EXISTS due(sink TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(sink, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dead(sink TEXT NOT NULL, seq INTEGER NOT NULL, at_s REAL NOT NULL, why TEXT NOT NULL,
                                 PRIMARY KEY(sink, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS asked(id TEXT NOT NULL, note TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS untold(seq INTEGER PRIMARY KEY AUTOINCREMENT, note TEXT NOT NULL, record TEXT NOT NULL, since_s REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS asked_of_record ON asked(id);
 CREATE INDEX IF NOT EXISTS due_of_record ON due(seq);
 CREATE INDEX IF NOT EXISTS dead_of_record ON dead(seq);
 """
@@ -65,17 +69,40 @@ def close(connection: sqlite3.Connection, record: CallRecord, sinks: Sequence[st
         return False
     connection.executemany("INSERT INTO due VALUES (?, ?)", [(sink, added.lastrowid) for sink in sinks])
     connection.execute("DELETE FROM open WHERE id = ?", (record.id,))
+    connection.execute("DELETE FROM asked WHERE id = ?", (record.id,))
     return True
 
 
-def recover(connection: sqlite3.Connection, sinks: Sequence[str], now_s: float) -> list[CallRecord]:
-    """Close what an earlier life of the server left open; returns those records. Run before any call begins."""
+def note_asked(connection: sqlite3.Connection, id: str, note: str) -> None:
+    """A control has let the call of a record begin."""
+    connection.execute("INSERT INTO asked SELECT ?, ? WHERE EXISTS (SELECT 1 FROM open WHERE id = ?)", (id, note, id))
+
+
+def recover(connection: sqlite3.Connection, sinks_of: Callable[[CallRecord], Sequence[str]], now_s: float) -> list[CallRecord]:
+    """Close what an earlier life of the server left open; returns those records. Run before any call begins.
+
+    In the same step the controls of those calls become `untold`. `sinks_of`: which ways out a record is for.
+    """
     left = []
     for seen_s, text in connection.execute("SELECT seen_s, record FROM open ORDER BY id").fetchall():
         record = interrupted(from_json(text), seen_s)
-        close(connection, record, sinks, now_s)
+        notes = connection.execute("SELECT note FROM asked WHERE id = ? ORDER BY rowid", (record.id,)).fetchall()
+        if close(connection, record, sinks_of(record), now_s):
+            rows = [(note, to_json(record), now_s) for (note,) in notes]
+            connection.executemany("INSERT INTO untold(note, record, since_s) VALUES (?, ?, ?)", rows)
         left.append(record)
     return left
+
+
+def untold(connection: sqlite3.Connection) -> list[tuple[int, str, CallRecord, float]]:
+    """Number, note, record and since when, of each control that must still be told of a crash, oldest first."""
+    rows = connection.execute("SELECT seq, note, record, since_s FROM untold ORDER BY seq").fetchall()
+    return [(seq, note, from_json(record), since_s) for seq, note, record, since_s in rows]
+
+
+def told(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:
+    """These have been told."""
+    connection.executemany("DELETE FROM untold WHERE seq = ?", [(seq,) for seq in seqs])
 
 
 def forget_unknown(connection: sqlite3.Connection, sinks: Sequence[str]) -> list[tuple[str, int]]:

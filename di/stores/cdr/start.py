@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,14 @@ from di.kernel.errors import ConfigError
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.server.metrics import gauge
 from di.stores.cdr import spool
+from di.stores.cdr.book import CALL_RECORDS, ControlNote
+from di.stores.cdr.crashes import CrashNews
 from di.stores.cdr.delivery import Delivery
 from di.stores.cdr.interface import CallRecords
 from di.stores.cdr.options import Options
+from di.stores.cdr.record import CallRecord
 from di.stores.cdr.recorder import Recorder, RecordRules
+from di.stores.cdr.refused import RefusalRate
 from di.stores.cdr.sinks.files import LineFile
 from di.stores.cdr.sinks.lines import csv_line
 from di.stores.cdr.sinks.sink import Sink
@@ -98,9 +102,20 @@ class _Plant:
         self._disk_problem = ""
         self._database = SqliteThread(options.spool, spool.SCHEMA, GATHER_S)
         give_up_s = options.give_up_after_days * 86400.0
-        self._deliveries = [Delivery(make_sink(name, options, clock), self._database, clock, give_up_s) for name in options.sinks]
-        rules = RecordRules(options.node or socket.gethostname(), options.sinks, options.vars, options.refuse_without_record)
+        self._deliveries: list[Delivery] = []
+        self._wanted: dict[str, Callable[[CallRecord], bool]] = {}
+        self._vars = list(options.vars)
+        self._give_up_s = give_up_s
+        for name in options.sinks:
+            self.add_sink(make_sink(name, options, clock), lambda record: True)
+        rules = RecordRules(
+            options.node or socket.gethostname(), self._sinks_of, lambda: self._vars, options.refuse_without_record
+        )
         self._recorder = Recorder(self._database, clock, rules, self._problem, self._wake)
+        self._refusals = RefusalRate(options.refusals_per_second, clock.now_ns, self._recorder.refused)
+        self._news = CrashNews(self._database, services.control_modules, clock, give_up_s)
+        self._telling: asyncio.Task[None] | None = None
+        self._withdraw: Callable[[], None] | None = None
         self._lock: int | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -115,6 +130,22 @@ class _Plant:
         for delivery in self._deliveries:
             delivery.wake()
 
+    # --------------------------------------------------------------------------------------------------------- RecordBook
+    def add_sink(self, sink: Sink, wanted: Callable[[CallRecord], bool], vars: tuple[str, ...] = ()) -> None:
+        """See `di.stores.cdr.book.RecordBook`."""
+        if sink.name in self._wanted:
+            raise ValueError(f"there is a way out for call records named {sink.name} already")
+        self._wanted[sink.name] = wanted
+        self._vars += [name for name in vars if name not in self._vars]
+        self._deliveries.append(Delivery(sink, self._database, self._services.clock, self._give_up_s))
+
+    def note(self, call: str, note: ControlNote) -> None:
+        """See `di.stores.cdr.book.RecordBook`."""
+        self._recorder.note(call, note.to_json())
+
+    def _sinks_of(self, record: CallRecord) -> list[str]:
+        return [name for name, wanted in self._wanted.items() if wanted(record)]
+
     # -------------------------------------------------------------------------------------------------------------- start
     async def open(self) -> None:
         """Raises ConfigError when the spool cannot be opened, or another server has it."""
@@ -122,11 +153,25 @@ class _Plant:
         try:
             self._lock = _lock(self._options.spool)
             await self._database.open()
-            now_s = services.clock.epoch_s()
-            sinks = self._options.sinks
-            gone = await self._database.run(lambda connection: spool.forget_unknown(connection, sinks))
-            left = await self._database.run(lambda connection: spool.recover(connection, sinks, now_s))
         except (DatabaseFailed, OSError) as error:
+            raise ConfigError(self._file, 0, "spool", f"{self._options.spool} cannot be used: {error}") from error
+        services.sessions.control.controls.insert(0, self._recorder)
+        services.sessions.end_lines.listeners.append(self._recorder.over)
+        if self._options.refusals_per_second:
+            services.sessions.refusals.listeners.append(self._refusals.refused)
+        services.problem_sources.append(self._problems)
+        services.metric_sources.append(self._metrics)
+        services.registry.register("cdr", CallRecords(self._recorder, self._deliveries, self._database))
+        self._withdraw = services.capabilities.provide(CALL_RECORDS, self)
+        services.when_loaded.append(self._recover)
+
+    async def _recover(self) -> None:
+        """Every way out and every control is known, and no call has begun: settle what an earlier life has left."""
+        now_s, sinks = self._services.clock.epoch_s(), list(self._wanted)
+        try:
+            gone = await self._database.run(lambda connection: spool.forget_unknown(connection, sinks))
+            left = await self._database.run(lambda connection: spool.recover(connection, self._sinks_of, now_s))
+        except DatabaseFailed as error:
             raise ConfigError(self._file, 0, "spool", f"{self._options.spool} cannot be used: {error}") from error
         for sink, count in gone:
             log.error(
@@ -134,14 +179,11 @@ class _Plant:
             )
         if left:
             log.warning("%d calls were up when the server stopped: their records are closed as INTERRUPTED", len(left))
-        services.sessions.control.controls.insert(0, self._recorder)
-        services.sessions.end_lines.listeners.append(self._recorder.over)
-        services.problem_sources.append(self._problems)
-        services.metric_sources.append(self._metrics)
-        services.registry.register("cdr", CallRecords(self._recorder, self._deliveries, self._database))
         for delivery in self._deliveries:
             delivery.start()
-        self._ticker = asyncio.get_running_loop().create_task(self._tick(), name="cdr ticker")
+        loop = asyncio.get_running_loop()
+        self._telling = loop.create_task(self._news.run(), name="cdr crash news")
+        self._ticker = loop.create_task(self._tick(), name="cdr ticker")
 
     async def _tick(self) -> None:
         touched_s = self._services.clock.epoch_s()
@@ -172,10 +214,15 @@ class _Plant:
         services.registry.unregister("cdr")
         services.sessions.control.controls.remove(self._recorder)
         services.sessions.end_lines.listeners.remove(self._recorder.over)
+        if self._refusals.refused in services.sessions.refusals.listeners:
+            services.sessions.refusals.listeners.remove(self._refusals.refused)
         services.problem_sources.remove(self._problems)
         services.metric_sources.remove(self._metrics)
-        if self._ticker is not None:
-            self._ticker.cancel()
+        if self._withdraw is not None:
+            self._withdraw()
+        for task in (self._ticker, self._telling):
+            if task is not None:
+                task.cancel()
         self._recorder.cut()
         for delivery in self._deliveries:
             await delivery.finish()
@@ -187,6 +234,10 @@ class _Plant:
     def _metrics(self) -> Iterator[Metric]:
         yield gauge("cordboard_cdr_open", "Call records whose call lasts.", len(self._recorder.open_ids()))
         yield gauge("cordboard_cdr_waiting_for_disk", "Complete records that the disk has not taken.", self._recorder.waiting)
+        yield gauge("cordboard_cdr_crash_news", "Controls that are still to hear of calls that a crash has cut.", self._news.left)
+        yield gauge(
+            "cordboard_cdr_refusals_passed_over", "Refused calls without a record: too many a second.", self._refusals.passed_over
+        )
         yield gauge("cordboard_cdr_commit_seconds", "How long the last commit of the spool took.", self._database.commit_s)
         pending = GaugeMetricFamily("cordboard_cdr_pending", "Call records that a sink has not taken yet.", labels=["sink"])
         dead = GaugeMetricFamily("cordboard_cdr_dead", "Call records that a sink has refused for good.", labels=["sink"])

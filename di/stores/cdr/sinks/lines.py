@@ -15,11 +15,20 @@ from collections.abc import Callable, Sequence
 from di.stores.cdr.record import CallRecord, as_dict, names, time_s
 
 SEMS_DEFAULT = ("$ltag", "$start_ts", "$connect_ts", "$end_ts")
-_OLD_NAMES: dict[str, Callable[[CallRecord], object]] = {
+OLD_NAMES: dict[str, Callable[[CallRecord], object]] = {
     "invite_code": lambda record: record.sip_code,
     "invite_reason": lambda record: record.sip_reason,
     "hangup_initiator": lambda record: record.hangup_by,
 }
+"""SEMS's names of what the record has under others."""
+OLD_ITEMS = frozenset(
+    (
+        "ltag",
+        *(f"{what}_{kind}" for what in ("start", "connect", "end") for kind in ("ts", "tm")),
+        *(f"{what}duration{unit}" for what in ("", "bill_", "setup_") for unit in ("", "_sec")),
+    )
+)
+"""SEMS's `$` items that are no attributes of the call."""
 
 
 def _of_times(record: CallRecord) -> dict[str, str]:
@@ -39,7 +48,7 @@ def _of_times(record: CallRecord) -> dict[str, str]:
 
 def check(columns: Sequence[str]) -> None:
     """Raises ValueError for a column that no record has."""
-    known = {*names(), *_OLD_NAMES}
+    known = {*names(), *OLD_NAMES}
     for column in columns:
         if column.startswith(("$", "vars.")) or column in known or column in _figures():
             continue
@@ -68,4 +77,4 @@ def _value(record: CallRecord, column: str, plain: dict[str, object], times: dic
         return record.vars.get(column[5:], "")
     if column in _figures():
         return getattr(record.rtp, column[4:])
-    return _OLD_NAMES[column](record) if column in _OLD_NAMES else plain[column]
+    return OLD_NAMES[column](record) if column in OLD_NAMES else plain[column]

@@ -27,10 +27,10 @@ def datagram(line: str, level: int, at_s: float) -> bytes:
 class Syslog:
     """`address`: host and port of UDP, or the path of a Unix socket and 0. Over UDP nobody can know whether a line arrived."""
 
-    name = "syslog"
     batch = 100
 
-    def __init__(self, address: tuple[str, int], line: Callable[[DueRecord], str], level: int) -> None:
+    def __init__(self, address: tuple[str, int], line: Callable[[DueRecord], str], level: int, name: str = "syslog") -> None:
+        self.name = name
         self._address = address
         self._line = line
         self._level = level
