@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a short call costs the whole server, process by process, beside what it costs sipp in the same run.
+
+    python -m tests.benches.bench_setup [--rates 50,200,600] [--kinds announce,room,lobby] [--seconds 15] [--profile FOLDER]
+
+sipp places calls of 200 ms (INVITE, 200, ACK, BYE) on a real server: a hub, a SIP process and a media process. The caller ends it; `announce`
+plays to him all the time, `room` joins a room of its own per ten calls, `lobby` runs
+the state diagram that every call to an unknown name gets. Figures are CPU time (user and system) over the run, so that other work on the
+machine moves them little; the ratio to sipp's own CPU moves least between machines. `--profile` writes where each process spends its
+time, by py-spy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from di.spoken.tones import melody, write
+from tests.support.server import Server, wait_until
+from tests.support.sipp import Sipp
+
+HOLD_MS = 200
+PLUGINS = "monitoring;announcement;webconference;conference;echo;dsm;xmlrpc2di;web"
+USERS = {"announce": "announce", "room": "conference-%d", "lobby": "lobby-%d"}
+CALLERS_IP = "127.77.0.1"
+"""Where sipp is; nothing listens at its media ports."""
+SETTINGS = "loglevel=1\nrtp_low_port=20000\nrtp_high_port=39999\n"
+"""As many RTP ports as a server has by default: one whose caller never sent a packet rests for 5 s."""
+
+
+def cpu_us(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
+
+
+def resident_kb(pid: int) -> int:
+    """Memory of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU of one run, microseconds a call by process, and what sipp saw."""
+
+    by_process: dict[str, float]
+    caller_us: float
+    completed: int
+    failed: int
+    retransmissions: int
+
+    def show(self, name: str) -> None:
+        """One line."""
+        whole = sum(self.by_process.values())
+        parts = ", ".join(f"{process} {us:.0f}" for process, us in self.by_process.items())
+        print(
+            f"{name:<22} {whole:5.0f} us a call ({parts}); sipp {self.caller_us:4.0f}: {whole / self.caller_us:4.1f} times; "
+            f"{self.completed} completed, {self.failed} failed, {self.retransmissions} retransmissions",
+            flush=True,
+        )
+
+
+@contextlib.contextmanager
+def server_of_calls() -> Iterator[Server]:
+    """A server as configured, that logs warnings only, with an announcement of two seconds."""
+    with tempfile.TemporaryDirectory(prefix="bench-setup-") as folder:
+        server = Server(Path(folder), settings=SETTINGS, plugins=PLUGINS, start=False)
+        with open(server.etc / "announcement.conf", "a") as conf:
+            conf.write(f"\ndefault_announce={folder}/short.wav\n")
+        write(Path(folder) / "short.wav", melody("short"))
+        with server:
+            server.start()
+            yield server
+
+
+def processes(server: Server) -> dict[str, int]:
+    """Process ids by role."""
+    return {"hub": server.pid, **dict(sorted(server.children().items()))}
+
+
+def place(server: Server, kind: str, rate: int, calls: int) -> Cost:
+    """Calls at a rate, to their end."""
+    pids = processes(server)
+    before = {role: cpu_us(pid) for role, pid in pids.items()}
+    sipp_before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    caller = Sipp(
+        "call",
+        server.sip_port,
+        calls=calls,
+        rate=rate,
+        hold_ms=HOLD_MS,
+        user=USERS[kind],
+        media_port_base=40000,
+        local_ip=CALLERS_IP,
+        trace=False,
+        timeout_s=90 + calls // rate,
+    )
+    result = caller.wait()
+    sipp_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wait_until(lambda: not server.xml.calls(), "all calls gone")
+    used = {role: (cpu_us(pid) - before[role]) / calls for role, pid in pids.items()}
+    caller_us = sum(getattr(sipp_after, name) - getattr(sipp_before, name) for name in ("ru_utime", "ru_stime")) * 1e6 / calls
+    return Cost(used, caller_us, result.successful, result.failed, result.retransmissions)
+
+
+@contextlib.contextmanager
+def profiled(server: Server, folder: Path | None, name: str, seconds: int) -> Iterator[None]:
+    """Stacks of each process for so long, in py-spy's raw form."""
+    watchers = [
+        subprocess.Popen(
+            ["py-spy", "record", "-n", "-f", "raw", "-r", "200", "-d", str(seconds), "-o", str(folder / f"{name}-{role}.txt"), "-p", str(pid)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for role, pid in (processes(server).items() if folder is not None else ())
+    ]
+    yield
+    for watcher in watchers:
+        watcher.wait()
+
+
+def main() -> None:
+    """All kinds at all rates."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rates", default="50,200,600")
+    parser.add_argument("--kinds", default="announce,room,lobby")
+    parser.add_argument("--seconds", type=int, default=15)
+    parser.add_argument("--profile", type=Path)
+    options = parser.parse_args()
+    with server_of_calls() as server:
+        place(server, "announce", 50, 100)  # what only the first calls cost
+        for kind in options.kinds.split(","):
+            for rate in (int(rate) for rate in options.rates.split(",")):
+                with profiled(server, options.profile, f"{kind}-{rate}", options.seconds):
+                    place(server, kind, rate, rate * options.seconds).show(f"{kind} {rate}/s")
+                time.sleep(1)
+
+
+if __name__ == "__main__":
+    main()
