@@ -59,23 +59,23 @@ class Descriptions:
         """What we say instead of pjsip's description: the answer to what was received, or an offer. `current`: the codec that is spoken."""
         if not text:
             return self.nothing_said(text)
-        wish, theirs, ours = self.wish, self.received, parse(text)
+        wish, theirs, ours = self.wish, self.received, parse(edits.steady(text))
         if theirs.media:
             self.theirs = theirs
-            ours = edits.agree_on_mode(edits.keep_offered(ours, theirs), theirs)
+            ours = edits.agree_on_mode(edits.keep_offered(ours, theirs.meaning), theirs.meaning)
             if not self._outgoing and not self.negotiated:
                 self.answer = ours  # the media address comes with the hub's answer
             ours = edits.only(edits.only(ours, wish.payloads), wish.offer)
         elif wish.offer:
             ours = edits.in_order(edits.only(ours, wish.offer), wish.offer)
         else:
-            ours = edits.only(edits.keep_codecs(ours, self._offered | ({current} if current else set())), wish.payloads)
+            ours = edits.only(edits.keep_codecs(ours, self._offered | ({current} if current else frozenset())), wish.payloads)
             ours = edits.in_order(ours, wish.first) if wish.first else ours
         return self._said(edits.with_direction(ours, wish.direction), theirs)
 
     def _said(self, ours: SessionDescription, theirs: SessionDescription) -> str:
         """With keys, and pointed at our media. Before that is known the text stays here: `answer_now` comes before the first answer."""
-        ours = edits.with_events_of(ours, theirs) if theirs.media else edits.with_own_events(ours)
+        ours = edits.with_events_of(ours, theirs.meaning) if theirs.media else edits.with_own_events(ours)
         ours = carrying(ours, self.appearance.lines)
         if self.wish.address is not None:
             user = "-" if self.appearance.anonymous else edits.OWN_NAME

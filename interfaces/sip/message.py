@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from di.sip.headers import header_problem, long_name
 from interfaces.sip.multipart import find_part
@@ -78,6 +79,7 @@ class Message:
         return bool(self.description)
 
 
+@lru_cache(4)  # several callbacks look at the message that pjsip works on
 def parse(text: str) -> Message:
     """Take a message apart. Never raises; what is no header line is left out."""
     head, body = _split(text)

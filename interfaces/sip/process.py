@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import uvloop
+
 from di.sip.records import COMMANDS, Command, Event, Listen, ListenFailed, Stop
 from media.control import log_lines
 from media.control.link import RecordLink
@@ -72,7 +74,8 @@ class Process:
 
     async def run(self, sock: socket.socket) -> int:
         """Serve until the end. Returns the exit status."""
-        self._link = await RecordLink.open(sock, COMMANDS, self._on_record, lambda: self._stop(_LOST_GRACE_MS, "the hub is gone"))
+        self._link = RecordLink(COMMANDS, self._on_record, lambda: self._stop(_LOST_GRACE_MS, "the hub is gone"))
+        await self._link.attach(sock)
         self._link.send(Hello(VERSION, "sip", os.getpid()))
         self._loop.add_signal_handler(signal.SIGTERM, self._stop, _LOST_GRACE_MS, "SIGTERM")
         self._loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C reaches the whole group: the hub decides
@@ -251,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sock = socket.socket(fileno=options.fd)
     except OSError as error:
         parser.error(f"--fd {options.fd}: {error.strerror}: it must be an open socket that the hub has connected")
-    return asyncio.run(serve(sock))
+    return uvloop.run(serve(sock))
 
 
 if __name__ == "__main__":

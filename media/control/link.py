@@ -47,10 +47,14 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         on_record: Callable[[Received | Hello], None],
         on_lost: Callable[[], None],
     ) -> RecordLink[Sent, Received]:
-        """Attach to a connected socket, which the link then owns."""
-        loop = asyncio.get_running_loop()
-        _, link = await loop.create_connection(lambda: cls(classes, on_record, on_lost), sock=sock)
+        """A link over a connected socket, which it then owns."""
+        link = cls(classes, on_record, on_lost)
+        await link.attach(sock)
         return link
+
+    async def attach(self, sock: socket.socket) -> None:
+        """Take over a connected socket. Records may come before this returns."""
+        await asyncio.get_running_loop().create_connection(lambda: self, sock=sock)
 
     @property
     def backlog_bytes(self) -> int:

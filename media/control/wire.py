@@ -107,19 +107,33 @@ class RecordCodec:
             ext_hook=self._decode,
             max_buffer_size=_MAX_MESSAGE_BYTES,
         )
-        self._packer = msgpack.Packer(default=self._encode, unicode_errors="surrogateescape", use_bin_type=True)
+        self._packers: list[msgpack.Packer] = []  # one for each depth of a record in a record
+        self._depth = 0
 
     def pack(self, record: object) -> bytes:
         """Return the bytes of one record. Raises TypeError for a field that msgpack cannot carry.
 
         Half a UTF-16 pair in a text, which stands for no character and no byte, goes as U+FFFD: a text costs nobody his call.
         """
-        packed: bytes
         try:
-            packed = self._packer.pack(record)
+            return self._pack(record)
         except UnicodeEncodeError:
             log.warning("%s carries a text with half a character, which goes as U+FFFD", type(record).__name__)
-            packed = self._packer.pack(_readable(record))
+            return self._pack(_readable(record))
+
+    def _pack(self, value: object) -> bytes:
+        """Pack with the packer of this depth: one that is at work cannot begin again, and to make one costs more than to use it."""
+        if self._depth == len(self._packers):
+            self._packers.append(msgpack.Packer(default=self._encode, unicode_errors="surrogateescape", use_bin_type=True))
+        packer = self._packers[self._depth]
+        self._depth += 1
+        try:
+            packed: bytes = packer.pack(value)
+        except BaseException:
+            packer.reset()
+            raise
+        finally:
+            self._depth -= 1
         return packed
 
     def feed(self, data: bytes) -> Iterator[Any]:
@@ -140,10 +154,7 @@ class RecordCodec:
             if not dataclasses.is_dataclass(kind):
                 raise TypeError(f"{kind.__name__} cannot travel between processes")
             names = self._field_names[kind] = tuple(field.name for field in dataclasses.fields(kind))
-        body = [kind.__name__, *(getattr(record, name) for name in names)]
-        return msgpack.ExtType(
-            _RECORD, msgpack.packb(body, default=self._encode, unicode_errors="surrogateescape", use_bin_type=True)
-        )
+        return msgpack.ExtType(_RECORD, self._pack([kind.__name__, *[getattr(record, name) for name in names]]))
 
     def _decode(self, code: int, data: bytes) -> object:
         if code != _RECORD:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import resource
 import subprocess
 import tempfile
@@ -37,9 +36,9 @@ SETTINGS = "loglevel=1\nrtp_low_port=20000\nrtp_high_port=39999\n"
 
 
 def cpu_us(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * 1e6 / os.sysconf("SC_CLK_TCK")
+    """User and system time of all threads of a process so far, as the scheduler counts it."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e3
 
 
 def resident_kb(pid: int) -> int:
@@ -117,7 +116,21 @@ def profiled(server: Server, folder: Path | None, name: str, seconds: int) -> It
     """Stacks of each process for so long, in py-spy's raw form."""
     watchers = [
         subprocess.Popen(
-            ["py-spy", "record", "-n", "-f", "raw", "-r", "200", "-d", str(seconds), "-o", str(folder / f"{name}-{role}.txt"), "-p", str(pid)],
+            [
+                "py-spy",
+                "record",
+                "-n",
+                "-f",
+                "raw",
+                "-r",
+                "200",
+                "-d",
+                str(seconds),
+                "-o",
+                str(folder / f"{name}-{role}.txt"),
+                "-p",
+                str(pid),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

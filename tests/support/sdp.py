@@ -13,7 +13,7 @@ def audio_address(text: str) -> tuple[str, int]:
 
 def audio_codecs(text: str) -> list[str]:
     """The codecs of its audio, as upper-case `NAME/clock`."""
-    return parse(text).codecs
+    return list(parse(text).codecs)
 
 
 def fmtp_of(text: str, payload_type: int) -> str:

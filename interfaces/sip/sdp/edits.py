@@ -6,20 +6,54 @@ pjsip does offer/answer; the addresses that it writes belong to no socket, since
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, wraps
+from typing import TypeVarTuple
 
-from interfaces.sip.sdp.model import END, EVENT_CLOCK_HZ, STANDARD_PTIME_MS, STATIC, MediaDescription, SessionDescription
+from interfaces.sip.sdp.model import END, EVENT_CLOCK_HZ, STANDARD_PTIME_MS, STATIC, Meaning, MediaDescription, SessionDescription
 
 Streams = Callable[[MediaDescription], MediaDescription]
 OWN_NAME = "sems"
 """Origin user and session name (spec core.md §7.3)."""
+Given = TypeVarTuple("Given")
 
-_NOT_OURS = ("a=rtcp:", "a=ssrc:", "a=ptime:", "b=AS:", "b=TIAS:")
+_EACH_ITS_OWN = ("a=rtcp:", "a=ssrc:")
+_NOT_OURS = (*_EACH_ITS_OWN, "a=ptime:", "b=AS:", "b=TIAS:")
 """pjsip's: reports go to RTP's port plus one, and its bandwidths are those of the widest codec that it knows, whichever is spoken."""
 _EVENT_NUMBERS = ("101", *map(str, range(96, 128)))
 """Payload types for telephone-event, the usual one first."""
+
+
+def _remembered(
+    change: Callable[[SessionDescription, *Given], SessionDescription],
+) -> Callable[[SessionDescription, *Given], SessionDescription]:
+    """A change that looks at the streams alone, and at values that can be compared: what it made of the same ones before is kept.
+
+    pjsip writes the same streams for every call (see ``steady``), and phones of one model offer the same.
+    """
+
+    @lru_cache(512)
+    def streams(media: tuple[MediaDescription, ...], given: tuple[*Given]) -> tuple[MediaDescription, ...]:
+        return change(SessionDescription((), media), *given).media
+
+    @wraps(change)
+    def changed(description: SessionDescription, *given: *Given) -> SessionDescription:
+        return SessionDescription(description.lines, streams(description.media, given))
+
+    return changed
+
+
+def steady(text: str) -> str:
+    """pjsip's description without what it writes differently into each: the port of its first stream, which is no socket's, and its SSRC."""
+    head, stream, rest = text.partition("\nm=audio ")
+    port, blank, rest = rest.partition(" ")
+    if not stream or not port.isdigit() or port == "0":
+        return text
+    for start in _EACH_ITS_OWN:
+        before, found, after = rest.partition(f"\n{start}")
+        rest = f"{before}\n{after.partition(chr(10))[2]}" if found else rest
+    return f"{head}{stream}9{blank}{rest}"
 
 
 def _audio(description: SessionDescription, change: Streams) -> SessionDescription:
@@ -46,13 +80,9 @@ def placed(
             return f"s={user}{END}"
         return f"o={user} {words[1]} {words[2]} IN {family} {ip}{END}" if line.startswith("o=") and len(words) == 6 else line
 
-    def stream(one: MediaDescription) -> MediaDescription:
-        moved = one.with_head(port=port) if one.is_live_audio else one
-        rest = (connection if line.startswith("c=") else line for line in moved.lines[1:] if not line.startswith(_NOT_OURS))
-        return MediaDescription((moved.lines[0], *rest))
-
-    lines = tuple(line_of_session(line) for line in description.lines if not line.startswith(_NOT_OURS))
-    moved = SessionDescription(lines, tuple(stream(one) for one in description.media))
+    lines = tuple([line_of_session(line) for line in description.lines if not line.startswith(_NOT_OURS)])
+    there = _at(description, connection).media
+    moved = SessionDescription(lines, tuple([one.with_head(port=port) if one.is_live_audio else one for one in there]))
     if ptime_ms != STANDARD_PTIME_MS and moved.media and moved.media[0].kind == "audio":
         moved = replace(moved, media=(moved.media[0].with_lines(f"a=ptime:{ptime_ms}"), *moved.media[1:]))
     return moved
@@ -68,16 +98,26 @@ def at_address(description: SessionDescription, family: str, host: str) -> Sessi
     return SessionDescription(tuple(line_of(line) for line in description.lines), media)
 
 
-def keep_codecs(description: SessionDescription, wanted: Collection[str]) -> SessionDescription:
+@_remembered
+def _at(description: SessionDescription, connection: str) -> SessionDescription:
+    """With this c= line in place of each of the streams', and without what is not ours."""
+
+    def stream(one: MediaDescription) -> MediaDescription:
+        rest = (connection if line.startswith("c=") else line for line in one.lines[1:] if not line.startswith(_NOT_OURS))
+        return MediaDescription((one.lines[0], *rest))
+
+    return replace(description, media=tuple(stream(one) for one in description.media))
+
+
+@_remembered
+def keep_codecs(description: SessionDescription, wanted: frozenset[str]) -> SessionDescription:
     """Leave only codecs of these upper-case `NAME/clock` in the audio, and telephone-event at their clocks.
 
     Where none would be left a stream stays as it is.
     """
-    chosen = frozenset(wanted)
-    return _audio(description, lambda stream: _thinned(stream, chosen))
+    return _audio(description, lambda stream: _thinned(stream, wanted))
 
 
-@lru_cache(256)  # of pjsip's stream, for each set of codecs that callers offer
 def _thinned(stream: MediaDescription, wanted: frozenset[str]) -> MediaDescription:
     maps = stream.rtpmaps
     kept = {kind for kind in stream.formats if kind in maps and maps[kind].codec in wanted}
@@ -88,31 +128,34 @@ def _thinned(stream: MediaDescription, wanted: frozenset[str]) -> MediaDescripti
     return stream.keeping(kind for kind in stream.formats if kind in kept)
 
 
-def keep_offered(description: SessionDescription, offer: SessionDescription) -> SessionDescription:
+@_remembered
+def keep_offered(description: SessionDescription, offer: Meaning) -> SessionDescription:
     """Leave only what an offer has: what pjsip keeps of ours a call is then short. By name, and static types by number too."""
-    stream = offer.audio
-    numbered = {STATIC[kind].codec for kind in (stream.formats if stream is not None else []) if kind in STATIC}
-    return keep_codecs(description, numbered | set(offer.codecs))
+    numbered = {STATIC[kind].codec for kind in offer.formats if kind in STATIC}
+    return keep_codecs(description, frozenset(numbered.union(offer.codecs)))
 
 
-def only(description: SessionDescription, codecs: Collection[str]) -> SessionDescription:
+@_remembered
+def only(description: SessionDescription, codecs: tuple[str, ...]) -> SessionDescription:
     """Like ``keep_codecs``, but without any of them the audio is refused (port 0). Empty `codecs` change nothing."""
     if not codecs:
         return description
     if any(name in codecs for name in description.codecs):
-        return keep_codecs(description, codecs)
+        return keep_codecs(description, frozenset(codecs))
     return _audio(description, lambda stream: stream.with_head(port=0))
 
 
-def with_events_of(description: SessionDescription, offer: SessionDescription) -> SessionDescription:
+@_remembered
+def with_events_of(description: SessionDescription, offer: Meaning) -> SessionDescription:
     """Our answer with telephone-event at each clock at which an offer has it.
 
     It should be the audio's (RFC 4733 §2.1), but many phones offer 8000 Hz beside any codec. pjsip leaves the fitting ones in, else the first.
     """
-    clocks_hz = tuple(offer.audio.events.values()) if offer.audio is not None else ()
+    clocks_hz = tuple(offer.events.values())
     return _audio(description, lambda stream: _with_events(stream, clocks_hz))
 
 
+@_remembered
 def with_own_events(description: SessionDescription) -> SessionDescription:
     """Our offer with telephone-event at the clock of each codec and, for the phones that know no other, at 8000 Hz."""
 
@@ -123,7 +166,6 @@ def with_own_events(description: SessionDescription) -> SessionDescription:
     return _audio(description, stream)
 
 
-@lru_cache(256)
 def _with_events(stream: MediaDescription, clocks_hz: tuple[int, ...]) -> MediaDescription:
     """With telephone-event at these clocks, too, as long as payload types are free."""
     for clock_hz in dict.fromkeys(clocks_hz):
@@ -139,7 +181,8 @@ def refused(description: SessionDescription) -> SessionDescription:
     return replace(description, media=tuple(one.with_head(port=0) for one in description.media))
 
 
-def in_order(description: SessionDescription, codecs: Sequence[str]) -> SessionDescription:
+@_remembered
+def in_order(description: SessionDescription, codecs: tuple[str, ...]) -> SessionDescription:
     """Name the audio's codecs in this order, the most wanted first; what is not among them, and telephone-event, comes after."""
     rank = {name: place for place, name in enumerate(codecs)}
     return _audio(
@@ -148,17 +191,18 @@ def in_order(description: SessionDescription, codecs: Sequence[str]) -> SessionD
     )
 
 
+@_remembered
 def with_direction(description: SessionDescription, direction: str) -> SessionDescription:
     """Give the audio this direction (RFC 4566 §6), in place of the one that it has."""
     return _audio(description, lambda stream: stream if stream.direction == direction else stream.with_direction(direction))
 
 
-def agree_on_mode(description: SessionDescription, offer: SessionDescription) -> SessionDescription:
+@_remembered
+def agree_on_mode(description: SessionDescription, offer: Meaning) -> SessionDescription:
     """Make our answer's iLBC frame length the offer's: 30 ms unless that says 20 (RFC 3952 §5). `description`: with all that we take."""
-    theirs = offer.audio
     if "ILBC/8000" not in description.codecs:
         return description
-    asked = [theirs.fmtp(kind) for kind in theirs.formats if theirs.codec(kind) == "ILBC/8000"] if theirs is not None else []
+    asked = [offer.fmtp(kind) for kind in offer.formats if offer.codec(kind) == "ILBC/8000"]
     if any("mode=20" in fmtp.replace(" ", "").split(";") for fmtp in asked):
         return description
     return _audio(description, _slower)

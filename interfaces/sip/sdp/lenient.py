@@ -12,12 +12,14 @@ nothing is sent there, since the hub is told what the peer wrote (``interfaces.s
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 from interfaces.sip.sdp.lines import NEEDED, PLAIN, STAND_IN, TOKEN, host_sort, mended_line, mended_session
 from interfaces.sip.sdp.model import (
     END,
     EVENT,
     ConnectionData,
+    Meaning,
     MediaDescription,
     Rtpmap,
     SessionDescription,
@@ -101,7 +103,7 @@ def _stream(stream: MediaDescription, session: SessionDescription, known: Collec
     elif is_on_hold(connection) and (direction := session.direction_of(stream)) in _ONE_WAY:
         new = new.with_direction(_ONE_WAY[direction])
     new = _one_meaning_each(new, known)
-    formats = _formats(new)
+    formats = _formats(new.kind, new.meaning)
     if not formats or (connection is None and new.connection is None):
         return _refused(new)
     if formats != new.formats or not _is_plain(new):
@@ -130,16 +132,17 @@ def _is_format(word: str) -> bool:
     return not word[:1].isdigit() or number(word, _LAST_TYPE) >= 0
 
 
-def _formats(stream: MediaDescription) -> list[str]:
-    """Those that can be answered: each once, and no number that nothing is said about."""
-    maps = stream.rtpmaps
-    names = stream.kind not in ("audio", "video")
+@lru_cache(1024)
+def _formats(kind: str, meaning: Meaning) -> tuple[str, ...]:
+    """Those of a stream of a kind that can be answered: each once, and no number that nothing is said about."""
+    names = kind not in ("audio", "video")
 
-    def is_good(kind: str) -> bool:
-        value = number(kind, _LAST_TYPE)
-        return (value >= 0 and (value < _FIRST_DYNAMIC or kind in maps)) or (names and _is_format(kind) and set(kind) <= TOKEN)
+    def is_good(word: str) -> bool:
+        value = number(word, _LAST_TYPE)
+        known = value >= 0 and (value < _FIRST_DYNAMIC or word in meaning.rtpmaps)
+        return known or (names and _is_format(word) and set(word) <= TOKEN)
 
-    return [kind for kind in dict.fromkeys(stream.formats) if is_good(kind)][:MOST_FORMATS]
+    return tuple([word for word in dict.fromkeys(meaning.formats) if is_good(word)][:MOST_FORMATS])
 
 
 def _at_origin(stream: MediaDescription, session: SessionDescription) -> MediaDescription:
@@ -153,7 +156,7 @@ def _at_origin(stream: MediaDescription, session: SessionDescription) -> MediaDe
 
 def _one_meaning_each(stream: MediaDescription, known: Collection[str]) -> MediaDescription:
     """Of several rtpmaps of one payload type leave one: the first, of telephone-event the one that fits the codec to be spoken."""
-    if len(stream.values("rtpmap")) == len(stream.said_rtpmaps):
+    if not stream.meaning.repeated:
         return stream
     said = [found for value in stream.values("rtpmap") if (found := rtpmap_of(value)) is not None]
     clock_hz = _spoken_clock_hz(stream, known)

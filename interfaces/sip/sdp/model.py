@@ -10,13 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
+
+from interfaces.sip.sdp.once import once
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 EVENT, EVENT_CLOCK_HZ = "TELEPHONE-EVENT", 8000
 END = "\r\n"
+_RTPMAP, _FMTP = _ABOUT_FORMATS = ("a=rtpmap:", "a=fmtp:")
 
 STANDARD_PTIME_MS = 20
 SHORTEST_PTIME_MS, LONGEST_PTIME_MS = 10, 120
@@ -84,13 +87,56 @@ def direction_of(line: str) -> str:
     return name if line.startswith("a=") and (name := line[2:].rstrip()) in DIRECTIONS else ""
 
 
+class Meaning:
+    """What the formats of a stream stand for. Never changed.
+
+    `formats`: payload types in order · `said_rtpmaps`: by their first rtpmap · `rtpmaps`: by that, else by RFC 3551 · `codecs`: `NAME/clock`
+    of each format in order, telephone-event and unknown ones left out · `events`: the clock of each payload type that is telephone-event, in
+    order; what is no number is left out · `repeated`: whether a payload type has more than one rtpmap, or one has none that can be read.
+    """
+
+    __slots__ = ("_fmtps", "codecs", "events", "formats", "repeated", "rtpmaps", "said_rtpmaps")
+
+    def __init__(self, formats: tuple[str, ...], lines: tuple[str, ...]) -> None:
+        self.formats = formats
+        values = [line[len(_RTPMAP) :].strip() for line in lines if line.startswith(_RTPMAP)]
+        self.said_rtpmaps: dict[str, Rtpmap] = {}
+        for value in values:
+            if (known := rtpmap_of(value)) is not None:
+                self.said_rtpmaps.setdefault(*known)
+        self.repeated = len(values) != len(self.said_rtpmaps)
+        maps = self.rtpmaps = {kind: STATIC[kind] for kind in formats if kind in STATIC} | self.said_rtpmaps
+        self.codecs = tuple([maps[kind].codec for kind in formats if kind in maps and not maps[kind].is_event])
+        self.events = {
+            kind: maps[kind].clock_hz for kind in formats if kind in maps and maps[kind].is_event and number(kind, 127) >= 0
+        }
+        self._fmtps: dict[str, str] = {}
+        for line in lines:
+            if not line.startswith(_RTPMAP):
+                named, _, parameters = line[len(_FMTP) :].strip().partition(" ")
+                self._fmtps.setdefault(named, parameters.strip())
+
+    def codec(self, kind: str) -> str:
+        """`NAME/clock` of a payload type; empty for an unknown one."""
+        known = self.rtpmaps.get(kind)
+        return known.codec if known is not None else ""
+
+    def fmtp(self, kind: str) -> str:
+        """The parameters of a payload type; empty without."""
+        return self._fmtps.get(kind, "")
+
+
+_meaning = lru_cache(1024)(Meaning)
+"""Phones of one model say the same in each call."""
+
+
 @dataclass(frozen=True)
 class MediaDescription:
     """One stream: its m= line and those that follow, each with its line end."""
 
     lines: tuple[str, ...]
 
-    @cached_property
+    @once
     def words(self) -> list[str]:
         """Of the m= line: kind, port, protocol, formats."""
         return self.lines[0][2:].split()
@@ -100,7 +146,7 @@ class MediaDescription:
         """`audio`, `video`, …, in lower case."""
         return self.words[0].lower() if self.words else ""
 
-    @cached_property
+    @once
     def port(self) -> int:
         """Where RTP goes; 0: the stream is refused, or its port cannot be read."""
         return max(number(self.words[1].partition("/")[0], 65535), 0) if len(self.words) > 1 else 0
@@ -115,63 +161,50 @@ class MediaDescription:
         """`RTP/AVP`, `RTP/SAVP`, …"""
         return self.words[2] if len(self.words) > 2 else ""
 
-    @cached_property
-    def formats(self) -> list[str]:
-        """Payload types, the most wanted first."""
-        return self.words[3:]
-
     def values(self, name: str) -> list[str]:
         """Of every attribute of that name, in order."""
         start = f"a={name}:"
         return [line[len(start) :].strip() for line in self.lines if line.startswith(start)]
 
-    @cached_property
-    def said_rtpmaps(self) -> dict[str, Rtpmap]:
-        """What payload types stand for by their first rtpmap."""
-        said: dict[str, Rtpmap] = {}
-        for value in self.values("rtpmap"):
-            if (known := rtpmap_of(value)) is not None:
-                said.setdefault(*known)
-        return said
+    @once
+    def meaning(self) -> Meaning:
+        """What its formats stand for: one object for all streams that say the same."""
+        return _meaning(tuple(self.words[3:]), tuple([line for line in self.lines if line.startswith(_ABOUT_FORMATS)]))
 
-    @cached_property
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Payload types, the most wanted first."""
+        return self.meaning.formats
+
+    @property
     def rtpmaps(self) -> dict[str, Rtpmap]:
-        """What the payload types stand for: by their first rtpmap, else by RFC 3551."""
-        return {kind: STATIC[kind] for kind in self.formats if kind in STATIC} | self.said_rtpmaps
+        """As ``Meaning.rtpmaps``."""
+        return self.meaning.rtpmaps
 
     def codec(self, kind: str) -> str:
         """`NAME/clock` of a payload type; empty for an unknown one."""
-        known = self.rtpmaps.get(kind)
-        return known.codec if known is not None else ""
+        return self.meaning.codec(kind)
 
-    @cached_property
-    def codecs(self) -> list[str]:
-        """`NAME/clock` of each format, in order; telephone-event and unknown ones left out."""
-        maps = self.rtpmaps
-        return [maps[kind].codec for kind in self.formats if kind in maps and not maps[kind].is_event]
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """As ``Meaning.codecs``."""
+        return self.meaning.codecs
 
-    @cached_property
+    @property
     def events(self) -> dict[str, int]:
-        """The clock of each payload type that is telephone-event, in order; what is no number is left out."""
-        maps = self.rtpmaps
-        return {
-            kind: maps[kind].clock_hz for kind in self.formats if kind in maps and maps[kind].is_event and number(kind, 127) >= 0
-        }
+        """As ``Meaning.events``."""
+        return self.meaning.events
 
     def fmtp(self, kind: str) -> str:
         """The parameters of a payload type; empty without."""
-        for value in self.values("fmtp"):
-            named, _, parameters = value.partition(" ")
-            if named == kind:
-                return parameters.strip()
-        return ""
+        return self.meaning.fmtp(kind)
 
-    @cached_property
+    @once
     def connection(self) -> ConnectionData | None:
         """Its own address."""
         return next((connection_of(line) for line in self.lines if line.startswith("c=")), None)
 
-    @cached_property
+    @once
     def direction(self) -> str:
         """What it says of itself; empty when it says nothing (then the session's holds)."""
         return next((said for line in self.lines if (said := direction_of(line))), "")
@@ -216,7 +249,7 @@ class MediaDescription:
 
 def described_format(line: str) -> str | None:
     """The format that an rtpmap or fmtp line is about; None for other lines."""
-    if not line.startswith(("a=rtpmap:", "a=fmtp:")):
+    if not line.startswith(_ABOUT_FORMATS):
         return None
     words = line[line.index(":") + 1 :].split(None, 1)
     return words[0] if words else ""
@@ -237,18 +270,23 @@ class SessionDescription:
     def __str__(self) -> str:
         return "".join(self.lines) + "".join(["".join(stream.lines) for stream in self.media])
 
-    @cached_property
+    @once
     def audio(self) -> MediaDescription | None:
         """The stream that we speak in: the first audio that is not refused, before one that wants SRTP."""
         live = [stream for stream in self.media if stream.is_live_audio]
         return next((stream for stream in live if "SAVP" not in stream.protocol), live[0] if live else None)
 
     @property
-    def codecs(self) -> list[str]:
-        """`NAME/clock` of what is offered in it to be spoken, in order."""
-        return self.audio.codecs if self.audio is not None else []
+    def meaning(self) -> Meaning:
+        """What the formats of the audio stand for."""
+        return (self.audio or SILENT).meaning
 
-    @cached_property
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """`NAME/clock` of what is offered in it to be spoken, in order."""
+        return self.audio.codecs if self.audio is not None else ()
+
+    @once
     def connection(self) -> ConnectionData | None:
         """The address of all streams that have none of their own."""
         return next((connection_of(line) for line in self.lines if line.startswith("c=")), None)

@@ -13,7 +13,7 @@
 #include <strings.h>
 
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
-enum { SLACK = 256, MMAP_FROM = 66000 };
+enum { SLACK = 256, MMAP_FROM = 66000, HEAP_KEPT = 16 << 20, HEAP_STEP = 1 << 20 };
 
 int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
@@ -270,6 +270,10 @@ int shim_start(void) {
     /* Buffers for a longest message are mapped, not cut from the heap: what of them is never touched costs nothing, and all of it is the
      * system's again when it is freed. */
     mallopt(M_MMAP_THRESHOLD, MMAP_FROM);
+    /* Otherwise the end of the heap goes to and fro between us and the system, page by page, with each call. `shim_give_back_memory` gives
+     * back what a peak has left. */
+    mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
+    mallopt(M_TOP_PAD, HEAP_STEP);
     return 0;
 }
 

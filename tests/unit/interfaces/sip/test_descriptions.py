@@ -51,7 +51,7 @@ def test_telephone_event_is_answered_as_it_is_offered() -> None:
     opus = OURS.replace("0 8 3 101", "0 96 101 102") + "a=rtpmap:96 opus/48000/2\r\na=rtpmap:102 telephone-event/48000\r\n"
     ours.received = parse(OURS.replace("0 8 3", "96") + "a=rtpmap:96 opus/48000/2\r\n")
     first = parse(ours.created(opus, "")).audio
-    assert first is not None and first.codecs == ["OPUS/48000"] and sorted(first.events.values()) == [8000, 48000]
+    assert first is not None and first.codecs == ("OPUS/48000",) and sorted(first.events.values()) == [8000, 48000]
     ours.limit(("OPUS/48000",))
     ours.move(("127.0.0.1", 30000))
     answer = parse(ours.answer_now()).audio

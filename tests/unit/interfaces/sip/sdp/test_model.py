@@ -79,7 +79,7 @@ def test_the_peers_address(text: str, address: tuple[str, int]) -> None:
     ],
 )
 def test_offered_codecs(text: str, codecs: list[str]) -> None:
-    assert parse(text).codecs == codecs
+    assert list(parse(text).codecs) == codecs
 
 
 @pytest.mark.parametrize(
