@@ -151,7 +151,7 @@ async def test_keys_beside_opus_alone_in_our_offer(answered: str, clock_hz: int)
     call = await peer.take_invite()
     assert call.invite_message is not None
     stream = parse(call.invite_message.body.decode()).audio
-    assert stream is not None and stream.codecs == ["OPUS/48000"] and sorted(stream.events.values()) == [8000, 48000]
+    assert stream is not None and stream.codecs == ("OPUS/48000",) and sorted(stream.events.values()) == [8000, 48000]
     ours = {str(hz): int(kind) for kind, hz in stream.events.items()}
     theirs = {clock: 120 + place for place, clock in enumerate(answered.split())}
     lines = "".join(f"|rtpmap:{kind} telephone-event/{clock}" for clock, kind in theirs.items())

@@ -71,7 +71,7 @@ VIDEO = ["m=video 5006 RTP/AVP 96", "m=video 5006 RTP/AVP", "m=video x RTP/AVP 3
 async def test_an_odd_line_costs_no_call(sip: SipProcess, peer: UdpPeer, name: str, body: str) -> None:
     call, reply = await invited(peer, body)
     answer = answered(reply)
-    assert parse(answer).codecs[:1] == ["PCMU/8000"], f"{name}: {answer}"
+    assert parse(answer).codecs[:1] == ("PCMU/8000",), f"{name}: {answer}"
     call.ack()
     negotiated = await told(sip)
     assert (negotiated.remote_ip, negotiated.remote_port) == ("127.0.0.1", 40000)
