@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import aiomysql
+import asyncpg
 import pytest
 from aiohttp import web
 from standardwebhooks import Webhook as Verifier
@@ -35,7 +36,7 @@ from di.stores.cdr.sinks.sql import MysqlTable, SqliteTable
 from di.stores.cdr.sinks.webhook import Webhook
 from di.stores.cdr.start import make_sink
 from tests.support.bare_hub import HandClock, bare_services
-from tests.support.databases import DATABASE, PASSWORD, USER, MariaDb
+from tests.support.databases import DATABASE, PASSWORD, USER, MariaDb, Postgres
 from tests.support.ports import free_port
 from tests.support.server import wait_until
 
@@ -198,6 +199,57 @@ async def test_a_wrong_password_is_said_without_telling_it(mariadb: MariaDb) -> 
     with pytest.raises(SinkDown) as down:
         await sink.deliver([entry(1)])
     assert f"{USER}@127.0.0.1:{mariadb.port}/{DATABASE}" in str(down.value) and "quite-wrong" not in str(down.value)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as running:
+        assert isinstance(running, Postgres)
+        yield running
+
+
+def postgres_sink(port: int, password: str = PASSWORD) -> Sink:
+    options = Options(
+        postgresql_port=port,
+        postgresql_user=USER,
+        postgresql_password=password,
+        postgresql_database="postgres",
+        postgresql_table="calls",
+    )
+    return make_sink("postgresql", options, bare_services()[1])
+
+
+async def test_postgresql_has_each_record_once_whatever_a_caller_writes(postgres: Postgres) -> None:
+    sink = postgres_sink(postgres.port)
+    await sink.deliver([entry(1), entry(2)])
+    hostile = entry(3, from_="\0'; DROP TABLE calls; --\U0001f600", vars={"a\0": "b\0", "é": '"'}, answer="")
+    await sink.deliver([entry(2), hostile])
+    await sink.close()
+    postgres.kill()
+    with pytest.raises(SinkDown, match=f"{USER}@127.0.0.1:{postgres.port}/postgres"):
+        await sink.deliver([entry(4)])
+    await asyncio.to_thread(postgres.start)
+    await sink.deliver([entry(4)])
+    await sink.close()
+    connection = await asyncpg.connect(host="127.0.0.1", port=postgres.port, user=USER, password=PASSWORD, database="postgres")
+    rows = await connection.fetch(
+        """SELECT "call", "billable_ms", "from", "vars"->>'shop' AS shop, "end" - "answer" AS took FROM calls ORDER BY id"""
+    )
+    third = await connection.fetchrow(
+        """SELECT "from", "vars"->>'a' AS a, "answer", "start" FROM calls WHERE "call" = 'call-3'"""
+    )
+    await connection.close()
+    assert [one["call"] for one in rows] == ["call-1", "call-2", "call-3", "call-4"]
+    assert (rows[0]["billable_ms"], rows[0]["from"], rows[0]["shop"]) == (60_000, "\"Ömer; 'Bob'\" <sip:bob@example>", "a,b")
+    assert rows[0]["took"].total_seconds() == 60
+    assert (third["from"], third["a"], third["answer"]) == ("'; DROP TABLE calls; --\U0001f600", "b", None)
+    assert third["start"].timestamp() == START_S + 3
+
+
+async def test_a_wrong_password_of_postgresql_is_said_without_telling_it(postgres: Postgres) -> None:
+    with pytest.raises(SinkDown, match="password authentication failed") as down:
+        await postgres_sink(postgres.port, "quite-wrong").deliver([entry(1)])
+    assert "quite-wrong" not in str(down.value)
 
 
 async def test_an_sqlite_file_has_each_record_once(tmp_path: Path) -> None:

@@ -182,3 +182,50 @@ class Redis(Daemon):
     def url(self, port: int = 0) -> str:
         """What `redis.connect` takes."""
         return f"redis://tcp:127.0.0.1;port={port or self.port};connect_timeout=5000"
+
+
+class Postgres(Daemon):
+    """A PostgreSQL with one database and one user. It does not run as root, so a test that does gives it the user `postgres`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+        on_path = shutil.which("postgres")
+        self._bin = (
+            found[-1].parent if found else Path(on_path).parent if on_path else Path(program("postgres", "postgresql")).parent
+        )
+        self._data = self.folder / "data"
+        self._as_other = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+
+    def command(self) -> list[str]:
+        return [
+            *self._as_other, str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port), "-h", "127.0.0.1",
+            "-k", str(self.folder), "-c", "fsync=off",
+        ]  # fmt: skip
+
+    def executable(self) -> str:
+        return shutil.which(self.command()[0]) or self.command()[0]
+
+    def greeted(self, peer: socket.socket) -> bool:
+        """It answers a request for encryption: N for no, S for yes."""
+        peer.sendall(bytes((0, 0, 0, 8, 4, 210, 22, 47)))
+        if peer.recv(1) not in (b"N", b"S"):
+            return False
+        with socket.create_connection((self.ip, self.port), 1) as other:  # while it starts up it refuses whoever logs in
+            text = b"user\0postgres\0\0"
+            other.sendall((len(text) + 8).to_bytes(4) + (3 << 16).to_bytes(4) + text)
+            return b"starting up" not in other.recv(1000)
+
+    def start(self) -> None:
+        if not self._data.exists():
+            password = self.folder / "password"
+            password.write_text(PASSWORD)
+            for path in (self.folder, password):
+                if self._as_other:
+                    shutil.chown(path, "postgres", "postgres")
+            subprocess.run(
+                [*self._as_other, str(self._bin / "initdb"), "-D", str(self._data), "-U", USER, "--pwfile", str(password),
+                 "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
+                check=True, capture_output=True, timeout=START_S,
+            )  # fmt: skip
+        super().start()

@@ -14,7 +14,7 @@ from di.kernel.webhooks import parse_secret_file, parse_web_url
 from di.stores.cdr.record import names
 from di.stores.cdr.sinks import lines
 
-SINKS = ("jsonl", "csv", "syslog", "webhook", "mysql", "sqlite")
+SINKS = ("jsonl", "csv", "syslog", "webhook", "mysql", "postgresql", "sqlite")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
@@ -116,6 +116,13 @@ class Options:
     mysql_password: str = option("", help="Its password.", secret=True)
     mysql_database: str = option("cordboard", help="Database.")
     mysql_table: str = option("cdr", help="Table; made when it is missing.", parse=parse_word)
+    postgresql_host: str = option("127.0.0.1", help="PostgreSQL server; needs the Python package asyncpg.")
+    postgresql_port: int = option(5432, help="Its port.", minimum=1, maximum=65535)
+    postgresql_user: str = option("cordboard", help="Account.")
+    postgresql_password: str = option("", help="Its password.", secret=True)
+    postgresql_database: str = option("cordboard", help="Database.")
+    postgresql_table: str = option("cdr", help="Table; made when it is missing.", parse=parse_word)
+    postgresql_tls: str = option("prefer", help="Encryption.", choices=("disable", "prefer", "require", "verify-full"))
     sqlite_path: Path = option(
         Path("/var/lib/cordboard/cdr/cdr.sqlite"), help="SQLite file of the table `cdr`.", parse=absolute_path
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import importlib.util
 import json
 import logging
 import os
@@ -65,6 +66,8 @@ def _check(options: Options, file: str) -> None:
         for key, value in (("webhook_url", options.webhook_url), ("webhook_secret_file", options.webhook_secret_file)):
             if not value:
                 raise ConfigError(file, 0, key, "the sink webhook needs it")
+    if "postgresql" in options.sinks and importlib.util.find_spec("asyncpg") is None:
+        raise ConfigError(file, 0, "sinks", "the sink postgresql needs the Python package asyncpg: .venv/bin/pip install asyncpg")
 
 
 def make_sink(name: str, options: Options, clock: Clock) -> Sink:
@@ -87,6 +90,13 @@ def make_sink(name: str, options: Options, clock: Clock) -> Sink:
         return MysqlTable(
             options.mysql_host, options.mysql_port, options.mysql_user, options.mysql_password,
             options.mysql_database, options.mysql_table,
+        )  # fmt: skip
+    if name == "postgresql":
+        from di.stores.cdr.sinks.postgresql import PostgresTable
+
+        return PostgresTable(
+            options.postgresql_host, options.postgresql_port, options.postgresql_user, options.postgresql_password,
+            options.postgresql_database, options.postgresql_table, options.postgresql_tls,
         )  # fmt: skip
     return SqliteTable(options.sqlite_path)
 

@@ -17,7 +17,7 @@ from di.stores.cdr.record import CallRecord, as_dict, names
 from di.stores.cdr.sinks.sink import SinkDown
 from di.stores.cdr.spool import DueRecord
 
-_NUMBERS = frozenset(("version", "setup_ms", "duration_ms", "billable_ms", "granted_ms", "sip_code", "q850"))
+NUMBERS = frozenset(("version", "setup_ms", "duration_ms", "billable_ms", "granted_ms", "sip_code", "q850"))
 _LONG = frozenset(("from", "to", "ruri", "vars", "rtp", "hangup_cause", "call_id"))
 
 
@@ -29,7 +29,7 @@ def row(record: CallRecord) -> tuple[object, ...]:
 def table(name: str, quote: str, long: str) -> str:
     """The statement that makes the table. `long`: the type of texts without a bound."""
     kinds = {
-        name: "BIGINT NOT NULL" if name in _NUMBERS else f"{long} NOT NULL" if name in _LONG else "VARCHAR(255) NOT NULL"
+        name: "BIGINT NOT NULL" if name in NUMBERS else f"{long} NOT NULL" if name in _LONG else "VARCHAR(255) NOT NULL"
         for name in names()
     }
     kinds["id"] = "VARCHAR(36) NOT NULL PRIMARY KEY"
