@@ -24,7 +24,7 @@ from di.access.guesses import Guesses
 from di.calls.application import Application
 from di.calls.applications import Factory
 from di.calls.call_changes import NO_CHANGES, CallChanges, NameFilter
-from di.calls.call_info import CallInfo, CallOut, Dialler, Target
+from di.calls.call_info import CallInfo, CallOut, Dialler, HoldStyle, Target
 from di.calls.control import Control, Grant
 from di.calls.control_modules import CONTROL_MAKER, ControlMaker
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
@@ -41,6 +41,7 @@ from di.calls.selection import map_uri, parse_mapping
 from di.calls.session import Session
 from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
+from di.calls.transfer import parse_replaces
 from di.kernel.capabilities import Capability
 from di.kernel.config import ConfigEntry, ConfigFile
 from di.kernel.config import parse as parse_config
@@ -72,7 +73,16 @@ from di.sip.headers import (
 )
 from di.sip.locate import parse_places
 from di.sip.outside_records import OutsideReceived, OutsideReplied
-from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived, SessionTimer
+from di.sip.records import (
+    Appearance,
+    CallConfirmed,
+    CallOffered,
+    CallProgressed,
+    MessageSeen,
+    ReplyReceived,
+    RequestReceived,
+    SessionTimer,
+)
 from di.sip.session_timer_keys import SessionTimerOptions
 from di.stores.mailing import MAIL, Mail, MailAttachment, Mailbox822, MailQueue, Queued, is_address
 from di.stores.messages import (
@@ -113,6 +123,7 @@ __all__ = [
     "PASSED_ON",
     "REQUIRED",
     "Announce",
+    "Appearance",
     "Application",
     "AudioPhase",
     "BoxChanged",
@@ -143,6 +154,7 @@ __all__ = [
     "FolderLock",
     "Grant",
     "Guesses",
+    "HoldStyle",
     "ItemFailed",
     "Lenient",
     "Mail",
@@ -151,6 +163,7 @@ __all__ = [
     "Mailbox",
     "Mailbox822",
     "MessageBox",
+    "MessageSeen",
     "Messages",
     "MsgCode",
     "NameFilter",
@@ -224,6 +237,7 @@ __all__ = [
     "parse_mapping",
     "parse_places",
     "parse_predef",
+    "parse_replaces",
     "parse_uri",
     "pattern_values",
     "result_of_code",

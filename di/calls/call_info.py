@@ -42,7 +42,7 @@ class CallInfo:
     connected: bool = False
     """Its INVITE came by TCP or TLS."""
     codecs: tuple[str, ...] = ()
-    """What its offer has for us to speak, as NAME/clock, in order."""
+    """What its offer has that we can speak, as NAME/clock, in order."""
     lines: tuple[str, ...] = ()
     """Attribute lines of its offer's audio stream that mean something to another phone only (`di.sip.records.CallOffered`)."""
     interface: int = 0

@@ -97,6 +97,8 @@ class Dialog:
         self.told_direction = "sendrecv"
         """What we last offered, whatever `hold_style` made of it."""
         self.hold_style = HoldStyle()
+        self.in_requests: Headers = ()
+        """Lines for every request of ours inside the dialog but ACK and PRACK, which the SIP stack makes."""
         self._owner = owner
         self.why = ""
         """The reason that `end` was given."""
@@ -236,7 +238,8 @@ class Dialog:
         if not self.incoming and was is Phase.IDLE:
             self._owner.post(CallEnded(self.call, code, reason, "local"))
         else:
-            self._owner.host.sip.send(Hangup(self.call, code, reason, headers))
+            more = self.in_requests if was in UP else ()
+            self._owner.host.sip.send(Hangup(self.call, code, reason, headers + more))
 
     # ---------------------------------------------------------------------------------------------------- inside the dialog
     def offer(
@@ -260,7 +263,9 @@ class Dialog:
         style = self.hold_style if direction in HOLDS else HoldStyle()
         token = self._note("INVITE", on_reply)
         said = style.direction or direction
-        self._owner.host.sip.send(Reinvite(self.call, said, ip, port, token, headers, payloads, sdp, style.nowhere))
+        self._owner.host.sip.send(
+            Reinvite(self.call, said, ip, port, token, headers + self.in_requests, payloads, sdp, style.nowhere)
+        )
         return token
 
     def send(
@@ -278,7 +283,7 @@ class Dialog:
         if self.ending:
             return 0
         token = self._note(method, on_reply)
-        self._owner.host.sip.send(SendRequest(self.call, method, token, headers, content_type, body))
+        self._owner.host.sip.send(SendRequest(self.call, method, token, headers + self.in_requests, content_type, body))
         return token
 
     def reply(

@@ -295,7 +295,7 @@ class CallOffered:
     connected: bool = False
     """It came by TCP or TLS: whose address is the source has been shown."""
     codecs: tuple[str, ...] = ()
-    """What its offer has for us to speak, as NAME/clock, in order."""
+    """What its offer has that we can speak, as NAME/clock, in order."""
     lines: tuple[str, ...] = ()
     """Attribute lines of its audio stream that nobody but another phone makes use of, without line ends."""
     place: int = 0

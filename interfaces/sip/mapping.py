@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from di.sip.records import CallEnded, CallOffered, MediaNegotiated
@@ -38,10 +39,18 @@ class Stream:
     index: int = 0
 
 
-def offered(call: int, message: Message, source: str, offer: SessionDescription, connected: bool, place: int = 0) -> CallOffered:
+def offered(
+    call: int,
+    message: Message,
+    source: str,
+    offer: SessionDescription,
+    connected: bool,
+    place: int = 0,
+    known: Collection[str] = (),
+) -> CallOffered:
     """An INVITE as a record; `source` is `ip:port` of the packet, `connected`: by TCP or TLS, `offer` the description in its body.
 
-    `place`: number of our address that it came to.
+    `place`: number of our address that it came to. `known`: codecs that we can speak.
     """
     source_ip, source_port = endpoint_of(source)
     media_ip, media_port = offer.audio_address
@@ -63,7 +72,7 @@ def offered(call: int, message: Message, source: str, offer: SessionDescription,
         remote_media_ip=media_ip,
         remote_media_port=media_port,
         connected=connected,
-        codecs=tuple(offer.codecs),
+        codecs=tuple(dict.fromkeys(codec for codec in offer.codecs if codec in known)),
         lines=carried(offer.audio),
         place=place,
     )

@@ -436,7 +436,7 @@ class SipServer:
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
         place = self._accounts.place_of(received)
-        self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected, place)
+        self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected, place, self.codecs)
         call.began = packet, self._epoch_us()
         if self._listen.also:
             leave_by_any(slot)
