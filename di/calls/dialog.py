@@ -14,6 +14,7 @@ from di.calls.call_info import CallInfo, DialPlan, HoldStyle
 from di.calls.events import Outcome, SipReply
 from di.calls.state import ENDING, PHASES, UNANSWERED, UP, Phase
 from di.kernel.ports import Clock
+from di.sip.credentials import Credential
 from di.sip.port import SipPort
 from di.sip.records import (
     Answer,
@@ -21,6 +22,7 @@ from di.sip.records import (
     CallEnded,
     Dial,
     Hangup,
+    LogIn,
     Present,
     Reinvite,
     ReplyReceived,
@@ -157,6 +159,11 @@ class Dialog:
         """How the call looks to its peer from now on; best before anything has been said. A call out has it in its plan."""
         if not self.ending and self.phase is not Phase.IDLE:
             self._owner.host.sip.send(Present(self.call, appearance))
+
+    def log_in(self, credential: Credential) -> None:
+        """Answer challenges of the peer of a call that came in with these, before it is answered. A call out has them in its plan."""
+        if not self.ending and self.phase is not Phase.IDLE:
+            self._owner.host.sip.send(LogIn(self.call, credential.realm, credential.user, credential.password))
 
     def accept(self, code: int = 200, reason: str = "OK", headers: Headers = ()) -> None:
         """Answer the call with media."""

@@ -32,6 +32,8 @@ class DigitMerger:
 
     def __init__(self) -> None:
         self._presses: deque[_Press] = deque(maxlen=REMEMBERED)
+        self.source = ""
+        """Who was the first to report the last press."""
 
     def accept(self, event: int, source: str, now_ns: int, duration_ms: int = 0) -> bool:
         """Whether this report is a press of its own. `source`: rtp, info or inband.
@@ -47,6 +49,7 @@ class DigitMerger:
                 press.last_ns = now_ns
                 return False
         self._presses.append(_Press(event, {source}, now_ns))
+        self.source = source
         return True
 
 

@@ -190,6 +190,16 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
+class LogIn:
+    """Credentials with which challenges of the peer in a call that came in are answered; `realm` empty: any of its host."""
+
+    call: int
+    realm: str
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LogMessages:
     """Tell of each message of the call from now on, and of the INVITE that began it (MessageSeen); until a while after its end."""
 
@@ -439,7 +449,7 @@ class ReplyReceived:
 
 
 Command: TypeAlias = (
-    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogMessages | Reinvite | SendRequest | SendReply | OutsideCommand
+    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply | OutsideCommand
     | Stop
 )  # fmt: skip
 CallEvent: TypeAlias = (

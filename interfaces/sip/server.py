@@ -29,6 +29,7 @@ from di.sip.records import (
     Hangup,
     Listen,
     Listening,
+    LogIn,
     LogMessages,
     Present,
     Reinvite,
@@ -290,6 +291,10 @@ class SipServer:
         if seen is not None:
             self._emit(seen)
 
+    def _log_in(self, call: SipCall, login: LogIn) -> None:
+        hosts = {call.began[0].source_ip} if call.began is not None else set()
+        call.credentials = self._credentials[call.slot] = Credentials(login.realm, login.username, login.password, hosts)
+
     def _watch(self, call: SipCall) -> None:
         self._messages.watch(call.number, call.call_id)
         self._native.show_messages(True)
@@ -318,7 +323,7 @@ class SipServer:
             self._outside.reply(command)
         elif isinstance(command, TakeOutside):
             self._outside.take(command)
-        elif isinstance(command, (Answer, Hangup, Present, LogMessages, Reinvite, SendRequest, SendReply)):
+        elif isinstance(command, (Answer, Hangup, Present, LogIn, LogMessages, Reinvite, SendRequest, SendReply)):
             call = self._calls.get(command.call)
             if call is None or call.ended:
                 log.debug("%s for call %d came after its end", type(command).__name__, command.call)
@@ -331,7 +336,7 @@ class SipServer:
             log.warning("%s is no command for the SIP process", type(command).__name__)
 
     def _command(
-        self, call: SipCall, command: Answer | Hangup | Present | LogMessages | Reinvite | SendRequest | SendReply
+        self, call: SipCall, command: Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
     ) -> None:
         match command:
             case Answer():
@@ -341,6 +346,8 @@ class SipServer:
                 call.end(command.code, command.reason, command.headers)
             case Present():
                 call.present(command.appearance)
+            case LogIn():
+                self._log_in(call, command)
             case LogMessages():
                 self._watch(call)
             case Reinvite():

@@ -63,7 +63,8 @@ def answer_to_a(profile: Profile, offered: Sequence[str], second: str) -> tuple[
     if not allowed:
         raise Refused(488, "Not Acceptable Here")
     relayed = [second] if second in allowed else []
-    converts = bool(transcoder_codecs(profile, offered)) or profile.enable_transcoder == "always"
+    existing = [codec for codec in offered if codec_passes(profile.sdp_filter, profile.sdpfilter_list, codec)]
+    converts = bool(transcoder_codecs(profile, existing)) or profile.enable_transcoder == "always"
     if not converts:
         if second and not relayed:
             raise Refused(488, "Not Acceptable Here")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from di.apps.api import option
+from di.apps.sbc.reply_translation import Translations, parse_translations
 
 FILTERS = ("transparent", "whitelist", "blacklist")
 SIDES = ("sendrecv", "sendonly", "recvonly", "inactive")
@@ -149,11 +150,7 @@ class HeaderKeys:
     append_headers: str = option("", help="Header lines for the first INVITE of the B leg, \\r\\n between them.")
     append_headers_req: str = option("", help="Header lines for every request to the B leg.")
     aleg_append_headers_req: str = option("", help="Header lines for every request to the A leg.")
-    reply_translations: tuple[str, ...] = option(
-        (),
-        help="`from=>code reason`, separated by `|`.",
-        parse=lambda text: tuple(part.strip() for part in text.split("|") if part.strip()),
-    )
+    reply_translations: Translations = option((), help="`from=>code reason`, separated by `|`.", parse=parse_translations)
     refuse_with: str = option("", help="`code reason` that every request gets.")
 
 

@@ -6,16 +6,15 @@ A reply stays what it is to the transaction: provisional, success or failure, si
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from di.apps.sbc.refusal import parse_reply
 
-Translations = Mapping[int, tuple[int, str]]
+Translations = tuple[tuple[int, int, str], ...]
+"""Code, the code that it becomes, and the reason, empty for the one that came."""
 
 
-def parse_translations(text: str) -> dict[int, tuple[int, str]]:
+def parse_translations(text: str) -> Translations:
     """Read them. Raises ValueError; of two for one code the later one counts."""
-    found: dict[int, tuple[int, str]] = {}
+    found: dict[int, tuple[int, int, str]] = {}
     for part in text.split("|"):
         if not part.strip():
             continue
@@ -28,8 +27,8 @@ def parse_translations(text: str) -> dict[int, tuple[int, str]]:
             raise ValueError(f"{part.strip()!r}: a provisional reply, a success and a failure cannot become each other")
         if 100 in (code, new) and code != new:
             raise ValueError(f"{part.strip()!r}: 100 goes from hop to hop and is never passed on")
-        found[code] = new, reason
-    return found
+        found[code] = code, new, reason
+    return tuple(found.values())
 
 
 def _kind(code: int) -> int:
@@ -38,5 +37,5 @@ def _kind(code: int) -> int:
 
 def translated(translations: Translations, code: int, reason: str) -> tuple[int, str]:
     """A reply as it goes on; a translation without a reason keeps the one that came."""
-    new, text = translations.get(code, (code, reason))
+    new, text = next(((new, text) for known, new, text in translations if known == code), (code, reason))
     return new, text or reason

@@ -36,7 +36,9 @@ def test_each_message_is_there_with_its_ends(messages: list[tuple[bytes, str, st
 def test_files_grow_and_one_that_cannot_be_written_costs_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     for _ in range(2):
-        append_all({tmp_path / "file" / "x.pcap": [seen(b"x")], tmp_path / "a" / "b.pcap": [seen(b"INVITE"), seen(b"ACK", "::1", "::2")]})
+        append_all(
+            {tmp_path / "file" / "x.pcap": [seen(b"x")], tmp_path / "a" / "b.pcap": [seen(b"INVITE"), seen(b"ACK", "::1", "::2")]}
+        )
     with (tmp_path / "a" / "b.pcap").open("rb") as file:
         assert len(list(dpkt.pcap.Reader(file))) == 4
     assert caplog.text.count("cannot be written") == 2
