@@ -449,8 +449,8 @@ class ReplyReceived:
 
 
 Command: TypeAlias = (
-    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply | OutsideCommand
-    | Stop
+    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
+    | OutsideCommand | Stop
 )  # fmt: skip
 CallEvent: TypeAlias = (
     CallOffered | CallIdentified | CallTried | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
