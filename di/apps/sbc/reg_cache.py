@@ -27,7 +27,7 @@ MOST_BINDINGS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class CachedContact:
     """One contact of one address of record. `until_s`: what the phone was told, `registrar_until_s`: what the registrar said."""
 
     aor: str
@@ -55,12 +55,12 @@ class RegistrationLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Registering:
+class PassingRegister:
     """What becomes of a REGISTER. `answer`: the contacts that it is answered with here; None: it goes on with `contacts`."""
 
     aor: str
     contacts: tuple[str, ...] = ()
-    bindings: tuple[Binding, ...] = ()
+    bindings: tuple[CachedContact, ...] = ()
     answer: tuple[str, ...] | None = None
     removes_all: bool = False
 
@@ -69,7 +69,7 @@ class Registering:
 class RegistrationCache:
     """Bindings by alias, and the aliases of each address of record."""
 
-    bindings: dict[str, Binding] = field(default_factory=dict)
+    bindings: dict[str, CachedContact] = field(default_factory=dict)
     of_aor: dict[str, list[str]] = field(default_factory=dict)
 
     # ------------------------------------------------------------------------------------------------------------ REGISTER
@@ -80,14 +80,14 @@ class RegistrationCache:
         place: str,
         limits: RegistrationLimits,
         now_s: int,
-    ) -> Registering:
+    ) -> PassingRegister:
         """Look at a REGISTER that came from `source` (address, port, by connection). `place`: our host and port, for the contacts that go on."""
         pairs = list(headers)
         aor = aor_of(pairs)
         common = _expires_header(pairs)
         values = contact_values(pairs)
         if "*" in (value.strip() for value in values):
-            return Registering(aor, ("*",), removes_all=True)
+            return PassingRegister(aor, ("*",), removes_all=True)
         found, contacts, answers = [], [], []
         for value in values:
             said = expires_of(value)
@@ -102,19 +102,19 @@ class RegistrationCache:
         if answers and all(answers):
             for binding, told in zip(found, answers, strict=True):
                 self._keep(replace(binding, until_s=now_s + (expires_of(told) or 0)))
-            return Registering(aor, answer=tuple(answers))
-        return Registering(aor, tuple(contacts), tuple(found))
+            return PassingRegister(aor, answer=tuple(answers))
+        return PassingRegister(aor, tuple(contacts), tuple(found))
 
-    def _binding(self, aor: str, value: str, source: tuple[str, int, bool]) -> Binding:
+    def _binding(self, aor: str, value: str, source: tuple[str, int, bool]) -> CachedContact:
         """The one that is there for a contact, from where it now comes, or a new one."""
         uri = uri_of(value)
         alias = alias_of(aor, uri)
         known = self.bindings.get(alias)
         return replace(
-            known or Binding(aor, alias, uri, *source), source_ip=source[0], source_port=source[1], connected=source[2]
+            known or CachedContact(aor, alias, uri, *source), source_ip=source[0], source_port=source[1], connected=source[2]
         )
 
-    def _answered_here(self, binding: Binding, value: str, wanted_s: int, limits: RegistrationLimits, now_s: int) -> str:
+    def _answered_here(self, binding: CachedContact, value: str, wanted_s: int, limits: RegistrationLimits, now_s: int) -> str:
         """The phone's Contact in our answer, when the registrar need not be asked; empty when it must be."""
         known = self.bindings.get(binding.alias)
         told_s = _capped(wanted_s, limits)
@@ -125,7 +125,7 @@ class RegistrationCache:
         return with_expires(value, told_s) if lasts and same_place else ""
 
     def replied(
-        self, asked: Registering, code: int, headers: Sequence[tuple[str, str]], limits: RegistrationLimits, now_s: int
+        self, asked: PassingRegister, code: int, headers: Sequence[tuple[str, str]], limits: RegistrationLimits, now_s: int
     ) -> tuple[str, ...]:
         """The registrar's final reply: what it says is kept. Returns the contacts that the phone is told, as it wrote them."""
         if not 200 <= code < 300:
@@ -158,7 +158,7 @@ class RegistrationCache:
         return tuple(told)
 
     # ------------------------------------------------------------------------------------------------------------- look-up
-    def find(self, user: str, now_s: int) -> Binding | None:
+    def find(self, user: str, now_s: int) -> CachedContact | None:
         """The phone that the user part of a Request-URI stands for; None: for none, or for one that is gone."""
         known = self.bindings.get(user)
         if known is not None and known.until_s <= now_s:
@@ -166,12 +166,12 @@ class RegistrationCache:
             return None
         return known
 
-    def find_aor(self, aor: str, now_s: int) -> Binding | None:
+    def find_aor(self, aor: str, now_s: int) -> CachedContact | None:
         """The phone of an address of record that registered last."""
         alive = [found for alias in list(self.of_aor.get(aor, ())) if (found := self.find(alias, now_s)) is not None]
         return max(alive, key=lambda one: one.until_s, default=None)
 
-    def of_source(self, ip: str, port: int, now_s: int) -> Binding | None:
+    def of_source(self, ip: str, port: int, now_s: int) -> CachedContact | None:
         """A phone that registered from an address ($Ua, $UA: who calls)."""
         for binding in self.bindings.values():
             if (binding.source_ip, binding.source_port) == (ip, port) and binding.until_s > now_s:
@@ -185,7 +185,7 @@ class RegistrationCache:
             self._drop(alias)
         return len(gone)
 
-    def _keep(self, binding: Binding) -> None:
+    def _keep(self, binding: CachedContact) -> None:
         if binding.alias not in self.bindings and len(self.bindings) >= MOST_BINDINGS:
             return
         self.bindings[binding.alias] = binding

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from di.apps.api import parse_uri, uri_of
 from di.apps.sbc.contacts import expires_of
-from di.apps.sbc.reg_cache import Registering, RegistrationCache, RegistrationLimits, alias_of
+from di.apps.sbc.reg_cache import PassingRegister, RegistrationCache, RegistrationLimits, alias_of
 
 FROM = ("10.0.0.7", 5099, False)
 LIMITS = RegistrationLimits(least_s=600, most_s=60)
@@ -20,7 +20,7 @@ def request(expires: int = 60, contact: str = "") -> list[tuple[str, str]]:
     return [("To", "<sip:anna@Example.org:5060>"), ("Contact", contact or f"<{CONTACT}>;q=0.5"), ("Expires", str(expires))]
 
 
-def reply(asked: Registering, seconds: int) -> list[tuple[str, str]]:
+def reply(asked: PassingRegister, seconds: int) -> list[tuple[str, str]]:
     return [("Contact", ", ".join(f"<{uri_of(one)}>;expires={seconds}" for one in asked.contacts))]
 
 
