@@ -15,6 +15,8 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from os.path import isfile
 from pathlib import Path
 
 from di.kernel.paths import safe_name
@@ -135,25 +137,26 @@ class PromptFolder:
         self.application = application
         self.folder = folder
         self.default = folder / default
+        self._paths = lru_cache(1000)(self._paths_for)
         self._rules = tuple(
             dict.fromkeys(
                 rule.removesuffix(".wav") + suffix if rule.endswith(".wav") else rule for rule in rules for suffix in suffixes
             )
         )
 
-    def _wanted(self, asked: Asked) -> list[Path]:
-        return [self.folder / path for path in candidates(self._rules, asked, self.default.name)]
+    def _paths_for(self, asked: Asked) -> tuple[Path, ...]:
+        return tuple([self.folder / path for path in candidates(self._rules, asked, self.default.name)])
 
     def look(self, asked: Asked) -> Path | None:
         """The same as `find`, and nothing is said."""
-        return next((path for path in (*self._wanted(asked), self.default) if path.is_file()), None)
+        return next((path for path in (*self._paths(asked), self.default) if isfile(path)), None)
 
     def find(self, asked: Asked, call: str) -> Path | None:
         """The first file that is there, else the default; None, with a line in the log, when that is gone, too. `call`: the call's id."""
         path = self.look(asked)
         if path is not None:
             return path
-        wanted = self._wanted(asked)
+        wanted = self._paths(asked)
         nearest = wanted[0] if wanted else asked.user or "it"
         log.warning(
             "call %s: %s: no file for %r: neither %s nor the default %s exists",

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from di.kernel.errors import ConfigError
 from di.kernel.posix_regex import Search, compile_extended
 from di.sip.headers import first_header, parse_uri
+
+_MOST_REMEMBERED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Selection:
 
     setting: str
     mapping: tuple[Rule, ...] = ()
+    _mapped: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """What URIs were mapped to before: callers call the same ones again and again."""
 
     def lines(self) -> str:
         """The mapping as text, to be read again by `parse_mapping`."""
@@ -74,6 +78,14 @@ class Selection:
             case "$(apphdr)":
                 return (first_header(headers, "P-App-Name") or "").strip()
             case "$(mapping)":
-                return map_uri(self.mapping, request_uri)
+                return self._map(request_uri)
             case name:
                 return name
+
+    def _map(self, request_uri: str) -> str:
+        known = self._mapped.get(request_uri)
+        if known is None:
+            if len(self._mapped) >= _MOST_REMEMBERED:
+                self._mapped.clear()
+            known = self._mapped[request_uri] = map_uri(self.mapping, request_uri)
+        return known

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 
 
 def configured(text: str, conf_dir: Path) -> Path:
@@ -33,9 +36,4 @@ def existing_folder(text: str) -> Path:
 
 def safe_name(name: str) -> bool:
     """Whether a name that a caller chose may be one step of a path: no separators, no control characters, not hidden, not `..`."""
-    return (
-        bool(name)
-        and len(name) <= 200
-        and not name.startswith(".")
-        and not any(c in "/\\" or c < " " or c == "\x7f" for c in name)
-    )
+    return bool(name) and len(name) <= 200 and not name.startswith(".") and _UNSAFE.search(name) is None

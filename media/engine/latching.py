@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 from media.engine.addresses import FAMILY_IPV6
 from media.engine.leg import Candidate
@@ -67,16 +68,20 @@ def with_port(name: bytes, port: int) -> bytes:
 
 def hosts_of(addresses: Iterable[str]) -> frozenset[bytes]:
     """The hosts of texts; what is no IP address is left out."""
-    found = set()
-    for text in addresses:
-        try:
-            packed = ipaddress.ip_address(text).packed
-        except ValueError:
-            continue
-        found.add(packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed)
-    return frozenset(found)
+    return frozenset(host for host in map(_host, addresses) if host)
 
 
+@lru_cache(1024)
+def _host(text: str) -> bytes:
+    """Empty for what is no IP address."""
+    try:
+        packed = ipaddress.ip_address(text).packed
+    except ValueError:
+        return b""
+    return packed[12:] if packed[:12] == bytes(10) + b"\xff\xff" else packed
+
+
+@lru_cache(1024)
 def is_elsewhere(signalled_name: bytes, signalling: frozenset[bytes]) -> bool:
     """Whether a peer cannot be at its signalled address."""
     if not signalled_name or not signalling:

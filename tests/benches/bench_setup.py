@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import re
 import resource
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +58,7 @@ class Cost:
     completed: int
     failed: int
     retransmissions: int
+    errors: str
 
     def show(self, name: str) -> None:
         """One line."""
@@ -66,6 +69,11 @@ class Cost:
             f"{self.completed} completed, {self.failed} failed, {self.retransmissions} retransmissions",
             flush=True,
         )
+        refused = Counter(
+            re.findall(r"while expecting.*?'SIP/2.0 (.*?)\\r?", self.errors) or re.findall(r"SIP/2\.0 ([3-6].*)", self.errors)
+        )
+        if self.failed:
+            print(f"    {dict(refused) or self.errors[-600:]}", flush=True)
 
 
 @contextlib.contextmanager
@@ -108,7 +116,7 @@ def place(server: Server, kind: str, rate: int, calls: int) -> Cost:
     wait_until(lambda: not server.xml.calls(), "all calls gone")
     used = {role: (cpu_us(pid) - before[role]) / calls for role, pid in pids.items()}
     caller_us = sum(getattr(sipp_after, name) - getattr(sipp_before, name) for name in ("ru_utime", "ru_stime")) * 1e6 / calls
-    return Cost(used, caller_us, result.successful, result.failed, result.retransmissions)
+    return Cost(used, caller_us, result.successful, result.failed, result.retransmissions, result.errors)
 
 
 @contextlib.contextmanager
