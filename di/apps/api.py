@@ -42,6 +42,7 @@ from di.calls.session import Session
 from di.calls.sessions import Sessions
 from di.calls.state import AudioPhase, Phase
 from di.calls.transfer import parse_replaces
+from di.calls.trust import counting_headers, trusts
 from di.kernel.capabilities import Capability
 from di.kernel.config import ConfigEntry, ConfigFile
 from di.kernel.config import parse as parse_config
@@ -217,6 +218,7 @@ __all__ = [
     "app_param",
     "compile_extended",
     "configured",
+    "counting_headers",
     "describe",
     "di_method",
     "end_to_end",
@@ -242,6 +244,7 @@ __all__ = [
     "pattern_values",
     "result_of_code",
     "safe_name",
+    "trusts",
     "uri_of",
     "uri_problem",
     "where",

@@ -61,6 +61,11 @@ def private_headers(headers: Sequence[tuple[str, str]]) -> list[str]:
     return sorted({name for name, _ in headers if _is_private(name)})
 
 
+def counting_headers(headers: Sequence[tuple[str, str]], trusted: bool) -> tuple[tuple[str, str], ...]:
+    """Those of a request's headers that count."""
+    return tuple((name, value) for name, value in headers if trusted or not _is_private(name))
+
+
 def of_stranger(record: E) -> E:
     """A record of a stranger's call, without what does not count."""
     if isinstance(record, (CallOffered, RequestReceived, CallConfirmed, CallEnded)) and private_headers(record.headers):

@@ -261,8 +261,110 @@ async def test_a_profile_that_is_not_there(border: Border) -> None:
 
 async def test_the_last_hop_is_refused(border: Border) -> None:
     anna, _ = await border.phone(), await border.phone()
-    one = PeerCall(anna.sip, "483@talker", "someone")
-    anna.sip.calls[one.call_id] = one
+    one = anna.sip.call("someone")
     one.max_forwards = 0
     one.send_request("INVITE", anna.description())
     await anna.answered(one, 483)
+
+
+# ------------------------------------------------------------------------------------------------------------- hops and circles
+async def test_a_call_goes_on_with_a_hop_less(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one = anna.sip.call("someone")
+    one.max_forwards = 9
+    one.send_request("INVITE", anna.description(), headers=f"X-To: {ben.uri}\r\nX-Cordboard-Hops: 70\r\n")
+    two = await ben.called()
+    assert [value for name, value in invite(two).headers if name == "Max-Forwards"] == ["8"]
+    assert not invite(two).header("X-Cordboard-Hops")
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+async def test_a_call_that_goes_round_in_a_circle_ends(border: Border) -> None:
+    anna, _ = await border.phone(), await border.phone()
+    one = anna.sip.call("someone")
+    one.max_forwards = 5
+    here = f"127.0.0.1:{border.server.sip_port}"
+    one.send_request("INVITE", anna.description(), headers=f"P-App-Param: profile=hop\r\nX-Hop: {here}\r\n")
+    await anna.answered(one, 483)
+
+
+# ------------------------------------------------------------------------------------------------------ who logs in at whom
+async def test_the_caller_logs_in_at_the_called_one(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain")
+    await refuse(two, 407, 'Proxy-Authenticate: Digest realm="there", nonce="n"\r\n')
+    challenge = await anna.answered(one, 407)
+    assert challenge.header("Proxy-Authenticate") == 'Digest realm="there", nonce="n"'
+    one, two = await border.through(anna, ben, "plain", 'Proxy-Authorization: Digest username="anna"\r\n')
+    assert invite(two).header("Proxy-Authorization") == 'Digest username="anna"'
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+# ------------------------------------------------------------------------------------------------------------ session timers
+async def test_the_called_one_gets_the_profile_s_interval(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "timer")
+    message = invite(two)
+    assert (message.header("Session-Expires").partition(";")[0], message.header("Min-SE")) == ("300", "120")
+    await ben.accept(two, "Supported: timer\r\nSession-Expires: 300;refresher=uas\r\n")
+    assert not (await anna.answered(one)).header("Session-Expires")
+    await border.hang_up(one, two)
+
+
+# ------------------------------------------------------------------------------------------------------------------ controls
+async def test_a_control_of_the_profile_counts_its_calls(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "few")
+    again = border.call(anna, ben, "few")
+    assert (await anna.answered(again, 402)).reason == "Too Many Simultaneous Calls"
+    other, third = await border.up(anna, ben, "plain")
+    assert await other.bye() == 200
+    await third.taken_off()
+    await border.hang_up(one, two)
+
+
+async def test_a_control_of_the_profile_ends_the_call(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "short", "X-Time: 1\r\n")
+    bye = await one.next("BYE")
+    assert any("Q.850;cause=31" in value for name, value in bye.headers if name == "Reason")
+    one.reply(bye, 200)
+    await two.taken_off()
+
+
+async def test_a_header_names_controls(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    control = f'P-Call-Control: cc_ctl;RURI="{ben.uri};by=control";append_headers="X-Added: yes"\r\n'
+    one, two = await border.through(anna, ben, "steered", control)
+    assert invite(two).request_uri == f"{ben.uri};by=control"
+    await refuse(two, 480)
+    await anna.answered(one, 480)
+
+
+async def test_a_header_that_names_what_is_not_there(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one = border.call(anna, ben, "steered", "P-Call-Control: cc_nothing;x=1\r\n")
+    assert (await anna.answered(one, 500)).reason == "Server Internal Error"
+
+
+# ---------------------------------------------------------------------------------------------------------------- from outside
+async def test_a_call_is_taken_down_from_outside(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    ids = await asyncio.to_thread(border.server.xml.listByFilter, ["callid", one.call_id])
+    answer = await asyncio.to_thread(border.server.json, "sbc.postControlCmd", ids[0], "teardown")
+    assert answer == [202, "Accepted"]
+    await asyncio.gather(one.taken_off(), two.taken_off())
+
+
+async def test_the_other_leg_passes_the_command_on(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    stats = await asyncio.to_thread(border.server.json, "sbc.printCallStats")
+    assert stats == {"read": [{"codec": "PCMU/8000", "count": 2}], "write": [{"codec": "PCMU/8000", "count": 2}]}
+    ids = await asyncio.to_thread(border.server.xml.listByFilter, ["callid", two.call_id])
+    answer = await asyncio.to_thread(border.server.json, "sbc.postControlCmd", ids[0], "teardown")
+    assert answer == [202, "Accepted"]
+    await asyncio.gather(one.taken_off(), two.taken_off())

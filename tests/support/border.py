@@ -11,7 +11,7 @@ from tests.support.sip_peer import PeerCall
 from tests.support.switchboard import Switchboard, Talker
 
 MAPPING = "^sip:=>sbc\n"
-PLUGINS = "monitoring;cc_call_timer;cc_pcalls;cc_prepaid;call_control;sbc;xmlrpc2di;web"
+PLUGINS = "monitoring;cc_call_timer;cc_pcalls;cc_prepaid;cc_ctl;call_control;sbc;xmlrpc2di;web"
 
 
 class Border(Switchboard):

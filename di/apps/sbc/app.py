@@ -31,6 +31,7 @@ from di.apps.api import (
 from di.apps.sbc import filters
 from di.apps.sbc.changes import changed
 from di.apps.sbc.desk import SbcDesk
+from di.apps.sbc.hops import credential_lines, hop_line, without_hops
 from di.apps.sbc.identity import from_of, next_hop_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.passing import ProfilePassing
@@ -55,8 +56,7 @@ class SbcCall(Application):
         self._desk = desk
         self._values = self._pattern_values()
         desk.check_source(session.info.trusted, session.info.source_ip, session.info.request_uri)
-        if (first_header(session.info.headers, "Max-Forwards") or "").strip() == "0":
-            raise Refused(483, "Too Many Hops")
+        self._hops = hop_line(session.info.headers)
         loaded = desk.profile_of(self._values)
         self.profile_name = loaded.name
         self.profile = loaded.profile
@@ -116,7 +116,9 @@ class SbcCall(Application):
 
     def _target(self, profile: Profile) -> Target:
         info = self.session.info
-        headers = (*filters.pass_headers(profile, info.headers), *filters.add_headers(profile, "b", initial=True))
+        passed = (*filters.pass_headers(profile, info.headers), *filters.add_headers(profile, "b", initial=True))
+        own = credential_lines(profile, info.headers, is_yes(profile.enable_auth))
+        headers = (*without_hops(passed), *own, self._hops)
         return Target(
             request_uri_of(profile, info.request_uri),
             to_header=to_of(profile, info.to_header),

@@ -45,6 +45,17 @@ def to_of(profile: Profile, caller_s: str) -> str:
     return without_tag(profile.to or caller_s)
 
 
+def hop_uri(profile: Profile) -> str:
+    """The first next hop as the URI of a Route, for a request outside calls; empty: there is none."""
+    if not profile.next_hop:
+        return ""
+    place = parse_places(profile.next_hop)[0]
+    host = f"[{place.host}]" if ":" in place.host else place.host
+    port = f":{place.port}" if place.port else ""
+    transport = f";transport={place.transport}" if place.transport else ""
+    return f"sip:{host}{port}{transport};lr"
+
+
 def next_hop_of(profile: Profile) -> str:
     """The outbound proxy as URI; empty: the server's own."""
     text = profile.outbound_proxy

@@ -6,6 +6,8 @@ from __future__ import annotations
 from di.apps.api import PassedReply, RequestReceived, SipReply
 from di.apps.sbc import filters
 from di.apps.sbc.filters import Side
+from di.apps.sbc.hops import credential_lines, without_hops
+from di.apps.sbc.keys import is_yes
 from di.apps.sbc.profile import Profile
 
 
@@ -19,11 +21,15 @@ class ProfilePassing:
     def request(self, to_first: bool, request: RequestReceived) -> tuple[str, ...]:
         """header_filter and append_headers_req."""
         side: Side = "a" if to_first else "b"
-        return (*filters.pass_headers(self.profile, request.headers), *filters.add_headers(self.profile, side, initial=False))
+        passed = (*filters.pass_headers(self.profile, request.headers), *filters.add_headers(self.profile, side, initial=False))
+        ours = is_yes(self.profile.enable_aleg_auth if to_first else self.profile.enable_auth)
+        return (*without_hops(passed), *credential_lines(self.profile, request.headers, ours))
 
     def reply(self, to_first: bool, reply: SipReply) -> PassedReply:
         """header_filter, and towards the caller reply_translations."""
-        headers = filters.pass_headers(self.profile, reply.headers)
+        ours = is_yes(self.profile.enable_auth if to_first else self.profile.enable_aleg_auth)
+        passed = filters.pass_headers(self.profile, reply.headers)
+        headers = (*without_hops(passed), *credential_lines(self.profile, reply.headers, ours))
         if not to_first:
             return PassedReply(reply.code, reply.reason, headers)
         code, reason = filters.translate_reply(self.profile, reply.code, reply.reason)

@@ -10,6 +10,7 @@ from di.apps.sbc.choice import literal
 from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.interface import SbcInterface
 from di.apps.sbc.options import Options
+from di.apps.sbc.outside import OutsideRelay
 from di.apps.sbc.profile import LoadedProfile, load_profile
 from di.apps.sbc.regex_maps import RegexMaps, read_map
 from di.apps.sbc.timers import check_timers
@@ -44,8 +45,11 @@ def start(services: Services, options: Options) -> Closer:
 
     services.applications.register("sbc", call)
     services.registry.register("sbc", SbcInterface(services, desk))
+    give_back = OutsideRelay(services, desk).serve()
 
     def close() -> None:
+        for undo in give_back:
+            undo()
         services.registry.unregister("sbc")
         services.applications.unregister("sbc")
 

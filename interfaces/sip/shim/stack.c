@@ -100,8 +100,22 @@ static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) {
     return PJ_FALSE;
 }
 
+/* A request that goes on for another one has a hop less (RFC 3261 §16.6): the hub says how many in a header that stays here. */
+static void take_hops(pjsip_msg *msg) {
+    static const pj_str_t name = {"X-Cordboard-Hops", 16};
+    pjsip_generic_string_hdr *said;
+    pjsip_max_fwd_hdr *hops;
+    if (msg->type != PJSIP_REQUEST_MSG) return;
+    said = pjsip_msg_find_hdr_by_name(msg, &name, NULL);
+    if (said == NULL || said->type != PJSIP_H_OTHER) return;
+    hops = pjsip_msg_find_hdr(msg, PJSIP_H_MAX_FORWARDS, NULL);
+    if (hops) hops->ivalue = (int)pj_strtoul(&said->hvalue);
+    pj_list_erase(said);
+}
+
 static pj_status_t printed(pjsip_tx_data *tdata) {
     pj_ssize_t length;
+    take_hops(tdata->msg);
     if (shim_wants_leaving) shim_call_leaving(tdata);
     if (pjsip_tx_data_is_valid(tdata)) return PJ_SUCCESS;
     length = pjsip_msg_print(tdata->msg, room, sizeof room);
