@@ -45,10 +45,17 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class SessionTimer:
-    """A session interval of our own for a call (RFC 4028): asked for, and the least that a peer may ask for (at least 90)."""
+    """A session interval of our own for a call (RFC 4028): asked for, and the least that a peer may ask for (at least 90).
+
+    `maximum_s`: a peer whose 422 wants more than that is not called again; 0: whatever it wants. `method`: of our refreshes, UPDATE, INVITE, or
+    UPDATE_FALLBACK_INVITE for what the peer allows. `accept_501`: a refresh that is answered with 501 counts (spec core.md §10.1).
+    """
 
     expires_s: int
     minimum_s: int
+    maximum_s: int = 900
+    method: str = "UPDATE_FALLBACK_INVITE"
+    accept_501: bool = True
 
 
 @dataclass(frozen=True, slots=True)

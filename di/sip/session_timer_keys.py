@@ -24,14 +24,19 @@ class SessionTimerOptions:
     minimum_timer: int = option(
         90, help="The least that a peer may ask for; less is refused with 422.", unit="s", minimum=LEAST_S, maximum=86400
     )
-    maximum_timer: int = option(900, help="Accepted; a peer's 422 is followed whatever it wants.", unit="s", maximum=86400)
+    maximum_timer: int = option(
+        900,
+        help="The most that a peer's 422 may ask for in a call out; more ends it. 0: whatever it wants.",
+        unit="s",
+        maximum=86400,
+    )
     session_refresh_method: str = option(
         "UPDATE_FALLBACK_INVITE",
-        help="How our part is refreshed: by UPDATE where the peer allows it, else by INVITE; the other two are accepted and mean the same.",
+        help="How our part is refreshed: by UPDATE where the peer allows it, else by INVITE; or always by one of the two.",
         choices=("UPDATE_FALLBACK_INVITE", "UPDATE", "INVITE"),
     )
     accept_501_reply: bool = option(
-        True, help="Accepted; a peer that answers refreshes with an error keeps its call until the interval ends."
+        True, help="A refresh of ours that the peer answers with 501 counts; `no`: the call ends with its interval."
     )
 
     def session_timer(self) -> SessionTimer | None:
@@ -41,4 +46,9 @@ class SessionTimerOptions:
         if self.session_expires < self.minimum_timer:
             hint = f"{self.session_expires} is below minimum_timer={self.minimum_timer}"
             raise ConfigError(*where(self, "session_expires"), "session_expires", hint)
-        return SessionTimer(self.session_expires, self.minimum_timer)
+        if 0 < self.maximum_timer < self.minimum_timer:
+            hint = f"{self.maximum_timer} is below minimum_timer={self.minimum_timer}"
+            raise ConfigError(*where(self, "maximum_timer"), "maximum_timer", hint)
+        return SessionTimer(
+            self.session_expires, self.minimum_timer, self.maximum_timer, self.session_refresh_method, self.accept_501_reply
+        )

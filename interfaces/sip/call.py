@@ -26,6 +26,7 @@ from di.sip.records import (
     Reinvite,
     RequestReceived,
     SendRequest,
+    SessionTimer,
 )
 from interfaces.sip import mapping, session_timer
 from interfaces.sip.border import callback
@@ -70,6 +71,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.outgoing = slot < 0
         self.call_id = self.local_tag = self.remote_tag = ""
         self.credentials: Credentials | None = None
+        self.timer: SessionTimer | None = None
+        """Its session interval, where we have one of our own."""
+        self.allows_update = False
+        """Whether the peer takes UPDATE."""
+        self._least_s = 0
         self.waiting: dict[str, Waiting] = {}
         self.replies: OrderedDict[str, Reply] = OrderedDict()
         self.ended = self.confirmed = self.answered = False
@@ -291,7 +297,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         asked = event.tsx.role == pj.PJSIP_ROLE_UAC
         if event.type == (pj.PJSIP_EVENT_RX_MSG if asked else pj.PJSIP_EVENT_TX_MSG):
             text = event.src.rdata.wholeMsg if asked else event.src.tdata.wholeMsg
-            self.host.refreshed(self, session_timer.interval_of_peer_s(text, asked))
+            interval = session_timer.interval_of(text, asked)
+            if asked and not interval.seconds and self.timer is not None:  # it knows of none: we refresh all the same
+                interval = session_timer.Interval(max(self.timer.expires_s, self._least_s), ours=True)
+            self.host.refreshed(self, interval)
+            if asked:
+                self.allows_update = session_timer.allows_update(parse(text).headers)
 
     def _identify(self, call_id: str, local_tag: str, remote_tag: str) -> None:
         self.call_id, self.local_tag, self.remote_tag = call_id, local_tag, remote_tag
@@ -318,6 +329,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return
         if message.code < 300:
             self._learn_remote_tag(message)
+        elif message.code == 422:
+            self._least_s = max(self._least_s, session_timer.least_s(event.src.rdata.wholeMsg))
         if message.code == 100 and self.outgoing:
             self.host.emit(CallTried(self.number))
         if 100 < message.code < 200:

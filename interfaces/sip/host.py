@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from di.sip.records import CallEvent
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.reader import DescriptionReader
+from interfaces.sip.session_timer import Interval
 
 if TYPE_CHECKING:
     from interfaces.sip.call import SipCall
@@ -53,5 +54,5 @@ class Host(Protocol):
     def identified(self, call: SipCall) -> None:
         """`call_id` and `local_tag` have become known."""
 
-    def refreshed(self, call: SipCall, interval_s: int) -> None:
-        """A 2xx set the interval in which the peer has to refresh; 0: it has not to."""
+    def refreshed(self, call: SipCall, interval: Interval) -> None:
+        """A 2xx set the interval in which the call has to be refreshed."""

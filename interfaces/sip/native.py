@@ -30,6 +30,7 @@ from interfaces.sip.source_limits import SourceLimits
 log = logging.getLogger(__name__)
 
 LONGEST_MESSAGE = 64 * 1024
+_TOO_SMALL = 3
 _WANTED = {
     "PJSIP_MAX_PKT_LEN": (LONGEST_MESSAGE, "messages of more bytes are not answered, or are cut by UDP"),
     "PJSIP_MAX_URL_SIZE": (2048, "calls whose From, To or Contact has a longer URI fail"),
@@ -69,6 +70,7 @@ class Native:
     `on_name(number, name)` is asked for a host's addresses, which `named` tells.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave. `on_message` sees every message while `show_messages` is on.
+    `on_too_small(text)`: whether the INVITE that a 422 answers is not to be sent again with the interval that it wants.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class Native:
         account_of: Callable[[Any], int],
         on_name: Callable[[int, str], None],
         on_message: Callable[[SipPacket], None],
+        on_too_small: Callable[[str], bool],
     ) -> None:
+        self._on_too_small = on_too_small
         self._on_name, self._on_message = on_name, on_message
         self.exchanges = Exchanges(account_towards)
         self.placeholders = Placeholders(self._watch_leaving)
@@ -231,8 +235,12 @@ class Native:
             return 0
 
     def _body(self, received: Any, kind: int, data: Any, length: int) -> None:
-        """A request or a reply has come; it goes on to pjsip in any case. `kind`: 0 nothing for us in it, 1 a description, 2 parts."""
+        """A request or a reply has come; it goes on to pjsip in any case. `kind`: 0 nothing for us in it, 1 a description, 2 parts, 3 a 422."""
         try:
+            if kind == _TOO_SMALL:
+                if self._on_too_small(looked_at(received)[0]):
+                    lib.shim_hide(received, b"Min-SE")  # without it pjsip takes the refusal for the end
+                return
             content_type, body = SDP if kind else "", ffi.buffer(data, length)[:] if length else b""
             if kind == 2:  # pjsip has taken them apart in its own way
                 whole = parse(looked_at(received)[0])

@@ -35,7 +35,6 @@ from di.sip.records import (
     Reinvite,
     SendReply,
     SendRequest,
-    SessionTimedOut,
     SetOptionsReply,
     SetSelection,
 )
@@ -47,7 +46,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
-from interfaces.sip.message import Message, cseq_of, escaped
+from interfaces.sip.message import Message, cseq_of, escaped, parse, tag_of, text_of
 from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
 from interfaces.sip.native import Native, leave_by_any
@@ -55,9 +54,10 @@ from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.reader import DescriptionReader
 from interfaces.sip.received import looked_at
+from interfaces.sip.refreshes import Refreshes, too_long
 from interfaces.sip.requests import Requests
 from interfaces.sip.sdp.model import NOTHING
-from interfaces.sip.session_timer import ChosenTimers, SessionTimers
+from interfaces.sip.session_timer import ChosenTimers, Interval, allows_update
 from interfaces.sip.source_limits import SourceLimits
 from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import SubscriptionUsages
@@ -106,7 +106,7 @@ class SipServer:
         self.now_ns = now_ns
         self.random = Random()
         self.placeholders: Placeholders
-        self._timers = SessionTimers()
+        self._refreshes = Refreshes(self._calls.get, emit, self._stop_timer, self._offers, now_ns)
         self.names = HostNames(look_up, self._named, now_ns)
         self._subscriptions = SubscriptionUsages(emit, self._send, now_ns)
         self._outside = OutsideTransactions(emit, self._send, self._contact_towards)
@@ -138,7 +138,7 @@ class SipServer:
         self._chosen_timers = ChosenTimers(listen)
         self._native = Native(
             self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of,
-            self.names.asked, self._message_seen,
+            self.names.asked, self._message_seen, self._too_long,
         )  # fmt: skip
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
@@ -221,19 +221,12 @@ class SipServer:
         if self._messages:
             self._messages.second_passed(self.now_ns())
             self._native.show_messages(bool(self._messages))
-        self._look_at_session_timers()
+        self._refreshes.second_passed()
         if self._listen.tls_port:
             self._native.end_handshakes(self._listen.tls_port)
         self._housekeeping.second_passed(
             self._sources.take_refused(), self._native.give_back_memory, self._sources.take_kept_out()
         )
-
-    def _look_at_session_timers(self) -> None:
-        for number in self._timers.fresh():
-            call = self._calls[number]
-            self._timers.take_over(number, self._native.stop_session_timer(call.call_id, call.local_tag, call.remote_tag))
-        for number in self._timers.expired(self.now_ns()):
-            self._emit(SessionTimedOut(number))
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: CallEvent) -> None:
@@ -243,6 +236,8 @@ class SipServer:
         what is reported about a call before `poll` has offered it can only be its end.
         """
         number = record.call
+        if self._refreshes.takes(record):
+            return
         if isinstance(record, (CallConfirmed, CallEnded)):
             self._settle(number)
         if number in self._fresh:
@@ -267,7 +262,7 @@ class SipServer:
         self._offering.pop(call.number, None)
         self._settle(call.number)
         self._messages.ended(call.number, call.call_id, self.now_ns())
-        self._timers.forget(call.number)
+        self._refreshes.forget(call.number)
         self._released.append(call)
 
     def update(self, call: SipCall, headers: tuple[tuple[str, str], ...]) -> None:
@@ -301,10 +296,20 @@ class SipServer:
         if call.began is not None:
             self._emit(told(call.number, *call.began))
 
-    def refreshed(self, call: SipCall, interval_s: int) -> None:
-        """A 2xx says how long the call lives without a refresh of the peer's."""
+    def refreshed(self, call: SipCall, interval: Interval) -> None:
+        """A 2xx says how long the call lives without a refresh."""
         if call.number in self._calls:
-            self._timers.refreshed(call.number, interval_s, self.now_ns())
+            self._refreshes.agreed(call, interval)
+
+    def _too_long(self, text: str) -> bool:
+        reply = parse(text)
+        return too_long(self._by_dialog.get((reply.header("Call-ID"), tag_of(reply.header("From")))), text)
+
+    def _offers(self, call: SipCall) -> None:
+        self._offering[call.number] = call
+
+    def _stop_timer(self, call: SipCall) -> bool:
+        return self._native.stop_session_timer(call.call_id, call.local_tag, call.remote_tag)
 
     # -------------------------------------------------------------------------------------------------------- commands
     def handle(self, command: Command) -> None:
@@ -387,6 +392,7 @@ class SipServer:
         call = SipCall(self, self._accounts.outbound, dial.call)
         if dial.username:
             call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
+        call.timer = dial.timer
         self._calls[dial.call] = call
         try:
             call.descriptions.prefer(dial.prefer)
@@ -439,6 +445,8 @@ class SipServer:
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
         call.remote_cseq = cseq_of(message)
+        if self._listen.timers:
+            call.timer, call.allows_update = self._chosen_timers.of(text_of(packet.data)), allows_update(message.headers)
         call.descriptions.received = offer = self.reader.read(message.description)
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)

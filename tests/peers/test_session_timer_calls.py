@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from di.sip.records import CallConfirmed, Dial, Hangup, Listen, SessionTimer
+from di.sip.records import CallEnded, Dial, Hangup, Listen, ReplyReceived, SessionTimedOut, SessionTimer
 from interfaces.sip.message import Message, tag_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
-from tests.support.sip_process import SipProcess
-from tests.support.sizes import LONG
+from tests.support.sip_process import FAST_CLOCK, SipProcess
 
 pytestmark = pytest.mark.peers
 
@@ -61,9 +61,9 @@ async def test_calls_in(timed: SipProcess, phone: UdpPeer, user: str, asked: str
         assert await call.bye() == 200
 
 
-def dial(process: SipProcess, phone: UdpPeer, timer: SessionTimer | None = TIMER) -> None:
+def dial(process: SipProcess, phone: UdpPeer, timer: SessionTimer | None = TIMER, number: int = 2) -> None:
     target = f"sip:them@127.0.0.1:{phone.port}"
-    process.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 40000, timer=timer))
+    process.send(Dial(number, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 40000, timer=timer))
 
 
 async def test_calls_out(timed: SipProcess, phone: UdpPeer) -> None:
@@ -79,24 +79,127 @@ async def test_calls_out(timed: SipProcess, phone: UdpPeer) -> None:
     await call.next("ACK")
 
 
-@pytest.mark.timeout(150)
-@pytest.mark.skipif(not LONG, reason="a minute at pjsip's own pace; CORDBOARD_LONG runs it")
-@pytest.mark.parametrize(("allow", "method"), [("INVITE, ACK, BYE, UPDATE", "UPDATE"), ("INVITE, ACK, BYE", "INVITE")])
-async def test_refreshed_by_us(timed: SipProcess, phone: UdpPeer, allow: str, method: str) -> None:
-    dial(timed, phone)
+@pytest.mark.parametrize(("maximum_s", "goes_on"), [(150, False), (0, True), (200, True)])
+async def test_an_interval_beyond_the_maximum_ends_the_call(
+    timed: SipProcess, phone: UdpPeer, maximum_s: int, goes_on: bool
+) -> None:
+    dial(timed, phone, SessionTimer(120, 100, maximum_s))
     call = await phone.take_invite()
     assert call.invite_message is not None
-    headers = f"Allow: {allow}\r\nSupported: timer\r\nRequire: timer\r\nSession-Expires: 120;refresher=uac\r\n"
-    call.reply(call.invite_message, 200, description(40000), headers)
-    await call.next("ACK")
-    await timed.wait_for(CallConfirmed)
-    refresh = await call.next(method, patience_s=90)
-    assert interval(refresh) == "120;refresher=uac"
-    call.reply(refresh, 200, description(40000) if method == "INVITE" else "", headers)
-    if method == "INVITE":
+    call.reply(call.invite_message, 422, headers="Min-SE: 200\r\n")
+    if goes_on:
+        second = await call.next("INVITE")
+        assert interval(second) == "200"
+        call.reply(second, 486)
         await call.next("ACK")
-    timed.send(Hangup(2))
-    await call.taken_off()
+    (ended,) = await timed.wait_for(CallEnded)
+    assert (ended.code, ended.by) == (486 if goes_on else 422, "remote")
+    assert ("beyond maximum_timer=150" in timed.log) is not goes_on
+    assert sum(message.method == "INVITE" for message in call.seen) == goes_on
+
+
+@pytest_asyncio.fixture
+async def fast() -> AsyncIterator[SipProcess]:
+    """Its intervals run thirty times as fast."""
+    process = await SipProcess.start(Listen("127.0.0.1", 0, timers=(("tea", TIMER),), selection="tea"), FAST_CLOCK)
+    yield process
+    assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
+
+
+class Called:
+    """A phone that has answered a call of ours, which we are to refresh. `number`: ours of the call."""
+
+    def __init__(self, process: SipProcess, number: int) -> None:
+        self.process, self.number = process, number
+        self.call: PeerCall
+
+    async def up(self, timer: SessionTimer, allow: str, expires: str = "Session-Expires: 120;refresher=uac\r\n") -> None:
+        """Be called and answer; `allow`: value of the header."""
+        phone = await UdpPeer.open(self.process.port)
+        dial(self.process, phone, timer, self.number)
+        self.call = await phone.take_invite()
+        assert self.call.invite_message is not None
+        self.extra = f"Allow: {allow}\r\n" + (f"Supported: timer\r\nRequire: timer\r\n{expires}" if expires else "")
+        self.call.reply(self.call.invite_message, 200, description(40000), self.extra)
+        await self.call.next("ACK")
+
+    async def refreshed(self, code: int = 200) -> Message:
+        """Answer the next refresh, which is returned."""
+        refresh = await self.call.next("UPDATE", "INVITE")
+        by_invite = refresh.method == "INVITE"
+        self.call.reply(refresh, code, description(40000) if by_invite and code == 200 else "", self.extra)
+        if by_invite:
+            await self.call.next("ACK")
+        return refresh
+
+    def expired(self) -> bool:
+        """Whether the hub was told that the interval is over."""
+        return any(record.call == self.number for record in self.process.of(SessionTimedOut))
+
+    async def end(self) -> None:
+        """The hub hangs up."""
+        self.process.send(Hangup(self.number))
+        await self.call.taken_off()
+        self.call.peer.close()
+
+
+WITH_UPDATE, WITHOUT = "INVITE, ACK, BYE, UPDATE", "INVITE, ACK, BYE"
+
+
+async def test_the_method_of_refreshes(fast: SipProcess) -> None:
+    """spec core.md §10.1; a second refresh follows the first one's 2xx. None of it is told to the hub."""
+
+    async def check(number: int, method: str, allow: str, sent: str) -> None:
+        phone = Called(fast, number)
+        await phone.up(SessionTimer(120, 100, method=method), allow)
+        for _ in range(2):
+            refresh = await phone.refreshed()
+            assert (refresh.method, interval(refresh).split(";")[0]) == (sent, "120")
+            assert sent == "UPDATE" or b"a=sendrecv" in refresh.body
+        assert not phone.expired()
+        await phone.end()
+
+    await asyncio.gather(
+        check(2, "UPDATE_FALLBACK_INVITE", WITH_UPDATE, "UPDATE"),
+        check(4, "UPDATE_FALLBACK_INVITE", WITHOUT, "INVITE"),
+        check(6, "INVITE", WITH_UPDATE, "INVITE"),
+        check(8, "UPDATE", WITHOUT, "UPDATE"),
+    )
+    assert not fast.of(ReplyReceived)
+
+
+async def test_a_refused_refresh(fast: SipProcess) -> None:
+    """501 counts where `accept_501_reply` says so; after others it is tried again, and the hub is told when the interval is over; of a peer
+    that knows the call no more, at once.
+    """
+
+    async def check(number: int, code: int, accepted: bool, refreshes: int, expires: bool) -> None:
+        phone = Called(fast, number)
+        await phone.up(SessionTimer(120, 100, accept_501=accepted), WITH_UPDATE, "")
+        for _ in range(refreshes):
+            await phone.refreshed(code)
+            assert code == 481 or not phone.expired()
+        if expires:
+            await fast.wait_until(phone.expired)
+        await phone.end()
+
+    await asyncio.gather(
+        check(2, 501, True, 3, False), check(4, 501, False, 1, True), check(6, 481, True, 1, True), check(8, 500, True, 1, True)
+    )
+    assert "a session refresh is answered with 501 Reply (it counts)" in fast.log
+
+
+async def test_a_call_in_is_refreshed_by_the_callee(fast: SipProcess) -> None:
+    """Of a caller that knows of no intervals; his Allow counts."""
+    phone = await UdpPeer.open(fast.port)
+    call = phone.invite("tea", headers=f"Allow: {WITH_UPDATE}\r\n")
+    assert interval(await call.next(200)) == "120;refresher=uas"
+    call.ack()
+    refresh = await call.next("UPDATE", "INVITE")
+    assert refresh.method == "UPDATE"
+    call.reply(refresh, 200)
+    assert await call.bye() == 200
+    phone.close()
 
 
 async def test_calls_out_of_others(timed: SipProcess, phone: UdpPeer) -> None:

@@ -97,6 +97,7 @@ static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) {
     show_arrived(rdata);
     if (cut(rdata)) return PJ_TRUE;
     show_body(rdata);
+    if (shim_wants_bodies && rdata->msg_info.msg->line.status.code == PJSIP_SC_SESSION_TIMER_TOO_SMALL) shim_call_body(rdata, 3, NULL, 0);
     return PJ_FALSE;
 }
 

@@ -24,6 +24,8 @@ def test_an_interval_only_where_it_is_switched_on() -> None:
     assert read("").session_timer() is None and read("session_expires=200").session_timer() is None
     assert read("enable_session_timer=yes").session_timer() == SessionTimer(120, 90)
     assert read("enable_session_timer=yes\nsession_expires=600\nminimum_timer=300").session_timer() == SessionTimer(600, 300)
+    text = "enable_session_timer=yes\nmaximum_timer=0\nsession_refresh_method=INVITE\naccept_501_reply=no"
+    assert read(text).session_timer() == SessionTimer(120, 90, 0, "INVITE", accept_501=False)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +34,7 @@ def test_an_interval_only_where_it_is_switched_on() -> None:
         ("session_expires=100\nminimum_timer=120", "session_expires: 100 is below minimum_timer=120"),
         ("session_expires=89", "session_expires"),
         ("minimum_timer=10", "minimum_timer"),
+        ("maximum_timer=100\nminimum_timer=120\nsession_expires=120", "maximum_timer: 100 is below minimum_timer=120"),
         ("session_refresh_method=BYE", "session_refresh_method"),
     ],
 )
