@@ -177,13 +177,15 @@ class TimerKeys:
     enable_session_timer: str = option("", help="The B leg has an interval of ours.", parse=yes_no)
     session_expires: str = option("", help="The interval that is asked for, in seconds.", parse=number)
     minimum_timer: str = option("", help="The least that the peer may ask for, in seconds.", parse=number)
-    maximum_timer: str = option("", help="Accepted; a peer's 422 is followed whatever it wants.", parse=number)
+    maximum_timer: str = option(
+        "", help="The most that a peer's 422 may ask for, in seconds; 0: whatever it wants.", parse=number
+    )
     session_refresh_method: str = option(
         "",
-        help="Accepted; UPDATE where the peer allows it, else INVITE.",
+        help="How our part is refreshed; UPDATE_FALLBACK_INVITE: by UPDATE where the peer allows it.",
         choices=("", "UPDATE_FALLBACK_INVITE", "UPDATE", "INVITE"),
     )
-    accept_501_reply: str = option("", help="Accepted.", parse=yes_no)
+    accept_501_reply: str = option("", help="A refresh that is answered with 501 counts.", parse=yes_no)
     enable_aleg_session_timer: str = option("", help="The A leg has one; empty: as the B leg.", parse=yes_no)
     aleg_session_expires: str = option("", help="As session_expires.", parse=number)
     aleg_minimum_timer: str = option("", help="As minimum_timer.", parse=number)
