@@ -92,7 +92,7 @@ class ChosenTimers:
 
 
 @dataclass(slots=True)
-class Session:
+class RunningInterval:
     """A call's interval. `refresh_ns` 0: it is not for us to refresh, or has been done."""
 
     interval: Interval
@@ -104,17 +104,17 @@ class SessionTimers:
     """The intervals by call number."""
 
     def __init__(self) -> None:
-        self._fresh: dict[int, Session] = {}
-        self._running: dict[int, Session] = {}
+        self._fresh: dict[int, RunningInterval] = {}
+        self._running: dict[int, RunningInterval] = {}
 
     def refreshed(self, call: int, interval: Interval, now_ns: int) -> None:
         """A 2xx set the interval; none: there is none any more."""
         self.forget(call)
         seconds = interval.seconds
         if seconds and interval.ours:
-            self._fresh[call] = Session(interval, now_ns + seconds * _S, now_ns + seconds * _S // 2)
+            self._fresh[call] = RunningInterval(interval, now_ns + seconds * _S, now_ns + seconds * _S // 2)
         elif seconds:
-            self._fresh[call] = Session(interval, now_ns + patience_s(seconds) * _S)
+            self._fresh[call] = RunningInterval(interval, now_ns + patience_s(seconds) * _S)
 
     def fresh(self) -> list[int]:
         """Calls whose interval was set since the last time: pjsip's own timer must be stopped. `take_over` follows."""
@@ -144,7 +144,7 @@ class SessionTimers:
         if session is None or code < 300:
             return
         if code == 501 and accept_501:
-            self._running[call] = Session(
+            self._running[call] = RunningInterval(
                 session.interval, now_ns + session.interval.seconds * _S, now_ns + session.interval.seconds * _S // 2
             )
         elif code in _GONE:
