@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from clients.app.results import CallFailed
 
 if TYPE_CHECKING:
-    from clients.app.link import Link, Message
+    from clients.app.link import Connection, Message
 
 
 class Worker:
     """The process that runs an application. `config`: its configuration file; `state` is the program's own."""
 
-    def __init__(self, link: Link, name: str, config: dict[str, str]) -> None:
+    def __init__(self, link: Connection, name: str, config: dict[str, str]) -> None:
         self.name = name
         self.config = config
         self.state: dict[str, object] = {}

@@ -4,23 +4,40 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import msgpack
 
 Message: TypeAlias = "dict[str, object]"
-_LONGEST = 16 << 20
+LONGEST = 16 << 20
+"""Bytes of a message."""
+
+
+def unpacker() -> msgpack.Unpacker:
+    """What makes messages of bytes."""
+    return msgpack.Unpacker(raw=False, strict_map_key=True, max_buffer_size=LONGEST, unicode_errors="surrogateescape")
+
+
+class Connection(Protocol):
+    """A way to the server."""
+
+    async def receive(self) -> Message | None:
+        """The next message; None at the end. Raises ValueError for what is none."""
+
+    def send(self, message: Message) -> None:
+        """Queue a message; without effect when the connection has ended."""
+
+    def close(self) -> None:
+        """End the connection."""
 
 
 class Link:
-    """One connection. `receive` gives None at its end."""
+    """One connection by socket. `receive` gives None at its end."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
-        self._unpacker = msgpack.Unpacker(
-            raw=False, strict_map_key=True, max_buffer_size=_LONGEST, unicode_errors="surrogateescape"
-        )
+        self._unpacker = unpacker()
 
     async def receive(self) -> Message | None:
         """The next message. Raises ValueError for what is none: whoever sends that cannot be talked with."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The process of an application: `python -m clients.app.worker --fd N FILE`, started by the server.
+"""The process of an application: `python -m clients.app.worker --fd N FILE`, started by the server; `--attach URL`: see `attach`.
 
 hello ─► import, setup ─► ready ─► call … op … done … ended     ping ─► pong     the connection ends ─► so does the process
 """
@@ -12,6 +12,7 @@ import faulthandler
 import importlib.util
 import inspect
 import logging
+import os
 import resource
 import signal
 import socket
@@ -24,10 +25,11 @@ from types import ModuleType
 
 from clients.app import ivr
 from clients.app.app import App, outcome
+from clients.app.attach import Way, keep_attached
 from clients.app.call import Call
 from clients.app.dialog import Dialog
 from clients.app.home import Worker
-from clients.app.link import Link, Message
+from clients.app.link import Connection, Link, Message
 from clients.app.results import CallEnded, CallFailed
 
 log = logging.getLogger("app")
@@ -79,7 +81,7 @@ def app_of(module: ModuleType, path: Path) -> App:
 class Serving:
     """An application at work."""
 
-    def __init__(self, link: Link, path: Path) -> None:
+    def __init__(self, link: Connection, path: Path) -> None:
         self._link = link
         self._path = path
         self._app = App()
@@ -198,17 +200,27 @@ async def serve(descriptor: int, path: Path) -> None:
 def main() -> None:
     """The process."""
     parser = argparse.ArgumentParser(prog="cordboard-app")
-    parser.add_argument("--fd", type=int, required=True)
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--fd", type=int)
+    way.add_argument("--attach", metavar="URL", help="ws[s]://HOST:PORT/apps; the token is taken from CORDBOARD_TOKEN")
+    parser.add_argument("--name", default="", help="of the application, default: the file's")
+    parser.add_argument("--exclusive", action="store_true", help="take every new call while it is there")
+    parser.add_argument("--max-calls", type=int, default=0)
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     if arguments.memory_mb:
         limit = arguments.memory_mb << 20
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     threading.stack_size(_STACK_BYTES)
+    if arguments.attach is not None:
+        name = arguments.name or arguments.file.stem
+        to = Way(arguments.attach, name, os.environ.pop("CORDBOARD_TOKEN", ""), arguments.exclusive, arguments.max_calls)
+        asyncio.run(keep_attached(to, lambda link: Serving(link, arguments.file).run()))
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     asyncio.run(serve(arguments.fd, arguments.file))
 
 

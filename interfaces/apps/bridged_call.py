@@ -27,7 +27,7 @@ from media.control.records import ItemFailed, RecordingStopped
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-    from interfaces.apps.process import AppProcess, Message
+    from interfaces.apps.peer import AppPeer, Message
 
 log = logging.getLogger(__name__)
 _LIMIT_TIMER = 1
@@ -106,9 +106,9 @@ class BridgedCall(Application):
 
     further_methods = PASSED_ON
 
-    def __init__(self, session: Session, process: AppProcess, reach: Reach) -> None:
+    def __init__(self, session: Session, process: AppPeer, reach: Reach) -> None:
         super().__init__(session)
-        self._process: AppProcess | None = process
+        self._process: AppPeer | None = process
         self._reach = reach
         self._plays: dict[int, PlayFile | PlaySilence] = {}
         """Operation → what it plays, in order."""

@@ -3,6 +3,7 @@
 
 generation 1 ═══ calls ═══════════► drains ─► ended        reload: generation 2 is started beside it; it takes over when all its
 generation 2        started ─ ready ═══ new calls ═══►     processes are ready, and never when one is not
+remote programs     come ═══ new calls ═══► go             they share the new calls, or take all of them (`exclusive`)
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from pathlib import Path
 from di.kernel.errors import Refused
 from interfaces.apps.files import Reach
 from interfaces.apps.options import Options
-from interfaces.apps.process import AppProcess, Message
+from interfaces.apps.peer import AppPeer, Message
+from interfaces.apps.process import AppProcess
 
 log = logging.getLogger(__name__)
 _BUSY = Refused(503, "Service Unavailable", ("Retry-After: 5",))
@@ -26,10 +28,10 @@ _LONGEST_PAUSE_S = 30.0
 
 @dataclass(frozen=True)
 class AppFile:
-    """An application: its name, file and configuration."""
+    """An application: its name, file and configuration. Without a file it has remote programs only."""
 
     name: str
-    file: Path
+    file: Path | None
     config: dict[str, str]
     reach: Reach
 
@@ -41,7 +43,7 @@ class Fleet:
         self,
         app: AppFile,
         options: Options,
-        take: Callable[[AppProcess, Message], None],
+        take: Callable[[AppPeer, Message], None],
         orphans: Callable[[set[str], str], None],
     ) -> None:
         self.app = app
@@ -51,23 +53,28 @@ class Fleet:
         self._current: list[AppProcess] = []
         self._draining: dict[AppProcess, float] = {}
         """Old ones, and since when."""
+        self._remote: list[AppPeer] = []
         self._failures = 0
         self._restarts: set[asyncio.Task[None]] = set()
         self._stopped = False
 
-    def __iter__(self) -> Iterator[AppProcess]:
-        yield from (*self._current, *self._draining)
+    def __iter__(self) -> Iterator[AppPeer]:
+        yield from (*self._current, *self._draining, *self._remote)
+
+    def _new(self, number: int) -> AppProcess:
+        """A process of the present generation, not yet started."""
+        return AppProcess(self.app.name, self.generation, number, self._take, self.gone)
 
     # --------------------------------------------------------------------------------------------------------- generations
     async def start(self) -> str:
         """Start a generation; it takes over when it is ready. The answer is empty then, else why it is not: the old one goes on."""
+        file = self.app.file
+        if file is None:
+            return "it has no file here: its programs run elsewhere, and are started there"
         self.generation += 1
         generation = self.generation
-        new = [
-            AppProcess(self.app.name, generation, number, self._take, self._gone)
-            for number in range(1, self._options.workers + 1)
-        ]
-        ready = await asyncio.gather(*(one.start(self.app.file, self.app.config, self._options.memory_mb) for one in new))
+        new = [self._new(number) for number in range(1, self._options.workers + 1)]
+        ready = await asyncio.gather(*(one.start(file, self.app.config, self._options.memory_mb) for one in new))
         if not all(ready):
             why = next(one.why_broken for one, is_ready in zip(new, ready, strict=True) if not is_ready)
             log.error("application %s: generation %d is not taken: %s", self.app.name, generation, why)
@@ -79,34 +86,47 @@ class Fleet:
         log.info("application %s: generation %d is in service, %d processes", self.app.name, generation, len(new))
         return ""
 
-    def choose(self) -> AppProcess:
-        """Who takes a new call: the one with the fewest. Raises Refused when all are full, silent or gone."""
-        able = [one for one in self._current if one.ready and not one.silent and len(one.calls) < self._options.max_calls]
+    def join(self, program: AppPeer) -> None:
+        """Let a remote program stand beside the processes; it gets calls once it is ready."""
+        self._remote.append(program)
+
+    def choose(self) -> AppPeer:
+        """Who takes a new call: the one with the fewest, or the newest that wants all. Raises Refused when all are full, silent or gone."""
+        everybody = (*self._current, *self._remote)
+        wants_all = [one for one in self._remote if one.exclusive and one.ready and not one.leaving]
+        able = [one for one in (wants_all[-1:] or everybody) if one.able(self._options.max_calls)]
         if not able:
             raise _BUSY
         return min(able, key=lambda one: len(one.calls))
 
     def look(self) -> None:
         """Called each second: is everybody there, has somebody drained."""
-        for one in (*self._current, *self._draining):
+        for one in list(self):
             one.look(self._options.silent_after, self._options.kill_after)
         now_s = time.monotonic()
-        for one, since_s in list(self._draining.items()):
-            if not one.calls or now_s - since_s > self._options.drain:
-                del self._draining[one]
-                self._keep(self._end(one))
+        for old, since_s in list(self._draining.items()):
+            if not old.calls or now_s - since_s > self._options.drain:
+                del self._draining[old]
+                self._keep(self._end(old))
+        for program in self._remote:
+            if program.leaving and not program.calls:
+                self._keep(program.stop())
 
     async def _end(self, one: AppProcess) -> None:
         if one.calls:
             log.warning("%s: %d calls have not ended in time and lose their program", one, len(one.calls))
         await one.stop()
 
-    def _gone(self, process: AppProcess, why: str) -> None:
-        """A process has ended; one that was in service is started again, after a pause that grows while it keeps dying."""
+    def gone(self, process: AppPeer, why: str) -> None:
+        """It has ended; a process that was in service is started again, after a pause that grows while it keeps dying."""
         calls, process.calls = process.calls, set()
         if why:
             log.error("%s %s; %d calls had their program there", process, why, len(calls))
         self._orphans(calls, f"application {self.app.name}: its process {why or 'was ended'}")
+        if process in self._remote:
+            self._remote.remove(process)
+        if not isinstance(process, AppProcess):
+            return
         self._draining.pop(process, None)
         if process in self._current:
             self._current.remove(process)
@@ -116,10 +136,10 @@ class Fleet:
     async def _again(self, number: int) -> None:
         self._failures += 1
         await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.2 * 2.0 ** min(self._failures, 10)))
-        generation = self.generation
-        one = AppProcess(self.app.name, generation, number, self._take, self._gone)
+        generation, one, file = self.generation, self._new(number), self.app.file
         if (
-            await one.start(self.app.file, self.app.config, self._options.memory_mb)
+            file is not None
+            and await one.start(file, self.app.config, self._options.memory_mb)
             and generation == self.generation
             and not self._stopped
         ):
@@ -141,5 +161,4 @@ class Fleet:
         self._stopped = True
         for task in self._restarts:
             task.cancel()
-        everyone = [*self._current, *self._draining]
-        await asyncio.gather(*(one.stop() for one in everyone))
+        await asyncio.gather(*(one.stop() for one in list(self)))

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from di.kernel.errors import CallFailed
 from di.kernel.registry import Method, Parameter, Registry
 from di.kernel.value import Value
-from interfaces.apps.process import AppProcess, Message
+from interfaces.apps.peer import AppPeer, Message
 
 log = logging.getLogger(__name__)
 _PATIENCE_S = 30.0
@@ -20,7 +20,7 @@ _PATIENCE_S = 30.0
 class AppFunctions:
     """The functions of all applications. `choose(name)` gives a process of an application; raises Refused when there is none."""
 
-    def __init__(self, registry: Registry, choose: Callable[[str], AppProcess]) -> None:
+    def __init__(self, registry: Registry, choose: Callable[[str], AppPeer]) -> None:
         self._registry = registry
         self._choose = choose
         self._numbers = itertools.count(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from di.kernel.errors import OutOfBounds
+from di.kernel.errors import CallFailed, OutOfBounds
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 from interfaces.apps.fleet import Fleet
@@ -23,7 +23,7 @@ class Apps:
         return [
             {
                 "name": name,
-                "file": str(fleet.app.file),
+                "file": str(fleet.app.file or ""),
                 "generation": fleet.generation,
                 "processes": sum(one.ready for one in fleet),
                 "calls": sum(len(one.calls) for one in fleet),
@@ -33,7 +33,7 @@ class Apps:
 
     @di_method("workers", changes=False)
     def workers(self, name: str) -> list[Value]:
-        """Return the processes of an application, those of older generations too."""
+        """Return the processes of an application, those of older generations too; `where`: as whom and from where a remote program came."""
         return [
             {
                 "pid": one.pid,
@@ -42,6 +42,9 @@ class Apps:
                 "ready": one.ready,
                 "silent": one.silent,
                 "calls": len(one.calls),
+                "where": one.where,
+                "exclusive": one.exclusive,
+                "leaving": one.leaving,
             }
             for one in self._fleet(name)
         ]
@@ -56,6 +59,11 @@ class Apps:
         """Read an application's file again: new calls get the new code, running ones end on the old. A file that fails changes nothing."""
         why = await self._fleet(name).start()
         return [500, why] if why else [200, "OK"]
+
+    @di_method("attach", dangerous=True)
+    def attach(self) -> None:
+        """Serve calls of an application from elsewhere: a WebSocket at /apps of the web port. Named here for permissions; no call of it."""
+        raise CallFailed("a program comes in by WebSocket: use /apps")
 
     def _fleet(self, name: str) -> Fleet:
         fleet = self._fleets.get(name)

@@ -19,6 +19,11 @@ def parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
+def parse_remote(text: str) -> tuple[str, ...]:
+    """Read a list of applications, or `*`."""
+    return ("*",) if text.strip() == "*" else parse_names(text)
+
+
 def parse_crash(text: str) -> str:
     """Read what becomes of calls whose process died."""
     if not re.fullmatch(r"hangup|stay|app:[A-Za-z][A-Za-z0-9_]*", text):
@@ -53,3 +58,9 @@ class Options:
     )
     kill_after: int = option(30, help="One that does not answer for so long is killed.", unit="s", minimum=2)
     drain: int = option(3600, help="How long the calls of an old generation may go on after a reload.", unit="s")
+    remote: tuple[str, ...] = option(
+        (),
+        help="Applications whose programs may run elsewhere and come in by WebSocket (/apps of the web port); * for any name.",
+        parse=parse_remote,
+    )
+    max_remote: int = option(16, help="Such programs at once.", minimum=1, maximum=10_000)

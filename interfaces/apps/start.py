@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +15,15 @@ from di.kernel.errors import ConfigError, DIError, Refused
 from di.kernel.registry import Caller
 from di.kernel.value import Value
 from interfaces.apps.bridged_call import BridgedCall
+from interfaces.apps.door import RemoteDoor
 from interfaces.apps.files import Reach
 from interfaces.apps.fleet import AppFile, Fleet
 from interfaces.apps.functions import AppFunctions
 from interfaces.apps.interface import Apps
 from interfaces.apps.options import Options
-from interfaces.apps.process import AppProcess, Message
+from interfaces.apps.peer import AppPeer, Message
+from interfaces.apps.remote import Refusal, RemoteProgram
+from interfaces.program_door import PROGRAM_DOOR
 
 if TYPE_CHECKING:
     from di.calls.session import Session
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from di.server.services import Services
 
 log = logging.getLogger(__name__)
+_MOST_NAMES = 200
+"""Applications; programs that come in may name new ones."""
 
 
 async def start(services: Services, options: Options) -> Closer:
@@ -52,6 +58,7 @@ class AppGateway:
         self._functions = AppFunctions(services.registry, lambda name: self._fleets[name].choose())
         self._registered = False
         self._ticker: asyncio.Task[None] | None = None
+        self._close_door: Callable[[], None] | None = None
 
     async def open(self) -> None:
         """Raises ConfigError."""
@@ -79,9 +86,37 @@ class AppGateway:
             services.applications.register(name, lambda session, fleet=fleet: self._begin(session, fleet))  # type: ignore[misc]
         if services.trial:
             return
+        self._open_door(file)
         services.registry.register(self._name, Apps(self._fleets))
         self._registered = True
         self._ticker = asyncio.get_running_loop().create_task(self._look(), name="apps")
+
+    def _open_door(self, file: str) -> None:
+        """Let programs from elsewhere in. Raises ConfigError for a name that cannot be theirs."""
+        remote = self._options.remote
+        if not remote or self._name != "apps":
+            return
+        for name in remote:
+            try:
+                if name != "*":
+                    self._fleet_for(name)
+            except Refusal as why:
+                raise ConfigError(file, 0, "remote", str(why)) from why
+        door = RemoteDoor(self._options, self._fleet_for, self._take)
+        self._close_door = self._services.capabilities.provide(PROGRAM_DOOR, door)
+
+    def _fleet_for(self, name: str) -> Fleet:
+        """The fleet of an application, which need have no file here. Raises Refusal."""
+        if name in self._fleets:
+            return self._fleets[name]
+        if self._services.applications.find(name) is not None:
+            raise Refusal(f"there is an application {name} already, which is none of apps.conf")
+        if len(self._fleets) >= _MOST_NAMES:
+            raise Refusal(f"there are {_MOST_NAMES} applications already")
+        app = replace(self._app(name, self._options.script_path / f"{name}.py"), file=None)
+        fleet = self._fleets[name] = Fleet(app, self._options, self._take, self._orphans)
+        self._services.applications.register(name, lambda session: self._begin(session, fleet))
+        return fleet
 
     def _app(self, name: str, path: Path) -> AppFile:
         beside, of_sems = path.with_suffix(".conf"), self._services.conf_dir / f"{name}.conf"
@@ -106,7 +141,7 @@ class AppGateway:
                 fleet.look()
 
     # ------------------------------------------------------------------------------------------------------------ messages
-    def _take(self, process: AppProcess, message: Message) -> None:
+    def _take(self, process: AppPeer, message: Message) -> None:
         kind = message["k"]
         if kind == "op":
             self._operation(process, message)
@@ -117,7 +152,7 @@ class AppGateway:
         elif kind == "di":
             self._services.sessions.spawn(self._di(process, message))
 
-    def _operation(self, process: AppProcess, message: Message) -> None:
+    def _operation(self, process: AppPeer, message: Message) -> None:
         """A process may steer its own calls, and no others."""
         id, op = str(message.get("call", "")), message.get("op")
         session = self._services.sessions.find(id) if id in process.calls else None
@@ -131,11 +166,11 @@ class AppGateway:
 
         session.run(perform)
 
-    async def _di(self, process: AppProcess, message: Message) -> None:
+    async def _di(self, process: AppPeer, message: Message) -> None:
         """A function of another module, on the application's behalf: it appears in the audit log as `app:NAME`."""
         answer: Message = {"k": "di_done", "n": message.get("n")}
         module, function, arguments = str(message.get("module")), str(message.get("function")), message.get("args")
-        caller = Caller(f"app:{process.name}", "apps")
+        caller = _caller_of(process)
         try:
             result: Value | Awaitable[Value] = self._services.registry.invoke(
                 module, function, list(arguments) if isinstance(arguments, (list, tuple)) else [], caller
@@ -175,12 +210,22 @@ class AppGateway:
         """End the processes."""
         if self._ticker is not None:
             self._ticker.cancel()
+        if self._close_door is not None:
+            self._close_door()
         if self._registered:
             self._services.registry.unregister(self._name)
         self._functions.withdraw()
         for name in self._fleets:
             self._services.applications.unregister(name)
         await asyncio.gather(*(fleet.stop() for fleet in self._fleets.values()))
+
+
+def _caller_of(process: AppPeer) -> Caller:
+    """On whose behalf a program calls functions: its own, or, from elsewhere, with the permissions that it came in with."""
+    if isinstance(process, RemoteProgram):
+        theirs = process.caller
+        return replace(theirs, name=f"app:{process.name}@{theirs.name}", transport="apps")
+    return Caller(f"app:{process.name}", "apps")
 
 
 def _compiles(path: Path, file: str) -> None:

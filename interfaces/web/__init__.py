@@ -3,6 +3,7 @@
 
     socket ── front ──┬── post /jsonrpc ── rpc ── registry
                       └── aiohttp ── /ws ── websocket ── rpc, events
+                                   ├ /apps ── programs (`PROGRAM_DOOR`)
                                    ├ /openrpc.json /metrics /healthz /readyz
                                    ├ / /panel/… ── files (clients/panel)
                                    └ /recordings/… ── sounds (`di.kernel.ports.SoundFiles`)
@@ -22,6 +23,7 @@ from di.kernel.ports import SOUND_FILES, STANDING_QUERIES
 from di.server.plugin import Closer, Plugin
 from interfaces import about
 from interfaces.gateway import PortOption, listen, origin_check, tls_context
+from interfaces.program_door import PROGRAM_DOOR
 from interfaces.web.files import PANEL, StaticFiles, read_files
 from interfaces.web.front import FrontServer
 from interfaces.web.interface import EventsInterface
@@ -52,6 +54,7 @@ async def start(services: Services, options: Options) -> Closer:
         pages(services),
         files=read_files(PANEL) if options.panel else StaticFiles(),
         find_sounds=lambda: services.capabilities.find(SOUND_FILES),
+        find_door=lambda: services.capabilities.find(PROGRAM_DOOR),
     )
     sockets = WebSockets(gateway, services.events, options, lambda: services.capabilities.find(STANDING_QUERIES))
     app = gateway.application(sockets.handle)

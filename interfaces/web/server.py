@@ -22,8 +22,11 @@ from interfaces.gateway import AccessControl, Authenticator, ForeignOrigin
 from interfaces.http1 import HttpRequest
 from interfaces.jsonrpc.strict import dumps
 from interfaces.large import Pieces, Text, whole
+from interfaces.program_door import PATH as PROGRAMS_PATH
+from interfaces.program_door import ProgramDoor
 from interfaces.web.files import StaticFiles
 from interfaces.web.pages import Page
+from interfaces.web.programs import ProgramSockets
 from interfaces.web.rpc import Context, Special, handle
 from interfaces.web.sounds import PATH as SOUNDS_PATH
 from interfaces.web.sounds import SoundPages
@@ -63,6 +66,7 @@ class WebGateway:
     specials: dict[str, Special] = field(default_factory=dict)
     files: StaticFiles = field(default_factory=StaticFiles)
     find_sounds: Callable[[], SoundFiles | None] = lambda: None
+    find_door: Callable[[], ProgramDoor | None] = lambda: None
     authenticator: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,6 +92,7 @@ class WebGateway:
         app.router.add_post("/jsonrpc", self._post_aiohttp)
         app.router.add_get("/ws", websocket)
         app.router.add_get("/openrpc.json", self._openrpc_aiohttp)
+        app.router.add_get(PROGRAMS_PATH, ProgramSockets(self.find_door, lambda request: self.login(request, "ws")).handle)
         app.router.add_get(
             SOUNDS_PATH, SoundPages(self.find_sounds, lambda request: self.login(request, "http", page=True)).handle
         )

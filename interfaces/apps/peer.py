@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What runs the calls of an application, wherever it stands: whether it is there, what it sends, what it is sent.
+
+hello ─► ready, or broken ─► calls …     no pong for `silent_after` ─► no new calls     for `kill_after` ─► it is ended
+                                         it ends ─► `on_gone` with the cause, once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import msgpack
+
+log = logging.getLogger(__name__)
+Message: TypeAlias = "dict[str, object]"
+LONGEST = 16 << 20
+"""Bytes of a message, and of messages that wait to be read: who leaves more is ended."""
+_TURN_S = 0.004
+"""How long one program's messages are handled before the loop's other work has its turn."""
+
+
+class AppPeer:
+    """`name`, `generation`, `number` name it in the log; `take` gets its messages, `on_gone` why it ended."""
+
+    exclusive = False
+    """Whether it gets every new call while it is there."""
+    leaving = False
+    """Whether it wants no new ones."""
+    where = ""
+    """From where it came, and as whom; empty for a process of the server."""
+
+    def __init__(
+        self,
+        name: str,
+        generation: int,
+        number: int,
+        take: Callable[[AppPeer, Message], None],
+        on_gone: Callable[[AppPeer, str], None],
+    ) -> None:
+        self.name, self.generation, self.number = name, generation, number
+        self.calls: set[str] = set()
+        self.max_calls = 0
+        """Calls at once; 0: as many as the configuration says."""
+        self.ready = False
+        self.silent = False
+        self.why_broken = ""
+        self.take, self._on_gone = take, on_gone
+        self._settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unanswered = 0
+        """Questions since its last answer."""
+        self._unpacker = msgpack.Unpacker(
+            raw=False, strict_map_key=True, max_buffer_size=LONGEST, unicode_errors="surrogateescape"
+        )
+
+    @property
+    def pid(self) -> int:
+        """Process id; 0 when it is not there, or elsewhere."""
+        return 0
+
+    @property
+    def there(self) -> bool:
+        """Whether it can be asked."""
+        return True
+
+    def able(self, max_calls: int) -> bool:
+        """Whether it may get one more call."""
+        most = min(max_calls, self.max_calls or max_calls)
+        return self.ready and not self.silent and not self.leaving and len(self.calls) < most
+
+    # --------------------------------------------------------------------------------------------------------------- talk
+    def send(self, message: Message) -> None:
+        """Queue a message; without effect when it has ended. One that reads nothing any more is ended before it fills the memory."""
+        if self._unread_bytes() > LONGEST:
+            self.kill("it reads nothing any more")
+            return
+        self._write(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
+
+    def _write(self, data: bytes) -> None:
+        raise NotImplementedError
+
+    def _unread_bytes(self) -> int:
+        raise NotImplementedError
+
+    def kill(self, why: str) -> None:
+        """End it at once; the log has the cause."""
+        raise NotImplementedError
+
+    async def stop(self) -> None:
+        """End it in peace."""
+        raise NotImplementedError
+
+    async def _feed(self, data: bytes) -> bool:
+        """Handle what it sent; false when that was no message, and it is ended."""
+        try:
+            self._unpacker.feed(data)
+            begun_s = time.monotonic()
+            for message in self._unpacker:
+                self._got(message)
+                if time.monotonic() - begun_s > _TURN_S:
+                    await asyncio.sleep(0)
+                    begun_s = time.monotonic()
+        except (ValueError, RecursionError, msgpack.UnpackException, msgpack.BufferFull) as error:
+            self.kill(f"it sends what is no message ({type(error).__name__}: {str(error)[:200]})")
+            return False
+        return True
+
+    def _got(self, message: object) -> None:
+        if not isinstance(message, dict) or not isinstance(message.get("k"), str):
+            raise ValueError("no map with a word k")
+        kind = message["k"]
+        if kind == "pong":
+            self._unanswered = 0
+            if self.silent:
+                self.silent = False
+                log.warning("%s answers again", self)
+        elif kind in ("ready", "broken"):
+            self.ready = kind == "ready"
+            self.why_broken = str(message.get("why", ""))[:2000]
+            self.take(self, message)
+            self._settle()
+        elif kind == "leave":
+            self.leaving = True
+        else:
+            self.take(self, message)
+
+    def _settle(self) -> None:
+        if not self._settled.done():
+            self._settled.set_result(None)
+
+    def _end(self, why: str) -> None:
+        """It has ended: empty when that was wanted."""
+        self.ready = False
+        self.why_broken = self.why_broken or why
+        self._settle()
+        self._on_gone(self, why)
+
+    # --------------------------------------------------------------------------------------------------------------- watch
+    def look(self, silent_after: int, kill_after: int) -> None:
+        """Ask whether it is there; called each second. What counts is how often it has not answered: a hub that stood still proves nothing."""
+        if not self.there or not self.ready:
+            return
+        if self._unanswered > kill_after:
+            self.kill(f"it has not answered for {self._unanswered} s")
+            return
+        if self._unanswered > silent_after and not self.silent:
+            self.silent = True
+            log.error("%s has not answered for %d s: new calls go elsewhere%s", self, self._unanswered, self._where_it_stands())
+        self._unanswered += 1
+        self.send({"k": "ping", "n": 0})
+
+    def _where_it_stands(self) -> str:
+        """Have it shown where it stands, where that can be; what the line about its silence says of it."""
+        return ""
