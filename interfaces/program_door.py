@@ -14,7 +14,7 @@ PATH = "/apps"
 """Of the WebSocket, at the web port."""
 PERMISSION = ("apps", "attach")
 """What a caller must be allowed."""
-LONGEST_BYTES = 16 << 20
+LONGEST_BYTES = 4 << 20
 """Of a message."""
 
 

@@ -9,8 +9,8 @@ from typing import Protocol, TypeAlias
 import msgpack
 
 Message: TypeAlias = "dict[str, object]"
-LONGEST = 16 << 20
-"""Bytes of a message."""
+LONGEST = 64 << 20
+"""Bytes of a message of the server."""
 
 
 def unpacker() -> msgpack.Unpacker:

@@ -17,10 +17,19 @@ import msgpack
 
 log = logging.getLogger(__name__)
 Message: TypeAlias = "dict[str, object]"
-LONGEST = 16 << 20
-"""Bytes of a message, and of messages that wait to be read: who leaves more is ended."""
+LONGEST = 4 << 20
+"""Bytes of a message of a program."""
+MOST_UNREAD = 16 << 20
+"""Bytes that may wait for a program that does not read: it is ended before there are more."""
+LONGEST_ANSWER = 8 << 20
+"""Bytes of what a function of the server gives it."""
 _TURN_S = 0.004
 """How long one program's messages are handled before the loop's other work has its turn."""
+
+
+def pack(message: Message) -> bytes:
+    """A message as bytes."""
+    return bytes(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
 
 
 class AppPeer:
@@ -74,10 +83,20 @@ class AppPeer:
     # --------------------------------------------------------------------------------------------------------------- talk
     def send(self, message: Message) -> None:
         """Queue a message; without effect when it has ended. One that reads nothing any more is ended before it fills the memory."""
-        if self._unread_bytes() > LONGEST:
+        self._send(pack(message))
+
+    def answer(self, message: Message) -> None:
+        """Send what a function gave, or that it is too long. Raises TypeError, ValueError or OverflowError for what cannot be told."""
+        data = pack(message)
+        if len(data) > LONGEST_ANSWER:
+            data = pack({**message, "result": None, "error": f"the answer has {len(data)} bytes; the most is {LONGEST_ANSWER}"})
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if self._unread_bytes() > MOST_UNREAD:
             self.kill("it reads nothing any more")
-            return
-        self._write(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
+        else:
+            self._write(data)
 
     def _write(self, data: bytes) -> None:
         raise NotImplementedError

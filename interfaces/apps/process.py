@@ -48,7 +48,7 @@ class AppProcess(AppPeer):
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._ending = False
+        self._ending = self._killed = False
 
     def __str__(self) -> str:
         return f"application {self.name} (generation {self.generation}, process {self.number}, pid {self.pid})"
@@ -135,7 +135,9 @@ class AppProcess(AppPeer):
         return "; where it stands follows"
 
     def kill(self, why: str) -> None:
-        log.error("%s: %s: it is killed", self, why)
+        if not self._killed:
+            self._killed = True
+            log.error("%s: %s: it is killed", self, why)
         self._signal(signal.SIGKILL)
 
     async def stop(self) -> None:

@@ -176,7 +176,7 @@ class AppGateway:
                 module, function, list(arguments) if isinstance(arguments, (list, tuple)) else [], caller
             )
             answer["result"] = await result if isinstance(result, Awaitable) else result
-            process.send(answer)
+            process.answer(answer)
         except (DIError, Refused, TypeError, ValueError, OverflowError) as error:
             process.send({"k": "di_done", "n": message.get("n"), "error": f"{type(error).__name__}: {error}"})
 
