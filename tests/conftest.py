@@ -24,6 +24,9 @@ from tests.support.turns import turn
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=size(100, 5_000))
 settings.load_profile("patient")
 
+pytest_plugins = ["clients.app.testing.plugin"]
+"""What the wheel of `clients/app` brings to those who write applications; here it tests itself and the examples."""
+
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
 _FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit")
 

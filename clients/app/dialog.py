@@ -19,7 +19,8 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from concurrent.futures import Executor, Future
+from typing import TYPE_CHECKING, TypeVar
 
 from clients.app.results import CallEnded, CallFailed, Event, Request
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from clients.app.call import Call
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Dialog:
@@ -226,8 +228,8 @@ def _invite(call: Call) -> Request:
     return Request("INVITE", call.headers, "", b"", 0)
 
 
-class _CallThread:
-    """Runs one function after the other, in a thread that is made when the first comes."""
+class _CallThread(Executor):
+    """Runs one function after the other, in a thread that is made when the first comes. One that hangs does not keep a process alive."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -235,23 +237,28 @@ class _CallThread:
         self._thread: threading.Thread | None = None
 
     async def run(self, function: Callable[[], object]) -> object:
-        """Run it there and wait for its result."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[object] = loop.create_future()
+        """Run it there and wait for its result. The loop knows of it (`run_in_executor`): one with a clock of its own waits."""
+        return await asyncio.get_running_loop().run_in_executor(self, function)
+
+    def submit(self, fn: Callable[..., T], /, *args: object, **kwargs: object) -> Future[T]:
+        """Queue it."""
+        done: Future[T] = Future()
 
         def work() -> None:
+            if not done.set_running_or_notify_cancel():
+                return
             try:
-                result = function()
+                result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - whatever it is belongs to who waits
-                loop.call_soon_threadsafe(_fail, done, error)
+                done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
             else:
-                loop.call_soon_threadsafe(_settle, done, result)
+                done.set_result(result)
 
         if self._thread is None:
             self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
             self._thread.start()
         self._work.put(work)
-        return await done
+        return done
 
     def _serve(self) -> None:
         while (work := self._work.get()) is not None:
@@ -260,13 +267,3 @@ class _CallThread:
     def stop(self) -> None:
         """End the thread when what runs is done."""
         self._work.put(None)
-
-
-def _settle(done: asyncio.Future[object], result: object) -> None:
-    if not done.done():
-        done.set_result(result)
-
-
-def _fail(done: asyncio.Future[object], error: BaseException) -> None:
-    if not done.done():
-        done.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))

@@ -81,9 +81,10 @@ def app_of(module: ModuleType, path: Path) -> App:
 class Serving:
     """An application at work."""
 
-    def __init__(self, link: Connection, path: Path) -> None:
+    def __init__(self, link: Connection, source: Path | App) -> None:
+        """`source`: a file, imported when the server has said what its configuration is; or the application itself."""
         self._link = link
-        self._path = path
+        self._source = source
         self._app = App()
         self._worker: Worker | None = None
         self._calls: dict[str, Call] = {}
@@ -113,7 +114,7 @@ class Serving:
             {str(k): str(v) for k, v in config.items()} if isinstance(config, dict) else {},
         )
         try:
-            self._app = load(self._path, worker.config)
+            self._app = self._source if isinstance(self._source, App) else load(self._source, worker.config)
             for setup in self._app.setups:
                 await setup(worker)
         except BaseException as error:  # noqa: BLE001 - a file may raise what it likes; the server is told

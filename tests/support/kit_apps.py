@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Applications of the contract suite of the test kit (tests/peers/test_app_kit.py): one each for a part of what a call can do."""
+
+from __future__ import annotations
+
+import time
+
+from clients.app import App, Call, CallEnded, CallFailed, Dialog, Request, Worker
+
+app = App()
+worker_of: list[Worker] = []
+
+
+@app.setup
+async def keep(worker: Worker) -> None:
+    """A test may look at it."""
+    worker_of[:] = [worker]
+
+
+@app.di_method
+def add(first: int, second: int = 1) -> int:
+    """Add two numbers."""
+    if first < 0:
+        raise ValueError("right is a number from 0 up")
+    return first + second
+
+
+@app.call
+async def by_user(call: Call) -> None:
+    """The user part of the Request-URI says what is tried."""
+    await globals()[f"do_{call.user}"](call)
+
+
+async def do_card(call: Call) -> None:
+    """A calling card."""
+    await call.answer()
+    for _ in range(2):
+        pin = await call.gather("enter_pin.wav", digits=(4, 8), end="#", first_s=3, between_s=2)
+        account = await call.worker.di("accounts", "find", pin.digits) if pin else None
+        if account:
+            break
+        await call.play("wrong_pin.wav")
+    else:
+        return
+    call.log(account=account)
+    while number := await call.gather("enter_number.wav", digits=(1, 15), end="#", first_s=2):
+        music = call.play("music.wav", loop=True)
+        try:
+            leg = await call.connect(f"sip:{number.digits}@gw.example", timeout_s=3, headers=[f"X-Account: {account}"])
+        except CallFailed as failed:
+            music.stop()
+            call.log(failed=failed.code)
+            await call.play("busy.wav" if failed.code == 486 else "nobody.wav")
+            continue
+        music.stop()
+        call.log(connected=leg.id)
+        async for event in call.events():
+            if event.type == "digit" and event.key == "*":
+                leg.hangup()
+                break
+            if event.type == "other_bye":
+                call.log(other="gone")
+                break
+
+
+async def do_sounds(call: Call) -> None:
+    """Sounds in order, one stopped, one that is not there, a flush."""
+    await call.answer()
+    first, second = call.play("enter_pin.wav"), call.play("wrong_pin.wav")
+    await second
+    assert first.done
+    music = call.play("music.wav", loop=True)
+    behind = call.play("busy.wav")
+    await call.gather(digits=(1, 1), end="")
+    music.stop()
+    await behind
+    try:
+        await call.play("gone.wav")
+    except CallFailed as failed:
+        call.log(refused=failed.code)
+    music, behind = call.play("music.wav", loop=True), call.play("busy.wav")
+    await call.gather(digits=(1, 1), end="")
+    call.flush()
+    await music
+    await behind
+    await call.play("nobody.wav")
+
+
+async def do_refuse(call: Call) -> None:
+    """Refuse, with words of its own."""
+    call.reject(int(call.header("X-Code") or 486), "Not Now")
+    ended = await call.ended()
+    worker_of[0].state["ended"] = (ended.code, ended.by)
+
+
+async def do_return(call: Call) -> None:
+    """End without an answer."""
+
+
+async def do_fault(call: Call) -> None:
+    """Fail."""
+    if call.header("X-Answer"):
+        await call.answer()
+    raise ValueError("a mistake in line 7")
+
+
+async def do_ringing(call: Call) -> None:
+    """Ring until the caller gives up."""
+    call.ring()
+    try:
+        await call.sleep(60)
+    except CallEnded as ended:
+        worker_of[0].state["ended"] = (ended.code, ended.by)
+        raise
+
+
+async def do_early(call: Call) -> None:
+    """A sound before the answer."""
+    await call.early()
+    await call.play("busy.wav")
+    call.reject(480)
+
+
+async def do_record(call: Call) -> None:
+    """Two recordings: one is stopped, one as long as it may be."""
+    await call.answer()
+    recording = call.record("said.wav", max_s=20)
+    await call.gather(digits=(1, 1), end="")
+    recording.stop()
+    made = await recording
+    short = await call.record("short.wav", max_s=1)
+    call.log(
+        path=made.path.rpartition("/")[2],
+        why=made.why,
+        length=made.length_ms > 0,
+        short=short.why,
+        about=round(short.length_ms, -3),
+    )
+    for path in ("../x.wav", ".hidden", "a/../b.wav"):
+        try:
+            await call.record(path)
+        except CallFailed as failed:
+            call.log(**{f"refused_{path.count('.')}": failed.code})
+    await call.ended()
+
+
+async def do_room(call: Call) -> None:
+    """Into a room, and what happens there."""
+    await call.answer()
+    stay = call.join("lobby")
+    async for event in call.events():
+        if event.type == "posted":
+            call.log(told=event.params["text"])
+        if event.type == "kicked":
+            break
+    await stay.left()
+    await call.play("nobody.wav")
+
+
+async def do_requests(call: Call) -> None:
+    """Requests both ways."""
+    call.on_request = lambda request: call.reply(request, 299 if request.body == b"hello" else 488, "Taken")
+    await call.answer()
+    call.log(code=await call.request("MESSAGE", headers=["X-A: 1"], content_type="text/plain", body=b"from the app"))
+    call.log(referred=await call.transfer("sip:other@gw.example"))
+    call.send_digits("12#", duration_ms=100)
+    await call.ended()
+
+
+async def do_untaken(call: Call) -> None:
+    """Requests that nobody takes."""
+    await call.answer()
+    await call.ended()
+
+
+async def do_limit(call: Call) -> None:
+    """End by a limit."""
+    await call.answer()
+    call.limit(1)
+    await call.ended()
+
+
+async def do_turns(call: Call) -> None:
+    """Several targets in turn; the leg is taken off the bridge and put there again."""
+    await call.answer()
+    leg = await call.connect("sip:one@gw.example", "sip:two@gw.example", in_turn=True)
+    await call.gather(digits=(1, 1), end="")
+    call.unbridge()
+    await call.play("busy.wav")
+    call.bridge()
+    await leg.ended()
+    call.log(gone="yes")
+    await call.ended()
+
+
+class Oldstyle(Dialog):
+    """The class of 2009: `1` plays, `2` blocks and connects, `9` ends."""
+
+    heard = ""
+
+    def note(self, name: str) -> None:
+        """Log it."""
+        self.heard += f"{name} "
+        heard = self.heard
+        self._soon(lambda: self.call.log(heard=heard))
+
+    def onStart(self) -> None:
+        """See `Dialog`."""
+        self.note("start")
+
+    def onInvite(self, request: Request) -> None:
+        """See `Dialog`."""
+        self.note(f"invite-{request.header('X-Word')}")
+
+    def onSessionStart(self) -> None:
+        """See `Dialog`."""
+        self.note("session")
+        self.setTimer(1, 0.5)
+
+    def onTimer(self, id: int) -> None:
+        """See `Dialog`."""
+        self.note(f"timer{id}")
+
+    def onDtmf(self, key: str, duration: int) -> None:
+        """See `Dialog`."""
+        self.note(f"key{key}")
+        if key == "1":
+            self.enqueue("wrong_pin.wav")
+        elif key == "2":
+            time.sleep(0.05)
+            self.connectCallee("sip:bob@gw.example")
+        elif key == "9":
+            self.stopSession()
+
+    def onEmptyQueue(self) -> None:
+        """See `Dialog`."""
+        self.note("empty")
+
+    def onOtherReply(self, code: int, reason: str) -> None:
+        """See `Dialog`."""
+        self.note(f"other{code}")
+
+    def onOtherBye(self) -> None:
+        """See `Dialog`."""
+        self.note("otherbye")
+        self.stopSession()
+
+    def onSipRequest(self, request: Request) -> bool:
+        """See `Dialog`."""
+        self._soon(lambda: self.call.reply(request, 299, "Taken"))
+        return True
