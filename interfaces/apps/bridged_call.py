@@ -22,7 +22,7 @@ from di.sip.credentials import Credential
 from di.sip.headers import header_problem, is_sip_uri
 from di.sip.records import ReplyReceived, RequestReceived
 from interfaces.apps.files import NoSuchFile, Reach
-from media.control.play_items import PlayFile, PlaySeparator, PlaySilence
+from media.control.play_items import PlayBridge, PlayFile, PlayRoom, PlaySeparator, PlaySilence
 from media.control.records import ItemFailed, RecordingStopped
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ class BridgedCall(Application):
         super().__init__(session)
         self._process: AppPeer | None = process
         self._reach = reach
-        self._plays: dict[int, PlayFile | PlaySilence] = {}
-        """Operation → what it plays, in order."""
+        self._plays: dict[int, PlayFile | PlaySilence | PlayRoom] = {}
+        """Operation → what it has in the playlist, in order."""
         self._waiting: dict[str, list[int]] = {}
-        """Word → operations that wait for it: `answer`, `early`, `join`, `connect`, `other_ended`, `record`."""
+        """Word → operations that wait for it: `answer`, `early`, `join`, `connect`, `other_ended`, `record` with its path."""
         self._requests: dict[int, RequestReceived] = {}
         self._tokens = 0
         self._other = ""
@@ -194,7 +194,7 @@ class BridgedCall(Application):
 
     def on_recording_stopped(self, record: RecordingStopped) -> None:
         super().on_recording_stopped(record)
-        self._settle("record", {"path": record.path, "length_ms": record.length_ms, "why": record.reason})
+        self._settle(f"record {record.path}", {"path": record.path, "length_ms": record.length_ms, "why": record.reason})
 
     def on_request(self, request: RequestReceived) -> None:
         if self._process is None or request.method == "OPTIONS":
@@ -221,6 +221,8 @@ class BridgedCall(Application):
         super().on_system(kind)
 
     def on_other_reply(self, reply: SipReply) -> None:
+        if 200 <= reply.code < 300:
+            self._dropped()
         self._event("other_reply", code=reply.code, reason=reply.reason)
         if reply.code >= 300:
             for op in self._waiting.pop("connect", []):
@@ -232,6 +234,7 @@ class BridgedCall(Application):
 
     def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> None:
         self._other = ""
+        self._dropped()
         self._settle("connect", "")  # who hung up in the moment of the answer: the leg was there, and has ended
         self._settle("other_ended")
         if self._process is None:
@@ -245,6 +248,7 @@ class BridgedCall(Application):
     def on_move(self, room: str) -> None:
         self._leave()
         super().on_move(room)
+        self._plays[0] = PlayRoom(room)
         self._event("moved", room=room)
 
     def on_timer(self, id: int) -> None:
@@ -345,32 +349,46 @@ class BridgedCall(Application):
 
     def _flush(self, op: int, with_: Arguments) -> None:
         del with_
-        self.session.audio.flush()
-        plays, self._plays = self._plays, {}
-        for play in plays:
-            self._done(play)
+        gone = [play for play, item in self._plays.items() if not isinstance(item, PlayRoom)]
+        self._take_out(gone)
         self._done(op)
+
+    def _take_out(self, gone: list[int]) -> None:
+        """Drop plays from the playlist: it begins anew with what is left. Where the call is, in a room or with its second leg, it stays."""
+        for play in gone:
+            del self._plays[play]
+        audio, pair = self.session.audio, self.session.pair
+        audio.flush()
+        if pair is not None and pair.bridged and pair.second is not None:
+            audio.play(PlayBridge(pair.second.leg))
+        for play, item in self._plays.items():
+            audio.play(*((item,) if isinstance(item, PlayRoom) else (item, PlaySeparator(play))))
+        for play in gone:
+            self._done(play)
+
+    def _dropped(self) -> None:
+        """The playlist has been emptied: for a bridge, after one, or on the way out of a room."""
+        plays, self._plays = self._plays, {}
+        for play, item in plays.items():
+            if not isinstance(item, PlayRoom):
+                self._done(play)
 
     def _stop(self, op: int, with_: Arguments) -> None:
         """End one operation: what is played behind it follows at once."""
         number = with_.number("number", most=1 << 62)
-        if number in self._plays:
-            del self._plays[number]
-            self.session.audio.flush()
-            for play, item in self._plays.items():
-                self.session.audio.play(item, PlaySeparator(play))
-            self._done(number)
-        elif number in self._waiting.get("record", ()):
-            self.session.audio.stop_recording()
-        elif number in self._waiting.get("join", ()):
+        if number in self._waiting.get("join", ()):
             self._leave()
+        elif number in self._plays:
+            self._take_out([number])
+        elif number in self._waiting.get(f"record {self.session.audio.recording}", ()):
+            self.session.audio.stop_recording()
         self._done(op)
 
     def _record(self, op: int, with_: Arguments) -> None:
         path = self._reach.writable(with_.text("path"))
         length, silence = with_.number("max_ms"), with_.number("silence_ms")
         self.session.audio.record(path, length, silence)
-        self._wait(op, "record")
+        self._wait(op, f"record {path}")
 
     def _send_digits(self, op: int, with_: Arguments) -> None:
         duration = with_.number("duration_ms", 200, 10_000)
@@ -385,9 +403,13 @@ class BridgedCall(Application):
         room = with_.text("room")
         if not room:
             raise BadOperation("room must have a name")
+        if self.session.audio.room:  # the former one would stand before it in the playlist, and never end
+            self.session.audio.flush()
+            self._dropped()
         self._settle("join")
         self.session.audio.set(muted=with_.flag("mute"))
         self.session.audio.join_room(room)
+        self._plays[op] = PlayRoom(room)
         self._wait(op, "join")
 
     def _leave(self, op: int = 0, with_: Arguments | None = None) -> None:
@@ -395,6 +417,7 @@ class BridgedCall(Application):
         if self.session.audio.room:
             self.session.audio.flush()
             self.session.audio.leave_room()
+            self._dropped()
         self._settle("join")
         self._done(op)
 
@@ -431,11 +454,17 @@ class BridgedCall(Application):
 
     def _unbridge(self, op: int, with_: Arguments) -> None:
         del with_
+        bridged = self.session.pair is not None and self.session.pair.bridged
         self._of_pair(op, lambda pair: pair.unbridge())
+        if bridged:
+            self._dropped()
 
     def _end_other(self, op: int, with_: Arguments) -> None:
         del with_
+        bridged = self.session.pair is not None and self.session.pair.bridged
         self._of_pair(op, lambda pair: pair.end_other(self.session))
+        if bridged:
+            self._dropped()
         self._other = ""
         self._settle("other_ended")
 

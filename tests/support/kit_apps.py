@@ -35,7 +35,7 @@ async def do_card(call: Call) -> None:
     """A calling card."""
     await call.answer()
     for _ in range(2):
-        pin = await call.gather("enter_pin.wav", digits=(4, 8), end="#", first_s=3, between_s=2)
+        pin = await call.gather("enter_pin.wav", digits=(2, 8), end="#", first_s=float(call.header("X-First") or 20), between_s=2)
         account = await call.worker.di("accounts", "find", pin.digits) if pin else None
         if account:
             break
@@ -43,10 +43,14 @@ async def do_card(call: Call) -> None:
     else:
         return
     call.log(account=account)
-    while number := await call.gather("enter_number.wav", digits=(1, 15), end="#", first_s=2):
+    while number := await call.gather("enter_number.wav", digits=(1, 15), end="#", first_s=20):
         music = call.play("music.wav", loop=True)
         try:
-            leg = await call.connect(f"sip:{number.digits}@gw.example", timeout_s=3, headers=[f"X-Account: {account}"])
+            leg = await call.connect(
+                f"sip:{number.digits}@gw.example",
+                timeout_s=float(call.header("X-Ring") or 60),
+                headers=[f"X-Account: {account}"],
+            )
         except CallFailed as failed:
             music.stop()
             call.log(failed=failed.code)
@@ -126,9 +130,8 @@ async def do_record(call: Call) -> None:
     await call.answer()
     recording = call.record("said.wav", max_s=20)
     await call.gather(digits=(1, 1), end="")
-    recording.stop()
-    made = await recording
-    short = await call.record("short.wav", max_s=1)
+    second = call.record("short.wav", max_s=1)  # ends the one before
+    made, short = await recording, await second
     call.log(
         path=made.path.rpartition("/")[2],
         why=made.why,
@@ -147,7 +150,9 @@ async def do_record(call: Call) -> None:
 async def do_room(call: Call) -> None:
     """Into a room, and what happens there."""
     await call.answer()
+    call.join("hall")
     stay = call.join("lobby")
+    call.flush()
     async for event in call.events():
         if event.type == "posted":
             call.log(told=event.params["text"])

@@ -12,7 +12,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import cast
+from typing import Protocol, cast
 
 import pytest
 
@@ -20,7 +20,7 @@ from clients.app.testing.simulator import Simulator
 from clients.app.testing.stage import Stage
 
 REAL_STAGE = "tests.support.app_stage"
-"""Of a checkout: has `real_stage`, a context manager that gives a `Stage`."""
+"""Of a checkout: has `app_server`, a context manager that gives a server with phones."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,11 +34,24 @@ def sim(request: pytest.FixtureRequest) -> Iterator[Stage]:
     if not request.config.getoption("--cordboard-real"):
         yield Simulator()
         return
-    with real_stage() as stage:
-        yield stage
+    yield request.getfixturevalue("cordboard_server").stage()
 
 
-def real_stage() -> AbstractContextManager[Stage]:
+@pytest.fixture(scope="session")
+def cordboard_server() -> Iterator[Server]:
+    """A server for all tests, started when the first wants it."""
+    with server() as running:
+        yield running
+
+
+class Server(Protocol):
+    """A server with phones."""
+
+    def stage(self) -> Stage:
+        """For one test."""
+
+
+def server() -> AbstractContextManager[Server]:
     """A server and phones."""
     try:
         module = importlib.import_module(REAL_STAGE)
@@ -46,7 +59,7 @@ def real_stage() -> AbstractContextManager[Stage]:
         raise pytest.UsageError(
             f"--cordboard-real: there is no {error.name} here; run pytest in a checkout of cordboard after `make setup-test`"
         ) from error
-    return cast(Callable[[], AbstractContextManager[Stage]], module.real_stage)()
+    return cast(Callable[[], AbstractContextManager[Server]], module.app_server)()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -266,7 +266,7 @@ class SimulatedCall:
         room = str(values.get("room", ""))
         if not room:
             raise CannotDo("room must have a name")
-        self._settle("join")
+        self._out_of_room()
         self.room = room
         self.logged["conf_id"] = room
         self.audio.add(Item(0, "", None))
@@ -412,7 +412,7 @@ class SimulatedCall:
 
     # --------------------------------------------------------------------------------------------------------------- others
     def _log(self, op: int, values: Values) -> None:
-        self.logged |= {name: str(value) for name, value in values.items()}
+        self.logged |= {name: str(int(value) if isinstance(value, bool) else value) for name, value in values.items()}
         self._done(op)
 
     def _limit(self, op: int, values: Values) -> None:

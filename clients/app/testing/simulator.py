@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import wave
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgpack
@@ -120,14 +122,15 @@ class SimulatedCaller:
         await self._until(lambda: self.call.logged.get(name), within_s, f"{name} was not logged")
         return self.call.logged[name]
 
-    async def talks_with(self, callee: Callee, within_s: float = 10) -> None:
+    async def talks_with(self, other: Caller | Callee, within_s: float = 10) -> None:
         """See `Caller`."""
-        assert isinstance(callee, SimulatedCallee)
 
         def both() -> bool:
-            return self.call.hears_other and callee.leg is not None and callee.leg is self.call.leg
+            if isinstance(other, SimulatedCaller):
+                return self.call.room != "" and self.call.room == other.call.room
+            return self.call.hears_other and isinstance(other, SimulatedCallee) and other.leg is self.call.leg
 
-        await self._until(both, within_s, f"{callee.uri} is not heard")
+        await self._until(both, within_s, "the other one is not heard")
 
     async def gets_keys(self, keys: str, within_s: float = 10) -> None:
         """See `Caller`."""
@@ -220,6 +223,12 @@ class Simulator:
     def sound(self, name: str, seconds: float = 1.0) -> None:
         """See `Stage`."""
         self._sounds[name] = seconds
+
+    def sounds(self, folder: Path) -> None:
+        """See `Stage`."""
+        for path in folder.glob("*.wav"):
+            with wave.open(str(path)) as file:
+                self._sounds[path.name] = file.getnframes() / file.getframerate()
 
     def dials(self, uri: str, *, rejected: int = 0, rings: bool = False) -> SimulatedCallee:
         """See `Stage`."""

@@ -49,8 +49,8 @@ class Caller(Protocol):
     async def logged(self, name: str, within_s: float = 10) -> str:
         """Wait until the application has logged an attribute of the call; its value as text."""
 
-    async def talks_with(self, callee: Callee, within_s: float = 10) -> None:
-        """Wait until both hear each other."""
+    async def talks_with(self, other: Caller | Callee, within_s: float = 10) -> None:
+        """Wait until both hear each other: the second leg of this call, or somebody in the same room."""
 
     async def gets_keys(self, keys: str, within_s: float = 10) -> None:
         """Wait until the application has sent these keys."""
@@ -95,6 +95,9 @@ class Stage(Protocol):
 
     def sound(self, name: str, seconds: float = 1.0) -> None:
         """Let there be a sound of so many seconds that the applications may play."""
+
+    def sounds(self, folder: Path) -> None:
+        """Let there be the WAV files of a folder."""
 
     async def call(
         self,
