@@ -7,7 +7,7 @@ CONF ?= etc/sems.conf
 WORKERS ?= $(shell echo $$((2 * $$(nproc) + 1)))
 export PYTHON PJSIP_SOURCE ILBC_SOURCE SKIP_PACKAGES
 
-.PHONY: help run setup setup-test test check bench fuzz lock clean
+.PHONY: help run setup setup-test test check bench fuzz lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lock: setup-test ## Lock the Python packages anew, with hashes, after a change o
 	@$(LOCK) -o etc/setup/requirements-build.txt etc/setup/requirements-build.in
 	@$(LOCK) -c etc/setup/requirements-build.txt -o etc/setup/requirements.txt pyproject.toml
 	@$(LOCK) -c etc/setup/requirements-build.txt -c etc/setup/requirements.txt --extra dev -o etc/setup/requirements-test.txt pyproject.toml
+
+wheel: setup ## Build dist/cordboard_app-….whl: what those who write applications install (docs/app-tutorial.md)
+	@etc/setup/wheel.sh && ls dist/*.whl
 
 clean: ## Remove the private environment and everything generated
 	-[ ! -x $(BIN)/cordboard ] || $(BIN)/cordboard prompts clear # your own recordings stay

@@ -33,10 +33,11 @@ _TOOLS = {
     "dsm": ("di.dsm.cli", "check, draw and try out state diagrams"),
     "rpc": ("clients.cli.rpc", "call a function of a running server"),
     "top": ("clients.cli.top", "watch a running server"),
+    "app": ("clients.app.command", "make an application in Python, run one that is being written, list and renew"),
     "prompts": ("di.spoken.cli", "make the prompts of the text lists, list and play them, see what is missing"),
     "token": ("di.server.token_cli", "make and withdraw access tokens"),
 }
-_FIND_PORTS = frozenset({"rpc", "top"})
+_FIND_PORTS = frozenset({"rpc", "top", "app"})
 """Tools that ask for the ports of the server that a configuration belongs to."""
 
 

@@ -29,6 +29,12 @@ class Arrows:
         """The lines of one call."""
         return [line for id, line in self.lines if id == call]
 
+    def forget(self, call: str) -> None:
+        """A call is over, and nobody will ask for its lines."""
+        self.lines = [one for one in self.lines if one[0] != call]
+        self._began_s.pop(call, None)
+        self._asked = {key: text for key, text in self._asked.items() if key[0] != call}
+
     def told(self, message: Mapping[str, object], now_s: float) -> str:
         """The server said something to the program; the line that shows it, empty when it is no matter of a call."""
         kind, call = message.get("k"), str(message.get("call", ""))

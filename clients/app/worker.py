@@ -31,6 +31,7 @@ from clients.app.dialog import Dialog
 from clients.app.home import Worker
 from clients.app.link import Connection, Link, Message
 from clients.app.results import CallEnded, CallFailed
+from clients.app.seen_link import Shown
 
 log = logging.getLogger("app")
 _GRACE_S = 2.0
@@ -207,6 +208,8 @@ def main() -> None:
     parser.add_argument("--name", default="", help="of the application, default: the file's")
     parser.add_argument("--exclusive", action="store_true", help="take every new call while it is there")
     parser.add_argument("--max-calls", type=int, default=0)
+    parser.add_argument("--arrows", action="store_true", help="print each call as a sequence of arrows")
+    parser.add_argument("--ready-fd", type=int, default=-1, help="1 is written there when it can take calls, 0 when it cannot")
     parser.add_argument("--memory-mb", type=int, default=0)
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
@@ -217,9 +220,13 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     threading.stack_size(_STACK_BYTES)
     if arguments.attach is not None:
+        if importlib.util.find_spec("aiohttp") is None:
+            sys.exit("there is no aiohttp here: pip install 'cordboard-app[attach]'")
         name = arguments.name or arguments.file.stem
         to = Way(arguments.attach, name, os.environ.pop("CORDBOARD_TOKEN", ""), arguments.exclusive, arguments.max_calls)
-        asyncio.run(keep_attached(to, lambda link: Serving(link, arguments.file).run()))
+        show = arguments.arrows or arguments.ready_fd >= 0
+        shown = Shown(arguments.arrows, arguments.ready_fd) if show else None
+        asyncio.run(keep_attached(to, lambda link: Serving(shown.around(link) if shown else link, arguments.file).run()))
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's business
     asyncio.run(serve(arguments.fd, arguments.file))

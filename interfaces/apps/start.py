@@ -64,7 +64,11 @@ class AppGateway:
         """Raises ConfigError."""
         services, file = self._services, str(self._services.conf_dir / f"{self._name}.conf")
         names = self._options.apps or tuple(
-            sorted(path.stem for path in self._options.script_path.glob("*.py") if path.stem.isidentifier())
+            sorted(
+                path.stem
+                for path in self._options.script_path.glob("*.py")
+                if path.stem.isidentifier() and not path.stem.startswith("test_") and path.stem != "conftest"
+            )
         )
         for name in names:
             path = self._options.script_path / f"{name}.py"

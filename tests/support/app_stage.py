@@ -26,6 +26,7 @@ from clients.app import App
 from clients.app.arrows import Arrows
 from clients.app.attach import Way, attach
 from clients.app.link import Connection, Message
+from clients.app.seen_link import SeenLink
 from clients.app.testing.simulator import AppBroken
 from clients.app.testing.stage import Application, Callee, Caller, Who, app_of, name_of
 from clients.app.testing.waiting import Waiting
@@ -66,26 +67,6 @@ def app_server() -> Iterator[AppServer]:
         with made.server:
             yield made
         assert "Traceback" not in made.server.log, made.server.log
-
-
-class SeenLink:
-    """A connection that shows a stage what passes."""
-
-    def __init__(self, link: Connection, told: Callable[[Message], None], said: Callable[[Message], None]) -> None:
-        self._link, self._told, self._said = link, told, said
-        self.close = link.close
-
-    async def receive(self) -> Message | None:
-        """As `Connection.receive`."""
-        message = await self._link.receive()
-        if message is not None:
-            self._told(message)
-        return message
-
-    def send(self, message: Message) -> None:
-        """As `Connection.send`."""
-        self._said(message)
-        self._link.send(message)
 
 
 class RealCallee:
