@@ -290,13 +290,14 @@ class BridgedCall(Application):
         if self.session.audio.started:
             self._done(op)
             return
-        headers = with_.headers()
+        code, reason, headers = with_.number("code", 200, 299), with_.text("reason", "OK"), with_.headers()
         self._wait(op, "answer")
-        self.session.dialog.accept(with_.number("code", 200, 299), with_.text("reason", "OK"), headers)
+        self.session.dialog.accept(code, reason, headers)
 
     def _early(self, op: int, with_: Arguments) -> None:
+        code, reason = with_.number("code", 183, 199), with_.text("reason")
         self._wait(op, "early")
-        self.session.dialog.early_media(with_.number("code", 183, 199), with_.text("reason"))
+        self.session.dialog.early_media(code, reason)
 
     def _ring(self, op: int, with_: Arguments) -> None:
         self.session.dialog.ringing(with_.number("code", 180, 199), with_.text("reason", "Ringing"))

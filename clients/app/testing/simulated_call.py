@@ -164,10 +164,11 @@ class SimulatedCall:
         if self.up:
             self._done(op)
             return
+        code = _number(values, "code") or 200
         self._wait(op, "answer")
         if self.code:
             return
-        self.code = _number(values, "code") or 200
+        self.code = code
         asyncio.get_running_loop().call_soon(self._acknowledged)
 
     def _acknowledged(self) -> None:

@@ -111,6 +111,8 @@ def test_any_operation_with_any_values_is_done_or_refused(operations: list[tuple
         assert all("\n" not in message["reason"] for message in told)
         texts = (text for command in book.sip.commands for text in texts_of(command))
         assert not any("\r" in text or "\n" in text for text in texts)
+        answered = [message["op"] for message in program.sent if message["k"] in ("done", "failed")]
+        assert len(answered) == len(set(answered)), "an operation is over once"
         assert not any(
             isinstance(command, sip.Hangup) and command.code == 500 and what != "fault" for command in book.sip.commands
         )
