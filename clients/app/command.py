@@ -124,10 +124,10 @@ def _list(arguments: argparse.Namespace, find_urls: FindUrls | None) -> int:
 def _reload(arguments: argparse.Namespace, find_urls: FindUrls | None) -> int:
     failed = False
     with JsonRpc(_url(arguments, find_urls), arguments.token, 120.0) as server:
-        there = [str(one["name"]) for one in server.call("apps.list")]
+        there = {str(one["name"]): str(one["file"]) for one in server.call("apps.list")}
         if arguments.name and arguments.name not in there:
             raise ValueError(f"there is no application {arguments.name!r}; there are {', '.join(there) or 'none'}")
-        for name in [arguments.name] if arguments.name else there:
+        for name in [arguments.name] if arguments.name else [name for name, file in there.items() if file]:
             code, text = server.call("apps.reload", [name])
             failed |= code != 200
             print(f"{name}: {'a new generation is in service' if code == 200 else f'not taken, the old one goes on: {text}'}")
