@@ -38,7 +38,9 @@ class Options:
     script_path: Path = option(
         REQUIRED, help="Folder of the applications: NAME.py, with NAME.conf beside it if it has one.", parse=existing_folder
     )
-    apps: tuple[str, ...] = option((), help="Those that are loaded; empty: every NAME.py of the folder but tests.", parse=parse_names)
+    apps: tuple[str, ...] = option(
+        (), help="Those that are loaded; empty: every NAME.py of the folder but tests.", parse=parse_names
+    )
     audio_path: Path | None = option(
         None, help="Folder of prompts that applications may play, besides their own.", parse=existing_folder
     )
