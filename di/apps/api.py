@@ -72,7 +72,7 @@ from di.sip.headers import (
     uri_of,
     uri_problem,
 )
-from di.sip.locate import parse_places
+from di.sip.locate import SipPlace, parse_places
 from di.sip.outside_records import OutsideReceived, OutsideReplied
 from di.sip.records import (
     Appearance,
@@ -204,6 +204,7 @@ __all__ = [
     "SessionTimer",
     "SessionTimerOptions",
     "Sessions",
+    "SipPlace",
     "SipReply",
     "SpeakerChanged",
     "SqliteThread",

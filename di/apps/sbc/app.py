@@ -25,14 +25,13 @@ from di.apps.api import (
     Target,
     Value,
     first_header,
-    parse_places,
     pattern_values,
 )
 from di.apps.sbc import filters
 from di.apps.sbc.changes import changed
 from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.hops import credential_lines, hop_line, without_hops
-from di.apps.sbc.identity import from_of, next_hop_of, request_uri_of, to_of
+from di.apps.sbc.identity import from_of, next_hop_of, places_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.passing import ProfilePassing
 from di.apps.sbc.profile import Profile
@@ -135,8 +134,7 @@ class SbcCall(Application):
         plan.call_id = profile.call_id
         plan.codecs = filters.codecs_for_b(profile, info.body if info.has_offer else b"")
         plan.timer = timer_of_b(profile, self._desk.timer)
-        if profile.next_hop:
-            plan.places = parse_places(profile.next_hop)
+        plan.places = places_of(profile) or plan.places
         second.audio.symmetric_rtp = second.audio.symmetric_rtp or self.symmetric
 
     # ----------------------------------------------------------------------------------------------------------- in the call

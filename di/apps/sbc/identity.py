@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
-from di.apps.api import parse_places, parse_uri
+from di.apps.api import Refused, SipPlace, parse_places, parse_uri
 from di.apps.sbc.profile import Profile
 
+log = logging.getLogger(__name__)
 _TAG = re.compile(r";[ \t]*tag[ \t]*=[^;>]*", re.IGNORECASE)
 _HOST = re.compile(r"(sips?:(?:[^@]*@)?)(\[[^\]]*\]|[^:;?>]*)(:\d+)?", re.IGNORECASE)
 
@@ -18,7 +20,7 @@ def request_uri_of(profile: Profile, caller_s: str) -> str:
     if profile.ruri_host:
         uri = with_host(uri, profile.ruri_host)
     if profile.patch_ruri_next_hop and profile.next_hop:
-        place = parse_places(profile.next_hop)[0]
+        place = places_of(profile)[0]
         host = f"[{place.host}]" if ":" in place.host else place.host
         uri = with_host(uri, f"{host}:{place.port}" if place.port else host)
     return uri
@@ -45,11 +47,20 @@ def to_of(profile: Profile, caller_s: str) -> str:
     return without_tag(profile.to or caller_s)
 
 
+def places_of(profile: Profile) -> tuple[SipPlace, ...]:
+    """The next hops. Raises Refused(500), with a line in the log, for what a pattern has come to."""
+    try:
+        return parse_places(profile.next_hop) if profile.next_hop else ()
+    except ValueError as error:
+        log.error("sbc: next_hop came to %s: 500", error)
+        raise Refused(500, "Server Internal Error") from error
+
+
 def hop_uri(profile: Profile) -> str:
     """The first next hop as the URI of a Route, for a request outside calls; empty: there is none."""
     if not profile.next_hop:
         return ""
-    place = parse_places(profile.next_hop)[0]
+    place = places_of(profile)[0]
     host = f"[{place.host}]" if ":" in place.host else place.host
     port = f":{place.port}" if place.port else ""
     transport = f";transport={place.transport}" if place.transport else ""

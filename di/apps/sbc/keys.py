@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from di.apps.api import option
+from di.apps.api import is_sip_uri, option, parse_places
 from di.apps.sbc.reply_translation import Translations, parse_translations
 
 FILTERS = ("transparent", "whitelist", "blacklist")
@@ -56,6 +56,20 @@ def number(text: str) -> str:
     """A whole number, or a pattern."""
     if text and not has_pattern(text) and not (text.isdecimal() and len(text) < 10):
         raise ValueError("right is a whole number, or a pattern")
+    return text
+
+
+def places(text: str) -> str:
+    """`host[:port][/transport]`, a list, or a pattern."""
+    if text and not has_pattern(text):
+        parse_places(text)
+    return text
+
+
+def sip_uri(text: str) -> str:
+    """A SIP URI, of which the scheme may be missing, or a pattern."""
+    if text and not has_pattern(text) and not is_sip_uri(text if text.lower().startswith(("sip:", "sips:")) else f"sip:{text}"):
+        raise ValueError("right is a SIP URI, or a pattern")
     return text
 
 
@@ -109,11 +123,13 @@ class ContactKeys:
 class RoutingKeys:
     """Where requests go."""
 
-    outbound_proxy: str = option("", help="Proxy for the B leg, as SIP URI: it becomes the Route.")
+    outbound_proxy: str = option("", help="Proxy for the B leg, as SIP URI: it becomes the Route.", parse=sip_uri)
     force_outbound_proxy: str = _switch("All requests of the B leg go to it.")
     aleg_outbound_proxy: str = option("", help="The same for the A leg.")
     aleg_force_outbound_proxy: str = _switch("The same for the A leg.")
-    next_hop: str = option("", help="Where the INVITE is sent, whatever it says: host[:port][/transport], a list tried in turn.")
+    next_hop: str = option(
+        "", help="Where the INVITE is sent, whatever it says: host[:port][/transport], a list tried in turn.", parse=places
+    )
     next_hop_1st_req: bool = option(False, help="The first request of a dialog only; it is always so here.")
     next_hop_fixed: bool = option(False, help="All requests, also where the dialog has a route.")
     patch_ruri_next_hop: bool = option(False, help="The Request-URI names the next hop, too.")

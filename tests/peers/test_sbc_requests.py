@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The sbc beside calls: requests outside calls that go on, strangers, and what is done to profiles while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.support.border import MAPPING, PLUGINS
+from tests.support.server import Server, wait_until
+from tests.support.sip_peer import UdpPeer
+from tests.support.sipp import Sipp, run_sipp
+
+pytestmark = pytest.mark.peers
+
+PROFILES = {
+    "plain": "RURI=$H(X-To)\n",
+    "refuse": 'refuse_with="404 Nobody Here"\n',
+    "hop": 'next_hop="$H(X-Hop)"\nFrom=<sip:relay@firm.example>\n',
+}
+CONF = f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr),plain\nstrangers=refuse\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    files = {
+        "app_mapping.conf": MAPPING,
+        "sbc.conf": CONF,
+        "call_control.conf": "",
+        **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
+    }
+    settings = "trusted_peers=127.0.0.1/32\nlog_sessions=yes"
+    with Server(folder, files, settings, PLUGINS) as running:
+        yield running
+    assert "Traceback" not in running.log, running.log
+
+
+@pytest_asyncio.fixture
+async def phone(server: Server) -> AsyncIterator[UdpPeer]:
+    opened = await UdpPeer.open(server.sip_port)
+    yield opened
+    opened.close()
+
+
+@pytest_asyncio.fixture
+async def far(server: Server) -> AsyncIterator[UdpPeer]:
+    opened = await UdpPeer.open(server.sip_port)
+    yield opened
+    opened.close()
+
+
+def towards(far: UdpPeer, profile: str = "plain") -> str:
+    """Headers of a request that is to reach a phone."""
+    return f"P-App-Param: profile={profile}\r\nX-To: sip:far@127.0.0.1:{far.port}\r\n"
+
+
+# -------------------------------------------------------------------------------------------------------------- what goes on
+@pytest.mark.parametrize("method", ["MESSAGE", "PUBLISH", "INFO", "NOTIFY", "OPTIONS"])
+async def test_a_request_outside_calls_goes_on(phone: UdpPeer, far: UdpPeer, method: str) -> None:
+    more = "Event: presence\r\nSubscription-State: active\r\nX-Mood: good\r\n"
+    sent = asyncio.ensure_future(phone.exchange(method, body="hello", headers=towards(far) + more))
+    came = await far.take_outside()
+    message = came.request_message
+    assert (message.method, message.request_uri, message.body) == (method, f"sip:far@127.0.0.1:{far.port}", b"hello")
+    assert (message.header("X-Mood"), message.header("Event")) == ("good", "presence")
+    assert message.header("Max-Forwards") == "69" and message.header("From").startswith("<sip:peer@127.0.0.1>;tag=")
+    came.answer(202, "X-Read: yes\r\nSIP-ETag: 42\r\n")
+    reply = await sent
+    assert (reply.code, reply.header("X-Read"), reply.header("SIP-ETag")) == (202, "yes", "42")
+
+
+async def test_a_registration_goes_on_with_its_challenge(phone: UdpPeer, far: UdpPeer) -> None:
+    own = "Contact: <sip:anna@192.0.2.1:5080>;expires=60\r\nExpires: 120\r\n"
+    sent = asyncio.ensure_future(phone.exchange("REGISTER", headers=towards(far) + own))
+    came = await far.take_outside()
+    assert ("Contact", "<sip:anna@192.0.2.1:5080>;expires=60") in came.request_message.headers
+    assert came.request_message.header("Expires") == "120"
+    came.answer(401)
+    challenge = (await sent).header("WWW-Authenticate")
+    assert 'realm="peer"' in challenge
+    own += 'Authorization: Digest username="anna", realm="peer"\r\n'
+    sent = asyncio.ensure_future(phone.exchange("REGISTER", headers=towards(far) + own))
+    came = await far.take_outside()
+    assert came.request_message.header("Authorization") == 'Digest username="anna", realm="peer"'
+    came.answer(200, "Contact: <sip:anna@192.0.2.1:5080>;expires=55\r\n")
+    reply = await sent
+    assert reply.code == 200 and ("Contact", "<sip:anna@192.0.2.1:5080>;expires=55") in reply.headers
+
+
+async def test_the_next_hop_of_a_request(phone: UdpPeer, far: UdpPeer) -> None:
+    sent = asyncio.ensure_future(
+        phone.exchange("MESSAGE", headers=f"P-App-Param: profile=hop\r\nX-Hop: 127.0.0.1:{far.port}\r\n")
+    )
+    came = await far.take_outside()
+    assert came.request_message.header("From").startswith("<sip:relay@firm.example>;tag=")
+    assert came.request_message.request_uri.startswith("sip:test@127.0.0.1")
+    came.answer(200)
+    assert (await sent).code == 200
+
+
+@pytest.mark.parametrize(("profile", "code", "reason"), [("refuse", 404, "Nobody Here"), ("gone", 500, "Server Internal Error")])
+async def test_what_does_not_go_on(phone: UdpPeer, far: UdpPeer, profile: str, code: int, reason: str) -> None:
+    reply = await phone.exchange("MESSAGE", headers=towards(far, profile))
+    assert (reply.code, reply.reason) == (code, reason)
+
+
+async def test_the_last_hop_of_a_request(phone: UdpPeer, far: UdpPeer) -> None:
+    call = phone.call()
+    call.max_forwards = 0
+    assert (await call.exchange("MESSAGE", headers=towards(far))).code == 483
+
+
+async def test_a_stranger_reaches_nobody(server: Server) -> None:
+    stranger = await UdpPeer.open(server.sip_port, ip="127.0.0.2")
+    try:
+        assert (await stranger.exchange("MESSAGE", headers=towards(stranger))).code == 403
+        call = stranger.invite("someone", headers=towards(stranger))
+        refused = await call.next(*range(200, 700))
+        assert refused.code == 403
+        call.send_request("ACK", cseq=call.cseq, branch=call.branch)
+    finally:
+        stranger.close()
+    assert "127.0.0.2 wants to reach" in server.log
+
+
+# ------------------------------------------------------------------------------------------------------------ DI functions
+def ask(server: Server, function: str, *arguments: object) -> Any:
+    return server.json(f"sbc.{function}", *arguments)
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def path_of(server: Server, name: str) -> Path:
+    return server.etc / f"{name}.sbcprofile.conf"
+
+
+def shown(server: Server, name: str, text: str) -> dict[str, str]:
+    return {"name": name, "md5": md5(text), "path": str(path_of(server, name))}
+
+
+def test_profiles_are_listed(server: Server) -> None:
+    assert ask(server, "listProfiles") == [shown(server, name, text) for name, text in PROFILES.items()]
+
+
+async def test_a_profile_is_read_again(server: Server, phone: UdpPeer, far: UdpPeer) -> None:
+    path_of(server, "refuse").write_text('refuse_with="410 Gone Away"\n')
+    try:
+        answer = await asyncio.to_thread(ask, server, "reloadProfile", {"name": "refuse"})
+        assert answer == [200, "OK", shown(server, "refuse", 'refuse_with="410 Gone Away"\n')]
+        assert (await phone.exchange("MESSAGE", headers=towards(far, "refuse"))).reason == "Gone Away"
+    finally:
+        path_of(server, "refuse").write_text(PROFILES["refuse"])
+    answer = await asyncio.to_thread(ask, server, "reloadProfiles")
+    assert answer == [200, "OK", [shown(server, name, text) for name, text in PROFILES.items()]], "md5 of what is read now"
+    assert (await phone.exchange("MESSAGE", headers=towards(far, "refuse"))).reason == "Nobody Here"
+
+
+def test_a_profile_that_cannot_be_read_changes_nothing(server: Server) -> None:
+    path_of(server, "refuse").write_text("refuse_with=nonsense\n")
+    before = [shown(server, name, text) for name, text in PROFILES.items()]
+    try:
+        text = f"Error reading call profile for refuse from {path_of(server, 'refuse')}"
+        assert ask(server, "reloadProfile", {"name": "refuse"}) == [500, text]
+        assert ask(server, "reloadProfiles") == [500, f"{text}; no profiles reloaded", before]
+    finally:
+        path_of(server, "refuse").write_text(PROFILES["refuse"])
+    assert ask(server, "listProfiles") == before
+    assert "refuse_with: 'nonsense' cannot be used" in server.log
+
+
+def test_answers_to_what_is_wrong(server: Server) -> None:
+    assert ask(server, "reloadProfile", {"name": "none"}) == [500, "profile 'none' not found"]
+    assert ask(server, "reloadProfile", {}) == [400, "Parameters error: expected ['name': profile_name] "]
+    wrong = "Parameters error: expected ['name': profile_name] and ['path': profile_path]"
+    assert ask(server, "loadProfile", {"name": "x"}) == [400, wrong]
+    assert ask(server, "loadProfile", {"name": "x", "path": "/nowhere"}) == [
+        500,
+        "Error reading sbc call profile for x from file /nowhere",
+    ]
+    assert ask(server, "setActiveProfile", {}) == [400, "Parameters error: expected ['active_profile': <active_profile list>] "]
+    assert ask(server, "setRegexMap", {"name": "x"}) == [400, "Parameters error: expected ['name': <name>, 'file': <file name>]"]
+    assert ask(server, "setRegexMap", {"name": "x", "file": "/nowhere"}) == [401, "Error reading regex mapping from file"]
+    assert ask(server, "postControlCmd", "nobody", "teardown") == [404, "Not found"]
+    assert ask(server, "loadCallcontrolModules", "cc_nothing.so") == [500, "Failed - please see server logs\n"]
+    assert ask(server, "loadCallcontrolModules", "cc_pcalls.so;cc_ctl") == [200, "OK"]
+
+
+async def test_profiles_come_and_are_chosen_while_it_runs(server: Server, phone: UdpPeer, far: UdpPeer, tmp_path: Path) -> None:
+    (tmp_path / "map.conf").write_text("^one$=>two\n")
+    file = tmp_path / "new.conf"
+    file.write_text('refuse_with="480 $M($H(X-Word)=>words)"\n')
+    run = asyncio.to_thread
+    assert await run(ask, server, "getRegexMapNames") == [200, "OK", None]
+    assert await run(ask, server, "setRegexMap", {"name": "words", "file": str(tmp_path / "map.conf")}) == [200, "OK"]
+    assert await run(ask, server, "getRegexMapNames") == [200, "OK", {"regex_maps": ["words"]}]
+    loaded = await run(ask, server, "loadProfile", {"name": "new", "path": str(file)})
+    assert loaded == [200, "OK", {"name": "new", "md5": md5(file.read_text()), "path": str(file)}]
+    assert await run(ask, server, "getActiveProfile") == [200, "OK", {"active_profile": ["$(paramhdr)", "plain"]}]
+    try:
+        assert await run(ask, server, "setActiveProfile", {"active_profile": "new"}) == [200, "OK", {"active_profile": "new"}]
+        reply = await phone.exchange("MESSAGE", headers=towards(far) + "X-Word: one\r\n")
+        assert (reply.code, reply.reason) == (480, "two")
+    finally:
+        await run(ask, server, "setActiveProfile", "$(paramhdr),plain")
+    assert await run(ask, server, "getActiveProfile") == [200, "OK", {"active_profile": ["$(paramhdr)", "plain"]}]
+    assert await run(ask, server, "printCallStats") == {"read": [], "write": []}
+
+
+def test_calls_of_sipp_to_sipp(server: Server, tmp_path: Path) -> None:
+    """Callers and called ones of another make, many at once; a callee that is busy, one that wants early media."""
+    for callee, scenario, expected in (("uas", "call", 20), ("uas_early", "call", 3)):
+        with Sipp(callee, calls=expected) as called:
+            profile = tmp_path / f"{callee}.conf"
+            profile.write_text(f"next_hop=127.0.0.1:{called.local_port}\n")
+            assert ask(server, "loadProfile", {"name": callee, "path": str(profile)})[0] == 200
+            ask(server, "setActiveProfile", callee)
+            try:
+                placed = run_sipp(scenario, server.sip_port, calls=expected, user="you", hold_ms=300, rate=20)
+                heard = called.wait()
+            finally:
+                ask(server, "setActiveProfile", "$(paramhdr),plain")
+        assert (placed.successful, placed.failed) == (expected, 0), placed.errors
+        assert (heard.successful, heard.failed) == (expected, 0), heard.errors
+    wait_until(lambda: server.xml.calls() == 0, "no call is left")
