@@ -56,6 +56,7 @@ from di.kernel.posix_regex import Search, compile_extended
 from di.kernel.registry import Caller, Lenient, di_method
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.kernel.value import Value
+from di.media_control.codecs import NAMES as CODEC_NAMES
 from di.server.plugin import Closer, Plugin
 from di.server.services import Services
 from di.sip.app_params import HEADER as APP_PARAMS_HEADER
@@ -117,6 +118,7 @@ from media.control.records import Announce, ItemFailed, RecordingStopped, Speake
 
 __all__ = [
     "APP_PARAMS_HEADER",
+    "CODEC_NAMES",
     "CONTROL_MAKER",
     "MAIL",
     "MESSAGES",

@@ -245,8 +245,7 @@ class Dialog:
         if not self.incoming and was is Phase.IDLE:
             self._owner.post(CallEnded(self.call, code, reason, "local"))
         else:
-            more = self.in_requests if was in UP else ()
-            self._owner.host.sip.send(Hangup(self.call, code, reason, headers + more))
+            self._owner.host.sip.send(Hangup(self.call, code, reason, self._with_own(headers) if was in UP else headers))
 
     # ---------------------------------------------------------------------------------------------------- inside the dialog
     def offer(
@@ -269,10 +268,9 @@ class Dialog:
             self.told_direction = direction
         style = self.hold_style if direction in HOLDS else HoldStyle()
         token = self._note("INVITE", on_reply)
+        headers = self._with_own(headers)
         said = style.direction or direction
-        self._owner.host.sip.send(
-            Reinvite(self.call, said, ip, port, token, headers + self.in_requests, payloads, sdp, style.nowhere)
-        )
+        self._owner.host.sip.send(Reinvite(self.call, said, ip, port, token, headers, payloads, sdp, style.nowhere))
         return token
 
     def send(
@@ -290,7 +288,7 @@ class Dialog:
         if self.ending:
             return 0
         token = self._note(method, on_reply)
-        self._owner.host.sip.send(SendRequest(self.call, method, token, headers + self.in_requests, content_type, body))
+        self._owner.host.sip.send(SendRequest(self.call, method, token, self._with_own(headers), content_type, body))
         return token
 
     def reply(
@@ -305,6 +303,9 @@ class Dialog:
         """Answer a request that came by `on_request` or `on_sip_request`; without effect where none is wanted."""
         if request.reply_wanted:
             self._owner.host.sip.send(SendReply(self.call, request.token, code, reason, headers, content_type, body))
+
+    def _with_own(self, headers: Headers) -> Headers:
+        return headers + tuple(line for line in self.in_requests if line not in headers)
 
     def _note(self, method: str, on_reply: OnReply | None) -> int:
         token = self._owner.host.next_token()

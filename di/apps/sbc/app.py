@@ -12,8 +12,11 @@ from collections.abc import Awaitable
 from di.apps.api import (
     PASSED_ON,
     Application,
+    CallConfirmed,
+    CallProgressed,
     EventPosted,
     Outcome,
+    OutsideReply,
     Pair,
     PairOptions,
     PatternValues,
@@ -27,9 +30,11 @@ from di.apps.api import (
     first_header,
     pattern_values,
 )
-from di.apps.sbc import filters
+from di.apps.sbc import filters, leg_rules
+from di.apps.sbc.asked_sides import AskedSides
 from di.apps.sbc.changes import changed
 from di.apps.sbc.desk import SbcDesk
+from di.apps.sbc.filters import Side
 from di.apps.sbc.hops import credential_lines, hop_line, without_hops
 from di.apps.sbc.identity import from_of, next_hop_of, places_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
@@ -61,6 +66,7 @@ class SbcCall(Application):
         self.profile = loaded.profile
         self._loaded = loaded
         self._pair: Pair | None = None
+        self._asked = AskedSides(subless=loaded.profile.allow_subless_notify)
         session.log(profile=loaded.name)
 
     def _pattern_values(self) -> PatternValues:
@@ -93,10 +99,22 @@ class SbcCall(Application):
         if refused := self._refusal(profile):
             raise refused
         session.audio.symmetric_rtp = session.audio.symmetric_rtp or self.symmetric
-        passing = ProfilePassing(profile, session.info.body if session.info.has_offer else b"")
+        leg_rules.begin_leg(session, profile, "a")
+        self._follow_messages(session)
+        self.looks(())
+        passing = ProfilePassing(profile, session.info, self._desk.reach.other_dialog)
         options = PairOptions(relay_invite=True, early_media=True, application="sbc", passing=passing)
         self._pair = Pair(session, options)
         self._pair.connect([self._target(profile)], lambda second: SbcOtherLeg(second, self))
+
+    def looks(self, lines: tuple[str, ...]) -> None:
+        """How this leg looks to the caller from now on, with what of the other side's description is for him."""
+        leg_rules.show(self.session, self.profile, "a", lines, self._desk.local)
+
+    def _follow_messages(self, session: Session) -> None:
+        """msg_logger_path: the leg's messages are written down."""
+        if self.profile.log_sip:
+            self._desk.reach.follow_messages(session, self._loaded.profile.msg_logger_path, self.profile.msg_logger_path)
 
     def _refusal(self, profile: Profile) -> Refused | None:
         try:
@@ -132,15 +150,56 @@ class SbcCall(Application):
         profile, plan = self.profile, second.dialog.plan
         info = self.session.info
         plan.call_id = profile.call_id
-        plan.codecs = filters.codecs_for_b(profile, info.body if info.has_offer else b"")
+        leg_rules.begin_leg(second, profile, "b")
+        leg_rules.show(second, profile, "b", info.lines, self._desk.local)
+        self._follow_messages(second)
+        plan.codecs = filters.codecs_for_b(profile, info)
         plan.timer = timer_of_b(profile, self._desk.timer)
         plan.places = places_of(profile) or plan.places
         second.audio.symmetric_rtp = second.audio.symmetric_rtp or self.symmetric
 
     # ----------------------------------------------------------------------------------------------------------- in the call
+    @property
+    def other(self) -> Session | None:
+        """The leg to the called one, once it is up."""
+        return self._pair.second if self._pair is not None else None
+
+    def challenge_b(self, request: RequestReceived) -> OutsideReply | None:
+        """What a request of the called one gets instead of passing; None: it passes."""
+        return self._desk.reach.challenge(self.profile, request)
+
+    def on_session_start(self) -> None:
+        """Both codecs are known."""
+        self.look_for_keys()
+
+    def look_for_keys(self) -> None:
+        """Of each leg for the other one."""
+        other = self.other
+        leg_rules.look_for_keys(self.session, other, self.profile)
+        if other is not None:
+            leg_rules.look_for_keys(other, self.session, self.profile)
+
+    def on_digit(self, event: int, duration_ms: int) -> None:
+        """The called one gets it."""
+        leg_rules.pass_key(self.session, self.other, self.profile, event, duration_ms)
+
     def on_sip_request(self, request: RequestReceived) -> bool:
-        """message_filter."""
-        return _blocked(self.profile, self.session, request)
+        """message_filter, allow_subless_notify."""
+        return self.blocks(self.session, "a", request)
+
+    def blocks(self, session: Session, side: Side, request: RequestReceived) -> bool:
+        """Whether a request of a side does not pass; then it is answered."""
+        if not request.reply_wanted:
+            return False
+        if not filters.passes_method(self.profile, request.method):
+            code, reason = 405, "Method Not Allowed"
+        elif not self._asked.passes(side, request.method):
+            code, reason = 481, "Subscription Does Not Exist"
+        else:
+            return False
+        log.info("call %s: %s is filtered: %d", session.id, request.method, code)
+        session.dialog.reply(request, code, reason)
+        return True
 
     def on_other_reply(self, reply: SipReply) -> None:
         """The pair has passed it on."""
@@ -173,11 +232,30 @@ class SbcOtherLeg(SecondLeg):
         """The rest of what the profile says of the INVITE."""
         self._call.prepare(self.session)
 
+    def on_ringing(self, progress: CallProgressed) -> None:
+        """What the caller sees of early media."""
+        if progress.has_body:
+            self._tell_lines()
+
+    def on_connected(self, confirmed: CallConfirmed) -> None:
+        """What the caller sees of the answer, which follows."""
+        self._tell_lines()
+
+    def _tell_lines(self) -> None:
+        negotiated, call = self.session.audio.negotiated, self._call
+        lines = negotiated.lines if negotiated is not None else ()
+        if lines:
+            call.session.run(lambda: call.looks(lines))
+
+    def on_digit(self, event: int, duration_ms: int) -> None:
+        """The caller gets it."""
+        leg_rules.pass_key(self.session, self._call.session, self._call.profile, event, duration_ms)
+
     def on_sip_request(self, request: RequestReceived) -> bool:
         """message_filter, and who must show credentials."""
-        if _blocked(self._call.profile, self.session, request):
+        if self._call.blocks(self.session, "b", request):
             return True
-        answer = filters.challenge_b(self._call.profile, request) if request.reply_wanted else None
+        answer = self._call.challenge_b(request) if request.reply_wanted else None
         if answer is not None:
             self.session.dialog.reply(request, answer.code, answer.reason, answer.headers)
         return answer is not None
@@ -186,14 +264,6 @@ class SbcOtherLeg(SecondLeg):
         """postControlCmd: the A leg does it."""
         if event.kind == "sbc":
             self._call.session.post(event)
-
-
-def _blocked(profile: Profile, session: Session, request: RequestReceived) -> bool:
-    if not request.reply_wanted or filters.passes_method(profile, request.method):
-        return False
-    log.info("call %s: %s is filtered: 405", session.id, request.method)
-    session.dialog.reply(request, 405, "Method Not Allowed")
-    return True
 
 
 def _flags(text: str) -> int:

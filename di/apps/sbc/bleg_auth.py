@@ -12,7 +12,7 @@ from di.apps.api import CallFailed, DIError, OutsideReply, RequestReceived, Valu
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.profile import Profile
 
-Check = Callable[[str, str, list[Value]], Value]
+Check = Callable[[str, str, list[Value]], object]
 """Call a DI function: module, function, arguments."""
 
 

@@ -12,6 +12,7 @@ from di.apps.sbc.book import NoProfile, ProfileBook
 from di.apps.sbc.keys import names
 from di.apps.sbc.options import Options
 from di.apps.sbc.profile import LoadedProfile
+from di.apps.sbc.reach import Reach
 from di.apps.sbc.regex_maps import RegexMaps
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,12 @@ class SbcDesk:
         maker: ControlMaker | None,
         modules: Mapping[str, object],
         local: tuple[str, int],
+        reach: Reach,
     ) -> None:
         self.options, self.book, self.maps, self.local = options, book, maps, local
         self.timer: SessionTimer | None = options.session_timer()
         self._maker, self._modules = maker, modules
+        self.reach = reach
 
     def missing_modules(self, wanted: tuple[str, ...]) -> list[str]:
         """Call control modules of these that are not there."""

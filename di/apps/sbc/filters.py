@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from di.apps.api import Appearance, Credential, HoldStyle, OutsideReply, RequestReceived
+from di.apps.api import Appearance, CallInfo, Credential, HoldStyle, Refused
 from di.apps.sbc.added_headers import added
 from di.apps.sbc.codec_choice import answer_to_a, offer_to_b
 from di.apps.sbc.contacts import ContactParts, contact_value
@@ -18,12 +18,13 @@ from di.apps.sbc.keys import is_yes
 from di.apps.sbc.name_lists import attribute_passes, passes, passing_headers
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.reply_translation import translated
-from di.apps.sbc.sdp_codecs import codecs_of
 
 Side: TypeAlias = Literal["a", "b"]
 Pairs: TypeAlias = Iterable[tuple[str, str]]
 Lines: TypeAlias = tuple[str, ...]
 Codecs: TypeAlias = tuple[str, ...]
+NO_CODEC: Codecs = ("NONE/8000",)
+"""What nobody offers."""
 
 
 def pass_headers(profile: Profile, headers: Pairs) -> Lines:
@@ -52,20 +53,25 @@ def translate_reply(profile: Profile, code: int, reason: str) -> tuple[int, str]
     return translated(profile.reply_translations, code, reason)
 
 
-def codecs_for_b(profile: Profile, offer: bytes) -> Codecs:
-    """What the B leg's INVITE offers, most wanted first, when the A leg offers this description; none: it offers nothing.
+def codecs_for_b(profile: Profile, caller: CallInfo) -> Codecs:
+    """What the B leg's INVITE offers, most wanted first. Empty: all that the server has, since the caller offers nothing.
 
-    An empty result: all that the server has. Raises Refused(488) when nothing is left.
+    Raises Refused(488) when nothing is left.
     """
-    return offer_to_b(profile, codecs_of(offer))
+    if caller.has_offer and not caller.codecs:
+        raise Refused(488, "Not Acceptable Here")
+    return offer_to_b(profile, caller.codecs)
 
 
-def codecs_for_a(profile: Profile, offer: bytes, second: Codecs) -> Codecs:
+def codecs_for_a(profile: Profile, caller: CallInfo, second: Codecs) -> Codecs:
     """What the A leg's answer may name when the B leg has come to `second` (one codec, or none). Empty: all.
 
-    Naming `second` alone, where the A leg offers it, has audio pass undecoded. Raises Refused(488) when nothing is left.
+    Naming `second` alone, where the A leg offers it, has audio pass undecoded. Naming what it does not offer has it refused with 488.
     """
-    return answer_to_a(profile, codecs_of(offer), second[0] if second else "")
+    try:
+        return answer_to_a(profile, caller.codecs, second[0] if second else "")
+    except Refused:
+        return second or NO_CODEC
 
 
 def hold_direction(profile: Profile, side: Side, direction: str) -> str:
@@ -107,11 +113,6 @@ def credential_for(profile: Profile, side: Side) -> Credential | None:
     if side == "b":
         return Credential("", profile.auth_user, profile.auth_pwd) if is_yes(profile.enable_auth) else None
     return Credential("", profile.auth_aleg_user, profile.auth_aleg_pwd) if is_yes(profile.enable_aleg_auth) else None
-
-
-def challenge_b(profile: Profile, request: RequestReceived) -> OutsideReply | None:
-    """enable_bleg_uas_auth: the 401 or 403 that a request inside the B leg gets instead of passing; None: it passes."""
-    return None
 
 
 def register_onward(profile: Profile, headers: Pairs) -> Lines:

@@ -3,27 +3,33 @@
 
 from __future__ import annotations
 
-from di.apps.api import PassedReply, RequestReceived, SipReply
+from di.apps.api import CallInfo, PassedReply, RequestReceived, SipReply, long_name
 from di.apps.sbc import filters
-from di.apps.sbc.filters import Side
+from di.apps.sbc.filters import Pairs, Side
 from di.apps.sbc.hops import credential_lines, without_hops
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.profile import Profile
+from di.apps.sbc.replaces import OtherDialog, fixed_refer_to
 
 
 class ProfilePassing:
-    """`profile`: filled in. `offer`: the caller's description, empty for none."""
+    """`profile`: filled in. `caller`: of the A leg. `other_dialog`: see `di.apps.sbc.replaces`."""
 
-    def __init__(self, profile: Profile, offer: bytes) -> None:
+    def __init__(self, profile: Profile, caller: CallInfo, other_dialog: OtherDialog) -> None:
         self.profile = profile
-        self._offer = offer
+        self._caller, self._other_dialog = caller, other_dialog
 
     def request(self, to_first: bool, request: RequestReceived) -> tuple[str, ...]:
-        """header_filter and append_headers_req."""
+        """header_filter, append_headers_req, fix_replaces_ref."""
         side: Side = "a" if to_first else "b"
-        passed = (*filters.pass_headers(self.profile, request.headers), *filters.add_headers(self.profile, side, initial=False))
-        ours = is_yes(self.profile.enable_aleg_auth if to_first else self.profile.enable_auth)
+        named = self._named(request.headers)
+        passed = (*filters.pass_headers(self.profile, named), *filters.add_headers(self.profile, side, initial=False))
+        ours = self._answers(to_first) or (to_first and is_yes(self.profile.enable_bleg_uas_auth))
         return (*without_hops(passed), *credential_lines(self.profile, request.headers, ours))
+
+    def _answers(self, to_first: bool) -> bool:
+        """Whether challenges of a side are answered here, so that credentials are nothing to it."""
+        return is_yes(self.profile.enable_aleg_auth if to_first else self.profile.enable_auth)
 
     def reply(self, to_first: bool, reply: SipReply) -> PassedReply:
         """header_filter, and towards the caller reply_translations."""
@@ -40,5 +46,14 @@ class ProfilePassing:
         return filters.hold_direction(self.profile, "a" if to_first else "b", direction)
 
     def answer_codecs(self, second: tuple[str, ...]) -> tuple[str, ...]:
-        """The caller is answered with the called one's codec where it has it."""
-        return filters.codecs_for_a(self.profile, self._offer, second)
+        """The caller is answered with the called one's codec where it has it. One that may have none of its codecs gets 488."""
+        return filters.codecs_for_a(self.profile, self._caller, second)
+
+    def _named(self, headers: Pairs) -> list[tuple[str, str]]:
+        """With the dialog that a transfer names as the other side knows it."""
+        if not self.profile.fix_replaces_ref:
+            return list(headers)
+        return [
+            (name, fixed_refer_to(value, self._other_dialog) if long_name(name).lower() == "refer-to" else value)
+            for name, value in headers
+        ]

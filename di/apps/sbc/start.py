@@ -12,14 +12,16 @@ from di.apps.sbc.interface import SbcInterface
 from di.apps.sbc.options import Options
 from di.apps.sbc.outside import OutsideRelay
 from di.apps.sbc.profile import LoadedProfile, load_profile
+from di.apps.sbc.reach import Reach
 from di.apps.sbc.regex_maps import RegexMaps, read_map
+from di.apps.sbc.rule_checks import rules_problem
 from di.apps.sbc.timers import check_timers
 
 
 def start(services: Services, options: Options) -> Closer:
     """Register application and DI module. Raises ConfigError, with the place, for whatever cannot be had."""
     maker = services.capabilities.find(CONTROL_MAKER)
-    book = ProfileBook(options.active_profile, lambda profiles: _check(profiles, maker, options))
+    book = ProfileBook(options.active_profile, lambda profiles: _check(profiles, maker, options, services))
     loaded = [load_profile(name, profile_path(options.profiles_path, services.conf_dir, name)) for name in options.profiles]
     book.put(loaded)
     for name in literal(options.active_profile):
@@ -30,7 +32,13 @@ def start(services: Services, options: Options) -> Closer:
             )
     core = services.core
     desk = SbcDesk(
-        options, book, _maps(services, options), maker, services.control_modules, (core.public_ip or core.sip_ip, core.sip_port)
+        options,
+        book,
+        _maps(services, options),
+        maker,
+        services.control_modules,
+        (core.public_ip or core.sip_ip, core.sip_port),
+        Reach(services),
     )
     missing = desk.missing_modules(options.load_cc_plugins)
     if missing:
@@ -64,11 +72,14 @@ def _maps(services: Services, options: Options) -> RegexMaps:
     return maps
 
 
-def _check(profiles: list[LoadedProfile], maker: ControlMaker | None, options: Options) -> None:
+def _check(profiles: list[LoadedProfile], maker: ControlMaker | None, options: Options, services: Services) -> None:
     """What profiles need of the server and of each other. Raises ConfigError."""
     for one in profiles:
         if wrong := check_timers(one.profile):
             raise ConfigError(str(one.path), 0, "session timer", wrong)
+        key, wrong = rules_problem(one.profile, services)
+        if wrong:
+            raise ConfigError(str(one.path), 0, key, wrong)
         for name, values in one.profile.controls.items():
             if maker is None:
                 why = "the module call_control is not loaded: put it before sbc in load_plugins"

@@ -17,29 +17,21 @@ class Missing:
 
 
 _IN_DIALOG = "requests inside a dialog follow its route set (RFC 3261 §12.2.1.1), which the SIP stack keeps"
-_CONTACT = "the SIP stack writes the Contact of a dialog: it leads to this server"
 MISSING = (
     Missing("Contact", "SEMS does not read it either; take it out"),
     Missing("transparent_dlg_id", "the SIP stack chooses the tags of its dialogs; Call-ID=$ci passes the Call-ID", ("no",)),
-    Missing("[ab]leg_contact_*", _CONTACT),
     Missing("force_outbound_proxy", f"{_IN_DIALOG}; outbound_proxy is for the INVITE", ("no",)),
     Missing("aleg_outbound_proxy", _IN_DIALOG),
     Missing("aleg_force_outbound_proxy", _IN_DIALOG, ("no",)),
     Missing("next_hop_fixed", f"{_IN_DIALOG}; next_hop is for the INVITE", ("no",)),
     Missing("aleg_next_hop", _IN_DIALOG),
-    Missing("dlg_nat_handling", f"{_IN_DIALOG}; a proxy of ours in front of phones behind NAT does that", ("no",)),
     Missing("outbound_interface", "a call leaves from the address that lies towards its next hop", ("default",)),
     Missing("aleg_outbound_interface", "a dialog stays on the address that its INVITE came to", ("default",)),
     Missing("rtprelay_interface", "media_ip of sems.conf is the address of all audio", ("default",)),
     Missing("aleg_rtprelay_interface", "media_ip of sems.conf is the address of all audio", ("default",)),
-    Missing("rtprelay_dtmf_filtering", "the media process passes keys between two legs", ("no",)),
     Missing("[ab]_rtp_mux_*", "each leg has a port of its own"),
-    Missing("allow_subless_notify", "NOTIFY inside a call passes with and without a subscription", ("yes",)),
-    Missing("msg_logger_path", "the server writes no pcap; tcpdump does"),
-    Missing("log_rtp", "the server writes no pcap; tcpdump does", ("no",)),
+    Missing("log_rtp", "msg_logger_path is for SIP; tcpdump writes RTP", ("no",)),
     Missing("max_491_retry_time", "the SIP stack waits as RFC 3261 §14.1 says", ("2000",)),
-    Missing("fix_replaces_inv", "an INVITE with Replaces is carried out by the server itself", ("no",)),
-    Missing("hold_zero_connection_[ab]leg", "a hold is told by its direction; c=0.0.0.0 is of RFC 2543", ("no",)),
     Missing("enable_call_timer", "SEMS does not read it either; use call_control with module cc_call_timer", ("no",)),
     Missing("enable_prepaid", "SEMS does not read it either; use call_control with module cc_prepaid", ("no",)),
 )
