@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a profile's rules make of calls, seen at the far end: headers, replies, codecs, attribute lines, holds, contacts, credentials, keys."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import dpkt
+import pytest
+import pytest_asyncio
+
+from di.sip.auth_params import parameters
+from interfaces.sip.message import Message, parse, tag_of
+from tests.support.border import MAPPING, PLUGINS, Border
+from tests.support.rtp_peer import PCMA, PCMU, Peer
+from tests.support.sdp import audio_address, audio_codecs
+from tests.support.server import Server
+from tests.support.sip_peer import PeerCall, description, direction_of
+from tests.support.switchboard import Talker
+
+pytestmark = pytest.mark.peers
+
+TO = "RURI=$H(X-To)\n"
+PROFILES = {
+    "plain": TO,
+    "headers": TO + "header_filter=blacklist\nheader_list=X-Secret,Subject\n"
+    'append_headers="X-First: $rU\\r\\nX-Empty: $H(Nothing)"\nappend_headers_req="X-To-B: yes"\naleg_append_headers_req="X-To-A: yes"\n',
+    "white": TO + "header_filter=whitelist\nheader_list=x-keep\n",
+    "methods": TO + "message_filter=blacklist\nmessage_list=message\n",
+    "quiet": TO + "allow_subless_notify=no\n",
+    "replies": TO + 'reply_translations="486=>480 Later|180=>183 Soon"\n',
+    "codecs": TO + "sdp_filter=blacklist\nsdpfilter_list=pcmu\n",
+    "lines": TO + "sdp_alines_filter=whitelist\nsdp_alinesfilter_list=x-keep,label\nsdp_anonymize=yes\n",
+    "convert": TO + "enable_transcoder=always\ntranscoder_codecs=PCMA,G722\ncodec_preference=g722\n",
+    "missing": TO + "enable_transcoder=on_missing_compatible\ntranscoder_codecs=PCMA\ncallee_codeccaps=PCMA\n",
+    "hold": TO + "hold_alter_b2b_bleg=yes\nhold_zero_connection_bleg=yes\nhold_activity_bleg=sendrecv\n"
+    "hold_alter_b2b_aleg=yes\nhold_activity_aleg=inactive\n",
+    "contacts": TO + "aleg_contact_user=desk\naleg_contact_host=sbc.example.org\nbleg_contact_displayname=Border\n"
+    "bleg_contact_user=$fU-x\nbleg_contact_params=q=0.5\n",
+    "login": TO
+    + "enable_auth=yes\nauth_user=anna\nauth_pwd=secret\nenable_aleg_auth=yes\nauth_aleg_user=desk\nauth_aleg_pwd=open\n",
+    "guarded": TO + "enable_bleg_uas_auth=yes\nuas_auth_bleg_realm=border\nuas_auth_bleg_user=ben\nuas_auth_bleg_pwd=word\n",
+    "nat": TO + "dlg_nat_handling=yes\n",
+    "written": TO + "msg_logger_path=LOGS/$fU.pcap\n",
+    "keys": TO + "dtmf_transcoding=always\n",
+    "deaf": TO + "rtprelay_dtmf_filtering=yes\n",
+    "refer": TO + "fix_replaces_ref=yes\n",
+}
+CONF = f'profiles={",".join(PROFILES)}\nactive_profile="$(paramhdr)"\n'
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("messages")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, logs: Path) -> Iterator[Server]:
+    files = {
+        "app_mapping.conf": MAPPING,
+        "sbc.conf": CONF,
+        "call_control.conf": "",
+        **{f"{name}.sbcprofile.conf": text.replace("LOGS", str(logs)) for name, text in PROFILES.items()},
+    }
+    with Server(tmp_path_factory.mktemp("server"), files, "", PLUGINS.replace("sbc;", "uac_auth;sbc;")) as running:
+        yield running
+    assert "Traceback" not in running.log, running.log
+
+
+@pytest_asyncio.fixture
+async def border(server: Server) -> AsyncIterator[Border]:
+    border = Border(server)
+    yield border
+    await border.all_gone()
+    border.close()
+
+
+def invite(call: PeerCall) -> Message:
+    assert call.invite_message is not None
+    return call.invite_message
+
+
+def names(message: Message) -> set[str]:
+    return {name for name, _ in message.headers}
+
+
+def offer(talker: Talker, formats: str, lines: str = "") -> str:
+    """An offer of several codecs; `lines`: further ones of the audio stream, with their ends."""
+    head = description(talker.rtp.port).partition("m=audio")[0]
+    maps = "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+    return f"{head}m=audio {talker.rtp.port} RTP/AVP {formats} 101\r\n{maps}{lines}"
+
+
+async def calls(border: Border, caller: Talker, callee: Talker, profile: str, body: str) -> tuple[PeerCall, PeerCall]:
+    """A call with an offer by hand has reached the callee."""
+    call = PeerCall(caller.sip, f"{profile}-{caller.sip.port}-{len(caller.calls)}@talker", "someone")
+    caller.sip.calls[call.call_id] = call
+    caller.calls.append(call)
+    call.send_request("INVITE", body, headers=f"P-App-Param: profile={profile}\r\nX-To: {callee.uri}\r\n")
+    return call, await callee.called()
+
+
+# --------------------------------------------------------------------------------------------------------- headers, replies
+async def test_headers_are_filtered_both_ways_and_added(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "headers", "X-Secret: 1\r\ns: lunch\r\nX-Open: 2\r\n")
+    came = invite(two)
+    assert came.header("X-Open") == "2" and not {"X-Secret", "Subject", "X-Empty"} & names(came)
+    assert came.header("X-First") == "someone" and came.header("X-To-B") == "yes"
+    await ben.accept(two, "X-Secret: 3\r\nX-Answer: 4\r\n")
+    answer = await anna.answered(one)
+    assert answer.header("X-Answer") == "4" and "X-Secret" not in names(answer)
+    for sender, receiver, added in ((one, two, "X-To-B"), (two, one, "X-To-A")):
+        sender.send_request("INFO", "hi", "text/plain", headers="X-Secret: 5\r\nX-Open: 6\r\n")
+        info = await receiver.next("INFO")
+        assert info.header("X-Open") == "6" and info.header(added) == "yes" and "X-Secret" not in names(info)
+        assert [name for name, _ in info.headers].count(added) == 1
+        receiver.reply(info, 200)
+        await sender.next(200)
+    reply, held = await asyncio.gather(anna.reoffer(one, "sendonly"), ben.take_offer(two, "recvonly"))
+    assert held.header("X-To-B") == "yes" and reply.code == 200
+    assert await one.bye() == 200
+    bye = await two.next("BYE")
+    assert bye.header("X-To-B") == "yes"
+    two.reply(bye, 200)
+
+
+async def test_a_whitelist_lets_only_its_headers_pass(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "white", "X-Keep: 1\r\nX-Other: 2\r\nSubject: 3\r\n")
+    assert invite(two).header("X-Keep") == "1" and not {"X-Other", "Subject", "P-App-Param", "X-To"} & names(invite(two))
+    await ben.accept(two)
+    await anna.answered(one)
+    await border.hang_up(one, two)
+
+
+async def test_a_blocked_method_is_405_and_another_passes(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "methods")
+    assert await one.request("MESSAGE", body="hi") == 405 and await two.request("MESSAGE", body="hi") == 405
+    reply, _ = await asyncio.gather(one.request("INFO", body="hi"), two.answer_request("INFO", 202))
+    assert reply == 202
+    await border.hang_up(one, two)
+
+
+async def test_a_notify_that_nobody_asked_for(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "quiet")
+    notify = "Event: x\r\nSubscription-State: active\r\n"
+    assert await two.request("NOTIFY", headers=notify) == 481
+    reply, _ = await asyncio.gather(
+        one.request("SUBSCRIBE", headers="Event: x\r\nExpires: 60\r\n"), two.answer_request("SUBSCRIBE", 200)
+    )
+    assert reply == 200
+    reply, _ = await asyncio.gather(two.request("NOTIFY", headers=notify), one.answer_request("NOTIFY", 200))
+    assert reply == 200 and await one.request("NOTIFY", headers=notify) == 481, "the other side has not asked"
+    await border.hang_up(one, two)
+
+
+async def test_replies_are_translated(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "replies")
+    two.reply(invite(two), 180)
+    assert (await one.next(180, 183)).start_line == "SIP/2.0 180 Soon", "a 183 has a description, which this one has not"
+    two.reply(invite(two), 486)
+    await two.next("ACK")
+    assert (await anna.answered(one, 480)).start_line == "SIP/2.0 480 Later"
+
+
+# -------------------------------------------------------------------------------------------------------------- descriptions
+async def test_a_filtered_codec_is_neither_offered_nor_answered(border: Border) -> None:
+    anna, ben = await border.phone(PCMA), await border.phone(PCMA)
+    one, two = await calls(border, anna, ben, "codecs", offer(anna, "0 8"))
+    assert audio_codecs(invite(two).body.decode()) == ["PCMA/8000"]
+    await ben.accept(two)
+    assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMA/8000"]
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+    call = border.call(await border.phone(PCMU), ben, "codecs")
+    assert (await call.next(488)).code == 488, "nothing is left of what it offers"
+    call.send_request("ACK", cseq=call.cseq, branch=call.branch)
+
+
+async def test_attribute_lines_pass_as_they_are_listed(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    lines = "a=x-keep:1\r\na=label:7\r\na=x-drop\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"
+    for profile, passing in (("lines", ["a=x-keep:1", "a=label:7"]), ("plain", ["a=x-keep:1", "a=label:7", "a=x-drop"])):
+        one, two = await calls(border, anna, ben, profile, offer(anna, "0", lines))
+        body = invite(two).body.decode()
+        assert [line for line in body.splitlines() if line.startswith(("a=x-", "a=label", "a=crypto"))] == passing
+        assert re.search(r"^o=- .*\r\ns=-\r\n" if profile == "lines" else r"^o=sems .*\r\ns=sems\r\n", body, re.MULTILINE)
+        two.reply(invite(two), 200, ben.description() + "a=x-keep:2\r\na=x-drop\r\n")
+        await two.next("ACK")
+        answer = (await anna.answered(one)).body.decode()
+        assert "a=x-keep:2\r\n" in answer and ("a=x-drop" in answer) is (profile == "plain")
+        await border.hang_up(one, two)
+
+
+async def test_two_codecs_are_converted_and_heard(border: Border) -> None:
+    """The caller has PCMU alone, the called one picks G.722 of what the transcoder adds: G.722, PCMA, then the caller's."""
+    anna, ben = await border.phone(PCMU), await border.phone(9, "G722/8000")
+    one, two = await border.through(anna, ben, "convert")
+    assert audio_codecs(invite(two).body.decode()) == ["G722/8000", "PCMU/8000", "PCMA/8000"]
+    await ben.accept(two)
+    assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMU/8000"]
+    await border.hear({anna: {ben}, ben: {anna}})
+    assert {packet.payload_type for packet in anna.rtp.packets} == {0} and {
+        packet.payload_type for packet in ben.rtp.packets
+    } == {9}
+    await border.hang_up(one, two)
+
+
+async def test_the_transcoder_comes_in_where_the_called_one_lacks_the_codec(border: Border) -> None:
+    anna, ben = await border.phone(PCMU), await border.phone(PCMA)
+    one, two = await border.through(anna, ben, "missing")
+    assert audio_codecs(invite(two).body.decode()) == ["PCMU/8000", "PCMA/8000"]
+    await ben.accept(two)
+    await anna.answered(one)
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+    one, two = await calls(border, anna, ben, "missing", offer(anna, "0 8"))
+    assert audio_codecs(invite(two).body.decode()) == ["PCMU/8000", "PCMA/8000"], "the caller's own, in its order"
+    await ben.accept(two)
+    assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMA/8000"], "one codec on both sides: undecoded"
+    await border.hang_up(one, two)
+
+
+async def test_a_hold_is_told_as_each_leg_wants_it(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "hold")
+    _, told = await asyncio.gather(anna.reoffer(one, "sendonly"), ben.take_offer(two, "recvonly"))
+    assert (direction_of(told.body.decode()), audio_address(told.body.decode())[0]) == ("sendrecv", "0.0.0.0")
+    _, told = await asyncio.gather(anna.reoffer(one, "sendrecv"), ben.take_offer(two))
+    assert (direction_of(told.body.decode()), audio_address(told.body.decode())[0]) == ("sendrecv", "127.0.0.1")
+    await border.hear({anna: {ben}, ben: {anna}})
+    _, told = await asyncio.gather(ben.reoffer(two, "sendonly"), anna.take_offer(one, "inactive"))
+    assert (direction_of(told.body.decode()), audio_address(told.body.decode())[0]) == ("inactive", "127.0.0.1")
+    await asyncio.gather(ben.reoffer(two, "sendrecv"), anna.take_offer(one))
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+
+
+# ------------------------------------------------------------------------------------------------------- contacts, credentials
+async def test_contacts_are_the_profile_s(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "contacts")
+    port = border.server.sip_port
+    assert invite(two).header("Contact") == f'"Border" <sip:peer-x@127.0.0.1:{port}>;q=0.5'
+    await ben.accept(two)
+    answer = await one.next(200)
+    assert answer.header("Contact") == "<sip:desk@sbc.example.org>"
+    one.target = f"sip:desk@127.0.0.1:{port}"  # no name server knows sbc.example.org
+    one.ack()
+    await border.hang_up(one, two)
+
+
+def answers(request: Message, user: str, password: str) -> bool:
+    """Whether a request answers a challenge of realm `r`, nonce `n` without qop (RFC 2617 §3.2.2)."""
+    said = parameters(request.header("Authorization").partition(" ")[2])
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    asked = md5(f"{request.method}:{said.get('uri', '')}")
+    expected = md5(f"{md5(f'{user}:r:{password}')}:n:{asked}")
+    return said.get("username") == user and said.get("response") == expected
+
+
+async def test_challenges_of_both_legs_are_answered(border: Border) -> None:
+    challenge = 'WWW-Authenticate: Digest realm="r", nonce="n"\r\n'
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "login")
+    two.reply(invite(two), 401, headers=challenge)
+    await two.next("ACK")
+    again = await two.next("INVITE")
+    assert answers(again, "anna", "secret")
+    two.invite_message = again
+    two.local = two.local.replace("tag=p", "tag=q")
+    await ben.accept(two)
+    await anna.answered(one)
+    one_asks = asyncio.create_task(anna.reoffer(one, "sendonly"))
+    await ben.take_offer(two, "recvonly")
+    await one_asks
+    ben_holds = asyncio.create_task(ben.reoffer(two, "sendonly"))
+    told = await one.next("INVITE")
+    one.reply(told, 401, headers=challenge)
+    await one.next("ACK")
+    told = await one.next("INVITE")
+    assert answers(told, "desk", "open")
+    one.reply(told, 200, anna.description("inactive"))
+    await one.next("ACK")
+    await ben_holds
+    await border.hang_up(one, two)
+
+
+async def test_the_called_one_must_show_credentials(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "guarded")
+    refusal = await two.exchange("INFO", body="hi")
+    said = parameters(refusal.header("WWW-Authenticate").partition(" ")[2])
+    assert refusal.code == 401 and said["realm"] == "border"
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+    def shown(password: str) -> str:
+        ha = md5(f"ben:border:{password}")
+        response = md5(f"{ha}:{said['nonce']}:{md5('INFO:sip:x')}")
+        return f'Authorization: Digest username="ben", realm="border", nonce="{said["nonce"]}", uri="sip:x", response="{response}"\r\n'
+
+    assert await two.request("INFO", body="hi", headers=shown("wrong")) == 401
+    two.send_request("INFO", "hi", "text/plain", headers=shown("word"))
+    info = await one.next("INFO")
+    assert "Authorization" not in names(info)
+    one.reply(info, 200)
+    assert await two.final() == 200
+    reply, _ = await asyncio.gather(one.request("INFO", body="hi"), two.answer_request("INFO", 200))
+    assert reply == 200, "the caller need not"
+    await border.hang_up(one, two)
+
+
+# ------------------------------------------------------------------------------------------------------------ NAT, logs, keys
+async def test_phones_behind_nat_are_reached_where_they_send_from(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    call = PeerCall(anna.sip, "nat@talker", "someone")
+    call.contact = "<sip:anna@192.0.2.7:5099>"
+    anna.sip.calls[call.call_id] = call
+    anna.calls.append(call)
+    call.send_request("INVITE", anna.description(), headers=f"P-App-Param: profile=nat\r\nX-To: {ben.uri}\r\n")
+    two = await ben.called()
+    two.contact = "<sip:ben@192.0.2.8:5099>"
+    await ben.accept(two)
+    await anna.answered(call)
+    for sender, receiver, uri in ((call, two, "sip:ben@192.0.2.8:5099"), (two, call, "sip:anna@192.0.2.7:5099")):
+        sender.send_request("INFO", "hi", "text/plain")
+        info = await receiver.next("INFO")
+        assert info.request_uri == uri
+        receiver.reply(info, 200)
+        await sender.next(200)
+    await border.hang_up(call, two)
+
+
+async def test_messages_of_both_legs_are_written_down(border: Border, logs: Path) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "written")
+    await border.hang_up(one, two)
+    wanted = {(one.call_id, word) for word in ("INVITE", "ACK", "BYE", "200")} | {
+        (two.call_id, word) for word in ("INVITE", "ACK", "BYE", "200")
+    }
+    found: set[tuple[str, str]] = set()
+    for _ in range(200):
+        file = logs / "peer.pcap"
+        if file.exists():
+            with file.open("rb") as capture:
+                messages = [parse(dpkt.ip.IP(raw).data.data.decode()) for _, raw in dpkt.pcap.Reader(capture)]
+            found = {(message.header("Call-ID"), str(message.code or message.method)) for message in messages}
+            if found >= wanted:
+                break
+        await asyncio.sleep(0.05)
+    assert found >= wanted
+    assert [path.name for path in logs.iterdir()] == ["peer.pcap"]  # noqa: ASYNC240
+
+
+def event_type(message: Message) -> int:
+    """The payload type of telephone-event in what we offered."""
+    found = re.search(r"a=rtpmap:(\d+) telephone-event/8000", message.body.decode())
+    assert found is not None
+    return int(found[1])
+
+
+async def keys_heard(border: Border, phone: Peer, press: Peer, event: int, kind: int = 101) -> set[int]:
+    """Which RFC 4733 events a phone gets after a key of another one, who sends it as payload type `kind`."""
+    phone.forget()
+    await border.run(200)
+    press.press(event, payload_type=kind)
+    for _ in range(10):
+        await border.run(200)
+        found = {packet.payload[0] for packet in phone.packets if packet.payload_type == 101}
+        if found:
+            return found
+    return set()
+
+
+async def test_keys_pass_to_the_other_leg_unless_filtered(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "plain")
+    await border.hear({anna: {ben}, ben: {anna}})
+    assert await keys_heard(border, ben.rtp, anna.rtp, 5) == {5}
+    assert await keys_heard(border, anna.rtp, ben.rtp, 11, event_type(invite(two))) == {11}
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+    one, two = await border.up(anna, ben, "deaf")
+    await border.hear({anna: {ben}, ben: {anna}})
+    assert await keys_heard(border, ben.rtp, anna.rtp, 5) == set()
+    await border.hang_up(one, two)
+
+
+async def test_a_transfer_names_the_dialog_as_the_far_side_has_it(border: Border) -> None:
+    """anna talks to ben and asks cara; what ben is told to replace is cara's own dialog."""
+    anna, ben, cara = await border.phone(), await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "refer")
+    three, four = await border.up(anna, cara, "refer")
+    replaces = f"{three.call_id}%3Bto-tag%3D{tag_of(three.remote)}%3Bfrom-tag%3D{tag_of(three.local)}"
+    one.send_request("REFER", headers=f"Refer-To: <{cara.uri}?Replaces={replaces}>\r\n")
+    refer = await two.next("REFER")
+    wanted = f"{four.call_id}%3Bto-tag%3D{tag_of(four.local)}%3Bfrom-tag%3D{tag_of(four.remote)}".replace("@", "%40")
+    assert refer.header("Refer-To") == f"<{cara.uri}?Replaces={wanted}>"
+    two.reply(refer, 603)
+    await one.next(603)
+    assert await one.bye() == 200
+    await two.taken_off()
+    await border.hang_up(three, four)
