@@ -12,7 +12,7 @@ from di.apps.sbc.book import NoProfile, ProfileBook
 from di.apps.sbc.keys import names
 from di.apps.sbc.options import Options
 from di.apps.sbc.profile import LoadedProfile
-from di.apps.sbc.reach import Reach
+from di.apps.sbc.reach import SbcReach
 from di.apps.sbc.regex_maps import RegexMaps
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class SbcDesk:
         maker: ControlMaker | None,
         modules: Mapping[str, object],
         local: tuple[str, int],
-        reach: Reach,
+        reach: SbcReach,
     ) -> None:
         self.options, self.book, self.maps, self.local = options, book, maps, local
         self.timer: SessionTimer | None = options.session_timer()

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _SECRET_BYTES = 32
 
 
-class Reach:
+class SbcReach:
     """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours, until the next start."""
 
     def __init__(self, services: Services) -> None:

@@ -12,7 +12,7 @@ from di.apps.sbc.interface import SbcInterface
 from di.apps.sbc.options import Options
 from di.apps.sbc.outside import OutsideRelay
 from di.apps.sbc.profile import LoadedProfile, load_profile
-from di.apps.sbc.reach import Reach
+from di.apps.sbc.reach import SbcReach
 from di.apps.sbc.regex_maps import RegexMaps, read_map
 from di.apps.sbc.rule_checks import rules_problem
 from di.apps.sbc.timers import check_timers
@@ -38,7 +38,7 @@ def start(services: Services, options: Options) -> Closer:
         maker,
         services.control_modules,
         (core.public_ip or core.sip_ip, core.sip_port),
-        Reach(services),
+        SbcReach(services),
     )
     missing = desk.missing_modules(options.load_cc_plugins)
     if missing:

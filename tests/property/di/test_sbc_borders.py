@@ -13,7 +13,6 @@ from di.apps.sbc.choice import choose
 from di.apps.sbc.hops import credential_lines, hop_line
 from di.apps.sbc.identity import from_of, request_uri_of, without_tag
 from di.apps.sbc.profile import Profile, parse_profile
-from di.apps.sbc.sdp_codecs import codecs_of
 
 KEYS = st.sampled_from([info.key for info in describe(Profile).values()] + ["few_module", "few_uuid", "call_control"])
 VALUES = st.one_of(
@@ -50,9 +49,8 @@ def test_any_headers(pairs: list[tuple[str, str]]) -> None:
         assert refused.code == 483
 
 
-@given(st.binary(max_size=300), st.text(max_size=60))
-def test_any_description_and_value(data: bytes, value: str) -> None:
-    assert all("/" in name for name in codecs_of(data))
+@given(st.text(max_size=60))
+def test_any_value(value: str) -> None:
     assert len(without_tag(value)) <= len(value)
     assert isinstance(
         choose(("$(paramhdr)", "$(ruri.user)", "$H(X)"), PatternValues(request_uri=value, headers=(("P-App-Param", value),))), str
