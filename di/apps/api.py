@@ -48,6 +48,7 @@ from di.kernel.config import ConfigEntry, ConfigFile
 from di.kernel.config import parse as parse_config
 from di.kernel.errors import CallFailed, ConfigError, DIError, OutOfBounds, Refused, TypeMismatch
 from di.kernel.folder_lock import FolderLock
+from di.kernel.interfaces import NetInterfaces
 from di.kernel.options import REQUIRED, describe, option, where
 from di.kernel.options import load as load_options
 from di.kernel.paths import configured, safe_name
@@ -170,6 +171,7 @@ __all__ = [
     "Messages",
     "MsgCode",
     "NameFilter",
+    "NetInterfaces",
     "OpenedMessage",
     "OutOfBounds",
     "Outcome",

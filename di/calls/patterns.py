@@ -28,7 +28,7 @@ _URI_PARTS = "uUdhpHPn"
 class PatternValues:
     """What patterns stand for. `headers`: of the request; `variables`: `$V(name)`; `maps`: name → regex map of `$M`.
 
-    `local`: our address and port; `next_hop`: where the request goes, as URI.
+    `local`: our address and port, `public_ip`: what others know it by, `interface`: number and name; `next_hop`: where it goes, as URI.
     """
 
     method: str = "INVITE"
@@ -39,6 +39,8 @@ class PatternValues:
     headers: tuple[tuple[str, str], ...] = ()
     source: tuple[str, int] = ("", 0)
     local: tuple[str, int] = ("", 0)
+    public_ip: str = ""
+    interface: tuple[int, str] = (0, "default")
     next_hop: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     maps: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
@@ -162,7 +164,8 @@ class _Filler:
         hop = parse_uri(values.next_hop or values.request_uri)
         known = {
             "si": values.source[0], "sp": str(values.source[1] or ""), "di": hop.host, "dp": str(hop.port or 5060),
-            "Ri": values.local[0], "Rp": str(values.local[1] or ""), "RI": values.local[0], "Rf": "0", "Rn": "default",
+            "Ri": values.local[0], "Rp": str(values.local[1] or ""), "RI": values.public_ip or values.local[0],
+            "Rf": str(values.interface[0]), "Rn": values.interface[1],
         }  # fmt: skip
         return known.get(first + second)
 

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from interfaces.sip.message import Message
 from tests.support.border import MAPPING, PLUGINS, Border
+from tests.support.ports import free_port, free_ports
 from tests.support.rtp_peer import PCMA
 from tests.support.server import Server
 from tests.support.sip_peer import PeerCall, direction_of
@@ -32,6 +33,8 @@ PROFILES = {
     "few": TO + "call_control=few\nfew_module=cc_pcalls\nfew_uuid=$fU\n",
     "short": TO + "call_control=time\ntime_module=cc_call_timer\ntime_timer=$H(X-Time)\n",
     "steered": TO + "call_control=$H(P-Call-Control)\n",
+    "inner": TO + "outbound_interface=inner\nrtprelay_interface=default\naleg_rtprelay_interface=inner\nTo=<sip:$Rn@$Ri>\n",
+    "lost": TO + "aleg_rtprelay_interface=$H(X-Interface)\n",
     "symmetric": TO + "rtprelay_force_symmetric_rtp=yes\n",
 }
 CONF = f"""profiles={",".join(PROFILES)}
@@ -49,7 +52,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "call_control.conf": "",
         **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
     }
-    with Server(tmp_path_factory.mktemp("server"), files, "log_sessions=yes", PLUGINS) as running:
+    low = free_ports(40)
+    inner = f"sip_ip_inner=127.0.0.2\nsip_port_inner={free_port()}\nrtp_low_port_inner={low}\nrtp_high_port_inner={low + 39}\n"
+    settings = f"log_sessions=yes\nforce_symmetric_rtp=no\nadditional_interfaces=inner\n{inner}"
+    with Server(tmp_path_factory.mktemp("server"), files, settings, PLUGINS) as running:
         yield running
     assert "Traceback" not in running.log, running.log
 
@@ -244,6 +250,39 @@ async def test_the_outbound_proxy_is_the_route(border: Border) -> None:
     assert invite(two).request_uri == f"sip:someone@127.0.0.1:{border.server.sip_port}"
     await refuse(two, 480)
     await anna.answered(one, 480)
+
+
+async def test_interfaces_are_those_of_the_profile(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "inner")
+    assert ben.sip.sources[0][0] == "127.0.0.2" and "c=IN IP4 127.0.0.1" in invite(two).body.decode()
+    assert invite(two).header("To") == "<sip:default@127.0.0.1>", "the interface where the call came in"
+    ben.sip.server_ip, ben.sip.server_port = ben.sip.sources[0]
+    await ben.accept(two)
+    assert "c=IN IP4 127.0.0.2" in (await anna.answered(one)).body.decode()
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+
+
+async def test_an_interface_that_is_not_there(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one = border.call(anna, ben, "lost", "X-Interface: nowhere\r\n")
+    assert (await anna.answered(one, 500)).reason == "Server Internal Error"
+    assert "profile lost: there is no interface 'nowhere'" in border.server.log
+
+
+async def test_audio_goes_to_where_it_comes_from(border: Border) -> None:
+    """A phone behind NAT names an address that is not the one it sends from."""
+    anna, ben = await border.phone(), await border.phone()
+    one = anna.sip.call("someone")
+    anna.calls.append(one)
+    hidden = anna.description(ip="127.0.0.77")
+    one.send_request("INVITE", hidden, headers=f"P-App-Param: profile=symmetric\r\nX-To: {ben.uri}\r\n")
+    two = await ben.called()
+    await ben.accept(two)
+    await anna.answered(one)
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
 
 
 # ------------------------------------------------------------------------------------------------------------------- refused

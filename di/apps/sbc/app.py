@@ -71,7 +71,7 @@ class SbcCall(Application):
 
     def _pattern_values(self) -> PatternValues:
         variables = {name: str(value) for name, value in self.session.attributes.items()}
-        return self._desk.complete(pattern_values(self.session.info, variables))
+        return self._desk.complete(pattern_values(self.session.info, variables), self.session.info.interface)
 
     # ------------------------------------------------------------------------------------------------------------- the way
     def on_invite(self, session: Session) -> Outcome:
@@ -99,6 +99,7 @@ class SbcCall(Application):
         if refused := self._refusal(profile):
             raise refused
         session.audio.symmetric_rtp = session.audio.symmetric_rtp or self.symmetric
+        session.info.media_interface = self._media_interface(profile.aleg_rtprelay_interface)
         leg_rules.begin_leg(session, profile, "a")
         self._follow_messages(session)
         self.looks(())
@@ -115,6 +116,14 @@ class SbcCall(Application):
         """msg_logger_path: the leg's messages are written down."""
         if self.profile.log_sip:
             self._desk.reach.follow_messages(session, self._loaded.profile.msg_logger_path, self.profile.msg_logger_path)
+
+    def _media_interface(self, name: str) -> int:
+        """Number of the interface of this leg's audio; -1: that of its signalling. Raises Refused(500) for one that is not there."""
+        number = self._desk.interfaces.named(name, with_sip=False) if name else -1
+        if number is None:
+            log.error("call %s: profile %s: there is no interface %r: 500", self.session.id, self.profile_name, name)
+            raise Refused(500, "Server Internal Error")
+        return number
 
     def _refusal(self, profile: Profile) -> Refused | None:
         try:
@@ -143,6 +152,8 @@ class SbcCall(Application):
             headers=headers,
             next_hop=next_hop_of(profile),
             credential=filters.credential_for(profile, "b"),
+            interface=profile.outbound_interface,
+            media_interface=profile.rtprelay_interface,
         )
 
     def prepare(self, second: Session) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from di.apps.api import Control, ControlMaker, PatternValues, Refused, SessionTimer, fill_pattern
+from di.apps.api import Control, ControlMaker, NetInterfaces, PatternValues, Refused, SessionTimer, fill_pattern
 from di.apps.sbc.book import NoProfile, ProfileBook
 from di.apps.sbc.keys import names
 from di.apps.sbc.options import Options
@@ -28,10 +28,12 @@ class SbcDesk:
         maps: RegexMaps,
         maker: ControlMaker | None,
         modules: Mapping[str, object],
-        local: tuple[str, int],
+        interfaces: NetInterfaces,
         reach: SbcReach,
     ) -> None:
-        self.options, self.book, self.maps, self.local = options, book, maps, local
+        self.options, self.book, self.maps, self.interfaces = options, book, maps, interfaces
+        one = interfaces.all[0]
+        self.local = one.public_ip or one.sip_ip, one.sip_port
         self.timer: SessionTimer | None = options.session_timer()
         self._maker, self._modules = maker, modules
         self.reach = reach
@@ -40,9 +42,11 @@ class SbcDesk:
         """Call control modules of these that are not there."""
         return [name for name in wanted if name not in self._modules]
 
-    def complete(self, values: PatternValues) -> PatternValues:
-        """With our own address and the regex maps."""
-        return replace(values, local=self.local, maps=self.maps.all())
+    def complete(self, values: PatternValues, interface: int = 0) -> PatternValues:
+        """With our own address, at the interface where a request came in, and the regex maps."""
+        one = self.interfaces.all[interface if interface < len(self.interfaces) else 0]
+        local, named = (one.sip_ip, one.sip_port), (interface, one.name)
+        return replace(values, local=local, public_ip=one.public_ip, interface=named, maps=self.maps.all())
 
     def check_source(self, trusted: bool, source_ip: str, request_uri: str) -> None:
         """Whether a request may come in. Raises Refused(403), with a line in the log."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 import logging
 import re
 
-from di.apps.api import Refused, SipPlace, parse_places, parse_uri
+from di.apps.api import NetInterfaces, Refused, SipPlace, parse_places, parse_uri
+from di.apps.sbc.keys import has_pattern
 from di.apps.sbc.profile import Profile
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,15 @@ def places_of(profile: Profile) -> tuple[SipPlace, ...]:
     except ValueError as error:
         log.error("sbc: next_hop came to %s: 500", error)
         raise Refused(500, "Server Internal Error") from error
+
+
+def unknown_interface(profile: Profile, interfaces: NetInterfaces) -> tuple[str, str] | None:
+    """Key and hint of the first interface that is named and not there; what a pattern names is known for each call only."""
+    for key, with_sip in (("outbound_interface", True), ("rtprelay_interface", False), ("aleg_rtprelay_interface", False)):
+        name = getattr(profile, key)
+        if name and not has_pattern(name) and interfaces.named(name, with_sip=with_sip) is None:
+            return key, f"there is no interface {name!r}{' with SIP' if with_sip else ''}; there are {interfaces.names()}"
+    return None
 
 
 def hop_uri(profile: Profile) -> str:

@@ -8,6 +8,7 @@ from di.apps.sbc.app import SbcCall
 from di.apps.sbc.book import ProfileBook, common_timer, profile_path
 from di.apps.sbc.choice import literal
 from di.apps.sbc.desk import SbcDesk
+from di.apps.sbc.identity import unknown_interface
 from di.apps.sbc.interface import SbcInterface
 from di.apps.sbc.options import Options
 from di.apps.sbc.outside import OutsideRelay
@@ -30,15 +31,8 @@ def start(services: Services, options: Options) -> Closer:
             raise ConfigError(
                 *where(options, "active_profile"), "active_profile", f"profile {name!r} is not in profiles ({known})"
             )
-    core = services.core
     desk = SbcDesk(
-        options,
-        book,
-        _maps(services, options),
-        maker,
-        services.control_modules,
-        (core.public_ip or core.sip_ip, core.sip_port),
-        SbcReach(services),
+        options, book, _maps(services, options), maker, services.control_modules, services.sessions.interfaces, SbcReach(services)
     )
     missing = desk.missing_modules(options.load_cc_plugins)
     if missing:
@@ -75,6 +69,8 @@ def _maps(services: Services, options: Options) -> RegexMaps:
 def _check(profiles: list[LoadedProfile], maker: ControlMaker | None, options: Options, services: Services) -> None:
     """What profiles need of the server and of each other. Raises ConfigError."""
     for one in profiles:
+        if unknown := unknown_interface(one.profile, services.sessions.interfaces):
+            raise ConfigError(str(one.path), 0, *unknown)
         if wrong := check_timers(one.profile):
             raise ConfigError(str(one.path), 0, "session timer", wrong)
         key, wrong = rules_problem(one.profile, services)
