@@ -13,7 +13,7 @@ from interfaces.sip.message import Message
 from tests.support.border import MAPPING, PLUGINS, Border
 from tests.support.ports import free_port, free_ports
 from tests.support.rtp_peer import PCMA
-from tests.support.server import Server
+from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, direction_of
 from tests.support.switchboard import Talker
 
@@ -268,7 +268,8 @@ async def test_an_interface_that_is_not_there(border: Border) -> None:
     anna, ben = await border.phone(), await border.phone()
     one = border.call(anna, ben, "lost", "X-Interface: nowhere\r\n")
     assert (await anna.answered(one, 500)).reason == "Server Internal Error"
-    assert "profile lost: there is no interface 'nowhere'" in border.server.log
+    said = "profile lost: there is no interface 'nowhere'"
+    await asyncio.to_thread(wait_until, lambda: said in border.server.log, "a line in the log")
 
 
 async def test_audio_goes_to_where_it_comes_from(border: Border) -> None:

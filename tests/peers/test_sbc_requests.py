@@ -131,7 +131,7 @@ async def test_a_stranger_reaches_nobody(server: Server) -> None:
         call.send_request("ACK", cseq=call.cseq, branch=call.branch)
     finally:
         stranger.close()
-    assert "127.0.0.2 wants to reach" in server.log
+    await asyncio.to_thread(wait_until, lambda: "127.0.0.2 wants to reach" in server.log, "a line in the log")
 
 
 # ------------------------------------------------------------------------------------------------------------ DI functions
@@ -178,7 +178,7 @@ def test_a_profile_that_cannot_be_read_changes_nothing(server: Server) -> None:
     finally:
         path_of(server, "refuse").write_text(PROFILES["refuse"])
     assert ask(server, "listProfiles") == before
-    assert "refuse_with: 'nonsense' cannot be used" in server.log
+    wait_until(lambda: "refuse_with: 'nonsense' cannot be used" in server.log, "a line in the log")
 
 
 def test_answers_to_what_is_wrong(server: Server) -> None:
