@@ -80,6 +80,26 @@ class RtpAddress:
         return cls(str(ip_address(match[1].strip("[]"))), int(match[2]), int(match[3]))
 
 
+@dataclass(frozen=True, slots=True)
+class SrtpKey:
+    """A master key with its salt behind it, never printed. `mki`: what its packets carry to name it (RFC 3711 §3.1); empty: nothing."""
+
+    key: bytes = field(repr=False)
+    mki: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Srtp:
+    """How a leg's packets are protected. `suite`: its name of RFC 4568 §6.2 or RFC 7714 §14.2.
+
+    `sent`: our master key and salt · `received`: the peer's keys, all of them with an MKI of one length or the only one without.
+    """
+
+    suite: str
+    sent: bytes = field(repr=False)
+    received: tuple[SrtpKey, ...] = field(repr=False)
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class OpenLeg:
@@ -109,6 +129,7 @@ class ConnectLeg:
     `symmetric`: a source that the leg has latched to may be sent to, instead of the signalled address (``media.engine.latching``).
     `signalling`: addresses that the peer's signalling came from, from which its media may come, too (``media.engine.connections``).
     `allowance`: packets that may be sent before anything has come from the peer, or ConfirmLeg; -1: any number.
+    `srtp`: None for plain RTP; else nothing is taken and nothing sent that is not protected so. The same keys again change nothing.
     """
 
     leg: int
@@ -133,6 +154,7 @@ class ConnectLeg:
     rtcp_port: int = 0
     signalling: tuple[str, ...] = ()
     allowance: int = -1
+    srtp: Srtp | None = None
 
 
 @dataclass(frozen=True, slots=True)

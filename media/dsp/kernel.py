@@ -106,6 +106,35 @@ def _generate_prefetch(typing_context: Any, address: Any) -> Any:
     return types.void(types.uintp), generate
 
 
+def _native_call(builder: Any, address: Any, pointers: Any, numbers: Any) -> Any:
+    number = ir.IntType(32)
+    shape = ir.FunctionType(number, [cgutils.voidptr_t] * len(pointers) + [number] * len(numbers))
+    given = [builder.inttoptr(pointer, cgutils.voidptr_t) for pointer in pointers]
+    return builder.call(builder.inttoptr(address, shape.as_pointer()), [*given, *numbers])
+
+
+def _generate_call_3(typing_context: Any, function: Any, first: Any, second: Any, third: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _native_call(builder, arguments[0], arguments[1:], ())
+
+    return types.int32(types.uintp, types.uintp, types.uintp, types.uintp), generate
+
+
+def _generate_call_4(typing_context: Any, function: Any, first: Any, second: Any, third: Any, number: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _native_call(builder, arguments[0], arguments[1:4], arguments[4:])
+
+    return types.int32(types.uintp, types.uintp, types.uintp, types.uintp, types.uint32), generate
+
+
+call_3: Any = intrinsic(_generate_call_3)
+"""Call a C function by its address with three pointers, given as addresses; it returns an int. Inside kernels only.
+
+A library that is called so need not be there when a kernel is compiled or loaded, only when it is called.
+"""
+call_4: Any = intrinsic(_generate_call_4)
+"""The same with an unsigned int as fourth argument."""
+
 _FOR_WRITING, _KEEP, _DATA = 1, 3, 1
 _prefetch: Any = intrinsic(_generate_prefetch)
 CACHE_LINE_BYTES = 64

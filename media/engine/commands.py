@@ -14,6 +14,7 @@ from media.control import records
 from media.engine.leg import Leg
 from media.engine.parts import Parts
 from media.engine.statistics import leg_counters, process_counters
+from media.rtp.srtp import SrtpError
 
 CHANGE_EVERY_NS = 100_000_000
 """A peer that sends two codecs in turn is followed so often; what comes in the other one meanwhile is not heard."""
@@ -136,6 +137,11 @@ class CommandHandler:
 
     def _connect(self, leg: Leg, command: records.ConnectLeg, now_ns: int) -> None:
         parts, before = self._parts, leg.connection
+        try:
+            parts.secure.connect(leg, command.srtp, now_ns)
+        except SrtpError as error:
+            parts.events.append(records.LegFailed(leg.number, str(error)))
+            return
         parts.relays.drop(leg)
         now = (command.codec, command.clock_hz, command.ptime_ms)
         if before is not None and (before.codec, before.clock_hz, before.ptime_ms) != now:
@@ -183,6 +189,7 @@ class CommandHandler:
         parts.coded.close(leg)
         parts.mix_ins.close(leg)
         parts.packing.close(leg)
+        parts.secure.close(leg)
         parts.inband.switch(leg, False)
         parts.speakers.close(leg)
         parts.connections.close(leg, now_ns)
@@ -208,5 +215,5 @@ class CommandHandler:
             counters = process_counters(parts)
         else:
             leg = parts.by_number.get(command.leg)
-            counters = {} if leg is None else leg_counters(parts.legs.rows[leg.row])
+            counters = {} if leg is None else leg_counters(parts, leg)
         parts.events.append(records.Statistics(command.request, command.leg, counters))

@@ -38,6 +38,7 @@ from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort, PortBook, PortTimes, Remote
 from media.engine.receive import NO_DIGITS
+from media.rtp.srtp import TAG_BYTES
 
 SIGNALLED_ONLY = 1
 """Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""
@@ -171,7 +172,8 @@ class Connections:
         leg.connection, leg.codec = command, codec
         send_ms = packet_ms(codec, command.ptime_ms if command.ptime_ms > 0 else TICK_MS)
         send_bytes = codec.rate_hz * send_ms // 1000 * codec.sample_bytes
-        self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED))
+        tag_bytes = TAG_BYTES if command.srtp is not None else 0
+        self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED) + tag_bytes)
         state["connected"], state["coding"], state["clock_hz"] = 1, codec.coding, codec.clock_hz
         state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
         state["sample_bytes"], state["coding_delay"] = codec.sample_bytes, codec.delay_samples

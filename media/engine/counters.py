@@ -19,6 +19,9 @@ COUNTERS = (
     "rtcp_understood",
     "packets_dropped_too_long",
     "packets_dropped_out_of_time",
+    "packets_dropped_not_authentic",
+    "packets_dropped_replayed",
+    "packets_not_protected",
 )
 (
     RECEIVED,
@@ -36,4 +39,7 @@ COUNTERS = (
     REPORTS,
     TOO_LONG,
     OUT_OF_TIME,
+    NOT_AUTHENTIC,
+    REPLAYED,
+    NOT_PROTECTED,
 ) = range(len(COUNTERS))

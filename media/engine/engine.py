@@ -15,6 +15,7 @@ from collections.abc import Callable
 from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.codecs import g711
 from media.control import records
@@ -93,7 +94,7 @@ class Engine:
 
     def leg_statistics(self, leg: Leg) -> dict[str, float]:
         """Return one leg's counters by name."""
-        return leg_counters(self._parts.legs.rows[leg.row])
+        return leg_counters(self._parts, leg)
 
     # -------------------------------------------------------------------------------------------------------------- ticks
     @property
@@ -108,7 +109,14 @@ class Engine:
             self._notes,
             self._note_count,
             self._coded,
+            parts.secure.table,
+            parts.secure.functions,
         )
+
+    @property
+    def keys(self) -> tuple[NDArray[np.void], NDArray[np.uint64]]:
+        """What protects reports: SECURE, and ``media.rtp.srtp.functions``."""
+        return self._parts.secure.table, self._parts.secure.functions
 
     def tick(self, now_ns: int, number: int = -1) -> None:
         """Settle what arrived since the last tick, then make this tick's packets. See the module's text for where they are.
@@ -168,11 +176,12 @@ class Engine:
         return True
 
     def _finish_packets(self) -> None:
-        """Headers, library codecs, key presses: what makes payloads packets."""
+        """Headers, library codecs, key presses, SRTP: what makes payloads packets."""
         render.finish(self._parts.legs.rows, self._parts.legs.packets)
         self._parts.coded.encode()
         for leg in self._parts.digits.replace_audio(self._parts.legs):
             self._parts.players.touch(leg)
+        self._parts.secure.protect()
 
     def _fit_scratch(self, samples: int, largest: int) -> None:
         """Make the scratch arrays as wide as the longest frame, and as many as the largest room has members."""
@@ -241,4 +250,5 @@ class Engine:
         self._parts.connections.end_windows(now_ns)
         self._parts.connections.close_idle_ports(now_ns)
         self._parts.held.check(now_ns)
+        self._parts.secure.check(now_ns)
         self._parts.speakers.check(now_ns)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from media.codecs.codec import Codec, Coder
-from media.control.records import ConnectLeg, SetLegAudio
+from media.control.records import ConnectLeg, SetLegAudio, Srtp
 from media.engine.playlist import Playlist
 from media.engine.ports import Port, Remote
 from media.rtp.telephone_event import PressReceiver, PressSender
@@ -70,6 +70,7 @@ class Leg:
     reports_name: bytes = b""  # one port below the one that its reports come from
     changed_ns: int = 0  # when its peer changed to another codec
     connection: ConnectLeg | None = None
+    srtp: Srtp | None = None  # what its packets are protected with now
     codec: Codec | None = None
     playlist: Playlist = field(default_factory=Playlist)
     audio: AudioSettings = field(default_factory=AudioSettings)

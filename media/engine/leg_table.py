@@ -68,6 +68,7 @@ LEG = np.dtype(
         ("also_low", "u8"),  # payload types that the peer may change to: bit n for n, and in the next for n + 64
         ("also_high", "u8"),
         ("socket", "i4"),
+        ("secure", "i4"),  # row of its keys in secure.py, 0: plain RTP
         ("frame_samples", "i4"),
         ("frame_bytes", "i4"),
         ("sample_bytes", "i4"),

@@ -69,6 +69,10 @@ class Receiver(NamedTuple):
     note_count: NDArray[np.int64]
     coded: NDArray[np.uint8]
     """uint8 (most, LONGEST_CODED): payloads that notes of the same index keep."""
+    secure: NDArray[np.void]
+    """SECURE (k,): keys of legs with SRTP (``secure.py``)."""
+    srtp: NDArray[np.uint64]
+    """``media.rtp.srtp.functions``, zeroes while no leg has needed them."""
 
 
 class Packet(NamedTuple):

@@ -6,7 +6,7 @@ legs (table), by_number, by_row, events          what all of them read or write
   ├─ rooms ─┬─ recorders ─┐
   │         └─ inband ────┴─► players            whose audio somebody needs has a playout ring
   │                             ├─► announcements, mix_ins     they ask the players for files
-  ├─ digits, coded, packing
+  ├─ digits, coded, packing, secure
   ├─ spans                                       rooms with members in other processes
   ├─ relays ◄── all that hears or changes the audio of a leg
   └─ speakers, held
@@ -37,6 +37,7 @@ from media.engine.players import Players
 from media.engine.recorders import Recorders
 from media.engine.relays import Relays
 from media.engine.rooms import Rooms
+from media.engine.secure_legs import SecureLegs
 from media.engine.spans import Spans
 from media.engine.speakers import Speakers
 
@@ -64,6 +65,7 @@ class Parts:
         self.digits = Digits(emit)
         self.coded = CodedLegs(self.legs, self.counters)
         self.packing = Packing(self.legs)
+        self.secure = SecureLegs(self.legs, self.counters)
         self.spans = Spans(self.legs, self.rooms, random.getrandbits(31))
         self.relays = Relays(self.legs, self.rooms, self.by_row, self._hinders)
         self.held = HeldLegs(self.legs, self.by_row, emit)

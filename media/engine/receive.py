@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A batch of datagrams into the leg table: who sent it, is it RTP, where does its audio belong.
 
-    datagram ─ RTP? ─ known address? ─ payload type? ─┬─ audio → decoded into the leg's playout ring at its timestamp
-        │          │                                  └─ digit → note
-        └ dropped  └ unknown: candidate for the port's latch slot, or stranger
+    datagram ─ RTP? ─ known address? ─ SRTP? ─ payload type? ─┬─ audio → decoded into the leg's playout ring at its timestamp
+        │          │                     │                    └─ digit → note
+        └ dropped  └ unknown: candidate  └ opened in its place, or dropped (``secure.py``)
+                     for the port's latch slot, or stranger
 
 What needs a decision (candidates, digits, a source just locked, RTCP, library codecs) leaves the kernel as a note (``notes.py``). The
 way into the ring is in ``arrival.py``.
@@ -48,6 +49,7 @@ from media.engine.notes import (
     take_note,
 )
 from media.engine.relay import keep_payload
+from media.engine.secure import open_packet
 from media.rtp.rtcp import read_compound
 
 FETCH_AHEAD = 4
@@ -182,6 +184,22 @@ def is_rtcp(packet: Any, length: Any) -> Any:
 
 
 @inline_kernel
+def opened_length(into: Any, socket: Any, entry: Any, data: Any, length: Any, is_report: Any, now_ns: Any) -> Any:
+    """Return how long a datagram is once it is open: as it is without SRTP, -1 when nobody may hear of it.
+
+    Whose keys it is tried with is said by its address; one from an unknown address is tried with those of who holds the port's latch slot.
+    """
+    row = np.int64(into.table[entry].row) if entry >= 0 else np.int64(RESTING)
+    if entry >= 0 and row == RESTING and into.table[entry].expires_ns > now_ns:
+        return length
+    if row < 0:
+        row = np.int64(into.waiting[socket])
+    if row < 0 or into.legs[row].secure == 0:
+        return length
+    return open_packet(into, np.int64(into.legs[row].secure), data, length, is_report)
+
+
+@inline_kernel
 def accept_report(into: Any, packet: Any, length: Any, now_ns: Any, epoch_ns: Any) -> None:
     """Take a compound for the leg of its address's entry; from any other address it is only counted.
 
@@ -219,6 +237,9 @@ def receive_reports(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: 
             continue
         high, low, tail = name_key(datagrams.names[index], socket)
         entry = find(into.table, high, low, tail - np.uint64(1))
+        length = opened_length(into, socket, entry, data, length, True, now_ns)
+        if length < 0:
+            continue
         row = np.int64(into.waiting[socket])
         packet = Packet(data, 0, 0, row, entry, socket, index, datagrams.names[index])
         accept_report(into, packet, length, now_ns, epoch_ns)
@@ -264,6 +285,10 @@ def receive_batch(into: Any, socket: Any, datagrams: Any, count: Any, now_ns: An
         counters[BYTES] += length
         entry = entries[index]
         report = is_rtcp(data, length)
+        if report or (length > 0 and data[0] >> 6 == 2):
+            length = opened_length(into, socket, entry, data, length, report, now_ns)
+            if length < 0:
+                continue
         first, end = payload_bounds(data, length)
         if report or end == 0:
             row = np.int64(into.waiting[socket])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from media.engine.counters import COUNTERS
+from media.engine.leg import Leg
 from media.engine.leg_table import SOURCE_RELAY
 from media.engine.parts import Parts
 
@@ -17,6 +18,7 @@ def process_counters(parts: Parts) -> dict[str, float]:
     counters["legs"] = len(parts.legs)
     counters["packets_relayed"] = parts.relays.passed_on
     counters["rooms"] = len(parts.rooms)
+    counters["legs_secure"] = len(parts.secure)
     counters["ports"] = connections.ports
     counters["packets_sent"] = connections.packets_sent_closed + int(rows["packets_sent"].sum())
     counters |= parts.spans.statistics()
@@ -29,11 +31,12 @@ def process_counters(parts: Parts) -> dict[str, float]:
     return counters
 
 
-def leg_counters(row: np.void) -> dict[str, float]:
-    """Return the counters of a leg's row."""
+def leg_counters(parts: Parts, leg: Leg) -> dict[str, float]:
+    """Return the counters of a leg."""
+    row = parts.legs.rows[leg.row]
     names = ("packets_received", "bytes_received", "packets_sent", "bytes_sent", "packets_late", "packets_duplicate", "packets_too_long",
              "frames_concealed", "resyncs", "locked", "delay_samples")  # fmt: skip
-    counters: dict[str, float] = {name: int(row[name]) for name in names}
+    counters: dict[str, float] = {name: int(row[name]) for name in names} | parts.secure.counted(row)
     clock_hz = max(int(row["clock_hz"]), 1)
     counters["jitter_us"] = int(row["jitter_q4"]) * 1_000_000 // (16 * clock_hz)
     if row["ssrc_seen_ns"]:

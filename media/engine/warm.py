@@ -14,6 +14,7 @@ from media.engine import relay, render
 from media.engine.arrival import put_decoded
 from media.engine.engine import Engine
 from media.engine.options import EngineOptions
+from media.engine.secure import protect_due
 from media.io import batch
 
 
@@ -34,8 +35,9 @@ def warm() -> None:
     ready = batch.Ready(1 << 20, np.zeros(batch.MOST_READY, batch.EVENT), np.zeros(1, np.int32))
     batch.drain(ready, batches.incoming, engine.receiver, 0, 0)
     batch.drain_reports(ready, batches.incoming, engine.receiver, 0, 0)
-    batch.send_reports(files, engine.legs.rows, 0, 250, batches.report, 0, 0, engine.canonical_name)
+    batch.send_reports(files, engine.legs.rows, engine.keys, 0, 250, batches.report, 0, 0, engine.canonical_name)
     engine.handle(SpanRoom("warm", 1, (1,)), 0)
+    protect_due(engine.legs.rows, engine.legs.packets, *engine.keys, engine.receiver.counters)
     for number in (1, 2):  # the second tick hears what the first has sent
         for _, words in engine.span_datagrams:
             engine.spans.put(1, words)

@@ -18,7 +18,9 @@ from media.dsp.kernel import borrowed, inline_kernel, steady_kernel
 from media.engine.addresses import NAME_BYTES
 from media.engine.leg_table import LEG
 from media.engine.receive import Datagrams, receive_batch, receive_reports
+from media.engine.secure import protect_report
 from media.rtp.rtcp import REPORT_BYTES, write_report
+from media.rtp.srtp import INDEX_BYTES, TAG_BYTES
 
 MESSAGE = np.dtype(
     {
@@ -35,6 +37,8 @@ BATCH = 256
 
 DATAGRAM_BYTES = 2048 + 64
 """Room for one; over the usual largest packet, and no multiple of the cache's way size."""
+
+SRTCP_BYTES = TAG_BYTES + INDEX_BYTES
 
 MOST_ROUNDS = 64
 MOST_READ = 64
@@ -60,7 +64,7 @@ class Incoming(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Room for one RTCP report out: MESSAGE (1,), IOVEC (1,), uint8 (REPORT_BYTES,) and uint8 (28,), set up over each other."""
+    """Room for one RTCP report out: MESSAGE (1,), IOVEC (1,), uint8 (REPORT_BYTES + SRTCP_BYTES,) and uint8 (28,), set up over each other."""
 
     message: NDArray[np.void]
     iovec: NDArray[np.void]
@@ -139,11 +143,14 @@ def drain_reports(ready: Any, incoming: Any, into: Any, now_ns: Any, epoch_ns: A
 
 
 @steady_kernel
-def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_ns: Any, epoch_ns: Any, name: Any) -> Any:
+def send_reports(
+    files: Any, legs: Any, keys: Any, phase: Any, phases: Any, out: Any, now_ns: Any, epoch_ns: Any, name: Any
+) -> Any:
     """Send the RTCP report of every connected leg whose row falls into this phase; return how many were sent.
 
-    `out`: Report, scratch · `name`: uint8, our canonical name.
+    `keys`: SECURE and the addresses of libsrtp's functions · `out`: Report, scratch · `name`: uint8, our canonical name.
     """
+    secure, functions = keys
     message, iovec, report, address = out
     sent = 0
     for row in range(phase, legs.shape[0], phases):
@@ -152,7 +159,12 @@ def send_reports(files: Any, legs: Any, phase: Any, phases: Any, out: Any, now_n
             continue
         for i in range(NAME_BYTES):
             address[i] = leg.rtcp_name[i]
-        iovec[0].bytes = write_report(leg, report, now_ns, epoch_ns, name)
+        length: Any = np.int64(write_report(leg, report, now_ns, epoch_ns, name))
+        if leg.secure:
+            length = protect_report(secure, functions, np.int64(leg.secure), report, length)
+            if length < 0:
+                continue
+        iovec[0].bytes = length
         message[0].name_bytes = leg.rtcp_bytes
         sent += _sendmmsg(files[leg.socket], message.ctypes.data, 1, DONT_WAIT) == 1
     return sent
@@ -212,7 +224,10 @@ class Batches:
         messages["iovecs"] = 1
         self.incoming = Incoming(messages, Datagrams(data, np.zeros(BATCH, np.int32), names))
         self.report = Report(
-            np.zeros(1, MESSAGE), np.zeros(1, IOVEC), np.zeros(REPORT_BYTES, np.uint8), np.zeros(NAME_BYTES, np.uint8)
+            np.zeros(1, MESSAGE),
+            np.zeros(1, IOVEC),
+            np.zeros(REPORT_BYTES + SRTCP_BYTES, np.uint8),
+            np.zeros(NAME_BYTES, np.uint8),
         )
         self.report.iovec["base"] = self.report.data.ctypes.data
         self.report.message["name"] = self.report.address.ctypes.data

@@ -132,7 +132,7 @@ class Sockets:
         if phase % READ_REPORTS_TICKS == 0:
             drain_reports(self._rtcp_ready.arrays, batches.incoming, engine.receiver, now_ns, epoch_ns)
         self.reports_sent += send_reports(
-            self._rtcp, engine.legs.rows, phase, phases, batches.report, now_ns, epoch_ns, engine.canonical_name
+            self._rtcp, engine.legs.rows, engine.keys, phase, phases, batches.report, now_ns, epoch_ns, engine.canonical_name
         )
 
     def write(self, engine: Engine) -> None:
