@@ -201,6 +201,7 @@ class Audio:
                 rtcp_ip=media.rtcp_ip,
                 rtcp_port=media.rtcp_port,
                 signalling=self._call.info.signalling,
+                srtp=media.srtp,
                 allowance=-1 if self.confirmed or return_path_known(self._call.info, media.remote_ip) else self.before_ack,
             )
         )

@@ -14,6 +14,7 @@ from di.kernel.interfaces import DEFAULT, NetInterface, NetInterfaces
 from di.kernel.options import further_keys, option
 from di.kernel.posix_regex import compile_extended
 from media.control.records import RtpAddress
+from media.control.srtp_library import SUITES
 
 LOG_LEVELS = {"error": 0, "err": 0, "warning": 1, "warn": 1, "info": 2, "debug": 3, "dbg": 3}
 
@@ -60,6 +61,28 @@ def parse_addresses(text: str) -> tuple[tuple[str, int, str], ...]:
             raise ValueError(f"{part!r}: right is ip, ip:port or ip:port/public_ip, an IPv6 address in brackets")
         addresses.append((match[1].strip("[]"), int(match[2] or 0) or 5060, (match[3] or "").strip("[]")))
     return tuple(addresses)
+
+
+SRTP_MODES = ("off", "optional", "mandatory")
+
+
+def parse_modes(text: str) -> tuple[tuple[str, str], ...]:
+    """Read `ip=mode`, several separated by commas."""
+    modes = []
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        ip, _, mode = part.rpartition("=")
+        if not ip.strip() or mode.strip() not in SRTP_MODES:
+            raise ValueError(f"{part!r}: right is ip=mode with one of {', '.join(SRTP_MODES)}")
+        modes.append((ip.strip(" []"), mode.strip()))
+    return tuple(modes)
+
+
+def parse_suites(text: str) -> tuple[str, ...]:
+    """Read suites of SRTP, separated by commas."""
+    suites = tuple(dict.fromkeys(part.strip().upper() for part in text.split(",") if part.strip()))
+    if not suites or not set(suites) <= set(SUITES):
+        raise ValueError(f"right are one or more of {', '.join(SUITES)}")
+    return suites
 
 
 def parse_networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
@@ -309,6 +332,28 @@ class CoreOptions:
         choices=("off", "ask", "require"),
     )
     tls_verify_server: bool = option(False, help="Let SIP over TLS of ours go only to servers whose certificate is good.")
+
+    srtp: str = option(
+        "off",
+        help="Audio of calls that go by SIP over TLS protected by SRTP, with keys in SDP (SDES): optional, offered to others and taken where they "
+        "offer it; mandatory, calls without it are refused.",
+        choices=SRTP_MODES,
+    )
+    srtp_dialled: str = option(
+        "", help="The same for the calls that the server dials; empty: as `srtp` says.", choices=("", *SRTP_MODES)
+    )
+    srtp_interfaces: tuple[tuple[str, str], ...] = option(
+        (),
+        help="The same for calls at some SIP addresses: ip=mode, separated by commas. `interfaces` sets it.",
+        parse=parse_modes,
+    )
+    srtp_suites: tuple[str, ...] = option(
+        tuple(SUITES), help="Suites that are spoken, separated by commas, most wanted first.", parse=parse_suites
+    )
+    srtp_without_tls: bool = option(
+        False,
+        help="Let calls whose SIP anybody can read have SRTP, too. Their keys are as readable: only for networks that nobody else is in.",
+    )
 
     IGNORED: ClassVar[tuple[str, ...]] = tuple(
         "plugin_path exclude_plugins load_plugins_rtld_global sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "

@@ -22,6 +22,7 @@ from media.control.records import RtpAddress
 log = logging.getLogger(__name__)
 
 _KEYS = ("sip_ip", "sip_port", "media_ip", "public_ip", "rtp_low_port", "rtp_high_port")
+_SRTP = "srtp"
 _KEYS_WITHOUT_EFFECT = ("sig_sock_opts", "tcp_connect_timeout", "tcp_idle_timeout")
 
 Keys = dict[str, ConfigEntry]
@@ -40,15 +41,17 @@ def take_names(conf: ConfigFile) -> Named:
     entry = conf.entries.pop("interfaces", None)
     more = conf.entries.pop("additional_interfaces", None)
     found = {name: keys for given in (entry, more) if given is not None for name, keys in _named(conf, given).items()}
-    if not found:
+    told = entry or more
+    if not found or told is None:
         return Named()
     first = next((name for name, keys in found.items() if "sip_ip" in keys), next(iter(found))) if entry is not None else DEFAULT
+    modes = [f"{keys['sip_ip'].value}={keys[_SRTP].value}" for keys in found.values() if "sip_ip" in keys and _SRTP in keys]
+    if modes:
+        conf.entries["srtp_interfaces"] = replace(told, value=",".join(modes))
     conf.entries.update({key: value for key, value in found.pop(first, {}).items() if key in _KEYS})
     further = [_as_further_sip(keys) for keys in found.values() if "sip_ip" in keys]
     if further:
-        told = entry or more
-        assert told is not None
-        conf.entries["further_sip"] = ConfigEntry(",".join(further), told.file, told.line)
+        conf.entries["further_sip"] = replace(told, value=",".join(further))
     return Named(first, found)
 
 
@@ -65,7 +68,7 @@ def _named(conf: ConfigFile, entry: ConfigEntry) -> dict[str, Keys]:
 
 
 def _keys_of(conf: ConfigFile, name: str) -> Keys:
-    found = {key: conf.entries.pop(f"{key}_{name}", None) for key in (*_KEYS, *_KEYS_WITHOUT_EFFECT)}
+    found = {key: conf.entries.pop(f"{key}_{name}", None) for key in (*_KEYS, _SRTP, *_KEYS_WITHOUT_EFFECT)}
     return {key: entry for key, entry in found.items() if entry is not None}
 
 

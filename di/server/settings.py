@@ -21,6 +21,7 @@ from di.server import plugin as plugins
 from di.server.plugin import Plugin
 from di.sip.headers import is_sip_uri
 from di.sip.locate import parse_places
+from media.control import srtp_library
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def read(file: Path, environ: Mapping[str, str], overrides: Mapping[str, str] | 
         log.debug("stderr is the only place for log lines; let the service manager keep them")
     conf_dir = _conf_dir(file, core)
     core = _with_addresses(core, named)
+    _check_srtp(core)
     _check_callers(conf, core)
     codecs.check(core.codec_order, core.exclude_payloads, *where(core, "codec_order"))
     selection = _selection(core, conf_dir)
@@ -93,6 +95,29 @@ def _check_callers(conf: ConfigFile, core: CoreOptions) -> None:
         except ValueError as error:
             entry = conf.entries[key]
             raise ConfigError(entry.file, entry.line, key, f"{text!r} cannot be used: {error}") from error
+
+
+def _check_srtp(core: CoreOptions) -> None:
+    """Raises ConfigError where SRTP is wanted and cannot be had; what is risky is said in the log."""
+    places = [mode for _, mode in core.srtp_interfaces if mode != "off"]
+    modes = {"srtp": core.srtp, "srtp_dialled": core.srtp_dialled, "srtp_interfaces": next(iter(places), "")}
+    key = next((key for key, mode in modes.items() if mode not in ("", "off")), "")
+    if not key:
+        return
+    if srtp_library.load() is None:
+        hint = f"SRTP needs {srtp_library.NAME}: install the package {srtp_library.PACKAGE}"
+        raise ConfigError(*where(core, key), key, hint)
+    source = ":".join(map(str, where(core, "srtp_without_tls" if core.srtp_without_tls else key)))
+    if core.srtp_without_tls:
+        log.warning(
+            "%s: srtp_without_tls: keys of SRTP go in the clear where SIP does, and whoever reads them hears the calls", source
+        )
+    elif not core.tls_port:
+        log.warning(
+            "%s: %s: there is no tls_port: only calls that are dialled by TLS can have SRTP, calls that come in cannot",
+            source,
+            key,
+        )
 
 
 def _conf_dir(file: Path, core: CoreOptions) -> Path:
@@ -149,8 +174,17 @@ def _with_addresses(core: CoreOptions, named: interfaces.Named) -> CoreOptions:
         if (":" in other) is (":" in media_ip):
             hint = f"{other} is of the same family as media_ip {media_ip}; right is one IPv4 and one IPv6 address"
             raise ConfigError(*where(core, "further_media_ip"), "further_media_ip", hint)
+    modes = tuple(
+        (addresses.resolve(ip, "srtp_interfaces", *where(core, "srtp_interfaces")), mode) for ip, mode in core.srtp_interfaces
+    )
     changed = replace(
-        core, sip_ip=sip_ip, media_ip=media_ip, sip_port=core.sip_port or 5060, further_sip=further, further_media_ip=other
+        core,
+        sip_ip=sip_ip,
+        media_ip=media_ip,
+        sip_port=core.sip_port or 5060,
+        further_sip=further,
+        further_media_ip=other,
+        srtp_interfaces=modes,
     )
     return interfaces.filled(keep_sources(changed, core), named)
 

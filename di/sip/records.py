@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
-from media.control.records import AudioFormat, ReceivedFormat
+from media.control.records import AudioFormat, ReceivedFormat, Srtp
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,20 @@ class Appearance:
     to_source: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SrtpPolicy:
+    """Which calls have SRTP, each `off`, `optional` or `mandatory`: those that come in, those that we dial, and both at some addresses of ours.
+
+    `interfaces`: (ip, mode) · `suites`: most wanted first · `without_tls`: keys may stand in signalling that is no TLS.
+    """
+
+    incoming: str = "off"
+    dialled: str = "off"
+    interfaces: tuple[tuple[str, str], ...] = ()
+    suites: tuple[str, ...] = ()
+    without_tls: bool = False
+
+
 # ---------------------------------------------------------------------------------------------------------------- commands
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -110,6 +124,7 @@ class Listen:
     timers: tuple[tuple[str, SessionTimer], ...] = ()
     selection: str = ""
     mapping: str = ""
+    srtp: SrtpPolicy = SrtpPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +390,7 @@ class MediaNegotiated:
     rtcp_ip: str = ""
     rtcp_port: int = 0
     lines: tuple[str, ...] = ()
+    srtp: Srtp | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from contextlib import suppress
+from secrets import token_bytes
 
 import pjsua2 as pj
 
@@ -32,6 +33,7 @@ from interfaces.sip import mapping, session_timer
 from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
+from interfaces.sip.keying import REQUIRED, Keying
 from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.pace import Pace
@@ -79,7 +81,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.waiting: dict[str, Waiting] = {}
         self.replies: OrderedDict[str, Reply] = OrderedDict()
         self.ended = self.confirmed = self.answered = False
-        self.descriptions = Descriptions(self.outgoing, host.offered)
+        self.keying = Keying(token_bytes)
+        self.descriptions = Descriptions(self.outgoing, host.offered, self.keying)
         self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
         self.requests = SentRequests(number, host.emit, host.placeholders)
         self.began: tuple[SipPacket, int] | None = None
@@ -238,7 +241,10 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.descriptions.received = reader.arrived if reader.arrived.media else reader.read(description(prm.offer))
         offered = self.descriptions.received.codecs
         taken = self.descriptions.wish.payloads or self.host.codecs
-        if offered and not any(name in taken for name in offered):
+        unprotected = self.keying.refusal(self.descriptions.received)
+        if unprotected:
+            log.warning("call %d: a later offer is refused: %s", self.number, unprotected)
+        if unprotected or (offered and not any(name in taken for name in offered)):
             self.descriptions.received = NOTHING
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
             self._unacceptable = self.reinvites.under_way and self.told_later is None  # in a reply: it cannot be refused
@@ -248,11 +254,16 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.descriptions.agreed(self.host.reader.arrived)
         stream = stream_of(self)
         lib.shim_leave_bridge(self.getId())
+        if self.keying.is_missing:
+            log.error("call %d: it ends, since %s and was not agreed on", self.number, REQUIRED)
+            self._unacceptable = True
+            self.host.look_at(self)
+            return
         if stream is not None:
             record = mapping.negotiated(self.number, stream, self.descriptions, self._last_media)
         elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
             last = self._last_media
-            record = mapping.paused(last)
+            record = mapping.paused(last, self.keying.srtp)
         else:
             return
         self._last_media = record

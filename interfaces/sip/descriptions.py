@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from di.sip.records import Appearance
+from interfaces.sip.keying import Keying
 from interfaces.sip.sdp import edits
 from interfaces.sip.sdp.carried import carrying
 from interfaces.sip.sdp.model import END, NOTHING, MediaDescription, SessionDescription, parse
@@ -39,8 +40,9 @@ class Wish:
 class Descriptions:
     """`offered`: upper-case `NAME/clock` of what our own offers name when the hub names nothing."""
 
-    def __init__(self, outgoing: bool, offered: Collection[str]) -> None:
+    def __init__(self, outgoing: bool, offered: Collection[str], keying: Keying | None = None) -> None:
         self._outgoing, self._offered = outgoing, frozenset(offered)
+        self.keying = keying or Keying(bytes)
         self.wish = Wish()
         self.appearance = Appearance()
         self.theirs = NOTHING
@@ -82,6 +84,7 @@ class Descriptions:
             ours = edits.placed(ours, *self.wish.address, user, theirs.wished_ptime_ms())
             if self.wish.nowhere and not theirs.media:
                 ours = edits.at_address(ours, "IP4", _UNSPECIFIED)
+        ours = self.keying.answer(ours, theirs) if theirs.media else self.keying.offer(ours)
         self.ours = ours
         return str(ours)
 
@@ -141,6 +144,7 @@ class Descriptions:
         self.we_offered = not self.received.media
         if self.we_offered and arrived.media:
             self.theirs = arrived
+        self.keying.agreed(self.theirs, self.we_offered)
         self.negotiated = True
         self.received = NOTHING
         self.wish = replace(self.wish, offer=())

@@ -48,6 +48,9 @@ class Host(Protocol):
     def send_to(self, call: SipCall, uri: str) -> bool:
         """Where requests in its dialog go, if no proxy stands in their way. False: it is no URI."""
 
+    def look_at(self, call: SipCall) -> None:
+        """Let it `work` once pjsip is no longer on the stack."""
+
     def release(self, call: SipCall) -> None:
         """The call is over: let go of it once pjsip is no longer on the stack."""
 

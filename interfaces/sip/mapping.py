@@ -10,9 +10,10 @@ from di.sip.records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
 from interfaces.sip.sdp.carried import carried
+from interfaces.sip.sdp.crypto import without_keys
 from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
 from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, MediaDescription, SessionDescription, number
-from media.control.records import ReceivedFormat
+from media.control.records import ReceivedFormat, Srtp
 
 ENCODING = 1
 """pjmedia's direction bit "we send"."""
@@ -67,7 +68,7 @@ def offered(
         source_ip=source_ip,
         source_port=source_port,
         headers=message.headers,
-        body=message.body,
+        body=without_keys(message.body),
         has_offer=bool(offer.lines or offer.media),
         remote_media_ip=media_ip,
         remote_media_port=media_port,
@@ -124,6 +125,7 @@ def negotiated(call: int, stream: Stream, agreed: Descriptions, last: MediaNegot
         rtcp_ip=rtcp_ip,
         rtcp_port=rtcp_port,
         lines=carried(audio),
+        srtp=agreed.keying.srtp,
     )
 
 
@@ -199,6 +201,6 @@ def codec_id(wanted: str) -> str:
     return "G722/16000" if wanted.upper() == "G722/8000" else wanted
 
 
-def paused(last: MediaNegotiated) -> MediaNegotiated:
-    """The stream has become inactive (RFC 3264 §8.4): everything as before, nothing flows."""
-    return replace(last, send=False, receive=False)
+def paused(last: MediaNegotiated, srtp: Srtp | None = None) -> MediaNegotiated:
+    """The stream has become inactive (RFC 3264 §8.4): everything as before, nothing flows. `srtp`: with these keys."""
+    return replace(last, send=False, receive=False, srtp=srtp)

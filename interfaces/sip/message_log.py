@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from di.sip.records import MessageSeen
+from interfaces.sip.sdp.crypto import without_keys
 
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE | re.MULTILINE)
 _AFTER_NS = 34_000_000_000
@@ -73,7 +74,8 @@ class MessageLog:
 
 
 def told(call: int, packet: SipPacket, epoch_us: int) -> MessageSeen:
-    """A message as a record."""
+    """A message as a record, without keys of SRTP."""
+    data = without_keys(packet.data)
     return MessageSeen(
-        call, epoch_us, packet.source_ip, packet.source_port, packet.target_ip, packet.target_port, packet.connected, packet.data
+        call, epoch_us, packet.source_ip, packet.source_port, packet.target_ip, packet.target_port, packet.connected, data
     )

@@ -66,7 +66,7 @@ class Native:
     """The modules in pjsip's stack. `on_request` returns True when it has dealt with a request.
 
     `on_unreadable` is told of a message that the parser did not take, and what becomes of it; True: its reply may go out.
-    `on_body(content type, body)` sees what each message brings and returns the description to be read instead, None for the same.
+    `on_body(content type, body, received)` sees what each message brings and returns the description to be read instead, None for the same.
     `on_name(number, name)` is asked for a host's addresses, which `named` tells.
     `account_towards(uri)` and `account_of(received)` give the pjsua account of a request of ours and of one that came. What `placeholders`
     stand for is put back into messages that leave. `on_message` sees every message while `show_messages` is on.
@@ -77,7 +77,7 @@ class Native:
         self,
         on_request: Callable[[Request], bool],
         on_unreadable: Callable[[Mended, Origin], bool],
-        on_body: Callable[[str, bytes], bytes | None],
+        on_body: Callable[[str, bytes, Any], bytes | None],
         account_towards: Callable[[str], int],
         account_of: Callable[[Any], int],
         on_name: Callable[[int, str], None],
@@ -93,9 +93,10 @@ class Native:
         self._connections: dict[int, Peer] = {}
         self._handshakes: Handshakes
 
-    def start(self, abilities: Abilities, accept_forked: bool) -> None:
-        """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses."""
+    def start(self, abilities: Abilities, accept_forked: bool, srtp: bool = False) -> None:
+        """Register with the running endpoint, and let it say what we can. Raises OSError when pjsip refuses. `srtp`: calls may have it."""
         lib.shim_accept_forked = int(accept_forked)
+        lib.shim_wants_profiles = int(srtp)
         lib.shim_connect()
         lib.shim_spare_callbacks()
         ffi.def_extern(name="shim_on_request")(self._received)
@@ -245,7 +246,7 @@ class Native:
             if kind == 2:  # pjsip has taken them apart in its own way
                 whole = parse(looked_at(received)[0])
                 content_type, body = whole.content_type, whole.body
-            text = self._on_body(content_type, body)
+            text = self._on_body(content_type, body, received)
             if text is not None:
                 lib.shim_set_description(received, text, len(text))
         except Exception:

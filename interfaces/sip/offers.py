@@ -15,6 +15,7 @@ from random import Random
 
 from di.sip.records import Reinvite, ReplyReceived
 from interfaces.sip.message import Message
+from interfaces.sip.sdp.crypto import without_keys
 
 _MS = 1_000_000
 _BUSY_AGAIN_NS = 50 * _MS
@@ -86,4 +87,4 @@ class Offers:
             return None
         if message is None:
             return ReplyReceived(self._call, wish.token, code, reason)
-        return ReplyReceived(self._call, wish.token, message.code, message.reason, message.headers, message.body)
+        return ReplyReceived(self._call, wish.token, message.code, message.reason, message.headers, without_keys(message.body))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Reads the session description of each message that comes, before pjsip does, and says what pjsip is to read instead. Pure.
 
-    content type, body ─► its description ─► lenient.mended ─┬─► `arrived`, for the callbacks of this message
-                                                             └─► lenient.with_stand_ins ─► text for pjsip, if it differs
+    content type, body ─► its description ─► lenient.mended, crypto.chosen ─┬─► `arrived`, for the callbacks of this message
+                                    crypto.for_pjmedia, lenient.with_stand_ins └─► text for pjsip, if it differs
 
 pjsip works on one message at a time and calls back while it does, so `arrived` is what those callbacks are about.
 """
@@ -12,8 +12,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection
 
+from interfaces.sip.keying import NO_RULE, Rule
 from interfaces.sip.message import SDP, text_of, wire_bytes
 from interfaces.sip.multipart import find_part, media_type
+from interfaces.sip.sdp.crypto import chosen, for_pjmedia
 from interfaces.sip.sdp.lenient import mended, with_stand_ins
 from interfaces.sip.sdp.model import NOTHING, SessionDescription, parse
 
@@ -22,11 +24,12 @@ _KEPT = 64
 
 
 class DescriptionReader:
-    """`known`: the codecs (`NAME/clock`) that can be spoken."""
+    """`known`: the codecs (`NAME/clock`) that can be spoken. `rule`: what holds for SRTP in the message that pjsip works on now."""
 
     def __init__(self, known: Collection[str] = ()) -> None:
         self._known = frozenset(known)
-        self._read: OrderedDict[str, tuple[SessionDescription, str]] = OrderedDict()
+        self._read: OrderedDict[tuple[str, Rule], tuple[SessionDescription, str]] = OrderedDict()
+        self.rule = NO_RULE
         self.arrived = NOTHING
         """That of the message that pjsip works on now."""
 
@@ -34,8 +37,9 @@ class DescriptionReader:
         """A description as it was meant; NOTHING of an empty text."""
         return self._both(text)[0] if text else NOTHING
 
-    def look(self, content_type: str, body: bytes) -> bytes | None:
+    def look(self, content_type: str, body: bytes, rule: Rule = NO_RULE) -> bytes | None:
         """A message with this body has come. Returns the description that pjsip is to read instead; None: it reads this one itself."""
+        self.rule = rule
         found = find_part(content_type, body, SDP) if body else None
         if found is None:
             self.arrived = NOTHING
@@ -47,10 +51,14 @@ class DescriptionReader:
 
     def _both(self, text: str) -> tuple[SessionDescription, str]:
         """What was meant, and the text of it for pjsip."""
-        known = self._read.get(text)
+        known = self._read.get((text, self.rule))
         if known is None:
             description = mended(parse(text), self._known)
-            known = self._read[text] = (description, str(with_stand_ins(description)))
+            given = description
+            if self.rule.known:
+                description = chosen(description, self.rule.suites)
+                given = for_pjmedia(description)
+            known = self._read[text, self.rule] = (description, str(with_stand_ins(given)))
             while len(self._read) > _KEPT:
                 self._read.popitem(last=False)
         return known

@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable
 
 from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
-from interfaces.sip.call import SipCall
+from interfaces.sip.call import OFFERING, SipCall
 from interfaces.sip.mending import Mended, Origin
 from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
+from interfaces.sip.sdp.crypto import without_keys
 from interfaces.sip.source_limits import SourceVerdict
 from interfaces.sip.structures import Reply, Waiting, final
 from interfaces.sip.subscription import Reply as NotifyReply
@@ -228,7 +229,8 @@ def _kept_out(verdict: SourceVerdict, request: Request) -> bool:
 def _record(call: SipCall, token: int, method: str, message: Message) -> RequestReceived:
     """A request inside a call; `token` 0: the stack answers."""
     wanted = token > 0
-    return RequestReceived(call.number, token, method, message.headers, message.content_type, message.body, reply_wanted=wanted)
+    body = without_keys(message.body) if method in OFFERING else message.body
+    return RequestReceived(call.number, token, method, message.headers, message.content_type, body, reply_wanted=wanted)
 
 
 def _answer(call: SipCall, key: str, reply: Reply) -> None:

@@ -46,10 +46,11 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
-from interfaces.sip.message import Message, cseq_of, escaped, parse, tag_of, text_of
+from interfaces.sip.keying import MANDATORY, NO_RULE, NOT_IN_THE_CLEAR, Rule, is_used, rule_of
+from interfaces.sip.message import Message, cseq_of, escaped, host_of, parse, tag_of, text_of, transport_of
 from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
-from interfaces.sip.native import Native, leave_by_any
+from interfaces.sip.native import Native, arrived_at, leave_by_any
 from interfaces.sip.outside import OutsideTransactions
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.reader import DescriptionReader
@@ -88,6 +89,7 @@ class SipServer:
         self._native: Native
         self._accounts: Accounts
         self._listen = Listen("", 0)
+        self._has_srtp = False
         self.codecs: frozenset[str] = frozenset()
         self.offered: frozenset[str] = frozenset()
         self.reader = DescriptionReader()
@@ -127,7 +129,7 @@ class SipServer:
     # ----------------------------------------------------------------------------------------------------------- start
     def start(self, listen: Listen) -> Listening:
         """Bind and begin. Raises ListenError."""
-        self._listen = listen
+        self._listen, self._has_srtp = listen, is_used(listen.srtp)
         self._requests.options = (listen.options_code, listen.options_reason)
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
@@ -137,12 +139,12 @@ class SipServer:
         self.endpoint = SipEndpoint(many=bool(listen.also or listen.timers))
         self._chosen_timers = ChosenTimers(listen)
         self._native = Native(
-            self._requests.arrived, self._requests.unreadable, self.reader.look, self._account_towards, self._account_of,
+            self._requests.arrived, self._requests.unreadable, self._look, self._account_towards, self._account_of,
             self.names.asked, self._message_seen, self._too_long,
         )  # fmt: skip
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
-        self._native.start(abilities, listen.accept_forked)
+        self._native.start(abilities, listen.accept_forked, self._has_srtp)
         self._sources = SourceLimits(listen.limits)
         self._native.limit_connections(self._sources, listen.limits)
         self._slots = self._native.max_calls()
@@ -154,6 +156,13 @@ class SipServer:
         if listen.also or listen.timers:
             self.endpoint.select_accounts(self._account_of_arrival)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
+
+    def _look(self, content_type: str, body: bytes, received: Any) -> bytes | None:
+        rule = NO_RULE
+        if self._has_srtp:
+            ip, _, kind = arrived_at(received)
+            rule = rule_of(self._listen.srtp, ip, kind == "tls")
+        return self.reader.look(content_type, body, rule)
 
     def _named(self, number: int, name: str, addresses: tuple[str, ...]) -> None:
         self._native.named(number, name, addresses)
@@ -251,6 +260,10 @@ class SipServer:
         source_ip = self._pending.pop(number, None)
         if source_ip is not None:
             self._sources.settled(source_ip)
+
+    def look_at(self, call: SipCall) -> None:
+        """Let it `work` once pjsip is no longer on the stack."""
+        self._offering[call.number] = call
 
     def release(self, call: SipCall) -> None:
         """Forget a call; its object lives on until `poll` has come back from pjsip."""
@@ -383,6 +396,10 @@ class SipServer:
             log.error("call %d: no final reply: %s", call.number, again.reason)
 
     def _dial(self, dial: Dial) -> None:
+        rule = self._rule_towards(dial)
+        if rule.mode == MANDATORY and not rule.suites:
+            self._emit(CallEnded(dial.call, 488, NOT_IN_THE_CLEAR, "error"))
+            return
         try:
             contact = dial.appearance.contact if dial.appearance is not None else ""
             self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer, contact, dial.place)
@@ -390,6 +407,7 @@ class SipServer:
             self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
             return
         call = SipCall(self, self._accounts.outbound, dial.call)
+        call.keying.rule = rule
         if dial.username:
             call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
         call.timer = dial.timer
@@ -421,6 +439,13 @@ class SipServer:
         if call.credentials is not None:
             self._credentials[call.slot] = call.credentials
 
+    def _rule_towards(self, dial: Dial) -> Rule:
+        uri = dial.way or dial.next_hop.strip("<> ") or dial.request_uri
+        tls = dial.request_uri.lower().startswith("sips:") or transport_of(uri) == "tls"
+        places = self.endpoint.places
+        place = places[dial.place] if 0 <= dial.place < len(places) else self.endpoint.place_towards(host_of(uri))
+        return rule_of(self._listen.srtp, place.ip if place is not None else "", tls, dialled=True)
+
     def hang_up_all(self) -> None:
         """BYE, CANCEL or 503 to every call, Expires 0 to every notifier."""
         self.stopping = True
@@ -448,6 +473,7 @@ class SipServer:
         if self._listen.timers:
             call.timer, call.allows_update = self._chosen_timers.of(text_of(packet.data)), allows_update(message.headers)
         call.descriptions.received = offer = self.reader.read(message.description)
+        call.keying.rule = self.reader.rule
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
         place = self._accounts.place_of(received)
@@ -457,6 +483,9 @@ class SipServer:
             leave_by_any(slot)
         self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
+        if unprotected := call.keying.refusal(offer):
+            log.warning("call %d from %s is refused: %s", number, source, unprotected)
+            call.reply(488, "", (f'Warning: 302 cordboard "{unprotected}"',), None)
 
 
 def _address(ip: str, port: int) -> tuple[str, int] | None:

@@ -37,8 +37,7 @@ class Phone:
         self.messages: list[Message] = []
         self._formats = formats or f"{peer.payload_type} 101"
         self._rtpmaps = rtpmaps or (f"{peer.payload_type} {NAMES[peer.payload_type]}/8000", "101 telephone-event/8000")
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket = self._connection()
         self._port = int(self._socket.getsockname()[1])
         self._call_id = f"phone{next(_NUMBERS)}-{self._port}@test"
         self._local = f"<sip:phone@127.0.0.1>;tag=t{self._port}"
@@ -46,6 +45,13 @@ class Phone:
         self._cseq = self._invited = 0
         self._version = 0
         self._sent_invite = ""
+
+    transport = "UDP"
+
+    def _connection(self) -> socket.socket:
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made.bind(("127.0.0.1", 0))
+        return made
 
     def __enter__(self) -> Phone:
         return self
@@ -91,7 +97,7 @@ class Phone:
         vias = "".join(f"Via: {value}\r\n" for name, value in invite.headers if name == "Via")
         head = "".join(f"{name}: {invite.header(name)}\r\n" for name in ("From", "Call-ID", "CSeq"))
         self._socket.sendto(
-            f"SIP/2.0 200 OK\r\n{vias}{head}To: {self._local}\r\nContact: <sip:phone@127.0.0.1:{self._port}>\r\n"
+            f"SIP/2.0 200 OK\r\n{vias}{head}To: {self._local}\r\nContact: <{self.uri}>\r\n"
             f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode(),
             self._server,
         )
@@ -131,7 +137,7 @@ class Phone:
         """Answer a request that was waited for."""
         vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
         head = "".join(f"{name}: {request.header(name)}\r\n" for name in ("From", "To", "Call-ID", "CSeq"))
-        text = f"SIP/2.0 {code} {reason}\r\n{vias}{head}Contact: <sip:phone@127.0.0.1:{self._port}>\r\nContent-Length: 0\r\n\r\n"
+        text = f"SIP/2.0 {code} {reason}\r\n{vias}{head}Contact: <{self.uri}>\r\nContent-Length: 0\r\n\r\n"
         self._socket.sendto(text.encode(), self._server)
 
     def request(self, method: str, lines: tuple[str, ...] = (), kind: str = "", body: str = "") -> Message:
@@ -185,9 +191,9 @@ class Phone:
 
     def _send(self, method: str, body: str, cseq: int, lines: tuple[str, ...] = (), kind: str = "application/sdp") -> None:
         head = (
-            f"{method} {self._target} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{self._port};branch=z9hG4bKp{next(_NUMBERS)}\r\n"
+            f"{method} {self._target} SIP/2.0\r\nVia: SIP/2.0/{self.transport} 127.0.0.1:{self._port};branch=z9hG4bKp{next(_NUMBERS)}\r\n"
             f"From: {self._local}\r\nTo: {self._remote}\r\nCall-ID: {self._call_id}\r\nCSeq: {cseq} {method}\r\n"
-            f"Max-Forwards: 70\r\nContact: <sip:phone@127.0.0.1:{self._port}>\r\n"
+            f"Max-Forwards: 70\r\nContact: <{self.uri}>\r\n"
         )
         further = "".join(f"{line}\r\n" for line in (*(self.headers if method == "INVITE" else ()), *lines))
         content = f"Content-Type: {kind}\r\n" if body else ""

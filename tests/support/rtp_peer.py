@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ from tests.support import tones
 FRAME_SAMPLES = 160
 PCMU, PCMA = 0, 8
 NAMES = {PCMU: "PCMU", PCMA: "PCMA"}
+
+
+P = TypeVar("P", bound="Peer")
 
 
 @dataclass(slots=True)
@@ -91,7 +95,15 @@ class Peer:
     def send_raw(self, datagram: bytes) -> None:
         """Send any bytes to the remote."""
         assert self.remote is not None
-        self.socket.sendto(datagram, self.remote)
+        self.socket.sendto(self.closed(datagram), self.remote)
+
+    def closed(self, datagram: bytes) -> bytes:
+        """What becomes of a datagram before it leaves."""
+        return datagram
+
+    def opened(self, datagram: bytes) -> bytes | None:
+        """What is in a datagram that has come; None: nothing."""
+        return datagram
 
     def press(self, event: int, duration_ms: int = 100, payload_type: int = 101, ends: int = 3, volume: int = 10) -> None:
         """Send a whole RFC 4733 key press at once, packets of 20 ms each."""
@@ -113,6 +125,10 @@ class Peer:
                 data, source = self.socket.recvfrom(4096)
             except (BlockingIOError, ConnectionError):
                 return
+            found = self.opened(data)
+            if found is None:
+                continue
+            data = found
             if len(data) < 12 or data[0] >> 6 != 2 or 192 <= data[1] <= 223:
                 self.others.append(data)
                 continue
@@ -155,6 +171,11 @@ class PeerGroup:
     def __exit__(self, *_: object) -> None:
         for peer in self.peers:
             peer.close()
+
+    def add(self, peer: P) -> P:
+        """Add a peer that has been made."""
+        self.peers.append(peer)
+        return peer
 
     def peer(self, tone_hz: float = 0.0, payload_type: int = PCMU, bind_ip: str = "127.0.0.1", **more: object) -> Peer:
         """Add a peer that says a tone (0: nothing)."""

@@ -221,9 +221,10 @@ class MediaDescription:
         return next((found for value in reversed(self.values(name)) if (found := number(value, 99999)) > 0), 0)
 
     # -------------------------------------------------------------------------------------------------------- changed copies
-    def with_head(self, port: int | None = None, formats: Iterable[str] | None = None) -> MediaDescription:
-        """With another port or other formats in its m= line; the rest stays."""
+    def with_head(self, port: int | None = None, formats: Iterable[str] | None = None, protocol: str = "") -> MediaDescription:
+        """With another port, other formats or another protocol in its m= line; the rest stays."""
         head = [*self.words, "", "", ""][:3]
+        head[2] = protocol or head[2]
         head[1] = str(self.port if port is None else port)
         line = "m=" + " ".join([*head, *(self.formats if formats is None else formats)]) + END
         return MediaDescription((line, *self.lines[1:]))

@@ -78,5 +78,8 @@ int shim_stream_of(int call, shim_stream *into);                            /* 0
 int shim_set_contact(int call, const char *contact); /* what our messages in its dialog name; 0, or -1: no dialog, or no such header */
 int shim_send_to(int call, const char *route); /* where requests in its dialog go, if no proxy stands in their way; 0, or -1 */
 
+/* whether streams of ours may leave with another profile than pjmedia has negotiated, which an attribute names */
+extern int shim_wants_profiles;
+
 /* which of the callbacks are wanted */
 extern int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages;

@@ -15,7 +15,7 @@
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
 enum { SLACK = 256, MMAP_FROM = 66000, HEAP_KEPT = 16 << 20, HEAP_STEP = 1 << 20 };
 
-int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_accept_forked = 1;
+int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_wants_profiles, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
 static pjsip_tp_state_callback told_before;
 
@@ -114,11 +114,32 @@ static void take_hops(pjsip_msg *msg) {
     pj_list_erase(said);
 }
 
+/* A stream with SRTP: pjmedia, which has nothing to do with that, has negotiated RTP/AVP, and an attribute says what it is. */
+static void put_profiles(pjsip_tx_data *tdata) {
+    pjsip_msg_body *body = tdata->msg->body;
+    pjmedia_sdp_session *session;
+    pj_bool_t changed = PJ_FALSE;
+    if (body == NULL || body->print_body == &pjsip_print_text_body || pj_stricmp2(&body->content_type.type, "application") != 0 ||
+        pj_stricmp2(&body->content_type.subtype, "sdp") != 0)
+        return;
+    session = pjmedia_sdp_session_clone(tdata->pool, body->data);
+    for (unsigned i = 0; i < session->media_count; ++i) {
+        pjmedia_sdp_media *media = session->media[i];
+        pjmedia_sdp_attr *said = pjmedia_sdp_media_find_attr2(media, "x-cordboard-profile", NULL);
+        if (said == NULL) continue;
+        media->desc.transport = said->value;
+        pjmedia_sdp_media_remove_attr(media, said);
+        changed = PJ_TRUE;
+    }
+    if (changed && pjsip_create_sdp_body(tdata->pool, session, &body) == PJ_SUCCESS) tdata->msg->body = body;
+}
+
 static pj_status_t printed(pjsip_tx_data *tdata) {
     pj_ssize_t length;
     take_hops(tdata->msg);
     if (shim_wants_leaving) shim_call_leaving(tdata);
     if (pjsip_tx_data_is_valid(tdata)) return PJ_SUCCESS;
+    if (shim_wants_profiles) put_profiles(tdata);
     length = pjsip_msg_print(tdata->msg, room, sizeof room);
     if (length < 0) return PJSIP_EMSGTOOLONG;
     if (tdata->buf.start == NULL || length >= tdata->buf.end - tdata->buf.start) {

@@ -58,10 +58,10 @@ class Secured:
         self.sends, self.hears = Stream(suite, key(suite, THEIRS), mki), Stream(suite, key(suite, OURS))
         self.sequence = 0
 
-    def say(self, payload: bytes = LOUD, ts: int = -1, **more: int) -> bytes:
+    def say(self, payload: bytes = LOUD, ts: int = -1, payload_type: int = 0) -> bytes:
         """The peer's next packet arrives; it is returned."""
         self.sequence += 1
-        packet = self.sends.protect(rtp(self.sequence, 160 * self.sequence if ts < 0 else ts, payload, **more))
+        packet = self.sends.protect(rtp(self.sequence, 160 * self.sequence if ts < 0 else ts, payload, payload_type))
         self.rig.arrive(self.port, PEER, packet)
         return packet
 
