@@ -28,7 +28,7 @@ NO_COMMON_SUITE = "no crypto line that can be used"
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SrtpRule:
     """What holds for a call. `suites`: those that may be spoken, none without TLS; `known`: SRTP is configured somewhere, so we say why not."""
 
     mode: str = OFF
@@ -36,14 +36,14 @@ class Rule:
     known: bool = False
 
 
-NO_RULE = Rule()
+NO_RULE = SrtpRule()
 
 
-def rule_of(policy: SrtpPolicy, ip: str, tls: bool, dialled: bool = False) -> Rule:
+def rule_of(policy: SrtpPolicy, ip: str, tls: bool, dialled: bool = False) -> SrtpRule:
     """What holds for a call at an address of ours. `tls`: its signalling goes by TLS."""
     mode = dict(policy.interfaces).get(ip, policy.dialled if dialled else policy.incoming)
     suites = policy.suites if mode != OFF and (tls or policy.without_tls) else ()
-    return Rule(mode, suites, is_used(policy))
+    return SrtpRule(mode, suites, is_used(policy))
 
 
 def is_used(policy: SrtpPolicy) -> bool:
@@ -54,7 +54,7 @@ def is_used(policy: SrtpPolicy) -> bool:
 class Keying:
     """`random_bytes` makes keys: nobody may guess them."""
 
-    def __init__(self, random_bytes: Callable[[int], bytes], rule: Rule = NO_RULE) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], rule: SrtpRule = NO_RULE) -> None:
         self._random_bytes = random_bytes
         self.rule = rule
         self._own: dict[str, bytes] = {}

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Collection
 
-from interfaces.sip.keying import NO_RULE, Rule
+from interfaces.sip.keying import NO_RULE, SrtpRule
 from interfaces.sip.message import SDP, text_of, wire_bytes
 from interfaces.sip.multipart import find_part, media_type
 from interfaces.sip.sdp.crypto import chosen, for_pjmedia
@@ -28,7 +28,7 @@ class DescriptionReader:
 
     def __init__(self, known: Collection[str] = ()) -> None:
         self._known = frozenset(known)
-        self._read: OrderedDict[tuple[str, Rule], tuple[SessionDescription, str]] = OrderedDict()
+        self._read: OrderedDict[tuple[str, SrtpRule], tuple[SessionDescription, str]] = OrderedDict()
         self.rule = NO_RULE
         self.arrived = NOTHING
         """That of the message that pjsip works on now."""
@@ -37,7 +37,7 @@ class DescriptionReader:
         """A description as it was meant; NOTHING of an empty text."""
         return self._both(text)[0] if text else NOTHING
 
-    def look(self, content_type: str, body: bytes, rule: Rule = NO_RULE) -> bytes | None:
+    def look(self, content_type: str, body: bytes, rule: SrtpRule = NO_RULE) -> bytes | None:
         """A message with this body has come. Returns the description that pjsip is to read instead; None: it reads this one itself."""
         self.rule = rule
         found = find_part(content_type, body, SDP) if body else None

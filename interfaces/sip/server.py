@@ -46,7 +46,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
-from interfaces.sip.keying import MANDATORY, NO_RULE, NOT_IN_THE_CLEAR, Rule, is_used, rule_of
+from interfaces.sip.keying import MANDATORY, NO_RULE, NOT_IN_THE_CLEAR, SrtpRule, is_used, rule_of
 from interfaces.sip.message import Message, cseq_of, escaped, host_of, parse, tag_of, text_of, transport_of
 from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
@@ -439,7 +439,7 @@ class SipServer:
         if call.credentials is not None:
             self._credentials[call.slot] = call.credentials
 
-    def _rule_towards(self, dial: Dial) -> Rule:
+    def _rule_towards(self, dial: Dial) -> SrtpRule:
         uri = dial.way or dial.next_hop.strip("<> ") or dial.request_uri
         tls = dial.request_uri.lower().startswith("sips:") or transport_of(uri) == "tls"
         places = self.endpoint.places

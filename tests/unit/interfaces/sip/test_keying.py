@@ -9,14 +9,14 @@ import itertools
 import pytest
 
 from di.sip.records import SrtpPolicy
-from interfaces.sip.keying import NO_COMMON_SUITE, NOT_IN_THE_CLEAR, REQUIRED, Keying, Rule, is_used, rule_of
+from interfaces.sip.keying import NO_COMMON_SUITE, NOT_IN_THE_CLEAR, REQUIRED, Keying, SrtpRule, is_used, rule_of
 from interfaces.sip.sdp.crypto import PROFILE, crypto_of
 from interfaces.sip.sdp.model import SessionDescription, parse
 from media.control.records import Srtp, SrtpKey
 
 CM, GCM = "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"
 BOTH = (GCM, CM)
-OPTIONAL, MANDATORY = Rule("optional", BOTH, True), Rule("mandatory", BOTH, True)
+OPTIONAL, MANDATORY = SrtpRule("optional", BOTH, True), SrtpRule("mandatory", BOTH, True)
 HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
 
 
@@ -35,7 +35,7 @@ def said(profile: str, *suites: str, key: int = 100, tag: int = 1) -> SessionDes
 OURS = said("RTP/AVP")
 
 
-def keying(rule: Rule) -> Keying:
+def keying(rule: SrtpRule) -> Keying:
     numbers = itertools.count(1)
     return Keying(lambda count: bytes([next(numbers)]) * count, rule)
 
@@ -66,13 +66,13 @@ def profile_of(description: SessionDescription) -> str:
     ],
 )
 def test_which_rule_holds(policy: SrtpPolicy, ip: str, tls: bool, dialled: bool, mode: str, suites: tuple[str, ...]) -> None:
-    assert rule_of(policy, ip, tls, dialled) == Rule(mode, suites, is_used(policy))
+    assert rule_of(policy, ip, tls, dialled) == SrtpRule(mode, suites, is_used(policy))
     assert is_used(policy) is (policy != SrtpPolicy())
 
 
 @pytest.mark.parametrize("profile", ["RTP/SAVP", "RTP/SAVPF", "RTP/AVP"])
 @pytest.mark.parametrize("rule", [OPTIONAL, MANDATORY])
-def test_an_offer_is_answered_in_its_profile(rule: Rule, profile: str) -> None:
+def test_an_offer_is_answered_in_its_profile(rule: SrtpRule, profile: str) -> None:
     call, offer = keying(rule), said(profile, "AES_CM_128_HMAC_SHA1_32", CM, tag=7)
     assert call.refusal(offer) == ""
     answer = call.answer(OURS, offer)
@@ -90,21 +90,21 @@ def test_plain_offers_are_answered_plainly_where_they_may_be() -> None:
     [
         (MANDATORY, said("RTP/AVP"), REQUIRED),
         (MANDATORY, said("RTP/SAVP"), REQUIRED),
-        (Rule("mandatory", (), True), said("RTP/SAVP", CM), NOT_IN_THE_CLEAR),
-        (Rule("optional", (), True), said("RTP/SAVP", CM), NOT_IN_THE_CLEAR),
-        (Rule("optional", (), True), said("RTP/AVP", CM), ""),
+        (SrtpRule("mandatory", (), True), said("RTP/SAVP", CM), NOT_IN_THE_CLEAR),
+        (SrtpRule("optional", (), True), said("RTP/SAVP", CM), NOT_IN_THE_CLEAR),
+        (SrtpRule("optional", (), True), said("RTP/AVP", CM), ""),
         (OPTIONAL, said("RTP/SAVP", "AES_CM_128_HMAC_SHA1_32"), NO_COMMON_SUITE),
-        (Rule("off", (), True), said("RTP/SAVP", CM), "SRTP is off here"),
-        (Rule(), said("RTP/SAVP", CM), ""),
+        (SrtpRule("off", (), True), said("RTP/SAVP", CM), "SRTP is off here"),
+        (SrtpRule(), said("RTP/SAVP", CM), ""),
         (MANDATORY, parse(HEAD + "m=audio 0 RTP/AVP 0\r\n"), ""),
     ],
 )
-def test_what_is_refused(rule: Rule, offer: SessionDescription, why: str) -> None:
+def test_what_is_refused(rule: SrtpRule, offer: SessionDescription, why: str) -> None:
     assert keying(rule).refusal(offer) == why
 
 
 @pytest.mark.parametrize(("rule", "profile"), [(OPTIONAL, "RTP/AVP"), (MANDATORY, "RTP/SAVP")])
-def test_our_offer_has_a_key_for_each_suite(rule: Rule, profile: str) -> None:
+def test_our_offer_has_a_key_for_each_suite(rule: SrtpRule, profile: str) -> None:
     call = keying(rule)
     offer = call.offer(OURS)
     assert crypto_in(offer) == [(1, GCM, b"\1" * 28), (2, CM, b"\2" * 30)] and profile_of(offer) == profile
