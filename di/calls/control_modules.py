@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from di.calls.call_changes import CallChanges
 from di.calls.control import Control, Grant
+from di.calls.outside import OutsideReply
 from di.kernel.capabilities import Capability
+from di.sip.outside_records import OutsideReceived
 from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
@@ -85,6 +88,28 @@ class HearsOfCrashes(Protocol):
 
     def interrupted(self, call: InterruptedCall) -> Awaitable[None] | None:
         """The server's next life tells it, until it raises nothing; `InterruptedCall.key` knows repeats. Raises ControlUnreachable."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideAsk:
+    """A request outside calls at one control of an sbc profile. `trusted`: it comes from one of `trusted_peers`."""
+
+    instance: str
+    values: Mapping[str, str]
+    request: OutsideReceived
+    trusted: bool
+
+
+Routed: TypeAlias = "OutsideReply | CallChanges"
+"""A request outside calls is answered here, or goes on so changed."""
+
+
+@runtime_checkable
+class RoutesOutside(Protocol):
+    """A control module that has a say in requests outside calls, too (SEMS: `route`)."""
+
+    def route(self, ask: OutsideAsk) -> Routed | Awaitable[Routed]:
+        """Answer it, or say where it goes. Raises Refused, ControlUnreachable."""
 
 
 class ControlMaker(Protocol):
