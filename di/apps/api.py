@@ -26,7 +26,7 @@ from di.calls.applications import Factory
 from di.calls.call_changes import NO_CHANGES, CallChanges, NameFilter
 from di.calls.call_info import CallInfo, CallOut, Dialler, HoldStyle, Target
 from di.calls.control import Control, Grant
-from di.calls.control_modules import CONTROL_MAKER, ControlMaker
+from di.calls.control_modules import CONTROL_MAKER, ControlMaker, ControlUnreachable, OutsideAsk, RoutesOutside
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.outside import OutsideReply, OutsideRequest
@@ -147,6 +147,7 @@ __all__ = [
     "ConfigFile",
     "Control",
     "ControlMaker",
+    "ControlUnreachable",
     "Credential",
     "DIError",
     "DatabaseFailed",
@@ -175,6 +176,7 @@ __all__ = [
     "OpenedMessage",
     "OutOfBounds",
     "Outcome",
+    "OutsideAsk",
     "OutsideReceived",
     "OutsideReplied",
     "OutsideReply",
@@ -201,6 +203,7 @@ __all__ = [
     "ReplyReceived",
     "RequestReceived",
     "RoomChanged",
+    "RoutesOutside",
     "Search",
     "SecondLeg",
     "Services",

@@ -176,7 +176,7 @@ async def test_a_web_server_that_is_slow_or_gone_holds_a_call_up_for_a_moment_on
     server: Server, routes: Routes, phones: tuple[UdpPeer, UdpPeer]
 ) -> None:
     caller, callee = phones
-    routes.delay_s = 5
+    routes.delay_s = 1.5
     await connected(invite(caller, "web", "slow", f"sip:own@127.0.0.1:{callee.port}"), callee)
     gone = f"cc_rest;url=http://127.0.0.1:{free_port()}/"
     await connected(invite(caller, gone, "gone", f"sip:own@127.0.0.1:{callee.port}"), callee)

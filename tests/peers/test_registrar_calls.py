@@ -19,6 +19,13 @@ pytestmark = pytest.mark.peers
 
 PLUGINS = "monitoring;desk;cc_registrar;call_control;xmlrpc2di;web"
 TRUSTED = "127.0.0.2"
+WITH_SBC = "monitoring;cc_registrar;cc_ctl;call_control;sbc;xmlrpc2di;web"
+HOME = {
+    "app_mapping.conf": "^sip:=>sbc\n",
+    "sbc.conf": "profiles=home\nactive_profile=home\nstrangers=route\n",
+    "call_control.conf": "",
+    "home.sbcprofile.conf": 'call_control=where,mark\nwhere_module=cc_registrar\nmark_module=ctl\nmark_append_headers="P-Home: yes"\n',
+}
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +141,32 @@ async def test_baresip_registers_with_its_password_and_is_called(
 
 
 @pytest.mark.timeout(300)
-async def test_registrations_survive_a_restart(server: Server) -> None:
+async def test_registrations_survive_a_restart_and_an_sbc_finds_them(server: Server) -> None:
+    """The second life has an sbc, whose profile asks the registrar about calls and about what comes outside calls."""
     phone = await UdpPeer.open(server.sip_port, ip=TRUSTED)
     assert (await register(phone, "erna", "<sip:erna@192.0.2.7>")).code == 200
-    server.process.kill()  # type: ignore[union-attr]
+    assert server.process is not None
+    server.process.kill()
     await asyncio.to_thread(server.wait_status)
     server.forget_log()
+    sems = server.etc / "sems.conf"
+    sems.write_text(sems.read_text().replace(f"load_plugins={PLUGINS}", f"load_plugins={WITH_SBC}"))
+    for name, text in HOME.items():
+        (server.etc / name).write_text(text)
     await asyncio.to_thread(server.start)
-    caller = await UdpPeer.open(server.sip_port)
+    caller = await UdpPeer.open(server.sip_port, ip="127.0.0.3")
     assert (await reached(caller, "erna", phone)).request_uri == "sip:erna@192.0.2.7"
+    # outside calls
+    sent = caller.call("erna")
+    sent.send_request("MESSAGE", "hello", "text/plain")
+    came = await phone.take_outside()
+    assert came.request_message.request_uri == "sip:erna@192.0.2.7" and "sip:home@here.example" in came.request_message.header("From")
+    came.answer(202)
+    assert (await sent.next(202)).code == 202
+    assert (await caller.call("nobody").exchange("MESSAGE", "text/plain", "hello")).code == 404
+    answer = await register(phone, "fred", "<sip:fred@192.0.2.8>")
+    assert answer.code == 200 and "fred@192.0.2.8" in answer.header("Contact")
+    assert (await register(caller, "fred", "<sip:fred@192.0.2.66>")).code == 401
+    assert sorted(one["aor"] for one in server.json("cc_registrar.list")) == ["erna@127.0.0.1", "fred@127.0.0.1"]
     for peer in (caller, phone):
         peer.close()

@@ -30,6 +30,7 @@ from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.hops import credential_lines, hop_line, without_hops
 from di.apps.sbc.identity import from_of, hop_uri, next_hop_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
+from di.apps.sbc.outside_controls import Routers, routed, routers_of
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.refusal import parse_refusal
 
@@ -86,8 +87,33 @@ class OutsideRelay:
         self._desk.check_source(trusted, request.source_ip, request.request_uri)
         hops = hop_line(headers)
         values = self._desk.complete(_values(request, headers))
-        profile = self._desk.profile_of(values).profile.filled(values)
+        loaded = self._desk.profile_of(values)
+        profile = loaded.profile.filled(values)
         self._refuse(profile, request)
+        routers = routers_of(loaded, values, self._services.control_modules)
+        if routers:
+            return asyncio.ensure_future(self._as_controls_say(routers, profile, request, trusted, headers, hops))
+        return self._send(profile, request, headers, hops)
+
+    async def _as_controls_say(
+        self,
+        routers: Routers,
+        profile: Profile,
+        request: OutsideReceived,
+        trusted: bool,
+        headers: tuple[tuple[str, str], ...],
+        hops: str,
+    ) -> OutsideReply:
+        try:
+            said = await routed(routers, profile, request, trusted)
+            return said if isinstance(said, OutsideReply) else await self._send(said, request, headers, hops)
+        except Refused as refused:
+            return OutsideReply(refused.code, refused.reason, refused.headers)
+
+    def _send(
+        self, profile: Profile, request: OutsideReceived, headers: tuple[tuple[str, str], ...], hops: str
+    ) -> asyncio.Future[OutsideReply]:
+        """Send it by a profile. Raises Refused."""
         going = OutsideRequest(
             request.method,
             request_uri_of(profile, request.request_uri),

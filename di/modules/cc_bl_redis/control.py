@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from redis.asyncio.connection import AbstractConnection, Connection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
+from di.calls.call_changes import NO_CHANGES
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk
+from di.calls.control_modules import ControlAsk, OutsideAsk, Routed
 from di.kernel.errors import Refused
 
 if TYPE_CHECKING:
@@ -141,10 +142,19 @@ class BlackList:
 
     async def authorize(self, ask: ControlAsk) -> Grant:
         """Refuse who is listed."""
-        where = f"call {ask.call.id}: control {ask.instance}"
-        action = ask.values.get("action", "").strip().lower() or "refuse"
+        await self._look_up(ask.values, f"call {ask.call.id}: control {ask.instance}")
+        return Grant()
+
+    async def route(self, ask: OutsideAsk) -> Routed:
+        """Refuse requests outside calls of who is listed."""
+        await self._look_up(ask.values, f"{ask.request.method} from {ask.request.source_ip}: control {ask.instance}")
+        return NO_CHANGES
+
+    async def _look_up(self, values: Mapping[str, str], where: str) -> None:
+        """Raises Refused for a hit, a list that cannot be asked, and a mistake of the configuration."""
+        action = values.get("action", "").strip().lower() or "refuse"
         try:
-            words = command(dict(ask.values))
+            words = command(dict(values))
             if action not in _ACTIONS:
                 raise ValueError(f"action={action!r}: right is one of {', '.join(_ACTIONS)}")
         except ValueError as error:
@@ -158,14 +168,13 @@ class BlackList:
                 "%s: %r cannot be asked: %s; the call %s", where, " ".join(words), error, "passes" if passes else "is refused"
             )
             if passes:
-                return Grant()
+                return
             raise _FAULT from error
         if self._options.redis_full_logging:
             log.info("%s: %r is answered %r", where, " ".join(words), answer)
         if is_hit(answer):
             log.info("%s: %r is a hit", where, " ".join(words))
             raise _HIT
-        return Grant()
 
     def answered(self, ask: ControlAsk) -> None:
         """It is asked once a call."""

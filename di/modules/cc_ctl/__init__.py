@@ -7,11 +7,13 @@ call_control=$H(P-Call-Control)         P-Call-Control: ctl;RURI="sip:bob@10.0.0
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from di.calls.call_changes import CallChanges
 from di.calls.change_keys import KEYS, changes_of, unknown
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk
+from di.calls.control_modules import ControlAsk, OutsideAsk, Routed
 from di.kernel.errors import Refused
 from di.server.plugin import Plugin
 
@@ -29,20 +31,12 @@ class Ctl:
     mandatory: tuple[str, ...] = ()
 
     def authorize(self, ask: ControlAsk) -> Grant:
-        """Change the call. A value that cannot be is a mistake of who wrote it: 500."""
-        if wrong := unknown(ask.values):
-            log.warning(
-                "call %s: control %s does not know %s; known are %s",
-                ask.call.id,
-                ask.instance,
-                ", ".join(wrong),
-                ", ".join(sorted(KEYS)),
-            )
-        try:
-            return Grant(changes=changes_of(ask.values))
-        except ValueError as error:
-            log.error("call %s: control %s: %s", ask.call.id, ask.instance, error)
-            raise Refused(500, "Server Internal Error") from error
+        """Change the call. Raises Refused: a value that cannot be is a mistake of who wrote it, 500."""
+        return Grant(changes=_changes(ask.values, f"call {ask.call.id}: control {ask.instance}"))
+
+    def route(self, ask: OutsideAsk) -> Routed:
+        """Change where a request outside calls goes, likewise."""
+        return _changes(ask.values, f"{ask.request.method} from {ask.request.source_ip}: control {ask.instance}")
 
     def answered(self, ask: ControlAsk) -> None:
         """Nothing is kept."""
@@ -53,6 +47,16 @@ class Ctl:
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
         """Nothing is kept."""
+
+
+def _changes(values: Mapping[str, str], who: str) -> CallChanges:
+    if wrong := unknown(values):
+        log.warning("%s does not know %s; known are %s", who, ", ".join(wrong), ", ".join(sorted(KEYS)))
+    try:
+        return changes_of(values)
+    except ValueError as error:
+        log.error("%s: %s", who, error)
+        raise Refused(500, "Server Internal Error") from error
 
 
 def start(services: Services, options: None) -> Closer:  # noqa: ARG001 - there are no options

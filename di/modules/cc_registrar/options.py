@@ -32,7 +32,7 @@ class Options:
     """Keys of cc_registrar.conf."""
 
     nat_handling: bool = option(True, help="Send requests to where the REGISTER came from, whatever its Contact says.")
-    sticky_iface: bool = option(True, help="Send them from the interface that it came to (an sbc profile does).")
+    sticky_iface: bool = option(True, help="Accepted; requests leave from the interface that the way there leads over.")
     any_domain: bool = option(False, help="Tell users by their names alone: whatever host stands behind the @.")
     file: Path | None = option(
         None, help="SQLite file that keeps registrations; without it they are in memory only.", parse=absolute_path

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import aiohttp
 
+from di.calls.call_changes import NO_CHANGES, CallChanges
 from di.calls.change_keys import unknown
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk
+from di.calls.control_modules import ControlAsk, OutsideAsk, Routed
 from di.kernel.errors import Refused
 from di.kernel.webhooks import parse_web_url
 from di.modules.cc_rest.answers import FORMATS, read
@@ -36,36 +38,32 @@ class RestControl:
 
     async def authorize(self, ask: ControlAsk) -> Grant:
         """Raises Refused for a mistake of the configuration."""
-        kind = ask.values.get("format", "").lower() or "text"
+        return Grant(changes=await self._changes(ask.values, f"call {ask.call.id}: control {ask.instance}"))
+
+    async def route(self, ask: OutsideAsk) -> Routed:
+        """The same for a request outside calls."""
+        return await self._changes(ask.values, f"{ask.request.method} from {ask.request.source_ip}: control {ask.instance}")
+
+    async def _changes(self, values: Mapping[str, str], who: str) -> CallChanges:
+        kind = values.get("format", "").lower() or "text"
+        url = values.get("url", "")
         try:
-            url = parse_web_url(ask.values["url"])
+            parse_web_url(url)
+            if kind not in FORMATS:
+                raise ValueError(f"format {kind!r}: right is one of {', '.join(FORMATS)}")
         except ValueError as error:
-            raise self._mistake(ask, f"url {ask.values['url']!r}: {error}") from error
-        if not url or kind not in FORMATS:
-            raise self._mistake(ask, f"format {kind!r}: right is one of {', '.join(FORMATS)}" if url else "there is no url")
+            log.error("%s: url %r: %s", who, url, error)
+            raise _MISTAKE from error
         try:
             changes, said = read(await self._get(url), kind)
             if problem := changes.problem():
                 raise ValueError(problem)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            log.error(
-                "call %s: control %s: %s: %s; the call goes on unchanged",
-                ask.call.id,
-                ask.instance,
-                url,
-                str(error) or type(error).__name__,
-            )
-            return Grant()
+            log.error("%s: %s: %s; it goes on unchanged", who, url, str(error) or type(error).__name__)
+            return NO_CHANGES
         if wrong := unknown(said):
-            log.warning(
-                "call %s: control %s: %s says %s, which is not known", ask.call.id, ask.instance, url, ", ".join(wrong)[:200]
-            )
-        return Grant(changes=changes)
-
-    @staticmethod
-    def _mistake(ask: ControlAsk, what: str) -> Refused:
-        log.error("call %s: control %s: %s", ask.call.id, ask.instance, what)
-        return _MISTAKE
+            log.warning("%s: %s says %s, which is not known", who, url, ", ".join(wrong)[:200])
+        return changes
 
     async def _get(self, url: str) -> bytes:
         """Raises ClientError, TimeoutError, OSError, ValueError."""
