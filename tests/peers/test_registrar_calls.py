@@ -24,7 +24,7 @@ HOME = {
     "app_mapping.conf": "^sip:=>sbc\n",
     "sbc.conf": "profiles=home\nactive_profile=home\nstrangers=route\n",
     "call_control.conf": "",
-    "home.sbcprofile.conf": 'call_control=where,mark\nwhere_module=cc_registrar\nmark_module=ctl\nmark_append_headers="P-Home: yes"\n',
+    "home.sbcprofile.conf": 'call_control=where,mark\nwhere_module=cc_registrar\nmark_module=ctl\nmark_From="<sip:home@here.example>"\n',
 }
 
 
@@ -160,7 +160,8 @@ async def test_registrations_survive_a_restart_and_an_sbc_finds_them(server: Ser
     sent = caller.call("erna")
     sent.send_request("MESSAGE", "hello", "text/plain")
     came = await phone.take_outside()
-    assert came.request_message.request_uri == "sip:erna@192.0.2.7" and "sip:home@here.example" in came.request_message.header("From")
+    assert came.request_message.request_uri == "sip:erna@192.0.2.7"
+    assert "sip:home@here.example" in came.request_message.header("From")
     came.answer(202)
     assert (await sent.next(202)).code == 202
     assert (await caller.call("nobody").exchange("MESSAGE", "text/plain", "hello")).code == 404
