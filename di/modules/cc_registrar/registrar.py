@@ -15,7 +15,7 @@ from di.modules.uac_auth.check import CredentialCheck
 from di.sip.auth_params import parameters
 from di.sip.headers import parse_uri, uri_of
 from di.sip.outside_records import OutsideReceived
-from di.stores.location.book import Binding, LocationBook
+from di.stores.location.book import LocationBook, UserBinding
 from di.stores.location.contacts import all_of, aor_of, read
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Registrar:
             log.warning("REGISTER of %s from %s: %s%s", uri_of(request.to_header), where, refused, f": {why}" if why else "")
         return OutsideReply(refused.code, refused.reason, refused.headers)
 
-    def find(self, uri: str, now_s: float) -> Binding:
+    def find(self, uri: str, now_s: float) -> UserBinding:
         """Where a request to a URI goes. Raises Refused: 404."""
         found = self.book.find(aor_of(uri, self._any_domain), now_s)
         if not found:
@@ -84,7 +84,7 @@ class Registrar:
         return found[0]
 
 
-def hop(binding: Binding) -> str:
+def hop(binding: UserBinding) -> str:
     """Where its REGISTER came from, as a next hop; empty for a transport that we cannot call by."""
     if binding.transport not in ("udp", "tcp", "tls"):
         return ""

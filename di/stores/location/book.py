@@ -17,7 +17,7 @@ from di.stores.location.contacts import RegisterOrder
 
 
 @dataclass(frozen=True, slots=True)
-class Binding:
+class UserBinding:
     """One contact of an address-of-record. `source_ip`, `source_port`, `transport`: where its REGISTER came from."""
 
     aor: str
@@ -53,9 +53,9 @@ class RegisterRules:
 class LocationBook:
     """`journal(aor, key, binding)` is told of each change; None: it is gone."""
 
-    def __init__(self, rules: RegisterRules, journal: Callable[[str, str, Binding | None], None] | None = None) -> None:
+    def __init__(self, rules: RegisterRules, journal: Callable[[str, str, UserBinding | None], None] | None = None) -> None:
         self._rules = rules
-        self._of: dict[str, dict[str, Binding]] = {}
+        self._of: dict[str, dict[str, UserBinding]] = {}
         self._journal = journal or (lambda aor, key, binding: None)
         self._ends: list[tuple[float, str, str]] = []
         self._count = 0
@@ -63,21 +63,21 @@ class LocationBook:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Binding]:
+    def __iter__(self) -> Iterator[UserBinding]:
         for bindings in list(self._of.values()):
             yield from bindings.values()
 
-    def load(self, binding: Binding) -> None:
+    def load(self, binding: UserBinding) -> None:
         """Take over what was kept."""
         self._put(binding.aor, {**self._of.get(binding.aor, {}), binding.key: binding})
         heapq.heappush(self._ends, (binding.expires_s, binding.aor, binding.key))
 
-    def find(self, aor: str, now_s: float) -> tuple[Binding, ...]:
+    def find(self, aor: str, now_s: float) -> tuple[UserBinding, ...]:
         """Valid bindings, the most wanted first, of those the latest."""
         valid = (one for one in self._of.get(aor, {}).values() if one.expires_s > now_s)
         return tuple(sorted(valid, key=lambda one: (-one.q, -one.since_s)))
 
-    def register(self, aor: str, order: RegisterOrder, now_s: float) -> tuple[Binding, ...]:
+    def register(self, aor: str, order: RegisterOrder, now_s: float) -> tuple[UserBinding, ...]:
         """Do what a REGISTER asks for; returns the bindings that there are then. Raises Refused, and then nothing has changed."""
         before = {one.key: one for one in self.find(aor, now_s)}
         after = dict(before)
@@ -87,7 +87,7 @@ class LocationBook:
                 del after[key]
         for contact in order.contacts:
             lasts_s = self._lasts_s(contact.expires_s if contact.expires_s is not None else order.expires_s)
-            made = Binding(
+            made = UserBinding(
                 aor, contact.uri, now_s + lasts_s, contact.q, order.call_id, order.cseq,
                 order.source_ip, order.source_port, order.transport, order.user_agent, now_s,
             )  # fmt: skip
@@ -112,7 +112,7 @@ class LocationBook:
             raise Refused(423, "Interval Too Brief", (f"Min-Expires: {rules.min_s}",))
         return min(wanted_s, rules.max_s)
 
-    def _change(self, aor: str, after: dict[str, Binding]) -> None:
+    def _change(self, aor: str, after: dict[str, UserBinding]) -> None:
         before = self._of.get(aor, {})
         for key in before.keys() - after.keys():
             self._journal(aor, key, None)
@@ -122,7 +122,7 @@ class LocationBook:
                 heapq.heappush(self._ends, (one.expires_s, aor, key))
         self._put(aor, after)
 
-    def _put(self, aor: str, bindings: dict[str, Binding]) -> None:
+    def _put(self, aor: str, bindings: dict[str, UserBinding]) -> None:
         self._count += len(bindings) - len(self._of.get(aor, {}))
         if bindings:
             self._of[aor] = bindings
@@ -147,7 +147,7 @@ class LocationBook:
         return gone
 
 
-def _check_order(binding: Binding, order: RegisterOrder) -> None:
+def _check_order(binding: UserBinding, order: RegisterOrder) -> None:
     """A REGISTER that was overtaken by a later one of the same Call-ID changes nothing (RFC 3261 §10.3 step 7)."""
     if binding.call_id == order.call_id and order.cseq <= binding.cseq:
         raise Refused(500, "Out of Order")

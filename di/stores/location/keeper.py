@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
-from di.stores.location.book import Binding
+from di.stores.location.book import UserBinding
 
 log = logging.getLogger(__name__)
 SCHEMA = "CREATE TABLE IF NOT EXISTS binding(aor TEXT NOT NULL, key TEXT NOT NULL, binding TEXT NOT NULL, PRIMARY KEY(aor, key)) WITHOUT ROWID;"
@@ -23,19 +23,19 @@ class LocationKeeper:
         self.database = SqliteThread(path, SCHEMA, gather_s=0.005)
         self._changes: list[tuple[str, str, str | None]] = []
 
-    async def open(self) -> list[Binding]:
+    async def open(self) -> list[UserBinding]:
         """Open the file; returns what stands in it. Raises DatabaseFailed."""
         await self.database.open()
         rows = await self.database.run(lambda connection: connection.execute("SELECT binding FROM binding").fetchall())
         found = []
         for (text,) in rows:
             try:
-                found.append(Binding(**json.loads(text)))
+                found.append(UserBinding(**json.loads(text)))
             except (ValueError, TypeError) as error:
                 log.error("a registration in the file cannot be read and is passed over: %s", error)
         return found
 
-    def changed(self, aor: str, key: str, binding: Binding | None) -> None:
+    def changed(self, aor: str, key: str, binding: UserBinding | None) -> None:
         """A binding is new, or gone."""
         self._changes.append((aor, key, json.dumps(asdict(binding)) if binding is not None else None))
 

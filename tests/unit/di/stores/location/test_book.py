@@ -17,7 +17,7 @@ from di.modules.cc_registrar.options import parse_users
 from di.modules.cc_registrar.registrar import Registrar, hop
 from di.modules.uac_auth.check import CredentialCheck
 from di.sip.outside_records import OutsideReceived
-from di.stores.location.book import Binding, LocationBook, RegisterRules
+from di.stores.location.book import LocationBook, RegisterRules, UserBinding
 from di.stores.location.contacts import ContactOrder, RegisterOrder, aor_of, read
 from di.stores.location.keeper import LocationKeeper
 
@@ -31,12 +31,12 @@ class AnyRegistrations(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kept: dict[tuple[str, str], Binding] = {}
+        self.kept: dict[tuple[str, str], UserBinding] = {}
         self.book = LocationBook(RULES, self._keep)
         self.model: dict[str, dict[str, float]] = {user: {} for user in USERS}
         self.now_s, self.cseq = 1000.0, 0
 
-    def _keep(self, aor: str, key: str, binding: Binding | None) -> None:
+    def _keep(self, aor: str, key: str, binding: UserBinding | None) -> None:
         if binding is None:
             del self.kept[aor, key]
         else:
@@ -159,8 +159,8 @@ def test_any_headers_are_answered(headers: list[tuple[str, str]], to: str) -> No
 
 
 def test_where_requests_go_back_to() -> None:
-    assert hop(Binding("a", "sip:x", 0, source_ip="::1", source_port=5, transport="tcp")) == "[::1]:5/tcp"
-    assert hop(Binding("a", "sip:x", 0, source_ip="1.1.1.1", source_port=5, transport="ws")) == ""
+    assert hop(UserBinding("a", "sip:x", 0, source_ip="::1", source_port=5, transport="tcp")) == "[::1]:5/tcp"
+    assert hop(UserBinding("a", "sip:x", 0, source_ip="1.1.1.1", source_port=5, transport="ws")) == ""
 
 
 def test_a_file_of_users(tmp_path: Path) -> None:
