@@ -8,6 +8,11 @@ plays to him all the time, `room` joins a room of its own per ten calls, `lobby`
 the state diagram that every call to an unknown name gets. Figures are CPU time (user and system) over the run, so that other work on the
 machine moves them little; the ratio to sipp's own CPU moves least between machines. `--profile` writes where each process spends its
 time, by py-spy.
+
+    python -m tests.benches.bench_setup --many 100000 [--rates 200]
+
+places so many calls of a second in eight parts, and prints after each what memory and descriptors every process has, and what the server's
+gauges say half a minute after the last.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import resource
 import subprocess
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +35,15 @@ from tests.support.server import Server, wait_until
 from tests.support.sipp import Sipp
 
 HOLD_MS = 200
+PARTS, REST_S = 8, 65
+"""A port that nobody uses is closed after a minute."""
+GAUGES = (
+    "sems_active_calls",
+    "cordboard_rooms",
+    "cordboard_media_legs",
+    "cordboard_media_recording_waiting",
+    "cordboard_event_waiting",
+)
 PLUGINS = "monitoring;announcement;webconference;conference;echo;dsm;xmlrpc2di;web"
 USERS = {"announce": "announce", "room": "conference-%d", "lobby": "lobby-%d"}
 CALLERS_IP = "127.77.0.1"
@@ -94,7 +109,7 @@ def processes(server: Server) -> dict[str, int]:
     return {"hub": server.pid, **dict(sorted(server.children().items()))}
 
 
-def place(server: Server, kind: str, rate: int, calls: int) -> Cost:
+def place(server: Server, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS) -> Cost:
     """Calls at a rate, to their end."""
     pids = processes(server)
     before = {role: cpu_us(pid) for role, pid in pids.items()}
@@ -104,7 +119,7 @@ def place(server: Server, kind: str, rate: int, calls: int) -> Cost:
         server.sip_port,
         calls=calls,
         rate=rate,
-        hold_ms=HOLD_MS,
+        hold_ms=hold_ms,
         user=USERS[kind],
         media_port_base=40000,
         local_ip=CALLERS_IP,
@@ -149,6 +164,23 @@ def profiled(server: Server, folder: Path | None, name: str, seconds: int) -> It
         watcher.wait()
 
 
+def last(server: Server, calls: int, rate: int) -> None:
+    """Whether something is left of many calls."""
+    for part in range(PARTS):
+        cost = place(server, "announce", rate, calls // PARTS, 1000)
+        server.xml.di("monitoring", "clearFinished")  # they are kept until somebody says so
+        pids = processes(server)
+        memory = ", ".join(f"{role} {resident_kb(pid) >> 10} MB" for role, pid in pids.items())
+        descriptors = ", ".join(str(len(list(Path(f"/proc/{pid}/fd").iterdir()))) for pid in pids.values())
+        cost.show(f"part {part + 1}")
+        print(f"    {memory}; descriptors {descriptors}", flush=True)
+    time.sleep(REST_S)
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    print(f"{REST_S} s later: " + ", ".join(line for line in lines if line.startswith(GAUGES)))
+    print("    descriptors " + ", ".join(str(len(list(Path(f"/proc/{pid}/fd").iterdir()))) for pid in processes(server).values()))
+
+
 def main() -> None:
     """All kinds at all rates."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -156,8 +188,12 @@ def main() -> None:
     parser.add_argument("--kinds", default="announce,room,lobby")
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--profile", type=Path)
+    parser.add_argument("--many", type=int, default=0)
     options = parser.parse_args()
     with server_of_calls() as server:
+        if options.many:
+            last(server, options.many, int(options.rates.split(",")[0]))
+            return
         place(server, "announce", 50, 100)  # what only the first calls cost
         for kind in options.kinds.split(","):
             for rate in (int(rate) for rate in options.rates.split(",")):
