@@ -10,17 +10,17 @@ from typing import Any
 import pjsua2 as pj
 
 from interfaces.sip.border import callback
-from interfaces.sip.digest import challenges, why_not
+from interfaces.sip.digest import MOST_ANSWERS, challenges, why_not
 from interfaces.sip.message import Message, cseq_of, endpoint_of, parse
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.received import arrived
-from interfaces.sip.shim import ffi
+from interfaces.sip.shim import ffi, lib
 from interfaces.sip.structures import Credentials
 
 log = logging.getLogger(__name__)
 
-_MAX_ANSWERS = 4
-"""Of one request: a proxy and the peer behind it may both ask, and each may say once that the nonce was stale."""
+_MAX_ANSWERS = 6
+"""Of one request: a proxy and the peer behind it may both ask, and each may say twice that the nonce was stale."""
 _MAX_REMEMBERED = 32
 
 
@@ -65,8 +65,11 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
             log.warning("a challenge from %s to %s is not answered: %s", source, message.header("CSeq"), why)
             return
         if not self._fresh(known, message):
-            log.warning("%s is refused by %s: user or password is wrong for realm %s", message.header("CSeq"), source, realms)
+            stale = any(challenge.stale for challenge in challenges(message))
+            why = "the nonce is stale each time" if stale else "user or password is wrong"
+            log.warning("%s is refused by %s: %s for realm %s", message.header("CSeq"), source, why, realms)
             return
+        lib.shim_forget_stale(prm.callId)
         vector = pj.AuthCredInfoVector()
         vector.append(pj.AuthCredInfo("digest", known.realm or realms[0], known.username, 0, known.password))
         prm.challenge.respond(vector)
@@ -78,12 +81,17 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
         pjsip sends it at once and with the next CSeq, which tells an answer to that apart from one to any other request of the call.
         """
         number = cseq_of(message)
-        answers, asked = known.answered.pop(number, (0, frozenset[str]()))
-        places = {challenge.answer_name + challenge.realm for challenge in challenges(message)}
-        stale = any(challenge.stale for challenge in challenges(message))
-        if answers >= _MAX_ANSWERS or (places <= asked and not stale):
+        asked = known.answered.pop(number, {})
+        for challenge in challenges(message):
+            place = challenge.answer_name + challenge.realm
+            before = asked.get(place, 0)
+            if not before or (challenge.stale and before < MOST_ANSWERS):
+                break
+        else:
             return False
-        known.answered[number + 1] = (answers + 1, asked | places)
+        if sum(asked.values()) >= _MAX_ANSWERS:
+            return False
+        known.answered[number + 1] = {**asked, place: before + 1}
         while len(known.answered) > _MAX_REMEMBERED:
             del known.answered[next(iter(known.answered))]
         return True

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from di.sip.auth_params import parameters
 from interfaces.sip.message import Message, wire_bytes
 
-_MAX_ANSWERS = 2
-"""One, and one more when the peer says that the nonce was stale."""
+MOST_ANSWERS = 3
+"""To one who asks, of one request: one, and two more when he says that the nonce was stale."""
 _MAX_ROUNDS = 6
 """Of one request, by all proxies on its way and the server: a row of names that each ask once more must come to an end."""
 _ANSWER_NAMES = {"www-authenticate": "Authorization", "proxy-authenticate": "Proxy-Authorization"}
@@ -135,11 +135,11 @@ class Login:
         return tuple(self._written(challenge, method, uri, cnonce) for challenge in self._asked.values())
 
     def _fresh(self, challenge: Challenge) -> bool:
-        """Whether it may be answered: once, and once more when the nonce was too old, not the password wrong."""
+        """Whether it may be answered: once, and twice more when the nonce was too old, not the password wrong."""
         place = _place(challenge)
         answers = self._answers.get(place, 0)
         self._answers[place] = answers + 1
-        return sum(self._answers.values()) <= _MAX_ROUNDS and (answers == 0 or (challenge.stale and answers < _MAX_ANSWERS))
+        return sum(self._answers.values()) <= _MAX_ROUNDS and (answers == 0 or (challenge.stale and answers < MOST_ANSWERS))
 
     def accepted(self, message: Message) -> None:
         """A reply came that asks for nothing; it may name the nonce of the next request (RFC 7616 §3.5)."""

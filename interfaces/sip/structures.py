@@ -35,7 +35,7 @@ class Credentials:
     def __init__(self, realm: str, username: str, password: str, hosts: set[str]) -> None:
         self.realm, self.username, self.password = realm, username, password
         self.hosts = hosts
-        self.answered: dict[int, tuple[int, frozenset[str]]] = {}
+        self.answered: dict[int, dict[str, int]] = {}
         """CSeq of a request that carries an answer → how many it had so far, and who asked: header and realm."""
 
 

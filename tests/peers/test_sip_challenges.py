@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 
@@ -110,19 +111,19 @@ async def test_each_request_of_a_call_that_we_dialled(sip: SipProcess, peer: Udp
 
 @pytest.mark.parametrize("code", [401, 407])
 async def test_all_through_a_call_and_with_a_stale_nonce(sip: SipProcess, peer: UdpPeer, code: int) -> None:
-    """However many requests a call has, each is answered; one whose nonce is too old by then once more."""
+    """However many requests a call has, each is answered; one whose nonce is too old by then again, up to twice."""
     call = await taken(sip, peer, code)
-    for number in range(4):
+    for number in range(3):
         sip.send(SendRequest(2, "INFO", number + 1, ()))
         first = await call.next("INFO")
         challenge(call, first, code, f"a{number}")
         second = await again(call, first)
         assert right(second, code, f"a{number}")
         last = second
-        if number == 1:
-            challenge(call, second, code, "b", 'qop="auth", stale=true')
-            last = await again(call, second)
-            assert right(last, code, "b")
+        for stale in range(number):
+            challenge(call, last, code, f"b{number}{stale}", 'qop="auth", stale=true')
+            last = await again(call, last)
+            assert right(last, code, f"b{number}{stale}")
         call.reply(last, 200)
         replies = await sip.wait_for(ReplyReceived, number + 1)
         assert [(reply.token, reply.code) for reply in replies][number:] == [(number + 1, 200)]
@@ -133,6 +134,25 @@ async def test_all_through_a_call_and_with_a_stale_nonce(sip: SipProcess, peer: 
     assert right(second, code, "end")
     call.reply(second, 200)
     await sip.wait_for(CallEnded)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "INFO"])
+async def test_nonces_that_are_always_stale_come_to_an_end(sip: SipProcess, peer: UdpPeer, method: str) -> None:
+    call, request = await sent(sip, peer, method)
+    answers = 0
+    while answers < 20:
+        challenge(call, request, 401, f"s{answers}", 'qop="auth", stale=true')
+        following = asyncio.ensure_future(again(call, request))
+        told = asyncio.ensure_future(sip.wait_for(CallEnded if method == "INVITE" else ReplyReceived))
+        done, _ = await asyncio.wait((following, told), return_when=asyncio.FIRST_COMPLETED)
+        if following not in done:
+            following.cancel()
+            break
+        told.cancel()
+        request, answers = following.result(), answers + 1
+    assert answers == 3, "one answer, and two more since the nonce was too old"
+    last = sip.of(CallEnded)[0] if method == "INVITE" else sip.of(ReplyReceived)[0]
+    assert last.code == 401 and "the nonce is stale each time" in sip.log
 
 
 async def test_a_proxy_and_the_peer_behind_it(sip: SipProcess, peer: UdpPeer) -> None:

@@ -72,6 +72,7 @@ typedef struct {
 } shim_stream;
 void shim_spare_callbacks(void);
 void shim_leave_bridge(int call);
+void shim_forget_stale(int call); /* nonces that its account was told are too old count no longer */
 void shim_any_listener(int call); /* later requests of its dialog may leave by other transports than its account's */
 int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */
 int shim_stream_of(int call, shim_stream *into);                            /* 0, or -1: no audio */

@@ -30,6 +30,15 @@ void shim_leave_bridge(int call) {
     }
 }
 
+/* pjsip gives a realm two stale nonces in an account's whole life, which all calls out share; how many a request may have is decided in
+ * Python. */
+void shim_forget_stale(int call) {
+    pjsip_cached_auth *first, *auth;
+    if (call < 0 || call >= PJSUA_MAX_CALLS || !pjsua_acc_is_valid(pjsua_var.calls[call].acc_id)) return;
+    first = &pjsua_var.acc[pjsua_var.calls[call].acc_id].shared_auth_sess.cached_auth;
+    for (auth = first->next; auth != NULL && auth != first; auth = auth->next) auth->stale_cnt = 0;
+}
+
 /* An account of a TCP or TLS listener gives a call our address; but its dialog would hold on to that listener, and to send to a peer whose
  * Contact leads elsewhere, by UDP, would fail. */
 void shim_any_listener(int call) {

@@ -206,7 +206,7 @@ def test_refresh_refused_for_now_is_tried_again_until_the_end() -> None:
 
 
 @pytest.mark.parametrize("code", [401, 407])
-def test_challenge_is_answered_once(code: int) -> None:
+def test_challenge_is_answered_once_and_a_stale_nonce_twice_more(code: int) -> None:
     desk = asked(username="200", password="secret")
     name, answer = ("WWW-Authenticate", "Authorization") if code == 401 else ("Proxy-Authenticate", "Proxy-Authorization")
     desk.reply(code, f'{name}: Digest realm="home", nonce="n1", qop="auth"')
@@ -217,9 +217,10 @@ def test_challenge_is_answered_once(code: int) -> None:
         and 'uri="sip:300@home.example"' in header(request, answer)
     )
     assert "secret" not in header(request, answer)
-    desk.reply(code, f'{name}: Digest realm="home", nonce="n2", qop="auth", stale=true')
-    assert 'nonce="n2"' in header(desk.sent(), answer)
-    desk.reply(code, f'{name}: Digest realm="home", nonce="n3", qop="auth", stale=true')
+    for nonce in ("n2", "n3"):
+        desk.reply(code, f'{name}: Digest realm="home", nonce="{nonce}", qop="auth", stale=true')
+        assert f'nonce="{nonce}"' in header(desk.sent(), answer)
+    desk.reply(code, f'{name}: Digest realm="home", nonce="n4", qop="auth", stale=true')
     assert desk.told() == [("failed", code, "Said", 0, True)] and not desk.subscription.requests
 
 
