@@ -44,6 +44,10 @@ class PatternValues:
     next_hop: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
     maps: Mapping[str, Callable[[str], str | None]] = field(default_factory=dict)
+    registered: tuple[str, str, str] = ("", "", "")
+    """What a registration cache knows of the called user: contact, source (host:port), interface."""
+    origin: tuple[str, str] = ("", "")
+    """What it knows of who sent the request: address of record, alias."""
 
 
 def values_of(info: CallInfo, variables: Mapping[str, str] | None = None) -> PatternValues:
@@ -167,7 +171,8 @@ class _Filler:
             "Ri": values.local[0], "Rp": str(values.local[1] or ""), "RI": values.public_ip or values.local[0],
             "Rf": str(values.interface[0]), "Rn": values.interface[1],
         }  # fmt: skip
-        return known.get(first + second)
+        registered = dict(zip(("uc", "us", "ui", "Ua", "UA"), (*values.registered, *values.origin), strict=True))
+        return known.get(first + second, registered.get(first + second))
 
     def _header(self) -> str | None:
         part = "" if self._text[self._at : self._at + 1] == "(" else self._take()

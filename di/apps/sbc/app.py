@@ -24,10 +24,12 @@ from di.apps.api import (
     RequestReceived,
     SecondLeg,
     Session,
+    SipPlace,
     SipReply,
     Target,
     Value,
     first_header,
+    parse_places,
     pattern_values,
 )
 from di.apps.sbc import filters, leg_rules
@@ -91,7 +93,7 @@ class SbcCall(Application):
 
     def _go(self, session: Session) -> None:
         """Refuse, or call the other side. Raises Refused."""
-        self._values = self._pattern_values()  # a control may have set variables
+        self._values = self._desk.reach.arrived(self.profile, self._pattern_values())  # a control may have set variables
         profile = self.profile.filled(self._values)
         if session.admission is not None:
             profile = changed(profile, session.admission.take_changes())
@@ -146,7 +148,7 @@ class SbcCall(Application):
         own = credential_lines(profile, info.headers, is_yes(profile.enable_auth))
         headers = (*without_hops(passed), *own, self._hops)
         return Target(
-            request_uri_of(profile, info.request_uri),
+            request_uri_of(profile, self._values.request_uri),
             to_header=to_of(profile, info.to_header),
             from_header=from_of(profile, info.from_header),
             headers=headers,
@@ -166,8 +168,13 @@ class SbcCall(Application):
         self._follow_messages(second)
         plan.codecs = filters.codecs_for_b(profile, info)
         plan.timer = timer_of_b(profile, self._desk.timer)
-        plan.places = places_of(profile) or plan.places
+        plan.places = places_of(profile) or self._way() or plan.places
         second.audio.symmetric_rtp = second.audio.symmetric_rtp or self.symmetric
+
+    def _way(self) -> tuple[SipPlace, ...]:
+        """Where a phone is reached that has registered through us."""
+        way = self._desk.reach.way(self._values)
+        return parse_places(way) if way else ()
 
     # ----------------------------------------------------------------------------------------------------------- in the call
     @property

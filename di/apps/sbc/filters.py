@@ -113,21 +113,3 @@ def credential_for(profile: Profile, side: Side) -> Credential | None:
     if side == "b":
         return Credential("", profile.auth_user, profile.auth_pwd) if is_yes(profile.enable_auth) else None
     return Credential("", profile.auth_aleg_user, profile.auth_aleg_pwd) if is_yes(profile.enable_aleg_auth) else None
-
-
-def register_onward(profile: Profile, headers: Pairs) -> Lines:
-    """Lines of a REGISTER that goes on, Contact among them (contact_…, contact hiding, registration cache)."""
-    pairs = tuple(headers)
-    return (
-        *pass_headers(profile, pairs),
-        *(f"{name}: {value}" for name, value in pairs if name.lower() in ("contact", "expires")),
-    )
-
-
-def register_back(profile: Profile, request: Pairs, reply: Pairs) -> Lines:
-    """Lines of the registrar's reply to it as the phone gets them."""
-    pairs = tuple(reply)
-    return (
-        *pass_headers(profile, pairs),
-        *(f"{name}: {value}" for name, value in pairs if name.lower() in ("contact", "expires")),
-    )

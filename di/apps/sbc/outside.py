@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from di.apps.api import (
@@ -33,8 +34,10 @@ from di.apps.sbc.keys import is_yes
 from di.apps.sbc.outside_controls import Routers, routed, routers_of
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.refusal import parse_refusal
+from di.apps.sbc.registering import Onward, without_contacts
 
 log = logging.getLogger(__name__)
+Pairs = tuple[tuple[str, str], ...]
 METHODS = ("REGISTER", "MESSAGE", "PUBLISH", "INFO", "NOTIFY", "OPTIONS")
 _ALSO = (
     "event",
@@ -88,7 +91,10 @@ class OutsideRelay:
         hops = hop_line(headers)
         values = self._desk.complete(_values(request, headers))
         loaded = self._desk.profile_of(values)
+        values = self._desk.reach.arrived(loaded.profile, values)
         profile = loaded.profile.filled(values)
+        profile = replace(profile, next_hop=profile.next_hop or self._desk.reach.way(values))
+        request = replace(request, request_uri=values.request_uri)
         self._refuse(profile, request)
         routers = routers_of(loaded, values, self._services.control_modules)
         if routers:
@@ -106,20 +112,24 @@ class OutsideRelay:
     ) -> OutsideReply:
         try:
             said = await routed(routers, profile, request, trusted)
-            return said if isinstance(said, OutsideReply) else await self._send(said, request, headers, hops)
+            sent = said if isinstance(said, OutsideReply) else self._send(said, request, headers, hops)
+            return sent if isinstance(sent, OutsideReply) else await sent
         except Refused as refused:
             return OutsideReply(refused.code, refused.reason, refused.headers)
 
     def _send(
         self, profile: Profile, request: OutsideReceived, headers: tuple[tuple[str, str], ...], hops: str
-    ) -> asyncio.Future[OutsideReply]:
-        """Send it by a profile. Raises Refused."""
+    ) -> OutsideReply | asyncio.Future[OutsideReply]:
+        """Send it by a profile, or answer it: a registration that lasts. Raises Refused."""
+        asked = self._asked(profile, request, headers)
+        if asked is not None and asked.answer is not None:
+            return asked.answer
         going = OutsideRequest(
             request.method,
             request_uri_of(profile, request.request_uri),
             from_of(profile, request.from_header),
             to_of(profile, request.to_header),
-            (*_lines(profile, request.method, headers), hops),
+            (*_lines(profile, headers, asked), hops),
             request.content_type,
             request.body,
             hop_uri(profile) or next_hop_of(profile),
@@ -127,11 +137,26 @@ class OutsideRelay:
             profile.call_id,
         )
         answer: asyncio.Future[OutsideReply] = asyncio.get_running_loop().create_future()
-        problem = self._services.sessions.outside.send(going, partial(_answered, answer, profile, request))
+        problem = self._services.sessions.outside.send(going, partial(self._answered, answer, profile, asked))
         if problem:
             log.error("sbc: %s from %s cannot go on: %s: 503", request.method, request.source_ip, problem)
             raise Refused(503, "Service Unavailable")
         return answer
+
+    def _asked(self, profile: Profile, request: OutsideReceived, headers: Pairs) -> Onward | None:
+        """What becomes of a REGISTER; None for others."""
+        if request.method != "REGISTER":
+            return None
+        ip, port = self._desk.local
+        return self._desk.reach.register(profile, request, headers, f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}")
+
+    def _answered(
+        self, answer: asyncio.Future[OutsideReply], profile: Profile, asked: Onward | None, reply: OutsideReplied
+    ) -> None:
+        """The far side's reply, or that there is none."""
+        contacts = self._desk.reach.registered(profile, asked, reply) if asked is not None else ()
+        if not answer.done():
+            answer.set_result(_reply_of(profile, reply, contacts, asked))
 
     def _refuse(self, profile: Profile, request: OutsideReceived) -> None:
         """What the profile does not let pass. Raises Refused."""
@@ -153,25 +178,23 @@ def _values(request: OutsideReceived, headers: tuple[tuple[str, str], ...]) -> P
     )  # fmt: skip
 
 
-def _lines(profile: Profile, method: str, headers: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    passed = filters.register_onward(profile, headers) if method == "REGISTER" else filters.pass_headers(profile, headers)
+def _lines(profile: Profile, headers: Pairs, asked: Onward | None) -> tuple[str, ...]:
+    """Of a request that goes on. `asked`: of a REGISTER."""
+    passed = filters.pass_headers(profile, headers)
     own = credential_lines(profile, headers, is_yes(profile.enable_auth))
     added = filters.add_headers(profile, "b", initial=False)
-    return _once((*without_hops(passed), *_also(headers), *own, *added))
+    lines = (*without_hops(passed), *_also(headers), *own, *added)
+    return _once(lines if asked is None else (*without_contacts(lines), *asked.lines))
 
 
-def _answered(answer: asyncio.Future[OutsideReply], profile: Profile, request: OutsideReceived, reply: OutsideReplied) -> None:
-    """The far side's reply, or that there is none."""
+def _reply_of(profile: Profile, reply: OutsideReplied, contacts: tuple[str, ...], asked: Onward | None) -> OutsideReply:
+    """The far side's reply as it goes back."""
     code, reason = filters.translate_reply(profile, reply.code, reply.reason)
-    passed = (
-        filters.register_back(profile, request.headers, reply.headers)
-        if request.method == "REGISTER"
-        else filters.pass_headers(profile, reply.headers)
-    )
+    passed = filters.pass_headers(profile, reply.headers)
     own = credential_lines(profile, reply.headers, is_yes(profile.enable_auth))
-    if not answer.done():
-        headers = _once((*without_hops(passed), *_also(reply.headers), *own))
-        answer.set_result(OutsideReply(code, reason, headers, reply.content_type, reply.body))
+    lines = (*without_hops(passed), *_also(reply.headers), *own)
+    headers = _once(lines if asked is None else (*without_contacts(lines), *contacts))
+    return OutsideReply(code, reason, headers, reply.content_type, reply.body)
 
 
 def _also(headers: tuple[tuple[str, str], ...]) -> Iterator[str]:

@@ -4,31 +4,45 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from di.apps.api import MessageSeen, OutsideReply, RequestReceived, Services, Session
+from di.apps.api import (
+    MessageSeen,
+    OutsideReceived,
+    OutsideReplied,
+    OutsideReply,
+    PatternValues,
+    RequestReceived,
+    Services,
+    Session,
+    parse_uri,
+)
 from di.apps.sbc.bleg_auth import challenge
 from di.apps.sbc.contacts import ContactHider
+from di.apps.sbc.keys import is_yes
 from di.apps.sbc.message_files import MessageFiles
 from di.apps.sbc.message_pcap import path_of
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.reg_cache import RegistrationCache
+from di.apps.sbc.registering import Onward, Origin, back, by_connection, onward
 from di.apps.sbc.replaces import DialogName
 
 log = logging.getLogger(__name__)
-_SECRET_BYTES = 32
+_KEY = b"contacts in addresses of ours"
+"""The same after a restart, for registrars keep what was made before; it keeps garbage out, not secrets in."""
 
 
 class SbcReach:
-    """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours, until the next start."""
+    """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._files = MessageFiles(services.sessions.spawn)
         self.cache = RegistrationCache()
-        self.hider = ContactHider(services.clock.random.getrandbits(8 * _SECRET_BYTES).to_bytes(_SECRET_BYTES, "big"))
+        self.hider = ContactHider(_KEY)
 
     def now_s(self) -> int:
         """Seconds that only grow."""
@@ -59,3 +73,40 @@ class SbcReach:
 
     def _writer(self, path: Path) -> Callable[[MessageSeen], None]:
         return partial(self._files.write, path)
+
+    # ------------------------------------------------------------------------------------------------------ registrations
+    def arrived(self, profile: Profile, values: PatternValues) -> PatternValues:
+        """A request's values, with what is known of whom it is for and of who sent it. `profile`: not filled in.
+
+        A contact that was hidden, and one that is remembered where the profile has no RURI of its own, is the Request-URI instead.
+        """
+        user = parse_uri(values.request_uri).user
+        if is_yes(profile.enable_contact_hiding):
+            shown = self.hider.shown(user, profile.contact_hiding_prefix)
+            if shown is not None:
+                values = replace(values, request_uri=shown[0], variables={**values.variables, **shown[1]})
+        if not is_yes(profile.enable_reg_caching):
+            return values
+        now_s = self.now_s()
+        called, caller = self.cache.find(user, now_s), self.cache.of_source(*values.source, now_s)
+        if caller is not None:
+            values = replace(values, origin=(caller.aor, caller.alias))
+        if called is None:
+            return values
+        uri = values.request_uri if profile.ruri else called.contact
+        return replace(values, request_uri=uri, registered=(called.contact, called.source, "default"))
+
+    @staticmethod
+    def way(values: PatternValues) -> str:
+        """Where a request is sent that goes to a phone which is remembered, as next_hop has it; empty: no matter."""
+        return values.registered[1] if values.registered[0] and values.request_uri == values.registered[0] else ""
+
+    def register(self, profile: Profile, request: OutsideReceived, headers: Sequence[tuple[str, str]], local: str) -> Onward:
+        """What becomes of a REGISTER."""
+        origin = Origin(request.source_ip, request.source_port, by_connection(headers), local)
+        self.cache.forget_gone_sometimes(self.now_s())
+        return onward(profile, headers, origin, self.cache, self.hider, self.now_s())
+
+    def registered(self, profile: Profile, asked: Onward, reply: OutsideReplied) -> tuple[str, ...]:
+        """Contact and Expires of its reply."""
+        return back(profile, asked, reply.code, reply.headers, self.cache, self.now_s())

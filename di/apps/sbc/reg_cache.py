@@ -41,9 +41,9 @@ class CachedContact:
 
     @property
     def source(self) -> str:
-        """Where requests to it are sent, as SIP URI."""
+        """Where requests to it are sent, as next_hop has it: host:port, by TCP with `/tcp`."""
         host = f"[{self.source_ip}]" if ":" in self.source_ip else self.source_ip
-        return f"sip:{host}:{self.source_port}{';transport=tcp' if self.connected else ''}"
+        return f"{host}:{self.source_port}{'/tcp' if self.connected else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ class RegistrationCache:
 
     bindings: dict[str, CachedContact] = field(default_factory=dict)
     of_aor: dict[str, list[str]] = field(default_factory=dict)
+    of_place: dict[tuple[str, int], str] = field(default_factory=dict)
+    """Source address → the alias that was registered from there last."""
+    next_look_s: int = 0
 
     # ------------------------------------------------------------------------------------------------------------ REGISTER
     def register(
@@ -173,10 +176,7 @@ class RegistrationCache:
 
     def of_source(self, ip: str, port: int, now_s: int) -> CachedContact | None:
         """A phone that registered from an address ($Ua, $UA: who calls)."""
-        for binding in self.bindings.values():
-            if (binding.source_ip, binding.source_port) == (ip, port) and binding.until_s > now_s:
-                return binding
-        return None
+        return self.find(self.of_place.get((ip, port), ""), now_s)
 
     def forget_gone(self, now_s: int) -> int:
         """Drop what has run out. Returns how many."""
@@ -185,23 +185,42 @@ class RegistrationCache:
             self._drop(alias)
         return len(gone)
 
+    def forget_gone_sometimes(self, now_s: int) -> None:
+        """Drop what has run out, once in a while."""
+        if now_s >= self.next_look_s:
+            self.next_look_s = now_s + _MARGIN_S
+            self.forget_gone(now_s)
+
     def _keep(self, binding: CachedContact) -> None:
         if binding.alias not in self.bindings and len(self.bindings) >= MOST_BINDINGS:
             return
+        before = self.bindings.get(binding.alias)
+        if before is not None:
+            self._leave_place(before)
         self.bindings[binding.alias] = binding
+        self.of_place[_place(binding)] = binding.alias
         aliases = self.of_aor.setdefault(binding.aor, [])
         if binding.alias not in aliases:
             aliases.append(binding.alias)
+
+    def _leave_place(self, binding: CachedContact) -> None:
+        if self.of_place.get(_place(binding)) == binding.alias:
+            del self.of_place[_place(binding)]
 
     def _drop(self, alias: str) -> None:
         binding = self.bindings.pop(alias, None)
         if binding is None:
             return
+        self._leave_place(binding)
         aliases = self.of_aor.get(binding.aor, [])
         if alias in aliases:
             aliases.remove(alias)
         if not aliases:
             self.of_aor.pop(binding.aor, None)
+
+
+def _place(binding: CachedContact) -> tuple[str, int]:
+    return binding.source_ip, binding.source_port
 
 
 def aor_of(headers: Sequence[tuple[str, str]]) -> str:
