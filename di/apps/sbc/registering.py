@@ -35,7 +35,7 @@ class Onward:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class RegisterOrigin:
     """Where a REGISTER came from. `connected`: by TCP or TLS; `local`: our own address as a URI has it."""
 
     ip: str
@@ -52,7 +52,7 @@ def limits_of(profile: Profile) -> RegistrationLimits:
 def onward(
     profile: Profile,
     headers: Sequence[tuple[str, str]],
-    origin: Origin,
+    origin: RegisterOrigin,
     cache: RegistrationCache,
     hider: ContactHider,
     now_s: int,
@@ -74,7 +74,7 @@ def _expires(headers: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(f"{name}: {value}" for name, value in headers if name.lower() == "expires")
 
 
-def _changed(profile: Profile, value: str, origin: Origin, hider: ContactHider, ours: dict[str, str]) -> str:
+def _changed(profile: Profile, value: str, origin: RegisterOrigin, hider: ContactHider, ours: dict[str, str]) -> str:
     uri = uri_of(value)
     user, host = parse_uri(uri).user, origin.local
     if value.strip() == "*":
