@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""One contract for the test kit's simulation and a real server with real phones: what is so in the one is so in the other."""
+"""One contract for three sides of a `Call`: the test kit's simulation, the hub's code with fakes around it, a real server with real phones.
+
+What is so in the one is so in the others.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import pytest
 
 from clients.app import CallFailed
 from clients.app.testing import Caller, Simulator, Stage
+from tests.support.app_hub import HubStage
 from tests.support.kit_apps import Oldstyle, app, worker_of
 
 pytestmark = pytest.mark.peers
@@ -14,9 +18,11 @@ pytestmark = pytest.mark.peers
 SOUNDS = "enter_pin wrong_pin enter_number busy nobody"
 
 
-@pytest.fixture(params=["simulated", "real"])
+@pytest.fixture(params=["simulated", "hub", "real"])
 def sim(request: pytest.FixtureRequest) -> Stage:
-    return _furnished(Simulator() if request.param == "simulated" else request.getfixturevalue("cordboard_server").stage())
+    if request.param == "real":
+        return _furnished(request.getfixturevalue("cordboard_server").stage())
+    return _furnished(Simulator() if request.param == "simulated" else HubStage())
 
 
 def _furnished(stage: Stage) -> Stage:

@@ -365,6 +365,14 @@ class Simulator:
                 return seconds
         raise CannotDo(f"there is no {path!r} in {', '.join(self._sounds) or 'the sounds: sim.sound(…) makes one'}")
 
+    def callee_of(self, target: str, who: str) -> SimulatedCallee:
+        """Who is called there; where nobody was named somebody who is not found, and a test that fails."""
+        callee = next((one for one in self._callees if one.matches(target)), None)
+        if callee is None:
+            self._problems.append(f"{who} dials {target}, and there is no `sim.dials({target!r}, …)`")
+            callee = SimulatedCallee(target, 404, False)
+        return callee
+
     def place(
         self,
         target: str,
@@ -377,10 +385,7 @@ class Simulator:
         lines = values.get("headers")
         headers = {name.lower(): value for name, value in map(_pair, map(str, lines if isinstance(lines, list) else []))}
         headers["request-uri"] = target
-        callee = next((one for one in self._callees if one.matches(target)), None)
-        if callee is None:
-            self._problems.append(f"call {call.id} dials {target}, and there is no `sim.dials({target!r}, …)`")
-            callee = SimulatedCallee(target, 404, False)
+        callee = self.callee_of(target, f"call {call.id}")
         leg = Leg(callee, headers, on_reply, on_over)
         callee.take(leg)
         return leg
