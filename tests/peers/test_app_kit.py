@@ -222,6 +222,7 @@ async def test_targets_in_turn_and_the_bridge_taken_off(sim: Stage) -> None:
     first, second = sim.dials("sip:one@gw.example", rejected=503), sim.dials("sip:two@gw.example")
     caller = await sim.call(app, to="sip:turns@example")
     await first.called()
+    assert await caller.logged("stopped") == "yes"
     await caller.talks_with(second)
     caller.press("1")
     await caller.hears("busy.wav")
@@ -229,6 +230,22 @@ async def test_targets_in_turn_and_the_bridge_taken_off(sim: Stage) -> None:
     second.hangs_up()
     assert await caller.logged("gone") == "yes"
     caller.hangs_up()
+
+
+async def test_targets_at_once(sim: Stage) -> None:
+    sim.dials("sip:one@gw.example", rejected=486), sim.dials("sip:two@gw.example", rejected=603)
+    rings, callee = sim.dials("sip:three@gw.example", rings=True), sim.dials("sip:four@gw.example", rings=True)
+    caller = await sim.call(app, to="sip:all@example")
+    assert await caller.logged("failed") == "603"
+    await rings.called()
+    await callee.called()
+    callee.answers()
+    assert await rings.ended() == "app"
+    await caller.talks_with(callee)
+    assert await caller.sends("MESSAGE", "to the other side") == 200
+    assert (await callee.asked("MESSAGE"))["body"] == "to the other side"
+    callee.hangs_up()
+    assert await caller.ended() == "app"
 
 
 async def test_the_class_of_2009(sim: Stage) -> None:

@@ -33,10 +33,11 @@ _KEYS = "0123456789*#ABCD"
 
 
 class Heard:
-    """What a leg plays, and since when; `heard` as `Playlist.heard`."""
+    """What a leg plays, and since when; `heard` and `elsewhere` as those of `Playlist`."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.elsewhere = True
         self.item: object = None
         self.since_s = 0.0
         self.known = False
@@ -265,10 +266,13 @@ class HubStage(Simulator):
                 self._dialled(command)
             case sip.SendReply() if call is not None and command.token in call.replies:
                 call.replies[command.token].set_result(command.code)
-            case sip.SendRequest() if call is not None:
+            case sip.SendRequest():
                 headers = {name.lower(): value for name, value in map(_pair, command.headers)}
-                call.asked.append((command.method, {**headers, "body": command.body.decode()}))
-                code = call.answers.get(command.method, 202 if command.method == "REFER" else 200)
+                if call is not None:
+                    call.asked.append((command.method, {**headers, "body": command.body.decode()}))
+                    code = call.answers.get(command.method, 202 if command.method == "REFER" else 200)
+                else:
+                    code = self.legs[command.call].request(command.method, headers, command.body)
                 self.book.sessions.on_sip_event(sip.ReplyReceived(command.call, command.token, code, reason_of(code)))
 
     def _dialled(self, command: sip.Dial) -> None:

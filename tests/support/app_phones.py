@@ -11,6 +11,7 @@ import struct
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,12 @@ class Handset:
         codec = find(NAMES[kind], 8000)
         assert codec is not None
         return codec.decode(np.frombuffer(b"".join(payloads), np.uint8))
+
+    def told(self, sounds: Mapping[str, Sound]) -> list[str]:
+        """The names of the sounds that are in what has come behind what was recognised last, in order."""
+        heard = self._heard()[self._cursor :]
+        places = sorted((place, name) for name, sound in sounds.items() if (place := sound.place(heard)))
+        return [name for _, name in places]
 
     def recognises(self, sound: Sound) -> bool:
         """Whether a sound has come behind what was recognised last."""

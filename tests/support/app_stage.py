@@ -99,6 +99,14 @@ class RealCallee:
         assert invite is not None
         return {**{name.lower(): value for name, value in invite.headers}, "request-uri": invite.start_line.split()[1]}
 
+    async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
+        """See `Callee`."""
+        asked = self._current().asked
+        await self.waiting.until(
+            lambda: any(one == method for one, _ in asked), within_s * _PATIENCE, lambda: f"no {method} has come"
+        )
+        return asked.pop(next(place for place, (one, _) in enumerate(asked) if one == method))[1]
+
     def _current(self) -> Dialogue:
         assert self.dialogues, f"nobody calls {self.uri}"
         return self.dialogues[-1]
@@ -161,7 +169,8 @@ class RealCaller:
                 if handset.recognises(template):
                     return
                 lines = "\n".join([*self._stage.arrows.of(self.id), self._stage.server.log[-2000:]])
-                raise AssertionError(f"{sound} was not heard{', and the call has ended' if gone else ''}\n{lines}")
+                instead = ", ".join(handset.told(self._stage.templates)) or "nothing"
+                raise AssertionError(f"{sound} was not heard, but {instead}{', and the call has ended' if gone else ''}\n{lines}")
             await asyncio.sleep(0.04)
 
     def press(self, keys: str) -> None:
@@ -248,7 +257,7 @@ class RealStage:
         self._dialogues: list[Dialogue] = []
         self._attached: dict[int, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[Any]] = []
-        self._templates: dict[str, Sound] = {}
+        self.templates: dict[str, Sound] = {}
         self._stubs: dict[str, object] = {}
         self._asked: dict[str, list[list[object]]] = {}
         self._problems: list[str] = []
@@ -305,18 +314,18 @@ class RealStage:
         path = self._around.sounds / name
         noise = np.random.default_rng(zlib.crc32(name.encode())).normal(0, 2500, round(seconds * 8000))
         write_wav(path, np.clip(noise, -32000, 32000).astype(np.int16))
-        self._templates[name] = Sound(path)
+        self.templates[name] = Sound(path)
 
     def sounds(self, folder: Path) -> None:
         """See `Stage`."""
         for path in folder.glob("*.wav"):
             shutil.copy(path, self._around.sounds / path.name)
-            self._templates[path.name] = Sound(path)
+            self.templates[path.name] = Sound(path)
 
     def template(self, name: str) -> Sound:
         """What to listen for."""
-        assert name in self._templates, f"there is no {name}: sim.sound({name!r}) makes one"
-        return self._templates[name]
+        assert name in self.templates, f"there is no {name}: sim.sound({name!r}) makes one"
+        return self.templates[name]
 
     def dials(self, uri: str, *, rejected: int = 0, rings: bool = False) -> RealCallee:
         """See `Stage`."""

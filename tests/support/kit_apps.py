@@ -35,7 +35,13 @@ async def do_card(call: Call) -> None:
     """A calling card."""
     await call.answer()
     for _ in range(2):
-        pin = await call.gather("enter_pin.wav", digits=(2, 8), end="#", first_s=float(call.header("X-First") or 20), between_s=2)
+        pin = await call.gather(
+            "enter_pin.wav",
+            digits=(2, 8),
+            end="#",
+            first_s=float(call.header("X-First") or 20),
+            between_s=float(call.header("X-First") or 4),
+        )
         account = await call.worker.di("accounts", "find", pin.digits) if pin else None
         if account:
             break
@@ -189,6 +195,13 @@ async def do_turns(call: Call) -> None:
     """Several targets in turn; the leg is taken off the bridge and put there again."""
     await call.answer()
     leg = await call.connect("sip:one@gw.example", "sip:two@gw.example", in_turn=True)
+    behind = call.play("busy.wav")  # not before the bridge is taken off
+    call.flush()
+    await behind
+    behind = call.play("busy.wav")
+    behind.stop()
+    await behind
+    call.log(stopped="yes")
     await call.gather(digits=(1, 1), end="")
     call.unbridge()
     await call.play("busy.wav")
@@ -196,6 +209,17 @@ async def do_turns(call: Call) -> None:
     await leg.ended()
     call.log(gone="yes")
     await call.ended()
+
+
+async def do_all(call: Call) -> None:
+    """Several targets at once, twice: nobody answers, then one does."""
+    await call.answer()
+    try:
+        await call.connect("sip:one@gw.example", "sip:two@gw.example")
+    except CallFailed as failed:
+        call.log(failed=failed.code)
+    leg = await call.connect("sip:three@gw.example", "sip:four@gw.example")
+    await leg.ended()
 
 
 class Oldstyle(Dialog):

@@ -51,6 +51,11 @@ class Playlist:
         self._begin()
         return [number for number in gone if number]
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether what plays is a room or the other leg."""
+        return self._open and bool(self._items) and self._items[0].length_s is None
+
     def close(self) -> None:
         """The call is over."""
         self._stop()

@@ -113,7 +113,7 @@ class SimulatedCall:
     async def peer_sends(self, method: str, headers: list[list[str]], body: bytes) -> int:
         """A request inside the call; the code of its reply."""
         if self.leg is not None and self.leg.ended_by is None:
-            return 200  # it goes to the other side
+            return self.leg.request(method, {name.lower(): value for name, value in headers}, body)  # it goes to the other side
         if method == "OPTIONS":
             return 200
         token = len(self._requests) + 1
@@ -349,7 +349,7 @@ class SimulatedCall:
     @property
     def hears_other(self) -> bool:
         """Whether the two legs hear each other."""
-        return self._bridged and self.ended_by is None and self.leg is not None
+        return self._bridged and self.audio.elsewhere and self.leg is not None
 
     def _bridge(self, op: int, values: Values) -> None:
         del values

@@ -57,6 +57,12 @@ class SimulatedCallee:
         self._seen += 1
         return self._calls[self._seen - 1].headers
 
+    async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
+        """See `Callee`."""
+        asked = self._current().asked
+        await self.waiting.until(lambda: any(one == method for one, _ in asked), within_s, lambda: f"no {method} has come")
+        return asked.pop(next(place for place, (one, _) in enumerate(asked) if one == method))[1]
+
     def _current(self) -> Leg:
         assert self.leg is not None, f"nobody calls {self.uri}"
         return self.leg
@@ -93,6 +99,14 @@ class Leg:
     code: int = 0
     """Of the final reply."""
     ended_by: Who | None = None
+    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    """Requests to the callee: method, headers with `body`."""
+
+    def request(self, method: str, headers: dict[str, str], body: bytes) -> int:
+        """A request comes; the code of its reply."""
+        self.asked.append((method, {**headers, "body": body.decode("utf-8", "replace")}))
+        self.callee.waiting.changed()
+        return 200
 
     def progress(self, code: int) -> None:
         """A provisional reply."""

@@ -127,7 +127,8 @@ class SimulatedCaller:
 
         def both() -> bool:
             if isinstance(other, SimulatedCaller):
-                return self.call.room != "" and self.call.room == other.call.room
+                there = [one.call.room if one.call.audio.elsewhere else "" for one in (self, other)]
+                return there[0] != "" and there[0] == there[1]
             return self.call.hears_other and isinstance(other, SimulatedCallee) and other.leg is self.call.leg
 
         await self._until(both, within_s, "the other one is not heard")

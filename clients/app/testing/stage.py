@@ -71,6 +71,9 @@ class Callee(Protocol):
     async def called(self, within_s: float = 10) -> dict[str, str]:
         """Wait for the call; the headers of its INVITE, by names in small letters. `request-uri` is where it goes."""
 
+    async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
+        """Wait for a request inside the call, as `Caller.asked`. It is answered 200."""
+
     def answers(self) -> None:
         """Answer what rings."""
 
