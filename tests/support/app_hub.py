@@ -33,7 +33,7 @@ _KEYS = "0123456789*#ABCD"
 
 
 class Heard:
-    """What a leg plays, and since when; `heard` and `elsewhere` as those of `Playlist`."""
+    """What a leg plays, and since when; `heard` and `elsewhere` as the simulation's playlist has them."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
