@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import dpkt
+import numpy as np
 import pytest
 import pytest_asyncio
 
 from di.sip.auth_params import parameters
 from interfaces.sip.message import Message, parse, tag_of
+from tests.support import tones
 from tests.support.border import MAPPING, PLUGINS, Border
 from tests.support.rtp_peer import PCMA, PCMU, Peer
 from tests.support.sdp import audio_address, audio_codecs
@@ -88,11 +90,12 @@ def names(message: Message) -> set[str]:
     return {name for name, _ in message.headers}
 
 
-def offer(talker: Talker, formats: str, lines: str = "") -> str:
-    """An offer of several codecs; `lines`: further ones of the audio stream, with their ends."""
+def offer(talker: Talker, formats: str, lines: str = "", events: str = " 101") -> str:
+    """An offer of several codecs; `lines`: further ones of the audio stream, with their ends. `events` empty: no telephone-event."""
     head = description(talker.rtp.port).partition("m=audio")[0]
-    maps = "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
-    return f"{head}m=audio {talker.rtp.port} RTP/AVP {formats} 101\r\n{maps}{lines}"
+    maps = "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\n"
+    maps += "a=rtpmap:101 telephone-event/8000\r\n" if events else ""
+    return f"{head}m=audio {talker.rtp.port} RTP/AVP {formats}{events}\r\n{maps}{lines}"
 
 
 async def calls(border: Border, caller: Talker, callee: Talker, profile: str, body: str) -> tuple[PeerCall, PeerCall]:
@@ -396,6 +399,37 @@ async def test_keys_pass_to_the_other_leg_unless_filtered(border: Border) -> Non
     one, two = await border.up(anna, ben, "deaf")
     await border.hear({anna: {ben}, ben: {anna}})
     assert await keys_heard(border, ben.rtp, anna.rtp, 5) == set()
+    await border.hang_up(one, two)
+
+
+KEY_5_HZ = (770.0, 1336.0)
+
+
+@pytest.mark.parametrize("profile", ["keys", "plain"])
+async def test_a_leg_without_telephone_event(border: Border, profile: str) -> None:
+    """Its key tones become events where the profile says so, else they pass as they are; the other one's events become tones."""
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await calls(border, anna, ben, profile, offer(anna, "0", events=""))
+    await ben.accept(two)
+    await anna.answered(one)
+    await border.hear({anna: {ben}, ben: {anna}})
+    anna.rtp.samples = ben.rtp.samples = None
+    await border.run(300)
+    anna.rtp.forget()
+    ben.rtp.press(5, 400, payload_type=event_type(invite(two)))
+    for _ in range(10):
+        await border.run(200)
+        if tones.heard(anna.rtp.heard(), [*KEY_5_HZ, 941.0, 1477.0]) == set(KEY_5_HZ):
+            break
+    else:
+        raise AssertionError("the key of the one with events is no tone for the other")
+    pressed = tones.tone(KEY_5_HZ[0], 150) + tones.tone(KEY_5_HZ[1], 150)
+    ben.rtp.forget()
+    anna.rtp.samples = np.concatenate([pressed, np.zeros(4000, np.int16)])
+    await border.run(1500)
+    events = {packet.payload[0] for packet in ben.rtp.packets if packet.payload_type == 101}
+    assert events == ({5} if profile == "keys" else set())
+    assert tones.heard(ben.rtp.heard(), [*KEY_5_HZ, 941.0, 1477.0], threshold=300) == set(KEY_5_HZ)
     await border.hang_up(one, two)
 
 
