@@ -44,11 +44,14 @@ echo "$root" > "$site/cordboard-checkout.pth"
 chmod +x "$venv/bin/cordboard"
 
 # SEMS's own programs, by their names.
-for name in sems-list-calls sems-list-active-calls sems-list-finished-calls sems-get-callproperties; do
+sbc=(list-profiles reload-profiles reload-profile load-profile get-activeprofile set-activeprofile get-regex-map-names set-regex-map
+  load-callcontrol-modules teardown-call)
+for name in sems-list-calls sems-list-active-calls sems-list-finished-calls sems-get-callproperties "${sbc[@]/#/sems-sbc-}"; do
+  case $name in sems-sbc-*) module=clients.cli.sems_sbc ;; *) module=clients.cli.sems ;; esac
   {
     printf '#!/bin/sh\n# SPDX-License-Identifier: GPL-2.0-or-later\n'
     printf 'export PYTHONSAFEPATH=1\n'
-    printf 'exec %q -m clients.cli.sems %s "$@"\n' "$venv/bin/python" "$name"
+    printf 'exec %q -m %s %s "$@"\n' "$venv/bin/python" "$module" "$name"
   } > "$venv/bin/$name"
   chmod +x "$venv/bin/$name"
 done

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from clients.cli.sems_sbc import main as sems_sbc
 from tests.support.border import MAPPING, PLUGINS
 from tests.support.server import Server, wait_until
 from tests.support.sip_peer import UdpPeer
@@ -217,6 +218,33 @@ async def test_profiles_come_and_are_chosen_while_it_runs(server: Server, phone:
         await run(ask, server, "setActiveProfile", "$(paramhdr),plain")
     assert await run(ask, server, "getActiveProfile") == [200, "OK", {"active_profile": ["$(paramhdr)", "plain"]}]
     assert await run(ask, server, "printCallStats") == {"read": [], "write": []}
+
+
+def test_programs_of_the_shell(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """sems-sbc-…, by their names: what each says, and how it ends."""
+
+    def run(name: str, *words: str) -> tuple[int, str]:
+        status = sems_sbc([f"sems-sbc-{name}", *words, "--url", f"http://127.0.0.1:{server.xml_port}"])
+        return status, capsys.readouterr().out
+
+    (tmp_path / "map.conf").write_text("^a$=>b\n")
+    (tmp_path / "more.conf").write_text('refuse_with="486 Busy"\n')
+    status, out = run("list-profiles")
+    assert status == 0 and all(f"'name': '{name}'" in out for name in PROFILES)
+    for name, *words in (
+        ("reload-profiles",), ("reload-profile", "plain"), ("load-profile", "more", str(tmp_path / "more.conf")),
+        ("set-regex-map", "ab", str(tmp_path / "map.conf")), ("load-callcontrol-modules", "cc_pcalls"),
+    ):  # fmt: skip
+        assert run(name, *words)[0] == 0, name
+    assert "'ab'" in run("get-regex-map-names")[1]
+    assert run("set-activeprofile", "more") == (0, "[200, 'OK', {'active_profile': 'more'}]\n")
+    assert run("get-activeprofile") == (0, "[200, 'OK', {'active_profile': ['more']}]\n")
+    assert run("set-activeprofile", "$(paramhdr),plain")[0] == 0
+    assert run("reload-profile", "none") == (2, "[500, \"profile 'none' not found\"]\n")
+    assert run("teardown-call", "nobody") == (2, "[404, 'Not found']\n")
+    for name, *words in (("teardown-call",), ("list-profiles", "x"), ("nonsense",), ("load-profile", "one")):
+        assert run(name, *words) == (1, "")
+    assert sems_sbc(["sems-sbc-list-profiles", "--url", "http://127.0.0.1:9"]) == 1
 
 
 def test_calls_of_sipp_to_sipp(server: Server, tmp_path: Path) -> None:
