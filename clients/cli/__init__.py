@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Programs for the shell: `cordboard rpc`, `cordboard top`, those of SEMS (`sems-list-calls`, `sems-sbc-list-profiles` …). They speak only the wire."""
+"""Programs for the shell: `cordboard rpc`, `cordboard top`, SEMS's `sems-list-calls` and `sems-sbc-…` families. They speak only the wire."""

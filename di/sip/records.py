@@ -64,13 +64,16 @@ class Appearance:
 
     `contact`: complete value of Contact; empty: the stack's. `lines`: further attribute lines (`a=…`) of the audio stream in our descriptions,
     without line ends. `anonymous`: origin user and session name say nothing.
-    `to_source`: requests inside the dialog go to where the peer's messages come from, where no proxy stands in its route.
+    `to_source`: requests inside the dialog go to where the peer's messages come from, where no proxy stands in its route. `hop`: they go to
+    this URI instead, with `hop_always` also where one does.
     """
 
     contact: str = ""
     lines: tuple[str, ...] = ()
     anonymous: bool = False
     to_source: bool = False
+    hop: str = ""
+    hop_always: bool = False
 
 
 @dataclass(frozen=True, slots=True)

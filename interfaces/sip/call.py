@@ -99,7 +99,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._answer: Message | None = None
         self._cancel: Message | None = None
         self._unacceptable = False
-        self._to_source = False
+        self._to_source, self._hop, self._hop_always = False, "", False
 
     # -------------------------------------------------------------------------------------------------------- commands
     def dial(self, dial: Dial, address: tuple[str, int] | None) -> None:
@@ -152,7 +152,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def appears(self, appearance: Appearance) -> None:
         """How it looks from now on, the dialog's own Contact apart."""
         self.descriptions.appearance = appearance
-        self._to_source = appearance.to_source
+        self._to_source, self._hop, self._hop_always = appearance.to_source, appearance.hop, appearance.hop_always
 
     def present(self, appearance: Appearance) -> None:
         """How it looks from now on."""
@@ -163,12 +163,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self._follow(self.began[0])
 
     def _follow(self, packet: SipPacket) -> None:
-        """Send requests inside the dialog to where a message came from, where that is wanted."""
-        if self._to_source:
-            host = f"[{packet.source_ip}]" if ":" in packet.source_ip else packet.source_ip
-            transport = ";transport=tcp" if packet.connected else ""
-            if not self.host.send_to(self, f"sip:{host}:{packet.source_port}{transport}"):
-                log.error("call %d: its requests cannot be sent to %s", self.number, packet.source_ip)
+        """Send requests inside the dialog to where a message came from, or to a hop of ours, where that is wanted."""
+        host = f"[{packet.source_ip}]" if ":" in packet.source_ip else packet.source_ip
+        source = f"sip:{host}:{packet.source_port}{';transport=tcp' if packet.connected else ''}"
+        uri = self._hop or (source if self._to_source else "")
+        if uri and not self.host.send_to(self, uri, self._hop_always):
+            log.error("call %d: its requests cannot be sent to %s", self.number, uri)
 
     def offer_again(self, wish: Reinvite) -> None:
         """Send a re-INVITE as soon as nothing is in its way; `work` does."""
@@ -362,7 +362,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def _follow_answer(self, event: pj.SipEvent) -> None:
         """The 2xx to our INVITE: before the ACK to it goes out."""
-        if self._to_source and event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
+        wanted = self._to_source or self._hop
+        if wanted and event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
             self._follow(arrived(ffi.cast("void *", int(event.body.tsxState.src.rdata.pjRxData)), ""))
 
     def _learn_remote_tag(self, reply: Message) -> None:

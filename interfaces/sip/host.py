@@ -45,8 +45,8 @@ class Host(Protocol):
     def contact(self, call: SipCall, value: str) -> bool:
         """What our messages in its dialog name. False: it is no Contact."""
 
-    def send_to(self, call: SipCall, uri: str) -> bool:
-        """Where requests in its dialog go, if no proxy stands in their way. False: it is no URI."""
+    def send_to(self, call: SipCall, uri: str, always: bool) -> bool:
+        """Where requests in its dialog go, if no proxy stands in their way, or `always`. False: it is no URI."""
 
     def look_at(self, call: SipCall) -> None:
         """Let it `work` once pjsip is no longer on the stack."""

@@ -269,9 +269,9 @@ class Native:
         """What our messages in a dialog name, by pjsua's number of the call. False: it is no such header, or the dialog is gone."""
         return int(lib.shim_set_contact(call, wire_bytes(contact))) == 0
 
-    def send_to(self, call: int, uri: str) -> bool:
-        """Where requests in a dialog go, if no proxy stands in their way. False: no URI, or the dialog is gone."""
-        return int(lib.shim_send_to(call, wire_bytes(f"<{uri};lr;hide>"))) == 0
+    def send_to(self, call: int, uri: str, always: bool) -> bool:
+        """Where requests in a dialog go, if no proxy stands in their way, or `always`. False: no URI, or the dialog is gone."""
+        return int(lib.shim_send_to(call, wire_bytes(f"<{uri};lr;hide>"), always)) == 0
 
     def _watch_leaving(self) -> None:
         """From now on look at every message that leaves; before there is a placeholder, that would cost each call for nothing."""

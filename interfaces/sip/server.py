@@ -290,9 +290,9 @@ class SipServer:
         """What our messages in its dialog name. False: it is no Contact."""
         return self._native.set_contact(call.slot, value)
 
-    def send_to(self, call: SipCall, uri: str) -> bool:
-        """Where requests in its dialog go, if no proxy stands in their way."""
-        return self._native.send_to(call.slot, uri)
+    def send_to(self, call: SipCall, uri: str, always: bool) -> bool:
+        """Where requests in its dialog go, if no proxy stands in their way, or `always`."""
+        return self._native.send_to(call.slot, uri, always)
 
     def _message_seen(self, packet: SipPacket) -> None:
         seen = self._messages.seen(packet, self._epoch_us())

@@ -27,6 +27,9 @@ PROFILES = {
     "refuse": 'refuse_with="403 $H(X-Why)"\n',
     "hop": "next_hop=$H(X-Hop)\npatch_ruri_next_hop=$H(X-Patch)\n".replace("$H(X-Patch)", "no"),
     "patch": "next_hop=$H(X-Hop)\npatch_ruri_next_hop=yes\n",
+    "fixed": 'next_hop="$H(X-Hop)"\nnext_hop_fixed=yes\n',
+    "forced": 'outbound_proxy="$H(X-Proxy)"\nforce_outbound_proxy=yes\n',
+    "back": TO + 'aleg_next_hop="$H(X-Back)"\n',
     "proxy": "outbound_proxy=$H(X-Hop)\n",
     "mapped": "RURI=$M($rU=>where)@$H(X-Host)\n".replace("RURI=", "RURI=sip:"),
     "timer": TO + "enable_session_timer=yes\nenable_aleg_session_timer=no\nsession_expires=300\nminimum_timer=120\n",
@@ -232,6 +235,36 @@ async def test_a_regex_map_says_who(border: Border) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------- routing
+@pytest.mark.parametrize(("profile", "routed"), [("hop", False), ("fixed", True), ("fixed", False), ("forced", True)])
+async def test_requests_inside_the_call_go_to_the_hop(border: Border, profile: str, routed: bool) -> None:
+    """The called one's Contact, or a Record-Route, leads elsewhere."""
+    anna, ben, elsewhere = await border.phone(), await border.phone(), await border.phone()
+    hops = f"X-Hop: 127.0.0.1:{ben.sip.port}\r\nX-Proxy: sip:127.0.0.1:{ben.sip.port};lr\r\n"
+    one, two = await border.through(anna, ben, profile, hops)
+    there = f"<sip:127.0.0.1:{elsewhere.sip.port};lr>"
+    if not routed:
+        two.contact = there
+    await ben.accept(two, f"Record-Route: {there}\r\n" if routed else "")
+    await anna.answered(one)
+    assert two.seen[-1].header("Route") == (there if routed else "")
+    await border.hang_up(one, two)
+    assert not elsewhere.sip.sources
+
+
+async def test_requests_to_the_caller_go_to_his_hop(border: Border) -> None:
+    anna, ben, elsewhere = await border.phone(), await border.phone(), await border.phone()
+    one = anna.sip.call("someone")
+    anna.calls.append(one)
+    one.contact = f"<sip:peer@127.0.0.1:{elsewhere.sip.port}>"
+    headers = f"P-App-Param: profile=back\r\nX-To: {ben.uri}\r\nX-Back: 127.0.0.1:{anna.sip.port}\r\n"
+    one.send_request("INVITE", anna.description(), headers=headers)
+    two = await ben.called()
+    await ben.accept(two)
+    await anna.answered(one)
+    await border.hang_up(two, one)
+    assert not elsewhere.sip.sources
+
+
 @pytest.mark.parametrize(("profile", "patched"), [("hop", False), ("patch", True)])
 async def test_the_next_hop_gets_the_invite(border: Border, profile: str, patched: bool) -> None:
     anna, ben = await border.phone(), await border.phone()

@@ -14,6 +14,7 @@ from di.apps.api import Appearance, CallInfo, Credential, HoldStyle, Refused
 from di.apps.sbc.added_headers import added
 from di.apps.sbc.codec_choice import answer_to_a, offer_to_b
 from di.apps.sbc.contacts import ContactParts, contact_value
+from di.apps.sbc.identity import hop_inside
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.name_lists import attribute_passes, passes, passing_headers
 from di.apps.sbc.profile import Profile
@@ -92,7 +93,8 @@ def appearance_for(profile: Profile, side: Side, lines: Lines, local: tuple[str,
     """Contact, and what else a side sees of a leg. `lines`: attribute lines of the other side's description; `local`: our address."""
     kept = tuple(line for line in lines if attribute_passes(profile.sdp_alines_filter, profile.sdp_alinesfilter_list, line))
     contact = contact_value(contact_parts(profile, side), *local)
-    return Appearance(contact, kept, profile.sdp_anonymize, profile.dlg_nat_handling)
+    hop, always = hop_inside(profile, first=side == "a")
+    return Appearance(contact, kept, profile.sdp_anonymize, profile.dlg_nat_handling, hop, always)
 
 
 def contact_parts(profile: Profile, side: Side) -> ContactParts:

@@ -7,7 +7,7 @@ import logging
 import re
 
 from di.apps.api import NetInterfaces, Refused, SipPlace, parse_places, parse_uri
-from di.apps.sbc.keys import has_pattern
+from di.apps.sbc.keys import has_pattern, is_yes
 from di.apps.sbc.profile import Profile
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,11 @@ def to_of(profile: Profile, caller_s: str) -> str:
     return without_tag(profile.to or caller_s)
 
 
-def places_of(profile: Profile) -> tuple[SipPlace, ...]:
-    """The next hops. Raises Refused(500), with a line in the log, for what a pattern has come to."""
+def places_of(profile: Profile, text: str = "") -> tuple[SipPlace, ...]:
+    """The next hops, or those of another text. Raises Refused(500), with a line in the log, for what a pattern has come to."""
+    text = text or profile.next_hop
     try:
-        return parse_places(profile.next_hop) if profile.next_hop else ()
+        return parse_places(text) if text else ()
     except ValueError as error:
         log.error("sbc: next_hop came to %s: 500", error)
         raise Refused(500, "Server Internal Error") from error
@@ -70,14 +71,38 @@ def hop_uri(profile: Profile) -> str:
     """The first next hop as the URI of a Route, for a request outside calls; empty: there is none."""
     if not profile.next_hop:
         return ""
-    place = places_of(profile)[0]
+    return f"{_place_uri(places_of(profile)[0])};lr"
+
+
+def _place_uri(place: SipPlace) -> str:
     host = f"[{place.host}]" if ":" in place.host else place.host
     port = f":{place.port}" if place.port else ""
-    transport = f";transport={place.transport}" if place.transport else ""
-    return f"sip:{host}{port}{transport};lr"
+    return f"sip:{host}{port}{f';transport={place.transport}' if place.transport else ''}"
+
+
+def hop_inside(profile: Profile, first: bool) -> tuple[str, bool]:
+    """Where requests inside a leg's dialog go, as URI, and whether also where a proxy stands in its route; empty: to where that leads."""
+    if first:
+        text = profile.aleg_next_hop
+        forced, proxy = is_yes(profile.aleg_force_outbound_proxy), profile.aleg_outbound_proxy
+    else:
+        text = "" if profile.next_hop_1st_req else profile.next_hop
+        forced, proxy = is_yes(profile.force_outbound_proxy), profile.outbound_proxy
+    if text:
+        places = places_of(profile, text)
+        fixed = first or profile.next_hop_fixed
+        return (_place_uri(places[0]), fixed) if len(places) == 1 or fixed else ("", False)
+    if not proxy or not (first or forced):
+        return "", False
+    uri = parse_uri(_as_uri(proxy))
+    transport = f";transport={uri.params['transport']}" if "transport" in uri.params else ""
+    return f"{uri.scheme}:{uri.host}{f':{uri.port}' if uri.port else ''}{transport}", forced
 
 
 def next_hop_of(profile: Profile) -> str:
     """The outbound proxy as URI; empty: the server's own."""
-    text = profile.outbound_proxy
+    return _as_uri(profile.outbound_proxy)
+
+
+def _as_uri(text: str) -> str:
     return text if not text or parse_uri(text).scheme in ("sip", "sips") else f"sip:{text}"

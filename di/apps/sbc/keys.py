@@ -130,10 +130,12 @@ class RoutingKeys:
     next_hop: str = option(
         "", help="Where the INVITE is sent, whatever it says: host[:port][/transport], a list tried in turn.", parse=places
     )
-    next_hop_1st_req: bool = option(False, help="The first request of a dialog only; it is always so here.")
-    next_hop_fixed: bool = option(False, help="All requests, also where the dialog has a route.")
+    next_hop_1st_req: bool = option(
+        False, help="The INVITE only; else requests inside the dialog too, where no proxy stands in its route."
+    )
+    next_hop_fixed: bool = option(False, help="Requests inside the dialog in any case.")
     patch_ruri_next_hop: bool = option(False, help="The Request-URI names the next hop, too.")
-    aleg_next_hop: str = option("", help="The same for requests to the caller.")
+    aleg_next_hop: str = option("", help="The same for requests to the caller.", parse=places)
     outbound_interface: str = option("", help="Interface of the B leg.")
     aleg_outbound_interface: str = option("", help="Interface of requests to the caller.")
     dlg_nat_handling: bool = option(False, help="Requests in a dialog go to where the last one came from.")

@@ -16,15 +16,9 @@ class Missing:
     harmless: tuple[str, ...] = ()
 
 
-_IN_DIALOG = "requests inside a dialog follow its route set (RFC 3261 §12.2.1.1), which the SIP stack keeps"
 MISSING = (
     Missing("Contact", "SEMS does not read it either; take it out"),
     Missing("transparent_dlg_id", "the SIP stack chooses the tags of its dialogs; Call-ID=$ci passes the Call-ID", ("no",)),
-    Missing("force_outbound_proxy", f"{_IN_DIALOG}; outbound_proxy is for the INVITE", ("no",)),
-    Missing("aleg_outbound_proxy", _IN_DIALOG),
-    Missing("aleg_force_outbound_proxy", _IN_DIALOG, ("no",)),
-    Missing("next_hop_fixed", f"{_IN_DIALOG}; next_hop is for the INVITE", ("no",)),
-    Missing("aleg_next_hop", _IN_DIALOG),
     Missing("aleg_outbound_interface", "a dialog stays on the address that its INVITE came to", ("default",)),
     Missing("[ab]_rtp_mux_*", "each leg has a port of its own"),
     Missing("log_rtp", "msg_logger_path is for SIP; tcpdump writes RTP", ("no",)),

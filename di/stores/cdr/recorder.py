@@ -204,6 +204,7 @@ class Recorder:
             other=first.id if first is not None else "",
             node=self._rules.node,
             app=call.application,
+            profile=str(call.attributes.get("profile", "")),
             start=time_text(call.started_s),
         )
 

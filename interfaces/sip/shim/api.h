@@ -77,7 +77,7 @@ void shim_any_listener(int call); /* later requests of its dialog may leave by o
 int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */
 int shim_stream_of(int call, shim_stream *into);                            /* 0, or -1: no audio */
 int shim_set_contact(int call, const char *contact); /* what our messages in its dialog name; 0, or -1: no dialog, or no such header */
-int shim_send_to(int call, const char *route); /* where requests in its dialog go, if no proxy stands in their way; 0, or -1 */
+int shim_send_to(int call, const char *route, int always); /* where requests in its dialog go, if no proxy is in their way; 0, or -1 */
 
 /* whether streams of ours may leave with another profile than pjmedia has negotiated, which an attribute names */
 extern int shim_wants_profiles;

@@ -117,7 +117,7 @@ int shim_set_contact(int call, const char *contact) {
 }
 
 /* By a route of one hop that is not written into the message (`hide`); one that we have set before gives way. */
-int shim_send_to(int call, const char *route) {
+int shim_send_to(int call, const char *route, int always) {
     static const pj_str_t name = {"Route", 5}, hide = {"hide", 4};
     pjsip_dialog *dialog = dialog_of(call);
     pjsip_route_hdr *first;
@@ -126,12 +126,13 @@ int shim_send_to(int call, const char *route) {
     if (dialog == NULL) return -1;
     first = dialog->route_set.next;
     if (first != &dialog->route_set) {
-        if (first->next != &dialog->route_set || pjsip_param_find(&first->other_param, &hide) == NULL) return 0;
-        pj_list_erase(first);
+        pj_bool_t ours = pjsip_param_find(&first->other_param, &hide) != NULL;
+        if (!always && (!ours || first->next != &dialog->route_set)) return 0;
+        if (ours) pj_list_erase(first);
     }
     text = shim_copy(dialog->pool, route);
     header = pjsip_parse_hdr(dialog->pool, &name, text.ptr, (pj_size_t)text.slen, NULL);
     if (header == NULL) return -1;
-    pj_list_push_back(&dialog->route_set, header);
+    pj_list_push_front(&dialog->route_set, header);
     return 0;
 }

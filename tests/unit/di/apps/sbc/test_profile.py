@@ -83,7 +83,7 @@ def test_controls_with_their_values() -> None:
         ("outbound_proxy=<sip:x>\n", "right is a SIP URI, or a pattern"),
         ("Contact=<sip:x>\n", "'<sip:x>' cannot be had here: SEMS does not read it either"),
         ("transparent_dlg_id=yes\n", "the SIP stack chooses the tags of its dialogs"),
-        ("aleg_next_hop=192.0.2.1\n", "requests inside a dialog follow its route set"),
+        ("log_rtp=yes\n", "tcpdump writes RTP"),
         ("enable_call_timer=yes\n", "use call_control with module cc_call_timer"),
         ('refuse_with="nothing"\n', "right is `code reason`"),
         ('refuse_with="200 OK"\n', "refuses nothing"),
