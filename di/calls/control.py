@@ -14,38 +14,23 @@ Time counts from the answer, each grant by itself, and the smallest holds:
                                                     warned (warn_s before the end), ended at the end
 
 A control that thinks holds up the beginning of its call, and nothing once the call is up: neither a BYE nor the other grants. Controls
-stand in `CallControl.controls`; modules add theirs at start, and an application further ones for its own call (`Admission.add`).
+stand in `CallControl.controls` (`di.calls.admission`); modules add theirs at start, and an application further ones for its own call
+(`Admission.add`). One whose service speaks up by itself finds its call's `Admission` and says `warn`, `ask_again`, `limit` or `cut`.
+
+The BYE has a way to go, so a call is ended a moment before its time is up (`EndLead`): at the phone, too, none lasts longer than granted.
 """
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from di.calls import late
 from di.calls.call_changes import NO_CHANGES, CallChanges
-from di.calls.chain import then
-from di.calls.events import Outcome
-from di.calls.limits import CallLimits
-from di.kernel.clock import Work, current_work
-from di.kernel.errors import Refused
-from di.kernel.ports import Clock
 from di.sip.records import CallEnded
-from media.control.play_items import PlayFile
 
 if TYPE_CHECKING:
     from di.calls.session import Session
-
-
-log = logging.getLogger(__name__)
-GRANT_TIMER = -1_000_001
-"""Number of the timer that runs until something is to be done about a grant; scripts and applications have no reason to use it."""
-_USED_UP = ('Reason: Q.850;cause=31;text="granted time is used up"',)
-_WARNING_LEVEL = 0.5
-_LEAST_S = 0.001
-"""A grant of less than that is none: otherwise one of 0.1 ns would be asked for for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,328 +66,14 @@ class Control(Protocol):
     def admit(self, call: Session) -> Grant | Awaitable[Grant]:
         """Let a call begin. Raises Refused. `call.info` says who calls whom; `call.dialog.plan.headers` of a call out may be changed."""
 
-    def answered(self, call: Session) -> None:
-        """The call was answered: from now on it costs."""
+    def answered(self, call: Session) -> Awaitable[Grant | None] | None:
+        """The call was answered: from now on it costs.
+
+        One that reserves only now may answer with a grant in the place of that of `admit`, counted from the answer, too; or raise Refused.
+        """
 
     def renew(self, call: Session, used_s: float) -> Grant | Awaitable[Grant]:
         """The grant is, or will soon be, used up. Raises Refused, or grants 0 seconds, for no more."""
 
     def ended(self, call: Session, end: CallEnded, used_s: float) -> None:
         """The call is over; `used_s` since its answer, 0 without one. Told exactly once to whoever admitted it."""
-
-
-class Admitted:
-    """A control that has let the call begin, and what it allows. `due_ns`: when that is used up; None: not counting, or no limit."""
-
-    __slots__ = ("answer", "asked", "asked_ns", "control", "due_ns", "from_ns", "gone_on", "grant", "refused", "warned", "work")
-
-    def __init__(self, control: Control, grant: Grant) -> None:
-        self.control = control
-        self.grant = grant
-        self.due_ns: int | None = None
-        self.from_ns: int | None = None
-        """Since when its time counts: the answer, or later for one that was added then."""
-        self.asked = self.warned = self.gone_on = False
-        self.asked_ns = 0
-        self.answer: Awaitable[Grant] | None = None
-        self.work: Work | None = None
-        """What it thinks with."""
-        self.refused: Refused | None = Refused(402, "Payment Required") if grant.final else None
-        """Why there will be no more."""
-
-    def count(self, grant: Grant, from_ns: int) -> None:
-        """A grant counts from there."""
-        self.grant, self.asked, self.warned, self.gone_on = grant, False, False, False
-        self.refused = Refused(402, "Payment Required") if grant.final else None
-        self.due_ns = None if grant.seconds is None else from_ns + round(max(0.0, grant.seconds) * 1e9)
-
-    def used_s(self, now_ns: int) -> float:
-        """How long it has counted."""
-        return 0.0 if self.from_ns is None else (now_ns - self.from_ns) / 1e9
-
-    def forget(self) -> None:
-        """Nobody waits for its answer any more."""
-        work, self.work, self.answer = self.work, None, None
-        if work is not None:
-            work.cancel()
-
-    def next_ns(self, patience_ns: int) -> int | None:
-        """When something is to be done. `patience_ns`: how long one that was asked at the end only may think; 0: for ever."""
-        if self.due_ns is None:
-            return None
-        if self.refused is not None and self.grant.warn_s and not self.warned:
-            return self.due_ns - round(self.grant.warn_s * 1e9)
-        if self.refused is None and not self.asked:
-            return self.due_ns - round(self.grant.ask_before_s * 1e9)
-        if self.refused is None and not self.grant.ask_before_s:
-            return self.asked_ns + patience_ns if patience_ns else None
-        return self.due_ns
-
-
-class Admission:
-    """One call in the chain."""
-
-    def __init__(self, session: Session, controls: tuple[Control, ...]) -> None:
-        self._session = session
-        self._waiting = list(controls)
-        self._admitted: list[Admitted] = []
-        """Whoever is to be told of the end."""
-        self._answered_ns: int | None = None
-        self._patience_ns = session.host.callback_timeout_ms * 1_000_000
-        self._changes = NO_CHANGES
-        self._changes_taken = False
-        self._over = False
-        self._published: tuple[object, ...] = ()
-
-    # -------------------------------------------------------------------------------------------------------------- begin
-    def run(self) -> Outcome:
-        """Ask each control in turn. What one raises (Refused) goes to the call, which then ends."""
-        while self._waiting:
-            control = self._waiting.pop(0)
-            answer = control.admit(self._session)
-            if isinstance(answer, Awaitable):
-                return self._wait(control, answer)
-            self._admit(control, answer)
-        self._publish()
-        return None
-
-    def insert(self, controls: Sequence[Control]) -> None:
-        """Ask these next, before those of the chain that wait."""
-        self._waiting[:0] = controls
-
-    def add(self, controls: Sequence[Control]) -> Outcome:
-        """Ask further controls, at any time before the call's end; of one that is up their time counts from now.
-
-        To be called in a callback of the call, which waits for what this returns. What one raises (Refused) goes to the call.
-        """
-        self.insert(controls)
-        return then(self.run(), self._set_timer)
-
-    def _admit(self, control: Control, grant: Grant) -> None:
-        """It lets the call begin. Raises Refused when what it changes cannot be sent."""
-        one = Admitted(control, grant)
-        self._admitted.append(one)
-        if problem := grant.changes.problem():
-            log.error("call %s: control %s makes of it what cannot be sent: %s", self._session.id, control.name, problem)
-            raise Refused(500, "Server Internal Error")
-        self._changes = self._changes.then(grant.changes)
-        if self._answered_ns is not None:
-            self._begin(one, self._now_ns())
-
-    def _begin(self, one: Admitted, now_ns: int) -> None:
-        """Its time counts from now on."""
-        one.from_ns = now_ns
-        one.count(one.grant, now_ns)
-        self._tell(one.control, lambda control: control.answered(self._session))
-
-    async def _wait(self, control: Control, answer: Awaitable[Grant]) -> None:
-        self._admit(control, await answer)
-        if self._session.dialog.ending:
-            return
-        following = self.run()
-        if following is not None:
-            await following
-
-    def answered(self, now_ns: int) -> None:
-        """The call is up: time counts."""
-        self._answered_ns = now_ns
-        for one in self._admitted:
-            self._begin(one, now_ns)
-        self._set_timer()
-
-    # --------------------------------------------------------------------------------------------------------------- time
-    def used_s(self, now_ns: int) -> float:
-        """Seconds since the answer."""
-        return 0.0 if self._answered_ns is None else (now_ns - self._answered_ns) / 1e9
-
-    def granted_s(self) -> float | None:
-        """How many seconds from the answer the controls allow as of now; None: without limit."""
-        if self._answered_ns is None:
-            return min((one.grant.seconds for one in self._admitted if one.grant.seconds is not None), default=None)
-        dues = [one.due_ns for one in self._admitted if one.due_ns is not None]
-        return (min(dues) - self._answered_ns) / 1e9 if dues else None
-
-    def charge(self) -> tuple[str, str]:
-        """Account and charge id that the controls named; of several the first."""
-        accounts = (one.grant.account for one in self._admitted if one.grant.account)
-        charges = (one.grant.charge_id for one in self._admitted if one.grant.charge_id)
-        return next(accounts, ""), next(charges, "")
-
-    def vars(self) -> dict[str, str]:
-        """What the controls want to stand in the call record; of two of one name the later."""
-        return {name: value for one in self._admitted for name, value in one.grant.vars}
-
-    def take_changes(self) -> CallChanges:
-        """What the controls change, for an application that carries it out itself: nobody else will."""
-        self._changes_taken = True
-        return self._changes
-
-    def left_changes(self) -> CallChanges:
-        """What they change, as far as no application has taken it."""
-        return NO_CHANGES if self._changes_taken else self._changes
-
-    def _publish(self) -> None:
-        """The monitoring store learns who pays, and how long it may last, as soon as a control has said so."""
-        granted_s, (account, charge_id) = self.granted_s(), self.charge()
-        known = (account, charge_id, granted_s)
-        if known != self._published and any(value not in ("", None) for value in known):
-            self._published = known
-            self._session.log(account=account, charge_id=charge_id, granted_s=-1.0 if granted_s is None else round(granted_s, 3))
-
-    def __iter__(self) -> Iterator[Admitted]:
-        return iter(self._admitted)
-
-    def extend(self, seconds: float) -> bool:
-        """Let the call last so much longer (negative: shorter) than the controls allow. False when it has no limit that counts."""
-        counting = [one for one in self._admitted if one.due_ns is not None]
-        for one in counting:
-            assert one.due_ns is not None
-            one.due_ns += round(seconds * 1e9)
-            one.warned = False
-        self._set_timer()
-        self._publish()
-        return bool(counting)
-
-    def _now_ns(self) -> int:
-        return self._session.host.clock.now_ns()
-
-    def _set_timer(self) -> None:
-        nexts = [at_ns for at_ns in (one.next_ns(self._patience_ns) for one in self._admitted) if at_ns is not None]
-        if nexts:
-            self._session.timers.set(GRANT_TIMER, max(0, min(nexts) - self._now_ns()) / 1e6)
-        else:
-            self._session.timers.remove(GRANT_TIMER)
-
-    def used_up(self) -> None:
-        """Something is to be done about a grant: ask for more, warn, end. A call that is being ended asks nobody."""
-        now_ns = self._now_ns()
-        for one in self._admitted:
-            while not self._session.dialog.ending and (at_ns := one.next_ns(self._patience_ns)) is not None and at_ns <= now_ns:
-                self._step(one, now_ns)
-        if not self._session.dialog.ending:
-            self._set_timer()
-
-    def _step(self, one: Admitted, now_ns: int) -> None:
-        assert one.due_ns is not None
-        if one.refused is not None and one.grant.warn_s and not one.warned:
-            self._warn(one)
-        elif one.refused is None and not one.asked:
-            self._ask(one, now_ns)
-        elif one.refused is None and one.grant.go_on_s and not one.gone_on:
-            log.warning("call %s: %s does not answer; %g s more", self._session.id, one.control.name, one.grant.go_on_s)
-            one.gone_on, one.due_ns = True, one.due_ns + round(one.grant.go_on_s * 1e9)
-        else:
-            self._cut(one, one.refused or self._unanswered(one, now_ns))
-
-    def _unanswered(self, one: Admitted, now_ns: int) -> Refused:
-        who, where = late.describe(one.answer) if one.answer is not None else (one.control.name, "")
-        log.error(
-            "call %s: %s of %s has not returned within %d s (it waits in %s): the call is ended. Give what it waits for a time limit of its own",
-            self._session.id, who, self._session.application, (now_ns - one.asked_ns) // 1_000_000_000, where,
-        )  # fmt: skip
-        return Refused(504, "Server Time-out")
-
-    def _warn(self, one: Admitted) -> None:
-        one.warned = True
-        if one.grant.warn_path:
-            self._session.audio.set_up_mix_in(_WARNING_LEVEL, 0)
-            self._session.audio.mix_in(PlayFile(one.grant.warn_path), replace=True)
-
-    def _ask(self, one: Admitted, now_ns: int) -> None:
-        """Ask for more. An answer that takes its time is waited for beside the call."""
-        one.asked, one.asked_ns = True, now_ns
-        try:
-            answer = one.control.renew(self._session, one.used_s(now_ns))
-        except Refused as refused:
-            one.refused = refused
-            return
-        if isinstance(answer, Awaitable):
-            one.answer = answer
-            self._session.host.spawn(self._thinking(one, answer, now_ns))
-        else:
-            self._more(one, answer, now_ns)
-
-    async def _thinking(self, one: Admitted, answer: Awaitable[Grant], asked_ns: int) -> None:
-        one.work = current_work()
-        try:
-            grant = await answer
-        except Refused as refused:
-            self._session.run(lambda error=refused: self._no_more(one, error))  # type: ignore[misc]
-        except Exception as error:
-            log.error("call %s: control %s failed: %s", self._session.id, one.control.name, error, exc_info=error)
-            self._session.run(lambda: self._no_more(one, Refused(500, "Server Internal Error")))
-        else:
-            self._session.run(lambda: self._answer(one, grant, asked_ns))
-
-    def _answer(self, one: Admitted, grant: Grant, asked_ns: int) -> None:
-        one.answer = one.work = None
-        if one.refused is None:
-            self._more(one, grant, asked_ns)
-            self.used_up()
-
-    def _no_more(self, one: Admitted, refused: Refused) -> None:
-        one.answer = one.work = None
-        one.refused = refused
-        self.used_up()
-
-    def _more(self, one: Admitted, grant: Grant, asked_ns: int) -> None:
-        """More counts from where the last grant ended; from now where that was passed without an answer."""
-        if grant.seconds is not None and grant.seconds < _LEAST_S:
-            one.refused = Refused(402, "Payment Required")
-            return
-        ends_ns = one.due_ns if one.due_ns is not None and one.grant.ask_before_s else asked_ns
-        one.count(grant, ends_ns)
-        self._publish()
-
-    def _cut(self, one: Admitted, refused: Refused) -> None:
-        log.info("call %s: %s ends it: %d %s", self._session.id, one.control.name, refused.code, refused.reason)
-        self._session.log(limit_cause=f"{one.control.name}: {refused.code} {refused.reason}")
-        self._session.stop(refused.code, refused.reason, (*refused.headers, *_USED_UP), by="limit")
-
-    # ---------------------------------------------------------------------------------------------------------------- end
-    def ended(self, end: CallEnded, now_ns: int) -> None:
-        """Tell everybody who admitted the call."""
-        if self._over:
-            return
-        self._over = True
-        for one in self._admitted:  # they stay: the call record, which may be closed later, asks for account and grant
-            one.forget()
-            used_s = one.used_s(now_ns)
-            self._tell(one.control, lambda control, used_s=used_s: control.ended(self._session, end, used_s))  # type: ignore[misc]
-
-    def _tell(self, control: Control, news: Callable[[Control], None]) -> None:
-        """A control that fails costs neither the call nor the other controls their news."""
-        try:
-            news(control)
-        except Exception as error:
-            log.error("call %s: control %s failed: %s", self._session.id, control.name, error, exc_info=error)
-
-
-class CallControl:
-    """The server's gate and its chain. `controls` are asked in this order."""
-
-    def __init__(self, limits: CallLimits, clock: Clock) -> None:
-        self.limits = limits
-        self.controls: list[Control] = []
-        self._clock = clock
-
-    def gate(self) -> Refused | None:
-        """Why no new call may begin now, in whichever direction: a limit, shutdown mode."""
-        refusal = self.limits.refusal(self._clock.now_ns())
-        return None if refusal is None else Refused(*refusal)
-
-    def begin(self, session: Session) -> None:
-        """A call is counted from here on; `ended` follows once."""
-        self.limits.begin(self._clock.now_ns())
-        session.admission = Admission(session, tuple(self.controls))
-
-    def answered(self, session: Session) -> None:
-        """The call was answered."""
-        if session.admission is not None:
-            session.admission.answered(self._clock.now_ns())
-
-    def ended(self, session: Session, end: CallEnded) -> None:
-        """The call is over."""
-        self.limits.end(self._clock.now_ns())
-        if session.admission is not None:
-            session.admission.ended(end, self._clock.now_ns())

@@ -17,10 +17,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from di.calls import flow_media, late, next_way
+from di.calls.admission import GRANT_TIMER
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.changed import change_call_out
-from di.calls.control import GRANT_TIMER
 from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
 from di.calls.hunt import RING_TIMER
@@ -306,7 +306,7 @@ def _reply(session: Session, event: ReplyReceived) -> Outcome:
 def _timer(session: Session, event: TimerExpired) -> Outcome:
     """A timer ran out: the grant of the chain's, the time for an answer, the ringing of a second leg, else one of the application's."""
     if event.id == GRANT_TIMER and session.admission is not None:
-        session.admission.used_up()
+        session.admission.timer_ran()
         return None
     if event.id == RING_TIMER and session.pair is not None:
         session.pair.rung_out(session)

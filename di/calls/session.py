@@ -34,7 +34,7 @@ from di.sip.records import RequestReceived
 from media.control.records import DigitPressed
 
 if TYPE_CHECKING:
-    from di.calls.control import Admission
+    from di.calls.admission import Admission
     from di.calls.pair import Pair
 
 
