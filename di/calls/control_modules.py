@@ -47,8 +47,8 @@ class ControlModule(Protocol):
     def authorize(self, ask: ControlAsk) -> Grant | Awaitable[Grant]:
         """Let a call begin. Raises Refused, ControlUnreachable."""
 
-    def answered(self, ask: ControlAsk) -> None:
-        """It costs from now on."""
+    def answered(self, ask: ControlAsk) -> Awaitable[Grant | None] | None:
+        """It costs from now on. One that reserves only now may answer with another grant. Raises Refused, ControlUnreachable."""
 
     def renew(self, ask: ControlAsk, used_s: float) -> Grant | Awaitable[Grant]:
         """Its grant will be used up. Raises Refused, ControlUnreachable."""

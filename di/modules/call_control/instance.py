@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, ControlModule, ControlUnreachable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from di.sip.records import CallEnded
 
 log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 _UNREACHABLE = Refused(503, "Service Unavailable", ("Retry-After: 30",))
 
 
@@ -84,7 +85,7 @@ class Instance:
         except (ControlUnreachable, TimeoutError) as error:
             return self._unreachable(ask, error)
 
-    async def _in_time(self, answer: Awaitable[Grant]) -> Grant:
+    async def _in_time(self, answer: Awaitable[_T]) -> _T:
         began_s = time.monotonic()
         try:
             return await asyncio.wait_for(answer, self.options.deadline_ms / 1000)
@@ -117,10 +118,23 @@ class Instance:
             raise self._refused(ask.call, _UNREACHABLE)
         return self._granted(ask, Grant(allowed_s, ask_before_s=min(5.0, allowed_s / 2)))
 
-    def answered(self, call: Session) -> None:
+    def answered(self, call: Session) -> Awaitable[Grant | None] | None:
         """It costs from now on."""
-        if (ask := self._asks.get(call.id)) is not None:
-            self.module.answered(ask)
+        ask = self._asks.get(call.id)
+        answer = self.module.answered(ask) if ask is not None else None
+        return None if ask is None or answer is None else self._begun(ask, answer)
+
+    async def _begun(self, ask: ControlAsk, answer: Awaitable[Grant | None]) -> Grant | None:
+        """Where nobody answers what was granted before still holds; it will be asked again before that is used up."""
+        try:
+            grant = await self._in_time(answer)
+        except Refused as refused:
+            raise self._refused(ask.call, refused) from refused
+        except (ControlUnreachable, TimeoutError) as error:
+            self.figures.unreachable += 1
+            log.error("call %s: control %s does not answer (%s): what it granted holds", ask.call.id, self.name, _why(error))
+            return None
+        return None if grant is None else self._more(ask, grant)
 
     def renew(self, call: Session, used_s: float) -> Grant | Awaitable[Grant]:
         """Ask for more. Raises Refused."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`call.authorize`, `call.answered`, `call.renew`, `call.ended` as signed POSTs (Standard Webhooks); the first and third are answered.
 
-The id of a message is the call's and its step's, the same in each attempt. `call.ended` is tried six times within a minute; for
-charging, the records of `cdr` are what is never lost.
+The id of a message is the call's and its step's, the same in each attempt. `call.ended` is told until the service takes it, for days if
+need be, and with `file=` also after the server was killed (`di.stores.charges`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import aiohttp
 
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
-from di.kernel.errors import Refused
 from di.kernel.webhooks import signed_headers
 from di.modules.cc_http.answers import read_answer
+from di.stores.charges import Charge, ChargeBook, Facts, NotTold, opened
 
 if TYPE_CHECKING:
     from di.kernel.ports import Clock
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _LONGEST_ANSWER = 1 << 16
 _TRIES = 6
+_CRASHED: dict[str, object] = {"code": 0, "reason": "the server stopped without an end", "by": "crash"}
 
 
 class HttpControl:
@@ -43,65 +44,70 @@ class HttpControl:
         self._http: aiohttp.ClientSession | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self._renewals: dict[str, int] = {}
+        self.book = ChargeBook("cc_http", options.file, clock, self._tell_end)
 
     async def authorize(self, ask: ControlAsk) -> Grant:
         """Raises Refused, ControlUnreachable."""
-        return read_answer(await self._post(ask, "authorize", 0), self._options.warn_file)
+        data = _data(ask)
+        grant = read_answer(await self._post(ask.key, "authorize", data), self._options.warn_file)
+        await self.book.begin(ask.key, _facts(data, grant.account))
+        return grant
 
     def answered(self, ask: ControlAsk) -> None:
         """Tell it; nobody waits."""
-        self._tell(ask, "answered", {})
+        data = _data(ask)
+        self.book.answered(ask.key, _facts(data))
+        task = asyncio.ensure_future(self._tell_answered(ask.key, data))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     async def renew(self, ask: ControlAsk, used_s: float) -> Grant:
         """Raises Refused, ControlUnreachable."""
         number = self._renewals[ask.key] = self._renewals.get(ask.key, 0) + 1
-        return read_answer(await self._post(ask, "renew", number, {"used_seconds": round(used_s, 3)}), self._options.warn_file)
+        answer = await self._post(ask.key, f"renew/{number}", {**_data(ask), "used_seconds": round(used_s, 3)})
+        return read_answer(answer, self._options.warn_file)
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
-        """Tell it; nobody waits."""
+        """It will be told."""
         self._renewals.pop(ask.key, None)
-        how = {"used_seconds": round(used_s, 3), "code": end.code, "reason": end.reason, "by": end.by}
-        self._tell(ask, "ended", how)
+        how = {"code": end.code, "reason": end.reason, "by": end.by}
+        self.book.end(ask.key, used_s, {**_facts(_data(ask)), "end": json.dumps(how)})
 
     async def interrupted(self, call: InterruptedCall) -> None:
-        """The server died with the call up: its next life tells it, as an end `by` crash. Raises ControlUnreachable, to be asked again."""
+        """The server died with the call up: without a book of our own the call records know it. Raises ControlUnreachable."""
+        if self.book.on_disk:
+            return  # it is in there
         data: dict[str, object] = {
             "call": call.call, "control": call.instance, "direction": call.direction, "application": call.application,
             "from": call.from_header, "to": call.to_header, "request_uri": call.request_uri, "call_id": call.call_id,
-            "source": call.source, "values": dict(call.values),
-            "used_seconds": round(call.used_s, 3), "code": 0, "reason": "the server stopped without an end", "by": "crash",
+            "source": call.source, "values": dict(call.values), "used_seconds": round(call.used_s, 3), **_CRASHED,
         }  # fmt: skip
-        await self._send(f"{call.key}/ended/0", "ended", data)
+        await self._post(call.key, "ended", data)
 
-    def _tell(self, ask: ControlAsk, step: str, more: dict[str, object]) -> None:
-        task = asyncio.ensure_future(self._until_told(ask, step, more))
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
-
-    async def _until_told(self, ask: ControlAsk, step: str, more: dict[str, object]) -> None:
+    async def _tell_answered(self, key: str, data: dict[str, object]) -> None:
         for number in range(_TRIES):
             try:
-                await self._post(ask, step, 0, more)
+                await self._post(key, "answered", data)
                 return
-            except (ControlUnreachable, Refused) as error:
-                log.warning("call %s: call.%s is not told yet: %s", ask.call.id, step, error)
+            except ControlUnreachable as error:
+                log.warning("call %s: call.answered is not told yet: %s", data["call"], error)
                 await asyncio.sleep(2.0**number)
-        log.error("call %s: call.%s was not told: no answer of 2xx in %d tries", ask.call.id, step, _TRIES)
 
-    async def _post(self, ask: ControlAsk, step: str, number: int, more: dict[str, object] | None = None) -> bytes:
-        info = ask.call.info
-        data: dict[str, object] = {
-            "call": ask.call.id, "control": ask.instance, "direction": info.direction, "application": ask.call.application,
-            "from": info.from_header, "to": info.to_header, "request_uri": info.request_uri, "call_id": info.call_id,
-            "source": info.source_ip, "values": dict(ask.values), **(more or {}),
-        }  # fmt: skip
-        return await self._send(f"{ask.key}/{step}/{number}", step, data)
+    async def _tell_end(self, charge: Charge) -> None:
+        how = json.loads(charge.facts["end"]) if "end" in charge.facts else _CRASHED
+        data = {**json.loads(charge.facts["data"]), "used_seconds": round(charge.used_s, 3), **how}
+        try:
+            await self._post(charge.key, "ended", data)
+        except ControlUnreachable as error:
+            raise NotTold(str(error)) from error
 
-    async def _send(self, id: str, step: str, data: dict[str, object]) -> bytes:
+    async def _post(self, key: str, step: str, data: dict[str, object]) -> bytes:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), headers={"User-Agent": "cordboard"})
-        text = json.dumps({"type": f"call.{step}", "data": data}, ensure_ascii=False)
+        kind, _, _ = step.partition("/")
+        text = json.dumps({"type": f"call.{kind}", "data": data}, ensure_ascii=False)
         body = text.encode("utf-8", "replace")
+        id = f"{key}/{step}" if kind != step else f"{key}/{step}/0"
         headers = signed_headers(self._options.secret_file, id, int(self._clock.epoch_s()), body)
         try:
             async with self._http.post(self._options.url, data=body, headers=headers, allow_redirects=False) as answer:
@@ -114,18 +120,34 @@ class HttpControl:
 
     async def close(self) -> None:
         """Let what is being told be told, for a moment."""
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=3)
+        await self.book.close()
         for task in self._telling:
             task.cancel()
         if self._http is not None:
             await self._http.close()
 
 
-def start(services: Services, options: Options) -> Closer:
-    """Let configurations name the control."""
+def _data(ask: ControlAsk) -> dict[str, object]:
+    """What every message says of the call."""
+    info = ask.call.info
+    return {
+        "call": ask.call.id, "control": ask.instance, "direction": info.direction, "application": ask.call.application,
+        "from": info.from_header, "to": info.to_header, "request_uri": info.request_uri, "call_id": info.call_id,
+        "source": info.source_ip, "values": dict(ask.values),
+    }  # fmt: skip
+
+
+def _facts(data: dict[str, object], account: str = "") -> Facts:
+    facts = {"data": json.dumps(data)}
+    return {**facts, "account": account} if account else facts
+
+
+async def start(services: Services, options: Options) -> Closer:
+    """Let configurations name the control. Raises ConfigError for a file that cannot be used."""
     modules = services.control_modules
     control = HttpControl(options, services.clock)
+    if not services.trial:
+        await opened(control.book, str(services.conf_dir / "cc_http.conf"))
     modules["cc_http"] = control
 
     async def close() -> None:

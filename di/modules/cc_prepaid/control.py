@@ -76,7 +76,7 @@ class Prepaid:
     def touch(self) -> None:
         """Note that these calls still cost."""
         if self._keeper is not None and self._running:
-            self._keeper.seen(list(self._running), self._epoch_s())
+            self._keeper.seen(self._epoch_s())
 
 
 class Credits:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from di.kernel.sqlite_thread import SqliteThread
@@ -51,10 +51,9 @@ class BalanceKeeper:
         """A call began to cost."""
         self._write("INSERT OR REPLACE INTO running VALUES (?, ?, ?, ?)", (charge, account, now_s, now_s))
 
-    def seen(self, charges: Sequence[str], now_s: float) -> None:
-        """They still cost."""
-        rows = [(now_s, charge) for charge in charges]
-        self._run(lambda connection: connection.executemany("UPDATE running SET seen_s = ? WHERE charge = ?", rows))
+    def seen(self, now_s: float) -> None:
+        """Whatever runs still costs."""
+        self._write("UPDATE running SET seen_s = ?", (now_s,))
 
     def ended(self, charge: str, account: str, seconds: int) -> None:
         """It is charged: the balance and the end are one transaction."""

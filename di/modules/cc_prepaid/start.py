@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from di.server.plugin import Closer
     from di.server.services import Services
 
-_TOUCH_S = 5
+_TOUCH_S = 1.0
+"""After a crash a call is charged until then."""
 
 
 async def start(services: Services, options: Options) -> Closer:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""`getCredit(pin)` before a call, `subtractCredit([{methodName, pin, amount}])` after it; what cannot be told at once is told later."""
+"""`getCredit(pin)` before a call, `subtractCredit([{methodName, pin, amount}])` after it; what cannot be told at once is told later.
+
+The server cannot know a repeat: what was sent and not confirmed is not sent again, it stands in the log (`di.stores.charges`).
+"""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import xmlrpc.client
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -16,17 +18,18 @@ from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.options import option
+from di.kernel.paths import absolute_path
 from di.kernel.registry import di_method
 from di.kernel.value import Value
+from di.stores.charges import Charge, ChargeBook, NotTold, opened
 
 if TYPE_CHECKING:
+    from di.kernel.ports import Clock
     from di.server.plugin import Closer
     from di.server.services import Services
     from di.sip.records import CallEnded
 
-log = logging.getLogger(__name__)
 _LONGEST_ANSWER = 1 << 20
-_TRIES = 6
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,13 @@ class Options:
     server_address: str = option("localhost", help="Host of the XML-RPC server.")
     server_port: int = option(8000, help="Its port.", minimum=1, maximum=65535)
     server_uri: str = option("/RPC2", help="Its path.")
+    file: Path | None = option(
+        None, help="SQLite file of the calls that are to be charged; without it a crash forgets them.", parse=absolute_path
+    )
+
+
+class Unheard(ControlUnreachable):
+    """There is no connection: the server has heard nothing."""
 
 
 class CreditServer:
@@ -58,6 +68,8 @@ class CreditServer:
                 if answer.status != 200:
                     raise ControlUnreachable(f"{self._url}: {method}: status {answer.status}")
             (value,) = xmlrpc.client.loads(text)[0]
+        except aiohttp.ClientConnectorError as error:
+            raise Unheard(f"{self._url}: {method}: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, xmlrpc.client.Error, ValueError, SyntaxError) as error:
             raise ControlUnreachable(f"{self._url}: {method}: {error or type(error).__name__}") from error
         if not isinstance(value, int):
@@ -84,9 +96,9 @@ class RemotePrepaid:
 
     mandatory: tuple[str, ...] = ("uuid",)
 
-    def __init__(self, server: CreditServer) -> None:
+    def __init__(self, server: CreditServer, file: Path | None, clock: Clock) -> None:
         self._server = server
-        self._telling: set[asyncio.Task[None]] = set()
+        self.book = ChargeBook("cc_prepaid_xmlrpc", file, clock, self._tell, repeats=False)
 
     async def authorize(self, ask: ControlAsk) -> Grant:
         """Raises Refused: 500 for an unknown account, 402 for one without credit; ControlUnreachable."""
@@ -96,10 +108,12 @@ class RemotePrepaid:
             raise Refused(500, "Server Internal Error")
         if credit == 0:
             raise Refused(402, "Insufficient Credit")
+        await self.book.begin(ask.key, {"account": pin, "call": ask.call.id})
         return Grant(credit, final=True, account=pin)
 
     def answered(self, ask: ControlAsk) -> None:
         """The server is told at the end only."""
+        self.book.answered(ask.key, {"account": ask.values["uuid"], "call": ask.call.id})
 
     def renew(self, ask: ControlAsk, used_s: float) -> Grant:
         """Nobody asks, for the grant is final."""
@@ -107,42 +121,26 @@ class RemotePrepaid:
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
         """Take what was used."""
-        if used_s:
-            task = asyncio.ensure_future(self._tell(ask, round(used_s)))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+        self.book.end(ask.key, used_s, {"account": ask.values["uuid"], "call": ask.call.id})
 
     async def interrupted(self, call: InterruptedCall) -> None:
-        """A crash has cut the call: take what is known of it. The server elsewhere has no ids: a crash in this moment charges twice.
+        """A crash has cut the call: without a book of our own the call records know it. Raises ControlUnreachable, to be asked again.
 
-        Raises ControlUnreachable, to be asked again.
+        The server elsewhere has no ids: a crash in this moment charges twice.
         """
-        if round(call.used_s):
+        if not self.book.on_disk and round(call.used_s):
             await self._server.subtract(call.values["uuid"], round(call.used_s))
 
-    async def _tell(self, ask: ControlAsk, seconds: int) -> None:
-        pin = ask.values["uuid"]
-        for number in range(_TRIES):
-            try:
-                await self._server.subtract(pin, seconds)
-                return
-            except ControlUnreachable as error:
-                log.warning("call %s: %d s of account %s are not charged yet: %s", ask.call.id, seconds, pin, error)
-                await asyncio.sleep(2.0**number)
-        log.error(
-            "call %s: %d s of account %s were NOT charged; the server did not take them in %d tries",
-            ask.call.id,
-            seconds,
-            pin,
-            _TRIES,
-        )
-
-    async def finish(self) -> None:
-        """Let what is being told be told, for a moment."""
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=3)
-        for task in self._telling:
-            task.cancel()
+    async def _tell(self, charge: Charge) -> None:
+        seconds = round(charge.used_s)
+        if not seconds:
+            return
+        try:
+            await self._server.subtract(charge.facts["account"], seconds)
+        except Unheard as error:
+            raise NotTold(str(error), sent=False) from error
+        except ControlUnreachable as error:
+            raise NotTold(str(error)) from error
 
 
 class RemoteCredits:
@@ -169,10 +167,12 @@ async def _told(answer: Awaitable[int]) -> list[Value]:
         raise CallFailed(str(error)) from error
 
 
-def start(services: Services, options: Options) -> Closer:
-    """Let configurations name the control."""
+async def start(services: Services, options: Options) -> Closer:
+    """Let configurations name the control. Raises ConfigError for a file that cannot be used."""
     server = CreditServer(f"http://{options.server_address}:{options.server_port}/{options.server_uri.lstrip('/')}")
-    control = RemotePrepaid(server)
+    control = RemotePrepaid(server, options.file, services.clock)
+    if not services.trial:
+        await opened(control.book, str(services.conf_dir / "cc_prepaid_xmlrpc.conf"))
     modules = services.control_modules
     modules["cc_prepaid_xmlrpc"] = control
     services.registry.register("cc_prepaid_xmlrpc", RemoteCredits(server))
@@ -180,7 +180,7 @@ def start(services: Services, options: Options) -> Closer:
     async def close() -> None:
         services.registry.unregister("cc_prepaid_xmlrpc")
         del modules["cc_prepaid_xmlrpc"]
-        await control.finish()
+        await control.book.close()
         await server.close()
 
     return close
