@@ -21,11 +21,12 @@ The callbacks are those of `Application`; a call is steered by `session.dialog`,
 from __future__ import annotations
 
 from di.access.guesses import Guesses
+from di.calls.admission import Control
 from di.calls.application import Application
 from di.calls.applications import Factory
 from di.calls.call_changes import NO_CHANGES, CallChanges, NameFilter
 from di.calls.call_info import CallInfo, CallOut, Dialler, HoldStyle, Target
-from di.calls.control import Control, Grant
+from di.calls.control import Grant
 from di.calls.control_modules import CONTROL_MAKER, ControlMaker, ControlUnreachable, OutsideAsk, RoutesOutside
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers

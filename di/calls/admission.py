@@ -6,13 +6,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from di.calls import late
 from di.calls.admitted import Admitted, EndLead
 from di.calls.call_changes import NO_CHANGES, CallChanges
 from di.calls.chain import then
-from di.calls.control import Control, Grant
+from di.calls.control import Grant
 from di.calls.events import Outcome
 from di.calls.limits import CallLimits
 from di.kernel.clock import current_work
@@ -34,6 +34,32 @@ _LEAST_S = 0.001
 """A grant of less than that is none: otherwise one of 0.1 ns would be asked for for ever."""
 
 
+class Control(Protocol):
+    """One link of the chain: prepaid, parallel calls, a call timer, somebody's HTTP service."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log."""
+
+    def admit(self, call: Session) -> Grant | Awaitable[Grant]:
+        """Let a call begin. Raises Refused. `call.info` says who calls whom; `call.dialog.plan.headers` of a call out may be changed."""
+
+    def answered(self, call: Session) -> Awaitable[Grant | None] | None:
+        """The call was answered: from now on it costs.
+
+        One that reserves only now may answer with a grant in the place of that of `admit`, counted from the answer, too; or raise Refused.
+        """
+
+    def renew(self, call: Session, used_s: float) -> Grant | Awaitable[Grant]:
+        """The grant is, or will soon be, used up. Raises Refused, or grants 0 seconds, for no more."""
+
+    def ended(self, call: Session, end: CallEnded, used_s: float) -> None:
+        """The call is over; `used_s` since its answer, 0 without one. Told exactly once to whoever admitted it."""
+
+
+AdmittedControl: TypeAlias = Admitted[Control]
+
+
 class Admission:
     """One call in the chain."""
 
@@ -41,7 +67,7 @@ class Admission:
         self._session = session
         self._lead = lead
         self._waiting = list(controls)
-        self._admitted: list[Admitted] = []
+        self._admitted: list[AdmittedControl] = []
         """Whoever is to be told of the end."""
         self._answered_ns: int | None = None
         self._cut_ns: int | None = None
@@ -79,7 +105,7 @@ class Admission:
 
     def _admit(self, control: Control, grant: Grant) -> None:
         """It lets the call begin. Raises Refused when what it changes cannot be sent."""
-        one = Admitted(control, grant)
+        one = AdmittedControl(control, grant)
         self._admitted.append(one)
         if problem := grant.changes.problem():
             log.error("call %s: control %s makes of it what cannot be sent: %s", self._session.id, control.name, problem)
@@ -88,18 +114,18 @@ class Admission:
         if self._answered_ns is not None:
             self._begin(one, self._now_ns())
 
-    def _begin(self, one: Admitted, now_ns: int) -> None:
+    def _begin(self, one: AdmittedControl, now_ns: int) -> None:
         """Its time counts from now on."""
         one.from_ns = now_ns
         one.count(one.grant, now_ns)
         self._tell(one.control, lambda control: self._begin_to_cost(one, control))
 
-    def _begin_to_cost(self, one: Admitted, control: Control) -> None:
+    def _begin_to_cost(self, one: AdmittedControl, control: Control) -> None:
         answer = control.answered(self._session)
         if answer is not None:
             self._session.host.spawn(self._granting_anew(one, answer))
 
-    async def _granting_anew(self, one: Admitted, answer: Awaitable[Grant | None]) -> None:
+    async def _granting_anew(self, one: AdmittedControl, answer: Awaitable[Grant | None]) -> None:
         try:
             grant = await answer
         except Refused as refused:
@@ -110,7 +136,7 @@ class Admission:
             if grant is not None:
                 self._session.run(lambda: self._granted_anew(one, grant))
 
-    def _granted_anew(self, one: Admitted, grant: Grant) -> None:
+    def _granted_anew(self, one: AdmittedControl, grant: Grant) -> None:
         """What counts from the answer is another grant; a question that is out already stays out."""
         assert one.from_ns is not None
         if grant.seconds is not None and grant.seconds < _LEAST_S:
@@ -176,7 +202,7 @@ class Admission:
             self._published = known
             self._session.log(account=account, charge_id=charge_id, granted_s=-1.0 if granted_s is None else round(granted_s, 3))
 
-    def __iter__(self) -> Iterator[Admitted]:
+    def __iter__(self) -> Iterator[AdmittedControl]:
         return iter(self._admitted)
 
     def extend(self, seconds: float) -> bool:
@@ -207,7 +233,7 @@ class Admission:
         """End the call on behalf of that control."""
         return self._for(control, lambda one: self._cut(one, Refused(480, why), _ENDED_BY_SERVICE))
 
-    def _for(self, control: str, step: Callable[[Admitted], None]) -> bool:
+    def _for(self, control: str, step: Callable[[AdmittedControl], None]) -> bool:
         """Do it as an event of the call's own."""
         one = next((one for one in self._admitted if one.control.name == control and one.from_ns is not None), None)
         if one is None or self._over:
@@ -215,13 +241,13 @@ class Admission:
         self._session.run(lambda: step(one))
         return True
 
-    def _ask_again(self, one: Admitted) -> None:
+    def _ask_again(self, one: AdmittedControl) -> None:
         if one.answer is None and not self._session.dialog.ending:
             one.refused, one.asked = None, False
             self._ask(one, self._now_ns())
             self.used_up()
 
-    def _limit(self, one: Admitted, seconds: float) -> None:
+    def _limit(self, one: AdmittedControl, seconds: float) -> None:
         grant = replace(one.grant, seconds=seconds, ask_before_s=0.0, go_on_s=0.0, final=True)
         warned = one.warned
         one.count(grant, self._now_ns())
@@ -233,7 +259,7 @@ class Admission:
     def _now_ns(self) -> int:
         return self._session.host.clock.now_ns()
 
-    def _next_ns(self, one: Admitted) -> int | None:
+    def _next_ns(self, one: AdmittedControl) -> int | None:
         return one.next_ns(self._patience_ns, self._lead.ns)
 
     def _set_timer(self) -> None:
@@ -259,7 +285,7 @@ class Admission:
         if not self._session.dialog.ending:
             self._set_timer()
 
-    def _step(self, one: Admitted, now_ns: int) -> None:
+    def _step(self, one: AdmittedControl, now_ns: int) -> None:
         assert one.due_ns is not None
         if one.refused is not None and one.grant.warn_s and not one.warned:
             self._warn(one)
@@ -271,7 +297,7 @@ class Admission:
         else:
             self._cut(one, one.refused or self._unanswered(one, now_ns))
 
-    def _unanswered(self, one: Admitted, now_ns: int) -> Refused:
+    def _unanswered(self, one: AdmittedControl, now_ns: int) -> Refused:
         who, where = late.describe(one.answer) if one.answer is not None else (one.control.name, "")
         log.error(
             "call %s: %s of %s has not returned within %d s (it waits in %s): the call is ended. Give what it waits for a time limit of its own",
@@ -279,13 +305,13 @@ class Admission:
         )  # fmt: skip
         return Refused(504, "Server Time-out")
 
-    def _warn(self, one: Admitted) -> None:
+    def _warn(self, one: AdmittedControl) -> None:
         one.warned = True
         if one.grant.warn_path:
             self._session.audio.set_up_mix_in(_WARNING_LEVEL, 0)
             self._session.audio.mix_in(PlayFile(one.grant.warn_path), replace=True)
 
-    def _ask(self, one: Admitted, now_ns: int) -> None:
+    def _ask(self, one: AdmittedControl, now_ns: int) -> None:
         """Ask for more. An answer that takes its time is waited for beside the call."""
         one.asked, one.asked_ns = True, now_ns
         try:
@@ -299,7 +325,7 @@ class Admission:
         else:
             self._more(one, answer, now_ns)
 
-    async def _thinking(self, one: Admitted, answer: Awaitable[Grant], asked_ns: int) -> None:
+    async def _thinking(self, one: AdmittedControl, answer: Awaitable[Grant], asked_ns: int) -> None:
         one.work = current_work()
         try:
             grant = await answer
@@ -311,18 +337,18 @@ class Admission:
         else:
             self._session.run(lambda: self._answer(one, grant, asked_ns))
 
-    def _answer(self, one: Admitted, grant: Grant, asked_ns: int) -> None:
+    def _answer(self, one: AdmittedControl, grant: Grant, asked_ns: int) -> None:
         one.answer = one.work = None
         if one.refused is None:
             self._more(one, grant, asked_ns)
             self.used_up()
 
-    def _no_more(self, one: Admitted, refused: Refused) -> None:
+    def _no_more(self, one: AdmittedControl, refused: Refused) -> None:
         one.answer = one.work = None
         one.refused = refused
         self.used_up()
 
-    def _more(self, one: Admitted, grant: Grant, asked_ns: int) -> None:
+    def _more(self, one: AdmittedControl, grant: Grant, asked_ns: int) -> None:
         """More counts from where the last grant ended; from now where that was passed without an answer."""
         if grant.seconds is not None and grant.seconds < _LEAST_S:
             one.refused = Refused(402, "Payment Required")
@@ -331,7 +357,7 @@ class Admission:
         one.count(grant, ends_ns)
         self._publish()
 
-    def _cut(self, one: Admitted, refused: Refused, reason: tuple[str, ...] = _USED_UP) -> None:
+    def _cut(self, one: AdmittedControl, refused: Refused, reason: tuple[str, ...] = _USED_UP) -> None:
         if self._session.dialog.ending:
             return
         self._cut_ns = self._now_ns()

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Generic, TypeVar
 
-from di.calls.control import Control, Grant
+from di.calls.control import Grant
 from di.kernel.clock import Work
 from di.kernel.errors import Refused
 
+_C = TypeVar("_C")
 _LEAST_LEAD_NS = 30_000_000
 """From the timer here to the BYE at a phone beside us: docs/performance.md has what was measured."""
 _MOST_LEAD_NS = 350_000_000
@@ -31,12 +33,12 @@ class EndLead:
         return min(_MOST_LEAD_NS, _LEAST_LEAD_NS + round(1.5 * self._late_ns))
 
 
-class Admitted:
+class Admitted(Generic[_C]):
     """A control that has let the call begin, and what it allows. `due_ns`: when that is used up; None: not counting, or no limit."""
 
     __slots__ = ("answer", "asked", "asked_ns", "control", "due_ns", "from_ns", "gone_on", "grant", "refused", "warned", "work")
 
-    def __init__(self, control: Control, grant: Grant) -> None:
+    def __init__(self, control: _C, grant: Grant) -> None:
         self.control = control
         self.grant = grant
         self.due_ns: int | None = None

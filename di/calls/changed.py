@@ -20,7 +20,7 @@ _CARRIED_OUT = frozenset(
 
 
 class ChangingChain(Protocol):
-    """The chain of controls (`di.calls.control.Admission`)."""
+    """The chain of controls (`di.calls.admission.Admission`)."""
 
     def left_changes(self) -> CallChanges:
         """What no application has taken."""

@@ -22,15 +22,9 @@ The BYE has a way to go, so a call is ended a moment before its time is up (`End
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from di.calls.call_changes import NO_CHANGES, CallChanges
-from di.sip.records import CallEnded
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,26 +48,3 @@ class Grant:
     charge_id: str = ""
     changes: CallChanges = NO_CHANGES
     vars: tuple[tuple[str, str], ...] = ()
-
-
-class Control(Protocol):
-    """One link of the chain: prepaid, parallel calls, a call timer, somebody's HTTP service."""
-
-    @property
-    def name(self) -> str:
-        """What it is called in the log."""
-
-    def admit(self, call: Session) -> Grant | Awaitable[Grant]:
-        """Let a call begin. Raises Refused. `call.info` says who calls whom; `call.dialog.plan.headers` of a call out may be changed."""
-
-    def answered(self, call: Session) -> Awaitable[Grant | None] | None:
-        """The call was answered: from now on it costs.
-
-        One that reserves only now may answer with a grant in the place of that of `admit`, counted from the answer, too; or raise Refused.
-        """
-
-    def renew(self, call: Session, used_s: float) -> Grant | Awaitable[Grant]:
-        """The grant is, or will soon be, used up. Raises Refused, or grants 0 seconds, for no more."""
-
-    def ended(self, call: Session, end: CallEnded, used_s: float) -> None:
-        """The call is over; `used_s` since its answer, 0 without one. Told exactly once to whoever admitted it."""

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
+from di.calls.admission import Control
 from di.calls.call_changes import CallChanges
-from di.calls.control import Control, Grant
+from di.calls.control import Grant
 from di.calls.outside import OutsideReply
 from di.kernel.capabilities import Capability
 from di.sip.outside_records import OutsideReceived

@@ -39,7 +39,7 @@ class ControlFigures:
 
 @dataclass(frozen=True)
 class Instance:
-    """A `di.calls.control.Control`. `values`: as configured, `filled` when patterns in them are none; `publish(kind, call, …)` writes an event."""
+    """A `di.calls.admission.Control`. `values`: as configured, `filled` when patterns in them are none; `publish(kind, call, …)` writes an event."""
 
     name: str
     module: ControlModule

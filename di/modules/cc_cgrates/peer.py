@@ -12,7 +12,7 @@ from random import Random
 from di.calls.control_modules import ControlUnreachable
 from di.kernel.errors import Refused
 from di.modules.cc_cgrates.events import read_error
-from di.modules.cc_cgrates.wire import Answered, Asked, Json, Splitter, WireError, answer, read, request
+from di.modules.cc_cgrates.wire import Json, PeerAnswered, PeerAsked, Splitter, WireError, answer, read, request
 
 log = logging.getLogger(__name__)
 _CONNECT_S = 3.0
@@ -25,7 +25,9 @@ _MOST_UNSENT_BYTES = 1 << 20
 class CgratesPeer:
     """`serve` answers what CGRateS asks: result and error."""
 
-    def __init__(self, servers: tuple[tuple[str, int], ...], serve: Callable[[Asked], tuple[Json, str]], random: Random) -> None:
+    def __init__(
+        self, servers: tuple[tuple[str, int], ...], serve: Callable[[PeerAsked], tuple[Json, str]], random: Random
+    ) -> None:
         self._servers = servers
         self._serve = serve
         self._random = random
@@ -114,8 +116,8 @@ class CgratesPeer:
             for text in splitter.feed(data):
                 self._handle(read(text))
 
-    def _handle(self, message: Asked | Answered) -> None:
-        if isinstance(message, Asked):
+    def _handle(self, message: PeerAsked | PeerAnswered) -> None:
+        if isinstance(message, PeerAsked):
             result, error = self._serve(message)
             log.debug("cgrates: %s: %s", message.method, error or "done")
             if self._writer is not None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from di.modules.cc_cgrates.wire import Asked, Json
+from di.modules.cc_cgrates.wire import Json, PeerAsked
 
 NOT_IMPLEMENTED = "NOT_IMPLEMENTED"
 NOT_FOUND = "NOT_FOUND"
@@ -36,7 +36,7 @@ class LiveSessions(Protocol):
         """OriginHost and OriginID of each."""
 
 
-def serve(asked: Asked, sessions: LiveSessions) -> tuple[Json, str]:
+def serve(asked: PeerAsked, sessions: LiveSessions) -> tuple[Json, str]:
     """Result and error."""
     verb = asked.method.rpartition(".")[2]
     first = asked.params[0] if isinstance(asked.params, list) and asked.params else None

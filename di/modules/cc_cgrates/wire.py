@@ -24,7 +24,7 @@ class WireError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PeerAsked:
     """A call of the other side. `id` goes back as it came."""
 
     method: str
@@ -33,7 +33,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class PeerAnswered:
     """An answer to our request number `id`; `error` is empty for none."""
 
     id: int
@@ -87,7 +87,7 @@ class Splitter:
         return None
 
 
-def read(text: bytes) -> Asked | Answered:
+def read(text: bytes) -> PeerAsked | PeerAnswered:
     """Read one object. Raises WireError."""
     try:
         message = json.loads(text)
@@ -99,13 +99,13 @@ def read(text: bytes) -> Asked | Answered:
     if method:
         if not isinstance(method, str):
             raise WireError(f"method {method!r} is no text")
-        return Asked(method, message.get("params"), id)
+        return PeerAsked(method, message.get("params"), id)
     if not isinstance(id, int) or isinstance(id, bool):
         raise WireError(f"neither a method nor the number of a request: {text[:60]!r}")
     if fault is None:
-        return Answered(id, message.get("result"), "")
+        return PeerAnswered(id, message.get("result"), "")
     said = fault if isinstance(fault, str) else json.dumps(fault)
-    return Answered(id, message.get("result"), said or "an error without a text")
+    return PeerAnswered(id, message.get("result"), said or "an error without a text")
 
 
 def request(id: int, method: str, argument: Json) -> bytes:

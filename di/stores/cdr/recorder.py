@@ -45,7 +45,7 @@ class RecordRules:
 
 
 class Recorder:
-    """A `di.calls.control.Control`. `problem`: why the spool cannot be written, empty when it can; `wake` when a record is complete."""
+    """A `di.calls.admission.Control`. `problem`: why the spool cannot be written, empty when it can; `wake` when a record is complete."""
 
     name = "cdr"
 

@@ -64,10 +64,10 @@ def test_requests_answers_and_errors() -> None:
     assert json.loads(wire.request(3, "SessionSv1.Ping", {})) == {"method": "SessionSv1.Ping", "params": [{}], "id": 3}
     assert json.loads(wire.answer("x", "Pong")) == {"id": "x", "result": "Pong", "error": None}
     assert json.loads(wire.answer(1, None, "NOT_FOUND")) == {"id": 1, "result": None, "error": "NOT_FOUND"}
-    assert wire.read(b'{"error":null,"result":{"MaxUsage":1},"id":3}') == wire.Answered(3, {"MaxUsage": 1}, "")
-    assert wire.read(b'{"error":"NO","result":null,"id":3}') == wire.Answered(3, None, "NO")
-    assert wire.read(b'{"error":"","result":null,"id":3}') == wire.Answered(3, None, "an error without a text")
-    assert wire.read(b'{"id":0,"params":[1],"method":"A.B"}') == wire.Asked("A.B", [1], 0)
+    assert wire.read(b'{"error":null,"result":{"MaxUsage":1},"id":3}') == wire.PeerAnswered(3, {"MaxUsage": 1}, "")
+    assert wire.read(b'{"error":"NO","result":null,"id":3}') == wire.PeerAnswered(3, None, "NO")
+    assert wire.read(b'{"error":"","result":null,"id":3}') == wire.PeerAnswered(3, None, "an error without a text")
+    assert wire.read(b'{"id":0,"params":[1],"method":"A.B"}') == wire.PeerAsked("A.B", [1], 0)
     for wrong in (b"[1]", b"{", b'{"id":"x"}', b'{"method":5}', b'{"id":true,"result":1}', b'{"id":1,"result":"\xff"}'):
         with pytest.raises(wire.WireError):
             wire.read(wrong)
@@ -172,18 +172,20 @@ class Sessions:
 def test_what_cgrates_calls_on_us() -> None:
     sessions = Sessions()
     modern: wire.Json = {"Event": {"OriginID": "s1", "DisconnectCause": "low"}}
-    assert serve(wire.Asked("AgentV1.DisconnectSession", [modern], 1), sessions) == ("OK", "")
+    assert serve(wire.PeerAsked("AgentV1.DisconnectSession", [modern], 1), sessions) == ("OK", "")
     old: wire.Json = {"EventStart": {"OriginID": "s1"}, "Reason": "gone"}
-    assert serve(wire.Asked("SMGClientV1.DisconnectSession", [old], 1), sessions) == ("OK", "")
+    assert serve(wire.PeerAsked("SMGClientV1.DisconnectSession", [old], 1), sessions) == ("OK", "")
     assert sessions.done == ["end s1 low", "end s1 gone"]
-    assert serve(wire.Asked("AgentV1.WarnDisconnect", [{"OriginID": "s1"}], 1), sessions) == ("OK", "")
-    assert serve(wire.Asked("AgentV1.WarnDisconnect", [{"OriginID": "mute"}], 1), sessions) == (None, "NOT_IMPLEMENTED")
-    assert serve(wire.Asked("AgentV1.AlterSession", [{"Event": {"OriginID": "s2"}}], 1), sessions) == (None, "NOT_FOUND")
-    assert serve(wire.Asked("AgentV1.GetActiveSessionIDs", [""], 1), sessions)[0] == [{"OriginHost": "here", "OriginID": "s1"}]
-    assert serve(wire.Asked("AgentV1.DisconnectPeer", [{}], 1), sessions) == (None, "NOT_IMPLEMENTED")
+    assert serve(wire.PeerAsked("AgentV1.WarnDisconnect", [{"OriginID": "s1"}], 1), sessions) == ("OK", "")
+    assert serve(wire.PeerAsked("AgentV1.WarnDisconnect", [{"OriginID": "mute"}], 1), sessions) == (None, "NOT_IMPLEMENTED")
+    assert serve(wire.PeerAsked("AgentV1.AlterSession", [{"Event": {"OriginID": "s2"}}], 1), sessions) == (None, "NOT_FOUND")
+    assert serve(wire.PeerAsked("AgentV1.GetActiveSessionIDs", [""], 1), sessions)[0] == [
+        {"OriginHost": "here", "OriginID": "s1"}
+    ]
+    assert serve(wire.PeerAsked("AgentV1.DisconnectPeer", [{}], 1), sessions) == (None, "NOT_IMPLEMENTED")
 
 
 @given(st.sampled_from(["DisconnectSession", "WarnDisconnect", "AlterSession", "GetActiveSessionIDs", "x"]), json_values)
 def test_any_call_on_us_is_answered(verb: str, params: wire.Json) -> None:
-    result, error = serve(wire.Asked(f"AgentV1.{verb}", params, 1), Sessions())
+    result, error = serve(wire.PeerAsked(f"AgentV1.{verb}", params, 1), Sessions())
     assert (result is None) == bool(error)
