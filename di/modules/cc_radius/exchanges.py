@@ -10,7 +10,7 @@ A retransmission is the same packet with the same identifier. An identifier is o
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -77,6 +77,7 @@ class Exchanges:
         self._running: dict[int, _Exchange] = {}
         self._by_id: dict[tuple[RadiusLane, int], _Exchange] = {}
         self._next_id: dict[RadiusLane, int] = {}
+        self._used: Counter[RadiusLane] = Counter()
         self._dead_until_ns = [0] * len(rules.secrets)
         self._starved: deque[_Exchange] = deque()
         self._ends: list[ExchangeEnd] = []
@@ -163,11 +164,14 @@ class Exchanges:
                 exchange.sent = exchange.wait_ns = 0
                 exchange.due_ns = now_ns
                 self._by_id[lane, id] = exchange
+                self._used[lane] += 1
                 return
         self._starved.append(exchange)
 
     def _free_id(self, lane: RadiusLane) -> int | None:
         """The one that was used longest ago: a late answer to an old request must not meet a new one."""
+        if self._used[lane] == _IDS:
+            return None
         first = self._next_id.get(lane, 0)
         for step in range(_IDS):
             id = (first + step) % _IDS
@@ -179,6 +183,7 @@ class Exchanges:
     def _release(self, exchange: _Exchange) -> None:
         if exchange.lane is not None:
             del self._by_id[exchange.lane, exchange.id]
+            self._used[exchange.lane] -= 1
             exchange.lane = None
 
     def _end(self, exchange: _Exchange, reply: RadiusReply | None, why: str, now_ns: int) -> None:
