@@ -260,7 +260,7 @@ class Admission:
         return self._session.host.clock.now_ns()
 
     def _next_ns(self, one: AdmittedControl) -> int | None:
-        return one.next_ns(self._patience_ns, self._lead.ns)
+        return one.next_ns(self._patience_ns, self._lead.ns(self._now_ns()))
 
     def _set_timer(self) -> None:
         nexts = [at_ns for at_ns in map(self._next_ns, self._admitted) if at_ns is not None]
@@ -273,7 +273,8 @@ class Admission:
 
     def timer_ran(self) -> None:
         """The timer that was set has run, perhaps late."""
-        self._lead.note(max(0, self._now_ns() - self._timer_ns))
+        now_ns = self._now_ns()
+        self._lead.note(max(0, now_ns - self._timer_ns), now_ns)
         self.used_up()
 
     def used_up(self) -> None:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cgrates import CgratesStandIn
+from tests.support.cgrates import CgratesPurse, CgratesStandIn
+from tests.support.credit import RTP_PORTS_OF_MANY, TROUBLES, accounts, judge, place
 from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer
+from tests.support.sizes import LONG
 
 pytestmark = pytest.mark.peers
 
@@ -39,7 +41,7 @@ def cgrates() -> Iterator[CgratesStandIn]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, cgrates: CgratesStandIn) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("cgrates")
-    with Server(folder, configuration(folder, cgrates), plugins=PLUGINS) as running:
+    with Server(folder, configuration(folder, cgrates), RTP_PORTS_OF_MANY, PLUGINS) as running:
         yield running
     assert "Traceback" not in running.log, running.log
 
@@ -178,3 +180,11 @@ async def test_after_a_crash_the_session_is_ended_once(server: Server, cgrates: 
     assert not cgrates.sessions and len(cgrates.of("TerminateSession", session.event["OriginID"])) == 1
     assert cgrates.balances["emil"] in (97, 98, 99, 100)
     peer.close()
+
+
+@pytest.mark.timeout(600)
+async def test_prepaid_calls_end_when_the_credit_does_and_the_balances_add_up(server: Server, cgrates: CgratesStandIn) -> None:
+    purse = CgratesPurse(cgrates)
+    credit = accounts("cgr", 4, (2, 4))
+    calls = await place(server.sip_port, credit, purse, 20, TROUBLES if LONG else ())
+    print(await judge(calls, purse))

@@ -20,6 +20,7 @@ from typing import Any
 
 from tests.support.ports import free_port
 
+_GRANTING = frozenset(("SessionSv1.AuthorizeEvent", "SessionSv1.InitiateSession", "SessionSv1.UpdateSession"))
 _UNLIMITED_S = 3 * 3600.0
 Message = dict[str, Any]
 
@@ -47,6 +48,8 @@ class CgratesStandIn:
     sessions: dict[str, StandInSession] = field(default_factory=dict)
     cdrs: dict[str, Message] = field(default_factory=dict)
     got: list[tuple[str, Message]] = field(default_factory=list)
+    effective: dict[str, float] = field(default_factory=dict)
+    """Seconds that were granted in order and in time, by account: each has one call."""
     answers: list[Message] = field(default_factory=list)
     """What the other side has answered to our calls."""
 
@@ -144,16 +147,29 @@ class CgratesStandIn:
     async def _handle(self, writer: asyncio.StreamWriter, message: Message) -> None:
         assert list(message) == ["method", "params", "id"] and len(message["params"]) == 1
         method, argument = message["method"], message["params"][0]
+        well = not self.trouble
         if self.trouble == "slow":
             await asyncio.sleep(self.delay_s)
         answer: Message = {"id": message["id"], "result": None, "error": None}
         try:
             if self.trouble == "fail":
                 raise CgratesError("SERVER_ERROR: connection refused by database")
-            answer["result"] = self._once(method, argument)
+            if self.trouble == "lie" and method in _GRANTING:
+                answer["result"] = {"MaxUsage": self._chance.choice(("soon", -5_000_000_000, True, [1]))}
+            else:
+                answer["result"] = self._once(method, argument)
+            if well and method in _GRANTING:
+                self._note(method, argument["Event"]["Account"], answer["result"])
         except CgratesError as error:
             answer["error"] = str(error)
         self._send(writer, answer)
+
+    def _note(self, method: str, account: str, result: object) -> None:
+        assert isinstance(result, dict)
+        seconds = result["MaxUsage"] / 1e9
+        if seconds > 0:
+            before = self.effective.get(account, 0.0) if method.endswith("UpdateSession") else 0.0
+            self.effective[account] = before + seconds
 
     # -------------------------------------------------------------------------------------------------------- what it does
     def _once(self, method: str, argument: Message) -> object:
@@ -178,8 +194,6 @@ class CgratesStandIn:
             if not event.get(name):
                 raise CgratesError(f"MANDATORY_IE_MISSING: [{name}]")
         result = does[method](argument, event)
-        if self.trouble == "lie" and isinstance(result, dict):
-            return {"MaxUsage": self._chance.choice(("soon", -5_000_000_000, True, [1]))}
         self._cache[key] = result
         return result
 
@@ -239,3 +253,29 @@ class CgratesStandIn:
             raise CgratesError("SERVER_ERROR: EXISTS")
         self.cdrs[self._name(event)] = event
         return "OK"
+
+
+class CgratesPurse:
+    """A `tests.support.credit.Purse`."""
+
+    def __init__(self, cgrates: CgratesStandIn) -> None:
+        self._cgrates = cgrates
+
+    def give(self, account: str, seconds: int) -> None:
+        self._cgrates.balances[account] = seconds
+
+    def left(self, account: str) -> float:
+        return self._cgrates.balances[account]
+
+    def granted(self, account: str) -> float | None:
+        return self._cgrates.effective.get(account, 0.0)
+
+    def trouble(self, kind: str) -> Awaitable[None]:
+        def turn() -> None:
+            if kind == "dead":
+                self._cgrates.die()
+            elif not kind and not self._cgrates.trouble:
+                self._cgrates.listen()
+            self._cgrates.trouble = kind if kind in ("slow", "lie") else ""
+
+        return asyncio.to_thread(turn)

@@ -8,13 +8,18 @@ with FreeRadius() as radius:
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import select
 import signal
 import socket
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from types import TracebackType
 
@@ -41,7 +46,7 @@ log {{ destination = stdout }}
 security {{ max_attributes = 200, reject_delay = 0, status_server = yes }}
 proxy_requests = no
 client local {{ ipaddr = 127.0.0.1, secret = {secret} }}
-thread pool {{ start_servers = 4, max_servers = 8, min_spare_servers = 2, max_spare_servers = 4, max_requests_per_server = 0 }}
+thread pool {{ start_servers = 4, max_servers = 4, min_spare_servers = 1, max_spare_servers = 4, max_requests_per_server = 0 }}
 modules {{
     $INCLUDE {raddb}/mods-available/expr
     $INCLUDE {raddb}/mods-available/pap
@@ -61,7 +66,7 @@ modules {{
         read_groups = no
         client_table = "nas"
         group_attribute = "SQL-Group"
-        pool {{ start = 1, min = 1, max = 1, spare = 0, uses = 0, lifetime = 0, idle_timeout = 0, retry_delay = 1 }}
+        pool {{ start = 5, min = 5, max = 8, spare = 2, uses = 0, lifetime = 0, idle_timeout = 0, retry_delay = 1 }}
         $INCLUDE {raddb}/mods-config/sql/main/sqlite/queries.conf
     }}
     sqlcounter credit {{
@@ -133,6 +138,7 @@ class FreeRadius:
         (self.folder / "radiusd.conf").write_text(text)
         (self.folder / "secret").write_text(SECRET)
         with self._database() as database:
+            database.execute("PRAGMA journal_mode=WAL")  # each of its threads has a connection
             database.executescript((_RADDB / "mods-config/sql/main/sqlite/schema.sql").read_text())
 
     def _database(self) -> sqlite3.Connection:
@@ -200,6 +206,11 @@ class FreeRadius:
                 time.sleep(0.05)
                 return False
 
+    @property
+    def running(self) -> bool:
+        """Whether it is there."""
+        return self._process is not None
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None and self._process.poll() is None:
@@ -214,3 +225,98 @@ class FreeRadius:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.kill()
         self._folder.cleanup()
+
+
+class RadiusPurse:
+    """A `tests.support.credit.Purse`. Slow and lying answers are made by `Meddler`, which stands between."""
+
+    def __init__(self, radius: FreeRadius, meddler: Meddler) -> None:
+        self._radius = radius
+        self._meddler = meddler
+        self._credit: dict[str, int] = {}
+
+    def give(self, account: str, seconds: int) -> None:
+        self._credit[account] = seconds
+        self._radius.give(account, seconds)
+
+    def left(self, account: str) -> float:
+        return self._credit[account] - self._radius.used(account) if self._radius.closed(account) else self._credit[account] + 99
+
+    def granted(self, account: str) -> float | None:
+        """It knows what it said, not what was taken for an answer."""
+        return None
+
+    def trouble(self, kind: str) -> Awaitable[None]:
+        def turn() -> None:
+            self._meddler.trouble = kind
+            if kind == "dead":
+                self._radius.kill()
+            elif not kind and not self._radius.running:
+                self._radius.start()
+
+        return asyncio.to_thread(turn)
+
+
+class Meddler:
+    """Datagrams to a server and back: in order, late, or with an octet of the answer changed. In a thread; two ports in a row."""
+
+    def __init__(self, radius: FreeRadius) -> None:
+        self.trouble = ""
+        self.port = free_ports(2)
+        self._closing = False
+        self._pairs: dict[socket.socket, tuple[socket.socket, tuple[str, int]]] = {}
+        self._asked: dict[tuple[int, tuple[str, int]], socket.socket] = {}
+        self._fronts = {self._bound(self.port): radius.auth_port, self._bound(self.port + 1): radius.acct_port}
+        self._late: list[tuple[float, socket.socket, bytes, tuple[str, int]]] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _bound(self, port: int) -> socket.socket:
+        front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        front.bind(("127.0.0.1", port))
+        return front
+
+    def _run(self) -> None:
+        while not self._closing:
+            readable, _, _ = select.select([*self._fronts, *self._pairs], [], [], 0.02)
+            for one in readable:
+                try:
+                    data, address = one.recvfrom(8192)
+                except OSError:
+                    continue  # ICMP: nobody there
+                if one in self._fronts:
+                    self._to_server(one, data, address)
+                else:
+                    self._to_client(one, data)
+            now_s = time.monotonic()
+            for due_s, front, data, address in self._late:
+                if due_s <= now_s:
+                    front.sendto(data, address)
+            self._late = [entry for entry in self._late if entry[0] > now_s]
+
+    def _to_server(self, front: socket.socket, data: bytes, address: tuple[str, int]) -> None:
+        port = self._fronts[front]
+        back = self._asked.get((port, address))
+        if back is None:
+            back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            back.connect(("127.0.0.1", port))
+            self._asked[port, address] = back
+            self._pairs[back] = (front, address)
+        with contextlib.suppress(OSError):
+            back.send(data)
+
+    def _to_client(self, back: socket.socket, data: bytes) -> None:
+        front, address = self._pairs[back]
+        if self.trouble == "lie":
+            data = data[:-1] + bytes((data[-1] ^ 0x55,))
+        if self.trouble == "slow":
+            self._late.append((time.monotonic() + 3, front, data, address))
+        else:
+            front.sendto(data, address)
+
+    def close(self) -> None:
+        """End."""
+        self._closing = True
+        self._thread.join(5)
+        for one in (*self._fronts, *self._pairs):
+            one.close()
