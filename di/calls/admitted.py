@@ -26,7 +26,8 @@ class EndLead:
         self._at_ns = 0
 
     def _faded_ns(self, now_ns: int) -> float:
-        return self._late_ns * 0.5 ** ((now_ns - self._at_ns) / _HALF_LIFE_NS)
+        share: float = 0.5 ** ((now_ns - self._at_ns) / _HALF_LIFE_NS)
+        return self._late_ns * share
 
     def note(self, late_ns: int, now_ns: int) -> None:
         """A timer ran so much later than it was to: a peak is held, and fades."""
