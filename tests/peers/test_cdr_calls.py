@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import random
-import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,6 @@ import pytest
 from di.stores.cdr.schema import schema
 from tests.support.server import WITH_APPS, Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer
-from tests.support.sizes import size
 from tests.support.switchboard import MAPPING, PLUGINS, Switchboard
 
 pytestmark = pytest.mark.peers
@@ -137,63 +132,3 @@ async def test_status_and_metrics_say_that_nothing_is_left(server: Server) -> No
         and status["sinks"]["jsonl"]["delivered"] == status["sinks"]["csv"]["delivered"] > 0
     )
     assert server.json("cdr.schema") == json.loads(json.dumps(schema()))
-
-
-# --------------------------------------------------------------------------------------------------------------------- crashes
-class Callers:
-    """Phones that call, talk for some hundredths of a second and hang up; `answered` is what they saw with their own eyes."""
-
-    def __init__(self) -> None:
-        self.answered: set[str] = set()
-
-    async def one(self, peer: UdpPeer, wait_s: float, talk_s: float) -> None:
-        await asyncio.sleep(wait_s)
-        call = peer.invite("echo")
-        if await call.final() == 200:
-            self.answered.add(call.call_id)
-            call.ack()
-            await asyncio.sleep(talk_s)
-            await call.bye()
-
-
-async def until_killed(server: Server, callers: Callers, kill_s: float, calls: int, chance: random.Random) -> None:
-    """Calls come and go; after `kill_s` the hub is killed without warning."""
-    peer = await UdpPeer.open(server.sip_port)
-    work = [asyncio.ensure_future(callers.one(peer, chance.random() * kill_s, chance.random() * 0.4)) for _ in range(calls)]
-    await asyncio.sleep(kill_s)
-    os.kill(server.pid, signal.SIGKILL)
-    await asyncio.to_thread(server.wait_status)
-    await asyncio.sleep(0.05)
-    for one in work:
-        one.cancel()
-    await asyncio.gather(*work, return_exceptions=True)
-    peer.close()
-
-
-@pytest.mark.timeout(3600)
-async def test_a_server_killed_at_any_moment_has_one_closed_record_of_each_answered_call(tmp_path: Path) -> None:
-    chance, callers = random.Random(11), Callers()
-    server = Server(
-        tmp_path, configuration(tmp_path, "touch_interval=1"), plugins="cdr;monitoring;echo;xmlrpc2di;web", start=False
-    )
-    for _ in range(size(2, 200)):
-        server.forget_log()
-        await asyncio.to_thread(server.start)
-        await until_killed(server, callers, 0.2 + chance.random() * 0.8, 30, chance)
-    server.forget_log()
-    await asyncio.to_thread(server.start)
-    try:
-        await asyncio.to_thread(
-            wait_until, lambda: all(sink["pending"] == 0 for sink in server.json("cdr.status")["sinks"].values()), "all delivered"
-        )
-        assert server.json("cdr.status")["open"] == 0
-    finally:
-        await asyncio.to_thread(server.end)
-    written = {one["id"]: one for one in records(tmp_path)}
-    count_of = Counter(one["call_id"] for one in written.values())
-    assert len(callers.answered) > 10
-    assert not {id for id in callers.answered if count_of[id] != 1}
-    cut = [one for one in written.values() if one["disposition"] == "INTERRUPTED"]
-    assert cut and all(one["end"] for one in written.values())
-    for one in written.values():
-        jsonschema.validate(one, schema())
