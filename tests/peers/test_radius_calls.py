@@ -61,7 +61,8 @@ def server(
     folder = tmp_path_factory.mktemp("radius")
     radius_conf = (
         f"servers=127.0.0.1:{free_port()},127.0.0.1:{meddler.port}\nsecret_file={radius.folder}/secret\n"
-        f"timeout_ms=150\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\ninterim_interval=1\nslice=3\n"
+        f"timeout_ms=150\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\n"
+        f"interim_interval={6 if LONG else 1}\nslice={8 if LONG else 3}\n"
         f"file={folder}/radius.db\n"
     )
     files = {"call_control.conf": CONTROL, "cc_radius.conf": radius_conf, "app_mapping.conf": "^sip:echo=>echo\n"}
@@ -121,7 +122,7 @@ async def test_a_call_with_credit_is_accounted_and_one_without_is_rejected(serve
 async def test_prepaid_calls_end_when_the_credit_does_and_the_balances_add_up(
     server: Server, radius: FreeRadius, meddler: Meddler
 ) -> None:
-    """Slices of 3 s, each after an Interim-Update; FreeRADIUS's sqlcounter says what is left."""
+    """Slices of 3 s (8 at full size), each after an Interim-Update; FreeRADIUS's sqlcounter says what is left."""
     purse = RadiusPurse(radius, meddler)
     calls = await place(server.sip_port, accounts("rad", 3, (2, 4)), purse, 20, TROUBLES if LONG else ())
     print(await judge(calls, purse))

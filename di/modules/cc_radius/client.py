@@ -10,7 +10,7 @@ from typing import cast
 
 from di.calls.control_modules import ControlUnreachable
 from di.kernel.ports import Clock, TimerHandle
-from di.modules.cc_radius.exchanges import ExchangeRules, Exchanges, RadiusLane
+from di.modules.cc_radius.exchanges import ExchangeRules, RadiusExchanges, RadiusLane
 from di.modules.cc_radius.options import RadiusHost
 from di.modules.cc_radius.packets import RadiusReply, RadiusRequest
 
@@ -23,7 +23,7 @@ class RadiusClient:
     def __init__(self, hosts: tuple[RadiusHost, ...], rules: ExchangeRules, clock: Clock) -> None:
         self._hosts = hosts
         self._clock = clock
-        self._exchanges = Exchanges(rules, clock.random)
+        self._exchanges = RadiusExchanges(rules, clock.random)
         self._waiting: dict[int, asyncio.Future[RadiusReply]] = {}
         self._lanes: dict[RadiusLane, _LaneSocket] = {}
         self._timer: TimerHandle | None = None

@@ -67,7 +67,7 @@ class _Exchange:
     due_ns: int = 0
 
 
-class Exchanges:
+class RadiusExchanges:
     """All requests that are out. Feed `received`, take `due` and `ends`, look again at `deadline_ns`."""
 
     def __init__(self, rules: ExchangeRules, random: Random) -> None:

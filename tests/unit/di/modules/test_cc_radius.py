@@ -15,7 +15,7 @@ from pyrad.packet import AcctPacket, AuthPacket, CoAPacket, CoARequest, Disconne
 
 from di.modules.cc_radius import dynamic, packets
 from di.modules.cc_radius.dictionary import DICTIONARY
-from di.modules.cc_radius.exchanges import ExchangeRules, Exchanges, RadiusLane
+from di.modules.cc_radius.exchanges import ExchangeRules, RadiusExchanges, RadiusLane
 from di.modules.cc_radius.options import Options, RadiusHost, RadiusSecrets, parse_hosts, parse_secrets
 from di.modules.cc_radius.packets import Attributes, BadPacket, RadiusRequest
 
@@ -104,7 +104,7 @@ def test_any_text_and_number_fits_into_a_request(text: str, number: int) -> None
 # -------------------------------------------------------------------------------------------------------------------- exchanges
 @dataclass
 class Rig:
-    """Exchanges on a clock; two servers unless it says otherwise."""
+    """RadiusExchanges on a clock; two servers unless it says otherwise."""
 
     servers: int = 2
     attempts: int = 2
@@ -114,7 +114,7 @@ class Rig:
     def __post_init__(self) -> None:
         secrets = tuple(b"secret-of-%d" % number for number in range(self.servers))
         rules = ExchangeRules(secrets, 500 * MS, self.attempts, 30_000 * MS, True)
-        self.core = Exchanges(rules, random.Random(1))
+        self.core = RadiusExchanges(rules, random.Random(1))
 
     def make(self, id: int, secret: bytes) -> RadiusRequest:
         self.made.append((id, secret))
