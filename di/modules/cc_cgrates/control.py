@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING
 
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk, ControlUnreachable
+from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
 from di.kernel.errors import Refused
 from di.modules.cc_cgrates.events import CallFacts, argument, base_event, grant, max_usage_s, time_text, usage_text
 from di.modules.cc_cgrates.peer import CgratesPeer
@@ -41,6 +41,7 @@ class CgratesControl:
     def __init__(self, options: Options, origin_host: str, clock: Clock) -> None:
         self._options = options
         self._host = origin_host
+        self._clock = clock
         self._live: dict[str, ControlAsk] = {}
         """By OriginID, from the answer to the end."""
         self._initiating: dict[str, asyncio.Future[Json]] = {}
@@ -116,6 +117,22 @@ class CgratesControl:
                 await self._told("SessionSv1.ProcessCDR", argument(event, "cdr", self._options))
         except ControlUnreachable as error:
             raise NotTold(str(error)) from error
+
+    async def interrupted(self, call: InterruptedCall) -> None:
+        """A crash has cut the call: without a book of our own the call records know it. Raises ControlUnreachable, to be asked again."""
+        if self.book.on_disk:
+            return  # it is in there
+        caller, called = parse_uri(uri_of(call.from_header)).user, parse_uri(call.request_uri).user
+        facts = CallFacts(
+            call.key, caller, called, self._clock.epoch_s() - call.used_s, call.call_id, call.source.partition(":")[0]
+        )
+        event = base_event(facts, call.values, self._options, self._host)
+        answered_s = self._clock.epoch_s() - call.used_s if call.answered else 0.0
+        charge = Charge(call.key, _facts(event), answered_s, self._clock.epoch_s(), call.used_s, True)
+        try:
+            await self._tell_end(charge)
+        except NotTold as error:
+            raise ControlUnreachable(str(error)) from error
 
     async def _told(self, method: str, asked: Json) -> None:
         try:

@@ -11,12 +11,12 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from di.calls.control import Grant
-from di.calls.control_modules import ControlAsk, ControlUnreachable
+from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
 from di.kernel.errors import Refused
 from di.modules.cc_radius import packets
 from di.modules.cc_radius.client import RadiusClient
@@ -97,14 +97,18 @@ class RadiusControl:
             return call
         info = ask.call.info
         user = ask.values["uuid"]
-        texts = {
-            "User-Name": user,
-            "NAS-Identifier": self._nas,
-            "Called-Station-Id": ask.values.get("called") or info.user or parse_uri(info.request_uri).user,
-            "Calling-Station-Id": ask.values.get("calling") or parse_uri(uri_of(info.from_header)).user,
-            "Acct-Session-Id": ask.key,
-        }
+        called, calling = info.user or parse_uri(info.request_uri).user, parse_uri(uri_of(info.from_header)).user
+        texts = self._texts(ask.key, ask.values, called, calling)
         return RadiusCall(ask, user, texts, interim_s=self._options.interim_interval)
+
+    def _texts(self, key: str, values: Mapping[str, str], called: str, calling: str) -> dict[str, str]:
+        return {
+            "User-Name": values["uuid"],
+            "NAS-Identifier": self._nas,
+            "Called-Station-Id": values.get("called") or called,
+            "Calling-Station-Id": values.get("calling") or calling,
+            "Acct-Session-Id": key,
+        }
 
     async def authorize(self, ask: ControlAsk) -> Grant:
         """Raises Refused, ControlUnreachable."""
@@ -236,6 +240,19 @@ class RadiusControl:
             await self.client.ask(True, lambda id, secret: packets.accounting_request(id, secret, attributes))
         except ControlUnreachable as error:
             raise NotTold(str(error)) from error
+
+    async def interrupted(self, call: InterruptedCall) -> None:
+        """A crash has cut the call: without a book of our own the call records know it. Raises ControlUnreachable, to be asked again."""
+        if self.book.on_disk or not call.answered:
+            return
+        called, calling = parse_uri(call.request_uri).user, parse_uri(uri_of(call.from_header)).user
+        texts = self._texts(call.key, call.values, called, calling)
+        facts = {"account": call.values["uuid"], "texts": json.dumps(texts), "classes": "[]"}
+        now_s = self._clock.epoch_s()
+        try:
+            await self._tell_stop(Charge(call.key, facts, now_s - call.used_s, now_s, call.used_s, True))
+        except NotTold as error:
+            raise ControlUnreachable(str(error)) from error
 
     # ------------------------------------------------------------------------------------------------------------ for servers
     def named(self, session_id: str) -> Iterable[RadiusCall]:
