@@ -104,6 +104,9 @@ class Hunt:
             media_interface=target.media_interface,
         )
         session = first.host.dial(order, self._make_leg)
+        if session is not None:
+            for told in first.on_second_leg:
+                told(session)
         if session is not None and target.ring_ms:
             session.timers.set(RING_TIMER, target.ring_ms)
 

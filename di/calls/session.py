@@ -67,6 +67,8 @@ class Session:
         self.audio = Audio(self, leg)
         self.pair: Pair | None = None
         self.admission: Admission | None = None
+        self.on_second_leg: list[Callable[[Session], None]] = []
+        """Told of each call that is placed for this one (`di.calls.hunt`), before its INVITE is sent."""
         self.digits = DigitMerger()
         self._hung_up = False
         self.last_steps: deque[Callable[[], Outcome]] = deque()

@@ -38,7 +38,7 @@ NEEDLESS = {
 
 NOT_HERE = frozenset(
     "announce_auth b2b_connect cacheannounce call_timer "
-    "cc_dsm cc_siprec "
+    "cc_siprec "
     "conf_auth db_announce diameter_client dtmftester early_dbprompt "
     "early_record gateway ivr-python2 jukecall mailbox mixin_announce mobile_push pin_collect "
     "pinauthconference py_sems rtmp serviceline simple_conference siprec_srs sw_prepaid_sip "

@@ -12,19 +12,30 @@ import pytest
 
 from interfaces.sip.message import Message
 from tests.support.baresip import PCMU, Baresip
-from tests.support.server import WITH_APPS, Server
+from tests.support.server import WITH_APPS, Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer
 
 pytestmark = pytest.mark.peers
 
 PLUGINS = "monitoring;desk;cc_registrar;call_control;xmlrpc2di;web"
 TRUSTED = "127.0.0.2"
-WITH_SBC = "monitoring;cc_registrar;cc_ctl;call_control;sbc;xmlrpc2di;web"
+WITH_SBC = "monitoring;dsm;cc_registrar;cc_ctl;cc_dsm;call_control;sbc;xmlrpc2di;web"
+LEG = """
+import(mod_sbc);
+initial state BEGUN;
+state TALKS;
+transition up BEGUN - legStateChange(#SBCCallStatus == Connected) -> TALKS;
+transition enough TALKS - event(#what == enough) / sbc.stopCall(enough) -> TALKS;
+"""
+"""What cc_dsm runs in each leg."""
 HOME = {
+    "dsm.conf": "diag_path=dsm/\nload_diags=leg\nload_mods=mod_sbc\n",
+    "dsm/leg.dsm": LEG,
     "app_mapping.conf": "^sip:=>sbc\n",
     "sbc.conf": "profiles=home\nactive_profile=home\nstrangers=route\n",
     "call_control.conf": "",
-    "home.sbcprofile.conf": 'call_control=where,mark\nwhere_module=cc_registrar\nmark_module=ctl\nmark_From="<sip:home@here.example>"\n',
+    "home.sbcprofile.conf": "call_control=where,mark,script\nwhere_module=cc_registrar\nscript_module=cc_dsm\nscript_start_diag=leg\n"
+    'mark_module=ctl\nmark_From="<sip:home@here.example>"\n',
 }
 
 
@@ -156,6 +167,17 @@ async def test_registrations_survive_a_restart_and_an_sbc_finds_them(server: Ser
     await asyncio.to_thread(server.start)
     caller = await UdpPeer.open(server.sip_port, ip="127.0.0.3")
     assert (await reached(caller, "erna", phone)).request_uri == "sip:erna@192.0.2.7"
+    # a script in each leg
+    call = caller.invite("erna")
+    second = await asyncio.wait_for(phone.incoming.get(), 30)
+    await second.accept()
+    assert await call.final() == 200
+    call.ack()
+    legs = await asyncio.to_thread(
+        wait_until, lambda: len(found := server.xml.listByFilter(["dsm_state", "TALKS"])) == 2 and found, "both legs talk"
+    )
+    assert server.json("dsm.postDSMEvent", legs[0], [["what", "enough"]]) == [200, "OK"]
+    await asyncio.gather(call.next("BYE"), second.next("BYE"))
     # outside calls
     sent = caller.call("erna")
     sent.send_request("MESSAGE", "hello", "text/plain")

@@ -23,10 +23,11 @@ BYTES_PER_MS = 16
 class CallMedia:
     """The playlist stands still until it is attached (`sessionStart`, `connectMedia`)."""
 
-    def __init__(self, call: ScriptedCall) -> None:
+    def __init__(self, call: ScriptedCall, *, detached: bool = True) -> None:
         self.call = call
         self.audio = call.session.audio
-        self.audio.playlist.attach(input=False, output=False)
+        if detached:
+            self.audio.playlist.attach(input=False, output=False)
         self.prompt_set = ""
         self.keys = True
         self.forced_keys = False

@@ -7,7 +7,7 @@ A port whose operations a session lacks (media in a system DSM) raises DsmExcept
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from di.calls.subscriptions import SubscriptionOrder
 from di.dsm.language.errors import DsmException
@@ -259,6 +259,30 @@ class DsmSession(Protocol):
 
     def unregister_queue(self, name: str) -> None:
         """Undo it."""
+
+
+@runtime_checkable
+class SbcLeg(Protocol):
+    """A session that is a leg of an sbc's call, with a script of cc_dsm beside the sbc (spec dsm.md §9.2)."""
+
+    is_a_leg: bool
+
+    @property
+    def status(self) -> str:
+        """`NoReply`, `Ringing`, `Connected`, `Disconnecting`, `Disconnected`."""
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether its peer holds it."""
+
+    def stop_call(self, cause: str) -> None:
+        """End both legs."""
+
+    def hold(self, on: bool) -> None:
+        """Hold its peer, or go on."""
+
+    def profile_set(self, key: str, value: str) -> bool:
+        """Change the call's profile. False: no such key, or the call has begun."""
 
 
 class Unsupported:

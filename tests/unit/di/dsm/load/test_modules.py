@@ -27,10 +27,14 @@ def test_keys_for_aws_are_asked_for_at_start(tmp_path: Path) -> None:
     Playbook(conf_dir=tmp_path).load(PLUGIN, text)
 
 
+IN_LEGS = {f"sbc.{name}" for name in ("stopCall", "putOnHold", "resumeHeld", "getCallStatus", "getSBCCallStatus", "profileSet")}
+"""What scripts beside an sbc can do."""
+
+
 def test_every_action_that_cannot_work_is_refused_or_warned_about() -> None:
     for module in (mod_sbc, mod_zrtp):
         name = module.__name__.rpartition(".")[2]
-        for action in Modules().find(name).actions:
+        for action in Modules().find(name).actions.keys() - IN_LEGS:
             text = f"import({name}); initial state A enter {{ {action}(a, b) }};"
             try:
                 warnings = [warning.text for warning in read(text).warnings]
