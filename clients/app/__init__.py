@@ -14,10 +14,12 @@ async def greet(call: Call) -> None:
 from __future__ import annotations
 
 from clients.app.app import App
-from clients.app.call import Action, Call, Leg, Room
+from clients.app.call import Action, Call, CallTimer, Leg, Room
 from clients.app.dialog import Dialog
 from clients.app.home import Worker
 from clients.app.results import CallEnded, CallFailed, Digits, Event, Recording, Request
+from clients.app.said import Say
+from clients.app.stream import Stream
 
 __all__ = [
     "Action",
@@ -25,6 +27,7 @@ __all__ = [
     "Call",
     "CallEnded",
     "CallFailed",
+    "CallTimer",
     "Dialog",
     "Digits",
     "Event",
@@ -32,5 +35,7 @@ __all__ = [
     "Recording",
     "Request",
     "Room",
+    "Say",
+    "Stream",
     "Worker",
 ]

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from clients.app.results import CallEnded, CallFailed, Digits, Event, Recording, Request, request_of
+from clients.app.said import As, Say, Sayable
+from clients.app.stream import Stream
 
 if TYPE_CHECKING:
     from clients.app.home import Worker
     from clients.app.link import Message
 
 T = TypeVar("T")
+Prompt: TypeAlias = "str | Say"
 _MOST_EVENTS = 10_000
 
 
@@ -70,6 +73,8 @@ class Call:
         self.headers = _pairs(told.get("headers"))
         self.app_params = _texts(told.get("app_params"))
         self.params = told.get("params")
+        self.vars = {**self.app_params, **_scalars(self.params)}
+        """What came with the call: of P-App-Param, and of who had it placed. From here on the program's own."""
         self.on_request: Callable[[Request], object] | None = None
         """Set it to take requests inside the call, and answer each with `reply`; without it they are answered 501."""
         self.over: CallEnded | None = None
@@ -79,7 +84,14 @@ class Call:
         self._number = 0
         self._keys: deque[_Key] = deque()
         self._pressed = asyncio.Event()
-        self._ended: asyncio.Future[CallEnded] = asyncio.get_running_loop().create_future()
+        self.end_of_call: asyncio.Future[CallEnded] = asyncio.get_running_loop().create_future()
+        """Done when the call is over."""
+        self._legs: dict[str, Leg] = {}
+        self._left: Leg | None = None
+        """The last leg that was up and has gone."""
+        self.was_up = False
+        """Whether it has been answered."""
+        self.streams: set[Stream] = set()
 
     def header(self, name: str) -> str:
         """The first value of a header of the INVITE, empty when there is none."""
@@ -130,6 +142,14 @@ class Call:
         if event.type == "request":
             self._requested(request_of(event))
             return
+        self.was_up = self.was_up or event.type == "started"
+        if event.type == "stream_ended":
+            for stream in list(self.streams):
+                stream.end()
+        self.happened(event)
+
+    def happened(self, event: Event) -> None:
+        """Something to be told by `events`."""
         if self._events.qsize() >= _MOST_EVENTS:
             return
         if event.type != "digit":
@@ -156,7 +176,9 @@ class Call:
                 done.set_exception(how)
         self._waiting.clear()
         self._events.put_nowait(None)
-        self._ended.set_result(how)
+        self.end_of_call.set_result(how)
+        for stream in list(self.streams):
+            stream.end()
 
     # ---------------------------------------------------------------------------------------------------------- the INVITE
     def answer(self, code: int = 200, reason: str = "OK", headers: Sequence[str] = ()) -> Action[None]:
@@ -184,6 +206,17 @@ class Call:
         """Play a file after what is playing. A relative path is taken from the application's folder, then from the prompts."""
         return self.ask("play", {"path": path, "loop": loop}, _nothing)
 
+    def say(self, value: Sayable, *, as_: As = "", language: str = "") -> Action[None]:
+        """Say a number, date, time or length of time by recordings, or a text; `as_="digits"`: its digits one by one."""
+        return self.ask("say", Say(value, as_, language).message(), _nothing)
+
+    def stream(self, rate_hz: int = 16000) -> Stream:
+        """The call's audio in this program, and this program's in the call, inside `async with`; 8000, 16000 or 48000 Hz."""
+        return Stream(self, rate_hz)
+
+    def _present(self, prompt: Prompt) -> Action[None]:
+        return self.play(prompt) if isinstance(prompt, str) else self.ask("say", prompt.message(), _nothing)
+
     def flush(self) -> None:
         """Drop everything that is to be played; who awaits some of it goes on."""
         self.tell("flush")
@@ -196,7 +229,7 @@ class Call:
 
     async def gather(
         self,
-        prompt: str | Sequence[str] = (),
+        prompt: Prompt | Sequence[Prompt] = (),
         *,
         digits: tuple[int, int] = (1, 20),
         end: str = "#",
@@ -211,8 +244,8 @@ class Call:
         """
         if fresh:
             self._keys.clear()
-        prompts = (prompt,) if isinstance(prompt, str) else prompt
-        playing = [self.play(path) for path in prompts] if not self._typed_ahead() else []
+        prompts = (prompt,) if isinstance(prompt, (str, Say)) else prompt
+        playing = [self._present(one) for one in prompts] if not self._typed_ahead() else []
         key = await self._first_key(playing, first_s)
         if playing and not playing[-1].done:
             self.flush()
@@ -256,7 +289,7 @@ class Call:
             pressed = asyncio.ensure_future(self._pressed.wait())
             left = None if until is None else until - asyncio.get_running_loop().time()
             try:
-                await asyncio.wait((pressed, self._ended), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((pressed, self.end_of_call), timeout=left, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 pressed.cancel()
             if self.over is not None:
@@ -267,7 +300,9 @@ class Call:
         key.taken = True
         return key.event.key
 
-    async def menu(self, prompt: str | Sequence[str], choices: Mapping[str, T], *, tries: int = 3, invalid: str = "") -> T | None:
+    async def menu(
+        self, prompt: Prompt | Sequence[Prompt], choices: Mapping[str, T], *, tries: int = 3, invalid: str = ""
+    ) -> T | None:
         """Ask for one of the keys; None after so many times without one. `invalid` is played after a wrong key."""
         for _ in range(tries):
             got = await self.gather(prompt, digits=(1, 1), end="")
@@ -293,25 +328,81 @@ class Call:
     # ----------------------------------------------------------------------------------------------------------- second leg
     async def connect(
         self, *targets: str, timeout_s: float = 0, headers: Sequence[str] = (), caller: str = "", in_turn: bool = False,
-        relay_early: bool = False, next_hop: str = "", user: str = "", password: str = "",
+        relay_early: bool = False, next_hop: str = "", user: str = "", password: str = "", apart: bool = False,
     ) -> Leg:  # fmt: skip
         """Call a second leg and be connected with it; several targets ring at once, or in turn. Raises CallFailed when nobody answers.
 
-        `caller`: From of the second leg, by default this caller's. What happens to the leg is queued from here on.
+        `caller`: From of the second leg, by default this caller's. `apart`: they hear each other when `bridge` says so. What happens to
+        the leg is queued from here on.
         """
         values: Message = {
             "targets": list(targets), "ring_ms": round(timeout_s * 1000), "headers": list(headers), "from": caller, "in_turn": in_turn,
-            "relay_early": relay_early, "next_hop": next_hop, "user": user, "password": password,
+            "relay_early": relay_early, "next_hop": next_hop, "user": user, "password": password, "apart": apart,
         }  # fmt: skip
-        return Leg(self, str(await self.ask("connect", values)))
+        self._left = None
+        id = str(await self.ask("connect", values))
+        return self._legs.get(id) or self._gone_leg(id)
+
+    async def dial(
+        self, *targets: str, confirm: Callable[[Leg], Awaitable[object]] | None = None, timeout_s: float = 0,
+        headers: Sequence[str] = (), caller: str = "", in_turn: bool = False, next_hop: str = "", user: str = "", password: str = "",
+    ) -> Leg:  # fmt: skip
+        """As `connect`, and who answers is asked first: `confirm` gets the leg, may play to it and gather its keys, and says whether.
+
+        Who declines, or hangs up meanwhile, is let go, and the other targets are called. Raises CallFailed (603) when nobody is left.
+        """
+        left = list(targets)
+        while True:
+            leg = await self.connect(
+                *left, timeout_s=timeout_s, headers=headers, caller=caller, in_turn=in_turn, next_hop=next_hop, user=user,
+                password=password, apart=confirm is not None,
+            )  # fmt: skip
+            if confirm is None or await self._confirmed(leg, confirm):
+                return leg
+            leg.hangup()
+            tried = left.index(leg.request_uri) if leg.request_uri in left else len(left) - 1
+            left = left[tried + 1 :] if in_turn else [*left[:tried], *left[tried + 1 :]]
+            if not left:
+                raise CallFailed(603, "Declined")
+
+    async def _confirmed(self, leg: Leg, confirm: Callable[[Leg], Awaitable[object]]) -> bool:
+        try:
+            taken = await confirm(leg)
+        except CallEnded:
+            if self.over is not None:
+                raise
+            return False
+        if not taken or leg.over is not None:
+            return False
+        self.bridge()
+        return True
+
+    def leg(self, id: str, told: Mapping[str, object]) -> Leg:
+        """A second leg is being called. The worker calls this."""
+        self._legs[id] = leg = Leg(self, id, told)
+        return leg
+
+    def forget_leg(self, id: str) -> None:
+        """It has ended. Likewise."""
+        leg = self._legs.pop(id, None)
+        if leg is not None and leg.was_up:
+            self._left = leg
+
+    def _gone_leg(self, id: str) -> Leg:
+        """One that was there, and has ended before we could look."""
+        if self._left is not None and id in ("", self._left.id):
+            return self._left
+        leg = Leg(self, id, {})
+        leg.end(CallEnded(200, "BYE", "remote"))
+        return leg
 
     def unbridge(self) -> None:
         """Stop hearing the second leg, and being heard; both stay up."""
         self.tell("unbridge")
 
-    def bridge(self) -> None:
-        """Hear the second leg again."""
-        self.tell("bridge")
+    def bridge(self, to: Call | None = None) -> Action[None]:
+        """Hear the second leg again, or from now on; `to`: another call of this program, which becomes the second leg."""
+        return self.ask("bridge", {"to": to.id if to is not None else ""}, _nothing)
 
     def end_other(self) -> None:
         """Hang up the second leg."""
@@ -365,12 +456,16 @@ class Call:
         """Let the call end after so many seconds from now; 0: no limit of ours."""
         self.tell("limit", {"ms": round(seconds * 1000)})
 
+    def timer(self, seconds: float, name: str = "") -> CallTimer:
+        """An event `timer` after so many seconds. May be awaited: True when it ran out, False when it was stopped; raises CallEnded."""
+        return CallTimer(self, seconds, name)
+
     async def sleep(self, seconds: float) -> None:
         """Wait so long. Raises CallEnded when the call ends meanwhile."""
         await self._key_or_end(seconds)
 
     async def _key_or_end(self, seconds: float) -> None:
-        await asyncio.wait((self._ended,), timeout=seconds)
+        await asyncio.wait((self.end_of_call,), timeout=seconds)
         if self.over is not None:
             raise self.over
 
@@ -385,7 +480,7 @@ class Call:
 
     async def ended(self) -> CallEnded:
         """Wait for the end; returns it."""
-        return await asyncio.shield(self._ended)
+        return await asyncio.shield(self.end_of_call)
 
 
 class Room:
@@ -399,19 +494,52 @@ class Room:
         await self._joined
 
 
-class Leg:
-    """The second leg of a call. `id` as DI functions name it."""
+class Leg(Call):
+    """The second leg of a call: a call itself, which may be played to, asked, recorded."""
 
-    def __init__(self, call: Call, id: str) -> None:
-        self.call, self.id = call, id
+    def __init__(self, call: Call, id: str, told: Mapping[str, object]) -> None:
+        super().__init__(call.worker, id, told)
+        self.call = call
 
-    def hangup(self) -> None:
+    def hangup(self, headers: Sequence[str] = ()) -> None:
         """End it; the first one goes on."""
+        del headers
         self.call.end_other()
 
-    async def ended(self) -> None:
+    async def ended(self) -> CallEnded:
         """Wait until it has gone. Raises CallEnded when the first one ends before."""
         await self.call.ask("other_ended", {"leg": self.id})
+        return self.over or CallEnded(200, "BYE", "remote")
+
+
+class CallTimer:
+    """A timer of a call: an event `timer` with its name, and whoever awaits it goes on."""
+
+    def __init__(self, call: Call, seconds: float, name: str) -> None:
+        self._call, self.name = call, name
+        self._over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._handle = asyncio.get_running_loop().call_later(max(0.0, seconds), self._due)
+
+    def _due(self) -> None:
+        if not self._over.done():
+            self._over.set_result(True)
+            if self._call.over is None:
+                self._call.happened(Event("timer", {"name": self.name}))
+
+    def stop(self) -> None:
+        """It will not run out; who awaits it gets False."""
+        self._handle.cancel()
+        if not self._over.done():
+            self._over.set_result(False)
+
+    def __await__(self) -> Generator[object, None, bool]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> bool:
+        await asyncio.wait((self._over, self._call.end_of_call), return_when=asyncio.FIRST_COMPLETED)
+        if self._call.over is not None:
+            raise self._call.over
+        return self._over.result()
 
 
 def _seen(done: asyncio.Future[object]) -> None:
@@ -431,6 +559,14 @@ def _recording(value: object) -> Recording:
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
+
+
+def _scalars(value: object) -> dict[str, str]:
+    return (
+        {str(name): str(text) for name, text in value.items() if isinstance(text, (str, int, float))}
+        if isinstance(value, dict)
+        else {}
+    )
 
 
 def _texts(value: object) -> dict[str, str]:

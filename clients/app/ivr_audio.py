@@ -17,6 +17,15 @@ class IvrAudioFile:
 
     def __init__(self) -> None:
         self.name, self.mode, self.loop, self.record_ms = "", 0, False, 0
+        self.text = ""
+        """What is spoken in place of a file."""
+
+    @classmethod
+    def tts(cls, text: str) -> IvrAudioFile:
+        """A text to be spoken, by the engine of prompts.conf."""
+        file = cls()
+        file.text, file.mode = str(text), AUDIO_READ
+        return file
 
     def open(self, name: str, mode: int, is_tmp: bool = False) -> None:
         """Raises IOError for a file to play that is not there, TypeError for a mode that is none."""
@@ -95,4 +104,6 @@ def played(call: Call, play: IvrAudioFile | IvrAudioMixIn | IvrNullAudio) -> Act
     if isinstance(play, IvrAudioMixIn):
         call.tell("mix_in", {"path": play.b.name, "interval_ms": play.seconds * 1000, "percent": round(play.level * 100)})
         return call.ask("play", {"path": play.a.name, "loop": play.a.loop})
+    if play.text:
+        return call.ask("say", {"kind": "text", "value": " ".join(play.text.split())})
     return call.ask("play", {"path": play.name, "loop": play.loop})

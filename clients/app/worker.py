@@ -26,7 +26,7 @@ from types import ModuleType
 from clients.app import ivr
 from clients.app.app import App, outcome
 from clients.app.attach import Way, keep_attached
-from clients.app.call import Call
+from clients.app.call import Call, Leg
 from clients.app.dialog import Dialog
 from clients.app.home import Worker
 from clients.app.link import Connection, Link, Message
@@ -129,7 +129,11 @@ class Serving:
         )
 
     def _take(self, worker: Worker, kind: str, message: Message) -> None:
-        if kind == "call":
+        if kind == "call" and "leg_of" in message:
+            first = self._calls.get(str(message["leg_of"]))
+            if first is not None:
+                self._calls[str(message["call"])] = first.leg(str(message["call"]), message)
+        elif kind == "call":
             call = Call(worker, str(message["call"]), message)
             self._calls[call.id] = call
             self._spawn(self._serve(worker, call))
@@ -143,6 +147,8 @@ class Serving:
                 call_or_none.took(message)
                 if kind == "ended":
                     del self._calls[call_or_none.id]
+                    if isinstance(call_or_none, Leg):
+                        call_or_none.call.forget_leg(call_or_none.id)
 
     async def _serve(self, worker: Worker, call: Call) -> None:
         """One call, from its first line to its last."""

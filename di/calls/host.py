@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from di.calls.recording_ends import RecordingEnds
     from di.calls.rooms import RoomRegistry
     from di.calls.session import Session
+    from di.calls.side_leg import SideLegs
     from di.calls.ways import Ways
 
 
@@ -83,6 +84,13 @@ class SessionHost(Protocol):
     @property
     def recording_ends(self) -> RecordingEnds:
         """Who waits for recordings."""
+
+    def find(self, id: str) -> Session | None:
+        """The call with that id, or None."""
+
+    @property
+    def side_legs(self) -> SideLegs:
+        """Legs of calls that no SIP is behind."""
 
     def dial(self, order: CallOut, factory: Factory | None = None) -> Session | None:
         """Place a call; None, with a warning in the log, when it cannot be placed. `factory` instead of the application's own."""

@@ -48,7 +48,8 @@ class PairOptions:
     `early_media`: bridged from the first reply with a session on · `relaying`: requests inside the dialog pass, from the answer on ·
     `transfers`: REFER is passed on (`relay`), carried out here (`serve`), or left to the application (`refuse`: 603).
     `in_turn`: targets are called one after the other, not all at once · `application`: name under which the second leg is logged ·
-    `passing`: what becomes of headers, replies, hold and codecs on their way.
+    `passing`: what becomes of headers, replies, hold and codecs on their way · `bridge`: the two hear each other as soon as the second
+    is up, else when `Pair.bridge` is called.
     """
 
     relay_invite: bool = False
@@ -58,6 +59,7 @@ class PairOptions:
     in_turn: bool = False
     application: str = "second_leg"
     passing: Passing = field(default_factory=PassEndToEnd)
+    bridge: bool = True
 
 
 class Pair:
@@ -150,7 +152,8 @@ class Pair:
             passed = self.options.passing.reply(True, reply)
             self._fit_answer(self.second)
             dialog.accept(passed.code, passed.reason or "OK", passed.headers)
-        self.bridge()
+        if self.options.bridge:
+            self.bridge()
         return self.first.app.on_other_reply(reply)
 
     def _fit_answer(self, second: Session) -> None:

@@ -26,6 +26,7 @@ from di.calls.refusals import Refusals
 from di.calls.rooms import RoomRegistry
 from di.calls.selection import Selection
 from di.calls.session import Session
+from di.calls.side_leg import SideLegs
 from di.calls.state import Phase
 from di.calls.subscriptions import Subscriptions
 from di.calls.surroundings import Surroundings
@@ -116,7 +117,8 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._by_call: dict[int, Session] = {}
         self._by_leg: dict[int, Session] = {}
-        self._next_call = self._next_leg = self._token = 0
+        self._next_call = self._last_leg = self._token = 0
+        self.side_legs = SideLegs(self._next_leg)
         self._options_reply = (200, "OK")
         self._preloads: list[str] = []
 
@@ -281,6 +283,8 @@ class Sessions:
                 self.recording_ends.stopped(record)
             if session is not None:
                 session.post(record)
+            elif (side := self.side_legs.find(record.leg)) is not None:
+                side.take(record)
 
     def process_silent(self, role: str, why: str) -> None:
         """A process does not answer, and why; an empty text: it does again, or is gone."""
@@ -314,6 +318,7 @@ class Sessions:
             self._tell_options()
         if self.recording_sink is not None:
             self.recording_sink.on_media_lost(legs)
+        self.side_legs.media_lost(reason, legs)
         for session in self:
             if session.audio.asked and (legs is None or session.leg in legs):
                 headers = () if session.dialog.phase is Phase.CONNECTED else (f"Retry-After: {RETRY_AFTER_S}",)
@@ -322,13 +327,16 @@ class Sessions:
     # ------------------------------------------------------------------------------------------------------------- new calls
     def make(self, call: int, application: str, info: CallInfo, id: str = "") -> Session:
         """A session that nobody knows yet; `begin` follows when an application has taken it."""
-        self._next_leg += 1
-        session = Session(self, id or self.new_id(), call, self._next_leg, application, info)
+        session = Session(self, id or self.new_id(), call, self._next_leg(), application, info)
         core = self.surroundings.core
         session.audio.rtp_timeout_ms = core.dead_rtp_time * 1000
         session.audio.symmetric_rtp = core.force_symmetric_rtp
         session.audio.before_ack = core.media_before_ack or -1
         return session
+
+    def _next_leg(self) -> int:
+        self._last_leg += 1
+        return self._last_leg
 
     def begin(self, session: Session) -> None:
         """A call that an application has taken: from here on it is counted, logged and found."""

@@ -120,9 +120,10 @@ class Fleet:
     def gone(self, process: AppPeer, why: str) -> None:
         """It has ended; a process that was in service is started again, after a pause that grows while it keeps dying."""
         calls, process.calls = process.calls, set()
+        legs, process.legs = process.legs, set()
         if why:
             log.error("%s %s; %d calls had their program there", process, why, len(calls))
-        self._orphans(calls, f"application {self.app.name}: its process {why or 'was ended'}")
+        self._orphans(calls | legs, f"application {self.app.name}: its process {why or 'was ended'}")
         if process in self._remote:
             self._remote.remove(process)
         if not isinstance(process, AppProcess):

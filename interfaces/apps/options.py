@@ -44,6 +44,7 @@ class Options:
     audio_path: Path | None = option(
         None, help="Folder of prompts that applications may play, besides their own.", parse=existing_folder
     )
+    language: str = option("en", help="In which applications say numbers, dates and texts when they name no other.")
     record_path: Path | None = option(
         None, help="Folder that they may record into, below a folder of their name; empty: none.", parse=absolute_path
     )

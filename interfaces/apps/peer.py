@@ -41,6 +41,8 @@ class AppPeer:
     """Whether it wants no new ones."""
     where = ""
     """From where it came, and as whom; empty for a process of the server."""
+    source_ip = ""
+    """The address that it came from; likewise."""
 
     def __init__(
         self,
@@ -52,6 +54,8 @@ class AppPeer:
     ) -> None:
         self.name, self.generation, self.number = name, generation, number
         self.calls: set[str] = set()
+        self.legs: set[str] = set()
+        """Second legs of its calls, which it steers too."""
         self.max_calls = 0
         """Calls at once; 0: as many as the configuration says."""
         self.ready = False

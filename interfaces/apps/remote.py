@@ -49,6 +49,7 @@ class RemoteProgram(AppPeer):
         super().__init__(name, 0, number, take, on_gone)
         self.caller = caller
         self.where = f"{caller.name}@{caller.source}"
+        self.source_ip = caller.source
         self._socket, self._transport = socket, transport
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0

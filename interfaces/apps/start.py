@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +13,21 @@ from typing import TYPE_CHECKING
 
 from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError, DIError, Refused
+from di.kernel.options import load
 from di.kernel.registry import Caller
 from di.kernel.value import Value
-from interfaces.apps.bridged_call import BridgedCall
+from di.spoken.options import Options as PromptOptions
+from interfaces.apps.bridged_call import BridgedCall, Means, ProgramLeg
 from interfaces.apps.door import RemoteDoor
 from interfaces.apps.files import Reach
 from interfaces.apps.fleet import AppFile, Fleet
 from interfaces.apps.functions import AppFunctions
 from interfaces.apps.interface import Apps
+from interfaces.apps.operations import OPERATIONS
 from interfaces.apps.options import Options
 from interfaces.apps.peer import AppPeer, Message
 from interfaces.apps.remote import Refusal, RemoteProgram
+from interfaces.apps.speaker import Speaker
 from interfaces.program_door import PROGRAM_DOOR
 
 if TYPE_CHECKING:
@@ -57,6 +62,7 @@ class AppGateway:
         self._fleets: dict[str, Fleet] = {}
         self._functions = AppFunctions(services.registry, lambda name: self._fleets[name].choose())
         self._registered = False
+        self._speaker = Speaker(_prompt_options(services.conf_dir))
         self._ticker: asyncio.Task[None] | None = None
         self._close_door: Callable[[], None] | None = None
 
@@ -136,7 +142,8 @@ class AppGateway:
         )
 
     def _begin(self, session: Session, fleet: Fleet) -> BridgedCall:
-        return BridgedCall(session, fleet.choose(), fleet.app.reach)
+        means = Means(fleet.app.reach, self._speaker, self._options.language, OPERATIONS)
+        return BridgedCall(session, fleet.choose(), means)
 
     async def _look(self) -> None:
         while True:
@@ -159,7 +166,7 @@ class AppGateway:
     def _operation(self, process: AppPeer, message: Message) -> None:
         """A process may steer its own calls, and no others."""
         id, op = str(message.get("call", "")), message.get("op")
-        session = self._services.sessions.find(id) if id in process.calls else None
+        session = self._services.sessions.find(id) if id in process.calls or id in process.legs else None
         if session is None or not isinstance(op, int):
             return
         what, values = str(message.get("do", "")), message.get("with")
@@ -194,6 +201,8 @@ class AppGateway:
 
     def _after_crash(self, session: Session, why: str) -> None:
         choice = self._options.on_crash
+        if isinstance(session.app, ProgramLeg) and choice != "hangup":
+            return  # what becomes of the first leg becomes of it
         if choice == "hangup" or not session.audio.started:  # nobody would answer it
             log.error("call %s: it is ended: %s", session.id, why)
             session.stop(500, "Server Internal Error", by="system")
@@ -204,6 +213,8 @@ class AppGateway:
             log.warning("call %s: it goes on without a program: %s", session.id, why)
             return
         log.warning("call %s: application %s takes it over: %s", session.id, name, why)
+        if session.pair is not None:
+            session.pair.end_other(session)
         session.audio.flush()
         session.application = name
         session.app = factory(session)
@@ -222,6 +233,14 @@ class AppGateway:
         for name in self._fleets:
             self._services.applications.unregister(name)
         await asyncio.gather(*(fleet.stop() for fleet in self._fleets.values()))
+        self._speaker.close()
+
+
+def _prompt_options(conf_dir: Path) -> PromptOptions:
+    """Who speaks texts. Raises ConfigError."""
+    path = conf_dir / "prompts.conf"
+    conf = ConfigFile.read(path) if path.is_file() else ConfigFile.empty("prompts.conf")
+    return load(PromptOptions, conf, os.environ, "prompts")
 
 
 def _caller_of(process: AppPeer) -> Caller:

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from di.calls.session import Session
 from di.sip import records as sip
-from interfaces.apps.bridged_call import _OPERATIONS, BridgedCall
+from di.spoken.options import Options as PromptOptions
+from interfaces.apps.bridged_call import BridgedCall, Means
 from interfaces.apps.files import Reach
+from interfaces.apps.operations import OPERATIONS
+from interfaces.apps.speaker import Speaker
 from tests.support.playbook import Playbook
 
 
@@ -22,6 +25,8 @@ class Program:
 
     def __init__(self) -> None:
         self.calls: set[str] = set()
+        self.legs: set[str] = set()
+        self.source_ip = ""
         self.sent: list[dict[str, Any]] = []
 
     def send(self, message: dict[str, Any]) -> None:
@@ -30,8 +35,8 @@ class Program:
 
 def up(answer: bool = True) -> tuple[Playbook, Program, Session]:
     book, program = Playbook().with_monitoring(), Program()
-    reach = Reach(Path("/nowhere"), None, None)
-    book.services.applications.register("prog", lambda session: BridgedCall(session, program, reach))  # type: ignore[arg-type]
+    means = Means(Reach(Path("/nowhere"), None, None), Speaker(PromptOptions(tts_command="/bin/false {wav}")), "en", OPERATIONS)
+    book.services.applications.register("prog", lambda session: BridgedCall(session, program, means))  # type: ignore[arg-type]
     call = book.offer("app-prog")
     session = next(iter(book.sessions))
     if answer:
@@ -87,14 +92,14 @@ values = st.recursive(
 )
 names = st.sampled_from(
     "code reason headers path loop number max_ms silence_ms keys duration_ms room mute targets ring_ms from in_turn relay_early next_hop user "
-    "password leg target on method content_type body token ms".split()
+    "password leg target on method content_type body token ms kind value language to ip port rate_hz apart".split()
 )
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
-        st.tuples(st.sampled_from([*_OPERATIONS, "nonsense"]), st.one_of(values, st.dictionaries(names, values, max_size=6))),
+        st.tuples(st.sampled_from([*OPERATIONS, "nonsense"]), st.one_of(values, st.dictionaries(names, values, max_size=6))),
         max_size=8,
     ),
     st.booleans(),
