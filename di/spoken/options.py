@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""prompts.conf: how `cordboard prompts` speaks. The server does not read it."""
+"""prompts.conf: how `cordboard prompts` speaks, and the server where a Python application says a text."""
 
 from __future__ import annotations
 
