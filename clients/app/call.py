@@ -393,7 +393,8 @@ class Call:
         if self._left is not None and id in ("", self._left.id):
             return self._left
         leg = Leg(self, id, {})
-        leg.end(CallEnded(200, "BYE", "remote"))
+        if not id:
+            leg.end(CallEnded(200, "BYE", "remote"))
         return leg
 
     def unbridge(self) -> None:

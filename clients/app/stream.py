@@ -15,24 +15,40 @@ import asyncio
 import random
 import socket
 from collections import deque
+from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from clients.app.pcm import FRAME_MS, RtpReader, RtpWriter
-from clients.app.results import CallFailed
+from clients.app.results import CallEnded, CallFailed
 
 if TYPE_CHECKING:
-    from clients.app.call import Call
+    from clients.app.link import Message
+
+T = TypeVar("T")
 
 _MOST_FRAMES = 500
 """Frames that wait for a program that does not take them, 10 s; then the oldest are dropped."""
 _MOST_BEHIND_S = 0.2
 
 
+class StreamOwner(Protocol):
+    """The call that a stream is of."""
+
+    over: CallEnded | None
+    streams: set[Stream]
+
+    def tell(self, what: str, values: Message | None = None) -> None:
+        """Send a command."""
+
+    def ask(self, what: str, values: Message | None, read: Callable[[object], T]) -> Awaitable[T]:
+        """Begin an operation."""
+
+
 class Stream:
     """Made by `Call.stream`; open inside `async with`. Ends with it, with the call, or when the call goes into a room or to a second leg."""
 
-    def __init__(self, call: Call, rate_hz: int) -> None:
+    def __init__(self, call: StreamOwner, rate_hz: int) -> None:
         self.call, self.rate_hz = call, rate_hz
         self.dropped = 0
         """Frames that were not taken in time."""
@@ -49,7 +65,7 @@ class Stream:
         self._pacer: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Stream:
-        told: object = await self.call.ask("stream", read=_as_it_is)
+        told: object = await self.call.ask("stream", None, _as_it_is)
         if not isinstance(told, dict):
             raise CallFailed(500, "the server has no address for the stream")
         ip, port = str(told.get("ip", "")), int(told.get("port", 0))
@@ -59,7 +75,7 @@ class Stream:
         own_ip, own_port = connection.getsockname()[:2]
         self._transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Ear(self), sock=connection)
         try:
-            await self.call.ask("stream_to", {"ip": own_ip, "port": own_port, "rate_hz": self.rate_hz})
+            await self.call.ask("stream_to", {"ip": own_ip, "port": own_port, "rate_hz": self.rate_hz}, _as_it_is)
         except BaseException:
             self._transport.close()
             raise

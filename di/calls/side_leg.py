@@ -8,22 +8,49 @@ open ─► `on_open` with our address ─► connect with theirs ─► the cal
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from di.calls.audio import Audio
+from di.media_control.port import MediaPort
 from media.control.play_items import PlayBridge
 from media.control.records import CloseLeg, ConnectLeg, Enqueue, Event, LegDropped, LegFailed, LegOpened, OpenLeg
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
 
 PAYLOAD_TYPE = 96
 """Of the RTP both ways: dynamic, for the rates are not those of RFC 3551 §6."""
 
 
+class SideHost(Protocol):
+    """What a side leg needs from the server."""
+
+    @property
+    def media(self) -> MediaPort:
+        """The way to the media process."""
+
+    @property
+    def side_legs(self) -> SideLegs:
+        """All of them."""
+
+
+class SideOwner(Protocol):
+    """The call (`di.calls.session.Session`)."""
+
+    @property
+    def host(self) -> SideHost:
+        """The server."""
+
+    @property
+    def leg(self) -> int:
+        """The number of its own leg."""
+
+    @property
+    def audio(self) -> Audio:
+        """Its audio."""
+
+
 class SideLeg:
     """`session`: whose audio it is. Its callbacks come from outside of the call's events."""
 
-    def __init__(self, session: Session, on_open: Callable[[str, int], None], on_lost: Callable[[str], None]) -> None:
+    def __init__(self, session: SideOwner, on_open: Callable[[str, int], None], on_lost: Callable[[str], None]) -> None:
         self.session = session
         self.connected = False
         self._on_open, self._on_lost = on_open, on_lost
@@ -55,7 +82,7 @@ class SideLeg:
         """End it; the call's playlist is empty then."""
         if self.session.host.side_legs.remove(self):
             self.session.host.media.send(CloseLeg(self.leg))
-            if self.connected and not self.session.dialog.ending:
+            if self.connected:
                 self.session.audio.flush()
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from clients.app import app, call, dialog, home, results
+from clients.app import app, call, dialog, home, results, said, stream
 from clients.app.testing import simulator, stage
 
 PAGE = Path(__file__).parents[2] / "docs" / "app-reference.md"
@@ -23,7 +23,7 @@ about: [python-apps.md](python-apps.md); a beginning: [app-tutorial.md](app-tuto
 """
 PARTS: Sequence[tuple[str, str, Sequence[type]]] = (
     ("Applications", "`from clients.app import …`", (app.App, home.Worker)),
-    ("Calls", "", (call.Call, call.Action, call.Leg, call.Room)),
+    ("Calls", "", (call.Call, call.Action, call.Leg, call.Room, call.CallTimer, said.Say, stream.Stream)),
     ("Results, events, failures", "", (
         results.Digits, results.Recording, results.Event, results.Request, results.CallEnded, results.CallFailed,
     )),
@@ -31,7 +31,8 @@ PARTS: Sequence[tuple[str, str, Sequence[type]]] = (
     ("Tests", "`from clients.app.testing import …`; the fixture is `sim`", (stage.Stage, stage.Caller, stage.Callee, simulator.AppBroken)),
 )  # fmt: skip
 _OF_THE_WORKER = {
-    "Call": {"tell", "ask", "took", "end"}, "Worker": {"send", "answered"}, "Dialog": {"run", "removeTimerNow"},
+    "Call": {"tell", "ask", "took", "end", "happened", "leg", "forget_leg"}, "Say": {"message"},
+    "Stream": {"end", "heard"}, "Worker": {"send", "answered"}, "Dialog": {"run", "removeTimerNow"},
     "App": {"handler", "dialog", "setups", "functions"}, "Stage": {"run"},
 }  # fmt: skip
 """What the worker calls and no application."""

@@ -256,6 +256,17 @@ class SimulatedCall:
             length_ms = round((asyncio.get_running_loop().time() - began_s) * 1000)
             self._settle("record", {"path": path, "length_ms": length_ms, "why": why})
 
+    def _say(self, op: int, values: Values) -> None:
+        """What is said is heard by its value: `caller.hears("21")`."""
+        name = str(values.get("value", ""))
+        if not name:
+            raise CannotDo("value must say something")
+        self.audio.add(Item(op, name, 1.0))
+
+    def _no_stream(self, op: int, values: Values) -> None:
+        del op, values
+        raise CannotDo("streams are not simulated: try them on a real server")
+
     def _send_digits(self, op: int, values: Values) -> None:
         keys = str(values.get("keys", "")).upper()
         if set(keys) - set("0123456789*#ABCD"):
@@ -449,7 +460,10 @@ def _is_uri(value: object) -> bool:
 _OPERATIONS: dict[str, Callable[[SimulatedCall, int, Values], None]] = {
     name: getattr(SimulatedCall, f"_{name}")
     for name in (
-        "answer early reject hangup fault play silence flush stop record send_digits join leave connect bridge unbridge end_other "
+        "answer early reject hangup fault play say silence flush stop record send_digits join leave connect bridge unbridge end_other "
         "other_ended transfer hold request reply log limit"
     ).split()
-} | dict.fromkeys(("ring", "audio", "mix_in"), SimulatedCall._nothing)
+} | {
+    **dict.fromkeys(("ring", "audio", "mix_in"), SimulatedCall._nothing),
+    **dict.fromkeys(("stream", "stream_to", "stream_end"), SimulatedCall._no_stream),
+}

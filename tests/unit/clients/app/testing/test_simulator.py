@@ -17,7 +17,7 @@ from clients.app.testing import Simulator
 from clients.app.testing.simulated_call import _OPERATIONS, SimulatedCall
 from clients.app.testing.simulator import AppBroken, SimulatedCaller
 from clients.app.testing.virtual_time import run
-from interfaces.apps.bridged_call import _OPERATIONS as OF_THE_SERVER
+from interfaces.apps.operations import OPERATIONS as OF_THE_SERVER
 
 app = App()
 
