@@ -12,6 +12,7 @@ from clients.app import CallFailed
 from clients.app.testing import Caller, Simulator, Stage
 from tests.support.app_hub import HubStage
 from tests.support.kit_apps import Oldstyle, app, worker_of
+from tests.support.server import ROOT
 
 pytestmark = pytest.mark.peers
 
@@ -200,6 +201,8 @@ async def test_requests_and_keys_of_the_application(sim: Stage) -> None:
     assert (await caller.asked("REFER"))["refer-to"] == "<sip:other@gw.example>"
     assert await caller.logged("referred") == "202"
     await caller.gets_keys("12#")
+    await caller.held()
+    await caller.held(False)
     assert await caller.sends("MESSAGE", "hello") == 299
     assert await caller.sends("MESSAGE", "other") == 488
     caller.hangs_up()
@@ -264,6 +267,29 @@ async def test_the_class_of_2009(sim: Stage) -> None:
     await sim.wait(0.2)
     assert (await caller.logged("heard")).endswith("key2 other180 other200 ")
     callee.hangs_up()
+    assert await caller.ended() == "app"
+
+
+@pytest.mark.parametrize("sim", ["simulated", "hub"], indirect=True)  # with a real server: tests/peers/test_python_apps.py
+async def test_a_script_for_sems(sim: Stage) -> None:
+    callee = sim.dials("sip:bob@127.0.0.1:99", rings=True)
+    script = ROOT / "tests" / "support" / "python_apps" / "survey.py"
+    caller = await sim.call(script, to="sip:survey@example", headers=["X-Callee: 99"], config={"greeting": "enter_pin.wav"})
+    await caller.hears("enter_pin.wav")
+    await sim.wait(0.5)
+    for key, seconds in (("8", 1.0), ("4", 1.0), ("2", 2.0), ("6", 1.0)):
+        caller.press(key)
+        await sim.wait(seconds)
+    heard = "invite:99::survey session empty key8 notimer0 timer3 key4 empty key2 empty key6 reply-OPTIONS-200"
+    assert await caller.logged("heard") == heard
+    caller.press("1")
+    await caller.hears("wrong_pin.wav")
+    assert await caller.sends("MESSAGE", "hello") == 202
+    caller.press("3")
+    await callee.called()
+    callee.answers()
+    await caller.talks_with(callee)
+    caller.press("9")
     assert await caller.ended() == "app"
 
 

@@ -64,16 +64,16 @@ class HubCall:
         self.answers: dict[str, int] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.sent_keys = ""
+        self.held = False
         self.audio = Heard()
         self.replies: dict[int, asyncio.Future[int]] = {}
 
     @property
     def logged(self) -> dict[str, str]:
-        """Its record."""
+        """Its record in the store."""
+        found = self.stage.book.invoke("monitoring", "get", self.id)
         return {
-            name: str(int(value) if isinstance(value, bool) else value)
-            for name, value in self.session.attributes.items()
-            if value != ""
+            name: str(int(value) if isinstance(value, bool) else value) for name, value in dict(found[0] if found else {}).items()
         }
 
     @property
@@ -165,6 +165,8 @@ class HubStage(Simulator):
         (Path(self._folder.name) / name).touch()
 
     async def _end(self) -> None:
+        if self._ticker is not None and self._ticker.done():
+            self._ticker.result()  # raises what has stopped it
         for call in self.hub_calls.values():
             call.peer_hangs_up()
         await asyncio.sleep(0.1)
@@ -218,6 +220,11 @@ class HubStage(Simulator):
         assert isinstance(app, BridgedCall)
         session.run(lambda: app.perform(op, what, values))
 
+    def of_every_server(self, name: str, given: Sequence[object]) -> object:
+        """The hub's own."""
+        module, _, function = name.partition(".")
+        return self.book.invoke(module, function, *given)
+
     async def post(self, caller: Caller, params: Mapping[str, str]) -> None:
         """See `Stage`."""
         assert self.book.invoke("core", "post_event", caller.id, dict(params))[0] == 200
@@ -264,6 +271,9 @@ class HubStage(Simulator):
                 self.legs[command.call].over("app")
             case sip.Dial():
                 self._dialled(command)
+            case sip.Reinvite() if call is not None:
+                call.held = command.direction == "sendonly"
+                self.book.sessions.on_sip_event(sip.ReplyReceived(command.call, command.token, 200, "OK"))
             case sip.SendReply() if call is not None and command.token in call.replies:
                 call.replies[command.token].set_result(command.code)
             case sip.SendRequest():
@@ -324,6 +334,8 @@ class HubStage(Simulator):
             item = media.current(leg) if leg in media.legs and media.legs[leg].connected is not None else None
             if item is not heard.item:
                 heard.item, heard.since_s, heard.known = item, now_s, False
+            if isinstance(item, play_items.PlaySilence) and (now_s - heard.since_s) * 1000 >= item.length_ms:
+                media.finish_item(leg)
             if not isinstance(item, play_items.PlayFile):
                 continue
             name = Path(item.path).name

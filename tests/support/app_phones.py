@@ -184,6 +184,7 @@ class Dialogue:
         """Of the final reply, ours or theirs."""
         self.ended_by: Who | None = None
         self.answers: dict[str, int] = {}
+        self.held = False
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._replies: dict[str, asyncio.Future[int]] = {}
         self._task = asyncio.ensure_future(self._read())
@@ -278,6 +279,7 @@ class Dialogue:
             self.end("app")
             return
         if message.method == "INVITE":
+            self.held = direction_of(message.body.decode()) == "sendonly"
             kept = {"sendonly": "recvonly", "inactive": "inactive"}.get(direction_of(message.body.decode()), "sendrecv")
             self.call.reply(message, 200, description(self.handset.peer.port, kept))
             self._hear(message)

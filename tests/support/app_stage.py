@@ -226,6 +226,10 @@ class RealCaller:
             assert asyncio.get_running_loop().time() < end_s, f"the keys {keys} have not come, but {got!r}"
             await asyncio.sleep(0.05)
 
+    async def held(self, on: bool = True, within_s: float = 10) -> None:
+        """See `Caller`."""
+        await self._until(lambda: self.dialogue.held is on, within_s, f"the call is {'not ' if on else ''}held")
+
     async def sends(self, method: str, body: str = "", headers: Sequence[str] = ()) -> int:
         """See `Caller`."""
         return await self.dialogue.request(method, body, "".join(f"{line}\r\n" for line in headers))

@@ -175,6 +175,9 @@ async def do_requests(call: Call) -> None:
     call.log(code=await call.request("MESSAGE", headers=["X-A: 1"], content_type="text/plain", body=b"from the app"))
     call.log(referred=await call.transfer("sip:other@gw.example"))
     call.send_digits("12#", duration_ms=100)
+    call.hold()
+    await call.sleep(0.5)
+    call.hold(False)
     await call.ended()
 
 

@@ -137,6 +137,10 @@ class SimulatedCaller:
         """See `Caller`."""
         await self._until(lambda: self.call.sent_keys == keys, within_s, f"the keys {keys} have not come")
 
+    async def held(self, on: bool = True, within_s: float = 10) -> None:
+        """See `Caller`."""
+        await self._until(lambda: self.call.held is on, within_s, f"the call is {'not ' if on else ''}held")
+
     async def sends(self, method: str, body: str = "", headers: Sequence[str] = ()) -> int:
         """See `Caller`."""
         return await self.call.peer_sends(method, [_pair(line) for line in headers], body.encode())
@@ -336,17 +340,24 @@ class Simulator:
         name, arguments = f"{message.get('module')}.{message.get('function')}", message.get("args")
         answer: Message = {"k": "di_done", "n": message.get("n")}
         given = list(arguments) if isinstance(arguments, list) else []
-        if name not in self._functions:
-            self._problems.append(f"{name} was called, and there is no `sim.di({name!r}, …)`")
-            answer["error"] = f"NotImplementedInDI: {name}"
-        else:
-            self._asked.setdefault(name, []).append(given)
-            known = self._functions[name]
-            try:
+        try:
+            if name in self._functions:
+                self._asked.setdefault(name, []).append(given)
+                known = self._functions[name]
                 answer["result"] = known(*given) if callable(known) else known
-            except Exception as error:  # noqa: BLE001 - the application hears of it
-                answer["error"] = f"{type(error).__name__}: {error}"
+            else:
+                answer["result"] = self.of_every_server(name, given)
+        except Exception as error:  # noqa: BLE001 - the application hears of it
+            answer["error"] = f"{type(error).__name__}: {error}"
         company.link.deliver(answer)
+
+    def of_every_server(self, name: str, given: Sequence[object]) -> object:
+        """A function that nobody has named: of those about calls there are some, which every server has."""
+        function = _BUILT_IN.get(name)
+        if function is None:
+            self._problems.append(f"{name} was called, and there is no `sim.di({name!r}, …)`")
+            raise NotImplementedError(name)
+        return function(self, given)
 
     def _function_done(self, company: _Company, message: Message) -> None:
         number = message.get("n")
@@ -390,6 +401,31 @@ class Simulator:
         leg = Leg(callee, headers, on_reply, on_over)
         callee.take(leg)
         return leg
+
+
+def _monitoring_log(sim: Simulator, given: Sequence[object]) -> object:
+    """id, name, value, name, value …"""
+    call = sim.calls.get(str(given[0])) if given else None
+    if call is not None:
+        call.logged |= {str(name): str(value) for name, value in zip(given[1::2], given[2::2], strict=False)}
+        call.waiting.changed()
+    return [0, "OK"]
+
+
+def _post_event(sim: Simulator, given: Sequence[object]) -> object:
+    """id, params."""
+    id, params = (*given, None, None)[:2]
+    call = sim.calls.get(str(id))
+    if call is None or call.ended_by is not None or not isinstance(params, dict):
+        return [404, "call does not exist"]
+    call.event("posted", params=params, kind="dsm")
+    return [200, "OK"]
+
+
+_BUILT_IN: Mapping[str, Callable[[Simulator, Sequence[object]], object]] = {
+    "monitoring.log": _monitoring_log, "monitoring.set": _monitoring_log, "core.post_event": _post_event,
+}  # fmt: skip
+"""Functions of every server about calls, which nobody has to name."""
 
 
 def _pair(line: str) -> list[str]:

@@ -55,6 +55,9 @@ class Caller(Protocol):
     async def gets_keys(self, keys: str, within_s: float = 10) -> None:
         """Wait until the application has sent these keys."""
 
+    async def held(self, on: bool = True, within_s: float = 10) -> None:
+        """Wait until the application holds the call, or takes it back."""
+
     async def sends(self, method: str, body: str = "", headers: Sequence[str] = ()) -> int:
         """Send a request inside the call; the code of its reply. A body is text/plain."""
 
