@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from di.modules.cc_prepaid.options import Options
     from di.sip.records import CallEnded
 
-_NO_CREDIT = Refused(402, "Insufficient Credit")
+NO_CREDIT = Refused(402, "Insufficient Credit")
+
+
+def slice_grant(options: Options, account: str, seconds: int, *, last: bool) -> Grant:
+    """What a slice allows. `last`: there is no more, so the warning is due before its end."""
+    warn_s = options.warn if last else 0
+    # asked a moment before the end: what is free then, credit that was added included, follows without a gap
+    return Grant(
+        seconds,
+        ask_before_s=min(max(0.2, warn_s), seconds / 2),
+        warn_s=warn_s,
+        warn_path=options.warn_file,
+        account=account,
+    )
 
 
 class Prepaid:
@@ -44,17 +57,8 @@ class Prepaid:
     def _slice(self, ask: ControlAsk, account: str) -> Grant:
         seconds = self._balances.reserve(ask.key, account, self._options.slice)
         if seconds <= 0:
-            raise _NO_CREDIT
-        last = not self._balances.free(account)
-        warn_s = self._options.warn if last else 0
-        # asked a moment before the end: what is free then, credit that was added included, follows without a gap
-        return Grant(
-            seconds,
-            ask_before_s=min(max(0.2, warn_s), seconds / 2),
-            warn_s=warn_s,
-            warn_path=self._options.warn_file,
-            account=account,
-        )
+            raise NO_CREDIT
+        return slice_grant(self._options, account, seconds, last=not self._balances.free(account))
 
     def answered(self, ask: ControlAsk) -> None:
         """It costs from now on."""

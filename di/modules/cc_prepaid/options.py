@@ -8,6 +8,15 @@ from pathlib import Path
 
 from di.kernel.options import option
 from di.kernel.paths import absolute_path
+from di.stores.mysql_client import MysqlTarget, parse_url
+
+
+def parse_mysql(text: str) -> MysqlTarget:
+    """Read where the database is. Raises ValueError, which does not repeat the password."""
+    target = parse_url(text)
+    if target is None or not target.database:
+        raise ValueError("right is mysql://user:password@host[:port]/database")
+    return target
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,10 @@ class Options:
     file: Path | None = option(
         None, help="SQLite file that keeps the balances; without it they are in memory only.", parse=absolute_path
     )
+    mysql: MysqlTarget | None = option(
+        None, help="mysql://user:password@host/db: balances there, which several servers share.", parse=parse_mysql, secret=True
+    )
+    node: str = option("", help="Name of this server among them, the same after a restart; empty: the machine's.")
     slice: int = option(
         60,
         help="A call reserves so much of its account at a time, so that several at once cannot spend it twice.",

@@ -4,25 +4,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 from typing import TYPE_CHECKING
 
+import aiomysql
+
+from di.calls.control_modules import ControlUnreachable
 from di.kernel.errors import ConfigError
 from di.kernel.sqlite_thread import DatabaseFailed
 from di.modules.cc_prepaid.balances import Balances
 from di.modules.cc_prepaid.control import Credits, Prepaid
 from di.modules.cc_prepaid.keeper import BalanceKeeper
 from di.modules.cc_prepaid.options import Options
+from di.modules.cc_prepaid.shared import SharedCredits, SharedPrepaid
+from di.modules.cc_prepaid.shared_store import SharedBalances
 
 if TYPE_CHECKING:
     from di.server.plugin import Closer
     from di.server.services import Services
+    from di.stores.mysql_client import MysqlTarget
 
+log = logging.getLogger(__name__)
+_AGAIN_S = 2.0
 _TOUCH_S = 1.0
 """After a crash a call is charged until then."""
 
 
 async def start(services: Services, options: Options) -> Closer:
     """Read the balances and let configurations name the control. Raises ConfigError for a file that cannot be used."""
+    if options.mysql is not None:
+        return await _start_shared(services, options, options.mysql)
     keeper = BalanceKeeper(options.file) if options.file is not None and not services.trial else None
     balances = Balances(keeper.changed if keeper is not None else None)
     if keeper is not None:
@@ -49,3 +61,44 @@ async def _touch(control: Prepaid) -> None:
     while True:
         await asyncio.sleep(_TOUCH_S)
         control.touch()
+
+
+async def _start_shared(services: Services, options: Options, target: MysqlTarget) -> Closer:
+    """Balances in a database. It may be away at the start: calls then are as `on_unreachable` says."""
+    if options.file is not None:
+        raise ConfigError(str(services.conf_dir / "cc_prepaid.conf"), 0, "mysql", "file and mysql cannot be both")
+    store = SharedBalances(target, options.node or socket.gethostname())
+    control = SharedPrepaid(store, options, services.clock.epoch_s)
+    services.control_modules["cc_prepaid"] = control
+    services.registry.register("cc_prepaid", SharedCredits(store))
+    ticker = None if services.trial else asyncio.get_running_loop().create_task(_shared(store, control), name="cc_prepaid")
+
+    async def close() -> None:
+        if ticker is not None:
+            ticker.cancel()
+        services.registry.unregister("cc_prepaid")
+        del services.control_modules["cc_prepaid"]
+        await control.close()
+
+    return close
+
+
+async def _shared(store: SharedBalances, control: SharedPrepaid) -> None:
+    """Make the tables and settle what an earlier life left, as soon as the database is there; then note that calls last."""
+    said = False
+    while True:
+        try:
+            await store.open()
+            left = await store.recover()
+        except (ControlUnreachable, aiomysql.Error) as error:
+            if not said:
+                log.error("prepaid balances cannot be used yet: %s", error)
+            said = True
+            await asyncio.sleep(_AGAIN_S)
+            continue
+        break
+    for charge, account, seconds in left:
+        log.warning("prepaid call %s was up when the server stopped: %d s are charged to %s", charge, seconds, account)
+    while True:
+        await asyncio.sleep(_TOUCH_S)
+        await control.touch()
