@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -218,6 +220,34 @@ async def test_profiles_come_and_are_chosen_while_it_runs(server: Server, phone:
         await run(ask, server, "setActiveProfile", "$(paramhdr),plain")
     assert await run(ask, server, "getActiveProfile") == [200, "OK", {"active_profile": ["$(paramhdr)", "plain"]}]
     assert await run(ask, server, "printCallStats") == {"read": [], "write": []}
+
+
+async def test_sighup_reads_everything_again(server: Server, phone: UdpPeer, far: UdpPeer) -> None:
+    conf, map_file = server.etc / "sbc.conf", server.etc / "numbers.conf"
+    path_of(server, "late").write_text('refuse_with="486 $M(one=>numbers)"\n')
+    map_file.write_text("^one$=>Number One\n")
+    conf.write_text(CONF.replace("profiles=", "profiles=late,") + "regex_maps=numbers\n")
+    os.kill(server.pid, signal.SIGHUP)
+
+    async def said() -> str:
+        return (await phone.exchange("MESSAGE", headers=towards(far, "late"))).reason
+
+    async def until(wanted: str) -> None:
+        for _ in range(200):
+            if await said() == wanted:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"not {wanted!r}\n{server.log[-2000:]}")
+
+    await until("Number One")
+    map_file.write_text("^one$\n")
+    path_of(server, "late").write_text('refuse_with="486 Later"\n')
+    os.kill(server.pid, signal.SIGHUP)
+    await asyncio.to_thread(wait_until, lambda: "numbers.conf:1" in server.log, "what is wrong stands in the log")
+    assert await said() == "Number One", "nothing of a configuration that cannot be used"
+    map_file.write_text("")
+    os.kill(server.pid, signal.SIGHUP)
+    await until("Later")
 
 
 def test_programs_of_the_shell(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

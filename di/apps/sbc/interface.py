@@ -13,7 +13,7 @@ from di.apps.sbc.app import SbcCall, SbcOtherLeg
 from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.keys import names
 from di.apps.sbc.profile import LoadedProfile, load_profile
-from di.apps.sbc.regex_maps import read_map
+from di.apps.sbc.regex_maps import parse_map, read_map
 
 log = logging.getLogger(__name__)
 Reply = list[Value]
@@ -107,7 +107,7 @@ class SbcInterface:
         if not wanted or not path:
             return [400, _NO_MAP]
         try:
-            self._desk.maps.set(wanted, await asyncio.to_thread(read_map, Path(path)), path)
+            self._desk.maps.put({wanted: parse_map(await asyncio.to_thread(read_map, Path(path)), path)})
         except ConfigError as error:
             log.error("regex map %s: %s", wanted, error)
             return [401, "Error reading regex mapping from file"]

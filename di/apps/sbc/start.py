@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+
 from di.apps.api import CONTROL_MAKER, Closer, ConfigError, ControlMaker, Services, Session, where
 from di.apps.sbc.app import SbcCall
 from di.apps.sbc.book import ProfileBook, common_timer, profile_path
@@ -14,7 +17,7 @@ from di.apps.sbc.options import Options
 from di.apps.sbc.outside import OutsideRelay
 from di.apps.sbc.profile import LoadedProfile, load_profile
 from di.apps.sbc.reach import SbcReach
-from di.apps.sbc.regex_maps import RegexMaps, read_map
+from di.apps.sbc.regex_maps import RegexMap, RegexMaps, parse_map, read_map
 from di.apps.sbc.rule_checks import rules_problem
 from di.apps.sbc.timers import check_timers
 
@@ -23,17 +26,11 @@ def start(services: Services, options: Options) -> Closer:
     """Register application and DI module. Raises ConfigError, with the place, for whatever cannot be had."""
     maker = services.capabilities.find(CONTROL_MAKER)
     book = ProfileBook(options.active_profile, lambda profiles: _check(profiles, maker, options, services))
-    loaded = [load_profile(name, profile_path(options.profiles_path, services.conf_dir, name)) for name in options.profiles]
+    loaded = read_profiles(options, services.conf_dir)
     book.put(loaded)
-    for name in literal(options.active_profile):
-        if book.find(name) is None:
-            known = ", ".join(options.profiles) or "none"
-            raise ConfigError(
-                *where(options, "active_profile"), "active_profile", f"profile {name!r} is not in profiles ({known})"
-            )
-    desk = SbcDesk(
-        options, book, _maps(services, options), maker, services.control_modules, services.sessions.interfaces, SbcReach(services)
-    )
+    maps = RegexMaps()
+    maps.put(read_maps(options, services.conf_dir))
+    desk = SbcDesk(options, book, maps, maker, services.control_modules, services.sessions.interfaces, SbcReach(services))
     missing = desk.missing_modules(options.load_cc_plugins)
     if missing:
         hint = f"{', '.join(missing)}: put it before sbc in load_plugins of sems.conf"
@@ -42,12 +39,23 @@ def start(services: Services, options: Options) -> Closer:
     if timer is not None:
         services.applications.timers["sbc"] = timer
 
+    async def reload(new: Options) -> None:
+        profiles = await asyncio.to_thread(read_profiles, new, services.conf_dir)
+        parsed = await asyncio.to_thread(read_maps, new, services.conf_dir)
+        if common_timer(profiles, new.session_timer()) != timer:
+            hint = "the A leg's session interval is that of the start: start again for another one"
+            raise ConfigError(*where(new, "session_expires"), "session_expires", hint)
+        book.put(profiles)
+        maps.put(parsed)
+        book.active, desk.options = new.active_profile, new
+
     def call(session: Session) -> SbcCall:
         return SbcCall(session, desk)
 
     services.applications.register("sbc", call)
     services.registry.register("sbc", SbcInterface(services, desk))
     give_back = OutsideRelay(services, desk).serve()
+    services.on_reload("sbc", Options, reload)
 
     def close() -> None:
         for undo in give_back:
@@ -58,12 +66,22 @@ def start(services: Services, options: Options) -> Closer:
     return close
 
 
-def _maps(services: Services, options: Options) -> RegexMaps:
-    maps = RegexMaps()
-    for name in options.regex_maps:
-        path = services.conf_dir / f"{name}.conf"
-        maps.set(name, read_map(path), str(path))
-    return maps
+def read_profiles(options: Options, conf_dir: Path) -> list[LoadedProfile]:
+    """The profiles that are named. Raises ConfigError, also for a name in active_profile that is none of them."""
+    loaded = [load_profile(name, profile_path(options.profiles_path, conf_dir, name)) for name in options.profiles]
+    for name in literal(options.active_profile):
+        if name not in options.profiles:
+            known = ", ".join(options.profiles) or "none"
+            raise ConfigError(
+                *where(options, "active_profile"), "active_profile", f"profile {name!r} is not in profiles ({known})"
+            )
+    return loaded
+
+
+def read_maps(options: Options, conf_dir: Path) -> dict[str, RegexMap]:
+    """The maps that are named. Raises ConfigError."""
+    paths = {name: conf_dir / f"{name}.conf" for name in options.regex_maps}
+    return {name: parse_map(read_map(path), str(path)) for name, path in paths.items()}
 
 
 def _check(profiles: list[LoadedProfile], maker: ControlMaker | None, options: Options, services: Services) -> None:
