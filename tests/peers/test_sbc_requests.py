@@ -6,7 +6,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import pytest_asyncio
 
 from clients.cli.sems_sbc import main as sems_sbc
 from tests.support.border import MAPPING, PLUGINS
-from tests.support.server import Server, wait_until
+from tests.support.server import ROOT, Server, wait_until
 from tests.support.sip_peer import UdpPeer
 from tests.support.sipp import Sipp, run_sipp
 
@@ -248,6 +251,22 @@ async def test_sighup_reads_everything_again(server: Server, phone: UdpPeer, far
     map_file.write_text("")
     os.kill(server.pid, signal.SIGHUP)
     await until("Later")
+
+
+def test_the_samples_start_as_they_are(tmp_path: Path) -> None:
+    """etc/sbc.conf and every profile beside it, by the command that tries a configuration out."""
+    plugins = "uac_auth;cc_call_timer;cc_pcalls;cc_prepaid;call_control;sbc"
+    samples = Server(tmp_path, {"app_mapping.conf": MAPPING}, "", plugins, start=False)
+    names = sorted(path.name.removesuffix(".sbcprofile.conf") for path in samples.etc.glob("*.sbcprofile.conf"))
+    conf = samples.etc / "sbc.conf"
+    assert len(names) >= 11 and set(re.findall(r"^profiles=(.*)$", conf.read_text(), re.M)[0].split(",")) <= set(names)
+    for all_of_them in (False, True):
+        if all_of_them:
+            text = re.sub(r"^profiles=.*$", f"profiles={','.join(names)}", conf.read_text(), flags=re.M)
+            conf.write_text(text)
+        command = [sys.executable, "-m", "di", "check-config", "-f", str(samples.etc / "sems.conf")]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_programs_of_the_shell(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
