@@ -23,8 +23,11 @@ from clients.app.testing.waiting import Waiting
 from di.calls.session import Session
 from di.kernel.errors import DIError
 from di.sip import records as sip
-from interfaces.apps.bridged_call import BridgedCall
+from di.spoken.options import Options as PromptOptions
+from interfaces.apps.bridged_call import BridgedCall, Means
 from interfaces.apps.files import Reach
+from interfaces.apps.operations import OPERATIONS
+from interfaces.apps.speaker import Speaker
 from media.control import play_items, records
 from tests.support.playbook import Playbook
 
@@ -48,6 +51,8 @@ class Program:
 
     def __init__(self, send: Callable[[Message], None]) -> None:
         self.calls: set[str] = set()
+        self.legs: set[str] = set()
+        self.source_ip = ""
         self.send = send
 
 
@@ -141,7 +146,8 @@ class HubStage(Simulator):
         """SIP call → the second leg that it is."""
         self.hub_calls: dict[int, HubCall] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="cordboard-hub-")
-        self._reach = Reach(Path(self._folder.name), None, Path(self._folder.name) / "recordings" / "app")
+        reach = Reach(Path(self._folder.name), None, Path(self._folder.name) / "recordings" / "app")
+        self._means = Means(reach, Speaker(PromptOptions(tts_command="/bin/false {wav}")), "en", OPERATIONS)
         self._seen = self._media_seen = 0
         self._token = 0
         self._recordings: dict[int, tuple[records.StartRecording, float]] = {}
@@ -188,7 +194,7 @@ class HubStage(Simulator):
     def _bridged(self, session: Session) -> BridgedCall:
         company = self._next
         program = self._programs.setdefault(id(company), Program(lambda message: self._tell(company, message)))
-        return BridgedCall(session, program, self._reach)  # type: ignore[arg-type]
+        return BridgedCall(session, program, self._means)  # type: ignore[arg-type]
 
     async def call(
         self,
