@@ -96,7 +96,7 @@ def change_target(first: ChangedCall, target: Target) -> Target:
     changes = admission.left_changes() if admission is not None else None
     if changes is None or not changes.names():
         return target
-    _say_rest(first, changes)
+    _say_rest(first, changes, ("outbound_interface", "rtprelay_interface"))
     return replace(
         target,
         uri=changes.request_uri or target.uri,
@@ -104,6 +104,8 @@ def change_target(first: ChangedCall, target: Target) -> Target:
         to_header=changes.to_header or target.to_header or (f"<{target.uri}>" if changes.request_uri else ""),
         headers=(*target.headers, *changes.append_headers),
         next_hop=hop_of(changes) or target.next_hop,
+        interface=changes.outbound_interface or target.interface,
+        media_interface=changes.rtprelay_interface or target.media_interface,
     )
 
 
@@ -115,7 +117,7 @@ def hop_of(changes: CallChanges) -> str:
     return f"sip:{address};transport={transport.lower()};lr" if transport else f"sip:{address};lr"
 
 
-def _say_rest(session: ChangedCall, changes: CallChanges) -> None:
-    rest = sorted(set(changes.names()) - _CARRIED_OUT)
+def _say_rest(session: ChangedCall, changes: CallChanges, also: tuple[str, ...] = ()) -> None:
+    rest = sorted(set(changes.names()) - _CARRIED_OUT - set(also))
     if rest:
         log.warning("call %s: a control changes %s, which only an sbc profile can: left as it is", session.id, ", ".join(rest))

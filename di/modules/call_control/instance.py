@@ -104,6 +104,7 @@ class Instance:
 
     def _refused(self, call: Session, refused: Refused) -> Refused:
         self.figures.refused += 1
+        call.log(limit_cause=f"{self.name}: {refused.code} {refused.reason}")
         self.publish("control.refused", call.id, control=self.name, code=refused.code, reason=refused.reason)
         log.info("call %s: control %s refuses with %d %s", call.id, self.name, refused.code, refused.reason)
         return refused

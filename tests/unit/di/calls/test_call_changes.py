@@ -158,6 +158,16 @@ def test_second_legs_are_called_where_the_controls_of_the_first_say_unless_the_a
             assert "P-A: 1" in sent.headers
 
 
+def test_a_second_leg_leaves_from_the_interface_that_a_control_names(caplog: pytest.LogCaptureFixture) -> None:
+    book = book_of(CallChanges(outbound_interface="nowhere", header_filter=NameFilter("whitelist")))
+    first = book.up("app-plain")
+    Pair(first).connect([Target("sip:x@y")])
+    book.run()
+    assert (
+        "there is no interface 'nowhere'" in caplog.text and "changes header_filter, which only an sbc profile can" in caplog.text
+    )
+
+
 def test_what_cannot_be_sent_refuses_the_call() -> None:
     book = book_of(CallChanges(append_headers=("Via: x",)))
     assert book.answers(book.offer("app-plain")) == [500]

@@ -176,3 +176,10 @@ def test_the_store_says_who_pays_and_why_a_call_was_cut(book: Playbook) -> None:
     assert found["granted_s"] == 3.0 and found["account"] == ""
     book.run(4)
     assert book.invoke("monitoring", "get", session.id)[0]["limit_cause"] == "short: 402 Payment Required"
+
+
+def test_the_store_says_why_a_call_was_refused(book: Playbook) -> None:
+    told: list[dict[str, object]] = []
+    book.sessions.end_lines.listeners.append(lambda over: told.append(dict(over.session.attributes)))
+    book.offer("app-plain", headers=(("X-Control", "cc_call_timer;timer=0"),))
+    assert told[0]["limit_cause"] == "cc_call_timer: 503 Service Unavailable"
