@@ -126,7 +126,8 @@ export class CallWindow {
       ["Application", `${shown.app}, ${shown.out ? "outgoing" : "incoming"}`], ["Began", at(call.started)],
       ["Duration", call.answered ? duration(this.panel.now() - call.answered) : "not answered yet"],
       ["Room / position", shown.place || "–"], ["State", shown.state || "–"],
-      ["Audio", call.muted ? "muted" : call.speaking ? "speaking" : "open"], ["Id", call.id],
+      ["Audio", call.muted ? "muted" : call.speaking ? "speaking" : "open"],
+      ["Encryption", TEXT(call.attributes.srtp) || "none"], ["Id", call.id],
     ];
     keyed(this.facts, facts, ([name]) => name, ([name]) => h("div", {}, h("dt", {}, name), h("dd")), (node, [, text]) => setText(node.lastChild, text));
   }

@@ -223,6 +223,9 @@ async def _at_names(session: Session, event: MediaNegotiated) -> None:
 def _agreed(session: Session, event: MediaNegotiated) -> Outcome:
     dialog, audio = session.dialog, session.audio
     audio.connect(event)
+    suite = event.srtp.suite if event.srtp is not None else ""
+    if suite != session.attributes.get("srtp", ""):
+        session.log(srtp=suite)
     audio.look_for_keys(type(session.app).on_digit is not Application.on_digit)
     of_peer, dialog.peer_offered = dialog.peer_offered, False
     if of_peer:

@@ -122,13 +122,18 @@ def _restore_audio(session: Session, data: Mapping[str, Value]) -> None:
 
 
 def _plain(negotiated: MediaNegotiated) -> dict[str, Value]:
-    return {**asdict(negotiated), "also": [asdict(one) for one in negotiated.also], "lines": list(negotiated.lines)}
+    """Without keys of SRTP: of that the suite is said."""
+    bare = replace(negotiated, srtp=None)
+    suite = negotiated.srtp.suite if negotiated.srtp is not None else ""
+    return {**asdict(bare), "also": [asdict(one) for one in bare.also], "lines": list(bare.lines), "srtp": suite}
 
 
 def _negotiated(data: Mapping[str, Value]) -> MediaNegotiated:
     def number(name: str) -> int:
         return _number(data[name])
 
+    if data.get("srtp"):
+        raise ValueError("its audio is protected with keys that no snapshot has")
     return MediaNegotiated(
         call=number("call"),
         remote_ip=str(data["remote_ip"]),

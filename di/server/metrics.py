@@ -117,6 +117,7 @@ class Metrics(Collector):
 
 _MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], str], ...] = (
     ("legs", GaugeMetricFamily, "Legs that a media process has now."),
+    ("legs_secure", GaugeMetricFamily, "Those of them with SRTP."),
     ("cpu", GaugeMetricFamily, "Share of a CPU that its ticks use."),
     ("ticks_late", CounterMetricFamily, "Ticks that began over 2 ms late."),
     ("tick_lateness_p999_us", GaugeMetricFamily, "Lateness of a tick, 99.9th percentile, microseconds."),
@@ -125,6 +126,8 @@ _MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], st
     ("packets_dropped_stranger", CounterMetricFamily, "Packets that came from no peer's address."),
     ("packets_dropped_too_long", CounterMetricFamily, "Packets of over 200 ms, not played."),
     ("packets_dropped_out_of_time", CounterMetricFamily, "Packets whose timestamps belong nowhere, not played."),
+    ("packets_dropped_not_authentic", CounterMetricFamily, "Packets to legs with SRTP that were not protected with the peer's key."),
+    ("packets_dropped_replayed", CounterMetricFamily, "Packets to legs with SRTP that had come before."),
     ("recording_waiting_bytes", GaugeMetricFamily, "Recorded audio that waits for the disk."),
     ("restarts", CounterMetricFamily, "How often it was started again."),
     ("span_rooms", GaugeMetricFamily, "Its rooms that span other media processes."),

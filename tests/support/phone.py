@@ -28,7 +28,7 @@ class Phone:
     def __init__(self, server_port: int, peer: Peer, formats: str = "", rtpmaps: tuple[str, ...] = ()) -> None:
         self.peer = peer
         self.server_port = server_port
-        self.answer = ""
+        self.answer = self.offer = ""
         self.code, self.reason, self.warning = 0, "", ""
         self.headers: tuple[str, ...] = ()
         """Further header lines of INVITEs."""
@@ -90,7 +90,8 @@ class Phone:
         """Wait for the server's INVITE and accept it; `formats`: those of the answer, all of ours otherwise."""
         invite = self.wait(lambda m: m.method == "INVITE", seconds)
         self._formats = formats or self._formats
-        self.peer.remote = audio_address(invite.body.decode())
+        self.offer = invite.body.decode()
+        self.peer.remote = audio_address(self.offer)
         self._local, self._remote = f"{invite.header('To')};tag=t{self._port}", invite.header("From")
         self._call_id, self._target = invite.header("Call-ID"), uri_of(invite.header("Contact"))
         body = self._description()

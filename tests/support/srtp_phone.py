@@ -17,11 +17,10 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from interfaces.sip.message import Message
 from tests.support import tones
 from tests.support.phone import Phone
 from tests.support.rtp_peer import Peer
-from tests.support.srtp_reference import CM, GCM, KEY_BYTES, NotAuthentic, Stream
+from tests.support.srtp_reference import CM, KEY_BYTES, NotAuthentic, Stream
 
 _CRYPTO = re.compile(r"^a=crypto:(\d+) (\S+) inline:([^\s|]+)", re.MULTILINE)
 
@@ -175,11 +174,3 @@ class SecurePhone(Phone):
         if code < 300:
             self.peer.hear_with(self.answer)
         return code
-
-    def take(self, invite: Message, lines: tuple[str, ...]) -> None:
-        """The server's offer: its key, and what our answer says to it."""
-        self.peer.hear_with(invite.body.decode())
-        self.lines = lines
-
-
-SUITES = (CM, GCM)
