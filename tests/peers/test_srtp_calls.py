@@ -32,7 +32,7 @@ pytestmark = pytest.mark.peers
 LOW_HZ, HIGH_HZ = 440.0, 900.0
 BOTH = [LOW_HZ, HIGH_HZ]
 SUITES = (CM, GCM)
-ROOM_MS = 2500
+ROOM_MS = 1800
 _INLINE = re.compile(r"inline:([A-Za-z0-9+/=]+)")
 
 
@@ -88,15 +88,14 @@ def mandatory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     yield from running(Site(tmp_path_factory.mktemp("mandatory"), "srtp=mandatory"))
 
 
-def hears_itself(group: PeerGroup, peer: SecurePeer, length_ms: int = 1000) -> bool:
+def hears_itself(group: PeerGroup, peer: SecurePeer, length_ms: int = 700) -> bool:
     """Whether a peer that is echoed hears its own tone and no other."""
     peer.forget()
     group.run_ms(length_ms)
     return tones.heard(peer.heard(300), BOTH) == {LOW_HZ}
 
 
-@pytest.mark.parametrize("profile", ["RTP/SAVP", "RTP/SAVPF", "RTP/AVP"])
-@pytest.mark.parametrize("suite", SUITES)
+@pytest.mark.parametrize(("suite", "profile"), [(CM, "RTP/SAVP"), (GCM, "RTP/SAVP"), (GCM, "RTP/SAVPF"), (CM, "RTP/AVP")])
 def test_each_suite_and_profile_is_heard(optional: Site, suite: str, profile: str) -> None:
     """With the profile of plain RTP keys are an offer that may be declined (RFC 8643)."""
     with PeerGroup() as group:
@@ -118,7 +117,11 @@ def test_an_mki_and_a_lifetime(optional: Site) -> None:
     with PeerGroup() as group:
         peer = group.add(SecurePeer.saying(LOW_HZ, CM, mki=b"\0\0\0\1"))
         line = peer.line().replace("|1:4", "|2^31|1:4") + " WSH=128 -X_FUTURE"
-        others = ("a=crypto:5 AES_256_CM_HMAC_SHA1_80 inline:" + "A" * 62, peer.line(6, " UNENCRYPTED_SRTCP"), "a=crypto:nonsense")
+        others = (
+            "a=crypto:5 AES_256_CM_HMAC_SHA1_80 inline:" + "A" * 62,
+            peer.line(6, " UNENCRYPTED_SRTCP"),
+            "a=crypto:nonsense",
+        )
         with optional.phone(peer, lines=(*others, line)) as phone:
             phone.call("echo")
             assert f"a=crypto:1 {CM} " in phone.answer and hears_itself(group, peer)
@@ -165,14 +168,14 @@ def test_garbage_replays_and_plain_rtp_are_not_heard_and_end_no_call(optional: S
                 secure.throw(packet)
             secure.plain, secure.samples = True, tones.tone(HIGH_HZ, 1000)
             plain.forget()
-            group.run_ms(1200)
+            group.run_ms(900)
             assert tones.heard(plain.heard(400), BOTH) == set()
             wait_until(lambda: optional.dropped("replayed") >= before[1] + 20, "replays are counted")
             assert optional.dropped("not_authentic") >= before[0] + 60
             secure.plain, secure.samples = False, tones.tone(LOW_HZ, 1000)
             plain.forget()
-            group.run_ms(1500)
-            assert tones.heard(plain.heard(700), BOTH) == {LOW_HZ}
+            group.run_ms(1000)
+            assert tones.heard(plain.heard(500), BOTH) == {LOW_HZ}
             one.bye(), two.bye()
 
 
@@ -218,7 +221,7 @@ def test_a_call_is_recorded_in_the_clear(optional: Site) -> None:
         with optional.phone(peer) as phone:
             phone.call("taken")
             (id,) = optional.server.xml.listActive()
-            name = optional.server.json("recordings.startCall", id, "said")[2]
+            name = optional.server.json("recordings.startCall", id)[2]
             group.run_ms(1500)
             phone.bye()
         (path,) = wait_until(lambda: list((optional.folder / "kept").rglob(f"{name}*.wav")), "the recording is there")
@@ -267,9 +270,8 @@ def test_a_second_leg_opens_and_protects(optional: Site) -> None:
         peers = [group.add(SecurePeer.saying(LOW_HZ, GCM)), group.peer(HIGH_HZ)]
         with optional.phone(peers[0]) as one, Phone(optional.server.sip_port, peers[1]) as two:
             one.headers = (f"X-Target: {two.uri}",)
-            one.ring("desk")
+            one.call("desk")
             two.called()
-            one.answered()
             group.run_ms(ROOM_MS)
             assert [tones.heard(peer.heard(ROOM_MS - 1000), BOTH) for peer in peers] == [{HIGH_HZ}, {LOW_HZ}]
             one.bye()

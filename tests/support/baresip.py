@@ -69,16 +69,27 @@ def module_folder() -> Path:
 
 
 class Baresip:
-    """One phone with one codec. `samples`: what it says, once, at the codec's rate. `ip`: where it listens, ::1 for IPv6."""
+    """One phone with one codec. `samples`: what it says, once, at the codec's rate. `ip`: where it listens, ::1 for IPv6.
 
-    def __init__(self, folder: Path, codec: PhoneCodec, samples: NDArray[np.int16], ip: str = "127.0.0.1") -> None:
+    `encryption`: its `mediaenc`, as srtp (offered, with plain RTP's profile), srtp-mand, srtp-mandf. `certificate`: it takes calls by TLS.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        codec: PhoneCodec,
+        samples: NDArray[np.int16],
+        ip: str = "127.0.0.1",
+        encryption: str = "",
+        certificate: Path | None = None,
+    ) -> None:
         self.folder, self.codec, self._ip = folder, codec, ip
         host = f"[{ip}]" if ":" in ip else ip
         folder.mkdir(parents=True)
         said = np.stack([samples] * codec.channels, axis=1)
         soundfile.write(str(folder / "says.wav"), said, codec.rate_hz, subtype="PCM_16")
         rtp_port = free_ports(42)
-        modules = (codec.module, "aufile", "sndfile", "aubridge")
+        modules = (codec.module, "aufile", "sndfile", "aubridge", *(("srtp",) if encryption else ()))
         self.sip_port, self._control_port = free_ports(2), free_port()
         self._control: socket.socket | None = None
         self._unread = b""
@@ -87,6 +98,7 @@ class Baresip:
             "poll_method select",
             # the next port is taken for TLS
             f"sip_listen {host}:{self.sip_port}",
+            *((f"sip_certificate {certificate}",) if certificate is not None else ()),
             f"ctrl_tcp_listen 127.0.0.1:{self._control_port}",
             f"net_interface {ip}",
             f"rtp_ports {rtp_port}-{rtp_port + 40}",
@@ -102,7 +114,8 @@ class Baresip:
             "module_app ctrl_tcp.so",
         ]
         (folder / "config").write_text("\n".join(lines) + "\n")
-        (folder / "accounts").write_text(f"<sip:phone@{host}>;regint=0;audio_codecs={codec.name}\n")
+        wish = f";mediaenc={encryption}" if encryption else ""
+        (folder / "accounts").write_text(f"<sip:phone@{host}>;regint=0;audio_codecs={codec.name}{wish}\n")
         (folder / "contacts").write_text("")
         self._process: subprocess.Popen[bytes] | None = None
 

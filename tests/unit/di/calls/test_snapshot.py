@@ -17,7 +17,7 @@ from di.calls.snapshot import restore, take
 from di.calls.state import AudioPhase, Phase
 from di.kernel.errors import CallFailed
 from di.kernel.value import Value
-from media.control.records import ReceivedFormat
+from media.control.records import ReceivedFormat, Srtp, SrtpKey
 from tests.support.playbook import Playbook
 
 
@@ -84,6 +84,19 @@ def test_a_call_goes_through_json_and_msgpack_and_is_the_same(book: Playbook, ca
     assert (two.dialog.phase, two.audio.phase, two.audio.room) == (Phase.CONNECTED, AudioPhase.STARTED, "blue")
     assert isinstance(two.app, Counting) and two.app.count == 7
     assert two.audio.negotiated == one.audio.negotiated
+
+
+def test_no_key_is_in_it(book: Playbook) -> None:
+    """Of a call with SRTP it says the suite, and cannot be brought back."""
+    one = busy_call(book)
+    assert one.audio.negotiated is not None
+    secret = bytes(range(28))
+    one.audio.negotiated = replace(one.audio.negotiated, srtp=Srtp("AEAD_AES_128_GCM", secret, (SrtpKey(secret, b"\1"),)))
+    data = take(one)
+    assert repr(secret)[2:20] not in repr(data) and "AEAD_AES_128_GCM" in repr(data)
+    assert json.loads(json.dumps(data)) == data
+    with pytest.raises(CallFailed, match="keys that no snapshot has"):
+        restore(book.up("app-counting"), data)
 
 
 def test_looking_changes_nothing(book: Playbook) -> None:

@@ -183,6 +183,22 @@ def test_further_interfaces(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     assert "same family" in wrong(tmp_path, "sip_ip=127.0.0.1\nfurther_media_ip=127.0.0.2\n")
 
 
+def test_srtp(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "interfaces=a,b\nsip_ip_a=127.0.0.1\nsrtp_a=mandatory\nsip_ip_b=lo\nsrtp_b=off\nsrtp_suites=aes_cm_128_hmac_sha1_80\n"
+    core = read(tmp_path, text).core
+    assert core.srtp_interfaces == (("127.0.0.1", "mandatory"), ("127.0.0.1", "off")) and core.srtp == "off"
+    assert core.srtp_suites == ("AES_CM_128_HMAC_SHA1_80",)
+    assert "srtp_interfaces: there is no tls_port" in caplog.text and "in the clear" not in caplog.text
+    read(tmp_path, "srtp_dialled=optional\nsrtp_without_tls=yes\n")
+    assert "keys of SRTP go in the clear" in caplog.text
+    assert "srtp_interfaces" in wrong(tmp_path, "interfaces=a\nsip_ip_a=127.0.0.1\nsrtp_a=sometimes\n")
+    assert "is none of: off, optional, mandatory" in wrong(tmp_path, "srtp=yes\n")
+    assert "right are one or more of AEAD_AES_128_GCM" in wrong(tmp_path, "srtp_suites=AES_256\n")
+    monkeypatch.setattr(settings.srtp_library, "load", lambda: None)
+    assert "srtp: SRTP needs libsrtp2.so.1: install the package libsrtp2-1" in wrong(tmp_path, "srtp=optional\n").replace("'", "")
+    assert read(tmp_path, "").core.srtp == "off"
+
+
 def test_interfaces_beside_the_keys_without_a_name(tmp_path: Path) -> None:
     """`additional_interfaces` of older files; an interface without SIP may be named first; further_sip has no audio of its own."""
     text = "sip_ip=127.0.0.1\nrtp_low_port=11000\nadditional_interfaces=out\nsip_ip_out=127.0.0.2\nrtp_high_port_out=12000\noutbound_interface=out\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interfaces.sip.keying import NO_RULE, SrtpRule
 from interfaces.sip.reader import DescriptionReader
 from interfaces.sip.sdp.model import NOTHING
 
@@ -33,6 +34,20 @@ def test_pjsip_is_given_the_rest_in_its_own_way() -> None:
     latin = GOOD.replace(b"s=-", b"s=\xe4")
     assert reader.look("application/sdp", latin) is None
     assert reader.look("application/sdp", latin + b"a=\r\n") == latin
+
+
+def test_pjsip_sees_no_srtp_where_calls_may_have_it() -> None:
+    """What was said of keys stays with us; without a rule pjsip refuses such a stream by itself."""
+    key = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"A" * 40 + b"\r\n"
+    offer, reader = GOOD.replace(b"RTP/AVP", b"RTP/SAVP") + key, DescriptionReader()
+    rule = SrtpRule("optional", ("AES_CM_128_HMAC_SHA1_80",), True)
+    assert reader.look("application/sdp", offer, rule) == GOOD
+    assert reader.arrived.media[0].values("crypto") and reader.read(offer.decode()) is reader.arrived
+    assert reader.look("application/sdp", offer, NO_RULE) is None
+    both = GOOD + offer.partition(b"t=0 0\r\n")[2]
+    assert reader.look("application/sdp", both, rule) == both.replace(b"m=audio 4000 RTP/AVP", b"m=audio 0 RTP/AVP").replace(
+        b"RTP/SAVP", b"RTP/AVP"
+    ).replace(key, b"")
 
 
 def test_the_same_description_is_read_once() -> None:
