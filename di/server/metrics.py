@@ -126,7 +126,11 @@ _MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], st
     ("packets_dropped_stranger", CounterMetricFamily, "Packets that came from no peer's address."),
     ("packets_dropped_too_long", CounterMetricFamily, "Packets of over 200 ms, not played."),
     ("packets_dropped_out_of_time", CounterMetricFamily, "Packets whose timestamps belong nowhere, not played."),
-    ("packets_dropped_not_authentic", CounterMetricFamily, "Packets to legs with SRTP that were not protected with the peer's key."),
+    (
+        "packets_dropped_not_authentic",
+        CounterMetricFamily,
+        "Packets to legs with SRTP that were not protected with the peer's key.",
+    ),
     ("packets_dropped_replayed", CounterMetricFamily, "Packets to legs with SRTP that had come before."),
     ("recording_waiting_bytes", GaugeMetricFamily, "Recorded audio that waits for the disk."),
     ("restarts", CounterMetricFamily, "How often it was started again."),
