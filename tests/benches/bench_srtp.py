@@ -66,7 +66,9 @@ def cost_us(suite: str) -> float:
         rig.now_ns += TICK_NS
         begun = time.process_time()
         for socket, data, lengths, names in arrivals:
-            receive_batch(rig.engine.receiver, socket, Datagrams(data[step : step + 1], lengths, names), 1, rig.now_ns, rig.now_ns)
+            receive_batch(
+                rig.engine.receiver, socket, Datagrams(data[step : step + 1], lengths, names), 1, rig.now_ns, rig.now_ns
+            )
         rig.engine.tick(rig.now_ns)
         if step >= WARM_UP:
             spent += time.process_time() - begun
