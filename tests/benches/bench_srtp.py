@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-import media.io  # isort: skip  # sets the number of BLAS threads before numpy is imported
+import media.io  # noqa: F401  # isort: skip  # sets the number of BLAS threads before numpy is imported
 
 import numpy as np
 
