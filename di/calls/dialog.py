@@ -89,6 +89,8 @@ class Dialog:
         self.phase = Phase.IDLE
         self.plan = DialPlan()
         self.payloads: tuple[str, ...] = ()
+        self.later: tuple[str, ...] | None = None
+        """Codecs that offers after the first one may bring, either way; None: as the first one, empty: all."""
         self.allow: Headers = ()
         """Allow, with what the application takes beyond the methods of every call, which the SIP process names."""
         self.answer_deferred = False
@@ -185,7 +187,7 @@ class Dialog:
             self._pending = (code, reason, headers)
             self._owner.audio.open()
             return
-        self._owner.host.sip.send(Answer(self.call, code, reason, headers + self.allow, *address, self.payloads))
+        self._owner.host.sip.send(Answer(self.call, code, reason, headers + self.allow, *address, self.payloads, self.later))
 
     def audio_opened(self) -> None:
         """The leg has its address: what waited for it is sent."""
@@ -228,6 +230,7 @@ class Dialog:
                 plan.log_messages,
                 plan.call_id,
                 self._owner.host.place_of(info),
+                self.later,
             )
         )
 

@@ -151,7 +151,7 @@ class Answer:
     """Reply to an incoming INVITE. With `media_port` the reply carries SDP for that address (183 or 2xx), else none.
 
     `headers`: complete header lines without line end. `payloads`: codecs as NAME/clock in upper case; the SDP names no others, and a
-    call that speaks none of them is refused. Empty: all.
+    call that speaks none of them is refused. Empty: all. `later`: the same for offers that come later; None: as `payloads`.
     """
 
     call: int
@@ -161,6 +161,7 @@ class Answer:
     media_ip: str = ""
     media_port: int = 0
     payloads: tuple[str, ...] = ()
+    later: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ class Dial:
     where it is sent, whatever the URIs say; it stands nowhere in the request. `timer`: None for the interval that the peer wants.
     `codecs`: the only ones of the call as NAME/clock, most wanted first in the offer; empty: those of every offer.
     `log_messages`: as LogMessages says, from the INVITE on. `call_id`: empty for a new one.
+    `later`: the only codecs of offers that come after the first, either way, empty: all; None: as `codecs`.
     `place`: number of the address of ours that it leaves from, 0 the first of Listen, then those of `also`; -1: the SIP process chooses.
     """
 
@@ -204,6 +206,7 @@ class Dial:
     log_messages: bool = False
     call_id: str = ""
     place: int = -1
+    later: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

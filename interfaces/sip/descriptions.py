@@ -69,7 +69,8 @@ class Descriptions:
                 self.answer = ours  # the media address comes with the hub's answer
             ours = edits.only(edits.only(ours, wish.payloads), wish.offer)
         elif wish.offer:
-            ours = edits.in_order(edits.only(ours, wish.offer), wish.offer)
+            allowed = tuple(codec for codec in wish.offer if codec in wish.payloads or not wish.payloads) or wish.offer
+            ours = edits.in_order(edits.only(ours, allowed), allowed)
         else:
             ours = edits.only(edits.keep_codecs(ours, self._offered | ({current} if current else frozenset())), wish.payloads)
             ours = edits.in_order(ours, wish.first) if wish.first else ours

@@ -354,12 +354,16 @@ class SipServer:
             log.warning("%s is no command for the SIP process", type(command).__name__)
 
     def _command(
-        self, call: SipCall, command: Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
+        self,
+        call: SipCall,
+        command: Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply,
     ) -> None:
         match command:
             case Answer():
                 call.descriptions.limit(command.payloads)
                 call.reply(command.code, command.reason, command.headers, _address(command.media_ip, command.media_port))
+                if command.later is not None:
+                    call.descriptions.limit(command.later)
             case Hangup():
                 call.end(command.code, command.reason, command.headers)
             case Present():
@@ -415,7 +419,7 @@ class SipServer:
         try:
             call.descriptions.prefer(dial.prefer)
             call.descriptions.offer_only(dial.codecs)
-            call.descriptions.limit(dial.codecs)
+            call.descriptions.limit(dial.codecs if dial.later is None else dial.later)
             if dial.appearance is not None:
                 call.appears(dial.appearance)
             if dial.log_messages:

@@ -188,6 +188,28 @@ async def test_a_filtered_codec_is_neither_offered_nor_answered(border: Border) 
     call.send_request("ACK", cseq=call.cseq, branch=call.branch)
 
 
+async def test_a_codec_changes_within_a_call_unless_it_is_filtered(border: Border) -> None:
+    anna, ben = await border.phone(PCMU), await border.phone(PCMU)
+    one, two = await calls(border, anna, ben, "plain", offer(anna, "0 8"))
+    await ben.accept(two)
+    assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMU/8000"]
+    anna.rtp.payload_type = PCMA
+    changed, told = await asyncio.gather(anna.reoffer(one, "sendrecv", PCMA), ben.take_offer(two, codec=PCMA))
+    assert audio_codecs(changed.body.decode()) == ["PCMA/8000"] and audio_codecs(told.body.decode())[0] == "PCMA/8000"
+    ben.rtp.payload_type = PCMA
+    await border.hear({anna: {ben}, ben: {anna}})
+    await border.hang_up(one, two)
+    anna.rtp.payload_type = PCMA
+    one, two = await calls(border, anna, ben, "codecs", offer(anna, "0 8"))
+    await ben.accept(two)
+    await anna.answered(one)
+    for asker in (one, two):
+        asker.send_request("INVITE", anna.description(codec=PCMU))
+        assert await asker.final() == 488
+        asker.send_request("ACK", cseq=asker.cseq, branch=asker.branch)
+    await border.hang_up(one, two)
+
+
 async def test_attribute_lines_pass_as_they_are_listed(border: Border) -> None:
     anna, ben = await border.phone(), await border.phone()
     lines = "a=x-keep:1\r\na=label:7\r\na=x-drop\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"

@@ -35,6 +35,7 @@ from di.apps.api import (
 from di.apps.sbc import filters, leg_rules
 from di.apps.sbc.asked_sides import AskedSides
 from di.apps.sbc.changes import changed
+from di.apps.sbc.codec_choice import later_of_b
 from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.filters import Side
 from di.apps.sbc.hops import credential_lines, hop_line, without_hops
@@ -167,6 +168,7 @@ class SbcCall(Application):
         leg_rules.show(second, profile, "b", info.lines, self._desk.local)
         self._follow_messages(second)
         plan.codecs = filters.codecs_for_b(profile, info)
+        second.dialog.later = later_of_b(profile, plan.codecs)
         plan.timer = timer_of_b(profile, self._desk.timer)
         plan.places = places_of(profile) or self._way() or plan.places
         second.audio.symmetric_rtp = second.audio.symmetric_rtp or self.symmetric

@@ -77,6 +77,20 @@ def answer_to_a(profile: Profile, offered: Sequence[str], second: str) -> tuple[
     return tuple((ordered or allowed)[:1])
 
 
+def later_of_a(profile: Profile, offered: Sequence[str]) -> tuple[str, ...]:
+    """What the A leg may speak in offers that come later. Empty: all."""
+    kind, listed = _filter_of_a(profile)
+    if kind == "transparent" or not offered:
+        return ()
+    ours = [whole_name(name) for name in names(profile.transcoder_codecs)] if profile.enable_transcoder != "never" else []
+    return tuple(codec for codec in dict.fromkeys((*offered, *ours)) if codec_passes(kind, listed, codec))
+
+
+def later_of_b(profile: Profile, offered: Sequence[str]) -> tuple[str, ...]:
+    """What the B leg, which was offered these, may speak later. Empty: all."""
+    return () if profile.sdp_filter == "transparent" else tuple(offered)
+
+
 def _filter_of_a(profile: Profile) -> tuple[str, tuple[str, ...]]:
     if profile.aleg_sdp_filter:
         return profile.aleg_sdp_filter, profile.aleg_sdpfilter_list

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from di.apps.api import PlayTone, Session
 from di.apps.sbc import filters
-from di.apps.sbc.codec_choice import keys_pass_as_events
+from di.apps.sbc.codec_choice import keys_pass_as_events, later_of_a
 from di.apps.sbc.filters import Lines, Side
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.profile import Profile
@@ -22,6 +22,8 @@ def begin_leg(session: Session, profile: Profile, side: Side) -> None:
     dialog.in_requests = filters.request_headers(profile, side)
     dialog.hold_style = filters.hold_style_for(profile, side)
     session.audio.detect_digits(inband=False)  # until both codecs are known
+    if side == "a":
+        dialog.later = later_of_a(profile, session.info.codecs)
     credential = filters.credential_for(profile, side)
     if credential is not None and side == "a":
         dialog.log_in(credential)

@@ -104,6 +104,16 @@ def test_an_appearance_shows_in_offers_and_answers() -> None:
     assert "a=x-flag\r\n" in ours.created(OURS, "")
 
 
+def test_a_limit_holds_for_later_offers_of_ours_where_something_is_left() -> None:
+    ours = of(True)
+    ours.move(("127.0.0.1", 30000))
+    ours.limit(("PCMU/8000", "GSM/8000"))
+    ours.offer_again("sendrecv", ("PCMA/8000", "GSM/8000"), None)
+    assert sdp.audio_codecs(ours.created(OURS, "")) == ["GSM/8000"]
+    ours.offer_again("sendrecv", ("PCMA/8000",), None)
+    assert sdp.audio_codecs(ours.created(OURS, "")) == ["PCMA/8000"]
+
+
 def test_a_hold_at_no_address_is_said_once_and_taken_back() -> None:
     ours = of(True)
     ours.move(("127.0.0.1", 30000))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from di.apps.api import Refused
-from di.apps.sbc.codec_choice import answer_to_a, keys_pass_as_events, offer_to_b
+from di.apps.sbc.codec_choice import answer_to_a, keys_pass_as_events, later_of_a, later_of_b, offer_to_b
 from di.apps.sbc.name_lists import codec_passes
 from di.apps.sbc.profile import Profile
 
@@ -127,6 +127,14 @@ def test_laws(profile: Profile, offered: list[str], place: int) -> None:
     assert len(answer) == 1 and answer[0] in offered
     if profile.enable_transcoder == "never":
         assert answer == (second,) and set(offer) <= set(offered)
+
+
+def test_later_offers() -> None:
+    filtering = replace(PLAIN, sdp_filter="blacklist", sdpfilter_list=("gsm",))
+    assert later_of_a(PLAIN, (PCMU, GSM)) == later_of_b(PLAIN, (PCMU,)) == ()
+    assert later_of_a(filtering, (PCMU, GSM)) == (PCMU,) and later_of_b(filtering, (PCMU,)) == (PCMU,)
+    converting = replace(filtering, enable_transcoder="always", transcoder_codecs="pcma,gsm")
+    assert later_of_a(converting, (PCMU, GSM)) == (PCMU, PCMA)
 
 
 def test_keys_in_the_audio() -> None:
