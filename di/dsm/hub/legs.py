@@ -39,18 +39,22 @@ def _stopped(event: Event) -> bool:
 
 
 class LegCallbacks(Application):
-    """The callbacks that a script sees."""
+    """The callbacks that a script sees. All else here has names that no application's own can meet."""
 
-    leg: LegMachine
+    __machine: LegMachine
 
-    def _show(self, kind: Kind, params: dict[str, str], rest: Callable[[], Outcome]) -> Outcome:
+    def with_script(self, machine: LegMachine) -> None:
+        """What runs beside it."""
+        self.__machine = machine
+
+    def __show(self, kind: Kind, params: dict[str, str], rest: Callable[[], Outcome]) -> Outcome:
         event = Event(kind, params)
-        waiting = cast(Outcome, deliver(self.leg.machine.run(event)))
+        waiting = cast(Outcome, deliver(self.__machine.machine.run(event)))
         return then(waiting, lambda: None if _stopped(event) else rest())
 
-    def _verdict(self, kind: Kind, params: dict[str, str], rest: Callable[[], Verdict]) -> Verdict:
+    def __verdict(self, kind: Kind, params: dict[str, str], rest: Callable[[], Verdict]) -> Verdict:
         event = Event(kind, params)
-        waiting = deliver(self.leg.machine.run(event))
+        waiting = deliver(self.__machine.machine.run(event))
         if waiting is None:
             return True if _stopped(event) else rest()
 
@@ -61,16 +65,16 @@ class LegCallbacks(Application):
 
         return both()
 
-    def _state(self, reason: str, params: dict[str, str], rest: Callable[[], Outcome], status: str = "") -> Outcome:
+    def __state(self, reason: str, params: dict[str, str], rest: Callable[[], Outcome], status: str = "") -> Outcome:
         """`legStateChange`; nothing stops what has happened already."""
-        event = Event(Kind.LEG_STATE_CHANGE, {"SBCCallStatus": status or self.leg.status, "reason": reason, **params})
-        return then(cast(Outcome, deliver(self.leg.machine.run(event))), rest)
+        event = Event(Kind.LEG_STATE_CHANGE, {"SBCCallStatus": status or self.__machine.status, "reason": reason, **params})
+        return then(cast(Outcome, deliver(self.__machine.machine.run(event))), rest)
 
     # -------------------------------------------------------------------------------------------------------------- begin
     def on_invite(self, session: Session) -> Outcome:
         party = {"remote_party": session.info.from_header, "remote_uri": uri_of(session.info.from_header)}
         event = Event(Kind.INVITE, {**party, "from": session.info.from_header})
-        waiting = cast(Outcome, deliver(self.leg.machine.run(event)))
+        waiting = cast(Outcome, deliver(self.__machine.machine.run(event)))
 
         def rest() -> Outcome:
             if _stopped(event):
@@ -83,99 +87,99 @@ class LegCallbacks(Application):
     def on_outgoing_invite(self) -> Outcome:
         to = self.session.info.to_header
         params = {"remote_party": to, "remote_uri": uri_of(to), "from": to}
-        return self._show(Kind.INVITE, params, lambda: super(LegCallbacks, self).on_outgoing_invite())
+        return self.__show(Kind.INVITE, params, lambda: super(LegCallbacks, self).on_outgoing_invite())
 
     # ------------------------------------------------------------------------------------------------------- SIP messages
     def on_sip_request(self, request: RequestReceived) -> Verdict:
-        params = self._request(request.method, request.headers)
-        return self._verdict(Kind.SIP_REQUEST, params, lambda: super(LegCallbacks, self).on_sip_request(request))
+        params = self.__request(request.method, request.headers)
+        return self.__verdict(Kind.SIP_REQUEST, params, lambda: super(LegCallbacks, self).on_sip_request(request))
 
     def on_sip_reply(self, reply: SipReply) -> Verdict:
-        return self._verdict(Kind.SIP_REPLY, self._reply(reply), lambda: super(LegCallbacks, self).on_sip_reply(reply))
+        return self.__verdict(Kind.SIP_REPLY, self.__reply(reply), lambda: super(LegCallbacks, self).on_sip_reply(reply))
 
-    def _request(self, method: str, headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
-        return {"method": method, "r_uri": self.session.info.request_uri, **self._ids(), **_header_params(headers)}
+    def __request(self, method: str, headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
+        return {"method": method, "r_uri": self.session.info.request_uri, **self.__ids(), **_header_params(headers)}
 
-    def _reply(self, reply: SipReply) -> dict[str, str]:
-        return {"sip_code": str(reply.code), "sip_reason": reply.reason, **self._ids(), **_header_params(reply.headers)}
+    def __reply(self, reply: SipReply) -> dict[str, str]:
+        return {"sip_code": str(reply.code), "sip_reason": reply.reason, **self.__ids(), **_header_params(reply.headers)}
 
-    def _ids(self) -> dict[str, str]:
+    def __ids(self) -> dict[str, str]:
         info = self.session.info
         tags = (info.remote_tag, info.local_tag) if info.incoming else (info.local_tag, info.remote_tag)
         return {"from": info.from_header, "to": info.to_header, "from_tag": tags[0], "to_tag": tags[1], "callid": info.call_id}
 
     # -------------------------------------------------------------------------------------------------------------- states
     def on_ringing(self, progress: CallProgressed) -> Outcome:
-        reply = self._reply(SipReply("INVITE", progress.code, progress.reason, progress.headers))
-        return self._state("SipReply", reply, lambda: super(LegCallbacks, self).on_ringing(progress))
+        reply = self.__reply(SipReply("INVITE", progress.code, progress.reason, progress.headers))
+        return self.__state("SipReply", reply, lambda: super(LegCallbacks, self).on_ringing(progress))
 
     def on_connected(self, confirmed: CallConfirmed) -> Outcome:
-        reply = self._reply(SipReply("INVITE", confirmed.code, confirmed.reason, confirmed.headers))
-        return self._state("SipReply", reply, lambda: super(LegCallbacks, self).on_connected(confirmed))
+        reply = self.__reply(SipReply("INVITE", confirmed.code, confirmed.reason, confirmed.headers))
+        return self.__state("SipReply", reply, lambda: super(LegCallbacks, self).on_connected(confirmed))
 
     def on_failure(self, code: int, reason: str) -> Outcome:
         params = {"sip_code": str(code), "sip_reason": reason}
-        return self._state("SipReply", params, lambda: super(LegCallbacks, self).on_failure(code, reason), "Disconnected")
+        return self.__state("SipReply", params, lambda: super(LegCallbacks, self).on_failure(code, reason), "Disconnected")
 
     def on_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
-        params = self._request("BYE", headers)
-        return self._state("SipRequest", params, lambda: super(LegCallbacks, self).on_bye(headers), "Disconnected")
+        params = self.__request("BYE", headers)
+        return self.__state("SipRequest", params, lambda: super(LegCallbacks, self).on_bye(headers), "Disconnected")
 
     def on_cancel(self) -> Outcome:
-        return self._state("Canceled", {}, super().on_cancel, "Disconnected")
+        return self.__state("Canceled", {}, super().on_cancel, "Disconnected")
 
     def on_remote_disappeared(self) -> Outcome:
-        return self._state("NoAck", {}, super().on_remote_disappeared, "Disconnected")
+        return self.__state("NoAck", {}, super().on_remote_disappeared, "Disconnected")
 
     def on_rtp_timeout(self) -> Outcome:
-        return self._state("RtpTimeout", {}, super().on_rtp_timeout, "Disconnected")
+        return self.__state("RtpTimeout", {}, super().on_rtp_timeout, "Disconnected")
 
     def on_session_timeout(self) -> Outcome:
-        return self._state("SessionTimeout", {}, super().on_session_timeout, "Disconnected")
+        return self.__state("SessionTimeout", {}, super().on_session_timeout, "Disconnected")
 
     def on_media_changed(self) -> Outcome:
         held = self.session.dialog.peer_direction in _HELD
-        if held == self.leg.held:
+        if held == self.__machine.held:
             return super().on_media_changed()
-        self.leg.held = held
+        self.__machine.held = held
         kind, params = (Kind.PUT_ON_HOLD, {}) if held else (Kind.RESUME_HELD, {"send_reinvite": "false"})
-        return self._show(kind, params, super().on_media_changed)
+        return self.__show(kind, params, super().on_media_changed)
 
     # ------------------------------------------------------------------------------------------------------- the other leg
     def on_other_reply(self, reply: SipReply) -> Outcome:
         kind = Kind.B_LEG_REFUSED if reply.code >= 300 else Kind.B2B_OTHER_REPLY
-        params = {**self._reply(reply), "forward": "true", "trans_method": "INVITE"}
-        return self._show(kind, params, lambda: super(LegCallbacks, self).on_other_reply(reply))
+        params = {**self.__reply(reply), "forward": "true", "trans_method": "INVITE"}
+        return self.__show(kind, params, lambda: super(LegCallbacks, self).on_other_reply(reply))
 
     def on_other_bye(self, headers: tuple[tuple[str, str], ...]) -> Outcome:
-        params = {**self._request("BYE", headers), "forward": "true"}
-        return self._show(Kind.B2B_OTHER_REQUEST, params, lambda: super(LegCallbacks, self).on_other_bye(headers))
+        params = {**self.__request("BYE", headers), "forward": "true"}
+        return self.__show(Kind.B2B_OTHER_REQUEST, params, lambda: super(LegCallbacks, self).on_other_bye(headers))
 
     # -------------------------------------------------------------------------------------------------------------- events
     def on_digit(self, event: int, duration_ms: int) -> Outcome:
         params = {"key": str(event), "duration": str(duration_ms)}
-        return self._show(Kind.KEY, params, lambda: super(LegCallbacks, self).on_digit(event, duration_ms))
+        return self.__show(Kind.KEY, params, lambda: super(LegCallbacks, self).on_digit(event, duration_ms))
 
     def on_playlist_empty(self) -> Outcome:
-        return self._show(Kind.NO_AUDIO, {"type": "noAudio"}, super().on_playlist_empty)
+        return self.__show(Kind.NO_AUDIO, {"type": "noAudio"}, super().on_playlist_empty)
 
     def on_separator(self, number: int) -> Outcome:
-        return self._show(Kind.SEPARATOR, {"id": str(number)}, lambda: super(LegCallbacks, self).on_separator(number))
+        return self.__show(Kind.SEPARATOR, {"id": str(number)}, lambda: super(LegCallbacks, self).on_separator(number))
 
     def on_timer(self, id: int) -> Outcome:
         if id < FIRST_TIMER:
             return super().on_timer(id)
-        return self._show(Kind.TIMER, {"id": str(id - FIRST_TIMER)}, lambda: None)
+        return self.__show(Kind.TIMER, {"id": str(id - FIRST_TIMER)}, lambda: None)
 
     def on_event(self, event: EventPosted) -> Outcome:
         kind, params = posted(event)
         if kind not in (Kind.EVENT, Kind.B2B_EVENT):
             return super().on_event(event)
-        self.leg.machine.avars.update(event_objects(event))
-        return self._show(kind, params, lambda: super(LegCallbacks, self).on_event(event))
+        self.__machine.machine.avars.update(event_objects(event))
+        return self.__show(kind, params, lambda: super(LegCallbacks, self).on_event(event))
 
     def on_destroy(self) -> Outcome:
-        self.leg.close()
+        self.__machine.close()
         return super().on_destroy()
 
 
@@ -213,7 +217,7 @@ class LegRunner:
         app = call.app
         scripted = object.__new__(self._with_callbacks(type(app)))
         scripted.__dict__ = app.__dict__  # one state: whoever knows the application by its old name still does
-        scripted.leg = leg
+        scripted.with_script(leg)
         call.app = scripted
         waiting = deliver(leg.machine.start(script.diagram, Kind.START))
         return self._begun(leg) if waiting is None else self._begins(leg, waiting)

@@ -16,6 +16,7 @@ from di.dsm import PLUGIN as DSM
 from di.dsm.hub.legs import LegCallbacks
 from di.modules.call_control.options import Options, parse_names
 from di.modules.call_control.start import start
+from di.modules.cc_call_timer import CallTimer
 from di.modules.cc_dsm import PLUGIN
 from di.sip import records as sip
 from media.control.play_items import PlayFile
@@ -199,3 +200,19 @@ def test_what_is_not_loaded_costs_the_call(book: Playbook, values: dict[str, str
 def test_a_leg_without_a_script_is_none(book: Playbook) -> None:
     first, second = both(book)
     assert not isinstance(first.app, LegCallbacks) and not isinstance(second.app, LegCallbacks)
+
+
+def test_a_script_adds_a_control_to_its_call_by_di(book: Playbook, tmp_path: Path) -> None:
+    """What docs/call-control.md says of scripts, in a call that a diagram runs."""
+    control(book, start_diag="seen")
+    book.services.control_modules["cc_call_timer"] = CallTimer(-1)
+    (tmp_path / "pay.dsm").write_text(
+        'initial state A; transition begin A - sessionStart / DI(control, add, @local_tag, "cc_call_timer;timer=4") -> A;'
+    )
+    assert book.invoke("dsm", "loadDSM", "pay")[0] == 200
+    book.invoke("dsm", "registerApplication", "pay")
+    session = book.up("app-pay")
+    book.run(3.5)
+    assert not session.gone
+    book.run(1)
+    assert session.gone
