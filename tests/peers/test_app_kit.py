@@ -251,6 +251,26 @@ async def test_targets_at_once(sim: Stage) -> None:
     assert await caller.ended() == "app"
 
 
+async def test_who_answers_is_asked(sim: Stage) -> None:
+    first, second = sim.dials("sip:one@gw.example"), sim.dials("sip:two@gw.example")
+    caller = await sim.call(app, to="sip:confirm@example")
+    await first.called()
+    await first.hears("enter_pin.wav")
+    await first.hears("enter_number.wav")
+    await caller.hears("music.wav")
+    first.press("2")
+    assert await first.ended() == "app"
+    await second.called()
+    await second.hears("enter_pin.wav")
+    await second.hears("enter_number.wav")
+    second.press("1")
+    await caller.talks_with(second)
+    assert (await caller.logged("connected")).startswith("sip:two@gw.example")
+    second.hangs_up()
+    assert await caller.logged("gone") == "yes"
+    caller.hangs_up()
+
+
 async def test_the_class_of_2009(sim: Stage) -> None:
     callee = sim.dials("sip:bob@gw.example")
     caller = await sim.call(Oldstyle, headers=["X-Word: hi"])

@@ -145,6 +145,8 @@ class HubStage(Simulator):
         self.legs: dict[int, Leg] = {}
         """SIP call → the second leg that it is."""
         self.hub_calls: dict[int, HubCall] = {}
+        self.leg_calls: dict[int, HubCall] = {}
+        """Second legs, as the application steers them."""
         self._folder = tempfile.TemporaryDirectory(prefix="cordboard-hub-")
         reach = Reach(Path(self._folder.name), None, Path(self._folder.name) / "recordings" / "app")
         self._means = Means(reach, Speaker(PromptOptions(tts_command="/bin/false {wav}")), "en", OPERATIONS)
@@ -308,7 +310,8 @@ class HubStage(Simulator):
             self.book.sessions.on_sip_event(sip.CallEnded(number, 200, "OK", "remote"))
 
         callee = self.callee_of(command.request_uri, "the hub")
-        self.legs[number] = Leg(callee, headers, on_reply, on_over)
+        leg = self.legs[number] = Leg(callee, headers, on_reply, on_over)
+        leg.side = self.leg_calls[number] = HubCall(self, number, self.book.session(number))
         callee.take(self.legs[number])
 
     def _media(self, command: records.Command) -> None:
@@ -335,7 +338,7 @@ class HubStage(Simulator):
         for leg, (command, since_s) in list(self._recordings.items()):
             if command.length_ms and (now_s - since_s) * 1000 >= command.length_ms:
                 self._recorded(leg, "length")
-        for call in self.hub_calls.values():
+        for call in (*self.hub_calls.values(), *self.leg_calls.values()):
             heard, media, leg = call.audio, self.book.media, call.session.leg
             item = media.current(leg) if leg in media.legs and media.legs[leg].connected is not None else None
             if item is not heard.item:

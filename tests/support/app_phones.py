@@ -7,6 +7,7 @@ A phone says a tone of its own without a pause, sends keys as RFC 4733 events, a
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
 import threading
 import time
@@ -75,6 +76,8 @@ class Handset:
         self.hz = hz
         self.peer = Peer(tones.tone(hz, 1000))
         self._keys: deque[int] = deque()
+        self.event_type = EVENT
+        """Payload type of the keys that it sends."""
         self._step = 0
         self._cursor = 0
 
@@ -105,7 +108,7 @@ class Handset:
 
     def _event(self, event: int, duration: int, end: bool, marker: bool) -> None:
         payload = struct.pack(">BBH", event, 10 | (128 if end else 0), duration)
-        self.peer.send_raw(self.peer.packet(payload, EVENT, marker))
+        self.peer.send_raw(self.peer.packet(payload, self.event_type, marker))
         self.peer.sequence += 1
 
     def _heard(self) -> NDArray[np.int16]:
@@ -229,7 +232,10 @@ class Dialogue:
 
     def _hear(self, message: Message) -> None:
         if message.body:
-            self.handset.peer.remote = audio_address(message.body.decode())
+            text = message.body.decode()
+            self.handset.peer.remote = audio_address(text)
+            for number in re.findall(r"^a=rtpmap:(\d+) telephone-event/8000\r?$", text, re.M):
+                self.handset.event_type = int(number)  # what they want to get, whatever we have named ours (RFC 3264 §5.1)
 
     async def _read(self) -> None:
         while True:

@@ -72,7 +72,8 @@ def app_server() -> Iterator[AppServer]:
 class RealCallee:
     """A `Callee`."""
 
-    def __init__(self, uri: str, rejected: int, rings: bool) -> None:
+    def __init__(self, stage: RealStage, uri: str, rejected: int, rings: bool) -> None:
+        self._stage = stage
         self.uri, self.rejected, self.rings = uri, rejected, rings
         self.waiting = Waiting()
         self.dialogues: list[Dialogue] = []
@@ -110,6 +111,14 @@ class RealCallee:
     def _current(self) -> Dialogue:
         assert self.dialogues, f"nobody calls {self.uri}"
         return self.dialogues[-1]
+
+    async def hears(self, sound: str, within_s: float = 10) -> None:
+        """See `Callee`."""
+        await self._stage.until_heard(self._current(), sound, within_s, "")
+
+    def press(self, keys: str) -> None:
+        """See `Callee`."""
+        self._current().handset.press(keys)
 
     def answers(self) -> None:
         """See `Callee`."""
@@ -160,18 +169,7 @@ class RealCaller:
 
     async def hears(self, sound: str, within_s: float = 10) -> None:
         """See `Caller`."""
-        end_s = asyncio.get_running_loop().time() + within_s * _PATIENCE
-        template, handset = self._stage.template(sound), self.dialogue.handset
-        while not handset.recognises(template):
-            gone = self.dialogue.ended_by is not None
-            if asyncio.get_running_loop().time() > end_s or gone:
-                await asyncio.sleep(0.2)  # what is still on its way
-                if handset.recognises(template):
-                    return
-                lines = "\n".join([*self._stage.arrows.of(self.id), self._stage.server.log[-2000:]])
-                instead = ", ".join(handset.told(self._stage.templates)) or "nothing"
-                raise AssertionError(f"{sound} was not heard, but {instead}{', and the call has ended' if gone else ''}\n{lines}")
-            await asyncio.sleep(0.04)
+        await self._stage.until_heard(self.dialogue, sound, within_s, self.id)
 
     def press(self, keys: str) -> None:
         """See `Caller`."""
@@ -331,9 +329,24 @@ class RealStage:
         assert name in self.templates, f"there is no {name}: sim.sound({name!r}) makes one"
         return self.templates[name]
 
+    async def until_heard(self, dialogue: Dialogue, sound: str, within_s: float, id: str) -> None:
+        """Wait until a phone hears a sound."""
+        end_s = asyncio.get_running_loop().time() + within_s * _PATIENCE
+        template, handset = self.template(sound), dialogue.handset
+        while not handset.recognises(template):
+            gone = dialogue.ended_by is not None
+            if asyncio.get_running_loop().time() > end_s or gone:
+                await asyncio.sleep(0.2)  # what is still on its way
+                if handset.recognises(template):
+                    return
+                lines = "\n".join([*self.arrows.of(id), self.server.log[-2000:]])
+                instead = ", ".join(handset.told(self.templates)) or "nothing"
+                raise AssertionError(f"{sound} was not heard, but {instead}{', and the call has ended' if gone else ''}\n{lines}")
+            await asyncio.sleep(0.04)
+
     def dials(self, uri: str, *, rejected: int = 0, rings: bool = False) -> RealCallee:
         """See `Stage`."""
-        callee = RealCallee(uri, rejected, rings)
+        callee = RealCallee(self, uri, rejected, rings)
         self._callees.insert(0, callee)
         return callee
 
@@ -346,7 +359,7 @@ class RealStage:
             callee = next((one for one in self._callees if fnmatch.fnmatchcase(uri, one.uri)), None)
             if callee is None:
                 self._problems.append(f"{uri} was dialled, and there is no `sim.dials({uri!r}, …)`")
-                callee = RealCallee(uri, 404, False)
+                callee = RealCallee(self, uri, 404, False)
             callee.take(self._dialogue(call, callee.waiting))
 
     def _dialogue(self, call: PeerCall, waiting: Waiting) -> Dialogue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 
-from clients.app import App, Call, CallEnded, CallFailed, Dialog, Request, Worker
+from clients.app import App, Call, CallEnded, CallFailed, Dialog, Leg, Request, Worker
 
 app = App()
 worker_of: list[Worker] = []
@@ -223,6 +223,22 @@ async def do_all(call: Call) -> None:
         call.log(failed=failed.code)
     leg = await call.connect("sip:three@gw.example", "sip:four@gw.example")
     await leg.ended()
+
+
+async def do_confirm(call: Call) -> None:
+    """Who answers is asked whether they want the call."""
+
+    async def wants(leg: Leg) -> bool:
+        await leg.play("enter_pin.wav")
+        return (await leg.gather("enter_number.wav", digits=(1, 1), end="")).digits == "1"
+
+    await call.answer()
+    call.play("music.wav", loop=True)
+    leg = await call.dial("sip:one@gw.example", "sip:two@gw.example", confirm=wants, in_turn=True)
+    call.log(connected=leg.request_uri)
+    await leg.ended()
+    call.log(gone="yes")
+    await call.ended()
 
 
 class Oldstyle(Dialog):

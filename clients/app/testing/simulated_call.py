@@ -63,17 +63,17 @@ class SimulatedCall:
         """Requests to the peer: method, headers with `body`."""
         self.answers: dict[str, int] = {}
         self.audio = Playlist(self._played, self.waiting.changed)
-        self._around, self._tell_app = around, tell
+        self._around, self.tell_program = around, tell
         self._waits: dict[str, list[int]] = {}
         self._search: Search | None = None
         self._recording: tuple[str, float] | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._requests: dict[int, asyncio.Future[int]] = {}
-        self._bridged = False
+        self._bridged = self._apart = False
 
     # ------------------------------------------------------------------------------------------------------- to the program
     def _tell(self, message: Message) -> None:
-        self._tell_app({"call": self.id, **message})
+        self.tell_program({"call": self.id, **message})
 
     def event(self, name: str, **data: object) -> None:
         """Tell the program what has happened."""
@@ -313,6 +313,7 @@ class SimulatedCall:
             self.leg.over("app")
             self.leg = None
         self._wait(op, "connect")
+        self._apart = values.get("apart") is True
         self._search = Search(
             lambda target, on_reply: self._around.place(target, values, self, on_reply, self._other_over),
             targets,
@@ -332,26 +333,47 @@ class SimulatedCall:
                 self._failed(op, code, reason_of(code))
             return
         self.leg = leg
-        self._bridge_now()
+        if not self._apart:
+            self._bridge_now()
         self.event("other_reply", code=code, reason=reason_of(code))
         self._settle("connect", leg.id)
         self.waiting.changed()
 
     def _bridge_now(self) -> None:
-        self._drop(lambda item: False)
-        self.audio.add(Item(0, "", None))
         self._bridged = True
+        for side in self._sides():
+            side._drop(lambda item: False)
+            side.audio.add(Item(0, "", None))
 
     def _unbridged(self) -> None:
         if self._bridged:
             self._bridged = False
-            self._drop(lambda item: False)
+            for side in self._sides():
+                side._drop(lambda item: False)
+
+    def _sides(self) -> list[SimulatedCall]:
+        """This call, and its second leg."""
+        side = self.leg.side if self.leg is not None else None
+        return [self, side] if isinstance(side, SimulatedCall) else [self]
+
+    def leg_replied(self, code: int) -> None:
+        """Of a second leg: the callee has answered, or refused."""
+        if 200 <= code < 300:
+            self.code = code
+            self._acknowledged()
+        elif code >= 300:
+            self._over("app", code, reason_of(code), "remote")
+
+    def leg_over(self, by: Who) -> None:
+        """Of a second leg: one side has ended it."""
+        how = (200, "BYE", "remote") if by == "callee" else (200, "", "local")
+        self._over("app", *how)
 
     def _other_over(self, leg: Leg) -> None:
         if leg is not self.leg or self.ended_by is not None:
             return
-        self.leg = None
         self._unbridged()
+        self.leg = None
         self._settle("connect", "")
         self._settle("other_ended")
         self.event("other_bye")
@@ -360,10 +382,11 @@ class SimulatedCall:
     @property
     def hears_other(self) -> bool:
         """Whether the two legs hear each other."""
-        return self._bridged and self.audio.elsewhere and self.leg is not None
+        return self._bridged and self.leg is not None and all(side.audio.elsewhere for side in self._sides())
 
     def _bridge(self, op: int, values: Values) -> None:
-        del values
+        if values.get("to"):
+            raise CannotDo("two calls are not bridged in the simulation: try it on a real server")
         if self.leg is not None and not self._bridged:
             self._bridge_now()
         self._done(op)
@@ -378,8 +401,8 @@ class SimulatedCall:
         if self._search is not None:
             self._search.stop()
             self._search = None
-        leg, self.leg = self.leg, None
         self._unbridged()
+        leg, self.leg = self.leg, None
         if leg is not None:
             leg.over("app")
         self._done(op)

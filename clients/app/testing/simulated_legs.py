@@ -8,6 +8,7 @@ import fnmatch
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from clients.app.testing.stage import Who
 from clients.app.testing.waiting import Waiting
@@ -22,6 +23,27 @@ _REASONS = {
 def reason_of(code: int) -> str:
     """The usual words for a code (RFC 3261 §21)."""
     return _REASONS.get(code, "Reply")
+
+
+class Ear(Protocol):
+    """What a leg hears."""
+
+    @property
+    def heard(self) -> list[str]:
+        """The names of the sounds so far."""
+
+
+class LegSide(Protocol):
+    """A leg as the application steers it."""
+
+    waiting: Waiting
+
+    @property
+    def audio(self) -> Ear:
+        """What it hears."""
+
+    def peer_presses(self, key: str) -> None:
+        """A key of the callee."""
 
 
 class SimulatedCallee:
@@ -67,6 +89,25 @@ class SimulatedCallee:
         assert self.leg is not None, f"nobody calls {self.uri}"
         return self.leg
 
+    async def hears(self, sound: str, within_s: float = 10) -> None:
+        """See `Callee`."""
+        leg = self._current()
+        assert leg.side is not None
+        heard = leg.side.audio.heard
+
+        def complaint() -> str:
+            return f"{sound} was not heard by {self.uri}, but {', '.join(heard[leg.listened :]) or 'nothing'}"
+
+        await leg.side.waiting.until(lambda: sound in heard[leg.listened :], within_s, complaint)
+        leg.listened = heard.index(sound, leg.listened) + 1
+
+    def press(self, keys: str) -> None:
+        """See `Callee`."""
+        side = self._current().side
+        assert side is not None
+        for key in keys:
+            side.peer_presses(key)
+
     def answers(self) -> None:
         """See `Callee`."""
         self._current().final(200)
@@ -99,6 +140,11 @@ class Leg:
     code: int = 0
     """Of the final reply."""
     ended_by: Who | None = None
+    side: LegSide | None = None
+    listened: int = 0
+    """How many of the sounds that were heard have been waited for."""
+    on_end: Callable[[Who], None] = lambda by: None
+    """Told of its end by either side, once it was answered or while it rang."""
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     """Requests to the callee: method, headers with `body`."""
 
@@ -131,6 +177,7 @@ class Leg:
         if self.ended_by is None:
             self.ended_by = by
             self.callee.waiting.changed()
+            self.on_end(by)
             if by == "callee":
                 asyncio.get_running_loop().call_soon(self.on_over, self)
 

@@ -187,6 +187,7 @@ class Simulator:
     def __init__(self) -> None:
         self.arrows = Arrows()
         self.calls: dict[str, SimulatedCall] = {}
+        self._legs: dict[str, SimulatedCall] = {}
         self._sounds: dict[str, float] = {}
         self._callees: list[SimulatedCallee] = []
         self._functions: dict[str, object] = {}
@@ -328,7 +329,8 @@ class Simulator:
             self._function_done(company, message)
 
     def _operation(self, message: Message) -> None:
-        call = self.calls.get(str(message.get("call")))
+        id = str(message.get("call"))
+        call = self.calls.get(id) or self._legs.get(id)
         op, values = message.get("op"), message.get("with")
         if call is None or not isinstance(op, int):
             return
@@ -398,7 +400,20 @@ class Simulator:
         headers = {name.lower(): value for name, value in map(_pair, map(str, lines if isinstance(lines, list) else []))}
         headers["request-uri"] = target
         callee = self.callee_of(target, f"call {call.id}")
-        leg = Leg(callee, headers, on_reply, on_over)
+
+        def replied(leg: Leg, code: int) -> None:
+            side.leg_replied(code)
+            on_reply(leg, code)
+
+        leg = Leg(callee, headers, replied, on_over)
+        leg.side = side = self._legs[leg.id] = SimulatedCall(leg.id, self, call.tell_program, call.app)
+        leg.on_end = side.leg_over
+        call.tell_program(
+            {
+                "k": "call", "call": leg.id, "leg_of": call.id, "direction": "out", "ruri": target, "from": str(values.get("from", "")),
+                "to": f"<{target}>", "call_id": f"{leg.id}@sim", "user": "", "headers": [], "params": None, "app_params": {},
+            }
+        )  # fmt: skip
         callee.take(leg)
         return leg
 

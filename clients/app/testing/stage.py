@@ -77,6 +77,12 @@ class Callee(Protocol):
     async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
         """Wait for a request inside the call, as `Caller.asked`. It is answered 200."""
 
+    async def hears(self, sound: str, within_s: float = 10) -> None:
+        """Wait until a sound is heard, as `Caller.hears`: an application may play to its second leg."""
+
+    def press(self, keys: str) -> None:
+        """Press keys, one after the other."""
+
     def answers(self) -> None:
         """Answer what rings."""
 
