@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 class OutsideRequest:
     """A request to be sent. `from_header`/`to_header`: complete values without tags; empty: the Request-URI in brackets.
 
-    `from_tag`, `call_id`, `cseq` and `contact_user` as in `SendOutside`.
+    `from_tag`, `call_id`, `cseq` and `contact_user` as in `SendOutside`. `route`: the route set of a dialog, empty for straight to `uri`; None:
+    by `next_hop` or the default.
     """
 
     method: str
@@ -40,6 +41,7 @@ class OutsideRequest:
     cseq: int = 0
     from_tag: str = ""
     contact_user: str = ""
+    route: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ class Outside:
         for line in request.headers:
             if problem := header_problem(line, contact=request.method.upper() == "REGISTER"):
                 return problem
-        if any(ord(c) < 32 for c in ours + theirs + request.call_id):
+        if any(ord(c) < 32 for c in ours + theirs + request.call_id + "".join(request.route or ())):
             return "From, To and Call-ID must not hold control characters"
         if request.from_tag and not TOKEN.fullmatch(request.from_tag):
             return f"{request.from_tag!r} cannot be a tag: letters, digits and -.!%*_+`'~ can"
@@ -165,7 +167,7 @@ class Outside:
                 request.headers,
                 request.content_type,
                 request.body,
-                request.next_hop or self._default_hop(),
+                "" if request.route is not None else request.next_hop or self._default_hop(),
                 credential.realm,
                 credential.user,
                 credential.password,
@@ -173,6 +175,7 @@ class Outside:
                 request.cseq,
                 request.from_tag,
                 request.contact_user,
+                request.route or (),
             )
         )
         return ""

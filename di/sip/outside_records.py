@@ -70,7 +70,7 @@ class SendOutside:
     `from_uri`/`to_uri`: complete header values without tags. `next_hop` as in Dial. Credentials answer one challenge for `realm`
     (empty: any). `call_id`, `cseq` and `from_tag`: empty and 0 for new ones, given to go on with a registration or an unsolicited NOTIFY;
     with a `call_id` the last challenge is remembered, so that the next request need not be challenged. `contact_user`: a Contact of ours
-    with that user part is added, which leads to where the request leaves from.
+    with that user part is added, which leads to where the request leaves from. `route`: values of Route, in order, instead of `next_hop`.
     """
 
     token: int
@@ -89,6 +89,7 @@ class SendOutside:
     cseq: int = 0
     from_tag: str = ""
     contact_user: str = ""
+    route: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,10 @@ class SubscriptionChanged:
 
 @dataclass(frozen=True, slots=True)
 class OutsideReceived:
-    """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while (30 s) it is answered 480."""
+    """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while (30 s) it is answered 480.
+
+    A SUBSCRIBE may be of a dialog: then its To has a tag. `to_tag`: that one, or the one that the reply will have.
+    """
 
     token: int
     method: str
@@ -139,6 +143,7 @@ class OutsideReceived:
     headers: tuple[tuple[str, str], ...]
     content_type: str = ""
     body: bytes = b""
+    to_tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)

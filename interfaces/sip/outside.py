@@ -44,11 +44,12 @@ Key = tuple[str, str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A request whose reply the hub owes. `second`: when it came."""
+    """A request whose reply the hub owes. `second`: when it came; `tag`: of To in the reply."""
 
     key: Key
     request: Request
     second: int
+    tag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class OutsideTransactions:
         self._taken: frozenset[str] = frozenset()
         self._waiting: dict[int, _Waiting] = {}
         self._tokens: dict[Key, int] = {}
-        self._replies: OrderedDict[Key, Reply] = OrderedDict()
+        self._replies: OrderedDict[Key, tuple[Reply, str]] = OrderedDict()
         self.abilities = Abilities()
         self._token = self._second = self._in_flight = 0
 
@@ -87,10 +88,11 @@ class OutsideTransactions:
         self._taken = frozenset(command.methods) - _OF_CALLS
 
     def arrived(self, method: str, message: Message, request: Request) -> bool:
-        """Take a request without a To tag, if the hub wants it."""
+        """Take a request, if the hub wants it: one without a To tag, or a SUBSCRIBE of a dialog that is no call."""
         key = (message.header("Via"), message.header("Call-ID"), message.header("CSeq"), tag_of(message.header("From")))
         if key in self._replies:
-            return request.reply(*self._replies[key])
+            reply, tag = self._replies[key]
+            return request.reply(*reply, to_tag=tag)
         if key in self._tokens:
             return True  # retransmitted while the hub thinks
         if method not in self._taken:
@@ -99,11 +101,12 @@ class OutsideTransactions:
             return request.reply(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
         self._token += 1
         self._tokens[key] = self._token
-        self._waiting[self._token] = _Waiting(key, request, self._second)
+        tag = tag_of(message.header("To")) or secrets.token_hex(8)
+        self._waiting[self._token] = _Waiting(key, request, self._second, tag)
         self._emit(
             OutsideReceived(
                 self._token, method, message.request_uri, message.header("From"), message.header("To"), message.header("Call-ID"),
-                request.source_ip, request.source_port, message.headers, message.content_type, message.body,
+                request.source_ip, request.source_port, message.headers, message.content_type, message.body, tag,
             )
         )  # fmt: skip
         return True
@@ -115,6 +118,9 @@ class OutsideTransactions:
             return
         headers = header_pairs(command.headers, contact=True)
         method = self._waiting[command.token].key[2].rpartition(" ")[2]
+        if method == "SUBSCRIBE" and command.code < 300:  # it makes a dialog (RFC 6665 §4.2.1.1)
+            contact = self._waiting[command.token].request.contact()
+            headers += (("Contact", contact),) if contact else ()
         if command.code == 405 or (method == "OPTIONS" and command.code < 300):
             headers += self.abilities.headers({name.lower() for name, _ in headers})
         self._answer(command.token, (final(command.code), command.reason, headers, command.content_type, command.body))
@@ -130,9 +136,9 @@ class OutsideTransactions:
     def _answer(self, token: int, reply: Reply) -> None:
         waiting = self._waiting.pop(token)
         del self._tokens[waiting.key]
-        waiting.request.reply(*reply)
+        waiting.request.reply(*reply, to_tag=waiting.tag)
         waiting.request.release()
-        self._replies[waiting.key] = reply
+        self._replies[waiting.key] = reply, waiting.tag
         while len(self._replies) > _MAX_REMEMBERED:
             self._replies.popitem(last=False)
 
@@ -142,7 +148,7 @@ class OutsideTransactions:
         if command.method in _OF_CALLS or not TOKEN.fullmatch(command.method):
             self._refused(command, f"{command.method!r} is no request outside of calls")
             return
-        headers = [("Route", route_of(command.next_hop))] if command.next_hop else []
+        headers = [("Route", value) for value in command.route or ((route_of(command.next_hop),) if command.next_hop else ())]
         contact = self._contact(command.contact_user, command.next_hop or command.request_uri) if command.contact_user else ""
         if command.contact_user:
             if not contact:

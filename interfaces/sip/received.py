@@ -53,13 +53,24 @@ class Request:
         return self._reply is not None
 
     def reply(
-        self, code: int, reason: str = "", headers: Iterable[tuple[str, str]] = (), content_type: str = "", body: bytes = b""
+        self,
+        code: int,
+        reason: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+        content_type: str = "",
+        body: bytes = b"",
+        to_tag: str = "",
     ) -> bool:
-        """Answer without a transaction, once; a retransmitted request comes again and wants the same reply. False when it did not leave."""
+        """Answer without a transaction, once; a retransmitted request comes again and wants the same reply. False when it did not leave.
+
+        `to_tag`: instead of pjsip's own.
+        """
         reply = self._reply or lib.shim_reply_to(self._received, 0)
         self._reply = None
         if not reply:
             return False
+        if to_tag:
+            lib.shim_reply_tag(reply, wire_bytes(to_tag))
         for name, value in headers:
             lib.shim_reply_header(reply, wire_bytes(name), wire_bytes(value))
         if body:

@@ -99,6 +99,10 @@ class Requests:
         call = self._call_of(message.header("Call-ID"), tag)
         if call is not None and call.remote_tag.lower() in ("", tag_of(message.header("From")).lower()):
             return self._inside(call, method, message, request)
+        if method == "SUBSCRIBE" and call is None:
+            if (verdict := self._admits(request.source_ip, False)) is not SourceVerdict.PASS:
+                return _kept_out(verdict, request)
+            return self._outside.arrived(method, message, request)  # the hub knows whether there is such a subscription
         # with a strange tag pjsip answers 481; it knows nothing of subscriptions
         return method == "NOTIFY" and call is None and self._of_subscription(message, tag, request)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from di.kernel.options import REQUIRED, option
+from di.kernel.server_options import parse_networks
 
 _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(;[A-Za-z]+=[A-Za-z0-9.-]+)*")
 
@@ -14,7 +16,7 @@ _SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(;[A-Za-
 def server(text: str) -> str:
     """`host[:port]`, with parameters if need be. Raises ValueError for anything that is no such thing."""
     text = text.removeprefix("sip:")
-    if not _SERVER.fullmatch(text):
+    if text and not _SERVER.fullmatch(text):
         raise ValueError("right is host, host:port or host:port;transport=tcp")
     return text
 
@@ -24,7 +26,9 @@ class Options:
     """Where NOTIFYs go, and how."""
 
     presence_server: str = option(
-        REQUIRED, help="Proxy or presence server that gets the NOTIFYs: host[:port], e.g. proxy.example:5060.", parse=server
+        REQUIRED,
+        help="Proxy or presence server that gets the NOTIFYs: host[:port], e.g. proxy.example:5060; empty: only who subscribes is told.",
+        parse=server,
     )
     use_route: bool = option(
         True, help="yes: all go to the presence server. no: each goes where its Request-URI, sip:user@domain, leads."
@@ -40,4 +44,14 @@ class Options:
         20,
         help="At the start each box that holds messages is told of, so many a second: a crash may have come before a NOTIFY. 0: none.",
     )
+    subscribe: bool = option(True, help="yes: phones may SUBSCRIBE to their boxes here. no: SUBSCRIBE is not taken.")
+    subscribers: tuple[IPv4Network | IPv6Network, ...] = option(
+        (),
+        help="Addresses or networks that may subscribe, separated by commas; empty: trusted_peers of sems.conf.",
+        parse=parse_networks,
+    )
+    domain: str = option("", help="Domain of the boxes that are subscribed to; empty: the one in the SUBSCRIBE's URI.")
+    subscribe_least: int = option(60, help="The shortest subscription; less gets 423.", unit="s", minimum=1)
+    subscribe_most: int = option(3600, help="The longest; who wants more gets so much.", unit="s", minimum=10)
+    subscriptions: int = option(20_000, help="So many at once; more get 503.", minimum=1)
     attempts: int = option(8, help="How often one is sent before it is given up until the box changes again.", minimum=1)

@@ -6,10 +6,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from di.kernel.errors import ConfigError, TypeMismatch
+from di.kernel.errors import CallFailed, ConfigError, TypeMismatch
 from di.kernel.options import where
 from di.kernel.registry import di_method
 from di.kernel.value import Value
+from di.modules.mwi.notifier import MwiNotifier
 from di.modules.mwi.options import Options
 from di.modules.mwi.pending import PendingBoxes, Reception
 from di.modules.mwi.summary import notify
@@ -45,6 +46,8 @@ class MwiPublisher:
         owner = BoxOwner(domain, user)
         if (await self._messages.messages(owner)).code:
             raise TypeMismatch(f"there is no box of {owner}")
+        if not self._options.presence_server:
+            raise CallFailed("presence_server in mwi.conf is empty: who has subscribed is told by itself")
         self._changed(owner)
         return [0]
 
@@ -135,14 +138,23 @@ def start(services: Services, options: Options) -> Closer:
             return None
         raise ConfigError(*where(options, "presence_server"), "", "mwi needs msg_storage before it in load_plugins")
     publisher = MwiPublisher(services, messages, options)
+    undo = [publisher.close]
+    if options.presence_server:
+        undo.append(messages.watch(publisher.on_changed))
+        if options.at_start:
+            services.sessions.spawn(publisher.tell_all())
+    if options.subscribe:
+        notifier = MwiNotifier(services, messages, options)
+        try:
+            undo.append(services.sessions.outside.serve("SUBSCRIBE", notifier.on_subscribe))
+        except ValueError as error:
+            raise ConfigError(*where(options, "subscribe"), "subscribe", f"{error}; subscribe=no leaves it there") from error
+        undo += [messages.watch(notifier.on_changed), notifier.close]
     services.registry.register("mwi", publisher)
-    end = messages.watch(publisher.on_changed)
-    if options.at_start:
-        services.sessions.spawn(publisher.tell_all())
 
     def close() -> None:
-        end()
-        publisher.close()
+        for step in reversed(undo):
+            step()
         services.registry.unregister("mwi")
 
     return close

@@ -37,6 +37,7 @@ int shim_answer_dropped(const char *reply, int length, int port); /* 0, or a sta
 
 /* answers without a transaction */
 shim_reply *shim_reply_to(void *received, int keep); /* keep: it will be sent later. NULL: no memory */
+void shim_reply_tag(shim_reply *reply, const char *tag); /* of its To */
 void shim_reply_header(shim_reply *reply, const char *name, const char *value);
 void shim_reply_body(shim_reply *reply, const char *type, const char *subtype, const char *body, int length);
 int shim_reply_send(shim_reply *reply, int code, const char *reason); /* 0, or a status. The reply is gone afterwards */

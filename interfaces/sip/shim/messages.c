@@ -103,6 +103,11 @@ shim_reply *shim_reply_to(void *received, int keep) {
     return reply;
 }
 
+void shim_reply_tag(shim_reply *reply, const char *tag) {
+    pjsip_to_hdr *to = pjsip_msg_find_hdr(reply->tdata->msg, PJSIP_H_TO, NULL);
+    if (to != NULL) to->tag = shim_copy(reply->tdata->pool, tag);
+}
+
 void shim_reply_header(shim_reply *reply, const char *name, const char *value) { add_text(reply->tdata, name, value); }
 
 void shim_reply_body(shim_reply *reply, const char *type, const char *subtype, const char *body, int length) {
