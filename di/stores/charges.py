@@ -16,17 +16,21 @@ import json
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from di.kernel.errors import ConfigError
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
+from di.server.metrics import gauge
 from di.stores.cdr.delivery import pause_s
 
 if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
     from di.kernel.ports import Clock
+    from di.server.services import Services
 
 log = logging.getLogger(__name__)
 Facts: TypeAlias = dict[str, str]
@@ -106,7 +110,7 @@ class ChargeBook:
     def __init__(
         self, name: str, path: Path | None, clock: Clock, tell: Callable[[Charge], Awaitable[None]], repeats: bool = True
     ) -> None:
-        self._name = name
+        self.name = name
         self._clock = clock
         self._tell = tell
         self._repeats = repeats
@@ -127,17 +131,17 @@ class ChargeBook:
             for charge in doubtful:
                 log.error(
                     "%s: charge %s (%s, %.0f s): the server died while it was told; whether it counts there is to be looked up",
-                    self._name, charge.key, _public(charge), charge.used_s,
+                    self.name, charge.key, _public(charge), charge.used_s,
                 )  # fmt: skip
             interrupted = [charge for charge in to_tell if charge.interrupted]
             if interrupted:
-                log.warning("%s: %d calls were up when the server stopped: their end is told", self._name, len(interrupted))
+                log.warning("%s: %d calls were up when the server stopped: their end is told", self.name, len(interrupted))
             for charge in to_tell:
                 self._enqueue(charge)
             self._mark_alive()
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._pump(), name=f"{self._name} {number}") for number in range(_TELLERS)]
-        self._tasks.append(loop.create_task(self._touch(), name=f"{self._name} alive"))
+        self._tasks = [loop.create_task(self._pump(), name=f"{self.name} {number}") for number in range(_TELLERS)]
+        self._tasks.append(loop.create_task(self._touch(), name=f"{self.name} alive"))
 
     # -------------------------------------------------------------------------------------------------------------- a call
     async def begin(self, key: str, facts: Facts) -> None:
@@ -148,7 +152,7 @@ class ChargeBook:
         try:
             await self._database.run(lambda connection: write(connection, charge, "open"))
         except DatabaseFailed as error:
-            log.error("%s: charge %s is in memory only: %s", self._name, key, error)
+            log.error("%s: charge %s is in memory only: %s", self.name, key, error)
 
     def answered(self, key: str, facts: Facts) -> None:
         """It costs from now on. `facts` of a call that was let begin without the service."""
@@ -211,7 +215,7 @@ class ChargeBook:
             self._not_told(charge, error, failures)
             return False
         except Exception as error:
-            log.error("%s: charge %s: %s", self._name, charge.key, error, exc_info=error)
+            log.error("%s: charge %s: %s", self.name, charge.key, error, exc_info=error)
             self._not_told(charge, NotTold(str(error)), failures)
             return False
         self._run(lambda connection: forget(connection, charge.key))
@@ -221,15 +225,15 @@ class ChargeBook:
         if error.sent and not self._repeats:
             log.error(
                 "%s: charge %s (%s, %.0f s) was sent and not confirmed (%s): it is not sent twice; whether it counts is to be looked up",
-                self._name, charge.key, _public(charge), charge.used_s, error,
+                self.name, charge.key, _public(charge), charge.used_s, error,
             )  # fmt: skip
             self._run(lambda connection: forget(connection, charge.key))
         elif self._clock.epoch_s() - charge.ended_s > _GIVE_UP_S:
-            log.error("%s: charge %s (%s, %.0f s) is given up: %s", self._name, charge.key, _public(charge), charge.used_s, error)
+            log.error("%s: charge %s (%s, %.0f s) is given up: %s", self.name, charge.key, _public(charge), charge.used_s, error)
             self._run(lambda connection: forget(connection, charge.key))
         else:
             if not failures:
-                log.warning("%s: charge %s is not told yet: %s; tried again", self._name, charge.key, error)
+                log.warning("%s: charge %s is not told yet: %s; tried again", self.name, charge.key, error)
             if not self._repeats:
                 self._write(charge, "ended")
             self._enqueue(charge)
@@ -244,7 +248,7 @@ class ChargeBook:
         if self._database is not None:
             await self._database.close()
         elif self._due:
-            log.error("%s: %d ends of calls were not told, and there is no file that would keep them", self._name, len(self._due))
+            log.error("%s: %d ends of calls were not told, and there is no file that would keep them", self.name, len(self._due))
 
     # ------------------------------------------------------------------------------------------------------------- the disk
     async def _touch(self) -> None:
@@ -266,15 +270,31 @@ class ChargeBook:
 
     def _say(self, done: asyncio.Future[object]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:
-            log.error("%s: charges are not on the disk: %s", self._name, error)
+            log.error("%s: charges are not on the disk: %s", self.name, error)
 
 
-async def opened(book: ChargeBook, conf: str) -> None:
-    """Open it at a plug-in's start. Raises ConfigError, which names the configuration's key `file`."""
+async def opened(book: ChargeBook, services: Services, conf: str) -> Callable[[], Awaitable[None]]:
+    """Open it at a plug-in's start, with a metric; returns what closes it. Raises ConfigError, which names the key `file` of `conf`.
+
+    At a trial (`check-config`) it stays closed.
+    """
+    if services.trial:
+        return book.close
     try:
         await book.open()
     except DatabaseFailed as error:
-        raise ConfigError(conf, 0, "file", str(error)) from error
+        raise ConfigError(str(services.conf_dir / conf), 0, "file", str(error)) from error
+
+    def metrics() -> Iterator[Metric]:
+        yield gauge(f"cordboard_{book.name}_waiting", "Ends of calls that the service has not taken yet.", book.waiting)
+
+    services.metric_sources.append(metrics)
+
+    async def close() -> None:
+        services.metric_sources.remove(metrics)
+        await book.close()
+
+    return close
 
 
 def _public(charge: Charge) -> str:

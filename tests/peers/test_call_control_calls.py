@@ -122,6 +122,9 @@ class Service:
         self.listen: Callable[[], Awaitable[None]] | None = None
 
     async def take(self, request: web.Request) -> web.Response:
+        if self.kind == "dead" and request.transport is not None:
+            request.transport.close()  # a connection that was kept from before
+            raise ConnectionResetError
         text = await request.text()
         message = Verifier(SECRET).verify(text, dict(request.headers))
         assert isinstance(message, dict)
@@ -164,11 +167,11 @@ class Service:
         return self.given.get(account, 0.0)
 
     async def trouble(self, kind: str) -> None:
+        before, self.kind = self.kind, kind
         if kind == "dead" and self.site is not None:
             await self.site.stop()
-        elif self.kind == "dead" and self.listen is not None:
+        elif before == "dead" and self.listen is not None:
             await self.listen()
-        self.kind = kind
 
     def of(self, call: PeerCall, step: str) -> list[dict[str, Any]]:
         """What was told of a phone's call."""

@@ -56,6 +56,7 @@ class CgratesStandIn:
     def __post_init__(self) -> None:
         self.port = free_port()
         self._cache: dict[str, object] = {}
+        self._dying = False
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Future[None]] = set()
@@ -78,6 +79,7 @@ class CgratesStandIn:
         """Be there."""
 
         async def begin() -> None:
+            self._dying = False
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
         self.do(begin())
@@ -88,6 +90,8 @@ class CgratesStandIn:
         async def end() -> None:
             if self._server is not None:
                 self._server.close()
+            self._dying = True  # no more answers; those that are on their way arrive
+            await asyncio.sleep(0.3)
             for writer in self._writers:
                 writer.transport.abort()
             self._writers.clear()
@@ -147,6 +151,8 @@ class CgratesStandIn:
     async def _handle(self, writer: asyncio.StreamWriter, message: Message) -> None:
         assert list(message) == ["method", "params", "id"] and len(message["params"]) == 1
         method, argument = message["method"], message["params"][0]
+        if self._dying:
+            return
         well = not self.trouble
         if self.trouble == "slow":
             await asyncio.sleep(self.delay_s)

@@ -176,11 +176,6 @@ class CgratesControl:
         """OriginHost and OriginID of each session."""
         return [(self._host, origin_id) for origin_id in self._live]
 
-    async def close(self) -> None:
-        """Tell what can be told, and hang up."""
-        await self.book.close()
-        await self.peer.close()
-
 
 def _facts(event: dict[str, Json]) -> Facts:
     return {"account": str(event["Account"]), "event": json.dumps(event)}

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 async def start(services: Services, options: Options) -> Closer:
     """Let configurations name the control, and connect. Raises ConfigError for a file that cannot be used."""
     control = CgratesControl(options, options.origin_host or socket.gethostname(), services.clock)
+    close_book = await opened(control.book, services, "cc_cgrates.conf")
     if not services.trial:
-        await opened(control.book, str(services.conf_dir / "cc_cgrates.conf"))
         control.peer.start()
     modules = services.control_modules
     modules["cc_cgrates"] = control
 
     async def close() -> None:
         del modules["cc_cgrates"]
-        await control.close()
+        await close_book()
+        await control.peer.close()
 
     return close

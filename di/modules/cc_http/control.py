@@ -119,8 +119,7 @@ class HttpControl:
             raise ControlUnreachable(f"{self._options.url}: {str(error) or type(error).__name__}") from error
 
     async def close(self) -> None:
-        """Let what is being told be told, for a moment."""
-        await self.book.close()
+        """Give everything back; the book is closed already."""
         for task in self._telling:
             task.cancel()
         if self._http is not None:
@@ -146,12 +145,12 @@ async def start(services: Services, options: Options) -> Closer:
     """Let configurations name the control. Raises ConfigError for a file that cannot be used."""
     modules = services.control_modules
     control = HttpControl(options, services.clock)
-    if not services.trial:
-        await opened(control.book, str(services.conf_dir / "cc_http.conf"))
+    close_book = await opened(control.book, services, "cc_http.conf")
     modules["cc_http"] = control
 
     async def close() -> None:
         del modules["cc_http"]
+        await close_book()
         await control.close()
 
     return close

@@ -171,8 +171,7 @@ async def start(services: Services, options: Options) -> Closer:
     """Let configurations name the control. Raises ConfigError for a file that cannot be used."""
     server = CreditServer(f"http://{options.server_address}:{options.server_port}/{options.server_uri.lstrip('/')}")
     control = RemotePrepaid(server, options.file, services.clock)
-    if not services.trial:
-        await opened(control.book, str(services.conf_dir / "cc_prepaid_xmlrpc.conf"))
+    close_book = await opened(control.book, services, "cc_prepaid_xmlrpc.conf")
     modules = services.control_modules
     modules["cc_prepaid_xmlrpc"] = control
     services.registry.register("cc_prepaid_xmlrpc", RemoteCredits(server))
@@ -180,7 +179,7 @@ async def start(services: Services, options: Options) -> Closer:
     async def close() -> None:
         services.registry.unregister("cc_prepaid_xmlrpc")
         del modules["cc_prepaid_xmlrpc"]
-        await control.book.close()
+        await close_book()
         await server.close()
 
     return close

@@ -261,12 +261,14 @@ class RadiusControl:
             return [call] if (call := self._calls.get(session_id)) is not None else []
         return list(self._calls.values())
 
-    async def close(self) -> None:
-        """Tell what can be told, and give the sockets back."""
+    def stop_updates(self) -> None:
+        """No more of them: the server stops."""
         for call in self._calls.values():
             if call.timer is not None:
                 call.timer.cancel()
-        await self.book.close()
+
+    def close(self) -> None:
+        """Give the sockets back."""
         for task in self._updates:
             task.cancel()
         self.client.close()

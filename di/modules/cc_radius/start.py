@@ -33,10 +33,9 @@ async def start(services: Services, options: Options) -> Closer:
     nas = options.nas_identifier or socket.gethostname()
     control = RadiusControl(options, nas, services.clock)
     listening: asyncio.DatagramTransport | None = None
-    if not services.trial:
-        await opened(control.book, conf)
-        if options.disconnect_port:
-            listening = await _listen(control, options, nas, services.clock, conf)
+    close_book = await opened(control.book, services, "cc_radius.conf")
+    if not services.trial and options.disconnect_port:
+        listening = await _listen(control, options, nas, services.clock, conf)
     modules = services.control_modules
     modules["cc_radius"] = control
 
@@ -44,7 +43,9 @@ async def start(services: Services, options: Options) -> Closer:
         del modules["cc_radius"]
         if listening is not None:
             listening.close()
-        await control.close()
+        control.stop_updates()
+        await close_book()
+        control.close()
 
     return close
 
