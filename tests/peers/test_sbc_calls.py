@@ -95,6 +95,7 @@ def payloads(message: Message) -> list[str]:
 async def test_a_call_passes_with_its_replies_and_is_heard(border: Border) -> None:
     anna, ben = await border.phone(), await border.phone()
     one, two = await border.through(anna, ben, "plain", "X-Subject: lunch\r\n")
+    assert not invite(two).header("P-App-Param"), "it was for us"
     assert invite(two).header("X-Subject") == "lunch" and invite(two).request_uri == ben.uri
     assert invite(two).header("Call-ID") != one.call_id
     progress(ben, two, 180, "X-Ring: softly\r\n")

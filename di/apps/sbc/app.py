@@ -38,7 +38,7 @@ from di.apps.sbc.changes import changed
 from di.apps.sbc.codec_choice import later_of_b
 from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.filters import Side
-from di.apps.sbc.hops import credential_lines, hop_line, without_hops
+from di.apps.sbc.hops import credential_lines, foreign, hop_line
 from di.apps.sbc.identity import from_of, next_hop_of, places_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.passing import ProfilePassing
@@ -145,9 +145,9 @@ class SbcCall(Application):
 
     def _target(self, profile: Profile) -> Target:
         info = self.session.info
-        passed = (*filters.pass_headers(profile, info.headers), *filters.add_headers(profile, "b", initial=True))
+        passed = (*filters.pass_headers(profile, foreign(info.headers)), *filters.add_headers(profile, "b", initial=True))
         own = credential_lines(profile, info.headers, is_yes(profile.enable_auth))
-        headers = (*without_hops(passed), *own, self._hops)
+        headers = (*passed, *own, self._hops)
         return Target(
             request_uri_of(profile, self._values.request_uri),
             to_header=to_of(profile, info.to_header),

@@ -15,6 +15,7 @@ HOPS = "X-Cordboard-Hops"
 """The SIP process makes of it the request's Max-Forwards; it never leaves."""
 MOST_HOPS = 70
 """Of a request that says nothing."""
+_FOR_US = frozenset((HOPS.lower(), "p-app-name", "p-app-param", "p-call-control", "p-msgflags"))
 _CREDENTIALS = frozenset(
     ("authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate", "authentication-info")
 )
@@ -29,9 +30,9 @@ def hop_line(headers: Iterable[tuple[str, str]]) -> str:
     return f"{HOPS}: {min(hops, MOST_HOPS) - 1}"
 
 
-def without_hops(lines: Iterable[str]) -> tuple[str, ...]:
-    """What a peer may send on: that line is ours alone."""
-    return tuple(line for line in lines if not line.lower().startswith(HOPS.lower()))
+def foreign(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """What may go on of a message's headers: not what somebody wrote for this server, such as the password of a profile."""
+    return tuple((name, value) for name, value in headers if name.lower() not in _FOR_US)
 
 
 def credential_lines(profile: Profile, headers: Iterable[tuple[str, str]], ours: bool) -> tuple[str, ...]:

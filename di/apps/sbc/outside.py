@@ -28,7 +28,7 @@ from di.apps.api import (
 )
 from di.apps.sbc import filters
 from di.apps.sbc.desk import SbcDesk
-from di.apps.sbc.hops import credential_lines, hop_line, without_hops
+from di.apps.sbc.hops import credential_lines, foreign, hop_line
 from di.apps.sbc.identity import from_of, hop_uri, next_hop_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.outside_controls import Routers, routed, routers_of
@@ -180,19 +180,19 @@ def _values(request: OutsideReceived, headers: tuple[tuple[str, str], ...]) -> P
 
 def _lines(profile: Profile, headers: Pairs, asked: Onward | None) -> tuple[str, ...]:
     """Of a request that goes on. `asked`: of a REGISTER."""
-    passed = filters.pass_headers(profile, headers)
+    passed = filters.pass_headers(profile, foreign(headers))
     own = credential_lines(profile, headers, is_yes(profile.enable_auth))
     added = filters.add_headers(profile, "b", initial=False)
-    lines = (*without_hops(passed), *_also(headers), *own, *added)
+    lines = (*passed, *_also(headers), *own, *added)
     return _once(lines if asked is None else (*without_contacts(lines), *asked.lines))
 
 
 def _reply_of(profile: Profile, reply: OutsideReplied, contacts: tuple[str, ...], asked: Onward | None) -> OutsideReply:
     """The far side's reply as it goes back."""
     code, reason = filters.translate_reply(profile, reply.code, reply.reason)
-    passed = filters.pass_headers(profile, reply.headers)
+    passed = filters.pass_headers(profile, foreign(reply.headers))
     own = credential_lines(profile, reply.headers, is_yes(profile.enable_auth))
-    lines = (*without_hops(passed), *_also(reply.headers), *own)
+    lines = (*passed, *_also(reply.headers), *own)
     headers = _once(lines if asked is None else (*without_contacts(lines), *contacts))
     return OutsideReply(code, reason, headers, reply.content_type, reply.body)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from di.apps.api import CallInfo, PassedReply, RequestReceived, SipReply, long_name
 from di.apps.sbc import filters
 from di.apps.sbc.filters import Pairs, Side
-from di.apps.sbc.hops import credential_lines, without_hops
+from di.apps.sbc.hops import credential_lines, foreign
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.replaces import OtherDialog, fixed_refer_to
@@ -23,9 +23,9 @@ class ProfilePassing:
         """header_filter, append_headers_req, fix_replaces_ref."""
         side: Side = "a" if to_first else "b"
         named = self._named(request.headers)
-        passed = (*filters.pass_headers(self.profile, named), *filters.add_headers(self.profile, side, initial=False))
+        passed = (*filters.pass_headers(self.profile, foreign(named)), *filters.add_headers(self.profile, side, initial=False))
         ours = self._answers(to_first) or (to_first and is_yes(self.profile.enable_bleg_uas_auth))
-        return (*without_hops(passed), *credential_lines(self.profile, request.headers, ours))
+        return (*passed, *credential_lines(self.profile, request.headers, ours))
 
     def _answers(self, to_first: bool) -> bool:
         """Whether challenges of a side are answered here, so that credentials are nothing to it."""
@@ -34,8 +34,8 @@ class ProfilePassing:
     def reply(self, to_first: bool, reply: SipReply) -> PassedReply:
         """header_filter, and towards the caller reply_translations."""
         ours = is_yes(self.profile.enable_auth if to_first else self.profile.enable_aleg_auth)
-        passed = filters.pass_headers(self.profile, reply.headers)
-        headers = (*without_hops(passed), *credential_lines(self.profile, reply.headers, ours))
+        passed = filters.pass_headers(self.profile, foreign(reply.headers))
+        headers = (*passed, *credential_lines(self.profile, reply.headers, ours))
         if not to_first:
             return PassedReply(reply.code, reply.reason, headers)
         code, reason = filters.translate_reply(self.profile, reply.code, reply.reason)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from di.apps.api import Refused
-from di.apps.sbc.hops import credential_lines, hop_line, without_hops
+from di.apps.sbc.hops import credential_lines, foreign, hop_line
 from di.apps.sbc.profile import parse_profile
 
 PAIRS = (("Authorization", "Digest a"), ("X", "y"), ("WWW-Authenticate", "Digest b"), ("proxy-authenticate", "c\r\nEvil: 1"))
@@ -26,8 +26,9 @@ def test_no_hop_is_left() -> None:
         hop_line((("Max-Forwards", "0"),))
 
 
-def test_the_line_is_ours_alone() -> None:
-    assert without_hops(("X-Cordboard-Hops: 9", "x-cordboard-hops: 9", "X: y")) == ("X: y",)
+def test_what_was_written_for_us_stays_here() -> None:
+    for_us = [(name, "x") for name in ("x-cordboard-hops", "P-App-Param", "P-App-Name", "P-Call-Control", "P-MsgFlags")]
+    assert foreign((*for_us, ("X", "y"), ("P-Asserted-Identity", "z"))) == (("X", "y"), ("P-Asserted-Identity", "z"))
 
 
 @pytest.mark.parametrize(
