@@ -22,6 +22,7 @@ from tests.support.rtp_peer import PCMA, PCMU, Peer
 from tests.support.sdp import audio_address, audio_codecs
 from tests.support.server import Server
 from tests.support.sip_peer import PeerCall, description, direction_of
+from tests.support.sipp import SCENARIOS, Sipp, run_sipp
 from tests.support.switchboard import Talker
 
 pytestmark = pytest.mark.peers
@@ -51,6 +52,9 @@ PROFILES = {
     "keys": TO + "dtmf_transcoding=always\n",
     "deaf": TO + "rtprelay_dtmf_filtering=yes\n",
     "refer": TO + "fix_replaces_ref=yes\n",
+    "all": 'next_hop="$H(X-Hop)"\nheader_filter=whitelist\nheader_list=X-Keep\nappend_headers="X-Caller: $fU"\n'
+    "enable_transcoder=always\ntranscoder_codecs=PCMA,G722\nsdp_alines_filter=blacklist\nsdp_alinesfilter_list=x-drop\n"
+    'reply_translations="180=>180 Patience"\nbleg_contact_user=border\n',
 }
 CONF = f'profiles={",".join(PROFILES)}\nactive_profile="$(paramhdr)"\n'
 
@@ -470,3 +474,32 @@ async def test_a_transfer_names_the_dialog_as_the_far_side_has_it(border: Border
     assert await one.bye() == 200
     await two.taken_off()
     await border.hang_up(three, four)
+
+
+def test_what_sipp_gets(server: Server, tmp_path: Path) -> None:
+    """Ten calls at once, by sipp to sipp: headers, codecs and attribute lines as the callee received them, replies as the caller did."""
+    extra = "Max-Forwards: 70\nP-App-Param: profile=all\nX-Hop: 127.0.0.1:@PORT@\nX-Keep: [call_number]\nX-Other: 1"
+    caller = (SCENARIOS / "call.xml").read_text().replace("Max-Forwards: 70", extra, 1)
+    caller = caller.replace("a=fmtp:101 0-15", "a=fmtp:101 0-15\na=label:3\na=x-drop:1", 1)
+    callee = (SCENARIOS / "uas.xml").read_text().replace("AVP 0 101", "AVP 8 101").replace("0 PCMU/8000", "8 PCMA/8000")
+    (tmp_path / "caller.xml").write_text(caller)
+    (tmp_path / "callee.xml").write_text(callee)
+    with Sipp(tmp_path / "callee.xml", calls=10) as called:
+        ports = {"PORT": str(called.local_port)}
+        placed = run_sipp(tmp_path / "caller.xml", server.sip_port, calls=10, user="you", hold_ms=300, rate=20, replace=ports)
+        heard = called.wait()
+    assert (placed.successful, heard.successful, placed.failed, heard.failed) == (10, 10, 0, 0), placed.errors + heard.errors
+    got = [
+        parse(text.replace("\n", "\r\n"))
+        for text in re.findall(r"^INVITE sip:.*?(?=^-{5})", heard.messages, re.MULTILINE | re.DOTALL)
+    ]
+    assert {invite.header("X-Keep") for invite in got} == {str(number) for number in range(1, 11)}
+    for invite in got:
+        assert not {"X-Other", "X-Hop", "P-App-Param"} & names(invite) and invite.header("X-Caller") == "caller"
+        assert invite.header("Contact").startswith(f"<sip:border@127.0.0.1:{server.sip_port}")
+        body = invite.body.decode()
+        assert audio_codecs(body) == ["PCMU/8000", "PCMA/8000", "G722/8000"] and "a=label:3" in body and "x-drop" not in body
+    assert placed.messages.count("SIP/2.0 180 Patience") >= 10
+    assert set(re.findall(r"^m=audio \d+ RTP/AVP (.*)$", placed.messages.split("SIP/2.0 200 OK", 1)[1], re.MULTILINE)) == {
+        "0 101"
+    }
