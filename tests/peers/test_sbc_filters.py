@@ -476,6 +476,18 @@ async def test_a_transfer_names_the_dialog_as_the_far_side_has_it(border: Border
     await border.hang_up(three, four)
 
 
+async def test_an_invite_with_replaces_takes_a_leg_s_place(border: Border) -> None:
+    """fix_replaces_inv has nothing to do: the server itself puts cara in anna's place, and ben keeps his dialog."""
+    anna, ben, cara = await border.phone(), await border.phone(), await border.phone()
+    one, two = await border.up(anna, ben, "refer")
+    named = f"{one.call_id};to-tag={tag_of(one.remote)};from-tag={tag_of(one.local)}"
+    three = cara.invite(f"P-App-Param: profile=refer\r\nReplaces: {named}\r\n", "someone")
+    await cara.answered(three)
+    await one.taken_off()
+    await border.hear({cara: {ben}, ben: {cara}})
+    await border.hang_up(three, two)
+
+
 def test_what_sipp_gets(server: Server, tmp_path: Path) -> None:
     """Ten calls at once, by sipp to sipp: headers, codecs and attribute lines as the callee received them, replies as the caller did."""
     extra = "Max-Forwards: 70\nP-App-Param: profile=all\nX-Hop: 127.0.0.1:@PORT@\nX-Keep: [call_number]\nX-Other: 1"

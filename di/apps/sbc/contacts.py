@@ -48,7 +48,7 @@ def contact_value(parts: ContactParts, ip: str, port: int) -> str:
     uri = f"sip:{user}{host}{f':{place}' if place else ''}{_parameters(parts.uri_params)}"
     name = parts.displayname.strip().strip('"').replace("\\", "\\\\").replace('"', '\\"')
     value = f"{f'{chr(34)}{name}{chr(34)} ' if name else ''}<{uri}>{_parameters(parts.params)}"
-    return value if is_sip_uri(uri) and value.isprintable() else ""
+    return value if is_sip_uri(uri) and value.isprintable() and split_list(value) == [value] and value.count("<") == 1 else ""
 
 
 def _parameters(text: str) -> str:

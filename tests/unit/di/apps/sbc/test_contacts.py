@@ -22,6 +22,8 @@ PARTS = st.text(max_size=10)
         (ContactParts("Desk", "u", "h", "5070", "x=1", "q=0.5"), '"Desk" <sip:u@h:5070;x=1>;q=0.5'),
         (ContactParts(uri_params="transport=tcp"), "<sip:192.0.2.1:5062;transport=tcp>"),
         (ContactParts(user="a b"), ""),
+        (ContactParts(params="q=1,<sip:second@x>"), ""),
+        (ContactParts(user="a", params="x=<sip:b@c>"), ""),
     ],
 )
 def test_parts_make_a_contact(parts: ContactParts, value: str) -> None:
