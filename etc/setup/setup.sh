@@ -9,10 +9,10 @@ mapfile -d '' -t media < <(find "$root/media" -name '*.py' -print0 | sort -z)
 
 mapfile -d '' -t shim < <(find "$root/interfaces/sip/shim" \( -name '*.[ch]' -o -name build.py \) -print0 | sort -z)
 
-steps=6 number=0 # Python, SIP stack, its compiled part, iLBC, kernels, prompts, and the packages
+steps=7 number=0 # Python, SIP stack, its compiled part, iLBC, libsrtp, kernels, prompts, and the packages
 if [ -z "${SKIP_PACKAGES:-}" ]; then
-  steps=7
-  if [ "$what" = test ]; then steps=8; fi
+  steps=8
+  if [ "$what" = test ]; then steps=9; fi
 fi
 
 # step STAMP TEXT FILES -- COMMAND...
@@ -68,6 +68,7 @@ fi
 step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
 step pjsip-shim "the compiled part of the SIP process" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" "$here/pjsip-shim.sh" "${shim[@]}" -- "$here/pjsip-shim.sh"
 step ilbc "the iLBC codec" "$here/ilbc.sh" -- "$here/ilbc.sh" || say "  iLBC is left out; the next set-up tries again"
+step srtp "libsrtp with OpenSSL" "$here/srtp.sh" -- "$here/srtp.sh" || say "  libsrtp is the system's, which is slower; the next set-up tries again"
 step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]
 mapfile -d '' -t spoken < <(find "$root/etc/prompts" -name '*.txt' -print0 | sort -z; find "$root/di/spoken" -name '*.py' -print0 | sort -z)
 [ -e "$root/etc/prompts/default.wav" ] || rm -f "$stamps/prompts" # somebody has cleared the folder

@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import sys
 
 NAME = "libsrtp2.so.1"
+OWN = os.path.join(sys.prefix, "lib", "libcordboard-srtp.so")
+"""The same library with faster ciphers, which `etc/setup/srtp.sh` builds."""
 PACKAGE = "libsrtp2-1"
 """Debian's."""
 
@@ -14,8 +18,10 @@ SUITES = {"AEAD_AES_128_GCM": (16, 12), "AES_CM_128_HMAC_SHA1_80": (16, 14)}
 
 
 def load() -> ctypes.CDLL | None:
-    """The library; None when it is not installed."""
-    try:
-        return ctypes.CDLL(NAME)
-    except OSError:
-        return None
+    """The library: our own build, else the system's; None when neither is there."""
+    for name in (OWN, NAME):
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    return None

@@ -9,13 +9,14 @@ import struct
 import pytest
 
 from media.control.records import SrtpKey
+from media.control.srtp_library import NAME, load
 from media.rtp import srtp
 from media.rtp.srtp import SrtpError
 from tests.support.engine_rig import rtp
 from tests.support.srtp_reference import CM, GCM, KEY_BYTES, TAG_BYTES, Stream, derive
 
 SUITES = (CM, GCM)
-LIBRARY = ctypes.CDLL("libsrtp2.so.1")
+LIBRARY = load() or ctypes.CDLL(NAME)
 
 
 def key_of(suite: str, first: int = 1) -> bytes:
