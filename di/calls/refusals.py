@@ -23,14 +23,12 @@ class RefusedCall:
 
 
 class Refusals:
-    """`listeners` are told of each; while there are none nothing is made for them."""
+    """`listeners` are told of each by what makes its description: in a flood nobody needs all of them."""
 
     def __init__(self) -> None:
-        self.listeners: list[Callable[[RefusedCall], None]] = []
+        self.listeners: list[Callable[[Callable[[], RefusedCall]], None]] = []
 
     def tell(self, refused: Callable[[], RefusedCall]) -> None:
         """A call was refused; `refused` says which."""
-        if self.listeners:
-            call = refused()
-            for listener in self.listeners:
-                listener(call)
+        for listener in self.listeners:
+            listener(refused)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -207,3 +208,21 @@ async def test_who_is_listed_may_not_call_and_redis_may_come_and_go(
         assert time.monotonic() < end_s, "Redis is asked again"
         await asyncio.sleep(0.1)
     assert again.call_id and "answers again" in server.log
+
+
+def test_metrics_say_how_each_control_decided_and_how_long_it_took(server: Server) -> None:
+    """Of all the calls above."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/metrics", timeout=10) as answer:
+        lines = answer.read().decode().splitlines()
+    found = {
+        name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line.startswith("cordboard_control_"))
+    }
+    assert found['cordboard_control_decisions_total{control="web",decision="granted"}'] >= 8
+    assert found['cordboard_control_decisions_total{control="cc_bl_redis",decision="refused"}'] >= 3
+    assert found['cordboard_control_decisions_total{control="ctl",decision="granted"}'] >= 2
+    assert found['cordboard_control_waits_total{control="web"}'] >= 8
+    assert (
+        0.7
+        <= found['cordboard_control_longest_wait_seconds{control="web"}']
+        <= found['cordboard_control_wait_seconds_total{control="web"}']
+    )

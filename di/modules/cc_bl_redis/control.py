@@ -119,7 +119,9 @@ class RedisList:
         return connection
 
     def _failed(self) -> None:
-        """Leave it alone for a while."""
+        """Leave it alone for a while; who failed beside another has nothing to add."""
+        if self._clock.now_ns() < self._again_ns:
+            return
         pauses = self._options.redis_reconnect_timers
         self._again_ns = self._clock.now_ns() + pauses[min(self._failures, len(pauses) - 1)] * 1_000_000
         self._failures += 1

@@ -23,7 +23,7 @@ class RefusalRate:
         self._flood = False
         self.passed_over = 0
 
-    def refused(self, call: RefusedCall) -> None:
+    def refused(self, call: Callable[[], RefusedCall]) -> None:
         """A call was refused."""
         now_ns = self._now_ns()
         self._room = min(float(self._most_s), self._room + self._most_s * (now_ns - self._at_ns) / 1e9)
@@ -31,12 +31,12 @@ class RefusalRate:
         if self._room >= 1:
             self._room -= 1
             self._flood = self._flood and self._room < self._most_s / 2
-            self._keep(call)
+            self._keep(call())
             return
         self.passed_over += 1
         if not self._flood:
             self._flood = True
             log.warning(
                 "more than %d calls a second are refused (%s): the rest has no record; cordboard_cdr_refusals_passed_over counts them",
-                self._most_s, call.cause,
+                self._most_s, call().cause,
             )  # fmt: skip

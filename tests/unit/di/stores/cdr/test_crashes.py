@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,8 +127,8 @@ def test_notes_are_read_back(note: ControlNote) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------------- refusals
-def refused(number: int = 1) -> RefusedCall:
-    return RefusedCall(CallInfo("in", f"sip:{number}@x"), "", 503, "Full", "limit", "a limit")
+def refused(number: int = 1) -> Callable[[], RefusedCall]:
+    return lambda: RefusedCall(CallInfo("in", f"sip:{number}@x"), "", 503, "Full", "limit", "a limit")
 
 
 def test_a_flood_of_refusals_has_so_many_records_a_second(caplog: pytest.LogCaptureFixture) -> None:
@@ -155,7 +155,7 @@ def test_who_is_told_of_refused_calls() -> None:
 
     book.services.applications.register("no", no)
     book.services.applications.register("plain", Application)
-    book.sessions.refusals.listeners.append(told.append)
+    book.sessions.refusals.listeners.append(lambda call: told.append(call()))
     book.offer("app-no")
     book.offer("app-nothing")
     book.offer("app-plain")
