@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from di.calls.outside import OutsideRequest
+from di.calls.register_flows import RegisterFlows, seen_as
 from di.calls.sessions import Sessions
 from di.kernel.capabilities import Capability
 from di.kernel.ports import TimerHandle
@@ -47,6 +49,9 @@ class Registering:
         self._clock = sessions.surroundings.clock
         self.policy = policy
         self.book = RegistrationBook(policy, pace, self._clock.random, lambda: f"{self._clock.random.getrandbits(128):032x}")
+        self.flows = RegisterFlows(policy.keepalive_s, self._clock.random)
+        self._learned: dict[str, tuple[str, str]] = {}
+        """By handle: the Contact that was learned, and the one that it takes the place of while that is still bound."""
         self._timer: TimerHandle | None = None
         self._said: dict[str, tuple[RegisterNews, int]] = {}
         self._empty: asyncio.Event | None = None
@@ -121,19 +126,53 @@ class Registering:
         for request in requests:
             self._send(request)
         self._tell(happened)
-        deadline_ns = self.book.deadline_ns()
+        for handle in self.flows.due(now_ns):
+            self._keep_alive(handle)
+        ends = [at_ns for at_ns in (self.book.deadline_ns(), self.flows.deadline_ns()) if at_ns is not None]
+        deadline_ns = min(ends, default=None)
         if deadline_ns is not None and self._timer is None:
             self._timer = self._clock.call_later(max(deadline_ns - self.now_ns(), 0), self.wake)
 
+    def _keep_alive(self, handle: str) -> None:
+        """An OPTIONS by the way of its REGISTERs; any answer will do."""
+        binding = self.book.find(handle)
+        if binding is None or binding.in_flight:
+            return
+        account = binding.account
+
+        def answered(reply: OutsideReplied) -> None:
+            if not reply.source_ip and self._sessions.sip_is_up and self.refresh(handle):
+                log.warning("%s: nobody answers at the registrar of %s: it is registered anew", self._module, account.address)
+
+        where = f"sip:{account.domain}"
+        self._sessions.outside.send(
+            OutsideRequest("OPTIONS", where, account.party, f"<{where}>", next_hop=account.next_hop), answered
+        )
+
+    def _learn(self, request: RegisterRequest, reply: RegisterReply) -> None:
+        """Register the address that the registrar sees, if it is another one than the Contact's."""
+        account = request.account
+        if account.contact and account.handle not in self._learned:
+            return  # it was given
+        seen = seen_as(reply.contact, reply.headers)
+        if seen and request.expires_s:
+            log.info("%s: %s is seen as %s: that is registered", self._module, reply.contact, seen)
+            self._learned[account.handle] = (seen, reply.contact)
+            self.book.change(replace(account, contact=seen), self.now_ns())
+        elif account.handle in self._learned:
+            self._learned[account.handle] = (reply.contact, "")
+
     def _send(self, request: RegisterRequest) -> None:
         account = request.account
+        learned, old = self._learned.get(account.handle, ("", ""))
+        taken_back = (f"Contact: <{old}>;expires=0",) if old and request.contact == learned and request.expires_s else ()
         problem = self._sessions.outside.send(
             OutsideRequest(
                 "REGISTER",
                 f"sip:{account.domain}",
                 account.party,
                 account.party,
-                (*((f"Contact: <{request.contact}>",) if request.contact else ()), f"Expires: {request.expires_s}"),
+                (*((f"Contact: <{request.contact}>",) if request.contact else ()), *taken_back, f"Expires: {request.expires_s}"),
                 next_hop=account.next_hop,
                 credential=Credential("", account.auth_user or account.user, account.password),
                 call_id=request.call_id,
@@ -159,11 +198,19 @@ class Registering:
 
     def _answered(self, request: RegisterRequest, reply: RegisterReply) -> None:
         self._tell(self.book.answered(request, reply, self.now_ns()))
+        handle = request.account.handle
+        if 200 <= reply.code < 300 and request.expires_s:
+            self.flows.registered(handle, self.now_ns())
+            if self.policy.learn_contact:
+                self._learn(request, reply)
         self._clock.call_soon(self.wake)
 
     def _tell(self, happened: list[Happened]) -> None:
         for news in happened:
             self._log(news)
+            if news.over:
+                self.flows.forget(news.handle)
+                self._learned.pop(news.handle, None)
             self._show(news.binding, news.over)
             for listener in self._listeners:
                 listener(news)

@@ -90,6 +90,16 @@ class Options:
         host, port = self.mysql_server
         return MysqlTarget(self.mysql_user, self.mysql_passwd, host, port, self.mysql_db)
 
+    keepalive: int = option(
+        0,
+        help="So often an OPTIONS keeps the way to a registrar open, for NATs; who gets no answer is registered anew. 0: none.",
+        unit="s",
+        maximum=3600,
+    )
+    learn_contact: bool = option(
+        False, help="yes: where a registrar sees us at another address than our Contact names (NAT), that one is registered."
+    )
+
     def policy(self) -> RegisterPolicy:
         """How registrations are kept: nothing is ever forgotten."""
         return RegisterPolicy(
@@ -100,6 +110,8 @@ class Options:
             retry_most_s=self.error_retry_interval,
             refused_s=self.error_retry_interval,
             refused_most_s=self.error_retry_interval,
+            keepalive_s=self.keepalive,
+            learn_contact=self.learn_contact,
         )
 
     def pace(self, now_ns: int) -> RegisterPace:

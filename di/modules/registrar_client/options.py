@@ -32,6 +32,16 @@ class Options:
     )
     refused_interval_max: int = option(3600, help="Longest such pause.", unit="s", minimum=5, maximum=86400)
 
+    keepalive: int = option(
+        0,
+        help="So often an OPTIONS keeps the way to a registrar open, for NATs; who gets no answer is registered anew. 0: none.",
+        unit="s",
+        maximum=3600,
+    )
+    learn_contact: bool = option(
+        False, help="yes: where a registrar sees us at another address than our Contact names (NAT), that one is registered."
+    )
+
     def policy(self, keep: bool) -> RegisterPolicy:
         """These values as the book takes them; `keep`: nothing is given up."""
         return RegisterPolicy(
@@ -41,6 +51,8 @@ class Options:
             retry_most_s=max(self.retry_interval_max, self.retry_interval),
             refused_s=self.refused_interval,
             refused_most_s=max(self.refused_interval_max, self.refused_interval),
+            keepalive_s=self.keepalive,
+            learn_contact=self.learn_contact,
         )
 
     @property

@@ -68,6 +68,7 @@ class RegisterPolicy:
     A refresh is due between the shares `earliest` and `latest` of what was granted. `give_up`: who is refused, or is not refreshed before
     the end, is forgotten; else it is tried again: after `retry_s`, doubled up to `retry_most_s`, and after `refused_s`, doubled up to
     `refused_most_s`, when the registrar answered with a refusal, which the same request again seldom changes. `retry_s` and `refused_s` 0: never.
+    `keepalive_s`: how often the way to the registrar is kept open, 0: not; `learn_contact`: what its replies say of our address is registered.
     """
 
     expires_s: int = 3600
@@ -79,3 +80,5 @@ class RegisterPolicy:
     refused_s: int = 60
     refused_most_s: int = 3600
     granted_without_word_s: int = 300
+    keepalive_s: int = 0
+    learn_contact: bool = False

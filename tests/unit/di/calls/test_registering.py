@@ -156,3 +156,62 @@ async def test_left_as_they_are_at_the_end() -> None:
     await desk.registering.close(leave=False)
     desk.book.run(10_000)
     assert len(desk.sent()) == 1
+
+
+def flows_desk(**policy: Any) -> Desk:
+    desk = Desk()
+    desk.registering = Registering(desk.book.sessions, RegisterPolicy(**policy), RegisterPace(0, 1, 0), "test")
+    return desk
+
+
+def test_the_way_is_kept_open_and_a_silent_registrar_gets_a_register(caplog: pytest.LogCaptureFixture) -> None:
+    desk = flows_desk(keepalive_s=30)
+    desk.registering.add(ACCOUNT)
+    desk.book.run(60)
+    assert [one.method for one in desk.sent()] == ["REGISTER"], "nothing is open yet"
+    desk.ok()
+    desk.book.run(31)
+    kept = desk.sent()[-1]
+    assert (kept.method, kept.request_uri, kept.next_hop) == ("OPTIONS", "sip:example.net", "sip:proxy.example.net")
+    desk.reply(405)
+    desk.book.run(31)
+    assert [one.method for one in desk.sent()] == ["REGISTER", "OPTIONS", "OPTIONS"], "any answer will do"
+    desk.reply(408, source="")
+    assert [one.method for one in desk.sent()][-1] == "REGISTER" and "nobody answers at the registrar" in caplog.text
+    desk.ok()
+    desk.registering.remove("h1")
+    desk.reply(200)
+    count = len(desk.sent())
+    desk.book.run(100)
+    assert len(desk.sent()) == count
+
+
+def test_where_the_registrar_sees_us_is_registered() -> None:
+    desk = flows_desk(learn_contact=True)
+    desk.registering.add(ACCOUNT)
+    seen = ("Via", "SIP/2.0/UDP 127.0.0.1:5060;rport=40123;received=203.0.113.5;branch=z9hG4bK1")
+    desk.reply(200, seen, ("Contact", f"<{OURS}>;expires=600"))
+    learned = desk.sent()[-1]
+    new = "sip:anna@203.0.113.5:40123"
+    assert (
+        learned.headers == (f"Contact: <{new}>", f"Contact: <{OURS}>;expires=0", "Expires: 3600") and learned.contact_user == ""
+    )
+    desk.reply(200, seen, ("Contact", f"<{new}>;expires=600"))
+    assert desk.record()["reg_contact"] == new and len(desk.sent()) == 2
+    desk.book.run(301)
+    assert desk.sent()[-1].headers == (f"Contact: <{new}>", "Expires: 3600")
+    moved = ("Via", "SIP/2.0/UDP 127.0.0.1:5060;rport=40999;received=203.0.113.5;branch=z9hG4bK1")
+    desk.reply(200, moved, ("Contact", f"<{new}>;expires=600"))
+    assert (
+        desk.sent()[-1].headers[0] == "Contact: <sip:anna@203.0.113.5:40999>"
+        and f"<{new}>;expires=0" in desk.sent()[-1].headers[1]
+    )
+    desk.registering.remove("h1")
+
+
+def test_a_contact_that_was_given_stays() -> None:
+    desk = flows_desk(learn_contact=True)
+    desk.registering.add(RegisterAccount("h1", "example.net", "anna", contact="sip:x@192.0.2.9"))
+    via = ("Via", "SIP/2.0/UDP 127.0.0.1:5060;rport=40123;received=203.0.113.5")
+    desk.reply(200, via, ("Contact", "<sip:x@192.0.2.9>;expires=600"))
+    assert len(desk.sent()) == 1
