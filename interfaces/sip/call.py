@@ -165,7 +165,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def _follow(self, packet: SipPacket) -> None:
         """Send requests inside the dialog to where a message came from, or to a hop of ours, where that is wanted."""
         host = f"[{packet.source_ip}]" if ":" in packet.source_ip else packet.source_ip
-        source = f"sip:{host}:{packet.source_port}{';transport=tcp' if packet.connected else ''}"
+        source = f"sip:{host}:{packet.source_port}{f';transport={packet.transport}' if packet.connected else ''}"
         uri = self._hop or (source if self._to_source else "")
         if uri and not self.host.send_to(self, uri, self._hop_always):
             log.error("call %d: its requests cannot be sent to %s", self.number, uri)
@@ -364,7 +364,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """The 2xx to our INVITE: before the ACK to it goes out."""
         wanted = self._to_source or self._hop
         if wanted and event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
-            self._follow(arrived(ffi.cast("void *", int(event.body.tsxState.src.rdata.pjRxData)), ""))
+            message = event.body.tsxState.src.rdata
+            self._follow(arrived(ffi.cast("void *", int(message.pjRxData)), message.wholeMsg))
 
     def _learn_remote_tag(self, reply: Message) -> None:
         """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""

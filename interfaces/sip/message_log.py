@@ -13,6 +13,7 @@ from di.sip.records import MessageSeen
 from interfaces.sip.sdp.crypto import without_keys
 
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE | re.MULTILINE)
+_VIA = re.compile(rb"^(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z]{2,5})\b", re.IGNORECASE | re.MULTILINE)
 _AFTER_NS = 34_000_000_000
 """64·T1 and what the last message takes: then every transaction is over (RFC 3261 §17)."""
 
@@ -27,6 +28,12 @@ class SipPacket:
     target_ip: str
     target_port: int
     connected: bool
+
+    @property
+    def transport(self) -> str:
+        """How it came, as its first Via says: `udp`, `tcp`, `tls`."""
+        found = _VIA.search(self.data)
+        return found[1].decode().lower() if found is not None else "tcp" if self.connected else "udp"
 
 
 class MessageLog:

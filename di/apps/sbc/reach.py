@@ -27,7 +27,7 @@ from di.apps.sbc.message_files import MessageFiles
 from di.apps.sbc.message_pcap import path_of
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.reg_cache import RegistrationCache
-from di.apps.sbc.registering import Onward, RegisterOrigin, back, by_connection, onward
+from di.apps.sbc.registering import Onward, RegisterOrigin, back, onward, transport_of
 from di.apps.sbc.replaces import DialogName
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class SbcReach:
 
     def register(self, profile: Profile, request: OutsideReceived, headers: Sequence[tuple[str, str]], local: str) -> Onward:
         """What becomes of a REGISTER."""
-        origin = RegisterOrigin(request.source_ip, request.source_port, by_connection(headers), local)
+        origin = RegisterOrigin(request.source_ip, request.source_port, transport_of(headers), local)
         self.cache.forget_gone_sometimes(self.now_s())
         return onward(profile, headers, origin, self.cache, self.hider, self.now_s())
 

@@ -28,22 +28,22 @@ MOST_BINDINGS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class CachedContact:
-    """One contact of one address of record. `until_s`: what the phone was told, `registrar_until_s`: what the registrar said."""
+    """One contact of one address of record. `transport`: tcp, tls, empty for UDP. `until_s`: what the phone was told, `registrar_until_s`: what the registrar said."""
 
     aor: str
     alias: str
     contact: str
     source_ip: str
     source_port: int
-    connected: bool = False
+    transport: str = ""
     until_s: int = 0
     registrar_until_s: int = 0
 
     @property
     def source(self) -> str:
-        """Where requests to it are sent, as next_hop has it: host:port, by TCP with `/tcp`."""
+        """Where requests to it are sent, as next_hop has it: host:port, by TCP and TLS with that behind a slash."""
         host = f"[{self.source_ip}]" if ":" in self.source_ip else self.source_ip
-        return f"{host}:{self.source_port}{'/tcp' if self.connected else ''}"
+        return f"{host}:{self.source_port}{f'/{self.transport}' if self.transport else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +79,12 @@ class RegistrationCache:
     def register(
         self,
         headers: Sequence[tuple[str, str]],
-        source: tuple[str, int, bool],
+        source: tuple[str, int, str],
         place: str,
         limits: RegistrationLimits,
         now_s: int,
     ) -> PassingRegister:
-        """Look at a REGISTER that came from `source` (address, port, by connection). `place`: our host and port, for the contacts that go on."""
+        """Look at a REGISTER that came from `source` (address, port, transport). `place`: our host and port, for the contacts that go on."""
         pairs = list(headers)
         aor = aor_of(pairs)
         common = _expires_header(pairs)
@@ -108,13 +108,13 @@ class RegistrationCache:
             return PassingRegister(aor, answer=tuple(answers))
         return PassingRegister(aor, tuple(contacts), tuple(found))
 
-    def _binding(self, aor: str, value: str, source: tuple[str, int, bool]) -> CachedContact:
+    def _binding(self, aor: str, value: str, source: tuple[str, int, str]) -> CachedContact:
         """The one that is there for a contact, from where it now comes, or a new one."""
         uri = uri_of(value)
         alias = alias_of(aor, uri)
         known = self.bindings.get(alias)
         return replace(
-            known or CachedContact(aor, alias, uri, *source), source_ip=source[0], source_port=source[1], connected=source[2]
+            known or CachedContact(aor, alias, uri, *source), source_ip=source[0], source_port=source[1], transport=source[2]
         )
 
     def _answered_here(self, binding: CachedContact, value: str, wanted_s: int, limits: RegistrationLimits, now_s: int) -> str:
@@ -168,11 +168,6 @@ class RegistrationCache:
             self._drop(user)
             return None
         return known
-
-    def find_aor(self, aor: str, now_s: int) -> CachedContact | None:
-        """The phone of an address of record that registered last."""
-        alive = [found for alias in list(self.of_aor.get(aor, ())) if (found := self.find(alias, now_s)) is not None]
-        return max(alive, key=lambda one: one.until_s, default=None)
 
     def of_source(self, ip: str, port: int, now_s: int) -> CachedContact | None:
         """A phone that registered from an address ($Ua, $UA: who calls)."""

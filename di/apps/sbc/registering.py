@@ -36,11 +36,11 @@ class Onward:
 
 @dataclass(frozen=True, slots=True)
 class RegisterOrigin:
-    """Where a REGISTER came from. `connected`: by TCP or TLS; `local`: our own address as a URI has it."""
+    """Where a REGISTER came from. `transport`: tcp, tls, empty for UDP; `local`: our own address as a URI has it."""
 
     ip: str
     port: int
-    connected: bool
+    transport: str
     local: str
 
 
@@ -59,7 +59,7 @@ def onward(
 ) -> Onward:
     """What goes on to the registrar."""
     if is_yes(profile.enable_reg_caching):
-        source = origin.ip, origin.port, origin.connected
+        source = origin.ip, origin.port, origin.transport
         asked = cache.register(headers, source, origin.local, limits_of(profile), now_s)
         if asked.answer is not None:
             return Onward(answer=OutsideReply(200, "OK", tuple(f"Contact: {one}" for one in asked.answer)))
@@ -122,7 +122,8 @@ def without_contacts(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(line for line in lines if long_name(line.partition(":")[0].strip()).lower() not in _EXPIRES)
 
 
-def by_connection(headers: Sequence[tuple[str, str]]) -> bool:
-    """Whether a request came by TCP or TLS, as its last Via says."""
+def transport_of(headers: Sequence[tuple[str, str]]) -> str:
+    """How a request came, as its first Via says: `tcp`, `tls`, empty for UDP."""
     via = next((value for name, value in headers if long_name(name).lower() == "via"), "")
-    return via.partition(" ")[0].upper().rpartition("/")[2] in ("TCP", "TLS")
+    said = via.partition(" ")[0].lower().rpartition("/")[2]
+    return said if said in ("tcp", "tls") else ""

@@ -45,6 +45,12 @@ def test_it_is_watched_for_a_while_after_its_end() -> None:
     assert not log and log.seen(packet(b"SIP/2.0 200 OK\r\nCall-ID: x\r\n\r\n"), 1) is None
 
 
+def test_how_it_came() -> None:
+    assert packet(b"BYE sip:a SIP/2.0\r\nVia: SIP/2.0/TLS a\r\nVia: SIP/2.0/UDP b\r\n\r\n").transport == "tls"
+    assert packet(b"BYE sip:a SIP/2.0\r\nv:SIP / 2.0 / tcp a\r\n\r\n").transport == "tcp"
+    assert packet(b"").transport == "udp"
+
+
 @given(st.binary(max_size=300))
 def test_any_bytes_are_somebody_elses_or_ours(data: bytes) -> None:
     log = MessageLog()

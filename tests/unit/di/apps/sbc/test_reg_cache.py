@@ -10,7 +10,7 @@ from di.apps.api import parse_uri, uri_of
 from di.apps.sbc.contacts import expires_of
 from di.apps.sbc.reg_cache import PassingRegister, RegistrationCache, RegistrationLimits, alias_of
 
-FROM = ("10.0.0.7", 5099, False)
+FROM = ("10.0.0.7", 5099, "")
 LIMITS = RegistrationLimits(least_s=600, most_s=60)
 CONTACT = "sip:anna@10.0.0.7:5062;ob"
 ALIAS = alias_of("anna@example.org", CONTACT)
@@ -33,8 +33,8 @@ def test_a_phone_registers_again_and_leaves() -> None:
     assert found is not None and (found.contact, found.source) == (CONTACT, "10.0.0.7:5099")
     again = cache.register(request(), FROM, "192.0.2.1:5060", LIMITS, 50)
     assert again.answer == (f"<{CONTACT}>;q=0.5;expires=60",), "the registrar's binding lasts: it is not asked"
-    assert cache.find(ALIAS, 100) is not None and cache.find_aor("anna@example.org", 100) is not None
-    moved = cache.register(request(), ("10.0.0.7", 6000, True), "192.0.2.1:5060", LIMITS, 100)
+    assert cache.find(ALIAS, 100) is not None
+    moved = cache.register(request(), ("10.0.0.7", 6000, "tcp"), "192.0.2.1:5060", LIMITS, 100)
     assert moved.answer is None, "from elsewhere the registrar is asked, who may ask for credentials"
     cache.replied(moved, 403, [], LIMITS, 100)
     assert (cache.find(ALIAS, 100) or found).source_port == 5099
@@ -65,13 +65,13 @@ def test_contacts_of_others_are_shown_as_they_wrote_them_or_not_at_all() -> None
     cache, limits = RegistrationCache(), RegistrationLimits()
     one = cache.register(request(), FROM, "h", limits, 0)
     cache.replied(one, 200, reply(one, 60), limits, 0)
-    two = cache.register(request(60, "<sip:anna@10.0.0.8>"), ("10.0.0.8", 5060, True), "h", limits, 10)
+    two = cache.register(request(60, "<sip:anna@10.0.0.8>"), ("10.0.0.8", 5060, "tls"), "h", limits, 10)
     both = [
         ("Contact", f"<{uri_of(one.contacts[0])}>;expires=50, <{uri_of(two.contacts[0])}>;expires=60, <sip:stranger@x>;expires=9")
     ]
     assert set(cache.replied(two, 200, both, limits, 10)) == {"<sip:anna@10.0.0.8>;expires=60", f"<{CONTACT}>;expires=50"}
     found = cache.of_source("10.0.0.8", 5060, 20)
-    assert found is not None and found.source == "10.0.0.8:5060/tcp"
+    assert found is not None and found.source == "10.0.0.8:5060/tls"
 
 
 @given(
