@@ -28,7 +28,10 @@ MOST_BINDINGS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class CachedContact:
-    """One contact of one address of record. `transport`: tcp, tls, empty for UDP. `until_s`: what the phone was told, `registrar_until_s`: what the registrar said."""
+    """One contact of one address of record. `transport`: tcp, tls, empty for UDP.
+
+    `until_s`: what the phone was told, `registrar_until_s`: what the registrar said.
+    """
 
     aor: str
     alias: str

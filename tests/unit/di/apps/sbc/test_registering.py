@@ -12,9 +12,9 @@ from di.apps.api import header_problem, uri_of
 from di.apps.sbc.contacts import ContactHider, contact_values
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.reg_cache import RegistrationCache
-from di.apps.sbc.registering import RegisterOrigin, back, by_connection, kept_variables, onward, without_contacts
+from di.apps.sbc.registering import RegisterOrigin, back, kept_variables, onward, transport_of, without_contacts
 
-FROM = RegisterOrigin("10.0.0.7", 5099, False, "192.0.2.1:5060")
+FROM = RegisterOrigin("10.0.0.7", 5099, "", "192.0.2.1:5060")
 HIDER = ContactHider(b"k")
 PLAIN = Profile()
 PROFILES = (
@@ -55,9 +55,10 @@ def test_helpers() -> None:
     assert kept_variables("a=1; b = x=y;;") == {"a": "1", "b": "x=y"}
     assert without_contacts(("Contact: a", "m: b", "Expires: 5", "X: y")) == ("X: y",)
     assert (
-        by_connection([("Via", "SIP/2.0/TCP a")]) and by_connection([("v", "SIP / 2.0 / x"), ("Via", "SIP/2.0/TLS a")]) is False
+        transport_of([("v", "SIP/2.0/TCP a"), ("Via", "SIP/2.0/UDP b")]) == "tcp"
+        and transport_of([("Via", "SIP/2.0/TLS a")]) == "tls"
     )
-    assert not by_connection([]) and not by_connection([("Via", "SIP/2.0/UDP a")])
+    assert transport_of([]) == transport_of([("Via", "SIP/2.0/UDP a")]) == transport_of([("Via", "x")]) == ""
 
 
 @given(st.sampled_from(PROFILES), st.lists(st.text(max_size=30), max_size=3), st.lists(st.text(max_size=30), max_size=3))
