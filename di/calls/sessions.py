@@ -455,6 +455,11 @@ class Sessions:
         self.limits.shutdown_mode = on
         self._tell_options()
 
+    @property
+    def options_reply(self) -> tuple[int, str]:
+        """What OPTIONS outside calls is answered with now (spec core.md §6.5)."""
+        return self._options_reply
+
     def _tell_options(self) -> None:
         """Keep the SIP process's answer to OPTIONS in step with the limits (spec core.md §6.5)."""
         limit = self.surroundings.core.options_session_limit

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.peers
 PROFILES = {
     "plain": "RURI=$H(X-To)\n",
     "refuse": 'refuse_with="404 Nobody Here"\n',
+    "onward": "",
     "hop": 'next_hop="$H(X-Hop)"\nFrom=<sip:relay@firm.example>\n',
 }
 CONF = f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr),plain\nstrangers=refuse\n"
@@ -113,6 +114,13 @@ async def test_the_next_hop_of_a_request(phone: UdpPeer, far: UdpPeer) -> None:
     assert came.request_message.request_uri.startswith("sip:test@127.0.0.1")
     came.answer(200)
     assert (await sent).code == 200
+
+
+async def test_who_asks_whether_we_are_there_is_answered_here(server: Server, phone: UdpPeer) -> None:
+    call = phone.call("")
+    call.target = f"sip:127.0.0.1:{server.sip_port}"
+    reply = await call.exchange("OPTIONS", headers="P-App-Param: profile=onward\r\n")
+    assert reply.code == 200 and "INVITE" in reply.header("Allow")
 
 
 @pytest.mark.parametrize(("profile", "code", "reason"), [("refuse", 404, "Nobody Here"), ("gone", 500, "Server Internal Error")])

@@ -119,6 +119,7 @@ class Playbook:
                 True,
                 "192.0.2.1",
                 4000 + call,
+                codecs=("PCMU/8000",),
             )
         )
         self.run()

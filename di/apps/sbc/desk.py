@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from di.apps.api import Control, ControlMaker, NetInterfaces, PatternValues, Refused, SessionTimer, fill_pattern
+from di.apps.api import Control, ControlMaker, NetInterfaces, PatternValues, Refused, SessionTimer, fill_pattern, parse_uri
 from di.apps.sbc.book import NoProfile, ProfileBook
 from di.apps.sbc.keys import names
 from di.apps.sbc.options import Options
@@ -47,6 +47,12 @@ class SbcDesk:
         one = self.interfaces.all[interface if interface < len(self.interfaces) else 0]
         local, named = (one.sip_ip, one.sip_port), (interface, one.name)
         return replace(values, local=local, public_ip=one.public_ip, interface=named, maps=self.maps.all())
+
+    def is_here(self, uri: str) -> bool:
+        """Whether a URI names this server itself, and nobody at it."""
+        parts = parse_uri(uri)
+        here = {(ip.strip("[]"), one.sip_port) for one in self.interfaces.all for ip in (one.sip_ip, one.public_ip) if one.sip_ip}
+        return not parts.user and (parts.host.strip("[]"), parts.port or 5060) in here
 
     def check_source(self, trusted: bool, source_ip: str, request_uri: str) -> None:
         """Whether a request may come in. Raises Refused(403), with a line in the log."""

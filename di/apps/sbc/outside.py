@@ -124,15 +124,18 @@ class OutsideRelay:
         asked = self._asked(profile, request, headers)
         if asked is not None and asked.answer is not None:
             return asked.answer
+        target, hop = request_uri_of(profile, request.request_uri), hop_uri(profile) or next_hop_of(profile)
+        if request.method == "OPTIONS" and not hop and self._desk.is_here(target):
+            return OutsideReply(*self._services.sessions.options_reply)  # somebody asks whether we are there
         going = OutsideRequest(
             request.method,
-            request_uri_of(profile, request.request_uri),
+            target,
             from_of(profile, request.from_header),
             to_of(profile, request.to_header),
             (*_lines(profile, headers, asked), hops),
             request.content_type,
             request.body,
-            hop_uri(profile) or next_hop_of(profile),
+            hop,
             filters.credential_for(profile, "b"),
             profile.call_id,
         )
