@@ -117,7 +117,8 @@ async def test_the_next_hop_of_a_request(phone: UdpPeer, far: UdpPeer) -> None:
 
 
 async def test_who_asks_whether_we_are_there_is_answered_here(server: Server, phone: UdpPeer) -> None:
-    call = phone.call("")
+    call = phone.call()
+    call.remote = f"<sip:127.0.0.1:{server.sip_port}>"
     call.target = f"sip:127.0.0.1:{server.sip_port}"
     reply = await call.exchange("OPTIONS", headers="P-App-Param: profile=onward\r\n")
     assert reply.code == 200 and "INVITE" in reply.header("Allow")
