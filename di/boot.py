@@ -232,6 +232,7 @@ class Hub:
                 timers=tuple(self.services.applications.timers.items()),
                 selection=self.sessions.arrivals.selection.setting,
                 mapping=self.sessions.arrivals.selection.lines(),
+                nat_handling=core.sip_nat_handling,
                 srtp=sip_records.SrtpPolicy(
                     core.srtp, core.srtp_dialled or core.srtp, core.srtp_interfaces, core.srtp_suites, core.srtp_without_tls
                 ),

@@ -225,6 +225,10 @@ class CoreOptions:
     )
     redirects: int = option(0, help="How many redirections (3xx) of a call out are followed; 0: none.", maximum=10)
     log_sessions: bool = option(False, help="A line in the log for each call's begin, too; its end always leaves one.")
+    sip_nat_handling: bool = option(
+        False,
+        help="Send requests inside a call to where its peer's messages come from, whatever Contact says; a route of proxies counts.",
+    )
     force_symmetric_rtp: bool = option(True, help="Send RTP to where the peer's RTP comes from.")
     media_before_ack: int = option(
         5,
@@ -358,7 +362,7 @@ class CoreOptions:
     IGNORED: ClassVar[tuple[str, ...]] = tuple(
         "plugin_path exclude_plugins load_plugins_rtld_global sig_sock_opts* tcp_connect_timeout* tcp_idle_timeout* "
         "force_outbound_proxy next_hop_1st_req next_hop_for_replies proxy_sticky_auth force_outbound_if use_raw_sockets dscp_sip "
-        "dscp_rtp sip_nat_handling ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag "
+        "dscp_rtp ignore_notify_lower_cseq sip_timer_* accept_fr_without_totag "
         "udp_rcvbuf sip_server_threads max_forwards syslog_facility log_events unhandled_reply_loglevel "
         "log_raw_messages log_parsed_messages daemon daemon_uid daemon_gid session_processor_threads "
         "rtp_receiver_threads single_codec_in_ok ignore_rtpxheaders dtmf_detector enable_zrtp* resampling_library "

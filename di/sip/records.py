@@ -101,7 +101,7 @@ class Listen:
     `tls_clients`: off, ask (for a certificate, which must be good if there is one) or require; `tls_verify_servers`: of connections of ours.
     `accept_forked`: an INVITE that a proxy's fork brings a second time is a second call.
     `timers`: applications whose calls have an interval of our own; which one takes an INVITE is known by `selection` and `mapping`
-    (`di.calls.selection`: the setting, and lines of app_mapping.conf).
+    (`di.calls.selection`: the setting, and lines of app_mapping.conf). `nat_handling`: each call as with Appearance `to_source`.
     """
 
     ip: str
@@ -128,6 +128,7 @@ class Listen:
     selection: str = ""
     mapping: str = ""
     srtp: SrtpPolicy = SrtpPolicy()
+    nat_handling: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self._answer: Message | None = None
         self._cancel: Message | None = None
         self._unacceptable = False
-        self._to_source, self._hop, self._hop_always = False, "", False
+        self._to_source, self._hop, self._hop_always = host.nat_handling, "", False
 
     # -------------------------------------------------------------------------------------------------------- commands
     def dial(self, dial: Dial, address: tuple[str, int] | None) -> None:
@@ -152,7 +152,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     def appears(self, appearance: Appearance) -> None:
         """How it looks from now on, the dialog's own Contact apart."""
         self.descriptions.appearance = appearance
-        self._to_source, self._hop, self._hop_always = appearance.to_source, appearance.hop, appearance.hop_always
+        self._to_source = appearance.to_source or self.host.nat_handling
+        self._hop, self._hop_always = appearance.hop, appearance.hop_always
 
     def present(self, appearance: Appearance) -> None:
         """How it looks from now on."""
@@ -161,6 +162,11 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             log.error("call %d: Contact %r cannot be sent: our own is", self.number, appearance.contact)
         if self.began is not None:
             self._follow(self.began[0])
+
+    def arrived(self, packet: SipPacket, epoch_us: int) -> None:
+        """The INVITE of a call that comes in, and when (wall clock)."""
+        self.began = packet, epoch_us
+        self._follow(packet)
 
     def _follow(self, packet: SipPacket) -> None:
         """Send requests inside the dialog to where a message came from, or to a hop of ours, where that is wanted."""

@@ -30,6 +30,9 @@ class Host(Protocol):
     placeholders: Placeholders
     """For bytes that pjsua2 does not take."""
 
+    nat_handling: bool
+    """Requests inside a call go to where its peer's messages come from."""
+
     random: Random
     """For waits that two sides must not choose alike."""
 

@@ -90,6 +90,7 @@ class SipServer:
         self._accounts: Accounts
         self._listen = Listen("", 0)
         self._has_srtp = False
+        self.nat_handling = False
         self.codecs: frozenset[str] = frozenset()
         self.offered: frozenset[str] = frozenset()
         self.reader = DescriptionReader()
@@ -131,6 +132,7 @@ class SipServer:
         """Bind and begin. Raises ListenError."""
         self._listen, self._has_srtp = listen, is_used(listen.srtp)
         self._requests.options = (listen.options_code, listen.options_reason)
+        self.nat_handling = listen.nat_handling
         self.codecs = frozenset("/".join(name.upper().split("/")[:2]) for name in listen.codecs)
         self.offered = frozenset(name.upper() for name in listen.offered) or self.codecs
         self.reader = DescriptionReader(self.codecs)
@@ -482,7 +484,7 @@ class SipServer:
         self._credentials.pop(slot, None)
         place = self._accounts.place_of(received)
         self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected, place, self.codecs)
-        call.began = packet, self._epoch_us()
+        call.arrived(packet, self._epoch_us())
         if self._listen.also:
             leave_by_any(slot)
         self._pending[number] = record.source_ip

@@ -121,3 +121,49 @@ async def test_an_address_that_is_none_of_ours() -> None:
     (failed,) = await sip.wait_for(ListenFailed)
     assert "192.0.2.1 is no address of this machine" in failed.reason
     assert await sip.exited() == 1
+
+
+@pytest.mark.parametrize("handling", [True, False])
+async def test_requests_go_to_where_a_phone_behind_nat_is(handling: bool) -> None:
+    """`sip_nat_handling`: its Contact names an address that leads nowhere."""
+    sip = await SipProcess.start(Listen("127.0.0.1", 0, nat_handling=handling))
+    peer, nowhere = await UdpPeer.open(sip.port), await UdpPeer.open(sip.port)
+    send = peer.send
+    real, named = (f"Contact: <sip:peer@127.0.0.1:{one.port}>" for one in (peer, nowhere))
+    peer.send = lambda text: send(text.replace(real, named))  # type: ignore[method-assign]
+    call = peer.invite()
+    nowhere.calls[call.call_id] = elsewhere = PeerCall(nowhere, call.call_id, "test")
+    await call.next(200)
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    sip.send(Hangup(1))
+    at = call if handling else elsewhere
+    at.reply(await at.next("BYE"), 200)
+
+    target = f"sip:them@127.0.0.1:{peer.port}"
+    sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000))
+    call = await peer.take_invite()
+    assert call.invite_message is not None
+    nowhere.calls[call.call_id] = elsewhere = PeerCall(nowhere, call.call_id, "us")
+    at = call if handling else elsewhere
+    call.reply(call.invite_message, 200, description(40000))
+    await at.next("ACK")
+    sip.send(Hangup(2))
+    at.reply(await at.next("BYE"), 200)
+    peer.close()
+    nowhere.close()
+    assert await sip.stop(0) == 0 and "Traceback" not in sip.log, sip.log
+
+
+async def test_line_ends_that_keep_a_connection_open_are_answered(sip: SipProcess) -> None:
+    """RFC 5626 §3.5.1: a phone that hears nothing takes its flow for dead. A message behind them is served."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", ports(sip)["127.0.0.1"])
+    for _ in range(2):
+        writer.write(b"\r\n\r\n")
+        assert await asyncio.wait_for(reader.readexactly(2), 20) == b"\r\n"
+    writer.write(
+        b"OPTIONS sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKping\r\nFrom: <sip:t@t>;tag=1\r\nTo: <sip:t@t>\r\n"
+        b"Call-ID: ping\r\nCSeq: 1 OPTIONS\r\nMax-Forwards: 5\r\nContent-Length: 0\r\n\r\n"
+    )
+    assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"SIP/2.0 200")
+    writer.close()

@@ -276,6 +276,8 @@ static void on_dropped(pjsip_tp_dropped_data *dropped) {
     case PJSIP_ERXOVERFLOW:
         break;
     default: /* line ends that keep a connection open, or the end of one that has brought nothing: there is no message */
+        if (dropped->len >= 4 && memcmp(dropped->data, "\r\n\r\n", 4) == 0 && tp->flag & PJSIP_TRANSPORT_RELIABLE) /* RFC 5626 §3.5.1 */
+            pjsip_tpmgr_send_raw(tp->tpmgr, tp->key.type, &by, NULL, "\r\n", 2, &tp->key.rem_addr, tp->addr_len, NULL, NULL);
         return;
     }
     memcpy(reply, head, length);
