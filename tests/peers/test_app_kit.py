@@ -13,13 +13,19 @@ from clients.app.testing import Caller, Simulator, Stage
 from tests.support.app_hub import HubStage
 from tests.support.kit_apps import Oldstyle, app, worker_of
 from tests.support.server import ROOT
+from tests.support.sizes import size
 
 pytestmark = pytest.mark.peers
 
 SOUNDS = "enter_pin wrong_pin enter_number busy nobody"
 
 
-@pytest.fixture(params=["simulated", "hub", "real"])
+STAGES = ("simulated", "hub", "real")
+in_virtual_time = pytest.mark.parametrize("sim", STAGES[: size(2, 3)], indirect=True)
+"""What the phones of other tests hear in real calls too, or what takes them long: here at full size only."""
+
+
+@pytest.fixture(params=STAGES)
 def sim(request: pytest.FixtureRequest) -> Stage:
     if request.param == "real":
         return _furnished(request.getfixturevalue("cordboard_server").stage())
@@ -45,6 +51,7 @@ async def known(sim: Stage, *headers: str) -> Caller:
 
 
 # --------------------------------------------------------------------------------------------------------- the calling card
+@in_virtual_time
 async def test_a_wrong_pin_may_be_mended_and_two_are_too_many(sim: Stage) -> None:
     caller = await sim.call(app, to="sip:card@example")
     assert await caller.answered() == 200
@@ -56,6 +63,7 @@ async def test_a_wrong_pin_may_be_mended_and_two_are_too_many(sim: Stage) -> Non
     assert sim.asked("accounts.find") == [["99"], ["99"]]
 
 
+@in_virtual_time
 async def test_silence_is_no_pin(sim: Stage) -> None:
     caller = await sim.call(app, to="sip:card@example", headers=["X-First: 0.3"])
     await caller.hears("enter_pin.wav")
@@ -108,6 +116,7 @@ async def test_who_does_not_answer_is_given_up_and_who_rings_may_answer(sim: Sta
     caller.hangs_up()
 
 
+@in_virtual_time
 async def test_the_second_leg_ends_with_the_first(sim: Stage) -> None:
     callee = sim.dials("sip:*@gw.example")
     caller = await known(sim)
@@ -271,6 +280,7 @@ async def test_who_answers_is_asked(sim: Stage) -> None:
     caller.hangs_up()
 
 
+@in_virtual_time  # with a real server: tests/peers/test_python_apps.py
 async def test_the_class_of_2009(sim: Stage) -> None:
     callee = sim.dials("sip:bob@gw.example")
     caller = await sim.call(Oldstyle, headers=["X-Word: hi"])
@@ -290,7 +300,7 @@ async def test_the_class_of_2009(sim: Stage) -> None:
     assert await caller.ended() == "app"
 
 
-@pytest.mark.parametrize("sim", ["simulated", "hub"], indirect=True)  # with a real server: tests/peers/test_python_apps.py
+@in_virtual_time  # with a real server: tests/peers/test_python_apps.py
 async def test_a_script_for_sems(sim: Stage) -> None:
     callee = sim.dials("sip:bob@127.0.0.1:99", rings=True)
     script = ROOT / "tests" / "support" / "python_apps" / "survey.py"
