@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from interfaces.sip.descriptions import Descriptions
+from interfaces.sip.keying import SrtpRule
 from interfaces.sip.mapping import Stream, codec_id, ended, negotiated, offered, paused
 from interfaces.sip.message import parse
 from interfaces.sip.sdp.lenient import mended
@@ -134,3 +135,18 @@ def test_the_peers_addresses_are_as_it_wrote_them() -> None:
 def test_an_offer_from_no_address_tells_the_family_only(host: str, ip: str) -> None:
     record = offered(1, INVITE, "1.2.3.4:5060", parse_description(f"c=IN {host}\r\nm=audio 4000 RTP/AVP 0\r\n"), False)
     assert (record.remote_media_ip, record.remote_media_port) == (ip, 0)
+
+
+def test_keys_of_srtp_stay_in_the_sip_process_but_for_the_media_process() -> None:
+    """What applications may look at has them crossed out; ConnectLeg's go by MediaNegotiated, which prints none."""
+    line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "S" * 40
+    text = f"INVITE sip:a@h SIP/2.0\r\nContent-Type: application/sdp\r\n\r\n{HEAD}m=audio 4000 RTP/SAVP 0\r\n{line}\r\n"
+    invite = parse(text)
+    record = offered(1, invite, "1.2.3.4:5060", parse_description(invite.description), True)
+    assert record.has_offer and b"inline:" + b"*" * 40 in record.body and "SSS" not in repr(record)
+    agreed = agreement(f"{HEAD}m=audio 4000 RTP/SAVP 0\r\n{line}\r\n")
+    agreed.keying.rule = SrtpRule("optional", ("AES_CM_128_HMAC_SHA1_80",), True)
+    agreed.keying.agreed(agreed.theirs, False)
+    found = negotiated(1, STREAM, agreed, None)
+    assert found.srtp is not None and len(found.srtp.received[0].key) == 30 and "I$\\x92" not in repr(found)
+    assert paused(found, found.srtp).srtp == found.srtp

@@ -57,3 +57,12 @@ def test_any_bytes_are_somebody_elses_or_ours(data: bytes) -> None:
     log.watch(2, "x")
     seen = log.seen(packet(data), 1)
     assert seen is None or seen.data == data
+
+
+def test_keys_of_srtp_are_crossed_out() -> None:
+    log = MessageLog()
+    log.watch(2, "x")
+    line = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + b"S" * 40 + b"|2^20\r\n"
+    data = b"INVITE sip:a SIP/2.0\r\nCall-ID: x\r\n\r\nv=0\r\n" + line
+    seen = log.seen(packet(data), 1)
+    assert seen is not None and seen.data == data.replace(b"S" * 40, b"*" * 40)
