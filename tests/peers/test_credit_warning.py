@@ -15,7 +15,7 @@ from tests.support.switchboard import MAPPING, PLUGINS, TONES_HZ, Switchboard
 pytestmark = pytest.mark.peers
 
 WARNING_HZ = TONES_HZ[3]
-CREDIT_S, WARN_S = 6, 4
+CREDIT_S, WARN_S = 5, 3
 
 
 @pytest.fixture(scope="module")
