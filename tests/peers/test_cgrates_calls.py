@@ -166,9 +166,26 @@ async def test_cgrates_slow_lying_failing_or_gone(server: Server, cgrates: Cgrat
     peer.close()
 
 
+async def two_at_once(server: Server, cgrates: CgratesStandIn) -> None:
+    """What one has reserved at its answer the other does not get: together they use the credit up, and no more."""
+    cgrates.balances["shared"] = 3
+    peer = await UdpPeer.open(server.sip_port)
+    calls = await asyncio.gather(up(peer, "shared"), up(peer, "shared"))
+
+    async def cut(call: PeerCall) -> None:
+        call.reply(await call.next("BYE"), 200)
+
+    await asyncio.gather(*map(cut, calls))
+    await settled(cgrates, "shared", 2)
+    usages_s = [float(cdr["Usage"][:-1]) for cdr in cgrates.cdrs.values() if cdr["Account"] == "shared"]
+    assert cgrates.balances["shared"] == 0 and 2.2 < sum(usages_s) <= 3, usages_s
+    peer.close()
+
+
 @pytest.mark.timeout(600)
 async def test_prepaid_calls_end_when_the_credit_does_and_the_balances_add_up(server: Server, cgrates: CgratesStandIn) -> None:
     purse = CgratesPurse(cgrates)
     credit = accounts("cgr", 4, (1, 3))
-    calls = await place(server.sip_port, credit, purse, 20, TROUBLES if LONG else ())
+    placing = place(server.sip_port, credit, purse, 20, TROUBLES if LONG else ())
+    _, calls = await asyncio.gather(two_at_once(server, cgrates), placing)
     print(await judge(calls, purse))

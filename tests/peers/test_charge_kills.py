@@ -140,7 +140,12 @@ async def test_every_answered_call_has_one_record_at_each_sink_and_was_charged_o
         await asyncio.to_thread(
             wait_until, lambda: all(sink["pending"] == 0 for sink in server.json("cdr.status")["sinks"].values()), "all delivered"
         )
-        await asyncio.to_thread(wait_until, lambda: not cgrates.sessions and _told(cgrates, answered), "CGRateS is told", 60)
+        try:
+            await asyncio.to_thread(wait_until, lambda: not cgrates.sessions and _told(cgrates, answered), "CGRateS is told", 60)
+        except AssertionError as error:
+            told = {cdr["CallID"] for cdr in cgrates.cdrs.values()}
+            lost = [seen for id, seen in answered.items() if id not in told]
+            raise AssertionError(f"sessions that are open: {cgrates.sessions}, calls without a CDR: {lost}") from error
         assert server.json("cdr.status")["open"] == 0
         left = {seen.account: server.json("cc_prepaid.getCredit", seen.account)[0] for seen in answered.values()}
     finally:

@@ -110,7 +110,7 @@ class CgratesControl:
         if charge.answered_s:
             event["AnswerTime"] = time_text(charge.answered_s)
         try:
-            if charge.answered_s:
+            if charge.answered_s or charge.interrupted:  # the session may have begun in the last moment before the crash
                 ended = argument(event, "terminate", self._options, ("TerminateSession",))
                 await self._told("SessionSv1.TerminateSession", ended)
             if self._options.cdr:

@@ -223,8 +223,8 @@ class RadiusControl:
         call = self._calls.pop(charge.key, None)
         if call is not None and call.starting is not None:
             await asyncio.wait((call.starting,))
-        if not charge.answered_s:
-            return
+        if not charge.answered_s and not charge.interrupted:
+            return  # a Start may have been sent in the last moment before a crash
         numbers = {
             "Acct-Status-Type": packets.STOP,
             "Acct-Session-Time": round(charge.used_s),
