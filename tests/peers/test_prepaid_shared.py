@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""cc_prepaid over MariaDB: servers share one balance and spend it once, crashes and a dead database included; a real call of each server."""
+"""cc_prepaid over MariaDB: servers share one balance and spend it once, crashes and a dead database included."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,9 +19,9 @@ from di.kernel.errors import Refused
 from di.modules.cc_prepaid.options import Options, parse_mysql
 from di.modules.cc_prepaid.shared import SharedPrepaid
 from di.modules.cc_prepaid.shared_store import SharedBalances
+from di.modules.cc_prepaid.start import start
+from tests.support.bare_hub import bare_services
 from tests.support.databases import MariaDb
-from tests.support.server import Server, wait_until
-from tests.support.sip_peer import UdpPeer
 
 pytestmark = pytest.mark.peers
 
@@ -134,23 +133,32 @@ def test_a_place_that_is_none_is_said_without_its_password(text: str) -> None:
     assert "u:p" not in str(error.value)
 
 
-async def test_a_call_of_a_server_is_paid_from_the_database(
-    tmp_path: Path, mariadb: MariaDb, stores: list[SharedBalances]
-) -> None:
-    files = {
-        "app_mapping.conf": "^sip:echo=>echo\n",
-        "cc_prepaid.conf": f'mysql="{mariadb.url()}"\nnode=here\nslice=1\n',
-        "call_control.conf": "call_control=money\nmoney_module=cc_prepaid\nmoney_uuid=$H(X-Account)\n",
-    }
-    with Server(tmp_path, files, plugins="echo;monitoring;cc_prepaid;call_control;xmlrpc2di;web") as server:
-        assert server.json("cc_prepaid.setCredit", "caller", 2) == [2]
-        peer = await UdpPeer.open(server.sip_port)
-        call = peer.invite("echo", headers="X-Account: caller\r\n")
-        assert await call.final() == 200
-        call.ack()
-        await call.next("BYE")
-        await asyncio.to_thread(wait_until, lambda: server.json("cc_prepaid.getCredit", "caller") == [0, 1], "it is charged")
-        assert await peer.invite("echo", headers="X-Account: caller\r\n").final() == 402
-        assert await stores[1].credit("caller") == 0
-        peer.close()
-        assert "Traceback" not in server.log
+async def test_the_plug_in_offers_control_and_functions_over_the_database(mariadb: MariaDb, stores: list[SharedBalances]) -> None:
+    """As a server starts it: what an earlier life of this node left is charged, calls and DI see one balance."""
+    one, services = stores[0], bare_services()[0]
+    await one.change("left", 100, absolute=True)
+    await one.reserve("old", "left", 30)
+    await one.answered("old", 1000.0)
+    await one.seen(1020.0)
+    close = await start(services, Options(mysql=parse_mysql(mariadb.url()), node="one", slice=7))
+    assert close is not None
+
+    async def invoke(name: str, *values: str | int) -> Any:
+        answer: Any = services.registry.invoke("cc_prepaid", name, list(values))
+        return await answer
+
+    for _ in range(200):
+        if await one.credit("left") == 80:
+            break
+        await asyncio.sleep(0.1)
+    assert await invoke("getCredit", "left") == [80, 1] and await invoke("getCredit", "nobody") == [0, 0]
+    assert await invoke("setCredit", "new", 10) == [10] and await invoke("addCredit", "new", 5) == [15]
+    assert await invoke("subtractCredit", "new", 4) == [11, 1] and await invoke("subtractCredit", "nobody", 4) == [0, 0]
+    control: Any = services.control_modules["cc_prepaid"]
+    call = ask("k", "new")
+    assert (await control.authorize(call)).seconds == 7
+    control.answered(call)
+    control.ended(call, None, 3.4)
+    closing: Any = close()
+    await closing
+    assert await stores[1].credit("new") == 8 and "cc_prepaid" not in services.control_modules
