@@ -108,7 +108,7 @@ class SecureLegs:
         made: list[int] = []
         at, state = int(self._legs.rows[leg.row]["secure"]), self._legs.rows[leg.row]
         ssrc = int(state["ssrc_in"])
-        old = int(self.table[at]["incoming"][0]) if at else 0
+        old = self._proven(self.table[at]) if at else 0
         rollover = srtp.rollover_of(old, ssrc) if old and state["started"] else 0
         try:
             if rollover:
@@ -122,9 +122,10 @@ class SecureLegs:
 
     def _receive_with(self, leg: Leg, row: np.void, contexts: list[int], mki: bool, now_ns: int) -> None:
         """Let new contexts be tried first. The old one stays for a while, unless packets carry an MKI otherwise than under it."""
-        old, *rest = row["incoming"].tolist()
-        for context in rest:
-            srtp.close(context)
+        old = self._proven(row)
+        for context in row["incoming"].tolist():
+            if context != old:
+                srtp.close(context)
         if old and bool(row["mki"]) is not mki:
             srtp.close(old)
             old = 0
@@ -134,6 +135,12 @@ class SecureLegs:
         self._changing.pop(leg.number, None)
         if len(contexts) > 1:
             self._changing[leg.number] = leg, now_ns + OLD_KEY_NS if old else 0
+
+    def _proven(self, row: np.void) -> int:
+        """The context that the peer is known to send under: of several the first that has opened anything, else the oldest."""
+        contexts = [context for context in row["incoming"].tolist() if context]
+        used = next((turn for turn in range(len(contexts)) if row["opened"][turn]), len(contexts) - 1)
+        return contexts[used] if contexts else 0
 
     def _keep_only(self, row: np.void, used: int) -> None:
         for turn, context in enumerate(row["incoming"].tolist()):

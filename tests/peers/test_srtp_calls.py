@@ -342,6 +342,42 @@ def test_an_answer_without_a_key_ends_the_call(mandatory: Site, answers: str) ->
         wait_until(lambda: mandatory.server.xml.calls() == 0, "it is over")
 
 
+def odd_offers_are_answered(site: Site, peer: SecurePeer) -> None:
+    """Crypto lines of any kind cost at most their own call, and are answered."""
+    rng = random.Random(7)
+    words = [
+        "1",
+        CM,
+        GCM,
+        "inline:",
+        peer.line()[-40:],
+        "|",
+        "2^20",
+        "1:4",
+        ";",
+        " ",
+        "WSH=",
+        "a=crypto:",
+        "\t",
+        "=",
+        "é",
+        "\x01",
+        "-1",
+        "9" * 300,
+    ]
+    codes = set()
+    for number in range(25):
+        text = "".join(rng.choices(words, k=rng.randint(0, 12)))
+        lines = f"a=crypto:{text}\r\n" + (f"{peer.line(number)}\r\n" if number % 3 == 0 else "")
+        with Phone(site.server.sip_port, peer) as phone:
+            phone.edit = lambda text, lines=lines: text.replace("RTP/AVP", "RTP/SAVP") + lines  # type: ignore[misc]
+            phone.call("echo")
+            codes.add(phone.code)
+            if phone.code == 200:
+                phone.bye()
+    assert codes == {200, 488}
+
+
 def test_keys_without_tls_where_that_is_allowed(tmp_path: Path) -> None:
     site = Site(tmp_path, "srtp=optional\nsrtp_without_tls=yes\nsrtp_suites=AES_CM_128_HMAC_SHA1_80")
     for started in running(site):
@@ -356,3 +392,4 @@ def test_keys_without_tls_where_that_is_allowed(tmp_path: Path) -> None:
                 peer.hear_with(phone.answer)
                 assert hears_itself(group, peer)
                 phone.bye()
+            odd_offers_are_answered(started, group.add(SecurePeer.saying(LOW_HZ, CM)))

@@ -237,6 +237,18 @@ def test_a_new_key_takes_over(suite: str, goes_on: bool) -> None:
     assert call.echoed() > 30000
 
 
+def test_two_new_keys_in_a_row(suite: str) -> None:
+    """The first of them is never used: the rollover counter goes on all the same, and what is on its way is still heard."""
+    call = Secured(suite)
+    call.sequence = 65530
+    call.echoed()
+    for first in (b"\3", b"\4"):
+        call.rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, srtp=srtp(suite, first)))
+    call.say()
+    call.sends = Stream(suite, key(suite, b"\4"), rollover=1)
+    assert call.echoed() > 30000 and call.counter("packets_dropped_not_authentic") == 0
+
+
 def test_an_old_key_ends_though_no_new_one_comes(suite: str) -> None:
     call = Secured(suite)
     call.echoed()
