@@ -63,6 +63,7 @@ from di.server.plugin import Closer, Plugin
 from di.server.services import Services
 from di.sip.app_params import HEADER as APP_PARAMS_HEADER
 from di.sip.app_params import lookup as app_param
+from di.sip.app_params import order_param, printable
 from di.sip.credentials import Credential
 from di.sip.headers import (
     end_to_end,
@@ -244,6 +245,7 @@ __all__ = [
     "map_uri",
     "message_name",
     "option",
+    "order_param",
     "parse_config",
     "parse_mapping",
     "parse_places",
@@ -251,6 +253,7 @@ __all__ = [
     "parse_replaces",
     "parse_uri",
     "pattern_values",
+    "printable",
     "result_of_code",
     "safe_name",
     "trusts",

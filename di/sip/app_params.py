@@ -25,6 +25,20 @@ def lookup(headers: Iterable[tuple[str, str]], name: str, long_name: str = "") -
     return ""
 
 
+def order_param(headers: Iterable[tuple[str, str]], *names: tuple[str, str], default: str = "") -> str:
+    """The first of these parameters that says something, each by its short and its long name; what orders of message services are read by.
+
+    Without control characters and halves of characters, which neither a mail nor a folder nor a database takes.
+    """
+    headers = tuple(headers)
+    return next(filter(None, (printable(lookup(headers, *name)) for name in names)), default)
+
+
+def printable(text: str) -> str:
+    """A text without what cannot be shown, and without blanks around it."""
+    return "".join(sign for sign in text if sign >= " " and sign != "\x7f" and not "\ud800" <= sign <= "\udfff").strip()
+
+
 def _entries(text: str) -> Iterable[tuple[str, str]]:
     """(key, value) pairs separated by `;`, quotes removed."""
     at, equals = 0, text.find("=")

@@ -102,6 +102,21 @@ async def test_a_mail_arrives_by_tls_and_with_log_in(
     assert PASSWORD not in caplog.text
 
 
+async def test_other_options_while_it_runs(server: MailServerPeer, tmp_path: Path) -> None:
+    """The next mail goes to the new server at once, though the connection to the old one is still open."""
+    with MailServerPeer(tmp_path, "none", login=False) as other:
+        async with outbox(server, tmp_path / "queue") as queue:
+            assert (await queue.submit(mail(tmp_path, "a"))).ok
+            await accepted(queue)
+            changed = options(
+                other, smtp_security="none", smtp_user="", smtp_password="", from_address="new@here.example", max_waiting=1
+            )
+            queue.take(changed, tls_context(""))
+            assert (await queue.submit(mail(tmp_path, "b"))).ok
+            await accepted(queue, 2)
+        assert [one.sender for one in other.mails] == ["new@here.example"] and len(server.mails) == 1
+
+
 @pytest.mark.parametrize("security", ["tls", "none"])
 async def test_other_ways_to_the_server(tmp_path: Path, security: str) -> None:
     with MailServerPeer(tmp_path, security, login=security == "tls") as server:

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import signal
 import xmlrpc.client
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from di.stores.messages import MsgCode
 from interfaces.sip.message import Message, tag_of
 from tests.support import tones
 from tests.support.kamailio import Kamailio
@@ -120,3 +123,20 @@ async def test_a_retransmission_gets_the_same_tag(server: Server) -> None:
         tags.add(tag_of((await phone.call.next(200)).header("To")))
     assert len(tags) == 1 and (await phone.told())[1] == "0/0"
     peer.close()
+
+
+def test_msg_storage_takes_its_options_anew(server: Server, tmp_path: Path) -> None:
+    """SIGHUP: a smaller box is full from then on; the folder needs a restart."""
+    leave(server, tmp_path, "hugo", "1+a.wav")
+    conf = server.etc / "msg_storage.conf"
+    before = conf.read_text()
+    conf.write_text("storage_dir=/elsewhere\nquota_messages=1\n")
+    os.kill(server.pid, signal.SIGHUP)
+    wait_until(lambda: "storage_dir has changed; that needs a restart" in server.log, "the file is read")
+    wait_until(lambda: "reloaded: " in server.log.rpartition("storage_dir has changed")[2], "all is taken")
+    data = xmlrpc.client.Binary((tmp_path / "m.wav").read_bytes())
+    assert server.xml.di("msg_storage", "msg_new", "shop.example", "hugo", "2+a.wav", data) == [int(MsgCode.NO_SPACE)]
+    conf.write_text(before)
+    os.kill(server.pid, signal.SIGHUP)
+    wait_until(lambda: server.log.count("reloaded: ") == 2, "the old options are back")
+    leave(server, tmp_path, "hugo", "2+a.wav")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from di.apps.api import APP_PARAMS_HEADER, BoxOwner, CallInfo, Refused, app_param, first_header, parse_uri, uri_of
+from di.apps.api import APP_PARAMS_HEADER, BoxOwner, CallInfo, Refused, first_header, order_param, parse_uri, uri_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def read_order(info: CallInfo, simple: bool) -> GreetingOrder:
     uri = parse_uri(info.request_uri)
 
     def param(*names: tuple[str, str], default: str = "") -> str:
-        return next(filter(None, (app_param(info.headers, *name) for name in names)), default)
+        return order_param(info.headers, *names, default=default)
 
     user = param(("uid", "UserID"), ("usr", "User"), default=uri.user)
     if not user:

@@ -19,9 +19,9 @@ from di.apps.api import (
     Refused,
     Services,
     Session,
-    app_param,
     configured,
     first_header,
+    order_param,
     parse_uri,
     uri_of,
     where,
@@ -58,7 +58,7 @@ def asker(info: CallInfo, simple: bool) -> BoxAsker:
         raise Refused(500, "voicebox: parameters not found")
 
     def param(*names: tuple[str, str]) -> str:
-        return next(filter(None, (app_param(info.headers, short, long) for short, long in names)), "")
+        return order_param(info.headers, *names)
 
     user = param(("uid", "UserID"), ("usr", "User"))
     if not user:

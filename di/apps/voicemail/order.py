@@ -6,13 +6,12 @@ mod=both;eml=anna@shop.example;usr=anna;snd=sip:ben@there.example;dom=shop.examp
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 import orjson
 
-from di.apps.api import APP_PARAMS_HEADER, CallInfo, Refused, app_param, first_header, is_address, parse_uri
+from di.apps.api import APP_PARAMS_HEADER, CallInfo, Refused, first_header, is_address, order_param, parse_uri, printable
 from di.apps.voicemail.options import Options
 
 
@@ -79,16 +78,16 @@ def read_order(info: CallInfo, options: Options, epoch_s: float) -> VoicemailOrd
     uri = parse_uri(info.request_uri)
 
     def param(short: str, long: str, default: str = "") -> str:
-        return _clean(app_param(headers, short, long)) or default
+        return order_param(headers, (short, long), default=default)
 
     mode, language, email = VoicemailMode(options.default_vm_mode), "", options.email_address
     if not options.email_address:
         mode = _MODES.get(param("mod", "Mode").lower(), mode)
         language, email = param("lng", "Language"), param("eml", "Email-Address")
-    user = param("usr", "User", _clean(uri.user))
-    domain = "default" if simple else param("dom", "Domain", _clean(uri.host.strip("[]")))
+    user = param("usr", "User", printable(uri.user))
+    domain = "default" if simple else param("dom", "Domain", printable(uri.host.strip("[]")))
     order = VoicemailOrder(
-        mode, language, email, user, param("snd", "Sender", _clean(info.from_header)), domain,
+        mode, language, email, user, param("snd", "Sender", printable(info.from_header)), domain,
         "vm" if simple else param("typ", "Type", "vm"), param("uid", "UserID", user), param("did", "DomainID", domain), int(epoch_s),
         tuple((name, param(name, name)) for name in options.mail_header_vars),
     )  # fmt: skip
@@ -102,12 +101,3 @@ def read_order(info: CallInfo, options: Options, epoch_s: float) -> VoicemailOrd
 
 def _refused(why: str) -> Refused:
     return Refused(500, f"voicemail: {why}")
-
-
-def _clean(text: str) -> str:
-    """A value without control characters and halves of characters, which neither a mail nor a database takes."""
-    return _printable(text.strip())
-
-
-def _printable(text: Iterable[str]) -> str:
-    return "".join(sign for sign in text if sign >= " " and sign != "\x7f" and not "\ud800" <= sign <= "\udfff").strip()

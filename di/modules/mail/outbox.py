@@ -96,6 +96,13 @@ class Outbox:
         if self._lock is not None:
             self._lock.release()
 
+    def take(self, options: Options, tls: ssl.SSLContext) -> None:
+        """Go on with other options, all but `queue_dir` and `connections`; what waits is tried at once."""
+        self.options, self._tls = options, tls
+        self.schedule = Schedule(options.retry_first, options.retry_most, options.give_up_after)
+        self._server_again_s = 0.0
+        self._wake.set()
+
     def use_server(self, host: str, port: int, source: str) -> None:
         """The server to use where mail.conf names none."""
         if self.options.smtp_server:
@@ -155,6 +162,9 @@ class Outbox:
                 if mail is None:
                     connection = await self._wait(connection)
                     continue
+                if connection is not None and not connection.leads_to(self.server, self._tls):  # the options are others now
+                    await connection.close()
+                    connection = None
                 connection = connection or Submission(self.server, self._tls)
                 await self._send(connection, mail)
             except DatabaseFailed as error:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import ssl
 from collections.abc import Iterator
@@ -23,18 +24,12 @@ from di.server.plugin import Closer
 from di.server.services import Services
 from di.stores.mailing import MAIL
 
+log = logging.getLogger(__name__)
+
 
 async def start(services: Services, options: Options) -> Closer:
     """Open the queue, provide MAIL, register the functions. Raises ConfigError."""
-    check(options)
-    if options.smtp_ca_file:
-        ca_file = str(configured(options.smtp_ca_file, services.conf_dir))
-        options = keep_sources(replace(options, smtp_ca_file=ca_file), options)
-    try:
-        tls = tls_context(options.smtp_ca_file)
-    except (OSError, ssl.SSLError) as error:
-        hint = f"{options.smtp_ca_file} cannot be read as certificates (PEM): {error}"
-        raise ConfigError(*where(options, "smtp_ca_file"), "smtp_ca_file", hint) from error
+    options, tls = _checked(services, options)
     folder = configured(options.queue_dir, services.conf_dir)
     outbox = Outbox(options, folder, services.clock, tls)
     if services.trial:
@@ -48,6 +43,15 @@ async def start(services: Services, options: Options) -> Closer:
     services.registry.register("mail", MailInterface(outbox))
     services.metric_sources.append(lambda: _metrics(outbox, services.clock.epoch_s()))
 
+    def reload(new: Options) -> None:
+        new, tls = _checked(services, new)
+        for key in ("queue_dir", "connections"):
+            if getattr(new, key) != getattr(options, key):
+                log.warning("%s:%d: %s has changed; that needs a restart", *where(new, key), key)
+        outbox.take(new, tls)
+
+    services.on_reload("mail", Options, reload)
+
     async def close() -> None:
         withdraw()
         services.registry.unregister("mail")
@@ -55,6 +59,19 @@ async def start(services: Services, options: Options) -> Closer:
             await outbox.close()
 
     return close
+
+
+def _checked(services: Services, options: Options) -> tuple[Options, ssl.SSLContext]:
+    """The options with whole paths, and whom connections trust. Raises ConfigError."""
+    check(options)
+    if options.smtp_ca_file:
+        ca_file = str(configured(options.smtp_ca_file, services.conf_dir))
+        options = keep_sources(replace(options, smtp_ca_file=ca_file), options)
+    try:
+        return options, tls_context(options.smtp_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        hint = f"{options.smtp_ca_file} cannot be read as certificates (PEM): {error}"
+        raise ConfigError(*where(options, "smtp_ca_file"), "smtp_ca_file", hint) from error
 
 
 def _try_folder(options: Options, folder: Path) -> None:

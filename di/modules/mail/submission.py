@@ -87,6 +87,10 @@ class Submission:
         self._tls = tls
         self._client: SMTP | None = None
 
+    def leads_to(self, server: MailServer, tls: ssl.SSLContext) -> bool:
+        """Whether it is what a new connection to that server would be."""
+        return self._server == server and self._tls is tls
+
     @property
     def is_open(self) -> bool:
         """Whether a connection is up, as far as is known."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from di.server.plugin import Closer
     from di.server.services import Services
 
+log = logging.getLogger(__name__)
+
 
 def start(services: Services, options: Options) -> Closer:
     """Provide the storage. Raises ConfigError when the folder cannot be made or written."""
@@ -43,10 +46,9 @@ def start(services: Services, options: Options) -> Closer:
         owner = change.owner
         services.events.publish("message.changed", attributes={"domain": owner.domain, "user": owner.user, "what": change.what})
 
-    quota = Quota(options.quota_messages, options.quota_mb << 20, options.min_free_mb << 20)
     _try_folder(root, options)
     try:
-        keeper = Keeper(root, quota, now_ns, lock_patience)
+        keeper = Keeper(root, _quota(options), now_ns, lock_patience)
     except OSError as error:
         raise _unusable(root, options, str(error.strerror)) from error
     worker = Worker(keeper)
@@ -58,14 +60,20 @@ def start(services: Services, options: Options) -> Closer:
         storage.watch(interface.on_changed),
         storage.watch(publish),
     )
-    retention = Retention(options.keep_new_days, options.keep_read_days, options.spool_keep_hours)
-    sweeper = Sweeper(keeper, storage, retention, now_ns)
-    sweeping = asyncio.get_running_loop().create_task(sweeper.run(options.sweep_minutes * 60), name="msg_storage_sweep")
+    sweeper = Sweeper(keeper, storage, _retention(options), now_ns, options.sweep_minutes * 60)
+    sweeping = asyncio.get_running_loop().create_task(sweeper.run(), name="msg_storage_sweep")
 
     def metrics() -> Iterator[Metric]:
         return collect(storage, sweeper.totals)
 
     services.metric_sources.append(metrics)
+
+    def reload(new: Options) -> None:
+        if configured(new.storage_dir, services.conf_dir) != root:
+            log.warning("%s:%d: storage_dir has changed; that needs a restart", *where(new, "storage_dir"))
+        keeper.quota, sweeper.retention, sweeper.every_s = _quota(new), _retention(new), new.sweep_minutes * 60
+
+    services.on_reload("msg_storage", Options, reload)
 
     async def close() -> None:
         sweeping.cancel()
@@ -76,6 +84,14 @@ def start(services: Services, options: Options) -> Closer:
         await worker.close()
 
     return close
+
+
+def _quota(options: Options) -> Quota:
+    return Quota(options.quota_messages, options.quota_mb << 20, options.min_free_mb << 20)
+
+
+def _retention(options: Options) -> Retention:
+    return Retention(options.keep_new_days, options.keep_read_days, options.spool_keep_hours)
 
 
 def _try_folder(root: Path, options: Options) -> None:

@@ -63,17 +63,20 @@ def clear_spool(spool: Path, before_ns: int) -> list[str]:
 
 
 class Sweeper:
-    """`now_ns`: wall clock."""
+    """`now_ns`: wall clock. `retention` and `every_s` may be changed; they count from the next sweep on."""
 
-    def __init__(self, keeper: Keeper, storage: MessageStorage, retention: Retention, now_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, keeper: Keeper, storage: MessageStorage, retention: Retention, now_ns: Callable[[], int], every_s: float = 3600.0
+    ) -> None:
         self._keeper = keeper
         self._storage = storage
-        self._retention = retention
+        self.retention = retention
+        self.every_s = every_s
         self._now_ns = now_ns
         self.totals = (0, 0, 0, 0)
         """Boxes, new messages, read messages, bytes, as of the last sweep."""
 
-    async def run(self, every_s: float) -> None:
+    async def run(self) -> None:
         """Read what has changed since the index was written, then sweep every so often."""
         began = False
         while True:
@@ -83,8 +86,8 @@ class Sweeper:
                     began = True
                 await self.sweep()
             except Exception:
-                log.exception("msg_storage: a sweep failed; the next one is in %.0f minutes", every_s / 60)
-            await asyncio.sleep(every_s)
+                log.exception("msg_storage: a sweep failed; the next one is in %.0f minutes", self.every_s / 60)
+            await asyncio.sleep(self.every_s)
 
     async def read_all(self) -> None:
         """Let the index know every box that is on the disk, and forget those that are not."""
@@ -103,7 +106,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """Delete what is too old, and say how much it was."""
         now_ns = self._now_ns()
-        kept = self._retention
+        kept = self.retention
         for read, days in ((False, kept.new_days), (True, kept.read_days)):
             if days:
                 count = await self._expire(read, now_ns - days * _DAY_NS)

@@ -54,3 +54,13 @@ def test_long_hostile_parameters_are_read_in_linear_time(text: str) -> None:
     """Quadratic reading would take minutes here and run into the test's time limit."""
     app_params.lookup((("P-App-Param", text),), "key")
     app_params.session_map((("P-App-Param", text),))
+
+
+def test_an_orders_parameter_is_the_first_that_says_something() -> None:
+    headers = [("P-App-Param", "usr= ;UserID=1\x0077;dom='shop\ud800.example'")]
+    assert app_params.order_param(headers, ("uid", "UserID"), ("usr", "User")) == "177"
+    assert app_params.order_param(headers, ("did", "DomainID"), ("dom", "Domain")) == "shop.example"
+    assert (
+        app_params.order_param(headers, ("usr", "User"), default="ann") == "ann"
+        and app_params.order_param([], ("usr", "User")) == ""
+    )
