@@ -480,6 +480,7 @@ async def test_an_invite_with_replaces_takes_a_leg_s_place(border: Border) -> No
     """fix_replaces_inv has nothing to do: the server itself puts cara in anna's place, and ben keeps his dialog."""
     anna, ben, cara = await border.phone(), await border.phone(), await border.phone()
     one, two = await border.up(anna, ben, "refer")
+    await border.hear({anna: {ben}, ben: {anna}})
     named = f"{one.call_id};to-tag={tag_of(one.remote)};from-tag={tag_of(one.local)}"
     three = cara.invite(f"P-App-Param: profile=refer\r\nReplaces: {named}\r\n", "someone")
     await cara.answered(three)
