@@ -20,7 +20,7 @@ import pytest_asyncio
 from clients.cli.sems_sbc import main as sems_sbc
 from tests.support.border import MAPPING, PLUGINS
 from tests.support.server import ROOT, Server, wait_until
-from tests.support.sip_peer import UdpPeer
+from tests.support.sip_peer import UdpPeer, description
 from tests.support.sipp import Sipp, run_sipp
 
 pytestmark = pytest.mark.peers
@@ -31,7 +31,7 @@ PROFILES = {
     "onward": "",
     "hop": 'next_hop="$H(X-Hop)"\nFrom=<sip:relay@firm.example>\n',
 }
-CONF = f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr),plain\nstrangers=refuse\n"
+CONF = f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr),plain\nstrangers=refuse\nenable_session_timer=yes\nsession_expires=130\n"
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,25 @@ async def test_a_stranger_reaches_nobody(server: Server) -> None:
     finally:
         stranger.close()
     await asyncio.to_thread(wait_until, lambda: "127.0.0.2 wants to reach" in server.log, "a line in the log")
+
+
+# ---------------------------------------------------------------------------------------------------------- session timers
+async def test_both_legs_have_the_interval_of_the_module(phone: UdpPeer, far: UdpPeer) -> None:
+    call = phone.invite("someone", headers=towards(far))
+    other = await far.take_invite()
+    assert other.invite_message is not None
+    assert other.invite_message.header("Session-Expires").partition(";")[0] == "130"
+    other.reply(other.invite_message, 200, description(40000), "Require: timer\r\nSession-Expires: 130;refresher=uac\r\n")
+    await other.next("ACK")
+    answer = await call.next(200)
+    assert answer.header("Session-Expires") == "130;refresher=uas", "the caller knows of no timers, so we refresh"
+    call.ack()
+    bye = asyncio.ensure_future(call.bye())
+    await other.taken_off()
+    assert await bye == 200
+    small = phone.invite("someone", headers=towards(far) + "Session-Expires: 60\r\nSupported: timer\r\n")
+    refusal = await small.next(*range(200, 700))
+    assert (refusal.code, refusal.header("Min-SE")) == (422, "90")
 
 
 # ------------------------------------------------------------------------------------------------------------ DI functions
