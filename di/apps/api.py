@@ -32,7 +32,7 @@ from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.mailbox import Mailbox, Timers
 from di.calls.outside import OutsideReply, OutsideRequest
 from di.calls.pair import Pair, PairOptions
-from di.calls.passing import PassedReply
+from di.calls.passing import PassedReply, redirection
 from di.calls.patterns import PatternValues
 from di.calls.patterns import fill as fill_pattern
 from di.calls.patterns import values_of as pattern_values
@@ -254,6 +254,7 @@ __all__ = [
     "parse_uri",
     "pattern_values",
     "printable",
+    "redirection",
     "result_of_code",
     "safe_name",
     "trusts",

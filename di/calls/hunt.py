@@ -155,7 +155,7 @@ class Hunt:
                 self._found.on_early_media_gone(session)
                 for following in self._early[:1]:
                     self._found.on_early_media(following)
-        reply = SipReply("INVITE", max(event.code, 400), event.reason, event.headers)
+        reply = SipReply("INVITE", event.code if event.code >= 300 else 400, event.reason, event.headers)
         if self._failure is None or _rank(reply) <= _rank(self._failure):
             self._failure = reply
         if not self.trying and not self._call_next():

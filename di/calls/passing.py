@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from di.sip.headers import end_to_end
+from di.sip.headers import end_to_end, header_problem, long_name
 
 if TYPE_CHECKING:
     from di.calls.events import SipReply
@@ -42,6 +42,14 @@ class Passing(Protocol):
         """Codecs that the answer to the first INVITE may name, as NAME/clock, when the other side has come to `second`. Empty: as before."""
 
 
+def redirection(reply: SipReply) -> tuple[str, ...]:
+    """Where a reply says that the caller should call instead (3xx), as lines; nothing for other replies."""
+    if not 300 <= reply.code < 400:
+        return ()
+    lines = (f"Contact: {value}" for name, value in reply.headers if long_name(name).lower() == "contact")
+    return tuple(line for line in lines if not header_problem(line, contact=True))
+
+
 class PassEndToEnd:
     """The rules of a pair that has no others."""
 
@@ -51,7 +59,7 @@ class PassEndToEnd:
 
     def reply(self, to_first: bool, reply: SipReply) -> PassedReply:
         """The same code, with what belongs to no dialog."""
-        return PassedReply(reply.code, reply.reason, end_to_end(reply.headers))
+        return PassedReply(reply.code, reply.reason, (*end_to_end(reply.headers), *redirection(reply)))
 
     def direction(self, to_first: bool, direction: str) -> str:
         """The same."""

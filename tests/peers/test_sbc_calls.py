@@ -123,6 +123,16 @@ async def test_a_refusal_passes(border: Border) -> None:
     assert (await anna.answered(one, 486)).header("X-Why") == "lunch"
 
 
+async def test_a_redirection_passes(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    one, two = await border.through(anna, ben, "plain")
+    redirected = asyncio.ensure_future(two.redirect("<sip:carl@there.example>;q=0.7", "<sip:dora@there.example>"))
+    answer = await anna.answered(one, 302)
+    contacts = [value for name, value in answer.headers if name == "Contact"]
+    assert contacts == ["<sip:carl@there.example>;q=0.7", "<sip:dora@there.example>"]
+    await redirected
+
+
 async def test_the_caller_gives_up(border: Border) -> None:
     anna, ben = await border.phone(), await border.phone()
     one, two = await border.through(anna, ben, "plain")

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from di.apps.api import CallInfo, PassedReply, RequestReceived, SipReply, long_name
+from di.apps.api import CallInfo, PassedReply, RequestReceived, SipReply, long_name, redirection
 from di.apps.sbc import filters
 from di.apps.sbc.filters import Pairs, Side
 from di.apps.sbc.hops import credential_lines, foreign
@@ -35,7 +35,7 @@ class ProfilePassing:
         """header_filter, and towards the caller reply_translations."""
         ours = is_yes(self.profile.enable_auth if to_first else self.profile.enable_aleg_auth)
         passed = filters.pass_headers(self.profile, foreign(reply.headers))
-        headers = (*passed, *credential_lines(self.profile, reply.headers, ours))
+        headers = (*passed, *credential_lines(self.profile, reply.headers, ours), *redirection(reply))
         if not to_first:
             return PassedReply(reply.code, reply.reason, headers)
         code, reason = filters.translate_reply(self.profile, reply.code, reply.reason)
