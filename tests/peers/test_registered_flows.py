@@ -35,6 +35,10 @@ async def test_kept_open_and_registered_as_it_is_seen(tmp_path: Path) -> None:
         asked.reply(replace(asked.request_message, headers=headers), 200, headers=f"Contact: {contact};expires=600\r\n")
         return asked
 
+    async def answer_all() -> None:
+        while True:
+            (await registrar.take_outside()).answer(200)
+
     try:
         where = f"127.0.0.1:{registrar.port}"
         await asyncio.to_thread(
@@ -51,5 +55,7 @@ async def test_kept_open_and_registered_as_it_is_seen(tmp_path: Path) -> None:
             assert kept.method == "OPTIONS" and re.match(r"OPTIONS sip:127\.0\.0\.1:", kept.request_message.start_line)
             kept.answer(405)
     finally:
+        leaving = asyncio.ensure_future(answer_all())
         await asyncio.to_thread(server.end)
+        leaving.cancel()
         registrar.close()
