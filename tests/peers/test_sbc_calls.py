@@ -35,6 +35,7 @@ PROFILES = {
     "timer": TO + "enable_session_timer=yes\nenable_aleg_session_timer=no\nsession_expires=300\nminimum_timer=120\n",
     "few": TO + "call_control=few\nfew_module=cc_pcalls\nfew_uuid=$fU\n",
     "short": TO + "call_control=time\ntime_module=cc_call_timer\ntime_timer=$H(X-Time)\n",
+    "prepaid": TO + "call_control=balance\nbalance_module=cc_prepaid\nbalance_uuid=$H(X-Account)\n",
     "steered": TO + "call_control=$H(P-Call-Control)\n",
     "inner": TO + "outbound_interface=inner\nrtprelay_interface=default\naleg_rtprelay_interface=inner\nTo=<sip:$Rn@$Ri>\n",
     "lost": TO + "aleg_rtprelay_interface=$H(X-Interface)\n",
@@ -422,6 +423,20 @@ async def test_a_control_of_the_profile_ends_the_call(border: Border) -> None:
     assert any("Q.850;cause=31" in value for name, value in bye.headers if name == "Reason")
     one.reply(bye, 200)
     await two.taken_off()
+
+
+async def test_a_caller_has_what_he_paid_for(border: Border) -> None:
+    anna, ben = await border.phone(), await border.phone()
+    rpc = border.server.json
+    await asyncio.to_thread(rpc, "cc_prepaid.setCredit", "anna", 1)
+    one, two = await border.up(anna, ben, "prepaid", "X-Account: anna\r\n")
+    await asyncio.gather(one.taken_off(), two.taken_off())
+    await border.all_gone()
+    assert await asyncio.to_thread(rpc, "cc_prepaid.getCredit", "anna") == [0, 1]
+    broke = border.call(anna, ben, "prepaid", "X-Account: anna\r\n")
+    assert (await anna.answered(broke, 402)).reason == "Insufficient Credit"
+    unknown = border.call(anna, ben, "prepaid", "X-Account: carl\r\n")
+    await anna.answered(unknown, 500)
 
 
 async def test_a_header_names_controls(border: Border) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import re
 import signal
@@ -45,10 +46,11 @@ def server(folder: Path) -> Iterator[Server]:
         "app_mapping.conf": MAPPING,
         "sbc.conf": CONF,
         "call_control.conf": "",
+        "cdr.conf": f"spool={folder}/cdr.db\nsinks=jsonl\njsonl_path={folder}/cdr.jsonl\n",
         **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
     }
     settings = "trusted_peers=127.0.0.1/32\nlog_sessions=yes"
-    with Server(folder, files, settings, PLUGINS) as running:
+    with Server(folder, files, settings, PLUGINS.replace("monitoring;", "monitoring;cdr;")) as running:
         yield running
     assert "Traceback" not in running.log, running.log
 
@@ -150,7 +152,15 @@ async def test_a_stranger_reaches_nobody(server: Server) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------- session timers
-async def test_both_legs_have_the_interval_of_the_module(phone: UdpPeer, far: UdpPeer) -> None:
+def records(folder: Path, *call_ids: str) -> list[tuple[str, str]]:
+    """Leg and profile of the records of calls, once all are written."""
+    file = folder / "cdr.jsonl"
+    found = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    legs = [(one["leg"], one["profile"]) for one in found if one["call_id"] in call_ids]
+    return legs if len(legs) == len(call_ids) else []
+
+
+async def test_both_legs_have_the_interval_of_the_module(phone: UdpPeer, far: UdpPeer, folder: Path) -> None:
     call = phone.invite("someone", headers=towards(far))
     other = await far.take_invite()
     assert other.invite_message is not None
@@ -163,6 +173,9 @@ async def test_both_legs_have_the_interval_of_the_module(phone: UdpPeer, far: Ud
     bye = asyncio.ensure_future(call.bye())
     await other.taken_off()
     assert await bye == 200
+    both = (call.call_id, other.call_id)
+    legs = await asyncio.to_thread(wait_until, lambda: records(folder, *both), "a record of each leg")
+    assert sorted(legs) == [("a", "plain"), ("b", "plain")]
     small = phone.invite("someone", headers=towards(far) + "Session-Expires: 60\r\nSupported: timer\r\n")
     refusal = await small.next(*range(200, 700))
     assert (refusal.code, refusal.header("Min-SE")) == (422, "90")
