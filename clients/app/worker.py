@@ -13,7 +13,6 @@ import importlib.util
 import inspect
 import logging
 import os
-import resource
 import signal
 import socket
 import sys
@@ -27,6 +26,7 @@ from clients.app import ivr
 from clients.app.app import App, outcome
 from clients.app.attach import Way, keep_attached
 from clients.app.call import Call, Leg
+from clients.app.confined import confine
 from clients.app.dialog import Dialog
 from clients.app.home import Worker
 from clients.app.link import Connection, Link, Message
@@ -216,14 +216,13 @@ def main() -> None:
     parser.add_argument("--max-calls", type=int, default=0)
     parser.add_argument("--arrows", action="store_true", help="print each call as a sequence of arrows")
     parser.add_argument("--ready-fd", type=int, default=-1, help="1 is written there when it can take calls, 0 when it cannot")
-    parser.add_argument("--memory-mb", type=int, default=0)
+    for name in ("memory-mb", "open-files", "file-mb", "nice", "uid", "gid"):
+        parser.add_argument(f"--{name}", type=int, default=0, help="0: no limit of ours")
     parser.add_argument("file", type=Path)
     arguments = parser.parse_args()
     faulthandler.register(signal.SIGUSR1, all_threads=True)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    if arguments.memory_mb:
-        limit = arguments.memory_mb << 20
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    confine(arguments.memory_mb, arguments.open_files, arguments.file_mb, arguments.nice, (arguments.uid, arguments.gid))
     threading.stack_size(_STACK_BYTES)
     if arguments.attach is not None:
         if importlib.util.find_spec("aiohttp") is None:

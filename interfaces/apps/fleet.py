@@ -74,7 +74,7 @@ class Fleet:
         self.generation += 1
         generation = self.generation
         new = [self._new(number) for number in range(1, self._options.workers + 1)]
-        ready = await asyncio.gather(*(one.start(file, self.app.config, self._options.memory_mb) for one in new))
+        ready = await asyncio.gather(*(one.start(file, self.app.config, self._options.limits) for one in new))
         if not all(ready):
             why = next(one.why_broken for one, is_ready in zip(new, ready, strict=True) if not is_ready)
             log.error("application %s: generation %d is not taken: %s", self.app.name, generation, why)
@@ -140,7 +140,7 @@ class Fleet:
         generation, one, file = self.generation, self._new(number), self.app.file
         if (
             file is not None
-            and await one.start(file, self.app.config, self._options.memory_mb)
+            and await one.start(file, self.app.config, self._options.limits)
             and generation == self.generation
             and not self._stopped
         ):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +26,34 @@ def parse_remote(text: str) -> tuple[str, ...]:
     return ("*",) if text.strip() == "*" else parse_names(text)
 
 
+def parse_user(text: str) -> str:
+    """Read a user's name."""
+    if text:
+        try:
+            pwd.getpwnam(text)
+        except KeyError:
+            raise ValueError(f"there is no user {text!r}: adduser --system --group {text}") from None
+        if os.geteuid():
+            raise ValueError("only a server that runs as root can give its programs to another user")
+    return text
+
+
 def parse_crash(text: str) -> str:
     """Read what becomes of calls whose process died."""
     if not re.fullmatch(r"hangup|stay|app:[A-Za-z][A-Za-z0-9_]*", text):
         raise ValueError("right is hangup, stay, or app:NAME")
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a process may have. 0: no limit."""
+
+    memory_mb: int = 512
+    open_files: int = 1024
+    file_mb: int = 64
+    nice: int = 5
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,6 +76,14 @@ class Options:
     workers: int = option(1, help="Processes an application.", minimum=1, maximum=64)
     max_calls: int = option(1000, help="Calls at once in one process; more get 503.", minimum=1, maximum=100_000)
     memory_mb: int = option(512, help="Address space of a process; 0: no limit.", unit="MB", maximum=1 << 20)
+    open_files: int = option(1024, help="Files and connections that a process may have open.", minimum=64, maximum=1 << 20)
+    file_mb: int = option(64, help="The longest file that a process may write; 0: no limit.", unit="MB", maximum=1 << 20)
+    nice: int = option(5, help="How far a process stands back when the processor is busy: 0 not at all, 19 the most.", maximum=19)
+    user: str = option(
+        "",
+        help="The user whose processes they are, where the server runs as root; empty: the server's own.",
+        parse=parse_user,
+    )
     on_crash: str = option(
         "hangup",
         help="Calls whose process died: hangup, stay (without a program), or app:NAME takes them over.",
@@ -67,3 +100,8 @@ class Options:
         parse=parse_remote,
     )
     max_remote: int = option(16, help="Such programs at once.", minimum=1, maximum=10_000)
+
+    @property
+    def limits(self) -> Limits:
+        """Of each process."""
+        return Limits(self.memory_mb, self.open_files, self.file_mb, self.nice, self.user)

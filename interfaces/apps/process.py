@@ -10,17 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import pwd
 import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from interfaces.apps.options import Limits
 from interfaces.apps.peer import AppPeer, Message
 
 log = logging.getLogger(__name__)
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
 """Of the server's environment; the rest may hold passwords."""
+_LIMITS = ("memory-mb", "open-files", "file-mb", "nice")
+"""Which the process puts on itself before it imports anything of the program's."""
 _LINE = 1 << 16
 _GRACE_S = 3.0
 
@@ -31,6 +35,14 @@ async def _some(reader: asyncio.StreamReader) -> bytes:
         return await reader.read(1 << 16)
     except OSError:
         return b""
+
+
+def _identity(user: str) -> list[str]:
+    """Another user, in his own group and no other; nothing for the server's own. Raises KeyError when he is gone."""
+    if not user:
+        return []
+    entry = pwd.getpwnam(user)
+    return [f"--uid={entry.pw_uid}", f"--gid={entry.pw_gid}"]
 
 
 class AppProcess(AppPeer):
@@ -62,8 +74,13 @@ class AppProcess(AppPeer):
         return bool(self.pid)
 
     # -------------------------------------------------------------------------------------------------------------- life
-    async def start(self, file: Path, config: dict[str, str], memory_mb: int) -> bool:
+    async def start(self, file: Path, config: dict[str, str], limits: Limits) -> bool:
         """Start it and wait until it is ready; False when its file cannot be imported or it dies, with the cause in `why_broken`."""
+        try:
+            identity = _identity(limits.user)
+        except KeyError:
+            self.why_broken = f"there is no user {limits.user!r} any more"
+            return False
         ours, theirs = socket.socketpair()
         command = [
             sys.executable,
@@ -71,8 +88,8 @@ class AppProcess(AppPeer):
             "clients.app.worker",
             "--fd",
             str(theirs.fileno()),
-            "--memory-mb",
-            str(memory_mb),
+            *(f"--{name}={getattr(limits, name.replace('-', '_'))}" for name in _LIMITS),
+            *identity,
             str(file),
         ]
         environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
