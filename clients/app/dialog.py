@@ -84,6 +84,12 @@ class Dialog:
         self.stopSession()
         return None
 
+    def onRtpTimeout(self) -> object:
+        """The peer sends no RTP any more; the call is being ended."""
+
+    def onAudioCleared(self) -> object:
+        """The call has lost its audio, and is being ended."""
+
     def onSystem(self, kind: str) -> object:
         """`user1` or `user2`: an operator's signal to all calls."""
 
@@ -212,7 +218,13 @@ class Dialog:
         elif event.type == "system":
             self._put("onSystem", str(data.get("kind", "")))
         else:
-            name = {"started": "onSessionStart", "early": "onEarlySessionStart", "other_bye": "onOtherBye"}.get(event.type)
+            name = {
+                "started": "onSessionStart",
+                "early": "onEarlySessionStart",
+                "other_bye": "onOtherBye",
+                "rtp_timeout": "onRtpTimeout",
+                "audio_cleared": "onAudioCleared",
+            }.get(event.type)
             if name is not None:
                 self._put(name)
             elif event.type in ("other_reply", "reply"):

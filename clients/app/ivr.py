@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from clients.app.dialog import Dialog
@@ -144,9 +144,13 @@ class IvrUAC:
         session_params: object = None,
     ) -> None:
         """Place a call for an application. What becomes of it is that call's."""
-        del from_, to, local_tag
-        params = session_params if isinstance(session_params, (list, dict)) else None
-        _ask_server("core", "dialout", app, user, r_uri, from_uri, hdrs, params)
+        del from_, to
+        params: object = None
+        if isinstance(session_params, dict):
+            params = {name: value for name, value in session_params.items() if isinstance(name, str) and isinstance(value, str)}
+        elif isinstance(session_params, list):
+            params = [value for value in session_params if isinstance(value, str)]
+        _ask_server("core", "dialout", app, user, r_uri, from_uri, hdrs, params, local_tag)
 
 
 class IvrDialogBase:
@@ -189,11 +193,16 @@ class IvrDialogBase:
 
     def sendRequest(self, method: str, hdrs: str = "") -> None:
         """Send a request; its reply is `onSipReply`."""
-        self._run.soon(lambda call: self._run.watch(method, call.request(method, headers=_lines(hdrs))))
+        values: dict[str, object] = {"method": method, "headers": _lines(hdrs), "whole": True}
+        self._run.soon(lambda call: self._run.watch(method, call.ask("request", values, _reply)))
 
     def sendReply(self, code: int, reason: str, hdrs: str = "") -> None:
         """Answer the request that `onSipRequest` got last, or the INVITE."""
         self._run.reply(int(code), reason, _lines(hdrs))
+
+    def onRtpTimeout(self) -> None:
+        """No RTP comes any more. Ends the call."""
+        self.stopSession()
 
     # audio
     def enqueue(self, play: IvrAudioFile | IvrAudioMixIn | IvrNullAudio | None, rec: IvrAudioFile | None = None) -> None:
@@ -314,6 +323,7 @@ class IvrRun(Dialog):
         self._replied = False
         self.script = self.script_class()
         self.script._run = self
+        call.tell("audio", {"silence_ends": False})  # the script's onRtpTimeout does, or that of its base
 
     def soon(self, do: Callable[[Call], object]) -> None:
         """Do something in the process's loop."""
@@ -374,6 +384,12 @@ class IvrRun(Dialog):
         if "ivr_message" in params:
             self._default("onIvrMessage", params["ivr_message"])
 
+    def onRtpTimeout(self) -> None:
+        self._default("onRtpTimeout")
+
+    def onAudioCleared(self) -> None:
+        self._default("onAudioCleared")
+
     def onSystem(self, kind: str) -> None:
         """`user1`, `user2`, `shutdown`."""
         name = {"user1": "onUser1", "user2": "onUser2", "shutdown": "onServerShutdown"}.get(kind)
@@ -391,21 +407,21 @@ class IvrRun(Dialog):
         else:
             self.soon(lambda call: call.reject(code, reason, lines))
 
-    def watch(self, method: str, sent: Action[int]) -> None:
+    def watch(self, method: str, sent: Action[tuple[int, str, tuple[tuple[str, str], ...]]]) -> None:
         """Tell the script of the reply to a request of its own."""
 
         async def wait() -> None:
             try:
-                code = await sent
+                reply = await sent
             except (CallEnded, CallFailed):
                 return
-            self._put("_replied_to", method, code)
+            self._put("_replied_to", method, *reply)
 
         self._keep(asyncio.ensure_future(wait()))
 
-    def _replied_to(self, method: str, code: int) -> None:
+    def _replied_to(self, method: str, code: int, reason: str, headers: tuple[tuple[str, str], ...]) -> None:
         request = IvrSipRequest(self.call, Request(method, (), "", b"", 0))
-        self._default("onSipReply", request, IvrSipReply(code, ""))
+        self._default("onSipReply", request, IvrSipReply(self.call, code, reason, headers))
 
     def queue_up(self, play: IvrAudioFile | IvrAudioMixIn | IvrNullAudio | None, rec: IvrAudioFile | None) -> None:
         """Play, record, or both."""
@@ -439,14 +455,25 @@ class IvrRun(Dialog):
         self._soon(do)
 
 
+def _reply(told: object) -> tuple[int, str, tuple[tuple[str, str], ...]]:
+    if not isinstance(told, dict):
+        return (told if isinstance(told, int) else 0), "", ()
+    headers = told.get("headers")
+    pairs = tuple((str(one[0]), str(one[1])) for one in headers) if isinstance(headers, list) else ()
+    code = told.get("code")
+    return code if isinstance(code, int) else 0, str(told.get("reason", "")), pairs
+
+
 def _lines(hdrs: str) -> list[str]:
     return [line for line in str(hdrs).replace("\r\n", "\n").split("\n") if line.strip()]
 
 
-def offer(settings: dict[str, str]) -> None:
-    """Let scripts import `ivr` and `log`. `settings`: what `ivr.config` has during the import."""
+def offer(settings: dict[str, str], about: Mapping[str, object]) -> None:
+    """Let scripts import `ivr` and `log`. `settings`: what `ivr.config` has during the import; `about`: the server, for the constants."""
     config.clear()
     config.update(settings)
+    names = {"LOCAL_SIP_IP": "sip_ip", "LOCAL_SIP_PORT": "sip_port", "SEMS_LOG_LEVEL": "log_level"}
+    globals().update({name: about[key] for name, key in names.items() if key in about})
     module = types.ModuleType("log")
     for level, name in enumerate(("error", "warn", "info", "debug")):
         setattr(module, name, lambda text, level=level: log(level, f"Ivr-Python: {text}"))

@@ -41,10 +41,14 @@ class IvrSipRequest:
 class IvrSipReply:
     """A reply."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        self.code, self.reason = code, reason
-        self.contact = self.route = self.hdrs = self.from_tag = self.to_tag = ""
-        self.cseq = 0
+    def __init__(self, call: Call, code: int, reason: str, headers: Sequence[tuple[str, str]]) -> None:
+        dialog = IvrSipDialog(call)
+        found = {name.lower(): value for name, value in headers}
+        self.code, self.reason, self.hdrs = code, reason, header_block(headers)
+        self.contact, self.route = found.get("contact", ""), found.get("record-route", "")
+        self.from_tag, self.to_tag = dialog.local_tag, dialog.remote_tag
+        number = found.get("cseq", "0").split()[0]
+        self.cseq = int(number) if number.isdecimal() else 0
 
 
 def header_block(headers: Sequence[tuple[str, str]]) -> str:

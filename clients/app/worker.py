@@ -43,12 +43,12 @@ class NoApp(Exception):
     """The file has no application; the text says what is missing."""
 
 
-def load(path: Path, settings: dict[str, str]) -> App:
+def load(path: Path, settings: dict[str, str], about: Message | None = None) -> App:
     """Import a file and return its `App`. Raises NoApp, and whatever the file raises."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise NoApp(f"{path} is no Python file")
-    ivr.offer(settings)
+    ivr.offer(settings, about or {})
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     sys.path.insert(0, str(path.parent))
@@ -115,7 +115,7 @@ class Serving:
             {str(k): str(v) for k, v in config.items()} if isinstance(config, dict) else {},
         )
         try:
-            self._app = self._source if isinstance(self._source, App) else load(self._source, worker.config)
+            self._app = self._source if isinstance(self._source, App) else load(self._source, worker.config, message)
             for setup in self._app.setups:
                 await setup(worker)
         except BaseException as error:  # noqa: BLE001 - a file may raise what it likes; the server is told

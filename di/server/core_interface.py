@@ -8,6 +8,7 @@ may only read changes nothing by it.
 from __future__ import annotations
 
 import asyncio
+import re
 
 from di.calls.call_info import CallOut, Dialler
 from di.calls.dialling import refusal
@@ -136,11 +137,16 @@ class CoreInterface:
         from_uri: str,
         headers: Lenient[str] = "",
         params: Value = None,
+        id: Lenient[str] = "",
     ) -> str:
-        """Place a call for an application and return its id; From and To are written as `<uri>`."""
+        """Place a call for an application and return its id, which may be chosen; From and To are written as `<uri>`."""
         lines = tuple(header_lines(headers, newline=""))
+        if not re.fullmatch(r"[A-Za-z0-9._-]{0,64}", id):
+            raise CallFailed("an id must be of letters, digits, dots, underscores and hyphens, 64 at most")
         by = Dialler.of("core.dialout", caller)
-        order = CallOut(application, request_uri, f"<{from_uri}>", f"<{request_uri}>", user, headers=lines, params=params, by=by)
+        order = CallOut(
+            application, request_uri, f"<{from_uri}>", f"<{request_uri}>", user, id=id, headers=lines, params=params, by=by
+        )
         id = self._sessions.dialout(order)
         if not id:
             raise CallFailed(_NOT_PLACED)

@@ -83,8 +83,10 @@ def mix_in(call: BridgedCall, op: int, with_: Arguments) -> None:
 
 
 def audio(call: BridgedCall, op: int, with_: Arguments) -> None:
-    """What passes: `muted`, `receiving`, `attached`, `inband`, each as far as it is named."""
+    """What passes: `muted`, `receiving`, `attached`, `inband`, and whether `silence_ends` the call, each as far as it is named."""
     audio = call.session.audio
+    if with_.has("silence_ends"):
+        call.silence_ends = with_.flag("silence_ends")
     if with_.has("muted"):
         audio.set(muted=with_.flag("muted"))
     if with_.has("receiving"):

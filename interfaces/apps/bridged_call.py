@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LIMIT_TIMER = 1
+_MOST_TOLD = 20
+"""Failures of a call that have a line in the log."""
 Operation: TypeAlias = "Callable[[BridgedCall, int, Arguments], None]"
 
 
@@ -58,10 +60,12 @@ class BridgedCall(Application):
         self.stream: SideLeg | None = None
         self.other = ""
         """Id of the second leg that has answered."""
+        self.silence_ends = True
+        """Whether a peer that sends no RTP any more ends the call; else the program decides."""
         self._waiting: dict[str, list[int]] = {}
         """Word → operations that wait for it: `answer`, `early`, `join`, `connect`, `other_ended`, `stream`, `record` with its path."""
         self._requests: dict[int, RequestReceived] = {}
-        self._tokens = 0
+        self._tokens = self._failures = 0
         self._how = (200, "", "local")
         """How the call ended: code, reason, by whom."""
         self._begin(process)
@@ -86,7 +90,10 @@ class BridgedCall(Application):
 
     def failed(self, op: int, code: int, reason: str) -> None:
         """An operation did not work."""
-        log.info("call %s: %s", self.session.id, reason)
+        self._failures += 1
+        if self._failures <= _MOST_TOLD:
+            more = "; what fails further is told the program alone" if self._failures == _MOST_TOLD else ""
+            log.info("call %s: %s%s", self.session.id, reason, more)
         if op:
             self.tell({"k": "failed", "op": op, "code": code, "reason": reason})
 
@@ -207,7 +214,11 @@ class BridgedCall(Application):
 
     def on_rtp_timeout(self) -> None:
         self.event("rtp_timeout")
-        super().on_rtp_timeout()
+        if self.silence_ends or self.process is None:
+            super().on_rtp_timeout()
+
+    def on_media_lost(self) -> None:
+        self.event("audio_cleared")
 
     def on_other_reply(self, reply: SipReply) -> None:
         if 200 <= reply.code < 300 and self.session.pair is not None and self.session.pair.bridged:

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from di.kernel.errors import Refused
@@ -34,6 +34,8 @@ class AppFile:
     file: Path | None
     config: dict[str, str]
     reach: Reach
+    about: Message = field(default_factory=dict)
+    """Of the server: where its SIP is, its log level."""
 
 
 class Fleet:
@@ -63,7 +65,9 @@ class Fleet:
 
     def _new(self, number: int) -> AppProcess:
         """A process of the present generation, not yet started."""
-        return AppProcess(self.app.name, self.generation, number, self._take, self.gone)
+        process = AppProcess(self.app.name, self.generation, number, self._take, self.gone)
+        process.about = dict(self.app.about)
+        return process
 
     # --------------------------------------------------------------------------------------------------------- generations
     async def start(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from di.calls.application import Application
 from di.calls.call_info import Target
+from di.calls.events import SipReply
 from di.calls.pair import Pair, PairOptions
 from di.calls.second_leg import SecondLeg
 from di.calls.session import Session
@@ -193,11 +194,25 @@ def request(call: BridgedCall, op: int, with_: Arguments) -> None:
     method = with_.text("method")
     if not method.isascii() or not method.isalpha() or method in _NOT_BY_PROGRAMS:
         raise BadOperation(f"{method!r} cannot be sent by a program")
-    _send(call, op, method, with_.headers(), with_.text("content_type"), with_.data("body"))
+    _send(call, op, method, with_.headers(), with_.text("content_type"), with_.data("body"), with_.flag("whole"))
 
 
-def _send(call: BridgedCall, op: int, method: str, headers: tuple[str, ...], content_type: str = "", body: bytes = b"") -> None:
-    token = call.session.dialog.send(method, headers, content_type, body, lambda reply: call.done(op, reply.code))
+def _send(
+    call: BridgedCall,
+    op: int,
+    method: str,
+    headers: tuple[str, ...],
+    content_type: str = "",
+    body: bytes = b"",
+    whole: bool = False,
+) -> None:
+    """`whole`: the result is the reply, not its code alone."""
+
+    def replied(reply: SipReply) -> None:
+        told = {"code": reply.code, "reason": reply.reason, "headers": [list(pair) for pair in reply.headers]}
+        call.done(op, told if whole else reply.code)
+
+    token = call.session.dialog.send(method, headers, content_type, body, replied)
     if not token:
         raise BadOperation("the call is being ended")
 

@@ -26,6 +26,8 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH"
 _LIMITS = ("memory-mb", "open-files", "file-mb", "nice")
 """Which the process puts on itself before it imports anything of the program's."""
 _LINE = 1 << 16
+_MOST_LINES = 500
+"""In the log, of one process in a second."""
 _GRACE_S = 3.0
 
 
@@ -109,7 +111,7 @@ class AppProcess(AppPeer):
             theirs.close()
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         self._tasks = [asyncio.ensure_future(work) for work in (self._read(reader), self._print(), self._ended())]
-        self.send({"k": "hello", "version": 1, "app": self.name, "config": config})
+        self.send({"k": "hello", "version": 1, "app": self.name, "config": config, **self.about})
         await self._settled
         return self.ready
 
@@ -119,8 +121,9 @@ class AppProcess(AppPeer):
                 return
 
     async def _print(self) -> None:
-        """What it prints goes into the log, a line each."""
+        """What it prints goes into the log, a line each, as many as somebody may read."""
         assert self._process is not None and self._process.stdout is not None
+        loop, second_s, count = asyncio.get_running_loop(), 0.0, 0
         while True:
             try:
                 line = await self._process.stdout.readline()
@@ -128,7 +131,15 @@ class AppProcess(AppPeer):
                 continue  # a line longer than what is kept: its rest follows
             if not line:
                 return
-            log.info("%s: %s", self.name, line.decode("utf-8", "replace").rstrip()[:2000])
+            if loop.time() - second_s >= 1:
+                if count > _MOST_LINES:
+                    log.warning("%s: %d more lines were printed within a second", self.name, count - _MOST_LINES)
+                second_s, count = loop.time(), 0
+            count += 1
+            if count <= _MOST_LINES:
+                log.info("%s: %s", self.name, line.decode("utf-8", "replace").rstrip()[:2000])
+            elif count % _MOST_LINES == 0:
+                await asyncio.sleep(0.01)
 
     async def _ended(self) -> None:
         assert self._process is not None

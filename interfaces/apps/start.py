@@ -133,12 +133,14 @@ class AppGateway:
         own = beside if beside.is_file() or self._name == "apps" else of_sems
         values = {key: entry.value for key, entry in ConfigFile.read(own).entries.items()} if own.is_file() else {}
         folder = self._options.script_path / name
+        core = self._services.core
         recordings = self._options.record_path / name if self._options.record_path is not None else None
         return AppFile(
             name,
             path,
             values,
             Reach(folder if folder.is_dir() else self._options.script_path, self._options.audio_path, recordings),
+            {"sip_ip": core.sip_ip, "sip_port": core.sip_port or 5060, "log_level": core.loglevel},
         )
 
     def _begin(self, session: Session, fleet: Fleet) -> BridgedCall:

@@ -137,6 +137,11 @@ class Sipp:
         return self._process.pid
 
     @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    @property
     def answered(self) -> int:
         """How many calls of a scenario that logs CALL have been answered so far."""
         return len(re.findall(r"^CALL ", self._text("calls.log"), re.M))
