@@ -46,7 +46,7 @@ def parse_crash(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ProgramLimits:
     """What a process may have. 0: no limit."""
 
     memory_mb: int = 512
@@ -102,6 +102,6 @@ class Options:
     max_remote: int = option(16, help="Such programs at once.", minimum=1, maximum=10_000)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ProgramLimits:
         """Of each process."""
-        return Limits(self.memory_mb, self.open_files, self.file_mb, self.nice, self.user)
+        return ProgramLimits(self.memory_mb, self.open_files, self.file_mb, self.nice, self.user)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from interfaces.apps.options import Limits
+from interfaces.apps.options import ProgramLimits
 from interfaces.apps.peer import AppPeer, Message
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class AppProcess(AppPeer):
         return bool(self.pid)
 
     # -------------------------------------------------------------------------------------------------------------- life
-    async def start(self, file: Path, config: dict[str, str], limits: Limits) -> bool:
+    async def start(self, file: Path, config: dict[str, str], limits: ProgramLimits) -> bool:
         """Start it and wait until it is ready; False when its file cannot be imported or it dies, with the cause in `why_broken`."""
         try:
             identity = _identity(limits.user)
