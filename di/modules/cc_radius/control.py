@@ -51,6 +51,9 @@ class RadiusCall:
     interim_s: int = 0
     granted_s: float = 0.0
     """In all, from the answer."""
+    told_s: int = 0
+    """The longest time that an update has said: one that overtakes another must not make the call cheaper."""
+    in_turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     by_server: bool = False
     """A server has ended it."""
     starting: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -165,10 +168,11 @@ class RadiusControl:
     async def renew(self, ask: ControlAsk, used_s: float) -> Grant:
         """Tell what was used, and ask for the next slice. Raises Refused, ControlUnreachable."""
         call = self._call(ask)
+        self._next_interim(call)
         await self._send_update(call, packets.INTERIM, used_s)
         reply = await self._access(call)
         # Session-Timeout counts from what the update has said, the grant from where the last one ends
-        left_s = None if reply.session_s is None else int(used_s) + reply.session_s - call.granted_s
+        left_s = None if reply.session_s is None else call.told_s + reply.session_s - call.granted_s
         return self._grant(call, reply, left_s)
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
@@ -184,6 +188,8 @@ class RadiusControl:
 
     # -------------------------------------------------------------------------------------------------------------- accounting
     def _next_interim(self, call: RadiusCall) -> None:
+        if call.timer is not None:
+            call.timer.cancel()
         if call.interim_s:
             call.timer = self._clock.call_later(call.interim_s * 1_000_000_000, lambda: self._interim(call))
 
@@ -204,15 +210,18 @@ class RadiusControl:
             log.warning("call %s: radius: %s was not taken: %s", call.ask.call.id, name, error)
 
     async def _send_update(self, call: RadiusCall, kind: int, used_s: float) -> None:
-        numbers = {
-            "Acct-Status-Type": kind,
-            "Acct-Session-Time": int(used_s),
-            "Event-Timestamp": int(self._clock.epoch_s()),
-            "Acct-Authentic": _BY_RADIUS,
-            "NAS-Port-Type": _VIRTUAL,
-        }
-        attributes = Attributes(call.texts, numbers, call.classes)
-        await self.client.ask(True, lambda id, secret: packets.accounting_request(id, secret, attributes))
+        """One after the other. Raises ControlUnreachable."""
+        async with call.in_turn:
+            call.told_s = max(call.told_s, int(used_s))
+            numbers = {
+                "Acct-Status-Type": kind,
+                "Acct-Session-Time": call.told_s,
+                "Event-Timestamp": int(self._clock.epoch_s()),
+                "Acct-Authentic": _BY_RADIUS,
+                "NAS-Port-Type": _VIRTUAL,
+            }
+            attributes = Attributes(call.texts, numbers, call.classes)
+            await self.client.ask(True, lambda id, secret: packets.accounting_request(id, secret, attributes))
 
     def _facts(self, call: RadiusCall) -> Facts:
         classes = [base64.b64encode(one).decode() for one in call.classes]
