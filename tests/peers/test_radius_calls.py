@@ -16,7 +16,7 @@ from pyrad.packet import CoAPacket, CoARequest, DisconnectACK, DisconnectNAK, Di
 from di.modules.cc_radius.dictionary import DICTIONARY
 from tests.support.credit import RTP_PORTS_OF_MANY, TROUBLES, accounts, judge, place
 from tests.support.freeradius import PASSWORD, SECRET, FreeRadius, Meddler, RadiusPurse
-from tests.support.ports import free_port
+from tests.support.ports import free_port, free_ports
 from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer
 from tests.support.sizes import LONG
@@ -60,7 +60,7 @@ def server(
     """Its first server does not exist: each exchange after the first knows that."""
     folder = tmp_path_factory.mktemp("radius")
     radius_conf = (
-        f"servers=127.0.0.1:{free_port()},127.0.0.1:{meddler.port}\nsecret_file={radius.folder}/secret\n"
+        f"servers=127.0.0.1:{free_ports(2)},127.0.0.1:{meddler.port}\nsecret_file={radius.folder}/secret\n"
         f"timeout_ms=150\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\n"
         f"interim_interval={6 if LONG else 1}\nslice={8 if LONG else 3}\n"
         f"file={folder}/radius.db\n"
