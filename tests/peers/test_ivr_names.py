@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import wave
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -104,6 +105,45 @@ async def test_dialog_request_constants_and_log(board: Switchboard, server: Serv
     await asyncio.to_thread(wait_until, lambda: "ZeroDivisionError: printed" in server.log, "it is printed")
     assert await script.call.bye() == 200
     await asyncio.to_thread(wait_until, lambda: "they said bye" in server.log, "onBye")
+
+
+async def test_audio(board: Switchboard, folder: Path) -> None:
+    script = await up(board)
+    size = (folder / "scripts" / "one.wav").stat().st_size - 44
+    await script.do(
+        f"files {folder}/scripts/one.wav", f"OSError TypeError TypeError {size}", "queue True", "queue False", "empty"
+    )
+    await script.do("loop")
+    await board.run(1000)  # the file has 300 ms
+    await script.hears(500.0)
+    await script.do("call disconnectMedia", "did disconnectMedia")
+    await board.run(200)
+    script.phone.rtp.forget()
+    await board.run(600)
+    assert 500.0 not in tones.heard(script.phone.rtp.heard(), [500.0])
+    await script.do("call connectMedia", "did connectMedia")
+    await script.hears(500.0)
+    await script.do("flush")
+    await script.do("tts hello")
+    await script.hears(700.0)
+    await script.do("null")
+    await script.do("mixin")
+    for _ in range(30):
+        script.phone.rtp.forget()
+        await board.run(200)
+        if tones.heard(script.phone.rtp.heard(), list(HZ.values())) == set(HZ.values()):
+            break
+    assert tones.heard(script.phone.rtp.heard(), list(HZ.values())) == set(HZ.values())
+    await script.do("flush")
+    await script.do("call mute", "did mute")
+    await script.do("record")
+    await board.run(1200)
+    await script.do("call unmute", "did unmute")
+    await script.do("record")
+    await board.run(1200)
+    with wave.open(str(folder / "recordings" / "allivr" / "all.wav")) as file:
+        assert 300 <= file.getnframes() * 1000 // file.getframerate() <= 500
+    assert await script.call.bye() == 200
 
 
 async def test_keys_and_receiving(board: Switchboard) -> None:
