@@ -168,8 +168,13 @@ class ChargeBook:
         """The call is over; once a call. `facts` are added to what is known."""
         known = self._open.pop(key, None) or Charge(key, {})
         charge = replace(known, facts={**known.facts, **facts}, ended_s=self._clock.epoch_s(), used_s=used_s)
-        self._write(charge, "ended")
-        self._enqueue(charge)
+        if self._database is None:
+            self._enqueue(charge)
+            return
+        # told when it is on the disk: a server killed in between would tell another time used
+        kept = self._database.run(lambda connection: write(connection, charge, "ended"))
+        kept.add_done_callback(self._say)
+        kept.add_done_callback(lambda done: self._enqueue(charge))
 
     @property
     def on_disk(self) -> bool:
@@ -240,6 +245,9 @@ class ChargeBook:
 
     async def close(self) -> None:
         """Let what is being told be told, for a moment; what is left stays on the disk."""
+        if self._tasks and self._database is not None:
+            with contextlib.suppress(DatabaseFailed):
+                await self._database.run(lambda connection: None)  # behind every end that is on its way to the disk
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._idle.wait(), _LAST_WORDS_S)
         for task in self._tasks:
@@ -268,7 +276,7 @@ class ChargeBook:
         if self._database is not None:
             self._database.run(work).add_done_callback(self._say)
 
-    def _say(self, done: asyncio.Future[object]) -> None:
+    def _say(self, done: asyncio.Future[None] | asyncio.Future[object]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:
             log.error("%s: charges are not on the disk: %s", self.name, error)
 
