@@ -274,6 +274,7 @@ class Meddler:
 
     def _bound(self, port: int) -> socket.socket:
         front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        front.setblocking(False)
         front.bind(("127.0.0.1", port))
         return front
 
@@ -284,7 +285,7 @@ class Meddler:
                 try:
                     data, address = one.recvfrom(8192)
                 except OSError:
-                    continue  # ICMP: nobody there
+                    continue  # ICMP: nobody there, or nothing any more
                 if one in self._fronts:
                     self._to_server(one, data, address)
                 else:
@@ -300,6 +301,7 @@ class Meddler:
         back = self._asked.get((port, address))
         if back is None:
             back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            back.setblocking(False)  # what select has seen may be an error that a send has taken since
             back.connect(("127.0.0.1", port))
             self._asked[port, address] = back
             self._pairs[back] = (front, address)
