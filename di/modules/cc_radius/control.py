@@ -54,6 +54,8 @@ class RadiusCall:
     told_s: int = 0
     """The longest time that an update has said: one that overtakes another must not make the call cheaper."""
     in_turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    over: bool = False
+    """Nothing more is said of it but its Stop."""
     by_server: bool = False
     """A server has ended it."""
     starting: asyncio.Task[None] | None = field(default=None, repr=False)
@@ -178,6 +180,7 @@ class RadiusControl:
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
         """Its Stop will be told."""
         call = self._call(ask)
+        call.over = True
         if call.timer is not None:
             call.timer.cancel()
         by = ask.call.dialog.ended_by or end.by
@@ -190,7 +193,7 @@ class RadiusControl:
     def _next_interim(self, call: RadiusCall) -> None:
         if call.timer is not None:
             call.timer.cancel()
-        if call.interim_s:
+        if call.interim_s and not call.over:
             call.timer = self._clock.call_later(call.interim_s * 1_000_000_000, lambda: self._interim(call))
 
     def _interim(self, call: RadiusCall) -> None:
@@ -212,6 +215,8 @@ class RadiusControl:
     async def _send_update(self, call: RadiusCall, kind: int, used_s: float) -> None:
         """One after the other. Raises ControlUnreachable."""
         async with call.in_turn:
+            if call.over:  # a renewal that began in the moment of the end
+                raise ControlUnreachable("the call is over")
             call.told_s = max(call.told_s, int(used_s))
             numbers = {
                 "Acct-Status-Type": kind,
