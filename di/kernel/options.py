@@ -97,9 +97,9 @@ def where(options: object, field_name: str) -> tuple[str, int]:
     return sources.get(field_name, sources.get("", ("", 0)))
 
 
-def keep_sources(changed: T, original: object) -> T:
-    """Let `where` answer for a copy of loaded options as it does for the original; returns the copy."""
-    object.__setattr__(changed, "_sources", getattr(original, "_sources", {}))
+def keep_sources(changed: T, original: object, more: Mapping[str, tuple[str, int]] | None = None) -> T:
+    """Let `where` answer for a copy of loaded options as it does for the original, and for `more`; returns the copy."""
+    object.__setattr__(changed, "_sources", {**getattr(original, "_sources", {}), **(more or {})})
     return changed
 
 

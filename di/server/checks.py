@@ -13,25 +13,32 @@ from dataclasses import fields
 
 from di.kernel.addresses import bind_hint, probe
 from di.kernel.errors import ConfigError
+from di.kernel.server_options import CoreOptions
 from di.server.settings import Settings
 
 
 def place(settings: Settings) -> Iterator[Callable[[], None]]:
     """The questions that come before the start: each is to be called, and raises ConfigError."""
     core = settings.core
-    for field, ips in {
-        "sip_ip": [core.sip_ip],
-        "media_ip": [core.media_ip],
-        "further_sip": [ip for ip, _, _ in core.further_sip],
-        "further_media_ip": [core.further_media_ip] if core.further_media_ip else [],
-        "interfaces": [one.rtp.ip for one in core.interfaces],
-    }.items():
-        for ip in ips:
-            yield lambda field=field, ip=ip: _own_address(settings, field, ip)  # type: ignore[misc]
+    for ip, field in _addresses(core).items():
+        yield lambda field=field, ip=ip: _own_address(settings, field, ip)  # type: ignore[misc]
     if core.tls_port:
         yield lambda: _certificate(settings)
         if core.tls_ca_file:
             yield lambda: _authorities(settings)
+
+
+def _addresses(core: CoreOptions) -> dict[str, str]:
+    """Each address that must be this machine's → the key that says it first: one that is wrong is told of once."""
+    keys = {core.media_ip: "media_ip", core.sip_ip: "sip_ip"}
+    for one in core.interfaces:
+        if one.name:
+            keys.setdefault(one.sip_ip, f"sip_ip_{one.name}")
+            keys.setdefault(one.rtp.ip, f"media_ip_{one.name}")
+    for ip, _, _ in core.further_sip:
+        keys.setdefault(ip, "further_sip")
+    keys.setdefault(core.further_media_ip, "further_media_ip")
+    return {ip: key for ip, key in keys.items() if ip}
 
 
 def ports(settings: Settings) -> Iterator[Callable[[], None]]:

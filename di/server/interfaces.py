@@ -96,7 +96,10 @@ def filled(core: CoreOptions, named: Named) -> CoreOptions:
     if other is not None:
         found.append(NetInterface("", other))
     _check(core, found)
-    return keep_sources(replace(core, interfaces=NetInterfaces(found).all), core)
+    told = {
+        f"{key}_{name}": (entry.file, entry.line) for name, keys in named.others.items() for key, entry in keys.items()
+    }
+    return keep_sources(replace(core, interfaces=NetInterfaces(found).all), core, told)
 
 
 def _rtp(name: str, keys: Keys, sip_ip: str) -> RtpAddress:

@@ -47,6 +47,9 @@ def broken(folder: Path, kind: str) -> tuple[Server, str]:
             settings, wanted = "media_ip=198.51.100.2", "sems.conf:10: media_ip: 198.51.100.2 is no address of this machine"
         case "foreign further_sip":
             settings, wanted = "further_sip=198.51.100.3:5070", "sems.conf:10: further_sip: 198.51.100.3 is no address"
+        case "foreign interface":
+            settings = "interfaces=outer,inner\nsip_ip_outer=127.0.0.1\nsip_ip_inner=127.0.0.1\nsip_port_inner=5099\nmedia_ip_inner=198.51.100.5"
+            wanted = "sems.conf:14: media_ip_inner: 198.51.100.5 is no address of this machine"
         case "foreign gateway":
             files["web.conf"] = "server_ip=198.51.100.4\n"
             files["access.secrets"] = "role x di.*\n"
@@ -95,7 +98,7 @@ def broken(folder: Path, kind: str) -> tuple[Server, str]:
 @pytest.mark.parametrize(
     "kind",
     [
-        "foreign sip_ip", "foreign media_ip", "foreign further_sip", "foreign gateway", "open gateway", "missing diagram",
+        "foreign sip_ip", "foreign media_ip", "foreign further_sip", "foreign interface", "foreign gateway", "open gateway", "missing diagram",
         "broken diagram", "start diagram", "missing prompt", "missing certificate", "certificate of a gateway", "enumeration",
         "switch of the announcement", "plug-ins",
     ],
