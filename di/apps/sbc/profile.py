@@ -111,7 +111,8 @@ def _read(conf: ConfigFile) -> Profile:
                 entry.file, entry.line, key, f"is no option of a profile{f'; did you mean {near[0]}?' if near else ''}"
             )
     profile = load_options(Profile, own, {}, "")
-    parse_refusal(profile.refuse_with, lambda why: ConfigError(*_place(conf, "refuse_with"), "refuse_with", why))
+    if not has_pattern(profile.refuse_with):
+        parse_refusal(profile.refuse_with, lambda why: ConfigError(*_place(conf, "refuse_with"), "refuse_with", why))
     return dataclasses.replace(profile, controls=controls)
 
 

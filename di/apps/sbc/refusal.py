@@ -17,8 +17,11 @@ def parse_reply(text: str) -> tuple[int, str]:
 
 
 def parse_refusal(text: str, wrong: Callable[[str], Exception]) -> Refused | None:
-    """The final reply of `refuse_with`; None where nothing, or only a pattern, is written. What is wrong is raised as `wrong(why)`."""
-    if not text.strip() or "$" in text:
+    """The final reply of `refuse_with`, filled in: None where nothing is written. What is wrong is raised as `wrong(why)`.
+
+    A `$` in it is no pattern any more: a caller may have written it.
+    """
+    if not text.strip():
         return None
     try:
         code, reason = parse_reply(text)

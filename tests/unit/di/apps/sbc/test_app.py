@@ -86,6 +86,7 @@ def test_what_the_second_leg_s_invite_says(tmp_path: Path) -> None:
         ("refuse_with=486\n", (), 486),
         ('refuse_with="$H(X)"\n', (("X", "404 Not Here"),), 404),
         ('refuse_with="$H(X)"\n', (("X", "nonsense"),), 500),
+        ('refuse_with="403 Not $H(X)"\n', (("X", "$you"),), 403),
         ("", (("Max-Forwards", "0"),), 483),
         ('next_hop="$H(X)"\npatch_ruri_next_hop=yes\n', (("X", "a/b/c"),), 500),
         ('next_hop="$H(X)"\n', (("X", "a/b/c"),), 500),

@@ -19,6 +19,7 @@ OF_A_SIDE = (
     "a=setup:active",
     "a=rtcp:5",
     "a=inactive",
+    "a=x-cordboard-profile:RTP/SAVP",
 )
 
 
