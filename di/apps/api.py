@@ -56,6 +56,7 @@ from di.kernel.paths import configured, safe_name
 from di.kernel.ports import TimerHandle
 from di.kernel.posix_regex import Search, compile_extended
 from di.kernel.registry import Caller, Lenient, di_method
+from di.kernel.seldom import Seldom
 from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.kernel.value import Value
 from di.media_control.codecs import NAMES as CODEC_NAMES
@@ -208,6 +209,7 @@ __all__ = [
     "RoutesOutside",
     "Search",
     "SecondLeg",
+    "Seldom",
     "Services",
     "Session",
     "SessionTimer",

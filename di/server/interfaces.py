@@ -96,9 +96,7 @@ def filled(core: CoreOptions, named: Named) -> CoreOptions:
     if other is not None:
         found.append(NetInterface("", other))
     _check(core, found)
-    told = {
-        f"{key}_{name}": (entry.file, entry.line) for name, keys in named.others.items() for key, entry in keys.items()
-    }
+    told = {f"{key}_{name}": (entry.file, entry.line) for name, keys in named.others.items() for key, entry in keys.items()}
     return keep_sources(replace(core, interfaces=NetInterfaces(found).all), core, told)
 
 

@@ -138,9 +138,9 @@ def uri_problem(uri: str) -> str:
 _OF_ONE_DIALOG = STACK_HEADERS | frozenset(
     "content-disposition authorization proxy-authorization www-authenticate proxy-authenticate authentication-info allow supported "
     "require proxy-require unsupported user-agent server expires min-expires date accept accept-encoding accept-language "
-    "allow-events mime-version replaces".split()
+    "allow-events mime-version replaces x-cordboard-hops".split()
 )
-"""Headers that belong to one dialog, hop or body: a call that is connected with another never copies them."""
+"""Headers that belong to one dialog, hop or body, and the one that steers Max-Forwards: a call that is connected with another never copies them."""
 
 
 def end_to_end(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:

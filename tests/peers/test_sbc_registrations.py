@@ -33,7 +33,7 @@ BEHIND_NAT = "sip:anna@192.0.2.7:5099;ob"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     files = {
         "app_mapping.conf": MAPPING,
-        "sbc.conf": f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr)\n",
+        "sbc.conf": f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr)\ncontact_hiding_secret=known-to-us\n",
         "call_control.conf": "",
         **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
     }

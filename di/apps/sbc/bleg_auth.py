@@ -6,12 +6,14 @@ BYE, re-INVITE, UPDATE and PRACK are answered by the SIP stack before anybody is
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from di.apps.api import CallFailed, DIError, OutsideReply, RequestReceived, Value, first_header
 from di.apps.sbc.keys import is_yes
 from di.apps.sbc.profile import Profile
 
+log = logging.getLogger(__name__)
 Check = Callable[[str, str, list[Value]], object]
 """Call a DI function: module, function, arguments."""
 
@@ -28,13 +30,18 @@ def challenge(profile: Profile, request: RequestReceived, check: Check) -> Outsi
     who: list[Value] = [profile.uas_auth_bleg_realm, profile.uas_auth_bleg_user, profile.uas_auth_bleg_pwd]
     try:
         answer = check("uac_auth", "checkAuth", [shown, *who])
-    except (DIError, CallFailed):
-        return OutsideReply(500, "Server Internal Error")
+    except (DIError, CallFailed) as error:
+        return _unchecked(request, str(error))
     if not isinstance(answer, list) or len(answer) < 3:
-        return OutsideReply(500, "Server Internal Error")
+        return _unchecked(request, "its answer is none")
     if answer[0] == 200:
         return None
     return OutsideReply(401, "Unauthorized", (str(answer[2]).strip(),))
+
+
+def _unchecked(request: RequestReceived, why: str) -> OutsideReply:
+    log.error("call %d: sbc: uac_auth.checkAuth cannot check a %s: %s: 500", request.call, request.method, why)
+    return OutsideReply(500, "Server Internal Error")
 
 
 def auth_problem(profile: Profile, is_loaded: bool) -> tuple[str, str]:

@@ -7,7 +7,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from di.apps.api import Control, ControlMaker, NetInterfaces, PatternValues, Refused, SessionTimer, fill_pattern, parse_uri
+from di.apps.api import (
+    Control,
+    ControlMaker,
+    NetInterfaces,
+    PatternValues,
+    Refused,
+    Seldom,
+    SessionTimer,
+    fill_pattern,
+    parse_uri,
+)
 from di.apps.sbc.book import NoProfile, ProfileBook
 from di.apps.sbc.keys import names
 from di.apps.sbc.options import Options
@@ -36,6 +46,7 @@ class SbcDesk:
         self.local = one.public_ip or one.sip_ip, one.sip_port
         self.timer: SessionTimer | None = options.session_timer()
         self._maker, self._modules = maker, modules
+        self._strangers = Seldom()
         self.reach = reach
 
     def missing_modules(self, wanted: tuple[str, ...]) -> list[str]:
@@ -55,13 +66,16 @@ class SbcDesk:
         return not parts.user and (parts.host.strip("[]"), parts.port or 5060) in here
 
     def check_source(self, trusted: bool, source_ip: str, request_uri: str) -> None:
-        """Whether a request may come in. Raises Refused(403), with a line in the log."""
-        if not trusted and self.options.strangers == "refuse":
+        """Whether a request may come in. Raises Refused(403), with a line in the log; in a flood of them not with each."""
+        if trusted or self.options.strangers != "refuse":
+            return
+        more = self._strangers.line(self.reach.now_s() * 1_000_000_000)
+        if more is not None:
             log.warning(
-                "sbc: %s wants to reach %s and is refused: it is none of trusted_peers in sems.conf; strangers=route in sbc.conf lets all in",
-                source_ip, request_uri,
+                "sbc: %s wants to reach %s and is refused: it is none of trusted_peers in sems.conf; strangers=route in sbc.conf lets all in%s",
+                source_ip, request_uri, more,
             )  # fmt: skip
-            raise Refused(403, "Forbidden")
+        raise Refused(403, "Forbidden")
 
     def profile_of(self, values: PatternValues) -> LoadedProfile:
         """The profile of a request. Raises Refused(500), with a line in the log."""

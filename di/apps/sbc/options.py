@@ -30,6 +30,11 @@ class Options(SessionTimerOptions):
     )
     core_options_handling: bool = option(False, help="OPTIONS outside calls is answered here, not sent on.")
     out_of_dialog_threads: int = option(1, help="Accepted; requests outside calls need no threads.")
+    contact_hiding_secret: str = option(
+        "",
+        help="Signs contacts that enable_contact_hiding hides; empty: a new one at each start, and what was hidden before leads nowhere.",
+        secret=True,
+    )
     strangers: str = option(
         "refuse",
         help="Who comes from none of trusted_peers: refuse (403), or route by the profile like others. Not in SEMS.",

@@ -31,18 +31,16 @@ from di.apps.sbc.registering import Onward, RegisterOrigin, back, onward, transp
 from di.apps.sbc.replaces import DialogName
 
 log = logging.getLogger(__name__)
-_KEY = b"contacts in addresses of ours"
-"""The same after a restart, for registrars keep what was made before; it keeps garbage out, not secrets in."""
 
 
 class SbcReach:
-    """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours."""
+    """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours, signed by a secret."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, hiding_secret: bytes) -> None:
         self._services = services
         self._files = MessageFiles(services.sessions.spawn)
         self.cache = RegistrationCache()
-        self.hider = ContactHider(_KEY)
+        self.hider = ContactHider(hiding_secret)
 
     def now_s(self) -> int:
         """Seconds that only grow."""

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 from pathlib import Path
 
 from di.apps.api import CONTROL_MAKER, Closer, ConfigError, ControlMaker, Services, Session, where
@@ -21,6 +23,8 @@ from di.apps.sbc.regex_maps import RegexMap, RegexMaps, parse_map, read_map
 from di.apps.sbc.rule_checks import rules_problem
 from di.apps.sbc.timers import check_timers
 
+log = logging.getLogger(__name__)
+
 
 def start(services: Services, options: Options) -> Closer:
     """Register application and DI module. Raises ConfigError, with the place, for whatever cannot be had."""
@@ -30,7 +34,8 @@ def start(services: Services, options: Options) -> Closer:
     book.put(loaded)
     maps = RegexMaps()
     maps.put(read_maps(options, services.conf_dir))
-    desk = SbcDesk(options, book, maps, maker, services.control_modules, services.sessions.interfaces, SbcReach(services))
+    reach = SbcReach(services, _hiding_secret(options, loaded))
+    desk = SbcDesk(options, book, maps, maker, services.control_modules, services.sessions.interfaces, reach)
     missing = desk.missing_modules(options.load_cc_plugins)
     if missing:
         hint = f"{', '.join(missing)}: put it before sbc in load_plugins of sems.conf"
@@ -45,6 +50,9 @@ def start(services: Services, options: Options) -> Closer:
         if common_timer(profiles, new.session_timer()) != timer:
             hint = "the A leg's session interval is that of the start: start again for another one"
             raise ConfigError(*where(new, "session_expires"), "session_expires", hint)
+        if new.contact_hiding_secret != options.contact_hiding_secret:
+            hint = "is that of the start: start again for another one"
+            raise ConfigError(*where(new, "contact_hiding_secret"), "contact_hiding_secret", hint)
         book.put(profiles)
         maps.put(parsed)
         book.active, desk.options = new.active_profile, new
@@ -64,6 +72,17 @@ def start(services: Services, options: Options) -> Closer:
         services.applications.unregister("sbc")
 
     return close
+
+
+def _hiding_secret(options: Options, profiles: list[LoadedProfile]) -> bytes:
+    """What hidden contacts are signed with: nobody else may make one, for it says where a request goes."""
+    hides = next((one.name for one in profiles if one.profile.enable_contact_hiding not in ("", "no")), "")
+    if hides and not options.contact_hiding_secret:
+        log.warning(
+            "%s: profile %s hides contacts and there is no contact_hiding_secret: after a restart phones are reached once they have registered again",
+            ":".join(map(str, where(options, "contact_hiding_secret"))), hides,
+        )  # fmt: skip
+    return options.contact_hiding_secret.encode("utf-8", "surrogateescape") or secrets.token_bytes(32)
 
 
 def read_profiles(options: Options, conf_dir: Path) -> list[LoadedProfile]:

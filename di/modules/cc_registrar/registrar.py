@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from di.calls.outside import OutsideReply
 from di.kernel.errors import Refused
+from di.kernel.seldom import Seldom
 from di.modules.uac_auth.check import CredentialCheck
 from di.sip.auth_params import parameters
 from di.sip.headers import parse_uri, uri_of
@@ -30,6 +31,7 @@ class Registrar:
         self.book = book
         self._users, self._realm, self._check = users, realm, check
         self._any_domain = any_domain
+        self._told = Seldom()
 
     def register(self, request: OutsideReceived, trusted: bool, now_s: float) -> OutsideReply:
         """Answer a REGISTER. A refusal stands in the log, once, with who and why."""
@@ -42,9 +44,12 @@ class Registrar:
             order = read(request.headers, request.call_id, (request.source_ip, request.source_port))
             bindings = self.book.register(aor, order, now_s)
         except ValueError as error:
-            return self._refused(request, Refused(400, "Bad Request"), str(error))
+            return self._refused(request, Refused(400, "Bad Request"), str(error), now_s)
         except Refused as refused:
-            return self._refused(request, refused, "")
+            nobody_may = refused.code == 403 and not self._users
+            return self._refused(
+                request, refused, "it is none of trusted_peers, and there is no users_file" if nobody_may else "", now_s
+            )
         lines = tuple(f"Contact: <{one.contact}>;expires={max(1, round(one.expires_s - now_s))}" for one in bindings)
         return OutsideReply(200, "OK", lines)
 
@@ -53,7 +58,6 @@ class Registrar:
         if trusted:
             return
         if not self._users:
-            log.error("REGISTER of %s from %s: it is none of trusted_peers, and there is no users_file", user, request.source_ip)
             raise Refused(403, "Forbidden")
         for given in all_of(request.headers, "Authorization"):
             fields = parameters(given.strip().partition(" ")[2])
@@ -70,10 +74,13 @@ class Registrar:
         )
         raise Refused(401, "Unauthorized", (challenge,))
 
-    def _refused(self, request: OutsideReceived, refused: Refused, why: str) -> OutsideReply:
-        if refused.code != 401:  # a challenge is no news
+    def _refused(self, request: OutsideReceived, refused: Refused, why: str, now_s: float) -> OutsideReply:
+        more = self._told.line(round(now_s * 1e9)) if refused.code != 401 else None  # a challenge is no news
+        if more is not None:
             where = f"{request.source_ip}:{request.source_port}"
-            log.warning("REGISTER of %s from %s: %s%s", uri_of(request.to_header), where, refused, f": {why}" if why else "")
+            log.warning(
+                "REGISTER of %s from %s: %s%s", uri_of(request.to_header), where, refused, f": {why}{more}" if why else more
+            )
         return OutsideReply(refused.code, refused.reason, refused.headers)
 
     def find(self, uri: str, now_s: float) -> UserBinding:

@@ -18,7 +18,7 @@ _OF_ONE_SIDE = frozenset(
     "ice-pacing ice-mismatch mid group bundle-only msid msid-semantic ssrc ssrc-group extmap extmap-allow-mixed rid simulcast "
     "imageattr source-filter rtcp-unicast acap tcap pcfg acfg csup creq".split()
 ) | {PROFILE}
-"""Ours is for the SIP process alone; the others: RFC 4566 §6, RFC 3264, 3605, 4568, 4585, 5245, 5285, 5576, 5763, 5888, 5939, 8285, 8839, 8843, 9143."""
+"""Ours is for the SIP process alone. RFC 4566 §6, RFC 3264, 3605, 4568, 4585, 5245, 5285, 5576, 5763, 5888, 5939, 8285, 8839, 8843, 9143."""
 _LINE = re.compile(r"a=([!#-'*+\-.0-9A-Z^-~]+)(?::[^\x00-\x1f\x7f]*)?")
 MOST_LINES, LONGEST_LINE = 32, 512
 """What comes after, and longer lines, stay behind: an INVITE by UDP has no room for them."""

@@ -121,6 +121,7 @@ def test_what_passes_from_one_leg_to_the_other() -> None:
         ("k", "timer"),
         ("X-Bad", "a\rVia: b"),
         ("Record-Route", "<sip:p>"),
+        ("X-Cordboard-Hops", "4000000000"),
         ("s", "hello"),
     )
     assert end_to_end(headers) == ("X-A: 1", "s: hello")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from di.apps.sbc import PLUGIN
+from di.apps.sbc.contacts import ContactHider
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk
 from di.kernel.clock import Tasks
@@ -101,6 +102,16 @@ def test_what_does_not_go_on(tmp_path: Path, text: str, headers: tuple[tuple[str
     call = border.book.offer("ben", headers)
     assert border.book.answers(call) == [code] and not border.dialled()
     assert not list(border.book.sessions)
+
+
+@pytest.mark.parametrize("secret", ["", "ours"])
+def test_only_our_own_secret_leads_to_a_hidden_contact(tmp_path: Path, secret: str) -> None:
+    conf = f"active_profile=one\ncontact_hiding_secret={secret}\n"
+    border = Border(tmp_path, conf, one='enable_contact_hiding=yes\nappend_headers="X-Var: $V(a)"\n')
+    for signed_by in (b"ours", b"", b"contacts in addresses of ours"):
+        border.book.offer(ContactHider(signed_by).hidden("sip:dear@198.51.100.1", "", {"a": "kept"}))
+    led = [(dial.request_uri == "sip:dear@198.51.100.1", "X-Var: kept" in dial.headers) for dial in border.dialled()]
+    assert led == [(bool(secret), bool(secret)), (False, False), (False, False)]
 
 
 def test_a_stranger_goes_nowhere_unless_all_are_let_in(tmp_path: Path) -> None:

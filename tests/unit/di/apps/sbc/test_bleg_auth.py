@@ -37,9 +37,10 @@ def test_the_right_words_pass_and_others_are_challenged() -> None:
 
 
 @pytest.mark.parametrize("answer", [CallFailed("no"), None, [401]])
-def test_nobody_passes_where_nobody_can_check(answer: object) -> None:
+def test_nobody_passes_where_nobody_can_check(answer: object, caplog: pytest.LogCaptureFixture) -> None:
     refused = challenge(GUARDED, INFO, Checker(answer))
     assert refused is not None and refused.code == 500
+    assert "cannot check a INFO" in caplog.text
 
 
 def test_without_the_option_nobody_is_asked() -> None:
