@@ -3,9 +3,10 @@
 
 import { DiagramView } from "./diagram.js";
 import { duration, field, h, keyed, openDialog, setText } from "./dom.js";
-import { expectations, party, row } from "./model.js";
+import { expectations, left, party, row } from "./model.js";
 import { recordButton } from "./record.js";
 
+const MORE_S = 60;
 const TEXT = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 
 export class CallWindow {
@@ -20,11 +21,12 @@ export class CallWindow {
     this.mute = actions.button("Mute", "rooms.mute", () => actions.run(this.call.muted ? "rooms.unmute" : "rooms.mute", [id]));
     this.move = actions.button("Move", "rooms.move", () => openMove(panel, this.call));
     this.record = recordButton(panel, "call", id, "this call");
+    this.extend = actions.button(`+ ${MORE_S} s`, "control.extend", () => actions.run("control.extend", [id, MORE_S], `The call may last ${MORE_S} s longer.`));
     this.drawing = new DiagramView((state) => this.choose(state));
     this.diagramPart = h("section", { class: "part", "aria-label": "Diagram", hidden: true }, h("h3", {}, "Diagram"), this.drawing.root);
     this.eventPart = this.buildEvents();
     this.dialog = openDialog(this.title(), () => [
-      this.over, this.facts, h("p", { class: "buttons" }, this.hangup, this.mute, this.move, this.record), this.eventPart, this.diagramPart,
+      this.over, this.facts, h("p", { class: "buttons" }, this.hangup, this.mute, this.move, this.extend, this.record), this.eventPart, this.diagramPart,
       h("section", { class: "part", "aria-label": "Attributes" }, h("h3", {}, "All attributes"), this.attributes),
     ], { className: "call", onclose });
     this.update();
@@ -100,6 +102,7 @@ export class CallWindow {
     if (call) this.call = call;
     if (!this.call) return;
     this.record.show(this.panel.live.model.recordingOf("call", this.id), Boolean(call?.answered));
+    this.extend.hidden = !call || left(call, 0) === undefined;
     this.mute.hidden = this.move.hidden = !call?.rooms.size;
     setText(this.mute, this.call.muted ? "Unmute" : "Mute");
     const { attributes } = this.call;
@@ -129,6 +132,8 @@ export class CallWindow {
       ["Audio", call.muted ? "muted" : call.speaking ? "speaking" : "open"],
       ["Encryption", TEXT(call.attributes.srtp) || "none"], ["Id", call.id],
     ];
+    const remaining = left(call, this.panel.now());
+    if (remaining !== undefined) facts.splice(5, 0, ["Left", `${duration(remaining)} of ${duration(Number(call.attributes.granted_s))}${call.attributes.account ? `, account ${call.attributes.account}` : ""}`]);
     keyed(this.facts, facts, ([name]) => name, ([name]) => h("div", {}, h("dt", {}, name), h("dd")), (node, [, text]) => setText(node.lastChild, text));
   }
 }

@@ -2,9 +2,10 @@
 // The page Calls: a live table with a filter; a click shows everything about a call.
 
 import { duration, h, keyed, many, setAttribute, setText } from "./dom.js";
-import { fits, party, row, words } from "./model.js";
+import { fits, left, party, row, words } from "./model.js";
 
 const FIRST_ROWS = 100;
+const NEAR_S = 10; // so near its end a call stands out
 const COLUMNS = [
   { id: "from", title: "From", key: (call, shown) => shown.from.name.toLowerCase() },
   { id: "to", title: "To", key: (call, shown) => shown.to.name.toLowerCase() },
@@ -12,6 +13,7 @@ const COLUMNS = [
   { id: "place", title: "Room / position", key: (call, shown) => shown.place },
   { id: "state", title: "Diagram state", key: (call, shown) => shown.state },
   { id: "time", title: "Duration", key: (call) => -(call.started || 0) },
+  { id: "left", title: "Left", key: (call, shown, now) => left(call, now) ?? Infinity },
   { id: "call", title: "Call", key: (call) => call.id },
 ];
 
@@ -59,7 +61,8 @@ export class CallsPage {
     const shown = all.filter((call) => fits(call, wanted)).map((call) => ({ call, shown: row(call) }));
     const { key } = COLUMNS.find((column) => column.id === this.sort);
     const turn = this.turned ? -1 : 1;
-    const order = shown.map((item) => ({ item, key: key(item.call, item.shown) }));
+    const order = shown.map((item) => ({ item, key: key(item.call, item.shown, this.panel.now()) }));
+    this.table.classList.toggle("limited", all.some((call) => left(call, 0) !== undefined));
     order.sort((a, b) => (a.key < b.key ? -turn : a.key > b.key ? turn : 0));
     COLUMNS.forEach((column, place) => setAttribute(this.heads[place], "aria-sort",
       column.id === this.sort ? (this.turned ? "descending" : "ascending") : null));
@@ -77,11 +80,11 @@ export class CallsPage {
     const node = h("tr", { onclick: (event) => event.target.closest("button") || getSelection().toString() || this.panel.showCall(node.dataset.call) });
     const parts = node.parts = {
       from: h("button", { class: "link", onclick: () => this.panel.showCall(node.dataset.call) }),
-      to: h("span"), app: h("span"), place: h("span"), state: h("span"), time: h("time"), call: h("code"), flag: h("span", { class: "flag" }),
+      to: h("span"), app: h("span"), place: h("span"), state: h("span"), time: h("time"), left: h("time"), call: h("code"), flag: h("span", { class: "flag" }),
       way: h("span", { class: "way", role: "img" }),
     };
     node.append(cell("from", "From", parts.way, parts.from), cell("to", "To", parts.to), cell("app", "Application", parts.app),
-      cell("place", "Room", parts.place, parts.flag), cell("state", "State", parts.state), cell("time", "Duration", parts.time),
+      cell("place", "Room", parts.place, parts.flag), cell("state", "State", parts.state), cell("time", "Duration", parts.time), cell("left", "Left", parts.left),
       cell("call", "Call", parts.call));
     return node;
   }
@@ -103,6 +106,10 @@ export class CallsPage {
     setText(parts.flag, `${recorded ? "● " : ""}${call.muted ? "muted" : call.speaking ? "speaking" : recorded ? "recorded" : ""}`);
     node.classList.toggle("speaking", call.speaking && !call.muted);
     setText(parts.time, call.answered ? duration(this.panel.now() - call.answered) : "ringing");
+    const remaining = left(call, this.panel.now());
+    setText(parts.left, remaining === undefined ? "" : duration(remaining));
+    setAttribute(parts.left, "title", remaining === undefined ? null : `granted until now${call.attributes.account ? `, account ${call.attributes.account}` : ""}`);
+    node.classList.toggle("ending", remaining !== undefined && remaining <= NEAR_S);
     setText(parts.call, call.id);
   }
 }

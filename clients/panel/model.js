@@ -138,11 +138,18 @@ export function party(call) {
   return person(call.attributes.dir === "out" ? call.attributes.to : call.attributes.from);
 }
 
+// Seconds until the controls' grant is used up, before the answer all of it; undefined: the call has no limit.
+export function left(call, now) {
+  const granted = Number(call.attributes.granted_s ?? -1);
+  if (!(granted >= 0)) return undefined;
+  return Math.max(0, granted - (call.answered ? now - call.answered : 0));
+}
+
 // Whether a call fits a filter: every word of it must occur somewhere in what is shown of the call.
 export function fits(call, words) {
   if (!words.length) return true;
   const { from, to, app, out, state, place } = row(call);
-  const text = [call.id, from.name, from.uri, to.name, to.uri, app, out ? "out" : "in", state, place, call.muted ? "muted" : ""]
+  const text = [call.id, TEXT(call.attributes.account), from.name, from.uri, to.name, to.uri, app, out ? "out" : "in", state, place, call.muted ? "muted" : ""]
     .join("\n").toLowerCase();
   return words.every((word) => text.includes(word));
 }

@@ -246,6 +246,39 @@ def test_log_in_and_what_a_role_may(page: Page, tmp_path: Path) -> None:
         expect(page.locator("g[data-state]").first).to_be_visible()
 
 
+def test_who_pays_and_how_long_is_left(page: Page, tmp_path: Path) -> None:
+    """A prepaid call's seconds run down before one's eyes; more can be given, and the phone then stays longer."""
+    files = {"call_control.conf": "call_control=balance\nbalance_module=cc_prepaid\nbalance_uuid=$tU\ndirection=in\n"}
+    plugins = f"{PLUGINS};cc_prepaid;call_control"
+    with Server(tmp_path, files, plugins=plugins) as server, Callers(server.sip_port) as callers:
+        desk = Desk(page, server)
+        for account, seconds in (("room1", 20), ("room2", 600)):
+            server.json("cc_prepaid.setCredit", account, seconds)
+        desk.go()
+        callers.call("Ada", "room1", ADA_HZ)
+        callers.call("Grace", "room2", GRACE_HZ)
+        left = desk.row("Ada").locator(".c-left")
+        expect(left).to_have_text(re.compile(r"0:1\d"))
+        expect(desk.row("Grace").locator(".c-left")).to_have_text(re.compile(r"0:[45]\d"))  # of the slice that is granted now
+        page.get_by_role("button", name="Left", exact=True).click()
+        expect(page.locator("table.calls tbody tr").first).to_contain_text("Ada")
+        page.get_by_label("Filter").fill("room2")  # what a call is charged to is found, too
+        expect(page.locator("table.calls tbody tr")).to_have_count(1)
+        page.get_by_label("Filter").fill("")
+        expect(desk.row("Ada")).to_have_class(re.compile("ending"))
+        desk.row("Ada").get_by_role("button", name="Ada").click()
+        window = page.get_by_role("dialog")
+        expect(window).to_contain_text("account room1")
+        window.get_by_role("button", name="+ 60 s").click()
+        expect(window).to_contain_text("of 1:20")
+        page.keyboard.press("Escape")
+        expect(left).to_have_text(re.compile(r"1:0\d"))
+        listed = {one["account"]: one["used_s"] + one["left_s"] for one in server.json("control.list")}
+        assert listed["room1"] == pytest.approx(80, abs=0.1), "the server says what the page shows"
+        server.json("control.extend", calls(server, "account", "room1")[0], -75)
+        expect(desk.row("Ada")).to_have_count(0)
+
+
 def test_recordings_are_made_heard_and_deleted(page: Page, tmp_path: Path) -> None:
     hashed = access_file.hash_secret(SECRET)
     roles = ("reader", "operator", "admin")
