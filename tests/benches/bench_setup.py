@@ -174,6 +174,8 @@ def last(server: Server, calls: int, rate: int) -> None:
         descriptors = ", ".join(str(len(list(Path(f"/proc/{pid}/fd").iterdir()))) for pid in pids.values())
         cost.show(f"part {part + 1}")
         print(f"    {memory}; descriptors {descriptors}", flush=True)
+        if cost.failed:
+            print(f"    {server.log[-1500:]}", flush=True)
     time.sleep(REST_S)
     with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
