@@ -102,7 +102,11 @@ def page(day: Day, title: str) -> str:
         table("In numbers", ("what", ""), facts),
         table("Minutes by account", ("account", "minutes"), minutes),
         table("By application", ("application", "calls"), [(app, str(count)) for app, count in day.by_app.most_common()]),
-        table("Why calls did not come about", ("last answer", "calls"), [(why, str(count)) for why, count in day.causes.most_common(MOST_ROWS)]),
+        table(
+            "Why calls did not come about",
+            ("last answer", "calls"),
+            [(why, str(count)) for why, count in day.causes.most_common(MOST_ROWS)],
+        ),
     )
     return "\n".join(parts)
 

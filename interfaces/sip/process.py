@@ -18,6 +18,7 @@ import signal
 import socket
 import sys
 import time
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -143,7 +144,7 @@ class Process:
         self._pump()
 
     def _now_ns(self) -> int:
-        return int(self._loop.time() * 1e9)
+        return time.monotonic_ns()  # the loop's time stands still during a turn
 
     def _pump(self) -> int:
         """Let pjsip work; what it reported goes to the hub in one write. Returns how much it handled."""

@@ -67,6 +67,8 @@ log = logging.getLogger(__name__)
 
 _ERRNO_OF_SIP_CODES = 170000
 """pjsip's error number of a SIP code is this plus the code (PJSIP_ERRNO_START)."""
+_TURN_NS = 20_000_000
+"""So long pjsip may go on while more comes."""
 
 
 class SipServer:
@@ -189,13 +191,15 @@ class SipServer:
         self._native.exchanges.send(request, done)
 
     def poll(self) -> int:
-        """Let pjsip work until it has nothing left, then let go of calls that are over. Returns how much it handled."""
-        handled = 0
-        for _ in range(64):
-            now = self.endpoint.poll()
-            if now <= 0:
-                break
+        """Let pjsip work until it has nothing left, then let go of calls that are over. Returns how much it handled.
+
+        Under a flood it never has: after a while the hub's commands, and its question whether we are there, get their turn.
+        """
+        handled, until_ns = 0, self.now_ns() + _TURN_NS
+        while (now := self.endpoint.poll()) > 0:
             handled += now
+            if self.now_ns() >= until_ns:
+                break
         self.reader.arrived = NOTHING
         for number, call in list(self._offering.items()):
             if not call.work():
