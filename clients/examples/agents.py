@@ -59,15 +59,15 @@ class Queue:
         return self._calls("conf_id", room)
 
     def _calls(self, name: str, value: str) -> list[str]:
-        found = self._server.monitoring.listByFilter([name, value])
+        found = self._server.di("monitoring", "listByFilter", [name, value])
         assert isinstance(found, list)
-        active = self._server.monitoring.listActive()
+        active = self._server.di("monitoring", "listActive")
         assert isinstance(active, list)
         return [str(call) for call in found if call in active]
 
     def _post(self, call: str, **event: str) -> bool:
         """Post a DSM event; False when the call is no longer there."""
-        answer = self._server.dsm.postDSMEvent(call, [[name, value] for name, value in event.items()])
+        answer = self._server.di("dsm", "postDSMEvent", call, [[name, value] for name, value in event.items()])
         return isinstance(answer, list) and answer[0] == 200
 
 

@@ -58,7 +58,7 @@ class Monitor:
 
     def look(self) -> list[str]:
         """Charge what was used since the last look. Returns the calls that it has ended."""
-        listed = self._server.control.list()
+        listed = self._server.di("control", "list")
         assert isinstance(listed, list)
         ended = []
         for one in listed:
@@ -69,7 +69,7 @@ class Monitor:
             if account in self._credits.seconds:
                 self._credits.seconds[account] = max(0, self._credits.seconds[account] - more_s)
             if not self._credits.seconds.get(account):
-                self._server.control.end(call)
+                self._server.di("control", "end", call)
                 ended.append(call)
         up = {str(one["call"]) for one in listed}
         for known in (self._charged, self._accounts):
@@ -80,7 +80,7 @@ class Monitor:
 
     def _account(self, call: str) -> str:
         if call not in self._accounts:
-            record = self._server.monitoring.get(call)
+            record = self._server.di("monitoring", "get", call)
             caller = str(record[0].get("from", "")) if isinstance(record, list) and record else ""
             found = _USER.search(caller)
             self._accounts[call] = found[1] if found else ""

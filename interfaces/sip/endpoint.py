@@ -19,7 +19,7 @@ from interfaces.sip.border import callback
 from interfaces.sip.codec_factory import CodecsRefused, take_over
 from interfaces.sip.mapping import codec_id
 from interfaces.sip.native import quiet
-from interfaces.sip.shim import ffi
+from interfaces.sip.shim import ffi, lib
 
 log = logging.getLogger(__name__)
 
@@ -301,8 +301,8 @@ class SipEndpoint:
         return next((place for place in self.places if place.ip == ours), None)
 
     def poll(self) -> int:
-        """Let pjsip handle what is due without waiting. Returns how much it handled."""
-        return int(self.library.libHandleEvents(0))
+        """Let pjsip handle some of what is due or has come, without waiting. Returns how much; 0: there was nothing."""
+        return int(lib.shim_turn())
 
 
 def _certificates(config: pj.TlsConfig, listen: Listen) -> None:

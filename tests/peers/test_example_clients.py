@@ -109,7 +109,7 @@ def test_the_programs_start_and_stop(tmp_path: Path) -> None:
                 with Sipp("called_off", server.sip_port, user="echo", trace=False) as caller:
                     assert caller.wait().successful == 1, "it ends the call"
             else:
-                wait_until(lambda: "listByFilter" in server.log or program.poll() is None, "it looks")
+                wait_until(lambda program=program: "listByFilter" in server.log or program.poll() is None, "it looks")
             program.terminate()
             output, _ = program.communicate(timeout=30)
             stop.cancel()

@@ -13,7 +13,7 @@
 #include <strings.h>
 
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
-enum { SLACK = 256, MMAP_FROM = 66000, HEAP_KEPT = 16 << 20, HEAP_STEP = 1 << 20 };
+enum { SLACK = 256, MMAP_FROM = 66000, HEAP_KEPT = 16 << 20, HEAP_STEP = 1 << 20, TIMERS_AT_ONCE = 20 };
 
 int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_wants_profiles, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
@@ -312,12 +312,21 @@ int shim_start(void) {
      * back what a peak has left. */
     mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
     mallopt(M_TOP_PAD, HEAP_STEP);
+    pj_timer_heap_set_max_timed_out_per_poll(pjsip_endpt_get_timer_heap(pjsua_var.endpt), TIMERS_AT_ONCE);
     return 0;
 }
 
 int shim_peer_port(void *connection) { return ((const pjsip_transport *)connection)->remote_name.port; }
 
 void shim_give_back_memory(void) { malloc_trim(0); }
+
+int shim_turn(void) {
+    /* As pjsip_endpt_handle_events, which in a flood comes back only after thousands of messages: meanwhile nobody could be answered. */
+    pj_time_val at_once = {0, 0};
+    int timers = (int)pj_timer_heap_poll(pjsip_endpt_get_timer_heap(pjsua_var.endpt), NULL);
+    int messages = pj_ioqueue_poll(pjsip_endpt_get_ioqueue(pjsua_var.endpt), &at_once);
+    return timers + (messages > 0 ? messages : 0);
+}
 
 int shim_next_timer_ms(void) {
     pj_timer_heap_t *timers = pjsip_endpt_get_timer_heap(pjsua_var.endpt);
