@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A contact centre in a page: callers wait in the lobby, each agent has a room, and who has waited longest is taken to an agent who is free.
 
-    python -m clients.examples.agents desk1 desk2 [--server http://127.0.0.1:8090] [--every 0.5]
+    python -m clients.examples.agents room-1 room-2 [--server http://127.0.0.1:8090] [--every 0.5]
 
-Agents call their room (`sip:room-desk1@server`, application webconference) and stay in it; everybody else calls any other name and waits in
+Agents call their room (`sip:room-1@server`, application webconference) and stay in it; everybody else calls any other name and waits in
 the state diagram `lobby`, which etc/ brings. Both are seen in the monitoring store: `conf_id` is the room of an agent, `position` where a
 caller is. A caller whose agent has gone is taken back to the head of the queue.
 """
