@@ -18,7 +18,6 @@ import signal
 import socket
 import sys
 import time
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial

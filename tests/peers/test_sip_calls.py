@@ -94,7 +94,7 @@ async def test_refused(sip: SipProcess, code: int, reason: str) -> None:
     sip.on_offer = lambda offer: sip.send(Answer(offer.call, code, reason, ("X-Why: because", "Contact: <sip:else@127.0.0.1>")))
     result = await run("refused", sip, replace={"CODE": str(code)})
     assert f"SIP/2.0 {code} {reason}" in result.messages and "X-Why: because" in result.messages
-    assert [(e.code, e.by) for e in sip.of(CallEnded)] == [(code, "local")]
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(code, "local")]
     assert ("Contact: <sip:else@127.0.0.1>" in result.messages) is (code == 302) and not sip.of(CallConfirmed)
 
 

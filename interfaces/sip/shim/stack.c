@@ -14,6 +14,8 @@
 
 enum { DOOR = PJSIP_MOD_PRIORITY_TRANSPORT_LAYER + 2, REQUESTS = PJSIP_MOD_PRIORITY_TSX_LAYER + 4 };
 enum { SLACK = 256, MMAP_FROM = 66000, HEAP_KEPT = 16 << 20, HEAP_STEP = 1 << 20, TIMERS_AT_ONCE = 20 };
+/* A mark of ours, far above pjsip's, in a connection that has brought a message. */
+enum { HAS_SPOKEN = 1 << 30 };
 
 int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_wants_profiles, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
@@ -80,6 +82,7 @@ static void show_arrived(pjsip_rx_data *rdata) {
 }
 
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
+    rdata->tp_info.transport->flag |= HAS_SPOKEN;
     show_arrived(rdata);
     forget_third_party(rdata);
     if (!cut(rdata)) {
@@ -261,6 +264,12 @@ static void on_unreadable(pjsip_tp_dropped_data *dropped) {
     now.following = (char *)dropped->data + skipped;
 }
 
+/* RFC 5626 §3.5.1. A connection that has brought no message yet is closed soon; an answer would put that off by ten minutes. */
+static int asks_for_line_end(const pjsip_tp_dropped_data *dropped) {
+    if (dropped->data == NULL || dropped->len < 4 || memcmp(dropped->data, "\r\n\r\n", 4) != 0) return 0;
+    return dropped->tp->flag & PJSIP_TRANSPORT_RELIABLE && dropped->tp->flag & HAS_SPOKEN;
+}
+
 /* A message that does not fit is refused, and its connection closed: where the next one begins cannot be told. */
 static void on_dropped(pjsip_tp_dropped_data *dropped) {
     static const char head[] = "SIP/2.0 513 Message Too Large\r\n", tail[] = "Content-Length: 0\r\n\r\n";
@@ -276,7 +285,7 @@ static void on_dropped(pjsip_tp_dropped_data *dropped) {
     case PJSIP_ERXOVERFLOW:
         break;
     default: /* line ends that keep a connection open, or the end of one that has brought nothing: there is no message */
-        if (dropped->len >= 4 && memcmp(dropped->data, "\r\n\r\n", 4) == 0 && tp->flag & PJSIP_TRANSPORT_RELIABLE) /* RFC 5626 §3.5.1 */
+        if (asks_for_line_end(dropped))
             pjsip_tpmgr_send_raw(tp->tpmgr, tp->key.type, &by, NULL, "\r\n", 2, &tp->key.rem_addr, tp->addr_len, NULL, NULL);
         return;
     }
