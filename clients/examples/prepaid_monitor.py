@@ -29,7 +29,7 @@ from xmlrpc.client import ServerProxy
 _USER = re.compile(r"sips?:([^@;>]+)@")
 
 
-class Credits:
+class CreditFile:
     """Seconds by account, in a file."""
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class Credits:
 class Monitor:
     """Charges calls by what the server says of them."""
 
-    def __init__(self, server: ServerProxy, credits: Credits) -> None:
+    def __init__(self, server: ServerProxy, credits: CreditFile) -> None:
         self._server = server
         self._credits = credits
         self._charged: dict[str, int] = {}
@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--server", default="http://127.0.0.1:8090")
     parser.add_argument("--every", type=float, default=1.0, metavar="SECONDS")
     options = parser.parse_args()
-    monitor = Monitor(ServerProxy(options.server), Credits(options.credits))
+    monitor = Monitor(ServerProxy(options.server), CreditFile(options.credits))
     while True:
         for call in monitor.look():
             print(f"{call}: no credit is left, ended", flush=True)

@@ -13,7 +13,7 @@ from xmlrpc.client import ServerProxy
 import pytest
 
 from clients.examples.agents import Queue
-from clients.examples.prepaid_monitor import Credits, Monitor
+from clients.examples.prepaid_monitor import CreditFile, Monitor
 from tests.support.browser import Callers
 from tests.support.server import PLUGINS, ROOT, Server, wait_until
 from tests.support.sipp import Sipp, place_calls
@@ -31,14 +31,14 @@ def test_the_monitor_ends_calls_without_credit(tmp_path: Path) -> None:
     server = Server(tmp_path / "server", {"call_control.conf": WATCH}, plugins=f"{PLUGINS};cc_call_timer;call_control")
     with server:
         proxy = ServerProxy(f"http://127.0.0.1:{server.xml_port}")
-        monitor = Monitor(proxy, Credits(book))
+        monitor = Monitor(proxy, CreditFile(book))
         with Sipp("called_off", server.sip_port, user="echo", trace=False) as caller:
             wait_until(lambda: server.xml.calls() == 1, "the call is up")
             ended = wait_until(monitor.look, "the monitor ends it", 20)
             assert caller.wait().successful == 1, "the phone got a BYE"
         assert len(ended) == 1 and server.record_of("echo").get("dir") in (None, "in")
         assert book.read_text() == "caller,0\nrich,1000\n"
-        again = Monitor(proxy, Credits(book))  # one that starts anew knows what is left
+        again = Monitor(proxy, CreditFile(book))  # one that starts anew knows what is left
         with Sipp("called_off", server.sip_port, user="echo", trace=False) as caller:
             wait_until(again.look, "no credit: ended at once", 20)
             wait_until(lambda: server.xml.calls() == 0, "the call is over, or has never come about")
