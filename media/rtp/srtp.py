@@ -98,7 +98,7 @@ def sending(suite: str, key: bytes, ssrc: int, rollover: int = 0) -> int:
     """Make a context for what we send with one SSRC. Raises SrtpError."""
     context = _context(suite, (SrtpKey(key),), _Ssrc(_SPECIFIC, ssrc), None)
     if rollover:
-        _library().srtp_set_stream_roc(context, ssrc, rollover)
+        _go_on(context, ssrc, rollover)
     return context
 
 
@@ -129,9 +129,20 @@ def _context(suite: str, keys: tuple[SrtpKey, ...], ssrc: _Ssrc, rollovers: tupl
     made = context.value or 0
     if rollovers is not None:
         policy.ssrc = _Ssrc(_SPECIFIC, rollovers[0])
-        _check(library.srtp_add_stream(made, policy), "srtp_add_stream")
-        _check(library.srtp_set_stream_roc(made, *rollovers), "srtp_set_stream_roc")
+        status = library.srtp_add_stream(made, policy)
+        if status != OK:
+            close(made)
+        _check(status, "srtp_add_stream")
+        _go_on(made, *rollovers)
     return made
+
+
+def _go_on(context: int, ssrc: int, rollover: int) -> None:
+    """Let a stream go on with its rollover counter. Raises SrtpError; the context is closed then, with the keys in it."""
+    status = _library().srtp_set_stream_roc(context, ssrc, rollover)
+    if status != OK:
+        close(context)
+    _check(status, "srtp_set_stream_roc")
 
 
 def _policy(suite: str, keys: tuple[SrtpKey, ...], ssrc: _Ssrc) -> _Policy:

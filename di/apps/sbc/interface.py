@@ -43,13 +43,18 @@ class SbcInterface:
         for one in before:
             try:
                 new.append(await asyncio.to_thread(load_profile, one.name, one.path))
-                self._desk.book.put(new)
             except ConfigError as error:
-                log.error("reloadProfiles: %s", error)
-                self._desk.book.put(before)
-                text = f"Error reading call profile for {one.name} from {one.path}; no profiles reloaded"
-                return [500, text, [_shown(each) for each in before]]
+                return self._not_reloaded(one, error)
+        try:
+            self._desk.book.put(new)
+        except ConfigError as error:
+            return self._not_reloaded(next((one for one in new if str(one.path) == error.file), new[-1]), error)
         return [200, "OK", [_shown(one) for one in self._desk.book.all()]]
+
+    def _not_reloaded(self, wrong: LoadedProfile, error: ConfigError) -> Reply:
+        log.error("reloadProfiles: %s", error)
+        text = f"Error reading call profile for {wrong.name} from {wrong.path}; no profiles reloaded"
+        return [500, text, [_shown(one) for one in self._desk.book.all()]]
 
     @di_method("reloadProfile")
     async def reload_profile(self, name: Value) -> Reply:

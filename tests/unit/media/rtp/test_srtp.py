@@ -105,8 +105,14 @@ def test_what_cannot_be_is_refused(suite: str, keys: tuple[SrtpKey, ...], why: s
 
 
 def test_a_missing_library_names_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    srtp._library.cache_clear()
+    monkeypatch.setattr(srtp, "_library", srtp._library.__wrapped__)  # a process can begin with libsrtp once only
     monkeypatch.setattr(srtp, "load", lambda: None)
     with pytest.raises(SrtpError, match="install the package libsrtp2-1"):
         srtp.sending(CM, key_of(CM), 1)
-    srtp._library.cache_clear()
+
+
+def test_a_counter_that_cannot_be_set_is_no_secret() -> None:
+    """Going on from 0 instead, the peer would open nothing and nobody would know why."""
+    context = srtp.sending(CM, key_of(CM), 1)
+    with pytest.raises(SrtpError, match="srtp_set_stream_roc failed"):
+        srtp._go_on(context, 2, 7)

@@ -104,6 +104,13 @@ def test_what_does_not_go_on(tmp_path: Path, text: str, headers: tuple[tuple[str
     assert not list(border.book.sessions)
 
 
+def test_a_flood_of_strangers_is_told_of_seldom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    border = Border(tmp_path, one="")
+    border.book.source_ip = "198.51.100.7"
+    assert all(border.book.answers(border.book.offer("ben")) == [403] for _ in range(40))
+    assert caplog.text.count("none of trusted_peers") == 10
+
+
 @pytest.mark.parametrize("secret", ["", "ours"])
 def test_only_our_own_secret_leads_to_a_hidden_contact(tmp_path: Path, secret: str) -> None:
     conf = f"active_profile=one\ncontact_hiding_secret={secret}\n"
