@@ -82,7 +82,7 @@ def profile_set(run: Run, key: Res, value: Res = "") -> None:
 
 
 def _refuse(parameters: str) -> object:
-    raise DsmError("there is no SBC in this server; the action cannot work")
+    raise DsmError("no leg can do that here, and in SEMS it has no effect: the action cannot work")
 
 
 @action(

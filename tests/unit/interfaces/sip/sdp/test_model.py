@@ -43,7 +43,7 @@ def test_lines_in_any_order_say_something_or_nothing(lines: list[str], end: str,
 def test_streams_with_their_own_lines() -> None:
     description = parse(SRTP)
     secure, plain, video = description.media
-    assert description.audio is plain, "we speak no SRTP"
+    assert description.audio is plain, "where no keys are wanted"
     assert secure.protocol == "RTP/SAVP" and [value.split()[0] for value in secure.values("crypto")] == ["1", "2"]
     assert description.direction_of(secure) == "inactive" and description.direction_of(plain) == "sendonly"
     assert description.audio_address == ("::1", 7002) and description.connection_of(video) == ("IP4", "10.0.0.1")
