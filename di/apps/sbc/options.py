@@ -32,7 +32,7 @@ class Options(SessionTimerOptions):
     out_of_dialog_threads: int = option(1, help="Accepted; requests outside calls need no threads.")
     contact_hiding_secret: str = option(
         "",
-        help="Signs contacts that enable_contact_hiding hides; empty: a new one at each start, and what was hidden before leads nowhere.",
+        help="Signs contacts that enable_contact_hiding hides, makes aliases of enable_reg_caching; empty: a new one at each start.",
         secret=True,
     )
     strangers: str = option(

@@ -34,13 +34,13 @@ log = logging.getLogger(__name__)
 
 
 class SbcReach:
-    """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours, signed by a secret."""
+    """One a server. `cache`: phones that have registered through it; `hider`: contacts in addresses of ours. `secret` is in both."""
 
-    def __init__(self, services: Services, hiding_secret: bytes) -> None:
+    def __init__(self, services: Services, secret: bytes) -> None:
         self._services = services
         self._files = MessageFiles(services.sessions.spawn)
-        self.cache = RegistrationCache()
-        self.hider = ContactHider(hiding_secret)
+        self.cache = RegistrationCache(secret)
+        self.hider = ContactHider(secret)
 
     def now_s(self) -> int:
         """Seconds that only grow."""

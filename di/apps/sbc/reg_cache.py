@@ -12,6 +12,7 @@ Time comes in as whole seconds that only grow. Everything is in memory: after a 
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -70,8 +71,9 @@ class PassingRegister:
 
 @dataclass
 class RegistrationCache:
-    """Bindings by alias, and the aliases of each address of record."""
+    """Bindings by alias, and the aliases of each address of record. `secret`: without it nobody works out a phone's alias."""
 
+    secret: bytes = field(repr=False)
     bindings: dict[str, CachedContact] = field(default_factory=dict)
     of_aor: dict[str, list[str]] = field(default_factory=dict)
     of_place: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -114,7 +116,7 @@ class RegistrationCache:
     def _binding(self, aor: str, value: str, source: tuple[str, int, str]) -> CachedContact:
         """The one that is there for a contact, from where it now comes, or a new one."""
         uri = uri_of(value)
-        alias = alias_of(aor, uri)
+        alias = alias_of(self.secret, aor, uri)
         known = self.bindings.get(alias)
         return replace(
             known or CachedContact(aor, alias, uri, *source), source_ip=source[0], source_port=source[1], transport=source[2]
@@ -227,9 +229,13 @@ def aor_of(headers: Sequence[tuple[str, str]]) -> str:
     return f"{uri.user}@{uri.host.lower()}" if uri.user else uri.host.lower()
 
 
-def alias_of(aor: str, contact: str) -> str:
-    """The user part that stands for a contact: always the same, and of letters and digits."""
-    return hashlib.sha256(f"{aor}\0{contact}".encode("utf-8", "surrogateescape")).hexdigest()[:24]
+def alias_of(secret: bytes, aor: str, contact: str) -> str:
+    """The user part that stands for a contact: with one secret always the same, and of letters and digits.
+
+    Who knows an alias reaches the phone past whatever the registrar's side asks about a call, so it is none that can be worked out.
+    """
+    said = f"alias\0{aor}\0{contact}".encode("utf-8", "surrogateescape")
+    return hmac.new(secret, said, hashlib.sha256).hexdigest()[:24]
 
 
 def _expires_header(headers: Sequence[tuple[str, str]]) -> int:

@@ -17,7 +17,7 @@ from di.apps.sbc.identity import unknown_interface
 from di.apps.sbc.interface import SbcInterface
 from di.apps.sbc.options import Options
 from di.apps.sbc.outside import OutsideRelay
-from di.apps.sbc.profile import LoadedProfile, load_profile
+from di.apps.sbc.profile import LoadedProfile, Profile, load_profile
 from di.apps.sbc.reach import SbcReach
 from di.apps.sbc.regex_maps import RegexMap, RegexMaps, parse_map, read_map
 from di.apps.sbc.rule_checks import rules_problem
@@ -75,14 +75,18 @@ def start(services: Services, options: Options) -> Closer:
 
 
 def _hiding_secret(options: Options, profiles: list[LoadedProfile]) -> bytes:
-    """What hidden contacts are signed with: nobody else may make one, for it says where a request goes."""
-    hides = next((one.name for one in profiles if one.profile.enable_contact_hiding not in ("", "no")), "")
+    """What hidden contacts are signed with, and aliases of phones made with: nobody else may make one, for it says where a request goes."""
+    hides = next((one.name for one in profiles if _changes_contacts(one.profile)), "")
     if hides and not options.contact_hiding_secret:
         log.warning(
-            "%s: profile %s hides contacts and there is no contact_hiding_secret: after a restart phones are reached once they have registered again",
+            "%s: profile %s hides or remembers contacts without a contact_hiding_secret: after a restart phones must register again",
             ":".join(map(str, where(options, "contact_hiding_secret"))), hides,
         )  # fmt: skip
     return options.contact_hiding_secret.encode("utf-8", "surrogateescape") or secrets.token_bytes(32)
+
+
+def _changes_contacts(profile: Profile) -> bool:
+    return any(value not in ("", "no") for value in (profile.enable_contact_hiding, profile.enable_reg_caching))
 
 
 def read_profiles(options: Options, conf_dir: Path) -> list[LoadedProfile]:

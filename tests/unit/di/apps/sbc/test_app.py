@@ -121,6 +121,12 @@ def test_only_our_own_secret_leads_to_a_hidden_contact(tmp_path: Path, secret: s
     assert led == [(bool(secret), bool(secret)), (False, False), (False, False)]
 
 
+def test_aliases_that_end_with_this_run_are_said_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for conf in ("", "contact_hiding_secret=ours\n"):
+        Border(tmp_path, f"active_profile=one\n{conf}", one="enable_reg_caching=yes\n")
+    assert caplog.text.count("profile one hides or remembers contacts") == 1
+
+
 def test_a_stranger_goes_nowhere_unless_all_are_let_in(tmp_path: Path) -> None:
     for conf, code in (("active_profile=one\n", [403]), ("active_profile=one\nstrangers=route\n", [])):
         border = Border(tmp_path, conf, one="")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,8 @@ from di.apps.sbc.reg_cache import PassingRegister, RegistrationCache, Registrati
 FROM = ("10.0.0.7", 5099, "")
 LIMITS = RegistrationLimits(least_s=600, most_s=60)
 CONTACT = "sip:anna@10.0.0.7:5062;ob"
-ALIAS = alias_of("anna@example.org", CONTACT)
+SECRET = b"k"
+ALIAS = alias_of(SECRET, "anna@example.org", CONTACT)
 
 
 def request(expires: int = 60, contact: str = "") -> list[tuple[str, str]]:
@@ -25,7 +28,7 @@ def reply(asked: PassingRegister, seconds: int) -> list[tuple[str, str]]:
 
 
 def test_a_phone_registers_again_and_leaves() -> None:
-    cache = RegistrationCache()
+    cache = RegistrationCache(SECRET)
     asked = cache.register(request(), FROM, "192.0.2.1:5060", LIMITS, 0)
     assert asked.contacts == (f"<sip:{ALIAS}@192.0.2.1:5060>;q=0.5;expires=600",) and cache.find(ALIAS, 0) is None
     assert cache.replied(asked, 200, reply(asked, 600), LIMITS, 1) == (f"<{CONTACT}>;expires=59",)
@@ -45,8 +48,17 @@ def test_a_phone_registers_again_and_leaves() -> None:
     assert cache.replied(gone, 200, [], LIMITS, 105) == () and cache.find(ALIAS, 105) is None and not cache.of_aor
 
 
+def test_an_alias_is_worked_out_by_nobody_who_has_not_the_secret() -> None:
+    asked = [
+        RegistrationCache(secret).register(request(), FROM, "h", LIMITS, 0).contacts for secret in (SECRET, b"x", b"", SECRET)
+    ]
+    assert asked[0] == asked[3] and len(set(asked)) == 3
+    plain = hashlib.sha256(f"anna@example.org\0{CONTACT}".encode()).hexdigest()[:24]
+    assert not any(plain in uri for (uri,) in asked)
+
+
 def test_it_runs_out_and_a_star_removes_all() -> None:
-    cache = RegistrationCache()
+    cache = RegistrationCache(SECRET)
     asked = cache.register(request(), FROM, "h", RegistrationLimits(), 0)
     cache.replied(asked, 200, reply(asked, 60), RegistrationLimits(), 0)
     assert cache.find(ALIAS, 59) is not None and cache.find(ALIAS, 60) is None
@@ -62,7 +74,7 @@ def test_it_runs_out_and_a_star_removes_all() -> None:
 
 
 def test_contacts_of_others_are_shown_as_they_wrote_them_or_not_at_all() -> None:
-    cache, limits = RegistrationCache(), RegistrationLimits()
+    cache, limits = RegistrationCache(SECRET), RegistrationLimits()
     one = cache.register(request(), FROM, "h", limits, 0)
     cache.replied(one, 200, reply(one, 60), limits, 0)
     two = cache.register(request(60, "<sip:anna@10.0.0.8>"), ("10.0.0.8", 5060, "tls"), "h", limits, 10)
@@ -84,7 +96,7 @@ def test_contacts_of_others_are_shown_as_they_wrote_them_or_not_at_all() -> None
 )
 def test_nobody_is_told_more_than_was_granted(steps: list[tuple[str, int, int, int]], most_s: int, least_s: int) -> None:
     """Whatever comes: a phone is told at most what the registrar granted and what the profile allows, and is found for just as long."""
-    cache, limits, now_s = RegistrationCache(), RegistrationLimits(least_s, most_s), 0
+    cache, limits, now_s = RegistrationCache(SECRET), RegistrationLimits(least_s, most_s), 0
     granted_until = {"anna": 0, "ben": 0}
     for user, wanted_s, later_s, code in steps:
         now_s += later_s
@@ -99,7 +111,7 @@ def test_nobody_is_told_more_than_was_granted(steps: list[tuple[str, int, int, i
         for one in told:
             seconds = expires_of(one) or 0
             assert seconds <= wanted_s and (not most_s or seconds <= most_s) and now_s + seconds <= granted_until[user]
-            assert cache.find(alias_of(f"{user}@x", f"sip:{user}@10.0.0.1"), now_s) is not None
+            assert cache.find(alias_of(SECRET, f"{user}@x", f"sip:{user}@10.0.0.1"), now_s) is not None
     assert sum(map(len, cache.of_aor.values())) == len(cache.bindings)
     cache.forget_gone(now_s + 1000)
     assert not cache.bindings and not cache.of_aor and not cache.of_place
@@ -107,7 +119,7 @@ def test_nobody_is_told_more_than_was_granted(steps: list[tuple[str, int, int, i
 
 @given(st.lists(st.tuples(st.sampled_from(["To", "Contact", "m", "Expires"]), st.text(max_size=40)), max_size=5))
 def test_any_headers_are_taken(headers: list[tuple[str, str]]) -> None:
-    cache = RegistrationCache()
+    cache = RegistrationCache(SECRET)
     asked = cache.register(headers, FROM, "h", RegistrationLimits(), 0)
     cache.replied(asked, 200, headers, RegistrationLimits(), 0)
     assert all(parse_uri(uri_of(one)).user for one in asked.contacts if one != "*")

@@ -15,6 +15,7 @@ from di.apps.sbc.reg_cache import RegistrationCache
 from di.apps.sbc.registering import RegisterOrigin, back, kept_variables, onward, transport_of, without_contacts
 
 FROM = RegisterOrigin("10.0.0.7", 5099, "", "192.0.2.1:5060")
+SECRET = b"k"
 HIDER = ContactHider(b"k")
 PLAIN = Profile()
 PROFILES = (
@@ -37,7 +38,7 @@ def pairs(lines: tuple[str, ...]) -> list[tuple[str, str]]:
 
 @given(st.sampled_from(PROFILES), st.booleans())
 def test_the_phone_is_told_what_it_said(profile: Profile, star: bool) -> None:
-    cache = RegistrationCache()
+    cache = RegistrationCache(SECRET)
     asked = onward(profile, request("*" if star else f"<{CONTACT}>;q=0.5"), FROM, cache, HIDER, 0)
     gone = contact_values(pairs(asked.lines))
     assert len(gone) == 1 and not any(header_problem(line, contact=True) for line in asked.lines)
@@ -63,6 +64,6 @@ def test_helpers() -> None:
 
 @given(st.sampled_from(PROFILES), st.lists(st.text(max_size=30), max_size=3), st.lists(st.text(max_size=30), max_size=3))
 def test_any_contacts_are_taken(profile: Profile, said: list[str], listed: list[str]) -> None:
-    cache = RegistrationCache()
+    cache = RegistrationCache(SECRET)
     asked = onward(profile, request(*said), FROM, cache, HIDER, 0)
     back(profile, asked, 200, [("Contact", one) for one in listed], cache, 0)
