@@ -63,16 +63,17 @@ def values_of(info: CallInfo, variables: Mapping[str, str] | None = None) -> Pat
     )
 
 
-def fill(text: str, values: PatternValues) -> str:
-    """The text with its patterns replaced."""
-    return _Filler(text, values).run()
+def fill(text: str, values: PatternValues, change: Callable[[str], str] | None = None) -> str:
+    """The text with its patterns replaced. `change` is done to what each of them gives, for it comes from callers; the rest stays."""
+    return _Filler(text, values, change).run()
 
 
 class _Filler:
     """One pass over a text."""
 
-    def __init__(self, text: str, values: PatternValues) -> None:
+    def __init__(self, text: str, values: PatternValues, change: Callable[[str], str] | None) -> None:
         self._text = text
+        self._change = change
         self._values = values
         self._at = 0
 
@@ -86,7 +87,8 @@ class _Filler:
                 self._at += 2
             elif letter == "$" and self._at + 1 < len(self._text):
                 self._at += 1
-                parts.append(self._pattern())
+                found = self._pattern()
+                parts.append(self._change(found) if self._change is not None else found)
             else:
                 parts.append(letter)
                 self._at += 1

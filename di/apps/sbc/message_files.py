@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from di.apps.api import MessageSeen
-from di.apps.sbc.message_pcap import capture
+from di.apps.sbc.message_pcap import HEADER_BYTES, capture, is_ours
 
 log = logging.getLogger(__name__)
 MOST_WAITING = 20_000
@@ -52,11 +52,20 @@ class MessageFiles:
 
 
 def append_all(batch: dict[Path, list[MessageSeen]]) -> None:
-    """Append to each file its messages. What cannot be written is said in the log."""
+    """Append to each file its messages. What cannot be written is said in the log; a caller's values may name a file that is something else."""
     for path, messages in batch.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(capture(messages, with_header=file.tell() == 0))
+            with path.open("a+b") as file:
+                file.seek(0)
+                begin = file.read(HEADER_BYTES)
+                if is_ours(begin):
+                    file.write(capture(messages, with_header=not begin))
+                else:
+                    log.error(
+                        "sbc: %d SIP messages are not written to %s: it is there already, and no such capture file",
+                        len(messages),
+                        path,
+                    )
         except OSError as error:
             log.error("sbc: %d SIP messages cannot be written to %s: %s", len(messages), path, error.strerror or error)

@@ -20,6 +20,9 @@ _RAW_IP = 101
 _LONGEST_DATA = 65_000
 """Of a datagram, with its headers; what is longer is cut."""
 
+HEADER_BYTES = 24
+_LONGEST_PART = 200
+
 
 def packet(message: MessageSeen) -> bytes:
     """A message as IP datagram, checksums and all."""
@@ -55,6 +58,17 @@ def capture(messages: Iterable[MessageSeen], with_header: bool) -> bytes:
 def fixed_folder(pattern: str) -> str:
     """The folder that a path names before its first pattern."""
     return pattern.partition("$")[0].rpartition("/")[0] or "/"
+
+
+def part_of_name(value: str) -> str:
+    """What a pattern gave, as part of a file's name: no folders, no hidden file, and no longer than names are."""
+    visible = value.lstrip(".")
+    return ("_" * (len(value) - len(visible)) + visible).replace("/", "_")[:_LONGEST_PART]
+
+
+def is_ours(begin: bytes) -> bool:
+    """Whether a file that begins so is a capture file as `capture` makes them, or empty: other ones are not appended to."""
+    return begin in (b"", capture((), with_header=True))
 
 
 def path_of(pattern: str, filled: str) -> Path:

@@ -29,6 +29,7 @@ from di.apps.sbc.keys import (
     has_pattern,
     names,
 )
+from di.apps.sbc.message_pcap import part_of_name
 from di.apps.sbc.refusal import parse_refusal
 from di.apps.sbc.unsupported import why_not
 
@@ -51,7 +52,7 @@ class Profile(
         for name in _TEXTS:
             text = getattr(self, name)
             if "$" in text or "\\" in text:
-                changes[name] = fill_pattern(text, values)
+                changes[name] = fill_pattern(text, values, part_of_name if name == "msg_logger_path" else None)
         return dataclasses.replace(self, **changes) if changes else self  # type: ignore[arg-type]
 
 
