@@ -51,7 +51,7 @@ class Registering:
         self.book = RegistrationBook(policy, pace, self._clock.random, lambda: f"{self._clock.random.getrandbits(128):032x}")
         self.flows = RegisterFlows(policy.keepalive_s, self._clock.random)
         self._learned: dict[str, tuple[str, str]] = {}
-        """By handle: the Contact that was learned, and the one that it takes the place of while that is still bound."""
+        """By handle: the Contact that was learned, and the one that it takes the place of until that REGISTER is answered."""
         self._timer: TimerHandle | None = None
         self._said: dict[str, tuple[RegisterNews, int]] = {}
         self._empty: asyncio.Event | None = None
@@ -67,17 +67,20 @@ class Registering:
     # -------------------------------------------------------------------------------------------------------------- orders
     def add(self, account: RegisterAccount, policy: RegisterPolicy | None = None) -> None:
         """Register an account and keep it registered. What had its handle is replaced."""
+        self._learned.pop(account.handle, None)
         self._show(self.book.add(account, self.now_ns(), policy))
         self.wake()
 
     def resume(self, account: RegisterAccount, left_s: int, interval_s: int) -> None:
         """Go on with what a former run has registered for `interval_s`, of which `left_s` are left."""
         now_ns = self.now_ns()
+        self._learned.pop(account.handle, None)
         self._show(self.book.resume(account, now_ns + left_s * NS, interval_s * NS, now_ns))
         self.wake()
 
     def change(self, account: RegisterAccount) -> bool:
         """Register a known handle with other values, at once. False: it is not known."""
+        self._learned.pop(account.handle, None)
         known = self.book.change(account, self.now_ns())
         self.wake()
         return known
@@ -150,12 +153,20 @@ class Registering:
         )
 
     def _learn(self, request: RegisterRequest, reply: RegisterReply) -> None:
-        """Register the address that the registrar sees, if it is another one than the Contact's."""
-        account = request.account
+        """Register the address that the registrar sees, if it is another one than the Contact's: at once, but once a refresh.
+
+        A NAT that shows another port each time would be followed without end. Its next port is learned with the next refresh.
+        """
+        account, binding = request.account, self.book.find(request.account.handle)
+        if binding is None or binding.account != account:
+            return  # it has other values by now
         if account.contact and account.handle not in self._learned:
             return  # it was given
         seen = seen_as(reply.contact, reply.headers)
-        if seen and request.expires_s:
+        follows = bool(self._learned.get(account.handle, ("", ""))[1])
+        if seen and follows:
+            log.info("%s: %s is seen as %s already: that waits for the next refresh", self._module, reply.contact, seen)
+        if seen and not follows:
             log.info("%s: %s is seen as %s: that is registered", self._module, reply.contact, seen)
             self._learned[account.handle] = (seen, reply.contact)
             self.book.change(replace(account, contact=seen), self.now_ns())

@@ -209,6 +209,45 @@ def test_where_the_registrar_sees_us_is_registered() -> None:
     desk.registering.remove("h1")
 
 
+def test_a_nat_that_shows_another_port_each_time_is_not_followed_without_end() -> None:
+    desk = flows_desk(learn_contact=True)
+    desk.registering.add(ACCOUNT)
+    port = 40_000
+
+    def granted() -> None:
+        nonlocal port
+        port += 1
+        bound = next((line[10:-1] for line in desk.sent()[-1].headers if line.startswith("Contact: ")), OURS)
+        via = ("Via", f"SIP/2.0/UDP 127.0.0.1:5060;rport={port};received=203.0.113.5;branch=z9hG4bK1")
+        desk.reply(200, via, ("Contact", f"<{bound}>;expires=600"))
+
+    for refreshes in range(4):
+        granted()
+        assert len(desk.sent()) == 2 * refreshes + 2 and f"203.0.113.5:{port}>" in desk.sent()[-1].headers[0]
+        granted()
+        desk.book.run(200)
+        assert len(desk.sent()) == 2 * refreshes + 2, "it waits for the refresh"
+        desk.book.run(101)
+        assert len(desk.sent()) == 2 * refreshes + 3
+
+
+def test_a_contact_that_is_given_later_stays_too() -> None:
+    desk = flows_desk(learn_contact=True)
+    desk.registering.add(ACCOUNT)
+    via = ("Via", "SIP/2.0/UDP 127.0.0.1:5060;rport=40123;received=203.0.113.5")
+    desk.reply(200, via, ("Contact", f"<{OURS}>;expires=600"))
+    desk.reply(200, via, ("Contact", "<sip:anna@203.0.113.5:40123>;expires=600"))
+    given = RegisterAccount("h1", "example.net", "anna", contact="sip:x@192.0.2.9")
+    desk.registering.change(given)
+    desk.reply(200, via, ("Contact", "<sip:x@192.0.2.9>;expires=600"))
+    assert desk.sent()[-1].headers == ("Contact: <sip:x@192.0.2.9>", "Expires: 3600")
+    desk.registering.change(ACCOUNT)
+    desk.sent()
+    desk.registering.change(given)
+    desk.reply(200, via, ("Contact", f"<{OURS}>;expires=600"))
+    assert desk.sent()[-1].headers[0] == "Contact: <sip:x@192.0.2.9>", "it was changed while its request was under way"
+
+
 def test_a_contact_that_was_given_stays() -> None:
     desk = flows_desk(learn_contact=True)
     desk.registering.add(RegisterAccount("h1", "example.net", "anna", contact="sip:x@192.0.2.9"))
