@@ -14,6 +14,7 @@ import hashlib
 import hmac
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 _PREFIX = "whsec_"
 _SHORTEST_SECRET = 24
@@ -47,6 +48,15 @@ def parse_secret_file(text: str) -> bytes:
         return parse_secret(Path(text).read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{text} cannot be read: {error}") from error
+
+
+def public_part(url: str) -> str:
+    """Scheme, host, port and path of a URL, for the log: a query may hold a key, and the user part a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "a URL that cannot be read"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 
 
 def parse_web_url(text: str) -> str:

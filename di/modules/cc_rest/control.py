@@ -14,7 +14,7 @@ from di.calls.change_keys import unknown
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, OutsideAsk, Routed
 from di.kernel.errors import Refused
-from di.kernel.webhooks import parse_web_url
+from di.kernel.webhooks import parse_web_url, public_part
 from di.modules.cc_rest.answers import FORMATS, read
 
 if TYPE_CHECKING:
@@ -52,17 +52,17 @@ class RestControl:
             if kind not in FORMATS:
                 raise ValueError(f"format {kind!r}: right is one of {', '.join(FORMATS)}")
         except ValueError as error:
-            log.error("%s: url %r: %s", who, url, error)
+            log.error("%s: url %r: %s", who, public_part(url), error)
             raise _MISTAKE from error
         try:
             changes, said = read(await self._get(url), kind)
             if problem := changes.problem():
                 raise ValueError(problem)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            log.error("%s: %s: %s; it goes on unchanged", who, url, str(error) or type(error).__name__)
+            log.error("%s: %s: %s; it goes on unchanged", who, public_part(url), _cause(error))
             return NO_CHANGES
         if wrong := unknown(said):
-            log.warning("%s: %s says %s, which is not known", who, url, ", ".join(wrong)[:200])
+            log.warning("%s: %s says %s, which is not known", who, public_part(url), ", ".join(wrong)[:200])
         return changes
 
     async def _get(self, url: str) -> bytes:
@@ -97,6 +97,15 @@ class RestControl:
         """Give back connections."""
         if self._http is not None:
             await self._http.close()
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the URL, which some errors of aiohttp hold."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return "it is no URL"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"no answer of HTTP: {error.status} {error.message}"[:200]
+    return (str(error) or type(error).__name__)[:200]
 
 
 def start(services: Services, options: Options) -> Closer:
