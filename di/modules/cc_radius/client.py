@@ -27,7 +27,7 @@ class RadiusClient:
         self._waiting: dict[int, asyncio.Future[RadiusReply]] = {}
         self._lanes: dict[RadiusLane, _LaneSocket] = {}
         self._timer: TimerHandle | None = None
-        self._told: set[str] = set()
+        self._closed = False
 
     async def ask(self, accounting: bool, make: Callable[[int, bytes], RadiusRequest]) -> RadiusReply:
         """Ask until a server answers. Raises ControlUnreachable when none does."""
@@ -39,17 +39,20 @@ class RadiusClient:
             return await done
         finally:
             if self._waiting.pop(number, None) is not None:
-                self._exchanges.give_up(number)
+                self._exchanges.give_up(number, self._clock.now_ns())
+                self._work()
 
     def received(self, lane: RadiusLane, data: bytes) -> None:
         """A datagram has come."""
-        self._exchanges.received(lane, data, self._clock.now_ns())
-        for why in self._exchanges.dropped.keys() - self._told:
-            self._told.add(why)
+        kinds = len(self._exchanges.dropped)
+        why = self._exchanges.received(lane, data, self._clock.now_ns())
+        if len(self._exchanges.dropped) > kinds:
             log.error("radius: what %s sends is dropped: %s (said once)", self._hosts[lane.server].where, why)
         self._work()
 
     def _work(self) -> None:
+        if self._closed:
+            return
         for lane, data in self._exchanges.due(self._clock.now_ns()):
             socket = self._lanes.get(lane)
             if socket is None:
@@ -76,6 +79,7 @@ class RadiusClient:
 
     def close(self) -> None:
         """Give the sockets back."""
+        self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         for lane in self._lanes.values():

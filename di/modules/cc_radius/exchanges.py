@@ -20,6 +20,8 @@ from di.modules.cc_radius.packets import BadPacket, RadiusReply, RadiusRequest, 
 _IDS = 256
 _MOST_LANES = 32
 _JITTER = 0.1
+_MOST_KINDS = 20
+_OTHER = "something else"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,11 @@ class RadiusExchanges:
         self._next_id: dict[RadiusLane, int] = {}
         self._used: Counter[RadiusLane] = Counter()
         self._dead_until_ns = [0] * len(rules.secrets)
-        self._starved: deque[_Exchange] = deque()
+        self._starved: dict[tuple[int, bool], deque[_Exchange]] = {}
+        """Those that wait for an identifier, by server and kind."""
         self._ends: list[ExchangeEnd] = []
-        self.dropped: dict[str, int] = {}
-        """Answers that were none, by what was wrong with them."""
+        self.dropped: Counter[str] = Counter()
+        """Answers that were none, by what was wrong with them: a few kinds, for what stands behind a colon is written by others."""
 
     # ----------------------------------------------------------------------------------------------------------------- input
     def begin(self, accounting: bool, make: Callable[[int, bytes], RadiusRequest], now_ns: int) -> int:
@@ -93,28 +96,29 @@ class RadiusExchanges:
         self._to_server(exchange, now_ns)
         return exchange.number
 
-    def give_up(self, number: int) -> None:
-        """Nobody waits for it any more."""
+    def give_up(self, number: int, now_ns: int) -> None:
+        """Nobody waits for it any more. One that waits for an identifier may have its own: look at `due`."""
         exchange = self._running.pop(number, None)
         if exchange is not None:
-            self._release(exchange)
+            self._release(exchange, now_ns)
 
-    def received(self, lane: RadiusLane, data: bytes, now_ns: int) -> None:
-        """A datagram has come to a lane. What is no answer to what is out is dropped, and counted."""
+    def received(self, lane: RadiusLane, data: bytes, now_ns: int) -> str:
+        """A datagram has come to a lane. What is no answer to what is out is dropped, and counted; why is returned, else nothing."""
         exchange = self._by_id.get((lane, data[1])) if len(data) >= 20 else None
         if exchange is None or exchange.request is None:
-            self._drop("it answers nothing that is out")
-            return
+            return self._drop("it answers nothing that is out")
         try:
             reply = read_reply(exchange.request, data, self._rules.require_authenticator)
         except BadPacket as error:
-            self._drop(str(error))
-            return
+            return self._drop(str(error))
         self._dead_until_ns[lane.server] = 0
         self._end(exchange, reply, "", now_ns)
+        return ""
 
-    def _drop(self, why: str) -> None:
-        self.dropped[why[:60]] = self.dropped.get(why[:60], 0) + 1
+    def _drop(self, why: str) -> str:
+        kind = why.partition(":")[0]
+        self.dropped[kind if kind in self.dropped or len(self.dropped) < _MOST_KINDS else _OTHER] += 1
+        return why[:200]
 
     # ---------------------------------------------------------------------------------------------------------------- output
     def due(self, now_ns: int) -> list[tuple[RadiusLane, bytes]]:
@@ -129,7 +133,7 @@ class RadiusExchanges:
         if exchange.sent >= self._rules.attempts:
             self._dead_until_ns[exchange.servers[0]] = now_ns + self._rules.dead_ns
             del exchange.servers[0]
-            self._release(exchange)
+            self._release(exchange, now_ns)
             if not exchange.servers:
                 self._end(exchange, None, "no server has answered", now_ns)
                 return
@@ -166,7 +170,7 @@ class RadiusExchanges:
                 self._by_id[lane, id] = exchange
                 self._used[lane] += 1
                 return
-        self._starved.append(exchange)
+        self._starved.setdefault((server, exchange.accounting), deque()).append(exchange)
 
     def _free_id(self, lane: RadiusLane) -> int | None:
         """The one that was used longest ago: a late answer to an old request must not meet a new one."""
@@ -180,18 +184,22 @@ class RadiusExchanges:
                 return id
         return None
 
-    def _release(self, exchange: _Exchange) -> None:
-        if exchange.lane is not None:
-            del self._by_id[exchange.lane, exchange.id]
-            self._used[exchange.lane] -= 1
-            exchange.lane = None
+    def _release(self, exchange: _Exchange, now_ns: int) -> None:
+        """Give its identifier back, to whoever waits for one longest."""
+        lane = exchange.lane
+        if lane is None:
+            return
+        del self._by_id[lane, exchange.id]
+        self._used[lane] -= 1
+        exchange.lane = None
+        waiting = self._starved.get((lane.server, lane.accounting))
+        while waiting:
+            one = waiting.popleft()
+            if one.number in self._running:
+                self._to_server(one, now_ns)
+                return
 
     def _end(self, exchange: _Exchange, reply: RadiusReply | None, why: str, now_ns: int) -> None:
         self._running.pop(exchange.number, None)
-        self._release(exchange)
+        self._release(exchange, now_ns)
         self._ends.append(ExchangeEnd(exchange.number, reply, why))
-        while self._starved:
-            waiting = self._starved.popleft()
-            if waiting.number in self._running:
-                self._to_server(waiting, now_ns)
-                return

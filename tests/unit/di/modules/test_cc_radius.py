@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyrad.packet import AcctPacket, AuthPacket, CoAPacket, CoARequest, DisconnectRequest
 
-from di.modules.cc_radius import dynamic, packets
+from di.kernel.clock import LoopClock
+from di.modules.cc_radius import dynamic, exchanges, packets
+from di.modules.cc_radius.client import RadiusClient
 from di.modules.cc_radius.dictionary import DICTIONARY
 from di.modules.cc_radius.exchanges import ExchangeRules, RadiusExchanges, RadiusLane
 from di.modules.cc_radius.options import Options, RadiusHost, RadiusSecrets, parse_hosts, parse_secrets
@@ -201,8 +204,80 @@ def test_beyond_all_sockets_requests_wait_for_an_identifier() -> None:
 
 def test_one_that_nobody_waits_for_is_given_up() -> None:
     rig = Rig()
-    rig.core.give_up(rig.begin())
+    rig.core.give_up(rig.begin(), rig.now_ns)
     assert not rig.advance(5000) and not rig.core.ends() and rig.core.deadline_ns() is None
+
+
+def test_an_identifier_that_is_given_back_wakes_who_waits_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchanges, "_IDS", 8)
+    monkeypatch.setattr(exchanges, "_MOST_LANES", 4)
+    rig = Rig(servers=2, attempts=1)
+    out = [rig.begin() for _ in range(32)]
+    gone, waits, last = rig.begin(), rig.begin(), rig.begin()
+    assert len(rig.advance(0)) == len(out)
+    rig.core.give_up(gone, rig.now_ns)
+    rig.core.give_up(out[0], rig.now_ns)
+    assert len(rig.advance(0)) == 1
+    rig.core.give_up(out[1], rig.now_ns)
+    assert len(rig.advance(0)) == 1
+    rig.core.give_up(waits, rig.now_ns)
+    rig.core.give_up(last, rig.now_ns)
+    assert not rig.advance(0) and not rig.core.ends()
+
+
+def test_who_waits_for_an_identifier_has_it_when_others_go_to_the_next_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchanges, "_IDS", 8)
+    monkeypatch.setattr(exchanges, "_MOST_LANES", 4)
+    rig = Rig(servers=2, attempts=1)
+    for _ in range(32 + 5):
+        rig.begin()
+    assert {lane.server for lane, _ in rig.advance(0)} == {0}
+    after = [lane.server for lane, _ in (*rig.advance(600), *rig.advance(0))]
+    assert (after.count(0), after.count(1)) == (5, 32) and not rig.core.ends()
+
+
+@given(st.lists(st.tuples(st.binary(min_size=20, max_size=60), st.booleans()), max_size=60))
+def test_causes_of_drops_are_of_few_kinds(datagrams: list[tuple[bytes, bool]]) -> None:
+    rig = Rig()
+    rig.begin()
+    ((lane, data),) = rig.advance(0)
+    for text, ours in datagrams:
+        assert rig.core.received(lane, bytes((text[0], data[1] if ours else text[1])) + text[2:], rig.now_ns)
+    assert sum(rig.core.dropped.values()) == len(datagrams) and len(rig.core.dropped) <= 21
+
+
+def test_what_others_write_is_no_cause_of_its_own() -> None:
+    rig = Rig()
+    for number in range(1000):
+        rig.core._drop(f"it cannot be read: odd {number}")
+        rig.core._drop(f"it has the code {number}")
+    assert rig.core.dropped["it cannot be read"] == 1000 and len(rig.core.dropped) == 21 and rig.core.dropped.total() == 2000
+
+
+async def test_one_that_is_cancelled_lets_the_next_go_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchanges, "_IDS", 1)
+    monkeypatch.setattr(exchanges, "_MOST_LANES", 1)
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    class Server(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            got.put_nowait(data)
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Server, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    rules = ExchangeRules((SECRET,), 60_000 * MS, 1, 30_000 * MS, True)
+    client = RadiusClient((RadiusHost("127.0.0.1", port, port),), rules, LoopClock())
+    first = asyncio.ensure_future(client.ask(False, lambda id, secret: RadiusRequest(b"first", None)))
+    second = asyncio.ensure_future(client.ask(False, lambda id, secret: RadiusRequest(b"second", None)))
+    try:
+        assert await asyncio.wait_for(got.get(), 20) == b"first" and not second.done()
+        first.cancel()
+        assert await asyncio.wait_for(got.get(), 20) == b"second"
+    finally:
+        second.cancel()
+        await asyncio.gather(first, second, return_exceptions=True)
+        client.close()
+        transport.close()
 
 
 # ------------------------------------------------------------------------------------------------------------- servers that ask
