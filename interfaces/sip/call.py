@@ -249,7 +249,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         taken = self.descriptions.wish.payloads or self.host.codecs
         unprotected = self.keying.refusal(self.descriptions.received)
         if unprotected:
-            log.warning("call %d: a later offer is refused: %s", self.number, unprotected)
+            self.host.unprotected.tell(f"call {self.number}: a later offer", unprotected)
         if unprotected or (offered and not any(name in taken for name in offered)):
             self.descriptions.received = NOTHING
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from di.sip.records import CallEvent
+from interfaces.sip.keying import Unprotected
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.reader import DescriptionReader
 from interfaces.sip.session_timer import Interval
@@ -35,6 +36,9 @@ class Host(Protocol):
 
     random: Random
     """For waits that two sides must not choose alike."""
+
+    unprotected: Unprotected
+    """Told of offers that are refused for their keys."""
 
     def now_ns(self) -> int:
         """Monotonic."""

@@ -11,15 +11,18 @@ plain RTP (RFC 8643), which every phone takes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from di.kernel.seldom import Seldom
 from di.sip.records import SrtpPolicy
 from interfaces.sip.sdp.crypto import PLAIN_PROFILE, Crypto, crypto_line, is_secure, usable, with_crypto
 from interfaces.sip.sdp.model import SessionDescription
 from media.control.records import Srtp
 from media.control.srtp_library import SUITES
 
+log = logging.getLogger(__name__)
 OFF, OPTIONAL, MANDATORY = "off", "optional", "mandatory"
 _SECURE_PROFILE = "RTP/SAVP"
 REQUIRED = "SRTP is required here"
@@ -49,6 +52,19 @@ def rule_of(policy: SrtpPolicy, ip: str, tls: bool, dialled: bool = False) -> Sr
 def is_used(policy: SrtpPolicy) -> bool:
     """Whether any call may have SRTP."""
     return any(mode != OFF for mode in (policy.incoming, policy.dialled, *(mode for _, mode in policy.interfaces)))
+
+
+class Unprotected:
+    """What is refused for its keys, in the log: ten lines a second, for callers make them. One a process; `now_ns` is monotonic."""
+
+    def __init__(self, now_ns: Callable[[], int]) -> None:
+        self._now_ns, self._told = now_ns, Seldom()
+
+    def tell(self, what: str, why: str) -> None:
+        """One more."""
+        more = self._told.line(self._now_ns())
+        if more is not None:
+            log.warning("%s is refused: %s%s", what, why, more)
 
 
 class Keying:

@@ -46,7 +46,7 @@ from interfaces.sip.call import SipCall
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
-from interfaces.sip.keying import MANDATORY, NO_RULE, NOT_IN_THE_CLEAR, SrtpRule, is_used, rule_of
+from interfaces.sip.keying import MANDATORY, NO_RULE, NOT_IN_THE_CLEAR, SrtpRule, Unprotected, is_used, rule_of
 from interfaces.sip.message import Message, cseq_of, escaped, host_of, parse, tag_of, text_of, transport_of
 from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
@@ -110,6 +110,7 @@ class SipServer:
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
+        self.unprotected = Unprotected(now_ns)
         self.placeholders: Placeholders
         self._refreshes = Refreshes(self._calls.get, emit, self._stop_timer, self._offers, now_ns)
         self.names = HostNames(look_up, self._named, now_ns)
@@ -494,7 +495,7 @@ class SipServer:
         self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
         if unprotected := call.keying.refusal(offer):
-            log.warning("call %d from %s is refused: %s", number, source, unprotected)
+            self.unprotected.tell(f"call {number} from {source}", unprotected)
             call.reply(488, "", (f'Warning: 302 cordboard "{unprotected}"',), None)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from di.calls.outside import OutsideReply, OutsideRequest
 from di.calls.trust import trusts
+from di.kernel.seldom import Seldom
 from di.modules.mwi.options import Options
 from di.modules.mwi.subscriptions import EVENT, MwiSubscription, SubscriptionBook
 from di.modules.mwi.summary import CONTENT_TYPE, body
@@ -40,6 +41,7 @@ class MwiNotifier:
         self._gathering: set[BoxOwner] = set()
         self._timer: TimerHandle | None = None
         self._closed = False
+        self._strangers = Seldom()
 
     def __len__(self) -> int:
         return len(self._book)
@@ -48,7 +50,10 @@ class MwiNotifier:
         """A SUBSCRIBE came."""
         source = f"{request.source_ip}:{request.source_port}"
         if not trusts(self._trusted, request.source_ip):
-            log.warning("mwi: SUBSCRIBE %s from %s: it is none of subscribers (docs/mwi.md)", request.request_uri, source)
+            more = self._strangers.line(self._clock.now_ns())
+            if more is not None:
+                where = request.request_uri
+                log.warning("mwi: SUBSCRIBE %s from %s: it is none of subscribers (docs/mwi.md)%s", where, source, more)
             return OutsideReply(403, "Forbidden")
         now_ns = self._clock.now_ns()
         taken = self._book.take(request, self._options.domain, now_ns)

@@ -9,7 +9,7 @@ import itertools
 import pytest
 
 from di.sip.records import SrtpPolicy
-from interfaces.sip.keying import NO_COMMON_SUITE, NOT_IN_THE_CLEAR, REQUIRED, Keying, SrtpRule, is_used, rule_of
+from interfaces.sip.keying import NO_COMMON_SUITE, NOT_IN_THE_CLEAR, REQUIRED, Keying, SrtpRule, Unprotected, is_used, rule_of
 from interfaces.sip.sdp.crypto import PROFILE, crypto_of
 from interfaces.sip.sdp.model import SessionDescription, parse
 from media.control.records import Srtp, SrtpKey
@@ -30,6 +30,19 @@ def said(profile: str, *suites: str, key: int = 100, tag: int = 1) -> SessionDes
         for number, suite in enumerate(suites, tag)
     ]
     return parse(HEAD + f"m=audio 4000 {profile} 0\r\n" + "".join(lines))
+
+
+def test_a_flood_of_calls_without_keys_is_told_of_seldom(caplog: pytest.LogCaptureFixture) -> None:
+    now_ns = 0
+    unprotected = Unprotected(lambda: now_ns)
+    for number in range(40):
+        unprotected.tell(f"call {number} from 198.51.100.7", REQUIRED)
+    assert (
+        caplog.text.count(f"is refused: {REQUIRED}") == 10 and "call 9 from" in caplog.text and "call 10 from" not in caplog.text
+    )
+    now_ns = 1_000_000_000
+    unprotected.tell("call 41: a later offer", REQUIRED)
+    assert f"call 41: a later offer is refused: {REQUIRED} (and 30 such lines before it were left out)" in caplog.text
 
 
 OURS = said("RTP/AVP")

@@ -98,6 +98,16 @@ async def test_who_takes_no_notify_is_forgotten(tmp_path: Path, code: int, caplo
     assert (await desk.ask(inside(("CSeq", "2 SUBSCRIBE")))).code == 481
 
 
+async def test_a_flood_of_strangers_is_told_of_seldom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    desk = SubscribedDesk(tmp_path)
+    for number in range(40):
+        assert (await desk.ask(subscribe(call_id=f"c{number}", source_ip="198.51.100.1"))).code == 403
+    assert caplog.text.count("none of subscribers") == 10
+    await desk.settle(1)
+    await desk.ask(subscribe(call_id="later", source_ip="198.51.100.1"))
+    assert "(and 30 such lines before it were left out)" in caplog.text
+
+
 async def test_strangers_and_a_server_without_subscribers(tmp_path: Path) -> None:
     desk = SubscribedDesk(tmp_path)
     assert (await desk.ask(subscribe(source_ip="198.51.100.1"))).code == 403 and not desk.requests()
