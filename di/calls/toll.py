@@ -7,6 +7,8 @@
     keypad, REFER│
     redirection  ┘
 
+    request outside calls (MESSAGE) ─► Toll.request
+
 Off, unless `dialout_limit` says how many calls may go out at once, where anybody else than this machine can reach SIP or an RPC gateway.
 Who dials on behalf of a caller of RPC has that caller's own limits, too, and so have the second legs of his calls. Pure: time comes in.
 """
@@ -21,7 +23,9 @@ from dataclasses import dataclass
 from di.access.log import show_value
 from di.calls.call_info import CallOut, Dialler
 from di.calls.destination import Unclear, normal_form
+from di.calls.outside import OutsideRequest
 from di.kernel.posix_regex import Search, compile_extended
+from di.kernel.seldom import Seldom
 from di.kernel.server_options import CallerLimit, CoreOptions, parse_caller_limit
 
 log = logging.getLogger("cordboard.audit")
@@ -79,6 +83,8 @@ class Toll:
         self.active: Counter[str] = Counter()
         """Calls out now, by caller; "" are those of no caller of RPC."""
         self._all = Minute()
+        self._requests = Minute()
+        self._told = Seldom()
         self._minutes: OrderedDict[str, Minute] = OrderedDict()
         self.take(core)
 
@@ -94,11 +100,8 @@ class Toll:
         """(cause, text) why a call must not be placed; two empty texts when it may. `replacing`: calls there are already that it replaces."""
         core, rules = self._core, self._rules(by)
         most = core.dialout_limit
-        if not most and self.exposed:
-            return (
-                "off",
-                f"set dialout_limit in sems.conf to allow calls out (they are off: {self.exposed[0]} is not on loopback)",
-            )
+        if off := self._off():
+            return "off", off
         if most and self.active.total() - replacing >= most:
             return "calls", f"dialout_limit={most} is reached"
         if rules.calls and self.active[by.caller] - replacing >= rules.calls:
@@ -108,6 +111,11 @@ class Toll:
         if self._minute(by.caller).is_full(rules.per_minute, now_ns):
             return "minute", f"caller {by.caller} may place {rules.per_minute} calls a minute"
         return self._of_destination(uri, rules)
+
+    def _off(self) -> str:
+        if self._core.dialout_limit or not self.exposed:
+            return ""
+        return f"set dialout_limit in sems.conf to allow calls out (they are off: {self.exposed[0]} is not on loopback)"
 
     def _of_destination(self, uri: str, rules: CallerRules) -> tuple[str, str]:
         if not (self._allow or self._deny or rules.allow):
@@ -147,11 +155,36 @@ class Toll:
             self._all.add(self._core.dialout_per_minute, now_ns)
             self._minute(by.caller).add(self._rules(by).per_minute, now_ns)
         shown = f"way={_word(by.way)} caller={_word(by.caller)} of={_word(by.call)} app={_word(order.application)}"
-        shown += f" from={show_value('from', order.from_header)} to={show_value('to', order.request_uri)} {self._as(order.request_uri)}"
+        shown += self._ends(order.from_header, order.request_uri)
         if cause:
             log.warning("audit dialout %s decision=refused cause=%s why=%s", shown, cause, show_value("why", why, 240))
         else:
             log.info("audit dialout %s decision=placed call=%s", shown, _word(call))
+
+    def request(self, request: OutsideRequest, application: str, now_ns: int) -> str:
+        """Ask about a request outside calls, count it and write its line. Why it must not go out; empty when it may.
+
+        What holds for calls holds for it, but for their number at once; `dialout_per_minute` counts such requests apart from calls. Of
+        those that are refused ten a second have a line.
+        """
+        most = self._core.dialout_per_minute
+        cause, why = ("off", off) if (off := self._off()) else self._of_destination(request.uri, CallerRules())
+        if not cause and self._requests.is_full(most, now_ns):
+            cause, why = "minute", f"dialout_per_minute={most} is reached"
+        shown = f"way={_word(request.method.lower())} caller=- of=- app={_word(application)}"
+        shown += self._ends(request.from_header, request.uri)
+        if not cause:
+            self._requests.add(most, now_ns)
+            log.info("audit dialout %s decision=placed call=-", shown)
+            return ""
+        self.refused[cause] += 1
+        more = self._told.line(now_ns)
+        if more is not None:
+            log.warning("audit dialout %s decision=refused cause=%s why=%s%s", shown, cause, show_value("why", why, 240), more)
+        return why
+
+    def _ends(self, from_header: str, uri: str) -> str:
+        return f" from={show_value('from', from_header)} to={show_value('to', uri)} {self._as(uri)}"
 
     def _as(self, uri: str) -> str:
         try:

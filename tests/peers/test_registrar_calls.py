@@ -32,7 +32,7 @@ HOME = {
     "dsm.conf": "diag_path=dsm/\nload_diags=leg\nload_mods=mod_sbc\n",
     "dsm/leg.dsm": LEG,
     "app_mapping.conf": "^sip:=>sbc\n",
-    "sbc.conf": "profiles=home\nactive_profile=home\nstrangers=route\n",
+    "sbc.conf": "profiles=home\nactive_profile=home\nstrangers=route\nstrangers_requests=REGISTER,MESSAGE\n",
     "call_control.conf": "",
     "home.sbcprofile.conf": "call_control=where,mark,script\nwhere_module=cc_registrar\nscript_module=cc_dsm\nscript_start_diag=leg\n"
     'mark_module=ctl\nmark_From="<sip:home@here.example>"\n',

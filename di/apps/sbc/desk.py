@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 from di.apps.api import (
     Control,
@@ -67,13 +68,22 @@ class SbcDesk:
 
     def check_source(self, trusted: bool, source_ip: str, request_uri: str) -> None:
         """Whether a request may come in. Raises Refused(403), with a line in the log; in a flood of them not with each."""
-        if trusted or self.options.strangers != "refuse":
+        if not trusted and self.options.strangers == "refuse":
+            self.refuse_stranger(source_ip, request_uri, "strangers=route in sbc.conf lets all in")
+
+    def check_method(self, trusted: bool, method: str, source_ip: str, request_uri: str) -> None:
+        """Whether a request outside calls may come in; OPTIONS for this server itself may. Raises Refused(403)."""
+        if trusted or method in self.options.strangers_requests or (method == "OPTIONS" and self.is_here(request_uri)):
             return
+        self.refuse_stranger(source_ip, request_uri, f"{method} must stand in strangers_requests of sbc.conf")
+
+    def refuse_stranger(self, source_ip: str, request_uri: str, hint: str) -> NoReturn:
+        """Raises Refused(403), with a line in the log; in a flood of them not with each."""
         more = self._strangers.line(self.reach.now_s() * 1_000_000_000)
         if more is not None:
             log.warning(
-                "sbc: %s wants to reach %s and is refused: it is none of trusted_peers in sems.conf; strangers=route in sbc.conf lets all in%s",
-                source_ip, request_uri, more,
+                "sbc: %s wants to reach %s and is refused: it is none of trusted_peers in sems.conf; %s%s",
+                source_ip, request_uri, hint, more,
             )  # fmt: skip
         raise Refused(403, "Forbidden")
 

@@ -8,6 +8,16 @@ from dataclasses import dataclass
 from di.apps.api import REQUIRED, SessionTimerOptions, option
 from di.apps.sbc.keys import names
 
+METHODS = ("REGISTER", "MESSAGE", "PUBLISH", "INFO", "NOTIFY", "OPTIONS")
+"""Of requests outside calls."""
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    found = tuple(name.upper() for name in names(text))
+    if odd := [name for name in found if name not in METHODS]:
+        raise ValueError(f"{odd[0]} is none of {', '.join(METHODS)}")
+    return found
+
 
 def _module_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip().removesuffix(".so") for name in text.split(";") if name.strip())
@@ -39,4 +49,9 @@ class Options(SessionTimerOptions):
         "refuse",
         help="Who comes from none of trusted_peers: refuse (403), or route by the profile like others. Not in SEMS.",
         choices=("refuse", "route"),
+    )
+    strangers_requests: tuple[str, ...] = option(
+        ("REGISTER",),
+        help="With strangers=route: methods of requests outside calls that others than trusted_peers may send through here. Not in SEMS.",
+        parse=_methods,
     )

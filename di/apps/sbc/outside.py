@@ -31,6 +31,7 @@ from di.apps.sbc.desk import SbcDesk
 from di.apps.sbc.hops import credential_lines, foreign, hop_line
 from di.apps.sbc.identity import from_of, hop_uri, next_hop_of, request_uri_of, to_of
 from di.apps.sbc.keys import is_yes
+from di.apps.sbc.options import METHODS
 from di.apps.sbc.outside_controls import Routers, routed, routers_of
 from di.apps.sbc.profile import Profile
 from di.apps.sbc.refusal import parse_refusal
@@ -38,7 +39,9 @@ from di.apps.sbc.registering import Onward, without_contacts
 
 log = logging.getLogger(__name__)
 Pairs = tuple[tuple[str, str], ...]
-METHODS = ("REGISTER", "MESSAGE", "PUBLISH", "INFO", "NOTIFY", "OPTIONS")
+_Send = Callable[[Profile, OutsideReceived], "OutsideReply | asyncio.Future[OutsideReply]"]
+_NOT_DIALLED = ("REGISTER", "OPTIONS")
+"""The dial control is not asked: nobody pays for them. Its lists are of numbers."""
 _ALSO = (
     "event",
     "expires",
@@ -88,39 +91,36 @@ class OutsideRelay:
         trusted = trusts(self._services.core.trusted_peers, request.source_ip)
         headers = counting_headers(request.headers, trusted)
         self._desk.check_source(trusted, request.source_ip, request.request_uri)
+        self._desk.check_method(trusted, request.method.upper(), request.source_ip, request.request_uri)
         hops = hop_line(headers)
         values = self._desk.complete(_values(request, headers))
         loaded = self._desk.profile_of(values)
         values = self._desk.reach.arrived(loaded.profile, values)
         profile = loaded.profile.filled(values)
         profile = replace(profile, next_hop=profile.next_hop or self._desk.reach.way(values))
+        known = trusted or values.request_uri != request.request_uri
         request = replace(request, request_uri=values.request_uri)
         self._refuse(profile, request)
         routers = routers_of(loaded, values, self._services.control_modules)
+        send = partial(self._send, known=known, headers=headers, hops=hops)
         if routers:
-            return asyncio.ensure_future(self._as_controls_say(routers, profile, request, trusted, headers, hops))
-        return self._send(profile, request, headers, hops)
+            return asyncio.ensure_future(self._as_controls_say(routers, profile, request, trusted, send))
+        return send(profile, request)
 
     async def _as_controls_say(
-        self,
-        routers: Routers,
-        profile: Profile,
-        request: OutsideReceived,
-        trusted: bool,
-        headers: tuple[tuple[str, str], ...],
-        hops: str,
+        self, routers: Routers, profile: Profile, request: OutsideReceived, trusted: bool, send: _Send
     ) -> OutsideReply:
         try:
             said = await routed(routers, profile, request, trusted)
-            sent = said if isinstance(said, OutsideReply) else self._send(said, request, headers, hops)
+            sent = said if isinstance(said, OutsideReply) else send(said, request)
             return sent if isinstance(sent, OutsideReply) else await sent
         except Refused as refused:
             return OutsideReply(refused.code, refused.reason, refused.headers)
 
     def _send(
-        self, profile: Profile, request: OutsideReceived, headers: tuple[tuple[str, str], ...], hops: str
+        self, profile: Profile, request: OutsideReceived, *, known: bool, headers: Pairs, hops: str
     ) -> OutsideReply | asyncio.Future[OutsideReply]:
-        """Send it by a profile, or answer it: a registration that lasts. Raises Refused."""
+        """Send it by a profile, or answer it: a registration that lasts. `known`: see `_check`. Raises Refused."""
         asked = self._asked(profile, request, headers)
         if asked is not None and asked.answer is not None:
             return asked.answer
@@ -139,12 +139,26 @@ class OutsideRelay:
             filters.credential_for(profile, "b"),
             profile.call_id,
         )
+        self._check(going, request, known)
         answer: asyncio.Future[OutsideReply] = asyncio.get_running_loop().create_future()
         problem = self._services.sessions.outside.send(going, partial(self._answered, answer, profile, asked))
         if problem:
             log.error("sbc: %s from %s cannot go on: %s: 503", request.method, request.source_ip, problem)
             raise Refused(503, "Service Unavailable")
         return answer
+
+    def _check(self, going: OutsideRequest, request: OutsideReceived, known: bool) -> None:
+        """Whether it may go where it leads. `known`: it is of a trusted peer, or for a contact that this server gave out.
+
+        Raises Refused(403) for what the dial control does not let out, and for a stranger's REGISTER or OPTIONS that goes where it likes itself.
+        """
+        method, core = going.method.upper(), self._services.core
+        if method not in _NOT_DIALLED:
+            asked = method == "MESSAGE" or not known
+            if asked and self._services.sessions.toll.request(going, "sbc", self._services.clock.now_ns()):
+                raise Refused(403, "Forbidden")
+        elif not (known or going.next_hop or core.outbound_proxy or core.next_hop or going.uri != request.request_uri):
+            self._desk.refuse_stranger(request.source_ip, going.uri, "the profile must say where it goes, e.g. by next_hop")
 
     def _asked(self, profile: Profile, request: OutsideReceived, headers: Pairs) -> Onward | None:
         """What becomes of a REGISTER; None for others."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from di.calls.call_info import NOBODY, CallOut, Dialler
+from di.calls.outside import OutsideRequest
 from di.calls.toll import MINUTE_NS, Toll
 from di.kernel.server_options import CallerLimit, CoreOptions, parse_caller_limit, parse_patterns
 
@@ -40,6 +41,22 @@ def test_off_where_others_reach_the_server_until_it_has_a_limit() -> None:
     control.ended("")
     assert place(control) == ""
     assert control.refused == {"off": 1, "calls": 1} and control.placed == 3
+
+
+def test_requests_outside_calls_have_the_same_rules_but_no_number_at_once() -> None:
+    control = toll(dialout_limit=1, dialout_per_minute=2, dialout_deny=parse_patterns("^0900"))
+    control.exposed.append("web at 192.0.2.1")
+
+    def ask(user: str = "7", now_ns: int = 0) -> str:
+        before = control.refused.copy()
+        why = control.request(OutsideRequest("MESSAGE", f"sip:{user}@gw.example"), "sbc", now_ns)
+        (cause,) = (control.refused - before) or [""]
+        assert bool(cause) is bool(why)
+        return cause
+
+    assert [place(control), ask("0900"), ask(), ask(), ask(), ask(now_ns=MINUTE_NS)] == ["", "destination", "", "", "minute", ""]
+    control.take(replace(CoreOptions(), dialout_limit=0))
+    assert ask() == "off" and control.placed == 1
 
 
 def test_so_many_a_minute() -> None:
