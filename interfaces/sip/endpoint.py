@@ -296,7 +296,7 @@ class SipEndpoint:
             with socket.socket(family, socket.SOCK_DGRAM) as sock:
                 sock.connect((uri_host, 9))  # sends nothing
                 ours = str(sock.getsockname()[0])
-        except OSError:
+        except (OSError, ValueError):  # no address, or nothing that could be one
             return None
         return next((place for place in self.places if place.ip == ours), None)
 
