@@ -198,6 +198,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def destroy(self) -> None:
         """Delete the object in C++ now, so that it does not matter when Python lets go of this one (pjproject#3856)."""
+        lib.shim_let_go(self.slot, int(self.this))
         pj.Call.__swig_destroy__(self)
 
     # ------------------------------------------------------------------------------------------------- pjsua2 callbacks

@@ -61,7 +61,8 @@ class Process:
         self._finished: asyncio.Future[int] = loop.create_future()
         self._stopping = False
         self._deadline_s = 0.0
-        self._wake: asyncio.TimerHandle | None = None
+        self._wake: asyncio.Handle | None = None
+        self._wake_due_s = 0.0
         self._next_second_s = self._next_collection_s = 0.0
         self._descriptor = -1
         self._watched = False
@@ -174,12 +175,12 @@ class Process:
 
     def _wake_in(self, seconds: float) -> None:
         """Have `_tick` run at the latest then; one that is due earlier stays."""
-        due_s = self._loop.time() + seconds
+        due_s = time.monotonic() + seconds
         if self._wake is not None:
-            if self._wake.when() <= due_s:
+            if self._wake_due_s <= due_s:
                 return
             self._wake.cancel()
-        self._wake = self._loop.call_at(due_s, self._tick)
+        self._wake, self._wake_due_s = self._loop.call_later(seconds, self._tick), due_s
 
     def _tick(self) -> None:
         """A timer of pjsip's is due, or a second has passed."""
@@ -189,7 +190,7 @@ class Process:
             self._watched = True
             self._loop.add_reader(self._descriptor, self._readable)
         self._pump()
-        now_s = self._loop.time()
+        now_s = time.monotonic()
         if now_s >= self._next_second_s:
             self._next_second_s = now_s + 1
             self._server.second_passed()
@@ -222,7 +223,7 @@ class Process:
             return
         log.info("stopping: %s", why)
         self._stopping = True
-        self._deadline_s = self._loop.time() + max(grace_ms, 0) / 1000
+        self._deadline_s = time.monotonic() + max(grace_ms, 0) / 1000
         if self._server is None:
             self._finish(0)
             return

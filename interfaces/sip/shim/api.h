@@ -74,6 +74,7 @@ typedef struct {
 } shim_stream;
 void shim_spare_callbacks(void);
 void shim_leave_bridge(int call);
+void shim_let_go(int call, intptr_t object); /* pjsua2's object of a call is deleted: nothing of the call reaches it any more */
 void shim_forget_stale(int call); /* nonces that its account was told are too old count no longer */
 void shim_any_listener(int call); /* later requests of its dialog may leave by other transports than its account's */
 int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */

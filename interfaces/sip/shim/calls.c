@@ -18,6 +18,12 @@ void shim_spare_callbacks(void) {
 }
 
 /* Its streams' places in the bridge, which never runs: each has tables of PJSUA_MAX_CONF_PORTS entries, 33 kB. */
+/* pjsua2 forgets a call when it is over; a re-INVITE of ours that is answered after that still finds the object in pjsua's slot. */
+void shim_let_go(int call, intptr_t object) {
+    if (call < 0 || call >= PJSUA_MAX_CALLS) return;
+    if ((intptr_t)pjsua_var.calls[call].user_data == object) pjsua_var.calls[call].user_data = NULL;
+}
+
 void shim_leave_bridge(int call) {
     pjsua_call *found;
     if (call < 0 || call >= PJSUA_MAX_CALLS) return;
