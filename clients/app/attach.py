@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("app")
 _LONGEST_PAUSE_S = 30.0
 _FRAME_BYTES = 64 << 10
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 class NotTaken(Exception):
@@ -157,20 +158,38 @@ async def _leave(link: RemoteLink, leave: asyncio.Event) -> None:
 
 
 async def keep_attached(way: Way, serve: Callable[[Connection], Awaitable[None]]) -> None:
-    """Serve until SIGTERM or SIGINT, through every loss of the connection."""
-    leave, pause_s = asyncio.Event(), 0.5
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, leave.set)
+    """Serve until SIGTERM or SIGINT, through every loss of the connection. The process ends with it: both are ignored afterwards."""
+    leave, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in _ENDING:
+        loop.add_signal_handler(number, leave.set)
+    await _attach_again(way, serve, leave)
+    _ignore_signals(loop)
+
+
+async def _attach_again(way: Way, serve: Callable[[Connection], Awaitable[None]], leave: asyncio.Event) -> None:
+    loop, pause_s = asyncio.get_running_loop(), 0.5
     while not leave.is_set():
-        begun_s = asyncio.get_running_loop().time()
+        begun_s = loop.time()
         try:
             if await attach(way, serve, leave):
                 return
             log.warning("%s: the connection has ended", way.url)
         except (NotTaken, OSError) as error:
             log.error("%s: %s", way.url, error)
-        pause_s = 0.5 if asyncio.get_running_loop().time() - begun_s > _LONGEST_PAUSE_S else min(pause_s * 2, _LONGEST_PAUSE_S)
+        pause_s = 0.5 if loop.time() - begun_s > _LONGEST_PAUSE_S else min(pause_s * 2, _LONGEST_PAUSE_S)
         try:
             await asyncio.wait_for(leave.wait(), pause_s)
         except TimeoutError:
             continue
+
+
+def _ignore_signals(loop: asyncio.AbstractEventLoop) -> None:
+    """Ctrl-C reaches the whole group, and SIGTERM comes from `cordboard app run` behind it: who has left in order does not die of that.
+
+    The loop would give the signals back their deadly default when it closes; they are blocked while they change hands.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    for number in _ENDING:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -158,7 +158,8 @@ class Process:
         if self._out:
             self._link.send_all(self._out)
             self._out.clear()
-        self._wake_in(self._server.idle_s(_FINEST_S, _LONGEST_S) if self._watched else _FINEST_S)
+        idle_s = self._server.idle_s(_FINEST_S, _LONGEST_S) if self._watched else _FINEST_S
+        self._wake_in(min(idle_s, max(self._next_second_s - time.monotonic(), _FINEST_S)))
         return handled
 
     def _readable(self) -> None:
@@ -189,10 +190,12 @@ class Process:
         if not self._watched and self._descriptor >= 0:
             self._watched = True
             self._loop.add_reader(self._descriptor, self._readable)
-        self._pump()
         now_s = time.monotonic()
-        if now_s >= self._next_second_s:
+        second_passed = now_s >= self._next_second_s
+        if second_passed:
             self._next_second_s = now_s + 1
+        self._pump()
+        if second_passed:
             self._server.second_passed()
             self._look_at_hub()
             faulthandler.dump_traceback_later(_STUCK_S)

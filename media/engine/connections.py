@@ -38,7 +38,7 @@ from media.engine.leg_table import LegTable
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort, PortBook, PortTimes, Remote
 from media.engine.receive import NO_DIGITS
-from media.rtp.srtp import TAG_BYTES
+from media.rtp.srtp_numbers import TAG_BYTES
 
 SIGNALLED_ONLY = 1
 """Mark (in the entry's time field) of a signalled address whose leg has latched elsewhere."""

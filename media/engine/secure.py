@@ -18,10 +18,10 @@ import numpy as np
 
 from media.dsp.kernel import borrowed, bytes_at, call_3, call_4, inline_kernel, steady_kernel
 from media.engine.counters import NOT_AUTHENTIC, NOT_PROTECTED, REPLAYED
-from media.rtp.srtp import (
+from media.rtp.srtp_numbers import (
     NOT_AUTHENTIC as IS_NOT_AUTHENTIC,
 )
-from media.rtp.srtp import (
+from media.rtp.srtp_numbers import (
     OK,
     PROTECT,
     PROTECT_RTCP,

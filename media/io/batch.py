@@ -20,7 +20,7 @@ from media.engine.leg_table import LEG
 from media.engine.receive import Datagrams, receive_batch, receive_reports
 from media.engine.secure import protect_report
 from media.rtp.rtcp import REPORT_BYTES, write_report
-from media.rtp.srtp import INDEX_BYTES, TAG_BYTES
+from media.rtp.srtp_numbers import INDEX_BYTES, TAG_BYTES
 
 MESSAGE = np.dtype(
     {

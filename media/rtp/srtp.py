@@ -16,15 +16,8 @@ from numpy.typing import NDArray
 
 from media.control.records import SrtpKey
 from media.control.srtp_library import NAME, PACKAGE, SUITES, load
+from media.rtp.srtp_numbers import OK, TAG_BYTES
 
-UNPROTECT, UNPROTECT_RTCP, PROTECT, PROTECT_RTCP = range(4)
-"""Places in ``functions``."""
-OK, NOT_AUTHENTIC, REPLAY, REPLAY_OLD, WRONG_MKI = 0, 7, 9, 10, 25
-"""What libsrtp's functions return (srtp_err_status_t)."""
-
-TAG_BYTES = 16
-"""The longest tag that a suite adds to a packet; SRTCP adds INDEX_BYTES more (RFC 3711 §3.4)."""
-INDEX_BYTES = 4
 WINDOW_PACKETS = 1024
 """Replay window: what comes later than so many after it was sent counts as a replay (RFC 3711 §3.3.2 wants 64 at least)."""
 

@@ -23,6 +23,7 @@ from media.engine.engine import TICK_NS
 from media.engine.receive import Datagrams, receive_batch
 from media.engine.warm import warm
 from media.rtp import srtp
+from media.rtp.srtp_numbers import OK, TAG_BYTES
 from tests.support.engine_rig import EngineRig, rtp
 
 LEGS, TICKS, WARM_UP = 500, 80, 15
@@ -37,8 +38,8 @@ def packets_of(leg: int, keys: Srtp | None) -> list[bytes]:
     context = srtp.sending(keys.suite, keys.received[0].key, leg)
     protected = []
     for packet in plain:
-        buffer, length = ctypes.create_string_buffer(packet, len(packet) + srtp.TAG_BYTES), ctypes.c_int(len(packet))
-        if library.srtp_protect(ctypes.c_void_p(context), buffer, ctypes.byref(length)) != srtp.OK:
+        buffer, length = ctypes.create_string_buffer(packet, len(packet) + TAG_BYTES), ctypes.c_int(len(packet))
+        if library.srtp_protect(ctypes.c_void_p(context), buffer, ctypes.byref(length)) != OK:
             raise RuntimeError("a packet cannot be protected")
         protected.append(buffer.raw[: length.value])
     srtp.close(context)

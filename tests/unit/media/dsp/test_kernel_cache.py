@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -112,15 +113,13 @@ def run_as_nobody(package: Path, home: Path) -> tuple[int, int, int]:
 
 
 @pytest.fixture
-def open_loops(loops: Path) -> Path:
-    """`loops` where another user can come to."""
+def open_loops(loops: Path) -> Iterator[Path]:
+    """`loops` where another user can come to: not below pytest's folder, which each run of pytest that begins closes to others."""
     if os.getuid() != 0:
         pytest.skip("becoming another user needs root")
-    for folder in (loops, *loops.parents):
-        if folder == Path(tempfile.gettempdir()):
-            break
-        folder.chmod(0o755)
-    return loops
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield loops.rename(Path(folder) / "loops")
 
 
 def test_another_user_reads_what_set_up_has_compiled(open_loops: Path) -> None:
@@ -132,8 +131,8 @@ def test_a_user_who_can_write_nowhere_compiles_and_goes_on(open_loops: Path) -> 
     assert run_as_nobody(open_loops, Path("/nonexistent")) == (21, 0, 1)
 
 
-def test_a_user_with_a_home_keeps_there_what_set_up_has_not_compiled(open_loops: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
+def test_a_user_with_a_home_keeps_there_what_set_up_has_not_compiled(open_loops: Path) -> None:
+    home = open_loops.parent / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     assert [run_as_nobody(open_loops, home) for _ in range(2)] == [(21, 0, 1), (21, 1, 0)]

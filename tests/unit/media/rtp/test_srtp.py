@@ -12,6 +12,7 @@ from media.control.records import SrtpKey
 from media.control.srtp_library import NAME, load
 from media.rtp import srtp
 from media.rtp.srtp import SrtpError
+from media.rtp.srtp_numbers import OK
 from tests.support.engine_rig import rtp
 from tests.support.srtp_reference import CM, GCM, KEY_BYTES, TAG_BYTES, Stream, derive
 
@@ -45,11 +46,11 @@ def test_what_is_protected_is_what_the_rfc_says(suite: str) -> None:
         for sequence in (65534, 65535, 0, 1):
             packet = rtp(sequence, 160, bytes(range(160)), ssrc=7)
             status, protected = call("srtp_protect", context, packet)
-            assert status == srtp.OK and len(protected) == len(packet) + TAG_BYTES[suite]
+            assert status == OK and len(protected) == len(packet) + TAG_BYTES[suite]
             assert reference.unprotect(protected) == packet
         assert srtp.rollover_of(context, 7) == 1
         status, report = call("srtp_protect_rtcp", context, b"\x80\xc8\0\6" + struct.pack(">I", 7) + bytes(20))
-        assert status == srtp.OK and reference.unprotect_report(report)[8:] == bytes(20)
+        assert status == OK and reference.unprotect_report(report)[8:] == bytes(20)
     finally:
         srtp.close(context)
 
@@ -60,9 +61,9 @@ def test_what_the_rfc_says_is_opened(suite: str, mki: bytes) -> None:
     context, peer = srtp.receiving(suite, (SrtpKey(key_of(suite), mki),)), Stream(suite, key_of(suite), mki)
     try:
         packet = rtp(1, 160, b"hello", ssrc=9)
-        assert call("srtp_unprotect_mki", context, peer.protect(packet), bool(mki)) == (srtp.OK, packet)
+        assert call("srtp_unprotect_mki", context, peer.protect(packet), bool(mki)) == (OK, packet)
         report = b"\x80\xc9\0\1" + struct.pack(">I", 9)
-        assert call("srtp_unprotect_rtcp_mki", context, peer.protect_report(report), bool(mki)) == (srtp.OK, report)
+        assert call("srtp_unprotect_rtcp_mki", context, peer.protect_report(report), bool(mki)) == (OK, report)
     finally:
         srtp.close(context)
 
@@ -74,7 +75,7 @@ def test_each_of_several_keys_is_named_by_its_mki() -> None:
         for sequence, key in enumerate(keys):
             packet = rtp(sequence, 0, b"x")
             protected = Stream(CM, key.key, key.mki).protect(packet)
-            assert call("srtp_unprotect_mki", context, protected, 1) == (srtp.OK, packet)
+            assert call("srtp_unprotect_mki", context, protected, 1) == (OK, packet)
     finally:
         srtp.close(context)
 
@@ -83,7 +84,7 @@ def test_a_stream_goes_on_where_it_was() -> None:
     context, peer = srtp.receiving(CM, (SrtpKey(key_of(CM)),), (3, 5)), Stream(CM, key_of(CM), rollover=5)
     try:
         packet = rtp(100, 0, b"x", ssrc=3)
-        assert call("srtp_unprotect_mki", context, peer.protect(packet), 0) == (srtp.OK, packet)
+        assert call("srtp_unprotect_mki", context, peer.protect(packet), 0) == (OK, packet)
         assert srtp.rollover_of(context, 3) == 5 and srtp.rollover_of(context, 4) == 0
     finally:
         srtp.close(context)
