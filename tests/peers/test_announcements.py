@@ -389,17 +389,19 @@ def test_zz_a_database_that_dies(server: Server, group: PeerGroup, database: Mar
         group.run_ms(LENGTH_MS + 200)
         assert phone.answered() == 404
     database.kill()
-    with Phone(server.sip_port, group.peer(CALLER_HZ)) as phone:
-        phone.ring("early")
-        phone.progress(183)
-        assert heard_hz(phone, group) == {float(ROWS_HZ["default_audio", "en"])}
-        assert phone.answered() == 404
-    assert server.log.count("what it said before is played: database") == 1
-    with Phone(server.sip_port, group.peer(CALLER_HZ)) as phone:
-        phone.headers = ("P-App-Param: usr=new;dom=new.example",)
-        assert phone.call("early").code == 500
-    assert server.log.count("early_announce: no audio, for the database cannot be asked") == 1
-    database.start()
+    try:
+        with Phone(server.sip_port, group.peer(CALLER_HZ)) as phone:
+            phone.ring("early")
+            phone.progress(183)
+            assert heard_hz(phone, group) == {float(ROWS_HZ["default_audio", "en"])}
+            assert phone.answered() == 404
+        assert server.log.count("what it said before is played: database") == 1
+        with Phone(server.sip_port, group.peer(CALLER_HZ)) as phone:
+            phone.headers = ("P-App-Param: usr=new;dom=new.example",)
+            assert phone.call("early").code == 500
+        assert server.log.count("early_announce: no audio, for the database cannot be asked") == 1
+    finally:
+        database.start()  # the next test needs it, too
     wait_until(lambda: answered_from_the_database(server), "the database to be asked again")
 
 

@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 import xmlrpc.client
@@ -26,6 +25,7 @@ from typing import Any
 from di.spoken.texts import read_sentences
 from di.spoken.tones import melody, write
 from tests.support.ports import free_port, free_ports
+from tests.support.printed import Printed
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = "monitoring;announcement;webconference;conference;echo;di_dial;dsm;xmlrpc2di;web"
@@ -109,8 +109,7 @@ class Server:
             (self.etc / name).write_text(text)
         self.process: subprocess.Popen[str] | None = None
         self._lines: list[str] = []
-        self._closing = False
-        self._reader: threading.Thread | None = None
+        self._printed: Printed | None = None
 
     # ---------------------------------------------------------------------------------------------------------------- running
     def __enter__(self) -> Server:
@@ -136,9 +135,7 @@ class Server:
             stderr=theirs,
         )
         os.close(theirs)
-        self._output = open(output, errors="replace")  # noqa: SIM115 – the reader closes it
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        self._printed = Printed(output, self._lines)
 
     def start(self) -> None:
         """Start and wait for the banner."""
@@ -152,25 +149,20 @@ class Server:
 
     def close_log(self) -> None:
         """Read no more of what it prints: its pipe has no reader from now on."""
-        self._closing = True
+        assert self._printed is not None
+        self._printed.close()
         os.kill(self.pid, signal.SIGUSR1)  # a line, so that the reader looks up
-        assert self._reader is not None
-        self._reader.join(10)
+        self._printed.join(10)
 
     def forget_log(self) -> None:
         """Before another start."""
         self._lines.clear()
 
-    def _read(self) -> None:
-        with self._output as output:
-            for line in output:
-                self._lines.append(line)
-                if self._closing:
-                    return
-
     @property
     def log(self) -> str:
-        """All that was printed so far."""
+        """All lines that were printed so far."""
+        if self._printed is not None:
+            self._printed.look()
         return "".join(self._lines)
 
     @property
@@ -188,8 +180,8 @@ class Server:
         """Wait for the end and return the exit status."""
         assert self.process is not None
         status = self.process.wait(seconds)
-        assert self._reader is not None
-        self._reader.join(10)  # all that it printed has been read
+        assert self._printed is not None
+        self._printed.join(10)  # all that it printed has been read
         return status
 
     def end(self) -> None:

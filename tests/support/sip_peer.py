@@ -43,6 +43,7 @@ class PeerCall:
         self.contact = f"<sip:peer@{peer.host}:{peer.port}>"
         self.cseq = 0
         self.branch = ""
+        self._refused = False
         self.invite_message: Message | None = None
         self.acknowledged: Message | None = None
         """The ACK of the last re-INVITE that was taken."""
@@ -61,11 +62,28 @@ class PeerCall:
                         self.remote = message.header("To")
                     if message.code and message.header("Contact"):
                         self.target = uri_of(message.header("Contact"))
+                    if message.code >= 200 and message.header("CSeq") == f"{self.cseq} INVITE":
+                        self._refused = message.code >= 300
                     return message
 
     async def final(self) -> int:
         """The code of the final reply."""
         return (await self.next(*range(200, 700))).code
+
+    async def _reply_to_last(self, method: str) -> Message:
+        """The final reply to our last request; one that came for another, perhaps once more on a slow machine, is passed over."""
+        while True:
+            message = await self.next(*range(200, 700))
+            if message.header("CSeq") == f"{self.cseq} {method}":
+                return message
+
+    async def _next_offer(self) -> Message:
+        """The server's next re-INVITE; one that it sends once more, because our reply took long, is passed over."""
+        known = {message.header("CSeq") for message in self.seen if message.method == "INVITE"}
+        while True:
+            message = await self.next("INVITE")
+            if message.header("CSeq") not in known:
+                return message
 
     def send_request(
         self,
@@ -110,8 +128,8 @@ class PeerCall:
 
     # the steps that contract tests take
     def ack(self, body: str = "") -> None:
-        """Acknowledge a 2xx."""
-        self.send_request("ACK", body, cseq=self.cseq)
+        """Acknowledge the final reply to our INVITE; one that refuses it in its own transaction (RFC 3261 §17.1.1.3)."""
+        self.send_request("ACK", body, cseq=self.cseq, branch=self.branch if self._refused else "")
 
     def cancel(self) -> None:
         """Take an unanswered INVITE back."""
@@ -128,12 +146,12 @@ class PeerCall:
     async def exchange(self, method: str, kind: str = "text/plain", body: str = "", headers: str = "") -> Message:
         """Send a request inside and wait for its reply. `headers`: further lines, each with its line end."""
         self.send_request(method, body, kind, headers=headers)
-        return await self.next(*range(200, 700))
+        return await self._reply_to_last(method)
 
     async def reoffer(self, direction: str, headers: str = "") -> int:
         """re-INVITE with a direction, acknowledged when accepted."""
         self.send_request("INVITE", description(40000, direction), headers=headers)
-        code = await self.final()
+        code = (await self._reply_to_last("INVITE")).code
         if code < 300:
             self.ack()
         return code
@@ -141,11 +159,11 @@ class PeerCall:
     async def update(self, direction: str = "", headers: str = "") -> int:
         """UPDATE, without a description when no direction is given."""
         self.send_request("UPDATE", description(40000, direction) if direction else "", headers=headers)
-        return await self.final()
+        return (await self._reply_to_last("UPDATE")).code
 
     async def take_offer(self, code: int = 200, direction: str = "sendrecv") -> str:
         """Wait for the server's re-INVITE and answer it. Returns the direction that it offered, empty for one without an offer."""
-        offer = await self.next("INVITE")
+        offer = await self._next_offer()
         self.reply(offer, code, description(40000, direction) if code < 300 else "")
         self.acknowledged = await self.next("ACK")
         return direction_of(offer.body.decode()) if offer.body else ""
