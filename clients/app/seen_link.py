@@ -40,24 +40,30 @@ class Shown:
     def __init__(self, arrows: bool, ready_fd: int) -> None:
         self._arrows = Arrows() if arrows else None
         self._ready_fd = ready_fd
+        self._is_said = False
+        """That we are ready, and no answer has come yet."""
 
     def around(self, link: Connection) -> Connection:
         """A connection that is shown."""
         return SeenLink(link, self._told, self._said)
 
     def _told(self, message: Message) -> None:
+        if self._is_said and message["k"] == "ping":
+            self._tell(True)  # the server has taken it: it asks whether we are there
         if self._arrows is not None:
             self._print(self._arrows.told(message, time.monotonic()), str(message.get("call", "")))
             if message["k"] == "ended":
                 self._arrows.forget(str(message.get("call", "")))
 
     def _said(self, message: Message) -> None:
-        if message["k"] in ("ready", "broken"):
-            self._tell(message["k"] == "ready")
+        self._is_said = self._is_said or message["k"] == "ready"
+        if message["k"] == "broken":
+            self._tell(False)
         if self._arrows is not None:
             self._print(self._arrows.said(message, time.monotonic()), str(message.get("call", "")))
 
     def _tell(self, ready: bool) -> None:
+        self._is_said = False
         if self._arrows is not None and ready:
             print("attached: it takes all new calls", flush=True)
         if self._ready_fd >= 0:

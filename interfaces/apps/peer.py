@@ -162,6 +162,8 @@ class AppPeer:
             self.why_broken = str(message.get("why", ""))[:2000]
             self.take(self, message)
             self._settle()
+            if self.ready:
+                self.send({"k": "ping", "n": 0})  # so that it knows that we know
         elif kind == "leave":
             self.leaving = True
         else:
