@@ -221,7 +221,14 @@ def test_a_call_is_recorded_in_the_clear(optional: Site) -> None:
         with optional.phone(peer) as phone:
             phone.call("taken")
             (id,) = optional.server.xml.listActive()
-            name = optional.server.json("recordings.startCall", id)[2]
+            begun: list[str] = []
+            wait_until(
+                lambda: (
+                    (started := optional.server.json("recordings.startCall", id))[0] == 200 and begun.append(started[2]) is None
+                ),
+                "it is recorded",
+            )
+            (name,) = begun
             group.run_ms(1500)
             phone.bye()
         (path,) = wait_until(lambda: list((optional.folder / "kept").rglob(f"{name}*.wav")), "the recording is there")

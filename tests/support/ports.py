@@ -6,7 +6,7 @@ test process takes a *lane* of ports, held by a file lock until the process ends
 `bind(0)` and outgoing connections. Within its lane a process goes round: what was used last comes again last.
 
 ```
- 8000        9200        10400                                  the kernel's own ports (32768 on)
+ 8000        9600        11200                                  the kernel's own ports (32768 on)
   │  lane 0   │  lane 1   │  …                                   │
      ▲ held by worker gw0    ▲ held by gw1, or by a run in another checkout
 ```
@@ -23,8 +23,8 @@ import threading
 from pathlib import Path
 
 FIRST, END = 8000, 32700
-LANE = 1200
-"""Enough for the widest range that a test server takes (800) and what stands beside it."""
+LANE = 1600
+"""Enough for the widest range that a test server takes (800), or two servers of 400, and what stands between them."""
 
 
 class Lane:
