@@ -33,6 +33,7 @@ from pathlib import Path
 from di.spoken.tones import melody, write
 from tests.support.server import Server, wait_until
 from tests.support.sipp import Sipp
+from tests.support.usage import cpu_us, resident_kb
 
 HOLD_MS = 200
 PARTS, REST_S = 8, 65
@@ -50,18 +51,6 @@ CALLERS_IP = "127.77.0.1"
 """Where sipp is; nothing listens at its media ports."""
 SETTINGS = "loglevel=1\nrtp_low_port=20000\nrtp_high_port=39999\n"
 """As many RTP ports as a server has by default: one whose caller never sent a packet rests for 5 s."""
-
-
-def cpu_us(pid: int) -> float:
-    """User and system time of all threads of a process so far, as the scheduler counts it."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e3
-
-
-def resident_kb(pid: int) -> int:
-    """Memory of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from pathlib import Path
 
 from di.media_control.codecs import choose
 from di.sip.records import CallConfirmed, CallEnded, Listen, MediaNegotiated
 from media.codecs import formats
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import Sipp, SippResult
+from tests.support.usage import cpu_us, resident_kb
 
 BUDGET_US = 1500
 """All processes together: design.md, "a call set up and torn down"."""
-
-
-def cpu_us(pid: int) -> float:
-    """User and system time of all threads of a process, as the scheduler counts it."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e3
-
-
-def resident_kb(pid: int) -> int:
-    """Memory of a process."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 def listen() -> Listen:

@@ -25,13 +25,35 @@ def desk_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in running.log, running.log
 
 
+@pytest.fixture(scope="module")
+def server(desk_server: Server) -> Server:
+    """The server of a file; one that needs another has a fixture of its own."""
+    return desk_server
+
+
 @pytest_asyncio.fixture
-async def board(desk_server: Server) -> AsyncIterator[Switchboard]:
+async def board(server: Server) -> AsyncIterator[Switchboard]:
     """Phones around that server; nothing of a test is left in it."""
-    board = Switchboard(desk_server)
+    board = Switchboard(server)
     yield board
     await board.all_gone()
     board.close()
+
+
+@pytest_asyncio.fixture
+async def phone(server: Server) -> AsyncIterator[UdpPeer]:
+    """A phone at that server."""
+    opened = await UdpPeer.open(server.sip_port)
+    yield opened
+    opened.close()
+
+
+@pytest_asyncio.fixture
+async def far(server: Server) -> AsyncIterator[UdpPeer]:
+    """Another one, which is called."""
+    opened = await UdpPeer.open(server.sip_port)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture

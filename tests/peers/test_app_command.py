@@ -9,11 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from clients.app.scaffold import make
 from tests.support.server import ROOT, Server, wait_until
@@ -68,14 +67,6 @@ def server(folder: Path) -> Iterator[Server]:
     files = {"apps.conf": f"script_path={folder}/scripts\nremote=*\n", "app_mapping.conf": "^sip:card=>card\n"}
     with Server(folder, files, plugins="monitoring;apps;xmlrpc2di;web") as running:
         yield running
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
 
 
 async def call_with_code(board: Switchboard, code: str, shown: Command | None = None) -> PeerCall:

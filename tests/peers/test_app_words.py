@@ -6,10 +6,9 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from tests.support import tones
 from tests.support.server import ROOT, Server, wait_until
@@ -46,14 +45,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(folder, files, plugins="monitoring;echo;di_dial;apps;xmlrpc2di;web") as running:
         yield running
     assert "Traceback" not in running.log, running.log
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
 
 
 async def up(board: Switchboard, word: str, headers: str = "") -> tuple[Talker, PeerCall]:

@@ -7,14 +7,14 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.support.server import ROOT, Server, wait_until
 from tests.support.switchboard import Switchboard
+from tests.support.usage import resident_kb
 
 pytestmark = pytest.mark.peers
 
@@ -34,18 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             (running.etc / "secret.txt").chmod(0o600)
             yield running
         assert "Traceback" not in "\n".join(line for line in running.log.splitlines() if " confined: " not in line)
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
-
-
-def resident_kb(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
 
 
 def test_it_is_another_user_without_a_way_to_more_rights(server: Server) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from di.spoken.tones import melody
 from tests.support import tones
@@ -36,14 +35,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, gateway_port: int) -> Itera
     with Server(tmp_path_factory.mktemp("server"), files, "", plugins) as running:
         yield running
     assert "Traceback" not in running.log and "secret" not in running.log, running.log
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
 
 
 async def challenged(phone: Talker, call: PeerCall, code: int) -> None:

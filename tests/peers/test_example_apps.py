@@ -6,12 +6,11 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 from xmlrpc.server import SimpleXMLRPCServer
 
 import pytest
-import pytest_asyncio
 
 from tests.support.ports import free_port
 from tests.support.server import ROOT, Server, wait_until
@@ -74,14 +73,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, judge: Judge, callee_port: 
     with Server(folder, files, plugins="monitoring;cc_acc;apps;xmlrpc2di;web") as running:
         yield running
     assert "Traceback" not in running.log, running.log
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
 
 
 async def press(call: PeerCall, keys: str) -> None:

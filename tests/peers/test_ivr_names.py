@@ -7,11 +7,10 @@ import asyncio
 import re
 import shutil
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from tests.support import tones
 from tests.support.server import ROOT, Server, wait_until
@@ -43,14 +42,6 @@ def server(folder: Path) -> Iterator[Server]:
     }
     with Server(folder, files, settings="dead_rtp_time=2\n", plugins="monitoring;echo;ivr;xmlrpc2di;web") as running:
         yield running
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
 
 
 class Script:

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from di.spoken.tones import write
 from interfaces.sip.message import Message
@@ -51,13 +50,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(folder, files, settings, "monitoring;announcement;echo;dsm;xmlrpc2di;web") as running:
         yield running
     assert "Traceback" not in running.log, running.log
-
-
-@pytest_asyncio.fixture
-async def phone(server: Server) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(server.sip_port)
-    yield opened
-    opened.close()
 
 
 def invite(phone: UdpPeer, user: str, ip: str, port: int, headers: str = "") -> PeerCall:

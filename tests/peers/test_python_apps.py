@@ -11,12 +11,11 @@ import subprocess
 import sys
 import urllib.error
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest_asyncio
 
 from tests.support import tones
 from tests.support.server import ROOT, Server, wait_until
@@ -61,14 +60,6 @@ def server(folder: Path) -> Iterator[Server]:
         line for line in running.log.splitlines() if not any(f" {name}: " in line for name in ("card", "survey", "oldstyle"))
     ]
     assert "Traceback" not in "\n".join(of_the_server)
-
-
-@pytest_asyncio.fixture
-async def board(server: Server) -> AsyncIterator[Switchboard]:
-    board = Switchboard(server)
-    yield board
-    await board.all_gone()
-    board.close()
 
 
 async def press(call: PeerCall, keys: str) -> None:

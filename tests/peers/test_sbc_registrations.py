@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from interfaces.sip.message import Message, uri_of
 from tests.support.border import MAPPING, PLUGINS
@@ -41,20 +40,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
         wait_until(lambda: running.xml.calls() == 0, "no call is left")
     assert "Traceback" not in running.log, running.log
-
-
-@pytest_asyncio.fixture
-async def phone(server: Server) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(server.sip_port)
-    yield opened
-    opened.close()
-
-
-@pytest_asyncio.fixture
-async def far(server: Server) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(server.sip_port)
-    yield opened
-    opened.close()
 
 
 def register(

@@ -11,12 +11,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from clients.cli.sems_sbc import main as sems_sbc
 from tests.support.border import MAPPING, PLUGINS
@@ -53,20 +52,6 @@ def server(folder: Path) -> Iterator[Server]:
     with Server(folder, files, settings, PLUGINS.replace("monitoring;", "monitoring;cdr;")) as running:
         yield running
     assert "Traceback" not in running.log, running.log
-
-
-@pytest_asyncio.fixture
-async def phone(server: Server) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(server.sip_port)
-    yield opened
-    opened.close()
-
-
-@pytest_asyncio.fixture
-async def far(server: Server) -> AsyncIterator[UdpPeer]:
-    opened = await UdpPeer.open(server.sip_port)
-    yield opened
-    opened.close()
 
 
 def towards(far: UdpPeer, profile: str = "plain") -> str:
