@@ -137,8 +137,8 @@ def test_a_conference_with_a_hold_and_both_ends_hanging_up_through_the_proxy(hou
         group.run_ms(600)
         assert tones.heard(one.peer.heard(skip_ms=200), HEARD) == {SAID[1]}
         one.bye()
-        (id,) = (member["call"] for member in house.server.json("rooms.list")["conf12"])
-        house.server.json("core.hangup", id)
+        (member,) = wait_until(lambda: len(left := house.server.json("rooms.list")["conf12"]) == 1 and left, "one has left")
+        house.server.json("core.hangup", member["call"])
         bye = other.hung_up()
         assert len([1 for name, _ in bye.headers if name == "Via"]) == 2, "the server's BYE comes by way of the proxy"
 

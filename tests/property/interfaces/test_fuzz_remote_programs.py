@@ -66,13 +66,18 @@ async def come_in(http: aiohttp.ClientSession, url: str, **options: Any) -> aioh
     return socket
 
 
+async def answered(socket: aiohttp.ClientWebSocketResponse, number: int) -> dict[str, Any]:
+    """The answer to a call of a function; the server asks in between whether the program is alive."""
+    while True:
+        message: dict[str, Any] = msgpack.unpackb(await socket.receive_bytes(timeout=20))
+        if message["k"] == "di_done" and message["n"] == number:
+            return message
+
+
 async def is_served(socket: aiohttp.ClientWebSocketResponse, number: int) -> bool:
     """Whether a function's answer comes."""
     await socket.send_bytes(msgpack.packb({"k": "di", "n": number, "module": "probe", "function": "one", "args": ["there"]}))
-    while True:
-        message = msgpack.unpackb(await socket.receive_bytes(timeout=20))
-        if message["k"] == "di_done" and message["n"] == number:
-            return bool(message["result"] == "there")
+    return bool((await answered(socket, number))["result"] == "there")
 
 
 async def test_over_tls_too(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ async def test_what_is_too_long_is_refused(tmp_path: Path) -> None:
             gateways.services.registry.find("probe", "echo"), function=lambda *values: [*values] * 3
         )
         await socket.send_bytes(msgpack.packb(twice))
-        assert "the answer has" in msgpack.unpackb(await socket.receive_bytes(timeout=20))["error"]
+        assert "the answer has" in (await answered(socket, 1))["error"]
         with contextlib.suppress(ConnectionError):
             await socket.send_bytes(msgpack.packb({**twice, "args": ["x" * (5 << 20)]}))
         assert (await socket.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
