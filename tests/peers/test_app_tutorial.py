@@ -69,6 +69,7 @@ def server(tmp_path: Path) -> Server:
     return Server(folder, files, plugins="monitoring;apps;xmlrpc2di;web", start=False)
 
 
+@pytest.mark.timeout(400)
 def test_the_page_from_its_first_line_to_its_last(tmp_path: Path, server: Server) -> None:
     desk = Desk(tmp_path)
     said = []

@@ -183,7 +183,7 @@ def configuration(folder: Path, module: str, bank: Bank, http_port: int) -> dict
     (folder / "key").write_text(SECRET)
     return {
         "call_control.conf": CONTROL.replace("$H(X-Control)", module)
-        + 'pick_uuid=$H(X-Account)\npick_timer=$H(X-Timer)\ndeadline_ms=700\non_unreachable="refuse,go_on 1"\n',
+        + 'pick_uuid=$H(X-Account)\npick_timer=$H(X-Timer)\ndeadline_ms=900\non_unreachable="refuse,go_on 1"\n',
         "cc_prepaid.conf": f"file={folder}/prepaid.db\nslice=2\n",
         "cc_prepaid_xmlrpc.conf": f"server_address=127.0.0.1\nserver_port={bank.port}\nfile={folder}/xmlrpc.db\n",
         "cc_http.conf": f"url=http://127.0.0.1:{http_port}/calls\nsecret_file={folder}/key\nfile={folder}/http.db\n",
@@ -309,7 +309,7 @@ async def test_prepaid_calls_end_when_the_credit_does_and_the_balances_add_up(
 
 async def test_two_calls_of_one_account_share_its_credit_and_an_operator_gives_more(servers: dict[str, Server]) -> None:
     server = servers["cc_prepaid"]
-    server.json("cc_prepaid.setCredit", "shared", 4)
+    server.json("cc_prepaid.setCredit", "shared", 6)
     peer = await UdpPeer.open(server.sip_port)
     calls = [asyncio.ensure_future(lasts(peer, headers("shared"))) for _ in range(2)]
     listed = await asyncio.to_thread(
@@ -317,7 +317,7 @@ async def test_two_calls_of_one_account_share_its_credit_and_an_operator_gives_m
         lambda: (found := server.json("control.list")) and len([c for c in found if c["used_s"] > 0]) == 2 and found,
         "both up",
     )
-    assert {one["account"] for one in listed} == {"shared"} and sum(one["left_s"] + one["used_s"] for one in listed) <= 4.01
+    assert {one["account"] for one in listed} == {"shared"} and sum(one["left_s"] + one["used_s"] for one in listed) <= 6.01
     assert server.json("control.extend", listed[0]["call"], 2) == [200, "OK"]
     (_, first_s), (_, second_s) = await asyncio.gather(*calls)
     longer, shorter = max(first_s, second_s), min(first_s, second_s)

@@ -43,7 +43,7 @@ async def challenged(phone: Talker, call: PeerCall, code: int) -> None:
     name = "WWW" if code == 401 else "Proxy"
     call.reply(call.invite_message, code, headers=f'{name}-Authenticate: Digest realm="here", nonce="n", qop="auth"\r\n')
     await call.next("ACK")
-    again = await call.next("INVITE")
+    again = await call.next_offer()  # not the first one once more, which the answer may have crossed
     given = again.header("Authorization" if code == 401 else "Proxy-Authorization")
     assert 'username="user"' in given or 'username="us"' in given
     call.invite_message = again

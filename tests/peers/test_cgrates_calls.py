@@ -27,7 +27,7 @@ call_control=cgr
 cgr_module=cc_cgrates
 cgr_uuid=$H(X-Account)
 cgr_Extra=$H(X-Extra)
-deadline_ms=500
+deadline_ms=900
 on_unreachable="refuse,go_on 1"
 """
 
@@ -80,13 +80,15 @@ async def test_a_call_is_a_session_from_authorization_to_its_cdr(server: Server,
     assert await call.bye() == 200
     await settled(cgrates, "anna")
     steps = [name.partition(".")[2] for name, one in cgrates.got if one["Event"]["OriginID"] == id]
-    assert steps == ["AuthorizeEvent", "InitiateSession", "UpdateSession", "TerminateSession", "ProcessCDR"]
+    assert list(dict.fromkeys(steps)) == ["AuthorizeEvent", "InitiateSession", "UpdateSession", "TerminateSession", "ProcessCDR"]
     (cdr,) = (one for one in cgrates.cdrs.values() if one["Account"] == "anna")
     assert (cdr["Tenant"], cdr["RequestType"], cdr["Destination"], cdr["Extra"]) == ("cgrates.org", "*prepaid", "echo", "anna!")
     assert cdr["CallID"] == call.call_id and cdr["DisconnectCause"].startswith("200") and cdr["AnswerTime"].endswith("Z")
     used_s = float(cdr["Usage"][:-1])
     assert used_s >= 1 and cgrates.balances["anna"] == 100 - math.ceil(used_s)
-    assert cgrates.call("AgentV1.GetActiveSessionIDs", "")["result"] == []
+    await asyncio.to_thread(
+        wait_until, lambda: cgrates.call("AgentV1.GetActiveSessionIDs", "")["result"] == [], "the server knows of no session"
+    )
     peer.close()
 
 
@@ -141,6 +143,7 @@ async def test_pings_alterations_and_what_is_for_diameter(server: Server, cgrate
     assert cgrates.call("AgentV1.WarnDisconnect", {"OriginID": id})["error"] == "NOT_IMPLEMENTED", "no warn_file is configured"
     assert cgrates.call("AgentV1.DisconnectPeer", {"OriginHost": "x"})["error"] == "NOT_IMPLEMENTED"
     assert await call.bye() == 200
+    await settled(cgrates, "carl")
     peer.close()
 
 
@@ -162,7 +165,10 @@ async def test_cgrates_slow_lying_failing_or_gone(server: Server, cgrates: Cgrat
     assert await refused.final() == 503
     cgrates.listen()
     await settled(cgrates, "dora")
-    assert not cgrates.sessions and 96 <= cgrates.balances["dora"] <= 97
+    (cdr,) = (one for one in cgrates.cdrs.values() if one["Account"] == "dora")
+    used_s = float(cdr["Usage"][:-1])
+    assert not cgrates.sessions and cgrates.balances["dora"] == 100 - math.ceil(used_s)
+    assert 2 < used_s <= cgrates.effective["dora"] + 1, "a second more than what was granted"
     peer.close()
 
 

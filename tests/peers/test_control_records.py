@@ -162,6 +162,7 @@ async def test_marked_calls_have_a_line_and_others_have_none(
 async def test_calls_that_were_refused_before_they_were_calls_have_records(
     server: Server, billing: Billing, folder: Path
 ) -> None:
+    await asyncio.to_thread(wait_until, lambda: server.xml.calls() == 0, "the calls of before do not count")
     peer = await UdpPeer.open(server.sip_port)
     calls = [await up(peer, "") for _ in range(3)]
     refused, nobody = peer.invite("echo"), peer.invite("nobody")
@@ -193,6 +194,7 @@ async def test_calls_that_were_refused_before_they_were_calls_have_records(
 async def test_after_a_crash_controls_and_ways_out_are_told_once_each(
     server: Server, billing: Billing, syslog: Syslog, folder: Path
 ) -> None:
+    await asyncio.to_thread(wait_until, lambda: server.xml.calls() == 0, "the calls of before do not count")
     peer = await UdpPeer.open(server.sip_port)
     before = len(syslog.lines())
     calls = [await up(peer) for _ in range(2)]

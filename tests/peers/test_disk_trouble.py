@@ -57,15 +57,18 @@ def recording_server(folder: Path, records_in: Path) -> Server:
 def test_a_full_disk(tmp_path: Path, disk: Path) -> None:
     with recording_server(tmp_path, disk) as server:
         server.start()
-        with Sipp("call", server.sip_port, calls=CALLS, rate=20, user="x", hold_ms=9000) as calls:
-            wait_until(lambda: server.log.count("recording: ") >= CALLS, "each recording is told")
+        with Sipp("called_off", server.sip_port, calls=CALLS, rate=20, user="x") as calls:
+            wait_until(lambda: server.log.count(f"ERROR: recording: {disk}/") >= CALLS, "each recording is told")
             assert server.xml.calls() == CALLS  # they go on
             assert place_calls(1, "announce", server.sip_port, hold_ms=500).successful == 1
+            for id in server.xml.listActive():
+                server.json("core.hangup", id)
             assert calls.wait().successful == CALLS
         wait_until(lambda: server.xml.calls() == 0, "all calls are over")
         told = [line for line in server.log.splitlines() if " media [" in line and "ERROR: recording: " in line]
         assert len(told) == CALLS
         assert all(re.search(rf"recording: {disk}/[0-9A-F-]+\.wav: No space left on device$", line) for line in told), told[:2]
+        wait_until(lambda: server.log.count(" ended: ") >= CALLS, "each call's application is told")
         of_calls = [
             line for line in server.log.splitlines() if re.search(r"WARNING: call [0-9A-F-]+: recording .* ended: ", line)
         ]
@@ -106,7 +109,8 @@ def test_a_log_that_nobody_reads_any_more(tmp_path: Path) -> None:
             wait_until(lambda: calls.answered == CALLS, "all calls are up")
             server.close_log()
             assert place_calls(CALLS, "lobby", server.sip_port, hold_ms=500).successful == CALLS
-            assert (server.xml.calls(), server.children()) == (CALLS, children)
+            wait_until(lambda: server.xml.calls() == CALLS, "the others are over, these go on")
+            assert server.children() == children
             os.kill(server.pid, signal.SIGTERM)
             assert calls.wait().successful == CALLS
         assert server.process is not None and server.process.wait(30) == 0

@@ -14,8 +14,6 @@ import asyncio
 import random
 import socket
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from interfaces.sip.message import parse
 from tests.support.server import wait_until
 from tests.support.sip_peer import UdpPeer
 from tests.support.sizes import LONG, size
+from tests.support.stalls import StallMeter
 
 _NANOSECOND_STAMPS = 35
 """SO_TIMESTAMPNS of Linux."""
@@ -43,37 +42,6 @@ def accounts(prefix: str, small: int, seconds: tuple[int, int]) -> dict[str, int
     chance = random.Random(3)
     low, high = (5, 30) if LONG else seconds
     return {f"{prefix}{number}": chance.randint(low, high) for number in range(size(small, 1000))}
-
-
-class StallMeter:
-    """A bystander process that only sleeps: how long it was kept from waking is how long any process may have been, at that time."""
-
-    _PROGRAM = """
-import time
-while True:
-    before = time.time()
-    time.sleep(0.002)
-    late = time.time() - before - 0.002
-    if late > 0.01:
-        print(before, late, flush=True)
-"""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen([sys.executable, "-c", self._PROGRAM], stdout=subprocess.PIPE, text=True)
-        self.stalls: list[tuple[float, float]] = []
-
-    def end(self) -> None:
-        """Read what it saw."""
-        self._process.kill()
-        text = self._process.communicate()[0]
-        for line in text.splitlines():
-            words = line.split()
-            if len(words) == 2:
-                self.stalls.append((float(words[0]), float(words[1])))
-
-    def worst_s(self, *times_s: float) -> float:
-        """The longest stall within a second of one of these times."""
-        return max((late_s for at_s, late_s in self.stalls if any(abs(at_s - time_s) < 1 for time_s in times_s)), default=0.0)
 
 
 class Purse(Protocol):

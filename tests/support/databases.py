@@ -126,13 +126,14 @@ class MariaDb(Daemon):
         self._owner = ["--user=root"] if os.geteuid() == 0 else []
         data = self.folder / "data"
         (self.folder / "init.sql").write_text(_INIT.format(user=user, password=password, database=database))
-        subprocess.run(
+        made = subprocess.run(
             [
                 program("mariadb-install-db", "mariadb-server-core"), "--no-defaults", f"--datadir={data}", *self._owner,
                 "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M",
             ],
-            check=True, capture_output=True, timeout=START_S,
+            check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=START_S,
         )  # fmt: skip
+        assert made.returncode == 0, f"mariadb-install-db ended with {made.returncode}:\n{made.stdout}"
 
     def command(self) -> list[str]:
         return [

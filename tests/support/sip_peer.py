@@ -48,6 +48,8 @@ class PeerCall:
         self.acknowledged: Message | None = None
         """The ACK of the last re-INVITE that was taken."""
         self.seen: list[Message] = []
+        self._replied: set[str] = set()
+        """CSeq of the INVITEs that have our reply."""
         self.max_forwards = 70
 
     async def next(self, *wanted: int | str, patience_s: float = 30.0) -> Message:
@@ -77,9 +79,13 @@ class PeerCall:
             if message.header("CSeq") == f"{self.cseq} {method}":
                 return message
 
-    async def _next_offer(self) -> Message:
+    async def next_offer(self) -> Message:
         """The server's next re-INVITE; one that it sends once more, because our reply took long, is passed over."""
-        known = {message.header("CSeq") for message in self.seen if message.method == "INVITE"}
+        began = self.invite_message.header("CSeq") if self.invite_message is not None else ""
+        known = self._replied | {began}
+        for message in self.seen:  # among what was passed over while something else was waited for
+            if message.method == "INVITE" and message.header("CSeq") not in known:
+                return message
         while True:
             message = await self.next("INVITE")
             if message.header("CSeq") not in known:
@@ -113,6 +119,8 @@ class PeerCall:
         self, request: Message, code: int, body: str = "", headers: str = "", kind: str = "application/sdp", cut: int = 0
     ) -> None:
         """Answer a request of the other side. `headers`: further lines, each with its line end; `cut`: bytes that its body lacks."""
+        if request.method == "INVITE":
+            self._replied.add(request.header("CSeq"))
         to = request.header("To")
         to = to if tag_of(to) else f"{to};{self.local.partition(';')[2]}"
         vias = "".join(f"Via: {value}\r\n" for name, value in request.headers if name == "Via")
@@ -163,7 +171,7 @@ class PeerCall:
 
     async def take_offer(self, code: int = 200, direction: str = "sendrecv") -> str:
         """Wait for the server's re-INVITE and answer it. Returns the direction that it offered, empty for one without an offer."""
-        offer = await self._next_offer()
+        offer = await self.next_offer()
         self.reply(offer, code, description(40000, direction) if code < 300 else "")
         self.acknowledged = await self.next("ACK")
         return direction_of(offer.body.decode()) if offer.body else ""

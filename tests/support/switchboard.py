@@ -99,7 +99,7 @@ class Talker:
 
     async def take_offer(self, call: PeerCall, direction: str = "sendrecv", codec: int = -1) -> Message:
         """Wait for the server's re-INVITE and accept it; the offer."""
-        offer = await call.next("INVITE")
+        offer = await call.next_offer()
         call.reply(offer, 200, self.description(direction, codec))
         self.hears_of(offer)
         call.acknowledged = await call.next("ACK")
@@ -174,7 +174,7 @@ class Switchboard:
     async def logged(self, call: PeerCall, name: str, wanted: Any = bool) -> str:
         """Wait for what a call's application has logged."""
         text = ""
-        for _ in range(200):
+        for _ in range(800):
             text = str((await self.record(call)).get(name, ""))
             if wanted(text):
                 return text

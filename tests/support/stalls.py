@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How long the machine keeps a process waiting, seen by a bystander; and judgements about audio that only a machine with time to spare can pass.
+
+calm(lambda: measure(server))     # once more where it fails and the bystander was kept waiting, too; on a calm machine it fails at once
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+CALM_S = 0.02
+"""A frame: who comes later than this with a packet is heard to."""
+
+
+class StallMeter:
+    """A bystander process that only sleeps: how long it was kept from waking is how long any process may have been, at that time."""
+
+    _PROGRAM = """
+import time
+while True:
+    before = time.time()
+    time.sleep(0.002)
+    late = time.time() - before - 0.002
+    if late > 0.01:
+        print(before, late, flush=True)
+"""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, "-c", self._PROGRAM], stdout=subprocess.PIPE, text=True)
+        self.stalls: list[tuple[float, float]] = []
+
+    def end(self) -> None:
+        """Read what it saw; once is enough."""
+        if self._process.returncode is not None:
+            return
+        self._process.kill()
+        text = self._process.communicate()[0]
+        for line in text.splitlines():
+            words = line.split()
+            if len(words) == 2:
+                self.stalls.append((float(words[0]), float(words[1])))
+
+    def worst_s(self, *times_s: float) -> float:
+        """The longest stall within a second of one of these times."""
+        return max((late_s for at_s, late_s in self.stalls if any(abs(at_s - time_s) < 1 for time_s in times_s)), default=0.0)
+
+
+def calm(measure: Callable[[], T], attempts: int = 8) -> T:
+    """What `measure` returns. Its AssertionError counts where the machine was calm, or at the last attempt; `measure` must begin anew each time."""
+    for left in range(attempts - 1, -1, -1):
+        meter, began_s = StallMeter(), time.time()
+        try:
+            return measure()
+        except AssertionError:
+            meter.end()
+            if not left or max((late_s for at_s, late_s in meter.stalls if at_s >= began_s), default=0.0) < CALM_S:
+                raise
+        finally:
+            meter.end()
+    raise ValueError("no attempt")
