@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.ahead import compile_ahead
 from tests.support.sizes import size
 from tests.support.turns import turn
 
@@ -49,10 +50,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """In a checkout where set-up has not run, as a second work tree is, the prompts are made now; once, before the workers start."""
+    """Once, before the workers start: what all of them would compile; and the prompts of a checkout where set-up has not run."""
     root = Path(__file__).parents[1]
     if not _RUN and not (root / "etc" / "prompts" / "default.wav").exists():
         subprocess.run([sys.executable, "-m", "di", "prompts", "build"], cwd=root, check=False)
+    if not _RUN and session.config.getoption("numprocesses", None):
+        compile_ahead(root)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -99,8 +99,11 @@ class Ready(NamedTuple):
 
 @inline_kernel
 def read_batch(file: Any, incoming: Any) -> Any:
-    """Read what is there, one batch at most; return how many datagrams, 0 or below for none. A truncated one has length 0."""
-    count = _recvmmsg(file, incoming.messages.ctypes.data, BATCH, DONT_WAIT, 0)
+    """Read what is there, one batch at most; return how many datagrams, 0 or below for none. A truncated one has length 0.
+
+    The count is an int64, as Python's numbers are: of another type, whoever calls ``receive_batch`` from Python would compile it anew.
+    """
+    count = np.int64(_recvmmsg(file, incoming.messages.ctypes.data, BATCH, DONT_WAIT, 0))
     for i in range(count):
         message = incoming.messages[i]
         incoming.datagrams.lengths[i] = 0 if message.flags & TRUNCATED else message.length

@@ -13,6 +13,9 @@ PACKAGES = ("di", "interfaces", "media", "clients")
 Imports = Mapping[str, frozenset[str]]
 """Module → modules of the tree that it imports."""
 
+_HOLDERS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""What statements stand in; an expression holds no import."""
+
 
 def modules(root: Path = ROOT) -> dict[str, ast.Module]:
     """Every module of the product by its dotted name; a package is named without `__init__`."""
@@ -43,8 +46,12 @@ def _import_nodes(node: ast.AST, types: bool) -> Iterator[ast.Import | ast.Impor
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.Import, ast.ImportFrom)):
             yield child
-        elif types or not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
+        elif isinstance(child, _HOLDERS) and (types or not _is_for_types(child)):
             yield from _import_nodes(child, types)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def circles(graph: Imports) -> list[list[str]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -22,11 +23,13 @@ _NAMELESS = re.compile(r"\bspec\s+§\d")
 _QUIRK = re.compile(r"(?<![\w$.])Q(\d{1,2})\b(?!\.)")
 
 
+@cache
 def headings() -> dict[str, set[str]]:
     """Name of a file of the specification → the numbers of its sections."""
     return {page.stem: set(re.findall(r"^#+ (\d+(?:\.\d+)*)\b", page.read_text(), re.M)) for page in SPEC.glob("*.md")}
 
 
+@cache
 def quirks() -> set[str]:
     """Numbers of the quirks in dsm.md."""
     return set(re.findall(r"^\| Q(\d+) \|", (SPEC / "dsm.md").read_text(), re.M))

@@ -323,7 +323,7 @@ def test_reports_are_protected_both_ways(suite: str) -> None:
     sent.append(batches.report.data[: int(batches.report.iovec[0]["bytes"])].tobytes())
     plain = call.hears.unprotect_report(sent[0])
     leg = np.zeros(1, engine.legs.rows.dtype)
-    assert plain[1] == 200 and read_compound(leg[0], np.frombuffer(plain, np.uint8), len(plain), 0, 0) == 1
+    assert plain[1] == 200 and read_compound(leg[0], np.frombuffer(bytearray(plain), np.uint8), len(plain), 0, 0) == 1
     ours = int(engine.legs.rows[row]["ssrc_out"])
     report = b"\x81\xc9\0\7" + struct.pack(">IIBBHIIII", 1, ours, 64, 0, 0, 0, 5, 0, 0)
     protected = call.sends.protect_report(report)

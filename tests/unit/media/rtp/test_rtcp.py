@@ -75,7 +75,7 @@ def test_peers_report_gives_loss_jitter_and_round_trip() -> None:
     middle = (((EPOCH_NS // 10**9 + NTP_EPOCH_S) & 0xFFFF) << 16) | 0x8000
     block = struct.pack(">IIIIII", leg["ssrc_out"], 64 << 24, 1, 40, (middle - 0x4000) & 0xFFFFFFFF, 0x2000)
     compound = struct.pack(">BBHI", 0x81, 200, 12, 77) + struct.pack(">IIIII", 1, 0x20000000, 0, 0, 0) + block
-    packet = np.frombuffer(compound, np.uint8)
+    packet = np.frombuffer(bytearray(compound), np.uint8)
     assert read_compound(leg, packet, len(compound), 9_000, EPOCH_NS) == 1
     assert (leg["peer_lost_q8"], leg["peer_jitter"], leg["round_trip_us"]) == (64, 40, 125_000)
     assert (leg["ssrc_seen_ntp"], leg["ssrc_seen_ns"]) == (0x12000, 9_000)
