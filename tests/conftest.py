@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,7 @@ pytest_plugins = ["clients.app.testing.plugin"]
 """What the wheel of `clients/app` brings to those who write applications; here it tests itself and the examples."""
 
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+_LET_GO = pytest.StashKey[Callable[[], None]]()
 _FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit")
 
 
@@ -62,5 +63,13 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Outside the hook that counts a test's time."""
     alone = item.get_closest_marker("alone") is not None
-    with turn(_turns(), alone) if _RUN else contextlib.nullcontext():
+    with turn(_turns(), alone) if _RUN else contextlib.nullcontext(lambda: None) as let_go:
+        item.stash[_LET_GO] = let_go
         return (yield)
+
+
+@pytest.fixture
+def others_may_run(request: pytest.FixtureRequest) -> Callable[[], None]:
+    """To be called by a test that is `alone`, once it only waits for something to pass."""
+    let_go: Callable[[], None] = request.node.stash[_LET_GO]
+    return let_go

@@ -33,6 +33,8 @@ transition "back" (PLAY_MSG, MENU) - keyPress(2) -> MENU;
 PROMPTS = ("hello", "no_messages", "you_have", "7", "20", "x3", "messages", "message", "menu", "goodbye")
 HZ = {name: 400.0 + 150.0 * number for number, name in enumerate(PROMPTS)}
 PROMPT_MS = 400
+LONG_MS = {"7": 2000}
+"""While it is said a key is pressed."""
 MESSAGES = {"stefan.slide": 23, "stefan.longer": 23, "maria.mysql_demo": 7}
 """How many each called user has; what follows the dot is the diagram that his calls get."""
 
@@ -71,7 +73,7 @@ def server(database: MariaDb, tmp_path_factory: pytest.TempPathFactory) -> Itera
     }
     with Server(folder, files, environment=known_hosts(folder, {"domain": database.ip}), start=False) as running:
         for name in PROMPTS:
-            tones.write_wav(running.etc / f"{name}.wav", tones.tone(HZ[name], PROMPT_MS))
+            tones.write_wav(running.etc / f"{name}.wav", tones.tone(HZ[name], LONG_MS.get(name, PROMPT_MS)))
         running.start()
         yield running
 
@@ -79,11 +81,11 @@ def server(database: MariaDb, tmp_path_factory: pytest.TempPathFactory) -> Itera
 class Caller:
     """A phone: SIP by sipp, its media here. Hears prompts by their tones."""
 
-    def __init__(self, server: Server, group: PeerGroup, user: str, scenario: str) -> None:
-        self.group, self.user = group, user
+    def __init__(self, server: Server, group: PeerGroup, user: str) -> None:
+        self.group, self.user, self.server = group, user, server
         self.peer: Peer = group.peer()
         self.result: SippResult | None = None
-        sipp = Sipp(scenario, server.sip_port, user=user, hold_ms=12_000, media_port_base=self.peer.port)
+        sipp = Sipp("called_off", server.sip_port, user=user, media_port_base=self.peer.port)
 
         def wait() -> None:
             self.result = sipp.wait()
@@ -93,6 +95,11 @@ class Caller:
         while not self.peer.packets and self.thread.is_alive():
             group.run_ms(100)
         self.peer.remote = self.peer.packets[0].source
+
+    @property
+    def heard_ms(self) -> int:
+        """How much audio has come."""
+        return len(self.peer.heard()) // 8
 
     def prompts(self) -> list[str]:
         """What was heard so far, in order."""
@@ -105,9 +112,15 @@ class Caller:
             self.group.run_ms(100)
             if self.prompts()[-1:] == [prompts[-1]] or not self.thread.is_alive():
                 break
-        self.group.run_ms(PROMPT_MS + 200)
+        self.group.run_ms(LONG_MS.get(prompts[-1], PROMPT_MS) + 200)
         assert self.prompts() == list(prompts)
         self.peer.forget()
+
+    def hung_up(self, id: str) -> None:
+        """The call has stayed; an operator ends it."""
+        assert self.thread.is_alive()
+        self.server.json("core.hangup", id)
+        self.ends()
 
     def ends(self) -> None:
         """The call is over, in order."""
@@ -115,63 +128,81 @@ class Caller:
         assert self.result is not None and (self.result.successful, self.result.failed) == (1, 0), self.result
 
 
-def state_of(server: Server, diagram: str) -> str:
-    (id,) = wait_until(lambda: server.xml.di("monitoring", "listByFilter", ["dsm_diag", diagram]), f"a call in {diagram}")
+def call_of(server: Server, diagram: str) -> str:
+    def active() -> list[str]:
+        return [id for id in server.xml.listActive() if server.xml.di("monitoring", "getSingle", id, "dsm_diag") == [diagram]]
+
+    (id,) = wait_until(active, f"a call in {diagram}")
+    return str(id)
+
+
+def state_of(server: Server, id: str) -> str:
     return str(server.xml.di("monitoring", "getSingle", id, "dsm_state")[0])
+
+
+def comes_to(server: Server, id: str, state: str) -> None:
+    wait_until(lambda: state_of(server, id) == state, state)
 
 
 def test_somebody_has_messages(server: Server) -> None:
     """What is heard is the count of the real table; the slide's keys lead to states that the slide does not show: the call stays."""
     with PeerGroup() as group:
-        caller = Caller(server, group, "stefan.slide", "call")
+        caller = Caller(server, group, "stefan.slide")
+        id = call_of(server, "slide")
         caller.hears("hello", "you_have", "20", "x3", "messages")
         for key in (1, 2):
             caller.peer.press(key)
         wait_until(lambda: "PLAY_MSG" in server.log and "MENU" in server.log, "the missing states are told")
-        assert state_of(server, "slide") == "PLAY_MESSAGES"
+        assert state_of(server, id) == "PLAY_MESSAGES"
         group.run_ms(500)
         assert caller.prompts() == []
-    caller.ends()
+        caller.hung_up(id)
 
 
 def test_nobody_has_messages(server: Server) -> None:
     """`no_messages` is written without suffix on the slide. When all is played the server hangs up."""
     with PeerGroup() as group:
-        caller = Caller(server, group, "nobody.slide", "called_off")
+        caller = Caller(server, group, "nobody.slide")
         caller.hears("hello", "no_messages")
     caller.ends()
 
 
 def test_digits_lead_on(server: Server) -> None:
     with PeerGroup() as group:
-        caller = Caller(server, group, "stefan.longer", "call")
+        caller = Caller(server, group, "stefan.longer")
+        id = call_of(server, "longer")
         caller.hears("hello", "you_have", "20", "x3", "messages")
         caller.peer.press(3)
         group.run_ms(300)
-        assert (state_of(server, "longer"), caller.prompts()) == ("PLAY_MESSAGES", [])
+        assert (state_of(server, id), caller.prompts()) == ("PLAY_MESSAGES", [])
         caller.peer.press(1)
         caller.hears("message")
-        assert state_of(server, "longer") == "PLAY_MSG"
+        comes_to(server, id, "PLAY_MSG")
         caller.peer.press(2)
         caller.hears("menu")
-        assert state_of(server, "longer") == "MENU"
-    caller.ends()
+        comes_to(server, id, "MENU")
+        caller.hung_up(id)
 
 
 def test_our_own_edition_of_it(server: Server) -> None:
-    """etc/dsm/mysql_demo.dsm: a count of one word, said again at key 1 while it is still being said."""
+    """etc/dsm/mysql_demo.dsm: a count of one word, said again at key 1 while it is still being said, and nothing after it."""
     with PeerGroup() as group:
-        caller = Caller(server, group, "maria.mysql_demo", "called_off")
-        while "you_have" not in caller.prompts():
+        caller = Caller(server, group, "maria.mysql_demo")
+        while "7" not in caller.prompts() and caller.thread.is_alive():
             group.run_ms(100)
+        group.run_ms(LONG_MS["7"] // 2)
+        before_ms = caller.heard_ms
         caller.peer.press(1)
-        caller.hears("you_have", "7")
+        while caller.thread.is_alive():
+            group.run_ms(100)
+        assert list(dict.fromkeys(caller.prompts())) == ["you_have", "7"]
+        assert caller.heard_ms > before_ms + LONG_MS["7"] - 200, "the whole word once more"
     caller.ends()
 
 
 def test_our_own_edition_without_messages(server: Server) -> None:
     with PeerGroup() as group:
-        caller = Caller(server, group, "nobody.mysql_demo", "called_off")
+        caller = Caller(server, group, "nobody.mysql_demo")
         caller.hears("no_messages")
     caller.ends()
 

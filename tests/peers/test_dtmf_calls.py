@@ -48,6 +48,7 @@ async def keys_of(server: Server, scenario: str, **options: Any) -> tuple[SippRe
         await feed.send(
             json.dumps({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": {"filter": {"types": types}}})
         )
+        assert "result" in json.loads(await feed.recv())
         sipp = Sipp(scenario, server.sip_port, user="echo", **options)
         while True:
             message = json.loads(await asyncio.wait_for(feed.recv(), 40))

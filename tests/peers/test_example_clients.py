@@ -34,13 +34,13 @@ def test_the_monitor_ends_calls_without_credit(tmp_path: Path) -> None:
         monitor = Monitor(proxy, CreditFile(book))
         with Sipp("called_off", server.sip_port, user="echo", trace=False) as caller:
             wait_until(lambda: server.xml.calls() == 1, "the call is up")
-            ended = wait_until(monitor.look, "the monitor ends it", 20)
+            ended = wait_until(monitor.look, "the monitor ends it")
             assert caller.wait().successful == 1, "the phone got a BYE"
         assert len(ended) == 1 and server.record_of("echo").get("dir") in (None, "in")
         assert book.read_text() == "caller,0\nrich,1000\n"
         again = Monitor(proxy, CreditFile(book))  # one that starts anew knows what is left
         with Sipp("called_off", server.sip_port, user="echo", trace=False) as caller:
-            wait_until(again.look, "no credit: ended at once", 20)
+            wait_until(again.look, "no credit: ended at once")
             wait_until(lambda: server.xml.calls() == 0, "the call is over, or has never come about")
             caller.stop()
         assert not again.look(), "a call that is over is no longer charged"

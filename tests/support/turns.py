@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 
 @contextlib.contextmanager
-def turn(folder: Path, alone: bool) -> Iterator[None]:
-    """Hold the floor, with others or alone; `folder` is the same for all workers of a run."""
+def turn(folder: Path, alone: bool) -> Iterator[Callable[[], None]]:
+    """Hold the floor, with others or alone; `folder` is the same for all workers of a run. What is given lets it go before the end."""
     kind = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
     with (folder / "gate").open("a") as gate, (folder / "floor").open("a") as floor:
         fcntl.flock(gate, kind)
         fcntl.flock(floor, kind)
         fcntl.flock(gate, fcntl.LOCK_UN)
-        yield
+        yield lambda: fcntl.flock(floor, fcntl.LOCK_UN)
