@@ -124,11 +124,13 @@ class MariaDb(Daemon):
         self.user, self.password, self.database = user, password, database
         self._program = program("mariadbd", "mariadb-server-core")
         self._owner = ["--user=root"] if os.geteuid() == 0 else []
-        data = self.folder / "data"
+        # A MariaDB that starts removes all temporary tables of its temporary folder: in a common one those of a neighbour, whose
+        # installation or query then fails ("Unknown table").
+        self._own = [f"--datadir={self.folder / 'data'}", f"--tmpdir={self.folder}"]
         (self.folder / "init.sql").write_text(_INIT.format(user=user, password=password, database=database))
         made = subprocess.run(
             [
-                program("mariadb-install-db", "mariadb-server-core"), "--no-defaults", f"--datadir={data}", *self._owner,
+                program("mariadb-install-db", "mariadb-server-core"), "--no-defaults", *self._own, *self._owner,
                 "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M",
             ],
             check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=START_S,
@@ -137,7 +139,7 @@ class MariaDb(Daemon):
 
     def command(self) -> list[str]:
         return [
-            self._program, "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 'sock'}", f"--port={self.port}",
+            self._program, "--no-defaults", *self._own, f"--socket={self.folder / 'sock'}", f"--port={self.port}",
             f"--bind-address={self.ip}", f"--pid-file={self.folder / 'pid'}", f"--init-file={self.folder / 'init.sql'}", *self._owner,
             "--innodb-buffer-pool-size=16M", "--innodb-log-file-size=4M", "--skip-name-resolve", "--max-connections=60",
         ]  # fmt: skip
