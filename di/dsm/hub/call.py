@@ -228,8 +228,7 @@ class DsmCall(MachineCall):
             yield from self.machine.run(Event(Kind.BEFORE_DESTROY))
             self.machine.unhandled.overwritten()
             self.second_leg.terminate()
-            for name in list(self.names):
-                self.unregister_queue(name)
+            self.give_names_back()
             yield from self.hooks("on_destroy")
             self.host.positions.call_gone(self.id)
             return False

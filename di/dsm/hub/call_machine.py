@@ -14,7 +14,8 @@ from di.calls.events import Outcome
 from di.calls.session import Session
 from di.dsm.hub.b2b import CallB2B
 from di.dsm.hub.call_media import CallMedia
-from di.dsm.hub.call_words import SELECTS
+from di.dsm.hub.call_words import selected
+from di.dsm.hub.queue_names import QueueNames
 from di.dsm.language.errors import DsmError
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Steps, Transition
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from di.dsm.load.bundles import Bundle
 
 
-class MachineCall(Application):
+class MachineCall(QueueNames, Application):
     """One call with its machine; it is the machine's `DsmSession` too."""
 
     call_dialog: CallDialog
@@ -48,7 +49,7 @@ class MachineCall(Application):
         self.invited = False
         self.session_begun = False
         self.early_begun = False
-        self.names: set[str] = set()
+        self.own_names(host.services.queues, session.post)
         self._stop_asked = False
 
     # --------------------------------------------------------------------------------------------------------- DsmSession
@@ -78,11 +79,8 @@ class MachineCall(Application):
         return self.host.hub
 
     def select(self, name: str) -> str:
-        """`@name` (spec dsm.md §2.5). All are known from the first state's `enter` on, where the 2009 programs use them."""
-        if name == "local_tag":
-            return self.session.id
-        reader = SELECTS.get(name)
-        return reader(self.session) if reader is not None else ""
+        """`@name`."""
+        return selected(self.session, name)
 
     def stop(self, bye_now: bool) -> None:
         """End the call, at once or after the events that are queued."""
@@ -132,19 +130,6 @@ class MachineCall(Application):
         self.call_media.prompt_set = str(data.get("prompt_set", ""))
         for name in queues if isinstance(queues, list) else ():
             self.register_queue(str(name))
-
-    def register_queue(self, name: str) -> bool:
-        """Another name for this session."""
-        if not self.host.services.queues.add(name, self.session.post):
-            return False
-        self.names.add(name)
-        return True
-
-    def unregister_queue(self, name: str) -> None:
-        """Give it back; only a name of its own."""
-        if name in self.names:
-            self.names.discard(name)
-            self.host.services.queues.remove(name)
 
     # ------------------------------------------------------------------------------------------------------------ Watcher
     def position_changed(self, diagram: str, state: str) -> None:

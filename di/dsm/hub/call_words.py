@@ -55,7 +55,7 @@ def _party(header: str) -> str:
     return f"{display.strip()} <{uri_of(header)}>".strip() if bracket else f"<{uri_of(header)}>"
 
 
-SELECTS: dict[str, Callable[[Session], str]] = {
+_SELECTS: dict[str, Callable[[Session], str]] = {
     "remote_tag": lambda s: s.info.remote_tag,
     "callid": lambda s: s.info.call_id,
     "user": lambda s: s.info.user,
@@ -65,3 +65,11 @@ SELECTS: dict[str, Callable[[Session], str]] = {
     "remote_uri": lambda s: (s.info.contact_uri or uri_of(s.info.from_header)) if s.info.incoming else s.info.request_uri,
     "remote_party": lambda s: _party(s.info.from_header) if s.info.incoming else s.info.to_header,
 }
+
+
+def selected(session: Session, name: str) -> str:
+    """`@name` (spec dsm.md §2.5), empty when there is none. All are known from the first state's `enter` on, where the 2009 programs use them."""
+    if name == "local_tag":
+        return session.id
+    reader = _SELECTS.get(name)
+    return reader(session) if reader is not None else ""

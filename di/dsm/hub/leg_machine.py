@@ -11,8 +11,9 @@ from di.calls.call_changes import NO_CHANGES, CallChanges
 from di.calls.change_keys import changes_of
 from di.calls.session import Session
 from di.calls.state import Phase
-from di.dsm.hub.call_words import SELECTS
+from di.dsm.hub.call_words import selected
 from di.dsm.hub.leg_ports import LegB2B, LegDialog, LegMedia
+from di.dsm.hub.queue_names import QueueNames
 from di.dsm.language.model import Call, Transition
 from di.dsm.run.engine import Machine
 from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort
@@ -55,7 +56,7 @@ class StartChanges:
         return Refused(int(code), reason.strip() or "Refused")
 
 
-class LegMachine:
+class LegMachine(QueueNames):
     """`status`: the word of `#SBCCallStatus`."""
 
     def __init__(self, session: Session, host: ScriptHost, bundle: Bundle, variables: Mapping[str, str], is_a_leg: bool) -> None:
@@ -69,7 +70,7 @@ class LegMachine:
         self._media = LegMedia(self)
         self._dialog = LegDialog(session, host)
         self._b2b = LegB2B(session)
-        self._names: set[str] = set()
+        self.own_names(host.services.queues, session.post)
 
     # --------------------------------------------------------------------------------------------------------- DsmSession
     @property
@@ -99,10 +100,7 @@ class LegMachine:
 
     def select(self, name: str) -> str:
         """`@name`."""
-        if name == "local_tag":
-            return self.session.id
-        reader = SELECTS.get(name)
-        return reader(self.session) if reader is not None else ""
+        return selected(self.session, name)
 
     def stop(self, bye_now: bool) -> None:
         """End this leg; its application ends the other."""
@@ -124,23 +122,9 @@ class LegMachine:
         for id in [id for id in self.session.timers.left_ms() if id >= FIRST_TIMER]:
             self.session.timers.remove(id)
 
-    def register_queue(self, name: str) -> bool:
-        """Another name for this session."""
-        if not self.host.services.queues.add(name, self.session.post):
-            return False
-        self._names.add(name)
-        return True
-
-    def unregister_queue(self, name: str) -> None:
-        """Give it back."""
-        if name in self._names:
-            self._names.discard(name)
-            self.host.services.queues.remove(name)
-
     def close(self) -> None:
         """The leg is gone."""
-        for name in list(self._names):
-            self.unregister_queue(name)
+        self.give_names_back()
         self.machine.unhandled.overwritten()
         self.host.positions.call_gone(self.id)
 

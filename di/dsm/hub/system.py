@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from di.calls.events import EventPosted, Outcome, QueueEvent, TimerExpired
 from di.calls.mailbox import Mailbox
 from di.dsm.hub.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
+from di.dsm.hub.queue_names import QueueNames
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Steps, Transition
 from di.dsm.run.drivers import deliver
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class SystemDsm:
+class SystemDsm(QueueNames):
     """One machine with a queue of its own. Media and B2B throw `core`; `stop` ends it when its queue is empty."""
 
     def __init__(self, host: ScriptHost, bundle: Bundle, diagram: str, id: str, on_end: Callable[[SystemDsm], None]) -> None:
@@ -37,7 +38,7 @@ class SystemDsm:
         self.dialog = cast(DialogPort, _SystemDialog(self))
         self.b2b = cast(B2BPort, Unsupported("a system DSM"))
         self.stopped = False
-        self._names: set[str] = set()
+        self.own_names(host.services.queues, self.post)
         self._on_end = on_end
         self._mailbox: Mailbox[Callable[[], Steps]] = Mailbox(
             self.id, host.services.clock, host.services.sessions.spawn, self._handle, self._failed, self._idle
@@ -99,9 +100,8 @@ class SystemDsm:
             return
         self.stopped = True
         self._mailbox.close()
-        for name in (self.id, *self._names):
-            self.host.services.queues.remove(name)
-        self._names.clear()
+        self.host.services.queues.remove(self.id)
+        self.give_names_back()
         self.machine.unhandled.overwritten()
         run = Run(self.machine, Event(Kind.BEFORE_DESTROY))
         for library in self.bundle.libraries:
@@ -131,19 +131,6 @@ class SystemDsm:
     def remove_timers(self) -> None:
         """Stop all."""
         self._mailbox.timers.remove_all()
-
-    def register_queue(self, name: str) -> bool:
-        """Another name."""
-        if not self.host.services.queues.add(name, self.post):
-            return False
-        self._names.add(name)
-        return True
-
-    def unregister_queue(self, name: str) -> None:
-        """Give it back."""
-        if name in self._names:
-            self._names.discard(name)
-            self.host.services.queues.remove(name)
 
     # ------------------------------------------------------------------------------------------------------------ Watcher
     def position_changed(self, diagram: str, state: str) -> None:
