@@ -10,6 +10,7 @@ from typing import ClassVar
 from di.kernel.errors import ConfigError
 from di.kernel.options import REQUIRED, option, where
 from di.sip.registration.account import RegisterPolicy
+from di.sip.registration.nat_keys import RegisterNatOptions
 from di.sip.registration.pacing import NS, RegisterPace
 from di.stores.mysql_client import MysqlTarget
 
@@ -38,7 +39,7 @@ def _host_port(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RegisterNatOptions):
     """Where the accounts are, and how they are registered."""
 
     mysql_server: tuple[str, int] = option(("localhost", 3306), help="Host of the database, or host:port.", parse=_server)
@@ -89,16 +90,6 @@ class Options:
         """The database."""
         host, port = self.mysql_server
         return MysqlTarget(self.mysql_user, self.mysql_passwd, host, port, self.mysql_db)
-
-    keepalive: int = option(
-        0,
-        help="So often an OPTIONS keeps the way to a registrar open, for NATs; who gets no answer is registered anew. 0: none.",
-        unit="s",
-        maximum=3600,
-    )
-    learn_contact: bool = option(
-        False, help="yes: where a registrar sees us at another address than our Contact names (NAT), that one is registered."
-    )
 
     def policy(self) -> RegisterPolicy:
         """How registrations are kept: nothing is ever forgotten."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from di.kernel.options import option
 from di.sip.registration.account import RegisterPolicy
+from di.sip.registration.nat_keys import RegisterNatOptions
 from di.sip.registration.pacing import NS
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(RegisterNatOptions):
     """How registrations are kept, those of reg_agent too."""
 
     expires: int = option(3600, help="For how long to register.", unit="s", minimum=30, maximum=604800)
@@ -31,16 +32,6 @@ class Options:
         60, help="First pause after a refusal, such as a wrong password; doubled each time.", unit="s", minimum=5, maximum=86400
     )
     refused_interval_max: int = option(3600, help="Longest such pause.", unit="s", minimum=5, maximum=86400)
-
-    keepalive: int = option(
-        0,
-        help="So often an OPTIONS keeps the way to a registrar open, for NATs; who gets no answer is registered anew. 0: none.",
-        unit="s",
-        maximum=3600,
-    )
-    learn_contact: bool = option(
-        False, help="yes: where a registrar sees us at another address than our Contact names (NAT), that one is registered."
-    )
 
     def policy(self, keep: bool) -> RegisterPolicy:
         """These values as the book takes them; `keep`: nothing is given up."""
