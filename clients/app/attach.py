@@ -18,9 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import msgpack
-
-from clients.app.link import LONGEST, Connection, Message, unpacker
+from clients.app.link import LONGEST, Connection, Message, checked, packed, unpacker
 
 if TYPE_CHECKING:
     import aiohttp
@@ -76,9 +74,7 @@ class RemoteLink:
 
         while True:
             for message in self._unpacker:
-                if not isinstance(message, dict) or not isinstance(message.get("k"), str):
-                    raise ValueError("no message")
-                return message
+                return checked(message)
             frame = await self._socket.receive()
             if frame.type is not aiohttp.WSMsgType.BINARY:
                 self._writer.cancel()
@@ -89,7 +85,7 @@ class RemoteLink:
     def send(self, message: Message) -> None:
         """Queue a message; without effect when the connection has ended."""
         if not self._writer.done():
-            self._waiting.append(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
+            self._waiting.append(packed(message))
             self._due.set()
 
     async def _send_all(self) -> None:

@@ -18,6 +18,18 @@ def unpacker() -> msgpack.Unpacker:
     return msgpack.Unpacker(raw=False, strict_map_key=True, max_buffer_size=LONGEST, unicode_errors="surrogateescape")
 
 
+def checked(message: object) -> Message:
+    """What was unpacked, as a message. Raises ValueError for what is none: whoever sends that cannot be talked with."""
+    if not isinstance(message, dict) or not isinstance(message.get("k"), str):
+        raise ValueError("no message")
+    return message
+
+
+def packed(message: Message) -> bytes:
+    """A message's bytes, which `unpacker` takes."""
+    return bytes(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
+
+
 class Connection(Protocol):
     """A way to the server."""
 
@@ -43,9 +55,7 @@ class Link:
         """The next message. Raises ValueError for what is none: whoever sends that cannot be talked with."""
         while True:
             for message in self._unpacker:
-                if not isinstance(message, dict) or not isinstance(message.get("k"), str):
-                    raise ValueError("no message")
-                return message
+                return checked(message)
             data = await self._reader.read(1 << 16)
             if not data:
                 return None
@@ -54,7 +64,7 @@ class Link:
     def send(self, message: Message) -> None:
         """Queue a message; without effect when the connection has ended."""
         if not self._writer.is_closing():
-            self._writer.write(msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape"))
+            self._writer.write(packed(message))
 
     def close(self) -> None:
         """End the connection."""

@@ -30,6 +30,7 @@ from media.control.records import CloseLeg, ConnectLeg, Enqueue, LegOpened, Open
 from tests.benches import bench_rpc
 from tests.support import tones
 from tests.support.media_server import MediaServer
+from tests.support.usage import resident_kb
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 PHASES = ("read", "render", "write")
@@ -47,18 +48,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
-def resident_kib(pid: int) -> int:
-    """Memory that a process has resident."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmRSS")))
-
-
 def measure(server: MediaServer, load: str, calls: int, what: str, seconds: float, folder: Path) -> str:
     """Run so many calls and return a line of figures."""
     wav = str(tones.write_wav(folder / "announcement.wav", tones.sequence([500, 700, 900, 1100], 5000)))
     log = folder / f"calls-{calls}-{what}"
     log.touch()
-    empty_kib = resident_kib(server.process.pid)
+    empty_kib = resident_kb(server.process.pid)
     out = open(folder / "load.out", "w")  # noqa: SIM115
     peers = subprocess.Popen([load, str(log), str(FIRST_PEER_PORT), str(calls)], stdout=out)
     try:
@@ -90,7 +85,7 @@ def measure(server: MediaServer, load: str, calls: int, what: str, seconds: floa
     line += " ".join(f"{n} {(after[f'phase_{n}_us'] - before[f'phase_{n}_us']) / passed / calls:.1f}" for n in PHASES) + ")  "
     line += f"rx {received:.1f} tx {sent:.1f} /s/call  ports {after['ports']:.0f}  late {after['packets_late'] - before['packets_late']:.0f}  "
     line += f"concealed {after['frames_concealed'] - before['frames_concealed']:.0f}  "
-    line += f"KiB/leg {(resident_kib(server.process.pid) - empty_kib) / calls:.1f}  "
+    line += f"KiB/leg {(resident_kb(server.process.pid) - empty_kib) / calls:.1f}  "
     line += " ".join(f"{k}={v:.0f}" for k, v in after.items() if k.startswith("tick") and v)
     line += f"\n    {(folder / 'load.out').read_text().splitlines()[-1]}"
     server.send(*(CloseLeg(leg) for leg in range(1, calls + 1)))

@@ -11,7 +11,8 @@ import pytest
 from clients.app import CallFailed
 from clients.app.testing import Caller, Simulator, Stage
 from tests.support.app_hub import HubStage
-from tests.support.kit_apps import Oldstyle, app, worker_of
+from tests.support.kit_apps import app, worker_of
+from tests.support.python_apps.oldstyle import Oldstyle
 from tests.support.server import ROOT
 from tests.support.sizes import size
 
@@ -298,11 +299,11 @@ async def test_who_answers_is_asked(sim: Stage) -> None:
 
 @in_virtual_time  # with a real server: tests/peers/test_python_apps.py
 async def test_the_class_of_2009(sim: Stage) -> None:
-    callee = sim.dials("sip:bob@gw.example")
-    caller = await sim.call(Oldstyle, headers=["X-Word: hi"])
+    callee = sim.dials("sip:bob@127.0.0.1:99")
+    caller = await sim.call(Oldstyle, headers=["X-Callee: 99"])
     assert await caller.answered() == 200
     await sim.wait(1)
-    assert await caller.logged("heard") == "start invite-hi session timer1 "
+    assert await caller.logged("heard") == "start invite-99 session timer1 "
     caller.press("1")
     await caller.hears("wrong_pin.wav")
     await sim.wait(0.5)

@@ -11,7 +11,6 @@ import asyncio
 import random
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -25,6 +24,7 @@ from tests.support.sip_peer import PeerOutside, UdpPeer, description
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import place_calls
 from tests.support.sizes import size
+from tests.support.usage import resident_kb
 
 pytestmark = pytest.mark.peers
 
@@ -135,11 +135,6 @@ def send_tcp(port: int, *packets: bytes) -> None:
     for packet in packets:
         with socket.create_connection(("127.0.0.1", port), 5) as sock:
             sock.sendall(packet)
-
-
-def resident_kb(pid: int) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
 
 
 async def next_call_works(sip: SipProcess) -> None:

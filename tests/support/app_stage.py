@@ -28,7 +28,7 @@ from clients.app.attach import Way, attach
 from clients.app.link import Connection, Message
 from clients.app.seen_link import SeenLink
 from clients.app.testing.simulator import AppBroken
-from clients.app.testing.stage import Application, Callee, Caller, Who, app_of, name_of
+from clients.app.testing.stage import Application, Callee, Caller, Who, app_of, has_come, name_of, take_oldest
 from clients.app.testing.waiting import Waiting
 from clients.app.worker import Serving
 from tests.support.app_phones import Dialogue, Handset, Pump, Sound
@@ -103,10 +103,8 @@ class RealCallee:
     async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
         """See `Callee`."""
         asked = self._current().asked
-        await self.waiting.until(
-            lambda: any(one == method for one, _ in asked), within_s * _PATIENCE, lambda: f"no {method} has come"
-        )
-        return asked.pop(next(place for place, (one, _) in enumerate(asked) if one == method))[1]
+        await self.waiting.until(lambda: has_come(asked, method), within_s * _PATIENCE, lambda: f"no {method} has come")
+        return take_oldest(asked, method)
 
     def _current(self) -> Dialogue:
         assert self.dialogues, f"nobody calls {self.uri}"
@@ -239,9 +237,8 @@ class RealCaller:
     async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
         """See `Caller`."""
         asked = self.dialogue.asked
-        await self._until(lambda: any(one == method for one, _ in asked), within_s, f"no {method} has come")
-        place = next(place for place, (one, _) in enumerate(asked) if one == method)
-        return asked.pop(place)[1]
+        await self._until(lambda: has_come(asked, method), within_s, f"no {method} has come")
+        return take_oldest(asked, method)
 
 
 class RealStage:

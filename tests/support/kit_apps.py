@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import time
-
-from clients.app import App, Call, CallEnded, CallFailed, Dialog, Leg, Request, Worker
+from clients.app import App, Call, CallEnded, CallFailed, Leg, Worker
 
 app = App()
 worker_of: list[Worker] = []
@@ -239,61 +237,3 @@ async def do_confirm(call: Call) -> None:
     await leg.ended()
     call.log(gone="yes")
     await call.ended()
-
-
-class Oldstyle(Dialog):
-    """The class of 2009: `1` plays, `2` blocks and connects, `9` ends."""
-
-    heard = ""
-
-    def note(self, name: str) -> None:
-        """Log it."""
-        self.heard += f"{name} "
-        heard = self.heard
-        self._soon(lambda: self.call.log(heard=heard))
-
-    def onStart(self) -> None:
-        """See `Dialog`."""
-        self.note("start")
-
-    def onInvite(self, request: Request) -> None:
-        """See `Dialog`."""
-        self.note(f"invite-{request.header('X-Word')}")
-
-    def onSessionStart(self) -> None:
-        """See `Dialog`."""
-        self.note("session")
-        self.setTimer(1, 0.5)
-
-    def onTimer(self, id: int) -> None:
-        """See `Dialog`."""
-        self.note(f"timer{id}")
-
-    def onDtmf(self, key: str, duration: int) -> None:
-        """See `Dialog`."""
-        self.note(f"key{key}")
-        if key == "1":
-            self.enqueue("wrong_pin.wav")
-        elif key == "2":
-            time.sleep(0.05)
-            self.connectCallee("sip:bob@gw.example")
-        elif key == "9":
-            self.stopSession()
-
-    def onEmptyQueue(self) -> None:
-        """See `Dialog`."""
-        self.note("empty")
-
-    def onOtherReply(self, code: int, reason: str) -> None:
-        """See `Dialog`."""
-        self.note(f"other{code}")
-
-    def onOtherBye(self) -> None:
-        """See `Dialog`."""
-        self.note("otherbye")
-        self.stopSession()
-
-    def onSipRequest(self, request: Request) -> bool:
-        """See `Dialog`."""
-        self._soon(lambda: self.call.reply(request, 299, "Taken"))
-        return True

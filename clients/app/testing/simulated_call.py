@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from clients.app.testing.simulated_audio import Item, Playlist
 from clients.app.testing.simulated_legs import Leg, Search, reason_of
-from clients.app.testing.stage import Who
+from clients.app.testing.stage import Requests, Who
 from clients.app.testing.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class SimulatedCall:
         self.held = False
         self.leg: Leg | None = None
         """The second leg, once it has answered."""
-        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.asked: Requests = []
         """Requests to the peer: method, headers with `body`."""
         self.answers: dict[str, int] = {}
         self.audio = Playlist(self._played, self.waiting.changed)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from clients.app.testing.stage import Who
+from clients.app.testing.stage import Requests, Who, has_come, take_oldest
 from clients.app.testing.waiting import Waiting
 
 _NUMBERS = itertools.count(1)
@@ -82,8 +82,8 @@ class SimulatedCallee:
     async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
         """See `Callee`."""
         asked = self._current().asked
-        await self.waiting.until(lambda: any(one == method for one, _ in asked), within_s, lambda: f"no {method} has come")
-        return asked.pop(next(place for place, (one, _) in enumerate(asked) if one == method))[1]
+        await self.waiting.until(lambda: has_come(asked, method), within_s, lambda: f"no {method} has come")
+        return take_oldest(asked, method)
 
     def _current(self) -> Leg:
         assert self.leg is not None, f"nobody calls {self.uri}"
@@ -145,7 +145,7 @@ class Leg:
     """How many of the sounds that were heard have been waited for."""
     on_end: Callable[[Who], None] = lambda by: None
     """Told of its end by either side, once it was answered or while it rang."""
-    asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    asked: Requests = field(default_factory=list)
     """Requests to the callee: method, headers with `body`."""
 
     def request(self, method: str, headers: dict[str, str], body: bytes) -> int:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import msgpack
 
 from clients.app.arrows import Arrows
+from clients.app.link import packed
 from clients.app.testing import virtual_time
 from clients.app.testing.simulated_call import CannotDo, SimulatedCall, Values
 from clients.app.testing.simulated_legs import Leg, SimulatedCallee
-from clients.app.testing.stage import Application, Caller, Who, app_of, name_of
+from clients.app.testing.stage import Application, Caller, Who, app_of, has_come, name_of, take_oldest
 from clients.app.testing.waiting import Waiting
 from clients.app.worker import Serving
 
@@ -57,8 +58,7 @@ class MemoryLink:
 
 
 def _through_the_wire(message: Message) -> Message:
-    packed = msgpack.packb(message, use_bin_type=True, unicode_errors="surrogateescape")
-    unpacked: Message = msgpack.unpackb(packed, raw=False, unicode_errors="surrogateescape")
+    unpacked: Message = msgpack.unpackb(packed(message), raw=False, unicode_errors="surrogateescape")
     return unpacked
 
 
@@ -152,9 +152,8 @@ class SimulatedCaller:
     async def asked(self, method: str, within_s: float = 10) -> dict[str, str]:
         """See `Caller`."""
         asked = self.call.asked
-        await self._until(lambda: any(one == method for one, _ in asked), within_s, f"no {method} has come")
-        place = next(place for place, (one, _) in enumerate(asked) if one == method)
-        return asked.pop(place)[1]
+        await self._until(lambda: has_come(asked, method), within_s, f"no {method} has come")
+        return take_oldest(asked, method)
 
 
 class _Company:

@@ -170,3 +170,17 @@ def name_of(app: Application) -> str:
     function: Callable[..., object] | type | None = app if inspect.isclass(app) else app.handler or app.dialog
     module = getattr(function, "__module__", "") or "app"
     return str(module).rpartition(".")[2]
+
+
+Requests = list[tuple[str, dict[str, str]]]
+"""What an application has asked inside a call and nobody has waited for yet, oldest first: method, headers."""
+
+
+def has_come(requests: Requests, method: str) -> bool:
+    """Whether there is one of a method."""
+    return any(one == method for one, _ in requests)
+
+
+def take_oldest(requests: Requests, method: str) -> dict[str, str]:
+    """Take the oldest of a method out; its headers. There must be one (`has_come`)."""
+    return requests.pop(next(place for place, (one, _) in enumerate(requests) if one == method))[1]

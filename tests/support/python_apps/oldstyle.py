@@ -36,6 +36,7 @@ class Oldstyle(Dialog):
         if key == "1":
             self.enqueue("wrong_pin.wav")
         elif key == "2":
+            time.sleep(0.05)  # a method may block
             self.connectCallee(f"sip:bob@127.0.0.1:{self.call.header('X-Callee')}")
         elif key == "3":
             time.sleep(1)

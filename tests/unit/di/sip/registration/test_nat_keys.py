@@ -16,7 +16,7 @@ from di.modules.registrar_client.options import Options as RegistrarClient
 from di.sip.registration.account import RegisterPolicy
 
 T = TypeVar("T")
-DATABASE = "mysql_user=u\nmysql_passwd=p\njoined_query=\"SELECT 1\"\n"
+DATABASE = 'mysql_user=u\nmysql_passwd=p\njoined_query="SELECT 1"\n'
 
 
 def policies(text: str) -> list[RegisterPolicy]:
