@@ -100,3 +100,37 @@ fetch_source() {
   reason="the archive does not give the source of $package ($logs/$package-fetch.log)"
   try "$package-fetch" env -C "$dir" apt-get "${options[@]}" source --download-only "$@" "$package"
 }
+
+# tools WHAT COMMAND...: stop when one is missing that WHAT is built with.
+tools() {
+  local what=$1 need
+  shift
+  for need in "$@"; do
+    command -v "$need" > /dev/null || fail "$need is missing, $what cannot be built" "install the packages build-essential and xz-utils"
+  done
+}
+
+# source_tree PACKAGE NAME INSTEAD TAR-ARGUMENT...: the source of a Debian package, unpacked as tar is told, into $work/tree of a folder $work
+# that goes with the script. Where the variable NAME names a tarball or a tree, it is that; `source` says which it was. Without any: stop;
+# INSTEAD says what serves in its place.
+source_tree() {
+  local package=$1 name=$2 instead=$3 suite
+  shift 3
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  chmod 755 "$work" # apt drops privileges while it downloads
+  source=${!name:-}
+  if [ -n "$source" ]; then [ -e "$source" ] || fail "$name names nothing: $source" "give a tarball or source tree of $package"; fi
+  for suite in bookworm trixie forky sid; do
+    [ -z "$source" ] || break
+    say "  fetching its source from Debian's archive ($suite)"
+    fetch_source "$work" "$suite" "$package" --tar-only || continue
+    source=$(echo "$work/$package"_*.orig.tar.*)
+  done
+  [ -n "$source" ] || fail "$reason" "$instead; a local source may be named: make setup $name=/path/to/$package.tar.xz"
+  mkdir "$work/tree"
+  if [ -d "$source" ]; then cp -a "$source/." "$work/tree"; else
+    tar xf "$source" -C "$work/tree" "$@" 2> "$work/tar.log" ||
+      fail "$(tail -1 "$work/tar.log")" "$source must be a tarball or source tree of $package"
+  fi
+}

@@ -4,30 +4,10 @@
 # It is the WebRTC project's (BSD licence), from Debian's source package libtgowt, which carries it; nothing else of that is built.
 #   ILBC_SOURCE  a local tarball or source tree of libtgowt or tg_owt, for machines that cannot reach a Debian archive
 . "$(dirname "$0")/common.sh"
-suites=(bookworm trixie forky sid)
 library=$venv/lib/libcordboard-ilbc.so
 
-for need in gcc g++ tar xz; do
-  command -v "$need" > /dev/null || fail "$need is missing, iLBC cannot be built" "install the packages build-essential and xz-utils"
-done
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-chmod 755 "$work" # apt drops privileges while it downloads
-
-source=${ILBC_SOURCE:-}
-if [ -n "$source" ]; then [ -e "$source" ] || fail "ILBC_SOURCE names nothing: $source" "give a tarball or source tree of libtgowt"; fi
-for suite in "${suites[@]}"; do
-  [ -z "$source" ] || break
-  say "  fetching its source from Debian's archive ($suite)"
-  fetch_source "$work" "$suite" libtgowt --tar-only || continue
-  source=$(echo "$work"/libtgowt_*.orig.tar.*)
-done
-[ -n "$source" ] || fail "$reason" "without iLBC all else works; a local source may be named: make setup ILBC_SOURCE=/path/to/libtgowt.tar.xz"
-mkdir "$work/tree"
-if [ -d "$source" ]; then cp -a "$source/." "$work/tree"; else
-  tar xf "$source" -C "$work/tree" --wildcards '*/modules/audio_coding/codecs/ilbc/*' '*/common_audio/*' '*/rtc_base/*' 2> "$work/tar.log" ||
-    fail "$(tail -1 "$work/tar.log")" "$source must be a tarball or source tree of libtgowt"
-fi
+tools iLBC gcc g++ tar xz
+source_tree libtgowt ILBC_SOURCE "without iLBC all else works" --wildcards '*/modules/audio_coding/codecs/ilbc/*' '*/common_audio/*' '*/rtc_base/*'
 codec=$(find "$work/tree" -type d -path '*/modules/audio_coding/codecs/ilbc' | head -1)
 [ -n "$codec" ] || fail "$source holds no modules/audio_coding/codecs/ilbc" "name another source: make setup ILBC_SOURCE=…"
 cd "$codec/../../../.."
