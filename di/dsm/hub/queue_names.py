@@ -10,7 +10,7 @@ from di.kernel.event_queues import EventQueues
 
 
 class QueueNames:
-    """The part of a `DsmSession` that keeps names. `names` are those that it has; call `own_names` first."""
+    """The part of what an engine runs for that keeps names (`di.dsm.run.ports`). `names` are those that it has; call `own_names` first."""
 
     names: set[str]
 

@@ -13,23 +13,17 @@ from dataclasses import dataclass
 
 from di.kernel.errors import Refused
 from di.sip.headers import parse_uri
-from di.stores.location.contacts import RegisterOrder
+from di.stores.location.contacts import RegisterOrder, RegisterSource
 
 
 @dataclass(frozen=True, slots=True)
-class UserBinding:
-    """One contact of an address-of-record. `source_ip`, `source_port`, `transport`: where its REGISTER came from."""
+class UserBinding(RegisterSource):
+    """One contact of an address-of-record, and the REGISTER that last ordered it."""
 
     aor: str
     contact: str
     expires_s: float
     q: float = 1.0
-    call_id: str = ""
-    cseq: int = 0
-    source_ip: str = ""
-    source_port: int = 0
-    transport: str = "udp"
-    user_agent: str = ""
     since_s: float = 0.0
 
     @property
@@ -88,8 +82,8 @@ class LocationBook:
         for contact in order.contacts:
             lasts_s = self._lasts_s(contact.expires_s if contact.expires_s is not None else order.expires_s)
             made = UserBinding(
-                aor, contact.uri, now_s + lasts_s, contact.q, order.call_id, order.cseq,
-                order.source_ip, order.source_port, order.transport, order.user_agent, now_s,
+                aor, contact.uri, now_s + lasts_s, contact.q, now_s, call_id=order.call_id, cseq=order.cseq, source_ip=order.source_ip,
+                source_port=order.source_port, transport=order.transport, user_agent=order.user_agent,
             )  # fmt: skip
             if made.key in before:
                 _check_order(before[made.key], order)

@@ -22,19 +22,25 @@ class ContactOrder:
     q: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class RegisterOrder:
-    """A REGISTER. `star`: all bindings are to go. `expires_s`: of its Expires header; `transport`: `udp`, `tcp`, `tls`, `ws`, `wss`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterSource:
+    """Which REGISTER, and where it came from. `transport`: `udp`, `tcp`, `tls`, `ws`, `wss`."""
 
-    contacts: tuple[ContactOrder, ...] = ()
-    star: bool = False
-    expires_s: int | None = None
     call_id: str = ""
     cseq: int = 0
     source_ip: str = ""
     source_port: int = 0
     transport: str = "udp"
     user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterOrder(RegisterSource):
+    """A REGISTER. `star`: all bindings are to go. `expires_s`: of its Expires header."""
+
+    contacts: tuple[ContactOrder, ...] = ()
+    star: bool = False
+    expires_s: int | None = None
 
 
 def read(headers: Sequence[tuple[str, str]], call_id: str, source: tuple[str, int]) -> RegisterOrder:
@@ -54,11 +60,12 @@ def read(headers: Sequence[tuple[str, str]], call_id: str, source: tuple[str, in
         () if star else tuple(_contact(text) for text in texts),
         star,
         expires_s,
-        call_id,
-        int(number[1]) if number else 0,
-        *source,
-        transport[1].lower() if transport else "udp",
-        (first_header(headers, "User-Agent") or "")[:200],
+        call_id=call_id,
+        cseq=int(number[1]) if number else 0,
+        source_ip=source[0],
+        source_port=source[1],
+        transport=transport[1].lower() if transport else "udp",
+        user_agent=(first_header(headers, "User-Agent") or "")[:200],
     )
 
 

@@ -120,12 +120,12 @@ def test_what_a_register_asks_for() -> None:
         (ContactOrder("sip:a@1;x=1", 60, 0.7), ContactOrder("sip:b@2", 30), ContactOrder("sip:c@3")),
         False,
         99,
-        "id",
-        7,
-        "1.2.3.4",
-        5,
-        "tls",
-        "x",
+        call_id="id",
+        cseq=7,
+        source_ip="1.2.3.4",
+        source_port=5,
+        transport="tls",
+        user_agent="x",
     )
     assert read((("Contact", "*"), ("Expires", "0")), "", ("", 0)).star and read((), "", ("", 0)).contacts == ()
     assert (
