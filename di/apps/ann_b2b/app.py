@@ -11,7 +11,7 @@ import logging
 
 from di.apps.ann_b2b.options import Options
 from di.apps.announcing.call import AnnouncedCall, AnnouncementDesk, serve
-from di.apps.announcing.onward import check_onward, connect_onward
+from di.apps.announcing.onward import OnwardRule, connect_onward
 from di.apps.api import PASSED_ON, Closer, Outcome, Pair, PlayTone, Services, Session, SipReply
 
 log = logging.getLogger(__name__)
@@ -24,9 +24,9 @@ class AnnB2b(AnnouncedCall):
 
     further_methods = PASSED_ON
 
-    def __init__(self, session: Session, desk: AnnouncementDesk[Options]) -> None:
+    def __init__(self, session: Session, desk: AnnouncementDesk[Options], onward: OnwardRule) -> None:
         """Raises Refused when there is no file for the called user, for a stranger, and for a call that we have sent on ourselves."""
-        check_onward(session.info, session.id, "ann_b2b")
+        onward.check(session.info, session.id)
         super().__init__(session, desk.announcements)
         self._next_hop = desk.options.next_hop
         self._pair: Pair | None = None
@@ -57,4 +57,5 @@ class AnnB2b(AnnouncedCall):
 
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the default file is missing."""
-    return serve(services, "ann_b2b", options, AnnB2b)
+    onward = OnwardRule("ann_b2b", services.clock.now_ns)
+    return serve(services, "ann_b2b", options, lambda session, desk: AnnB2b(session, desk, onward))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 
 from di.apps.announcing.call import AnnouncedCall, AnnouncementDesk, serve
-from di.apps.announcing.onward import check_onward, connect_onward
+from di.apps.announcing.onward import OnwardRule, connect_onward
 from di.apps.api import PASSED_ON, Closer, Outcome, Services, Session
 from di.apps.early_announce.options import Options
 from di.apps.parameters import parameter
@@ -45,11 +45,11 @@ class EarlyAnnounce(AnnouncedCall):
 
     further_methods = PASSED_ON
 
-    def __init__(self, session: Session, desk: AnnouncementDesk[Options]) -> None:
+    def __init__(self, session: Session, desk: AnnouncementDesk[Options], onward: OnwardRule) -> None:
         """Raises Refused when there is no file for the called user, and for a call that may not go on."""
         self._goes_on = goes_on(session, desk.options)
         if self._goes_on:
-            check_onward(session.info, session.id, "early_announce")
+            onward.check(session.info, session.id)
         super().__init__(session, desk.announcements)
         self._next_hop = desk.options.next_hop
         self._played = False
@@ -101,4 +101,5 @@ class EarlyAnnounce(AnnouncedCall):
 
 def start(services: Services, options: Options) -> Closer:
     """Register the application. Raises ConfigError when the default file is missing."""
-    return serve(services, "early_announce", options, EarlyAnnounce)
+    onward = OnwardRule("early_announce", services.clock.now_ns)
+    return serve(services, "early_announce", options, lambda session, desk: EarlyAnnounce(session, desk, onward))
