@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from di.sip.records import CallEnded, Dial, Hangup, Listen, ReplyReceived, SessionTimedOut, SessionTimer
+from di.sip.records import CallConfirmed, CallEnded, Dial, Hangup, Listen, ReplyReceived, SessionTimedOut, SessionTimer
 from interfaces.sip.message import Message, tag_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
-from tests.support.sip_process import FAST_CLOCK, SipProcess
+from tests.support.sip_process import ClockAhead, SipProcess
 
 pytestmark = pytest.mark.peers
 
@@ -98,10 +99,15 @@ async def test_an_interval_beyond_the_maximum_ends_the_call(
     assert sum(message.method == "INVITE" for message in call.seen) == goes_on
 
 
+@pytest.fixture
+def clock(tmp_path: Path) -> ClockAhead:
+    return ClockAhead(tmp_path)
+
+
 @pytest_asyncio.fixture
-async def fast() -> AsyncIterator[SipProcess]:
-    """Its intervals run thirty times as fast."""
-    process = await SipProcess.start(Listen("127.0.0.1", 0, timers=(("tea", TIMER),), selection="tea"), FAST_CLOCK)
+async def fast(clock: ClockAhead) -> AsyncIterator[SipProcess]:
+    """Its intervals run as `clock` says."""
+    process = await SipProcess.start(Listen("127.0.0.1", 0, timers=(("tea", TIMER),), selection="tea"), clock.program)
     yield process
     assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
 
@@ -122,14 +128,17 @@ class Called:
         self.extra = f"Allow: {allow}\r\n" + (f"Supported: timer\r\nRequire: timer\r\n{expires}" if expires else "")
         self.call.reply(self.call.invite_message, 200, description(40000), self.extra)
         await self.call.next("ACK")
+        await self.process.wait_for(CallConfirmed, call=self.number)  # behind the ACK the interval begins
 
     async def refreshed(self, code: int = 200) -> Message:
-        """Answer the next refresh, which is returned."""
+        """Answer the next refresh, which is returned. The process has taken the answer in."""
         refresh = await self.call.next("UPDATE", "INVITE")
         by_invite = refresh.method == "INVITE"
         self.call.reply(refresh, code, description(40000) if by_invite and code == 200 else "", self.extra)
         if by_invite:
             await self.call.next("ACK")
+        if code != 481:
+            assert await self.call.request("OPTIONS") == 200, "it came behind the answer"
         return refresh
 
     def expired(self) -> bool:
@@ -144,57 +153,76 @@ class Called:
 
 
 WITH_UPDATE, WITHOUT = "INVITE, ACK, BYE, UPDATE", "INVITE, ACK, BYE"
+HALF_S = 62
+"""A refresh is due half an interval after the last one; the other half is left for a busy machine."""
 
 
-async def test_the_method_of_refreshes(fast: SipProcess) -> None:
+async def test_the_method_of_refreshes(fast: SipProcess, clock: ClockAhead) -> None:
     """spec core.md §10.1; a second refresh follows the first one's 2xx. None of it is told to the hub."""
-
-    async def check(number: int, method: str, allow: str, sent: str) -> None:
-        phone = Called(fast, number)
+    wanted = (
+        ("UPDATE_FALLBACK_INVITE", WITH_UPDATE, "UPDATE"),
+        ("UPDATE_FALLBACK_INVITE", WITHOUT, "INVITE"),
+        ("INVITE", WITH_UPDATE, "INVITE"),
+        ("UPDATE", WITHOUT, "UPDATE"),
+    )
+    phones = [Called(fast, 2 * place) for place in range(1, len(wanted) + 1)]
+    for phone, (method, allow, _) in zip(phones, wanted, strict=True):
         await phone.up(SessionTimer(120, 100, method=method), allow)
-        for _ in range(2):
-            refresh = await phone.refreshed()
+    for _ in range(2):
+        clock.jump(HALF_S)
+        refreshes = await asyncio.gather(*(phone.refreshed() for phone in phones))
+        for refresh, (*_, sent) in zip(refreshes, wanted, strict=True):
             assert (refresh.method, interval(refresh).split(";")[0]) == (sent, "120")
             assert sent == "UPDATE" or b"a=sendrecv" in refresh.body
-        assert not phone.expired()
+    assert not fast.of(SessionTimedOut) and not fast.of(ReplyReceived)
+    for phone in phones:
         await phone.end()
 
-    await asyncio.gather(
-        check(2, "UPDATE_FALLBACK_INVITE", WITH_UPDATE, "UPDATE"),
-        check(4, "UPDATE_FALLBACK_INVITE", WITHOUT, "INVITE"),
-        check(6, "INVITE", WITH_UPDATE, "INVITE"),
-        check(8, "UPDATE", WITHOUT, "UPDATE"),
-    )
-    assert not fast.of(ReplyReceived)
 
-
-async def test_a_refused_refresh(fast: SipProcess) -> None:
+async def test_a_refused_refresh(fast: SipProcess, clock: ClockAhead) -> None:
     """501 counts where `accept_501_reply` says so; after others it is tried again, and the hub is told when the interval is over; of a peer
     that knows the call no more, at once.
     """
-
-    async def check(number: int, code: int, accepted: bool, refreshes: int, expires: bool) -> None:
-        phone = Called(fast, number)
-        await phone.up(SessionTimer(120, 100, accept_501=accepted), WITH_UPDATE, "")
-        for _ in range(refreshes):
-            await phone.refreshed(code)
-            assert code == 481 or not phone.expired()
-        if expires:
-            await fast.wait_until(phone.expired)
+    wanted = {2: (501, True), 4: (501, False), 6: (481, True), 8: (500, True)}
+    phones = {number: Called(fast, number) for number in wanted}
+    for number, (_, accepted) in wanted.items():
+        await phones[number].up(SessionTimer(120, 100, accept_501=accepted), WITH_UPDATE, "")
+    clock.jump(HALF_S)
+    await asyncio.gather(*(phones[number].refreshed(code) for number, (code, _) in wanted.items()))
+    await fast.wait_until(phones[6].expired)
+    assert [record.call for record in fast.of(SessionTimedOut)] == [6]
+    clock.jump(HALF_S)
+    await phones[2].refreshed(501)
+    await fast.wait_for(SessionTimedOut, 3)
+    clock.jump(HALF_S)
+    await phones[2].refreshed(501)
+    assert sorted(record.call for record in fast.of(SessionTimedOut)) == [4, 6, 8]
+    for phone in phones.values():
         await phone.end()
-
-    await asyncio.gather(
-        check(2, 501, True, 3, False), check(4, 501, False, 1, True), check(6, 481, True, 1, True), check(8, 500, True, 1, True)
-    )
     assert "a session refresh is answered with 501 Reply (it counts)" in fast.log
 
 
-async def test_a_call_in_is_refreshed_by_the_callee(fast: SipProcess) -> None:
+async def test_a_refused_refresh_is_tried_again(fast: SipProcess, clock: ClockAhead) -> None:
+    phone = Called(fast, 2)
+    await phone.up(SessionTimer(120, 100), WITH_UPDATE)
+    clock.jump(HALF_S)
+    await phone.refreshed(500)
+    clock.jump(HALF_S // 2)
+    await phone.refreshed()
+    clock.jump(HALF_S)
+    await phone.refreshed()
+    assert not phone.expired()
+    await phone.end()
+
+
+async def test_a_call_in_is_refreshed_by_the_callee(fast: SipProcess, clock: ClockAhead) -> None:
     """Of a caller that knows of no intervals; his Allow counts."""
     phone = await UdpPeer.open(fast.port)
     call = phone.invite("tea", headers=f"Allow: {WITH_UPDATE}\r\n")
     assert interval(await call.next(200)) == "120;refresher=uas"
     call.ack()
+    await fast.wait_for(CallConfirmed)
+    clock.jump(HALF_S)
     refresh = await call.next("UPDATE", "INVITE")
     assert refresh.method == "UPDATE"
     call.reply(refresh, 200)

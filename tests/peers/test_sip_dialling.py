@@ -58,6 +58,7 @@ async def test_a_call_is_dialled_and_hung_up(sip: SipProcess) -> None:
     invite = result.messages.split("INVITE sip:", 1)[1].split("-----")[0]
     assert 'From: "Us" <sip:us@example.org>;tag=' in invite and "X-Ours: 7" in invite and "m=audio 36000 " in invite
     assert "o=sems " in invite and "a=rtcp:" not in invite
+    await sip.wait_for(CallEnded)
     kinds = [type(e).__name__ for e in sip.events[1:]]
     assert kinds[0] == "CallIdentified" and kinds[-1] == "CallEnded"
     assert [(p.code, p.has_body) for p in sip.of(CallProgressed)] == [(180, False)]
@@ -94,7 +95,7 @@ async def test_cancelled_while_ringing(sip: SipProcess) -> None:
         await sip.wait_for(CallProgressed)
         sip.send(Hangup(2, 487, "Changed my mind"))
         await finish(callee)
-    assert [(e.code, e.by) for e in sip.of(CallEnded)] == [(487, "local")]
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(487, "local")]
 
 
 @pytest.mark.parametrize(("realm", "password", "valid"), [("here", "secret", "true"), ("", "secret", "true"), ("", "s", "false")])

@@ -50,13 +50,19 @@ class PeerCall:
         self.seen: list[Message] = []
         self._replied: set[str] = set()
         """CSeq of the INVITEs that have our reply."""
+        self.repeats: list[Message] = []
+        """What came once more, because our reply or ACK took long on a busy machine: requests, final replies to INVITE."""
+        self._known: set[tuple[str, ...]] = set()
         self.max_forwards = 70
 
     async def next(self, *wanted: int | str, patience_s: float = 30.0) -> Message:
-        """The next message that has one of these codes or methods; others are passed over (kept in `seen`)."""
+        """The next message that has one of these codes or methods; others are passed over (kept in `seen`), and `repeats`."""
         async with asyncio.timeout(patience_s):
             while True:
                 message = await self.messages.get()
+                if self.known(message):
+                    self.repeats.append(message)
+                    continue
                 self.seen.append(message)
                 if (message.code or message.method) in wanted:
                     tag = tag_of(message.header("To"))
@@ -67,6 +73,15 @@ class PeerCall:
                     if message.code >= 200 and message.header("CSeq") == f"{self.cseq} INVITE":
                         self._refused = message.code >= 300
                     return message
+
+    def known(self, message: Message) -> bool:
+        """Whether a message is a retransmission of one that has come; it is known from now on. ACK comes with each 2xx of ours."""
+        sent_again = message.method not in ("", "ACK") or (message.code >= 200 and message.header("CSeq").endswith(" INVITE"))
+        what = (message.start_line, *(message.header(name) for name in ("CSeq", "Via", "To")))
+        if not sent_again or what not in self._known:
+            self._known.add(what)
+            return False
+        return True
 
     async def final(self) -> int:
         """The code of the final reply."""
@@ -217,7 +232,7 @@ class PeerCall:
         other = PeerCall(self.peer, self.call_id, "server")
         other.local = f"<sip:peer@127.0.0.1>;tag={tag}"
         other.remote, other.target, other.invite_message = self.remote, self.target, self.invite_message
-        other.messages = self.messages
+        other.messages, other._known = self.messages, self._known
         return other
 
     async def next_of(self, method: str, tag: str) -> Message:
@@ -254,6 +269,7 @@ class PeerSubscription(PeerCall):
         super().__init__(peer, message.header("Call-ID"), "server")
         self.remote, self.target = message.header("From"), uri_of(message.header("Contact"))
         self.event, self.request_message = message.header("Event"), message
+        self.known(message)
 
     @property
     def expires_s(self) -> int:
@@ -363,6 +379,7 @@ class UdpPeer(asyncio.DatagramProtocol):
             call = self.calls[call_id] = PeerCall(self, call_id, "server")
             call.remote, call.invite_message = message.header("From"), message
             call.target = uri_of(message.header("Contact"))
+            call.known(message)
             self.incoming.put_nowait(call)
             return
         call.messages.put_nowait(message)

@@ -31,6 +31,27 @@ raise SystemExit(process.main())
 """A program for `SipProcess.start` whose long timers (subscriptions, session intervals) run thirty times as fast."""
 
 
+class ClockAhead:
+    """The clock of a SIP process (`program` for `SipProcess.start`) that runs at its own pace, and jumps when a test says so.
+
+    Nothing of long timers then hangs on how busy the machine is. The size of a file is how many seconds it is ahead.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "ahead"
+        self._file.touch()
+        self.program = f"""
+import os, time
+from interfaces.sip import process
+process.Process._now_ns = lambda self: time.monotonic_ns() + os.stat({str(self._file)!r}).st_size * 1_000_000_000
+raise SystemExit(process.main())
+"""
+
+    def jump(self, seconds: int) -> None:
+        """So much later from now on; the process looks at it within a second."""
+        os.truncate(self._file, self._file.stat().st_size + seconds)
+
+
 class SipProcess:
     """Start with `await SipProcess.start(...)`. Keeps every event; `on_offer` answers calls, `reply_code` requests."""
 

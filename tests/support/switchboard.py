@@ -78,7 +78,7 @@ class Talker:
             self.rtp.remote = audio_address(message.body.decode())
 
     async def called(self) -> PeerCall:
-        """The next call to it; 100 is said so that it comes once."""
+        """The next call to it; 100 is said so that it is not sent again."""
         call = await self.sip.take_invite()
         self.calls.append(call)
         assert call.invite_message is not None
