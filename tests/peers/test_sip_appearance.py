@@ -134,7 +134,7 @@ async def test_messages_are_told_from_the_invite_to_the_last_reply(sip: SipProce
             b"CSeq" in one.data and one.data.startswith(b"SIP/2.0 200") and b"BYE" in one.data for one in sip.of(MessageSeen)
         )
     )
-    seen = [parse(one.data.decode()) for one in sip.of(MessageSeen)]
+    seen = [parse(data.decode()) for data in dict.fromkeys(one.data for one in sip.of(MessageSeen))]  # a busy machine sends again
     words = [str(one.code or one.method) for one in seen if one.code != 100]
     assert words == ["INVITE", "200", "ACK", "BYE", "200"]
     first = sip.of(MessageSeen)[0]

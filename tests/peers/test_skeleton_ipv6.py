@@ -36,7 +36,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Ser
 def bound() -> socket.socket:
     sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     sock.bind(("::1", 0))
-    sock.settimeout(10)
+    sock.settimeout(40)
     return sock
 
 

@@ -11,7 +11,7 @@ import random
 import re
 import secrets
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from threading import Thread
 
@@ -22,7 +22,7 @@ import soundfile
 from tests.support import tones
 from tests.support.phone import Phone
 from tests.support.ports import free_port
-from tests.support.rtp_peer import PeerGroup
+from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.server import PLUGINS, WITH_APPS, Server, wait_until
 from tests.support.srtp_phone import SecurePeer, SecurePhone
 from tests.support.srtp_reference import CM, GCM, KEY_BYTES
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.peers
 LOW_HZ, HIGH_HZ = 440.0, 900.0
 BOTH = [LOW_HZ, HIGH_HZ]
 SUITES = (CM, GCM)
-ROOM_MS = 1800
 _INLINE = re.compile(r"inline:([A-Za-z0-9+/=]+)")
 
 
@@ -63,7 +62,7 @@ class Site:
 
     def dropped(self, why: str) -> int:
         """How many packets the media process has dropped."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.web_port}/metrics", timeout=10) as page:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.server.web_port}/metrics", timeout=40) as page:
             text = page.read().decode()
         found = re.search(rf"^cordboard_media_packets_dropped_{why}_total\S* (\S+)$", text, re.MULTILINE)
         return int(float(found[1])) if found is not None else 0
@@ -88,11 +87,21 @@ def mandatory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     yield from running(Site(tmp_path_factory.mktemp("mandatory"), "srtp=mandatory"))
 
 
-def hears_itself(group: PeerGroup, peer: SecurePeer, length_ms: int = 700) -> bool:
+def hears_itself(group: PeerGroup, peer: SecurePeer) -> bool:
     """Whether a peer that is echoed hears its own tone and no other."""
-    peer.forget()
-    group.run_ms(length_ms)
-    return tones.heard(peer.heard(300), BOTH) == {LOW_HZ}
+    return hear(group, {peer: {LOW_HZ}})
+
+
+def hear(group: PeerGroup, wanted: Mapping[Peer, set[float]]) -> bool:
+    """Let everybody talk until each hears just that: a busy machine is late with what came before."""
+    for _ in range(20):
+        for peer in wanted:
+            peer.forget()
+        group.run_ms(700)
+        found = [tones.heard(peer.heard(300), BOTH) for peer in wanted]
+        if found == list(wanted.values()):
+            return True
+    raise AssertionError(f"heard {found}, wanted {list(wanted.values())}")
 
 
 @pytest.mark.parametrize(("suite", "profile"), [(CM, "RTP/SAVP"), (GCM, "RTP/SAVP"), (GCM, "RTP/SAVPF"), (CM, "RTP/AVP")])
@@ -157,8 +166,7 @@ def test_garbage_replays_and_plain_rtp_are_not_heard_and_end_no_call(optional: S
         secure, plain = group.add(SecurePeer.saying(LOW_HZ, GCM)), group.peer(0)
         with optional.phone(secure) as one, Phone(optional.server.sip_port, plain) as two:
             one.call("conf-a"), two.call("conf-a")
-            group.run_ms(ROOM_MS)
-            assert tones.heard(plain.heard(ROOM_MS - 1000), BOTH) == {LOW_HZ}
+            assert hear(group, {plain: {LOW_HZ}})
             rng, before = random.Random(1), (optional.dropped("not_authentic"), optional.dropped("replayed"))
             for size in (0, 1, 11, 12, 13, 28, 172, 1400, 2000):
                 secure.throw(rng.randbytes(size))
@@ -167,15 +175,15 @@ def test_garbage_replays_and_plain_rtp_are_not_heard_and_end_no_call(optional: S
             for packet in secure.protected[-20:]:
                 secure.throw(packet)
             secure.plain, secure.samples = True, tones.tone(HIGH_HZ, 1000)
-            plain.forget()
-            group.run_ms(900)
-            assert tones.heard(plain.heard(400), BOTH) == set()
+            assert hear(group, {plain: set()})
             wait_until(lambda: optional.dropped("replayed") >= before[1] + 20, "replays are counted")
+            for _ in range(20):
+                if optional.dropped("not_authentic") >= before[0] + 60:
+                    break
+                group.run_ms(500)  # plain RTP goes on
             assert optional.dropped("not_authentic") >= before[0] + 60
             secure.plain, secure.samples = False, tones.tone(LOW_HZ, 1000)
-            plain.forget()
-            group.run_ms(1000)
-            assert tones.heard(plain.heard(500), BOTH) == {LOW_HZ}
+            assert hear(group, {plain: {LOW_HZ}})
             one.bye(), two.bye()
 
 
@@ -184,8 +192,7 @@ def test_a_room_of_secure_and_plain_legs(optional: Site) -> None:
         peers = [group.add(SecurePeer.saying(LOW_HZ, CM)), group.peer(HIGH_HZ)]
         with optional.phone(peers[0]) as one, Phone(optional.server.sip_port, peers[1]) as two:
             one.call("conf-b"), two.call("conf-b")
-            group.run_ms(ROOM_MS)
-            assert [tones.heard(peer.heard(ROOM_MS - 1000), BOTH) for peer in peers] == [{HIGH_HZ}, {LOW_HZ}]
+            assert hear(group, {peers[0]: {HIGH_HZ}, peers[1]: {LOW_HZ}})
             one.bye(), two.bye()
 
 
@@ -202,7 +209,7 @@ def test_hold_keys_refresh_and_a_new_key(optional: Site) -> None:
             assert _INLINE.findall(phone.answer) == ours and not peer.refused
             assert hears_itself(group, peer)
             peer.press(4), peer.press(2)
-            wait_until(lambda: optional.server.record_of("call").get("keys") == "42", "keys are heard", 15)
+            wait_until(lambda: optional.server.record_of("call").get("keys") == "42", "keys are heard")
             before = peer.sends
             peer.take_key(secrets.token_bytes(KEY_BYTES[CM]))
             new, peer.sends = peer.sends, before
@@ -220,7 +227,7 @@ def test_a_call_is_recorded_in_the_clear(optional: Site) -> None:
         peer = group.add(SecurePeer.saying(LOW_HZ, GCM))
         with optional.phone(peer) as phone:
             phone.call("taken")
-            (id,) = optional.server.xml.listActive()
+            (id,) = optional.server.xml.listByFilter(["callid", phone.call_id])
             begun: list[str] = []
             wait_until(
                 lambda: (
@@ -248,7 +255,7 @@ def test_a_dialled_call_is_protected(optional: Site, suite: str) -> None:
             took = accept(phone, suite)
             dial.join()
             assert took.count("a=crypto:") == 2 and " RTP/AVP " in took
-            assert hears_itself(group, peer, 1500) and not peer.refused
+            assert hears_itself(group, peer) and not peer.refused
             phone.bye()
 
 
@@ -279,8 +286,7 @@ def test_a_second_leg_opens_and_protects(optional: Site) -> None:
             one.headers = (f"X-Target: {two.uri}",)
             one.call("desk")
             two.called()
-            group.run_ms(ROOM_MS)
-            assert [tones.heard(peer.heard(ROOM_MS - 1000), BOTH) for peer in peers] == [{HIGH_HZ}, {LOW_HZ}]
+            assert hear(group, {peers[0]: {HIGH_HZ}, peers[1]: {LOW_HZ}})
             one.bye()
             two.hung_up()
 

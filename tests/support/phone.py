@@ -105,6 +105,11 @@ class Phone:
         self.wait(lambda m: m.method == "ACK", seconds)
 
     @property
+    def call_id(self) -> str:
+        """Of its dialog."""
+        return self._call_id
+
+    @property
     def uri(self) -> str:
         """Where it can be called."""
         return f"sip:phone@127.0.0.1:{self._port}"

@@ -239,7 +239,7 @@ class Server:
         """Call by JSON-RPC over HTTP as curl does. Raises AssertionError for an error answer."""
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.web_port}/jsonrpc", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=40) as answer:
             message = json.loads(answer.read())
         assert "error" not in message, message
         return message["result"]

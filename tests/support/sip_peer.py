@@ -30,6 +30,11 @@ def direction_of(body: str) -> str:
     return found[0] if found else "sendrecv"
 
 
+def _name(message: Message) -> tuple[str, ...]:
+    """What a message and its retransmissions have in common, and no other."""
+    return (message.start_line, *(message.header(name) for name in ("CSeq", "Via", "To")))
+
+
 class PeerCall:
     """One dialog, ours (`invite`) or theirs (`take_invite`)."""
 
@@ -52,7 +57,7 @@ class PeerCall:
         """CSeq of the INVITEs that have our reply."""
         self.repeats: list[Message] = []
         """What came once more, because our reply or ACK took long on a busy machine: requests, final replies to INVITE."""
-        self._known: set[tuple[str, ...]] = set()
+        self._taken: set[tuple[str, ...]] = set()
         self.max_forwards = 70
 
     async def next(self, *wanted: int | str, patience_s: float = 30.0) -> Message:
@@ -60,11 +65,12 @@ class PeerCall:
         async with asyncio.timeout(patience_s):
             while True:
                 message = await self.messages.get()
-                if self.known(message):
+                if self.taken(message):
                     self.repeats.append(message)
                     continue
                 self.seen.append(message)
                 if (message.code or message.method) in wanted:
+                    self.take(message)
                     tag = tag_of(message.header("To"))
                     if message.code and tag and self.cseq:
                         self.remote = message.header("To")
@@ -74,14 +80,14 @@ class PeerCall:
                         self._refused = message.code >= 300
                     return message
 
-    def known(self, message: Message) -> bool:
-        """Whether a message is a retransmission of one that has come; it is known from now on. ACK comes with each 2xx of ours."""
-        sent_again = message.method not in ("", "ACK") or (message.code >= 200 and message.header("CSeq").endswith(" INVITE"))
-        what = (message.start_line, *(message.header(name) for name in ("CSeq", "Via", "To")))
-        if not sent_again or what not in self._known:
-            self._known.add(what)
-            return False
-        return True
+    def taken(self, message: Message) -> bool:
+        """Whether a message is a retransmission of one that the test has taken. (One that was passed over may come once more.)"""
+        return _name(message) in self._taken
+
+    def take(self, message: Message) -> None:
+        """It has been taken. ACK comes with each 2xx of ours, other replies with each request."""
+        if message.method not in ("", "ACK") or (message.code >= 200 and message.header("CSeq").endswith(" INVITE")):
+            self._taken.add(_name(message))
 
     async def final(self) -> int:
         """The code of the final reply."""
@@ -232,7 +238,7 @@ class PeerCall:
         other = PeerCall(self.peer, self.call_id, "server")
         other.local = f"<sip:peer@127.0.0.1>;tag={tag}"
         other.remote, other.target, other.invite_message = self.remote, self.target, self.invite_message
-        other.messages, other._known = self.messages, self._known
+        other.messages, other._taken = self.messages, self._taken
         return other
 
     async def next_of(self, method: str, tag: str) -> Message:
@@ -269,7 +275,7 @@ class PeerSubscription(PeerCall):
         super().__init__(peer, message.header("Call-ID"), "server")
         self.remote, self.target = message.header("From"), uri_of(message.header("Contact"))
         self.event, self.request_message = message.header("Event"), message
-        self.known(message)
+        self.take(message)
 
     @property
     def expires_s(self) -> int:
@@ -379,7 +385,7 @@ class UdpPeer(asyncio.DatagramProtocol):
             call = self.calls[call_id] = PeerCall(self, call_id, "server")
             call.remote, call.invite_message = message.header("From"), message
             call.target = uri_of(message.header("Contact"))
-            call.known(message)
+            call.take(message)
             self.incoming.put_nowait(call)
             return
         call.messages.put_nowait(message)

@@ -8,6 +8,7 @@ a desk and fails where the environment variable CI is set.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
 import re
@@ -57,7 +58,7 @@ def find_sipp() -> str:
 
 
 class Sipp:
-    """A running sipp. Use as a context manager, or call `wait` or `stop`."""
+    """A running sipp. Use as a context manager, or call `wait` or `stop`. `hold_ms` None: until `hang_up`, however long a busy machine takes."""
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class Sipp:
         *,
         calls: int = 1,
         rate: int = 10,
-        hold_ms: int = 200,
+        hold_ms: int | None = 200,
         user: str = "test",
         media_port_base: int = 40000,
         replace: Mapping[str, str] | None = None,
@@ -80,10 +81,10 @@ class Sipp:
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sipp-")
         self._path = Path(self._folder.name)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._calls, self._local_ip, self._until_told = timeout_s, calls, local_ip, hold_ms is None
         self.local_port = local_port or free_port()
         command = [find_sipp(), "-sf", str(self._scenario(scenario, replace or {})), "-m", str(calls), "-r", str(rate)]
-        command += ["-l", str(calls), "-d", str(hold_ms), "-i", local_ip, "-p", str(self.local_port), "-t", transport]
+        command += ["-l", str(calls), "-d", str(hold_ms or 0), "-i", local_ip, "-p", str(self.local_port), "-t", transport]
         command += ["-inf", str(self._callers(calls, user, media_port_base)), "-nostdin", "-trace_stat", "-fd", "1"]
         command += ["-stf", "stat.csv", "-trace_logs", "-log_file", "calls.log", "-trace_err", "-error_file", "errors.log"]
         if "-mp" not in arguments:  # it binds this port and the next but one even when it sends no media
@@ -121,6 +122,11 @@ class Sipp:
         left = re.search(r"@[A-Z]+@", text)
         if left:
             raise ValueError(f"{source.name} wants a replacement for {left.group()}")
+        if self._until_told and "<pause/>" in text:
+            before, _, behind = text.partition("<pause/>")
+            known = '<action><ereg regexp=".+" search_in="hdr" header="To:" assign_to="to"/>'  # `last_To` is that of what tells it to go on
+            before, behind = before.replace("<action>", known, 1), behind.replace("[last_To:]", "To: [$to]")
+            text = f'{before}<recv request="INFO"/>{behind}'
         target = self._path / "scenario.xml"
         target.write_text(text)
         return target
@@ -155,6 +161,18 @@ class Sipp:
     def logged(self) -> str:
         """What the scenario has written so far."""
         return self._text("calls.log")
+
+    def hang_up(self) -> None:
+        """Every call that is held until this goes on: it hears a request of ours, which it finds by its Call-ID."""
+        assert self._until_told, "the calls end by themselves: hold_ms"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as teller:
+            for number in range(1, self._calls + 1):
+                call_id = f"{number}-{self.pid}@{self._local_ip}"
+                text = (
+                    f"INFO sip:now@test SIP/2.0\r\nVia: SIP/2.0/UDP test;branch=z9hG4bK{number}\r\nFrom: <sip:now@test>;tag=1\r\n"
+                    f"To: <sip:now@test>;tag=2\r\nCall-ID: {call_id}\r\nCSeq: 1 INFO\r\nContent-Length: 0\r\n\r\n"
+                )
+                teller.sendto(text.encode(), (self._local_ip, self.local_port))
 
     def wait(self) -> SippResult:
         """Wait for the end and read the counters."""
@@ -199,6 +217,10 @@ class Sipp:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._until_told and self.running:  # a test has failed: its calls shall not stay in a server that others use
+            self.hang_up()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(10)
         self.stop()
         self._folder.cleanup()
 

@@ -25,6 +25,7 @@ HEARD = [GREETING_HZ, DE_HZ, OWN_HZ, BEEP_HZ, STORED_HZ, SORRY_HZ, FULL_HZ, NEW_
 MELODY = [1250.0, 1450.0, 1650.0, 1850.0]
 """What a caller says, `NOTE_MS` each."""
 NOTE_MS = 300
+STUMBLE_MS = 300
 VOICEMAIL = """
 default_vm_mode=0
 announce_path=vm/
@@ -35,7 +36,7 @@ full_announce=full.wav
 email_template_path=mail/
 spool_dir=spool/disk/voicemail
 max_record_time=20
-silence_end=0.6
+silence_end=2
 min_record_time=0.4
 try_personal_greeting=yes
 min_free_mb=0
@@ -148,13 +149,19 @@ def sound_of(data: bytes) -> np.ndarray:
 
 
 def assert_is(sound: np.ndarray, said: np.ndarray, shift_hz: float = 0.0) -> None:
-    """The recording holds all that was said and nothing else: sample count and FFT."""
+    """The recording holds all that was said and nothing else: sample count and FFT.
+
+    A caller that a busy machine kept from sending for a while (`STUMBLE_MS`) is heard so much later from there on: what was bridged is more,
+    not less.
+    """
     loud = np.flatnonzero(np.abs(sound.astype(int)) > 400)
-    assert abs((loud[-1] - loud[0] + 1) - len(said)) <= 160, f"{loud[-1] - loud[0] + 1} samples of {len(said)}"
+    excess = int(loud[-1] - loud[0] + 1) - len(said)
+    assert -160 <= excess <= 8 * STUMBLE_MS, f"{excess + len(said)} samples of {len(said)}"
     wanted = [note + shift_hz for note in MELODY]
     notes = [note for note in tones.loudest(sound[loud[0] : loud[-1]], wanted, 50) if note]
     assert notes == wanted
-    for number, note in enumerate(wanted):  # no frame of it is missing
-        part = sound[loud[0] + 8 * NOTE_MS * number + 160 : loud[0] + 8 * NOTE_MS * (number + 1) - 160]
-        levels = [tones.level(part[at : at + 160], note) for at in range(0, len(part) - 160, 160)]
-        assert min(levels) > 0.9 * max(levels) > 5000, f"{note} Hz has a hole"
+    part = sound[loud[0] : loud[-1] + 1]
+    for note in wanted:  # no frame of it is missing: one of 20 ms would take eight windows
+        levels = np.array([tones.level(part[at : at + 160], note) for at in range(0, len(part) - 160, 40)])
+        whole = int((levels > 0.9 * levels.max()).sum())
+        assert levels.max() > 5000 and whole >= (NOTE_MS - 20) // 5 - 5, f"{note} Hz has a hole: {whole} whole windows"
