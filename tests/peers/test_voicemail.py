@@ -94,7 +94,7 @@ def test_a_message_arrives_as_a_mail_with_the_same_sound(server: Server, mail_se
         caller.hear_beep()
         caller.say(melody())
         caller.hear(STORED_HZ)  # by silence: it is kept, and said so
-        caller.phone.hung_up()
+        caller.hung_up()
         assert caller.heard() == [DE_HZ, BEEP_HZ, STORED_HZ]
     mail = arrived(mail_server, "sip:mail@there.example")
     assert mail.encrypted and mail.user == USER and mail.recipients == ["anna@shop.example"]
@@ -135,7 +135,7 @@ def test_a_caller_who_says_nothing_leaves_an_empty_message(server: Server, mail_
         too_short.hear_beep()
         too_short.phone.bye()
         silent.peer.samples = np.zeros(160, np.int16)
-        silent.phone.hung_up()
+        silent.hung_up()
     for uid in ("greeting", "short", "silent"):
         [[_, unread, size]] = wait_until(lambda uid=uid: box(server, uid=uid), f"an empty message of {uid}")
         assert (unread, size) == (1, 0)
@@ -151,8 +151,7 @@ def test_a_caller_who_says_nothing_leaves_an_empty_message(server: Server, mail_
 def test_the_announcement_alone(server: Server) -> None:
     with PeerGroup() as group:
         caller = Caller(server, group, param("ann", uid="own"))
-        caller.phone.hung_up()
-        group.run_ms(20)
+        caller.hung_up()
         assert caller.heard() == [OWN_HZ]
 
 
@@ -200,7 +199,7 @@ def test_the_box_is_full(server: Server) -> None:
     with PeerGroup() as group:
         caller = Caller(server, group, param("box", uid="crammed"))
         caller.hear(FULL_HZ)
-        caller.phone.hung_up()
+        caller.hung_up()
         assert caller.heard() == [FULL_HZ]
     wait_until(lambda: "the box of crammed@3 takes no message" in server.log, "the log says which box")
     assert len(box(server, uid="crammed")) == QUOTA
@@ -222,15 +221,12 @@ def test_a_user_records_his_greeting_and_callers_hear_it(server: Server) -> None
         owner.hear(r["confirm"])
         assert owner.heard()[4:] == [BEEP_HZ, r["your_prompt"], NEW_GREETING_HZ, r["confirm"]]
         owner.peer.press(1)
-        owner.phone.hung_up()
-        group.run_ms(20)
+        owner.hung_up()
         assert owner.heard()[8:] == [r["greeting_set"], r["bye"]]
         caller = Caller(server, group, param("ann", uid="ann"))
-        caller.phone.hung_up()
-        group.run_ms(20)
+        caller.hung_up()
         other = Caller(server, group, param("ann", uid="somebody else"))
-        other.phone.hung_up()
-        group.run_ms(20)
+        other.hung_up()
         assert (caller.heard(), other.heard()) == ([NEW_GREETING_HZ], [GREETING_HZ])
     assert [message[0] for message in box(server, "3-prompts", "ann")] == ["vm.wav"]
 
@@ -255,7 +251,7 @@ def test_a_spool_that_is_gone_is_told_before_anybody_speaks(server: Server) -> N
         with PeerGroup() as group:
             caller = Caller(server, group, param("box", uid="spool"))
             caller.hear(SORRY_HZ)
-            caller.phone.hung_up()
+            caller.hung_up()
             assert caller.heard() == [SORRY_HZ]
     finally:
         spool.with_name("away").rename(spool)
@@ -278,7 +274,7 @@ def test_a_disk_that_gets_full_while_somebody_speaks(server: Server) -> None:
             while True:
                 file.write(bytes(4096))
         caller.hear(SORRY_HZ)  # not kept, and said so
-        caller.phone.hung_up()
+        caller.hung_up()
         assert STORED_HZ not in caller.heard()
         beside = Caller(server, group, param("box", uid="disk"))
         beside.phone.bye()
@@ -298,7 +294,7 @@ def test_a_media_process_that_is_killed_in_a_recording(server: Server) -> None:
         caller.peer.samples = tones.tone(1250, 1000)
         group.run_ms(2600)
         os.kill(server.children()["media"], signal.SIGKILL)
-        caller.phone.hung_up()
+        caller.hung_up()
     [[name, _, _]] = wait_until(lambda: box(server, uid="media"), "what the disk had by then is in the box")
     sound = stored_sound(server, name, uid="media")
     assert len(sound) >= 8000 and tones.level(sound[800:8000], 1250) > 5000
