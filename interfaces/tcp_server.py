@@ -75,6 +75,8 @@ class Connection(asyncio.Protocol, ABC):
         """When the unfinished message began, or else the last one was answered."""
         self.writing_since_ns = 0
         """Since when the peer takes nothing, 0 while it does."""
+        self.leaving: asyncio.Transport | None = None
+        """After `close`: what still takes the answers to the peer."""
         self.waiting: asyncio.Task[None] | None = None
         self.half_closed = False
         self.made_ns = self.since_ns
@@ -161,17 +163,25 @@ class Connection(asyncio.Protocol, ABC):
         """Close, after what is written has left."""
         if self.transport is not None:
             self.transport.close()
-            self.transport = None
+            self.leaving, self.transport = self.transport, None
+            self.writing_since_ns = self.writing_since_ns or time.monotonic_ns()
+
+    @property
+    def in_use(self) -> asyncio.Transport | None:
+        """What is there as long as something may be written to the peer, also while it closes."""
+        return self.transport or self.leaving
 
     def pause_writing(self) -> None:
         self.writing_since_ns = time.monotonic_ns()
 
     def resume_writing(self) -> None:
-        self.writing_since_ns = 0
+        self.writing_since_ns = 0 if self.leaving is None else time.monotonic_ns()
         self.go_on()
 
     def check(self, now_ns: int) -> None:
         """End the connection when its peer is too slow."""
+        if self.leaving is not None and now_ns - self.writing_since_ns > WRITE_LIMIT_NS:
+            self.leaving.abort()
         if self.transport is None or self.waiting is not None:
             return
         if not self.logged_in and self.server.needs_login() and now_ns - self.made_ns > LOGIN_LIMIT_NS:
@@ -275,8 +285,8 @@ class Server(ABC):
         if self._tls is not None:
             await self._tls.stop()
         for connection in list(self.open_connections()):
-            if connection.transport is not None:
-                connection.transport.abort()
+            if connection.in_use is not None:
+                connection.in_use.abort()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -299,19 +309,17 @@ class Server(ABC):
 
     def _bound_unread(self, now_ns: int) -> None:
         """Slow readers are bounded in all together: while they hold too much, who holds most and has stopped reading goes."""
-        slow = [c for c in self.open_connections() if c.transport is not None and c.writing_since_ns]
-        sizes = sorted(
-            ((c.transport.get_write_buffer_size(), number) for number, c in enumerate(slow) if c.transport is not None)
-        )
+        slow = [(c, c.in_use) for c in self.open_connections() if c.in_use is not None and c.writing_since_ns]
+        sizes = sorted((transport.get_write_buffer_size(), number) for number, (_, transport) in enumerate(slow))
         total_bytes = sum(size for size, _ in sizes)
         while total_bytes > MAX_UNREAD_BYTES and sizes:
             size, number = sizes.pop()
-            connection = slow[number]
-            if now_ns - connection.writing_since_ns > _UNREAD_LIMIT_NS and connection.transport is not None:
+            connection, transport = slow[number]
+            if now_ns - connection.writing_since_ns > _UNREAD_LIMIT_NS:
                 log.warning(
                     "%s: dropped: %d bytes of answers are not read, %d of all peers", connection.source, size, total_bytes
                 )
-                connection.transport.abort()
+                transport.abort()
                 total_bytes -= size
 
     def _sweep_again(self) -> None:

@@ -143,7 +143,7 @@ class PeerServer:
         self.received.put_nowait(None)
 
     async def next(self) -> dict[str, Any] | None:
-        return await asyncio.wait_for(self.received.get(), 5)
+        return await asyncio.wait_for(self.received.get(), 40)
 
     def say(self, text: str) -> None:
         assert self.writer is not None
@@ -162,7 +162,7 @@ class Queue:
         self.events.put_nowait(event)
 
     async def next(self) -> tuple[dict[str, str], Value]:
-        event = await asyncio.wait_for(self.events.get(), 5)
+        event = await asyncio.wait_for(self.events.get(), 40)
         return event.params, event.data
 
 

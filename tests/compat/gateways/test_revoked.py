@@ -26,12 +26,12 @@ async def test_the_event_stream_of_a_withdrawn_token_ends(tmp_path: Path, method
         headers = {"Authorization": f"Bearer {token}"}
         async with http.ws_connect(f"http://127.0.0.1:{gateways.web_port}/ws", headers=headers) as socket:
             await socket.send_str(json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
-            assert "result" in json.loads(await socket.receive_str(timeout=10))
+            assert "result" in json.loads(await socket.receive_str(timeout=40))
             gateways.services.monitoring.log("a", app="x")
-            assert json.loads(await socket.receive_str(timeout=10))["method"].startswith("events.")
+            assert json.loads(await socket.receive_str(timeout=40))["method"].startswith("events.")
             rewrite(path, [])
             ahead_ns = 2 * 10**9
             gateways.services.monitoring.log("b", app="x")
-            message = await socket.receive(timeout=10)
+            message = await socket.receive(timeout=40)
             assert message.type is aiohttp.WSMsgType.CLOSE
             assert message.extra == "not allowed any more"

@@ -153,13 +153,13 @@ class Ways:
 
     async def websocket(self, module: str, method: str) -> bool | None:
         await self.socket.send_str(request(module, method))
-        while "id" not in (answer := await self.socket.receive_json(timeout=5)):
+        while "id" not in (answer := await self.socket.receive_json(timeout=40)):
             pass
         return _allowed(answer)
 
     async def websocket_batch(self, module: str, method: str) -> bool | None:
         await self.socket.send_str(f"[{request(module, method)}]")
-        while not isinstance(answer := await self.socket.receive_json(timeout=5), list):
+        while not isinstance(answer := await self.socket.receive_json(timeout=40), list):
             pass
         return _allowed(answer[0])
 

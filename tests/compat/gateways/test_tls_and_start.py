@@ -143,6 +143,7 @@ async def test_a_handshake_that_never_ends_is_ended(
     """Nothing at all, half a first message, a whole one without the next, and a byte now and then."""
     gateways, trust = secured
     assert tls_accept.HANDSHAKE_LIMIT_S <= 10
+    limit_s = tls_accept.HANDSHAKE_LIMIT_S
     monkeypatch.setattr(tls_accept, "HANDSHAKE_LIMIT_S", 0.5)
     hello = client_hello()
 
@@ -164,6 +165,7 @@ async def test_a_handshake_that_never_ends_is_ended(
 
     ways = [(b"", False), (hello[:30], False), (hello, False), (b"", True)]
     await asyncio.gather(*(hold(getattr(gateways, name), *way) for name in PORTS for way in ways))
+    monkeypatch.setattr(tls_accept, "HANDSHAKE_LIMIT_S", limit_s)  # on a busy machine whoever means it takes longer, too
     await served(gateways, trust)
 
 
@@ -175,7 +177,7 @@ async def test_many_handshakes_that_never_end_lock_nobody_out(
     held = [await asyncio.open_connection("127.0.0.1", getattr(gateways, name)) for name in PORTS for _ in range(30)]
     await served(gateways, trust)
     ended = asyncio.gather(*(reader.read() for reader, _ in held[:20]), return_exceptions=True)
-    assert all(one == b"" or isinstance(one, ConnectionError) for one in await asyncio.wait_for(ended, 5))
+    assert all(one == b"" or isinstance(one, ConnectionError) for one in await asyncio.wait_for(ended, 40))
     for _, writer in held:
         writer.close()
 

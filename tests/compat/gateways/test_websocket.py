@@ -55,7 +55,7 @@ class Client:
         return told
 
     async def _receive(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(await asyncio.wait_for(self.connection.recv(), 10))
+        message: dict[str, Any] = json.loads(await asyncio.wait_for(self.connection.recv(), 40))
         if "id" not in message:
             self.notifications.append((message["method"], message["params"]))
         return message
@@ -254,7 +254,7 @@ async def test_hostile_frames_close_the_connection(data: bytes) -> None:
         raw = await raw_client(gateways.web_port)
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
             await loop.sock_sendall(raw, data)
-            while await asyncio.wait_for(loop.sock_recv(raw, 4096), 10):
+            while await asyncio.wait_for(loop.sock_recv(raw, 4096), 40):
                 pass
         raw.close()
         async with connected(gateways) as client:

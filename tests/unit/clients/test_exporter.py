@@ -76,7 +76,7 @@ def exported(sems: Sems) -> Iterator[str]:
 
 
 def fetch(url: str) -> tuple[dict[str, float], str]:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=40) as answer:
         assert answer.headers["Connection"] == "close"
         assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         text = answer.read().decode()
@@ -122,10 +122,10 @@ def test_a_server_that_is_down_is_a_comment() -> None:
 
 def test_other_pages() -> None:
     with exported(Sems(own=False)) as url:
-        with urllib.request.urlopen(url + "/", timeout=10) as answer:
+        with urllib.request.urlopen(url + "/", timeout=40) as answer:
             assert 'href="/metrics"' in answer.read().decode()
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(url + "/x", timeout=10)
+            urllib.request.urlopen(url + "/x", timeout=40)
         assert caught.value.code == 404 and caught.value.read() == b"Not Found\n"
         caught.value.close()
 

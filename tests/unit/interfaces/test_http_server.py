@@ -68,10 +68,21 @@ async def test_a_kept_connection_ends_after_the_idle_time_only(monkeypatch: pyte
         assert await asyncio.wait_for(reader.read(), 30) == b""
 
 
-async def test_a_peer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "request_", [POST * 20, POST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")], ids=["stays", "leaves after it"]
+)
+async def test_a_peer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch, request_: bytes) -> None:
     monkeypatch.setattr(tcp_server, "WRITE_LIMIT_NS", 0)
-    async with serving(lambda request: b"x" * (1 << 22)) as server:
-        _, writer = await dial(server, POST * 20)
+    asked = asyncio.Event()
+
+    def handler(request: HttpRequest) -> bytes:
+        asked.set()
+        return b"x" * (1 << 26)
+
+    async with serving(handler) as server:
+        _, writer = await dial(server, request_)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await asked.wait()
         while server.connections:  # noqa: ASYNC110 - there is nothing to wait for
             await asyncio.sleep(0.01)
         writer.close()

@@ -12,7 +12,7 @@ from clients.cli.sems_stats import main
 def test_command_and_answer(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as served:
         served.bind(("127.0.0.1", 0))
-        served.settimeout(10)
+        served.settimeout(40)
         port = served.getsockname()[1]
         asked: list[bytes] = []
 

@@ -143,7 +143,7 @@ async def test_all_are_taken_back_at_the_end() -> None:
     for one in leaving:
         desk.book.sessions.on_sip_event(OutsideReplied(one.token, 200, "OK", source_ip="192.0.2.1"))
     desk.book.run()
-    await asyncio.wait_for(closing, 2)
+    await asyncio.wait_for(closing, 30)
     desk.book.run(10_000)
     assert len(desk.sent()) == 6
 

@@ -176,13 +176,13 @@ async def test_a_child_that_does_not_answer_is_told_and_replaced(
     await watch.links.get()
     first = one.pid
     os.kill(first, signal.SIGSTOP)
-    assert await asyncio.wait_for(said.get(), 10) == "the media process does not answer"
+    assert await asyncio.wait_for(said.get(), 40) == "the media process does not answer"
     os.kill(first, signal.SIGCONT)
-    assert await asyncio.wait_for(said.get(), 10) == ""
+    assert await asyncio.wait_for(said.get(), 40) == ""
     assert "answers again" in caplog.text and watch.losses.empty()
     os.kill(first, signal.SIGSTOP)
-    assert await asyncio.wait_for(watch.losses.get(), 20) == "media process lost"
-    await asyncio.wait_for(watch.links.get(), 10)
+    assert await asyncio.wait_for(watch.losses.get(), 40) == "media process lost"
+    await asyncio.wait_for(watch.links.get(), 40)
     assert f"(pid {first}) has not answered for 4 s: it is replaced" in caplog.text
     assert [said.get_nowait() for _ in range(said.qsize())][-1] == "", "nothing is silent any more"
     await one.stop(records.Shutdown(), 10)
@@ -206,6 +206,6 @@ async def test_a_child_comes_again_after_the_limit_of_open_files_was_reached(
 
     monkeypatch.setattr(place, failing, refuse_twice)
     os.kill(one.pid, signal.SIGKILL)
-    await asyncio.wait_for(watch.links.get(), 10)
+    await asyncio.wait_for(watch.links.get(), 40)
     assert "cannot be started: Too many open files; raise the limit of open files" in caplog.text
     await one.stop(records.Shutdown(), 10)

@@ -25,6 +25,19 @@ def texts(path: Path) -> list[str]:
         return [text for (text,) in connection.execute("SELECT text FROM note ORDER BY number")]
 
 
+async def under_way(database: SqliteThread) -> tuple[asyncio.Future[bool], threading.Event]:
+    """A piece that the thread has begun, and what lets it go on: what is ordered now comes into the next commit."""
+    begun, go = threading.Event(), threading.Event()
+
+    def wait(connection: sqlite3.Connection) -> bool:
+        begun.set()
+        return go.wait(60)
+
+    first = database.run(wait)
+    assert await asyncio.to_thread(begun.wait, 60)
+    return first, go
+
+
 async def test_what_was_waited_for_is_there_for_others(tmp_path: Path) -> None:
     database = SqliteThread(tmp_path / "below" / "notes.db", SCHEMA)
     await database.open()
@@ -38,8 +51,7 @@ async def test_what_was_waited_for_is_there_for_others(tmp_path: Path) -> None:
 async def test_what_gathers_during_a_commit_shares_the_next(tmp_path: Path) -> None:
     database = SqliteThread(tmp_path / "notes.db", SCHEMA)
     await database.open()
-    go = threading.Event()
-    first = database.run(lambda connection: go.wait(10))
+    first, go = await under_way(database)
     rest = [database.run(add(str(number))) for number in range(300)]
     go.set()
     await first
@@ -52,8 +64,7 @@ async def test_what_gathers_during_a_commit_shares_the_next(tmp_path: Path) -> N
 async def test_a_piece_that_fails_takes_back_what_it_did_and_nothing_of_others(tmp_path: Path) -> None:
     database = SqliteThread(tmp_path / "notes.db", SCHEMA)
     await database.open()
-    go = threading.Event()
-    first = database.run(lambda connection: go.wait(10))
+    first, go = await under_way(database)
 
     def half(connection: sqlite3.Connection) -> None:
         add("half")(connection)

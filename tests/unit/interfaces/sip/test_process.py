@@ -73,7 +73,7 @@ async def _run(monkeypatch: pytest.MonkeyPatch, server: Idle, seconds: float) ->
         pass
     await asyncio.sleep(seconds)
     link.send(Stop(0))
-    assert await asyncio.wait_for(serving, 5) == 0
+    assert await asyncio.wait_for(serving, 50) == 0
     link.close()
 
 

@@ -32,7 +32,7 @@ async def ask(port: int, datagram: bytes) -> bytes:
         sock.setblocking(False)
         sock.connect(("127.0.0.1", port))
         await loop.sock_sendall(sock, datagram)
-        return await asyncio.wait_for(loop.sock_recv(sock, 65536), 10)
+        return await asyncio.wait_for(loop.sock_recv(sock, 65536), 40)
 
 
 @pytest.fixture
