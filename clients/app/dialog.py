@@ -39,6 +39,8 @@ class Dialog:
         self.worker = call.worker
         self._loop = asyncio.get_running_loop()
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._timers_set: dict[int, object] = {}
+        """A mark for each timer that is set, changed in the very moment of the command: one that ran out before is told only if it still is."""
         self._events: asyncio.Queue[tuple[str, tuple[object, ...]] | None] = asyncio.Queue()
         self._playing = 0
 
@@ -140,26 +142,34 @@ class Dialog:
 
     def setTimer(self, id: int, seconds: float) -> None:
         """Start a timer; one of that number that runs is replaced."""
+        mark = self._timers_set[id] = object()
 
         def do() -> None:
-            self.removeTimerNow(id)
-            self._timers[id] = self._loop.call_later(seconds, self._due, id)
+            self._cancel_timer(id)
+            self._timers[id] = self._loop.call_later(seconds, self._due, id, mark)
 
         self._soon(do)
 
     def removeTimer(self, id: int) -> None:
         """Stop a timer."""
-        self._soon(lambda: self.removeTimerNow(id))
+        self._timers_set.pop(id, None)
+        self._soon(lambda: self._cancel_timer(id))
 
-    def removeTimerNow(self, id: int) -> None:
-        """The same, from the loop."""
+    def _cancel_timer(self, id: int) -> None:
         timer = self._timers.pop(id, None)
         if timer is not None:
             timer.cancel()
 
-    def _due(self, id: int) -> None:
+    def _due(self, id: int, mark: object) -> None:
         self._timers.pop(id, None)
-        self._put("onTimer", id)
+        self._put("onTimer", id, mark)
+
+    def _ran_out(self, id: object, mark: object) -> bool:
+        """Whether a timer is to be told: it was neither stopped nor replaced while the call's thread was busy."""
+        if not isinstance(id, int) or self._timers_set.get(id) is not mark:
+            return False
+        self._timers_set.pop(id, None)
+        return True
 
     def stopSession(self) -> None:
         """End the call."""
@@ -183,6 +193,10 @@ class Dialog:
                 self.call.answer()
             while (event := await self._events.get()) is not None:
                 name, arguments = event
+                if name == "onTimer":
+                    if not self._ran_out(*arguments):
+                        continue
+                    arguments = arguments[:1]
                 taken = await self._callback(thread, name, *arguments)
                 if name == "onSipRequest" and not taken and isinstance(arguments[0], Request) and arguments[0].token:
                     self.call.reply(arguments[0], 501, "Not Implemented")

@@ -447,12 +447,8 @@ class IvrRun(Dialog):
 
     def remove_timers(self) -> None:
         """Stop all timers."""
-
-        def do() -> None:
-            for id in list(self._timers):
-                self.removeTimerNow(id)
-
-        self._soon(do)
+        for id in list(self._timers_set):
+            self.removeTimer(id)
 
 
 def _reply(told: object) -> tuple[int, str, tuple[tuple[str, str], ...]]:
