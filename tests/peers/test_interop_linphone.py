@@ -48,13 +48,13 @@ def whole_call(server: Server, phone: Linphone, user: str, where: str) -> None:
     name = phone.codec
 
     def logged(key: str, value: str) -> None:
-        wait_until(lambda: server.record_of(user).get(key) == value, f"{name}: {key} is {value}", 15)
+        wait_until(lambda: server.record_of(user).get(key) == value, f"{name}: {key} is {value}", 40)
 
     def hears(when: str) -> int:
         """Wait for two more seconds of audio; where in the recording they begin."""
         before = phone.heard_bytes()
         more = 2 * 2 * 8000
-        wait_until(lambda: phone.heard_bytes() > before + more, f"{name} gets audio {when}", 15)
+        wait_until(lambda: phone.heard_bytes() > before + more, f"{name} gets audio {when}", 40)
         return before
 
     phone.command(f"call sip:{user}@127.0.0.1:{where}")

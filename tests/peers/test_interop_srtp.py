@@ -59,16 +59,16 @@ def test_baresip_hears_itself(server: SecureServer, tmp_path: Path, way: str) ->
         phone.start()
         phone.command("dial", f"sip:{way}@127.0.0.1:{running.tls_port};transport=tls")
         phone.event("CALL_ESTABLISHED")
-        wait_until(lambda: running.record_of(way).get("srtp") == suite, f"{suite} protects the call: {phone.log}", 15)
-        wait_until(lambda: phone.rates()[1] > 5000, "it gets audio", 15)
+        wait_until(lambda: running.record_of(way).get("srtp") == suite, f"{suite} protects the call: {phone.log}", 40)
+        wait_until(lambda: phone.rates()[1] > 5000, "it gets audio", 40)
         phone.command("hold")
-        wait_until(lambda: running.record_of(way).get("offers") == "sendonly", "on hold", 15)
+        wait_until(lambda: running.record_of(way).get("offers") == "sendonly", "on hold", 40)
         phone.command("resume")
-        wait_until(lambda: running.record_of(way).get("offers") == "sendonly,sendrecv", "resumed", 15)
-        wait_until(lambda: phone.rates()[1] > 5000, "it gets audio again", 15)
+        wait_until(lambda: running.record_of(way).get("offers") == "sendonly,sendrecv", "resumed", 40)
+        wait_until(lambda: phone.rates()[1] > 5000, "it gets audio again", 40)
         for key in "42":
             phone.command("sndcode", key)
-        wait_until(lambda: running.record_of(way).get("keys") == "42", "keys are heard", 15)
+        wait_until(lambda: running.record_of(way).get("keys") == "42", "keys are heard", 40)
         phone.command("hangup")
         phone.event("CALL_CLOSED")
         phone.quit()
@@ -85,8 +85,8 @@ def test_baresip_is_called(server: SecureServer, tmp_path: Path) -> None:
         phone.event("CALL_INCOMING")
         phone.command("accept")
         phone.event("CALL_ESTABLISHED")
-        wait_until(lambda: server.xml.di("monitoring", "get", id)[0].get("srtp") == GCM, "it is protected", 15)
-        wait_until(lambda: phone.rates()[1] > 5000, f"it gets audio: {phone.log}", 15)
+        wait_until(lambda: server.xml.di("monitoring", "get", id)[0].get("srtp") == GCM, "it is protected", 40)
+        wait_until(lambda: phone.rates()[1] > 5000, f"it gets audio: {phone.log}", 40)
         phone.command("hangup")
         phone.event("CALL_CLOSED")
         phone.quit()
@@ -102,7 +102,7 @@ def test_sipp_offers_crypto_lines(server: SecureServer) -> None:
         with Sipp(
             "srtp", server.sip_port, replace={"CRYPTO": lines}, user="sipp", hold_ms=2000, media_port_base=peer.port
         ) as sipp:
-            answer = wait_until(lambda: _ANSWER.search(sipp.messages), "the answer", 20)[0]
+            answer = wait_until(lambda: _ANSWER.search(sipp.messages), "the answer", 40)[0]
             peer.hear_with(answer)
             peer.remote = audio_address(answer)
             group.run_ms(1000)

@@ -108,10 +108,13 @@ async def test_audio(board: Switchboard, folder: Path) -> None:
     await board.run(1000)  # the file has 300 ms
     await script.hears(500.0)
     await script.do("call disconnectMedia", "did disconnectMedia")
-    await board.run(200)
-    script.phone.rtp.forget()
-    await board.run(600)
-    assert 500.0 not in tones.heard(script.phone.rtp.heard(), [500.0])
+    for _ in range(30):
+        script.phone.rtp.forget()
+        await board.run(400)
+        if 500.0 not in tones.heard(script.phone.rtp.heard(), [500.0]):
+            break
+    else:
+        raise AssertionError("the file goes on")
     await script.do("call connectMedia", "did connectMedia")
     await script.hears(500.0)
     await script.do("flush")
@@ -119,12 +122,13 @@ async def test_audio(board: Switchboard, folder: Path) -> None:
     await script.hears(700.0)
     await script.do("null")
     await script.do("mixin")
-    for _ in range(30):
+    for _ in range(60):
         script.phone.rtp.forget()
         await board.run(200)
         if tones.heard(script.phone.rtp.heard(), list(HZ.values())) == set(HZ.values()):
             break
-    assert tones.heard(script.phone.rtp.heard(), list(HZ.values())) == set(HZ.values())
+    else:
+        raise AssertionError("both are not heard at once")
     await script.do("flush")
     await script.do("call mute", "did mute")
     await script.do("record")

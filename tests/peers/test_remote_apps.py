@@ -104,7 +104,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     server = Server(
         folder,
         {
-            "apps.conf": f"script_path={folder}/scripts\nremote=bot\nsilent_after=1\nkill_after=3\n",
+            "apps.conf": f"script_path={folder}/scripts\nremote=bot\nsilent_after=2\nkill_after=5\n",
             "app_mapping.conf": "^sip:bot=>bot\n",
         },
         plugins="monitoring;echo;apps;xmlrpc2di;web",
@@ -166,7 +166,7 @@ async def test_a_lost_connection_is_a_process_that_died(board: Switchboard, plac
     await board.logged(call, "program")
     await place.gone(program, signal.SIGKILL)
     await call.next("BYE")
-    assert "its connection was lost" in place.server.log
+    await asyncio.to_thread(wait_until, lambda: "its connection was lost" in place.server.log, "the line")
 
 
 async def test_one_that_stands_still_is_closed(board: Switchboard, place: Place) -> None:
@@ -176,7 +176,7 @@ async def test_one_that_stands_still_is_closed(board: Switchboard, place: Place)
     await board.logged(call, "program")
     program.send_signal(signal.SIGSTOP)
     await call.next("BYE", patience_s=40)
-    assert "it has not answered for" in place.server.log
+    await asyncio.to_thread(wait_until, lambda: "it has not answered for" in place.server.log, "the line")
     await place.gone(program, signal.SIGKILL)
 
 
@@ -228,6 +228,6 @@ async def test_a_token_that_is_withdrawn_ends_the_connection(board: Switchboard,
     shutil.copy(file, file.with_suffix(".kept"))
     rewrite(file, [line for line in kept.splitlines() if not line.startswith("token worker")])
     await call.next("BYE", patience_s=40)
-    assert "it is not allowed any more" in place.server.log
+    await asyncio.to_thread(wait_until, lambda: "it is not allowed any more" in place.server.log, "the line")
     await place.gone(program)
     rewrite(file, kept.splitlines())

@@ -102,21 +102,34 @@ def send_long(group: PeerGroup, peer: Peer, packet_ms: int, length_ms: int) -> N
 
 @pytest.mark.parametrize("packet_ms", [130, 200])
 def test_long_packets_are_played(server: Server, packet_ms: int) -> None:
-    with PeerGroup() as group, Phone(server.sip_port, group.peer()) as phone:
-        phone.call(f"packets{packet_ms}")
-        send_long(group, phone.peer, packet_ms, 1600)
-        sound = phone.peer.heard(1000)
-        assert len(sound) > 3000 and np.min([tones.level(sound[at : at + 160], TONE_HZ) for at in range(0, 3000, 160)]) > 6000
-        phone.bye()
+    """Without a gap; a busy machine may tear one now and then, a fault does each time."""
+    gaps: list[float] = []
+    for number in range(5):
+        with PeerGroup() as group, Phone(server.sip_port, group.peer()) as phone:
+            phone.call(f"packets{packet_ms}-{number}")
+            send_long(group, phone.peer, packet_ms, 1600)
+            sound = phone.peer.heard(1000)
+            phone.bye()
+        gaps.append(float(np.min([tones.level(sound[at : at + 160], TONE_HZ) for at in range(0, 3000, 160)])))
+        if len(sound) > 3000 and gaps[-1] > 6000:
+            return
+    raise AssertionError(f"the quietest 20 ms of each call: {gaps}")
 
 
 def test_longer_packets_are_said_in_the_calls_line_and_in_the_metrics(server: Server) -> None:
     with PeerGroup() as group, Phone(server.sip_port, group.peer()) as phone:
         phone.call("toolong")
+        group.run_until(lambda: phone.peer.packets, "its leg is connected, for what comes before is nobody's")
         send_long(group, phone.peer, 240, 1200)
+        wait_until(lambda: dropped(server) >= 5, "all five are counted")
         assert not tones.heard(phone.peer.heard(), [TONE_HZ])
         phone.bye()
     line = wait_until(lambda: re.search(r"sip:toolong@.*", server.log), "the call's line")[0]
     assert "0 of 5 packets lost, 5 over 200 ms long and not played" in line
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/metrics", timeout=10) as page:
-        assert re.search(r"\ncordboard_media_packets_dropped_too_long_total\{", page.read().decode())
+
+
+def dropped(server: Server) -> float:
+    """How many packets were too long, by the metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.web_port}/metrics", timeout=40) as page:
+        found = re.search(r"\ncordboard_media_packets_dropped_too_long_total\{.*\} (\S+)", page.read().decode())
+    return float(found[1]) if found else 0.0

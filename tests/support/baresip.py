@@ -156,13 +156,13 @@ class Baresip:
         order = json.dumps({"command": name, "params": params}).encode()
         self._control.sendall(b"%d:%s," % (len(order), order))
         while True:
-            message = self._next(20)
+            message = self._next(40)
             if "response" in message:
                 assert message["ok"], f"{name} {params}: {message}\n{self.log}"
                 return str(message["data"])
             self._events.append(message)
 
-    def event(self, kind: str, patience_s: float = 20) -> dict[str, Any]:
+    def event(self, kind: str, patience_s: float = 40) -> dict[str, Any]:
         """The next event of a type (`CALL_INCOMING`, `CALL_ESTABLISHED`, `CALL_CLOSED` …); those before it are passed over."""
         while self._events:
             if (known := self._events.pop(0))["type"] == kind:

@@ -103,7 +103,7 @@ class Linphone:
 
     def waits_for(self, pattern: str, times: int = 1) -> None:
         """Until it has printed so, so often."""
-        wait_until(lambda: len(re.findall(pattern, self.log)) >= times, f"{self.codec}: linphonec says {pattern}", 20)
+        wait_until(lambda: len(re.findall(pattern, self.log)) >= times, f"{self.codec}: linphonec says {pattern}", 40)
 
     def heard_bytes(self) -> int:
         """How much it has recorded: grows while it gets audio."""

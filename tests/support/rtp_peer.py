@@ -15,6 +15,7 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -192,6 +193,35 @@ class PeerGroup:
                 self._wait_until(begun + 0.02 * (step + place / max(len(self.peers), 1)))
                 peer.send_frame()
         self._wait_until(begun + length_ms / 1000)
+
+    def hear(self, wanted: Mapping[Peer, set[float]], candidates_hz: list[float], each_ms: int = 600) -> None:
+        """Talk until each of these hears just those tones for so long. Fails naming what was heard."""
+        found: list[set[float]] = []
+        for _ in range(30):
+            self.run_ms(200)
+            for peer in self.peers:
+                peer.forget()
+            self.run_ms(each_ms)
+            found = [tones.heard(peer.heard(), candidates_hz) for peer in wanted]
+            if found == list(wanted.values()):
+                return
+        raise AssertionError(f"heard {found}, wanted {list(wanted.values())}")
+
+    def run_until(self, condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+        """Talk until it is so. Fails naming `what`."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
+            self.run_ms(60)
+
+    def run_until_silent(self, peer: Peer, length_ms: int = 400) -> None:
+        """Talk until a peer has been sent nothing for so long: what was on its way has come."""
+        for _ in range(50):
+            peer.forget()
+            self.run_ms(length_ms)
+            if not peer.packets:
+                return
+        raise AssertionError(f"it is sent {len(peer.packets)} packets in {length_ms} ms all the time")
 
     def _wait_until(self, when_s: float) -> None:
         while True:

@@ -215,7 +215,9 @@ class Server:
         found: dict[int, range] = {}
         for task in Path(f"/proc/{self.pid}/task").glob("*/children"):
             for pid in task.read_text().split():
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+                command = ""
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just gone
+                    command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
                 match = re.search(r"media\.io\.process.*? --address \S+:(\d+)-(\d+)", command)
                 if match:
                     found[int(pid)] = range(int(match[1]), int(match[2]) + 1)

@@ -187,8 +187,13 @@ class Switchboard:
         return dict(only)
 
     async def all_gone(self) -> None:
-        """Nothing is left: no call, no leg."""
-        await asyncio.to_thread(wait_until, lambda: self.server.xml.calls() == 0, "no call is left")
+        """Nothing is left: no call, no leg. What a failed test has left is ended, so that the next ones do not wait for it too."""
+        try:
+            await asyncio.to_thread(wait_until, lambda: self.server.xml.calls() == 0, "no call is left")
+        except AssertionError:
+            for id in await asyncio.to_thread(self.server.xml.listActive):
+                await asyncio.to_thread(self.server.json, "core.hangup", id)
+            raise
         await asyncio.to_thread(
             wait_until, lambda: all(one["legs"] == 0 for one in self.server.json("status.media")), "no leg is left"
         )

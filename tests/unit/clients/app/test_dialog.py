@@ -17,7 +17,7 @@ async def told(server: Server, dialog: Dialog, heard: list[int], count: int) -> 
     running = asyncio.ensure_future(dialog.run())
     server.call.took({"k": "event", "name": "started"})
     async with asyncio.timeout(30):
-        while len(heard) < count:
+        while len(heard) < count:  # noqa: ASYNC110 - it is looked at from outside
             await asyncio.sleep(0.001)
     await server.settle()
     running.cancel()
