@@ -20,6 +20,7 @@ from typing import TypeAlias
 from di.kernel.errors import TypeMismatch
 from di.kernel.filter import Pairs, matches, parse_pairs
 from di.kernel.value import Value
+from media.control.quick_records import quicken
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,9 @@ class LoggedEvent:
     call: str = ""
     room: str = ""
     attributes: dict[str, Value] = field(default_factory=dict)
+
+
+quicken((LoggedEvent,))
 
 
 @dataclass(frozen=True, slots=True)

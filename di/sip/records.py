@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
+from media.control.quick_records import quicken
 from media.control.records import AudioFormat, ReceivedFormat, Srtp
 
 
@@ -492,3 +493,5 @@ Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFa
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)
+
+quicken((*COMMANDS, *EVENTS))

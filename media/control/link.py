@@ -28,7 +28,7 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     def __init__(
         self, classes: Iterable[type[Received]], on_record: Callable[[Received | Hello], None], on_lost: Callable[[], None]
     ) -> None:
-        self._classes: tuple[type[Received] | type[Hello], ...] = (Hello, *classes)
+        self._classes: frozenset[type[Received] | type[Hello]] = frozenset((Hello, *classes))
         self.answered = 0
         """Number of the last Ping of ours that was answered."""
         self.asked = 0
@@ -94,27 +94,27 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
     def data_received(self, data: bytes) -> None:
         try:
             for record in self._codec.feed(data):
-                if isinstance(record, Ping):
+                if type(record) in self._classes:
+                    self._take(record)
+                elif isinstance(record, Ping):
                     self.asked += 1
                     self.send(Pong(record.number))
-                    continue
-                if isinstance(record, LogLevel):
+                elif isinstance(record, LogLevel):
                     set_level(record.name)
-                    continue
-                if isinstance(record, Pong):
+                elif isinstance(record, Pong):
                     self.answered = record.number
-                    continue
-                if not isinstance(record, self._classes):
+                else:
                     name = record.name if isinstance(record, Unknown) else type(record).__name__
                     log.warning("%s came, which is not known here: left out", name)
-                    continue
-                try:
-                    self._on_record(record)
-                except Exception:
-                    log.exception("handling %s failed", type(record).__name__)
         except ValueError as error:
             log.error("record stream is broken (%s): closing it", error)
             self.close()
+
+    def _take(self, record: Received | Hello) -> None:
+        try:
+            self._on_record(record)
+        except Exception:
+            log.exception("handling %s failed", type(record).__name__)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from typing import TypeAlias, get_args
 
 from media.control.play_items import PlayItem, Sound
+from media.control.quick_records import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,3 +590,5 @@ ROOM_COMMANDS = get_args(RoomCommand)
 LEG_EVENTS = get_args(LegEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)
+
+quicken((AudioFormat, ReceivedFormat, Srtp, *COMMANDS, *EVENTS))

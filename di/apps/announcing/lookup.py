@@ -27,9 +27,10 @@ SUFFIXES = (".wav", ".mp3")
 def asked_by(info: CallInfo) -> Asked:
     """For whom the audio of a call is."""
     uri = parse_uri(info.request_uri)
+    headers = [(name, value) for name, value in info.headers if name[:2] in ("P-", "p-")]  # most calls have none of these
 
     def first(*names: tuple[str, str]) -> str:
-        return next(filter(None, (parameter(info.headers, short, long) for short, long in names)), "")
+        return next(filter(None, (parameter(headers, short, long) for short, long in names)), "")
 
     return Asked(
         domain=first(("did", "DomainID"), ("dom", "Domain")) or uri.host.strip("[]"),
