@@ -14,6 +14,7 @@ from di.kernel.value import LongLong, Value
 from di.stores import monitoring
 from di.stores.monitoring.hooks import StoreHooks
 from tests.support.bare_hub import bare_services
+from tests.support.sizes import size
 
 METHODS = [
     *("log", "logAdd", "inc", "dec", "addCount", "addSample", "markFinished", "setExpiration", "erase", "eraseByFilter"),
@@ -42,7 +43,7 @@ ARGUMENTS = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=size(100, 5_000), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(METHODS), ARGUMENTS), max_size=15))
 def test_any_call_has_an_answer(calls: list[tuple[str, Value]]) -> None:
     services, clock = bare_services()

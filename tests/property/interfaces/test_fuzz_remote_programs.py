@@ -61,7 +61,7 @@ async def come_in(http: aiohttp.ClientSession, url: str, **options: Any) -> aioh
     """A program that is ready."""
     socket = await http.ws_connect(url, **options)
     await socket.send_bytes(msgpack.packb(ATTACH))
-    assert msgpack.unpackb(await socket.receive_bytes(timeout=20))["k"] == "hello"
+    assert msgpack.unpackb(await socket.receive_bytes(timeout=40))["k"] == "hello"
     await socket.send_bytes(msgpack.packb(READY))
     return socket
 
@@ -69,7 +69,7 @@ async def come_in(http: aiohttp.ClientSession, url: str, **options: Any) -> aioh
 async def answered(socket: aiohttp.ClientWebSocketResponse, number: int) -> dict[str, Any]:
     """The answer to a call of a function; the server asks in between whether the program is alive."""
     while True:
-        message: dict[str, Any] = msgpack.unpackb(await socket.receive_bytes(timeout=20))
+        message: dict[str, Any] = msgpack.unpackb(await socket.receive_bytes(timeout=40))
         if message["k"] == "di_done" and message["n"] == number:
             return message
 
@@ -97,7 +97,7 @@ async def test_no_more_than_may_be_and_none_that_says_nothing(tmp_path: Path) ->
         assert refused.value.status == 503
         for socket in many:
             await socket.send_str("{}")
-            assert (await socket.receive(timeout=20)).extra == "right is attach as a binary frame of msgpack"
+            assert (await socket.receive(timeout=40)).extra == "right is attach as a binary frame of msgpack"
         assert await is_served(await come_in(http, url), 1)
 
 
@@ -151,7 +151,7 @@ async def test_what_is_too_long_is_refused(tmp_path: Path) -> None:
         assert "the answer has" in (await answered(socket, 1))["error"]
         with contextlib.suppress(ConnectionError):
             await socket.send_bytes(msgpack.packb({**twice, "args": ["x" * (5 << 20)]}))
-        assert (await socket.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+        assert (await socket.receive(timeout=40)).type is aiohttp.WSMsgType.CLOSE
 
 
 async def test_one_that_reads_nothing_is_closed_before_it_fills_the_memory(

@@ -206,7 +206,7 @@ class Reference:
         self.run("")
 
 
-@settings(max_examples=size(400, 20_000), deadline=None)
+@settings(max_examples=size(150, 20_000), deadline=None)
 @given(diagrams, st.lists(st.sampled_from(KEYS), max_size=4))
 def test_engine_agrees_with_the_reference(specs: dict[str, Any], keys: list[int]) -> None:
     reference = Reference(specs)
@@ -224,7 +224,7 @@ def test_engine_agrees_with_the_reference(specs: dict[str, Any], keys: list[int]
         assert got == (reference.diagram, reference.state, reference.log, len(reference.stack))
 
 
-@settings(max_examples=size(200, 5_000), deadline=None)
+@settings(max_examples=size(80, 5_000), deadline=None)
 @given(diagrams, st.lists(st.sampled_from(KEYS), max_size=3), st.lists(st.sampled_from(KEYS), max_size=3))
 def test_a_packed_call_goes_on_as_if_nothing_had_happened(specs: dict[str, Any], before: list[int], after: list[int]) -> None:
     texts = {name: script(spec) for name, spec in specs.items()}

@@ -15,6 +15,7 @@ from di.sip.registration.account import RegisterAccount, RegisterPolicy
 from di.sip.registration.binding import Happened, RegisterNews, RegisterReply, RegisterRequest, RegisterState
 from di.sip.registration.book import RegistrationBook
 from di.sip.registration.pacing import NS, RegisterPace
+from tests.support.sizes import size
 
 Registrar = Callable[[RegisterRequest, int], RegisterReply | None]
 
@@ -89,12 +90,13 @@ def test_a_thousand_for_ten_minutes_without_a_burst(expires_s: int) -> None:
 
 
 def test_for_a_day_they_stay_apart() -> None:
+    """At full size; else for five hours, in which each is refreshed eleven times."""
     world = World(granting(3600))
     for number in range(1000):
         world.book.add(account(number), 0)
     world.run(7200)
     world.sent.clear()
-    world.run(80_000)
+    world.run(size(20_000, 80_000))
     assert world.most_in_a_second() <= 3 and world.told(RegisterNews.TIMEOUT) == 0  # half a request a second on average
 
 
