@@ -46,10 +46,13 @@ def talk(
     """Call all at once; return what each heard, without its first second and a half."""
     with contextlib.ExitStack() as stack:
         phones = []
-        for number, (codec, user, samples) in enumerate(users):
+        for number, (codec, _, samples) in enumerate(users):
             phone = stack.enter_context(Baresip(folder / f"phone{number}", codec, samples))
-            phone.dial(f"sip:{user}@127.0.0.1:{server.sip_port}", seconds)
             phones.append(phone)
+        for phone, (_, user, _) in zip(
+            phones, users, strict=True
+        ):  # so that nobody comes late because the next one is being made
+            phone.dial(f"sip:{user}@127.0.0.1:{server.sip_port}", seconds)
         heard = [phone.heard()[phone.codec.rate_hz * 3 // 2 :] for phone in phones]
     wait_until(lambda: server.xml.calls() == 0, "every phone has hung up")
     return heard

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -92,7 +93,8 @@ def write_sounds(folder: Path) -> None:
 
 
 def notes(phone: ProxyPhone) -> list[float]:
-    return [hz for hz in tones.loudest(phone.peer.heard(), HEARD, 50) if hz]
+    """One after the other; a packet that a busy machine lost makes no second note."""
+    return [hz for hz, _ in groupby(hz for hz in tones.loudest(phone.peer.heard(), HEARD, 50) if hz)]
 
 
 def hear(group: PeerGroup, phone: ProxyPhone, hz: float) -> None:
@@ -122,20 +124,14 @@ def test_a_conference_with_a_hold_and_both_ends_hanging_up_through_the_proxy(hou
             phone.call("conf12")
             assert phone.code == 200
             assert [f"127.0.0.1:{house.proxy.port}" in line for line in phone.route] == [True], "it stays in the way"
-        group.run_ms(800)
-        assert tones.heard(one.peer.heard(), HEARD) == {SAID[1]} and tones.heard(other.peer.heard(), HEARD) == {SAID[0]}
+        group.hear({one.peer: {SAID[1]}, other.peer: {SAID[0]}}, HEARD)
         assert list(house.server.json("rooms.list")) == ["conf12"]
         one.invite(("a=sendonly",))
         assert one.answered() == 200 and "a=recvonly" in one.answer
-        group.run_ms(200)  # what was on its way
-        one.peer.forget()
-        group.run_ms(400)
-        assert not one.peer.packets, "who holds is sent nothing"
+        group.run_until_silent(one.peer)
         one.invite()
         assert one.answered() == 200 and "a=recvonly" not in one.answer
-        one.peer.forget()
-        group.run_ms(600)
-        assert tones.heard(one.peer.heard(skip_ms=200), HEARD) == {SAID[1]}
+        group.hear({one.peer: {SAID[1]}}, HEARD)
         one.bye()
         (member,) = wait_until(lambda: len(left := house.server.json("rooms.list")["conf12"]) == 1 and left, "one has left")
         house.server.json("core.hangup", member["call"])

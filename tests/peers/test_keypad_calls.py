@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -29,25 +30,22 @@ def test_room_number_by_keypad(tmp_path: Path) -> None:
         server.start()
         with Phone(server.sip_port, group.peer()) as phone:
             peer = phone.call("reception").peer
-            group.run_ms(1500)
-            assert tones.heard(peer.heard(skip_ms=500), [PROMPT_HZ, WRONG_HZ]) == {PROMPT_HZ}
+            group.hear({peer: {PROMPT_HZ}}, [PROMPT_HZ, WRONG_HZ])
             peer.press(HASH)
-            group.run_ms(500)
-            peer.forget()
-            group.run_ms(500)
-            assert tones.heard(peer.heard(), [PROMPT_HZ, WRONG_HZ]) == {WRONG_HZ}, "nothing was entered"
+            group.hear({peer: {WRONG_HZ}}, [PROMPT_HZ, WRONG_HZ])  # nothing was entered
             peer.press(4)
-            group.run_ms(500)
-            peer.forget()
-            group.run_ms(500)
-            assert tones.heard(peer.heard(), [PROMPT_HZ, WRONG_HZ]) == set(), "a key stops the prompt"
+            group.hear({peer: set()}, [PROMPT_HZ, WRONG_HZ])  # a key stops the prompt
             peer.forget()
             peer.press(2)
             group.run_ms(100)
             peer.press(HASH)
-            group.run_ms(2000)
-            notes = tones.loudest(peer.heard(), [PROMPT_HZ, WRONG_HZ, *DIGITS_HZ.values(), *ENTERING_HZ], 50)
-            assert [hz for hz in notes if hz][:5] == [DIGITS_HZ[4], DIGITS_HZ[2], *ENTERING_HZ]
+
+            def notes() -> list[float]:
+                all_of_them = tones.loudest(peer.heard(), [PROMPT_HZ, WRONG_HZ, *DIGITS_HZ.values(), *ENTERING_HZ], 50)
+                return [hz for hz, _ in groupby(hz for hz in all_of_them if hz)]
+
+            group.run_until(lambda: len(notes()) >= 5, "five notes")
+            assert notes()[:5] == [DIGITS_HZ[4], DIGITS_HZ[2], *ENTERING_HZ]
             found = wait_until(lambda: server.xml.di("webconference", "roomInfo", "42", "1")[2], "somebody in the room")
             assert [(line[2], line[3]) for line in found] == [(3, "entered")]
             phone.bye()

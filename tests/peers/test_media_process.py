@@ -9,8 +9,10 @@ import os
 import random
 import socket
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from media.control.play_items import PlayBridge, PlayEcho, PlayFile, PlayRecord, PlayRoom, PlaySeparator, PlayTone
@@ -45,7 +47,8 @@ from media.control.records import (
 from media.files.audio_file import read_audio
 from tests.support import tones
 from tests.support.media_server import MediaServer
-from tests.support.rtp_peer import PCMA, PCMU, PeerGroup
+from tests.support.rtp_peer import PCMA, PCMU, Peer, PeerGroup, Received
+from tests.support.server import wait_until
 
 ALL_HZ = [400.0, 600.0, 800.0, 500.0, 700.0, 900.0]
 
@@ -76,10 +79,16 @@ def test_announcement_is_heard_in_order_and_then_reported_over(server: MediaServ
         peer, leg = group.peer(400, PCMA), next(legs)
         server.connect(leg, peer)
         server.send(Enqueue(leg, (PlayFile(path), PlaySeparator(7))))
-        group.run_ms(1000)
-        assert [note for note in tones.loudest(peer.heard(), ALL_HZ, 100) if note] == [500, 700, 900]
+        group.run_ms(800)
         assert server.wait_for(SeparatorReached, leg=leg).number == 7
         server.wait_for(PlaylistEmptied, leg=leg)
+        group.run_ms(100)
+        assert melody(peer, 100) == [500, 700, 900]
+
+
+def melody(peer: Peer, each_ms: int) -> list[float]:
+    """The notes heard; a packet that a busy machine lost makes no second note."""
+    return [note for note, _ in groupby(note for note in tones.loudest(peer.heard(), ALL_HZ, each_ms) if note)]
 
 
 def test_room_members_hear_each_other_and_nobody_else(server: MediaServer, legs: Iterator[int]) -> None:
@@ -89,8 +98,7 @@ def test_room_members_hear_each_other_and_nobody_else(server: MediaServer, legs:
             leg = next(legs)
             server.connect(leg, peer)
             server.send(Enqueue(leg, (PlayRoom(room),)))
-        group.run_ms(1000)
-        assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, set()]
+        group.hear(dict(zip(peers, [{600.0}, {400.0}, set[float]()], strict=True)), ALL_HZ)
 
 
 def test_mute_and_deaf_change_who_hears_whom(server: MediaServer, legs: Iterator[int]) -> None:
@@ -100,8 +108,7 @@ def test_mute_and_deaf_change_who_hears_whom(server: MediaServer, legs: Iterator
             server.connect(leg, peer)
             server.send(Enqueue(leg, (PlayRoom("muting"),)))
         server.send(SetLegAudio(numbers[0], muted=True), SetLegAudio(numbers[1], deaf=True))
-        group.run_ms(1000)
-        assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600, 800}, set(), {600}]
+        group.hear(dict(zip(peers, [{600.0, 800.0}, set[float](), {600.0}], strict=True)), ALL_HZ)
 
 
 def test_teed_leg_is_heard_in_two_rooms_and_hears_its_own(server: MediaServer, legs: Iterator[int]) -> None:
@@ -111,14 +118,9 @@ def test_teed_leg_is_heard_in_two_rooms_and_hears_its_own(server: MediaServer, l
             server.connect(leg, peer)
             server.send(Enqueue(leg, (PlayRoom(room),)))
         server.send(TeeRoom(numbers[0], "teed"))
-        group.run_ms(1000)
-        assert [tones.heard(peer.heard(400), ALL_HZ) for peer in peers] == [{600}, {400}, {400}]
+        group.hear(dict(zip(peers, [{600.0}, {400.0}, {400.0}], strict=True)), ALL_HZ)
         server.send(TeeRoom(numbers[0], "teed", False))
-        group.run_ms(300)
-        before = len(peers[2].heard())
-        group.run_ms(400)
-        assert tones.heard(peers[2].heard()[before:], ALL_HZ) == set()
-        assert tones.heard(peers[1].heard()[before:], ALL_HZ) == {400}
+        group.hear({peers[2]: set(), peers[1]: {400.0}}, ALL_HZ)
 
 
 def test_mixed_in_file_has_its_share_and_ends(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
@@ -128,17 +130,27 @@ def test_mixed_in_file_has_its_share_and_ends(server: MediaServer, legs: Iterato
         server.connect(leg, peer)
         server.connect(far, other)
         server.send(*(Enqueue(number, (PlayRoom("mixed"),)) for number in (leg, far)))
-        group.run_ms(600)
-        alone = tones.level(peer.heard()[-1600:], 600)
+        group.hear({peer: {600.0}}, ALL_HZ)
+        (alone, _), *_ = levels(peer)
         server.send(SetupMixIn(leg, 0.25), MixIn(leg, (PlayFile(path),), replace=True))
-        group.run_ms(550)
-        both = peer.heard()[-2400:]
-        group.run_ms(600)
-        after = peer.heard()[-1600:]
+        peer.forget()
+        group.run_until(lambda: tones.heard(peer.heard()[-1600:], ALL_HZ) == {600, 700}, "the file")
+        group.run_until(lambda: tones.heard(peer.heard()[-1600:], ALL_HZ) == {600}, "the file's end")
         assert tones.heard(other.heard(), ALL_HZ) == set()
-    assert tones.level(both, 600) / alone == pytest.approx(0.75, abs=0.03)
-    assert tones.level(both, 700) / 8000 == pytest.approx(0.25, abs=0.01)
-    assert tones.heard(after, ALL_HZ) == {600}
+    both = np.median([pair for pair in levels(peer) if pair[1] > 1000], axis=0)
+    assert both[0] / alone == pytest.approx(0.75, abs=0.03)
+    assert both[1] / 8000 == pytest.approx(0.25, abs=0.01)
+
+
+def levels(peer: Peer) -> list[tuple[float, float]]:
+    """Of 600 and of 700 Hz in each 20 ms heard, the median of all 600 Hz first."""
+    sound = peer.heard()
+    each = [
+        (tones.level(part, 600), tones.level(part, 700))
+        for part in np.split(sound, range(160, len(sound), 160))
+        if len(part) == 160
+    ]
+    return [(float(np.median([one for one, _ in each])), 0.0), *each]
 
 
 def test_echo_gives_back_the_own_voice(server: MediaServer, legs: Iterator[int]) -> None:
@@ -156,12 +168,11 @@ def test_bridge_joins_two_legs_only(server: MediaServer, legs: Iterator[int]) ->
         server.connect(a, one)
         server.connect(b, other)
         server.send(Enqueue(a, (PlayBridge(b),)), Enqueue(b, (PlayBridge(a),)))
-        group.run_ms(800)
-        assert (tones.heard(one.heard(300), ALL_HZ), tones.heard(other.heard(300), ALL_HZ)) == ({600}, {400})
+        group.hear({one: {600.0}, other: {400.0}}, ALL_HZ)
 
 
 def test_front_item_interrupts_and_flush_says_nothing(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
-    long = str(tones.write_wav(tmp_path / "long.wav", tones.sequence([500, 900], 400)))
+    long = str(tones.write_wav(tmp_path / "long.wav", tones.sequence([500, 900, 900, 900, 900, 900], 600)))
     short = str(tones.write_wav(tmp_path / "short.wav", tones.tone(700, 200)))
     with PeerGroup() as group:
         peer, leg = group.peer(), next(legs)
@@ -169,10 +180,11 @@ def test_front_item_interrupts_and_flush_says_nothing(server: MediaServer, legs:
         server.send(Enqueue(leg, (PlayFile(long),)))
         group.run_ms(200)
         server.send(Enqueue(leg, (PlayFile(short),), front=True))
-        group.run_ms(700)
+        group.run_until(lambda: 900 in melody(peer, 40), "the second note of the long one")
+        heard = melody(peer, 40)
         server.send(FlushPlaylist(leg))
-        group.run_ms(300)
-        assert [n for n in tones.loudest(peer.heard(), ALL_HZ, 40) if n] == [500, 700, 500, 900]
+        group.hear({peer: set()}, ALL_HZ, 200)
+        assert heard == [500, 700, 500, 900]
         assert not [e for e in server.events if isinstance(e, PlaylistEmptied) and e.leg == leg]
 
 
@@ -184,10 +196,11 @@ def test_digit_is_reported_once_with_and_without_its_end(server: MediaServer, le
         for event, ends in ((5, 3), (5, 3), (11, 0), (15, 1)):
             peer.press(event, 100, ends=ends)
             group.run_ms(60)
+        pressed = [server.wait_for(DigitPressed, leg=leg) for _ in range(4)]
+        assert [(e.event, e.duration_ms) for e in pressed] == [(5, 100), (5, 100), (11, 100), (15, 100)]
         group.run_ms(400)
         server.collect(0.1)
-        pressed = [(e.event, e.duration_ms) for e in server.events if isinstance(e, DigitPressed) and e.leg == leg]
-        assert pressed == [(5, 100), (5, 100), (11, 100), (15, 100)]
+        assert not [e for e in server.events if isinstance(e, DigitPressed) and e.leg == leg], "each is told once"
 
 
 def test_unusual_source_is_latched_after_packets_in_sequence(server: MediaServer, legs: Iterator[int]) -> None:
@@ -226,12 +239,13 @@ def test_garbage_is_counted_and_changes_nothing(server: MediaServer, legs: Itera
         before = server.statistics()
         for length in range(200):
             peer.send_raw(random_bytes.randbytes(length))
-        group.run_ms(700)
-        dropped = {
-            k: v - before[k] for k, v in server.statistics().items() if k.startswith("packets_dropped") or k == "rtcp_received"
-        }
-        assert sum(dropped.values()) >= 190
-        assert tones.heard(peer.heard(400), ALL_HZ) == {600}
+
+        def dropped() -> float:
+            counted = server.statistics().items()
+            return sum(v - before[k] for k, v in counted if k.startswith("packets_dropped") or k == "rtcp_received")
+
+        group.run_until(lambda: dropped() >= 190, "they are counted")
+        group.hear({peer: {600.0}}, ALL_HZ)
 
 
 def test_missing_and_broken_files_are_named(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
@@ -271,16 +285,24 @@ def test_a_port_in_use_is_passed_over(server: MediaServer, legs: Iterator[int]) 
     server.send(OpenLeg(leg))
     first = server.wait_for(LegOpened, leg=leg).port
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as squatter:
-        squatter.bind(("127.0.0.1", first + 2))
+        wait_until(lambda: is_bound(squatter, first + 2), "the leg of an earlier test has gone from the next port")
         other = next(legs)
         server.send(OpenLeg(other))
         assert server.wait_for(LegOpened, leg=other).port not in (first, first + 2)
 
 
+def is_bound(squatter: socket.socket, port: int) -> bool:
+    try:
+        squatter.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
 def test_process_ends_when_the_hub_is_gone() -> None:
     with MediaServer("--grace-ms", "100") as running:
         running.link.shutdown(socket.SHUT_RDWR)
-        assert running.process.wait(5) == 0
+        assert running.process.wait(40) == 0
 
 
 def test_leg_and_room_recordings_hold_what_was_said(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
@@ -293,13 +315,14 @@ def test_leg_and_room_recordings_hold_what_was_said(server: MediaServer, legs: I
         server.send(*(Enqueue(leg, (PlayRoom("taped"),)) for leg in (a, b)))
         group.run_ms(600)
         server.send(SetLegAudio(b, muted=True))
-        group.run_ms(600)
+        group.run_ms(1000)
         server.send(StopRecording(a), StopRoomRecording("taped"))
         stopped = server.wait_for(RecordingStopped, leg=a)
         taped = server.wait_for(RoomRecordingStopped, room="taped")
     assert (stopped.reason, stopped.size_bytes) == ("asked", Path(stopped.path).stat().st_size)
-    assert 1100 <= stopped.length_ms <= 1400
-    assert tones.heard(read_audio(stopped.path, 8000)[3200:], ALL_HZ) == {400}
+    said = read_audio(stopped.path, 8000)
+    assert stopped.length_ms * 8 == len(said) > 8000
+    assert tones.heard(said[3200:], ALL_HZ) == {400}
     assert {Path(p).name for p in taped.paths} == {"room.wav", f"room-{a}.wav", f"room-{b}.wav"}
     mix = read_audio(room, 8000)
     assert tones.heard(mix[1600:4000], ALL_HZ) == {400, 600}
@@ -335,8 +358,13 @@ def test_sent_digit_is_a_key_press_on_the_wire(server: MediaServer, legs: Iterat
         peer, leg = group.peer(400), next(legs)
         server.connect(leg, peer)
         server.send(SendDigit(leg, 11, 100))
-        group.run_ms(400)
-        events = [p for p in peer.packets if p.payload_type == 101]
+
+        def key() -> list[Received]:
+            return [p for p in peer.packets if p.payload_type == 101]
+
+        group.run_until(lambda: len(key()) >= 7, "the key and its end")
+        group.run_ms(200)
+        events = key()
         assert len({p.ts for p in events}) == 1
         assert [p.payload[0] for p in events] == [11] * 7
         assert [p.payload[1] >> 7 for p in events] == [0] * 4 + [1] * 3
@@ -348,14 +376,13 @@ def test_ipv6_legs_are_served_beside_ipv4() -> None:
         for leg, peer in ((1, six), (2, four)):
             server.connect(leg, peer)
             server.send(Enqueue(leg, (PlayRoom("both"),)))
-        group.run_ms(800)
-        assert (tones.heard(six.heard(300), ALL_HZ), tones.heard(four.heard(300), ALL_HZ)) == ({600}, {400})
+        group.hear({six: {600.0}, four: {400.0}}, ALL_HZ)
 
 
 def test_bytes_that_are_no_records_end_the_process_without_a_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     with MediaServer("--grace-ms", "50") as running:
         running.link.sendall(random.Random(1).randbytes(5000))
-        running.process.wait(10)
+        running.process.wait(40)
         assert running.process.returncode == 0
     assert "Traceback" not in capfd.readouterr().err
 

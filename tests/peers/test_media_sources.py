@@ -86,13 +86,9 @@ async def test_an_invite_that_nobody_acknowledges_floods_no_third_party(phone: U
         await run(group, 4000)
         assert 0 < len(victim.packets) <= 5 and len(victim.others) <= 1
         call.ack()
-        await run(group, 1000)
-        assert len(victim.packets) > 40, "an acknowledged call has its media"
+        await asyncio.to_thread(group.run_until, lambda: len(victim.packets) > 40, "an acknowledged call has its media")
         assert await call.bye() == 200
-        await run(group, 100)  # what was on its way
-        victim.forget()
-        await run(group, 300)
-        assert victim.packets == []
+        await asyncio.to_thread(group.run_until_silent, victim)
 
 
 @pytest.mark.parametrize("proof", ["nothing", "PRACK", "RTP", "trusted, there", "trusted, elsewhere", "vouched for"])
@@ -117,8 +113,8 @@ async def test_early_media_goes_to_who_has_shown_that_he_is_there(server: Server
             await run(group, 500)
             assert server.log.count(said) == 1
         else:
-            assert said not in server.log
-            assert len(peer.packets) > 50 and tones.heard(peer.heard(300), EVERY_HZ) == {ANNOUNCED_HZ}
+            await asyncio.to_thread(group.run_until, lambda: len(peer.packets) > 50, "its audio")
+            assert said not in server.log and tones.heard(peer.heard(300), EVERY_HZ) == {ANNOUNCED_HZ}
         call.send_request("CANCEL", cseq=1, branch=call.branch)
         await call.next(487)
     phone.close()
@@ -142,8 +138,9 @@ async def test_a_stranger_who_sprays_in_sequence_gets_nothing(phone: UdpPeer, st
             peer.samples, peer.remote = tones.tone(PHONE_HZ, 1000), media_of(reply)
         peer.forget()
         await run(group, 2000)
+        await asyncio.to_thread(group.run_until, lambda: len(peer.packets) > 90, "its audio goes on")
         assert len(stranger.packets) <= 5
-        assert tones.heard(peer.heard(200), EVERY_HZ) == {ANNOUNCED_HZ} and len(peer.packets) > 90
+        assert tones.heard(peer.heard(200), EVERY_HZ) == {ANNOUNCED_HZ}
         assert await call.bye() == 200
 
 

@@ -74,7 +74,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         Kamailio({"mwi": "secret"}, routes=routes) as proxy,
         MailServerPeer(tmp_path_factory.mktemp("smtp")) as mails,
     ):
-        for user in ("ann", "ben", "cleo", "dora", "eva"):
+        for user in ("ann", "ben", "cleo", "dora", "eva", "fay"):
             phones.register(user, proxy.port)
         files = {
             "app_mapping.conf": "^sip:vm@=>voicemail\n^sip:=>voicebox\n",
@@ -112,7 +112,7 @@ def notes(peer: Peer) -> list[float]:
 
 def hear(group: PeerGroup, peer: Peer, until: float) -> list[float]:
     """Listen until a note has been heard to its end, or for long enough; all notes."""
-    for _ in range(100):
+    for _ in range(300):
         group.run_ms(100)
         if until in notes(peer) and not tones.heard(peer.heard()[-800:], CANDIDATES):
             break
@@ -234,7 +234,7 @@ def test_hanging_up_while_a_message_plays_costs_nothing(desk: Desk) -> None:
     with PeerGroup() as group, Phone(desk.server.sip_port, group.peer()) as phone:
         phone.headers = (f"P-App-Param: uid=dora;did={DOMAIN}",)
         peer = phone.call("box").peer
-        for _ in range(40):
+        for _ in range(300):
             group.run_ms(100)
             if SAID[1] in tones.loudest(peer.heard(), CANDIDATES, 40):
                 break
@@ -246,11 +246,14 @@ def test_hanging_up_while_a_message_plays_costs_nothing(desk: Desk) -> None:
 
 def test_after_a_kill_the_phones_are_told_what_is_true(desk: Desk) -> None:
     """Last, for it starts the server anew."""
-    desk.leave("dora", "2.wav", SAID)
-    before = len(desk.phones.of(f"dora@{DOMAIN}"))
+    desk.leave("fay", "1.wav", SAID)
+    assert desk.server.xml.di("msg_storage", "msg_markread", DOMAIN, "fay", "1.wav") == [0]
+    desk.leave("fay", "2.wav", SAID)
+    desk.phones.wait(f"fay@{DOMAIN}", "1/1")
+    before = len(desk.phones.of(f"fay@{DOMAIN}"))
     os.kill(desk.server.pid, signal.SIGKILL)
     desk.server.wait_status()
     desk.server.start()
-    wait_until(lambda: len(desk.phones.of(f"dora@{DOMAIN}")) > before, "a NOTIFY of the new server")
-    desk.phones.wait(f"dora@{DOMAIN}", "1/1")
+    wait_until(lambda: len(desk.phones.of(f"fay@{DOMAIN}")) > before, "a NOTIFY of the new server")
+    desk.phones.wait(f"fay@{DOMAIN}", "1/1")
     assert "is sent again later" not in desk.server.log.rpartition("cordboard is up")[2]

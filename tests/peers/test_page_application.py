@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -20,18 +19,29 @@ pytestmark = pytest.mark.peers
 PROMPTS_HZ = [440.0, 500.0, 800.0, 1100.0]
 
 
-@pytest_asyncio.fixture
-async def board(tmp_path: Path) -> AsyncIterator[Switchboard]:
-    callee_port = free_port()
+@pytest.fixture(scope="module")
+def callee_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, callee_port: int) -> Iterator[Server]:
     files = {"app_mapping.conf": "^sip:=>operator_desk\n", "operator_desk.conf": f"host=127.0.0.1:{callee_port}\n"}
-    with Server(tmp_path, files, "", "monitoring;operator_desk;xmlrpc2di;web", program=WITH_APPS) as server:
-        board = Switchboard(server)
-        peer = await UdpPeer.open(server.sip_port, port=callee_port)
-        board.phones.append(Talker(peer, board.group.peer(TONES_HZ[0]), TONES_HZ[0]))
-        yield board
-        await board.all_gone()
-        board.close()
-    assert "Traceback" not in server.log, server.log
+    plugins = "monitoring;operator_desk;xmlrpc2di;web"
+    with Server(tmp_path_factory.mktemp("server"), files, "", plugins, program=WITH_APPS) as running:
+        yield running
+    assert "Traceback" not in running.log, running.log
+
+
+@pytest_asyncio.fixture
+async def board(server: Server, callee_port: int) -> AsyncIterator[Switchboard]:
+    """With the one who is called."""
+    board = Switchboard(server)
+    peer = await UdpPeer.open(server.sip_port, port=callee_port)
+    board.phones.append(Talker(peer, board.group.peer(TONES_HZ[0]), TONES_HZ[0]))
+    yield board
+    await board.all_gone()
+    board.close()
 
 
 async def entered(board: Switchboard, digits: str) -> tuple[Talker, PeerCall]:
