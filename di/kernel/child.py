@@ -13,6 +13,7 @@ It sits in a session of its own so that Ctrl-C reaches only the hub, and it leav
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -237,7 +238,7 @@ class Child(Generic[C, E]):
             self._on_silent("")
         elif verdict is Liveness.REPLACE and self._process is not None and pid:
             log.error("the %s process (pid %d) has not answered for %.0f s: it is replaced", role, pid, silent_s)
-            self._process.kill()
+            _signal(self._process.kill)
 
     async def _cause(self) -> str:
         """Make sure that the process is gone and say how it went."""
@@ -248,7 +249,7 @@ class Child(Generic[C, E]):
             self._link.close()
         code = await _wait(process, 1.0)
         if code is None:
-            process.kill()
+            _signal(process.kill)
             await process.wait()
             return f"pid {process.pid} did not answer and was killed"
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
@@ -266,9 +267,9 @@ class Child(Generic[C, E]):
         link.send(last)
         if await _wait(process, grace_s if self._up_since_s is not None else _UNFINISHED_S) is None:
             log.warning("the %s process (pid %d) does not leave: SIGTERM", self.kind.role, process.pid)
-            process.terminate()
+            _signal(process.terminate)
             if await _wait(process, 1.0) is None:
-                process.kill()
+                _signal(process.kill)
                 await process.wait()
         link.close()
 
@@ -276,7 +277,7 @@ class Child(Generic[C, E]):
         """End the process at once (forced stop)."""
         self._stopping = True
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            _signal(self._process.kill)
 
 
 async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | None:
@@ -284,6 +285,12 @@ async def _wait(process: asyncio.subprocess.Process, seconds: float) -> int | No
         return await asyncio.wait_for(process.wait(), seconds)
     except TimeoutError:
         return None
+
+
+def _signal(send: Callable[[], None]) -> None:
+    """`kill` or `terminate` of a process; one that has left meanwhile needs neither, which asyncio says by an error without words."""
+    with contextlib.suppress(ProcessLookupError):
+        send()
 
 
 def _command(kind: ChildKind[E], fd: int) -> list[str]:

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.peers
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 PLUGINS = "monitoring;echo;cc_call_timer;cc_pcalls;cc_prepaid;cc_prepaid_xmlrpc;cc_http;call_control;xmlrpc2di;web"
+EARLY_S = 0.4
+"""By so much may a call end before its time is up on a machine that is late (`di.calls.admitted.EndLead`)."""
 CONTROL = """\
 call_control=pick,few
 pick_module=$H(X-Control)
@@ -352,7 +354,7 @@ async def test_credit_of_a_server_elsewhere(servers: dict[str, Server], bank: Ba
         lasts(peer, headers("short")),
         lasts(peer, headers("rich"), 1.6),
     )
-    assert none_s == unknown_s == 0 and short_s > 0.9 and rich_s > 1.5
+    assert none_s == unknown_s == 0 and short_s > 1 - EARLY_S and rich_s > 1.5
     await asyncio.to_thread(wait_until, lambda: {"short", "rich"} <= dict(bank.taken).keys(), "both are charged")
     taken = dict(bank.taken)
     assert taken["short"] == 1 and abs(taken["rich"] - rich_s) <= 1.5 and bank.credit["rich"] == 100 - taken["rich"]
@@ -375,7 +377,7 @@ async def test_a_service_grants_renews_and_is_told_of_the_end(servers: dict[str,
     assert (
         asked["values"]["uuid"] == "acme" and asked["request_uri"].startswith("sip:echo@") and answered["call"] == asked["call"]
     )
-    assert len(service.of(call, "renew")) == 1 and ended["used_seconds"] >= 1.9 and ended["by"] == "local"
+    assert len(service.of(call, "renew")) == 1 and ended["used_seconds"] >= 2 - EARLY_S and ended["by"] == "local"
     peer.close()
 
 

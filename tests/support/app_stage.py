@@ -273,8 +273,12 @@ class RealStage:
 
     async def _whole(self, work: Coroutine[object, object, None]) -> None:
         self._pump = Pump()
-        self._callers = await UdpPeer.open(self.server.sip_port)
-        self._phone = await UdpPeer.open(self.server.sip_port, port=self._around.phone_port)
+        try:
+            self._callers = await UdpPeer.open(self.server.sip_port)
+            self._phone = await UdpPeer.open(self.server.sip_port, port=self._around.phone_port)
+        except OSError:
+            work.close()  # else a later test is told of it
+            raise
         self._tasks.append(asyncio.ensure_future(self._take_calls()))
         try:
             await work

@@ -82,6 +82,24 @@ def command_of(pid: int) -> list[bytes]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
 
 
+async def test_a_process_that_leaves_when_it_is_insisted_on(
+    tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It leaves between the end of the grace and the signal: the stop is an orderly one all the same."""
+    one = child(tmp_path, GOOD, watch, monkeypatch)
+    await one.spawn()
+    await one.ready()
+    pid = one.pid
+
+    async def too_late(process: asyncio.subprocess.Process, seconds: float) -> None:
+        await process.wait()
+        await asyncio.sleep(0.1)  # its transport is closed
+
+    monkeypatch.setattr("di.kernel.child._wait", too_late)
+    await one.stop(records.Shutdown(), 5.0)
+    assert gone(pid)
+
+
 async def test_up_records_and_orderly_end(tmp_path: Path, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     one = child(tmp_path, GOOD, watch, monkeypatch)
     await one.spawn()
