@@ -125,12 +125,15 @@ def _reload(arguments: argparse.Namespace, find_urls: FindUrls | None) -> int:
     failed = False
     with JsonRpc(_url(arguments, find_urls), arguments.token, 120.0) as server:
         there = {str(one["name"]): str(one["file"]) for one in server.call("apps.list")}
+        new = [str(name) for name in server.call("apps.newFiles")]
+        there.update((name, f"{name}.py") for name in new)
         if arguments.name and arguments.name not in there:
             raise ValueError(f"there is no application {arguments.name!r}; there are {', '.join(there) or 'none'}")
         for name in [arguments.name] if arguments.name else [name for name, file in there.items() if file]:
             code, text = server.call("apps.reload", [name])
             failed |= code != 200
-            print(f"{name}: {'a new generation is in service' if code == 200 else f'not taken, the old one goes on: {text}'}")
+            refused = f"not taken{'' if name in new else ', the old one goes on'}: {text}"
+            print(f"{name}: {'a new generation is in service' if code == 200 else refused}")
     return 1 if failed else 0
 
 

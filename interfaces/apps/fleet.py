@@ -60,6 +60,11 @@ class Fleet:
         self._restarts: set[asyncio.Task[None]] = set()
         self._stopped = False
 
+    @property
+    def has_processes(self) -> bool:
+        """Whether some of its own are in service, or will be again."""
+        return self.generation > 0 and bool(self._current or self._restarts)
+
     def __iter__(self) -> Iterator[AppPeer]:
         yield from (*self._current, *self._draining, *self._remote)
 

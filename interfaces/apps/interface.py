@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from di.kernel.errors import CallFailed, OutOfBounds
 from di.kernel.registry import di_method
@@ -14,8 +14,11 @@ from interfaces.apps.fleet import Fleet
 class Apps:
     """Functions `apps.…`."""
 
-    def __init__(self, fleets: Mapping[str, Fleet]) -> None:
-        self._fleets = fleets
+    def __init__(
+        self, fleets: Mapping[str, Fleet], new_files: Callable[[], list[str]], reload: Callable[[str], Awaitable[str]]
+    ) -> None:
+        """`new_files`: applications that have a file and no processes yet; `reload`: start a generation, empty or why it is not there."""
+        self._fleets, self._new_files, self._reload = fleets, new_files, reload
 
     @di_method("list", changes=False)
     def listed(self) -> list[Value]:
@@ -30,6 +33,11 @@ class Apps:
             }
             for name, fleet in self._fleets.items()
         ]
+
+    @di_method("newFiles", changes=False)
+    def new_files(self) -> list[Value]:
+        """Return the names of applications whose files have come since the start: `reload` starts them."""
+        return [*self._new_files()]
 
     @di_method("workers", changes=False)
     def workers(self, name: str) -> list[Value]:
@@ -56,8 +64,13 @@ class Apps:
 
     @di_method("reload", dangerous=True)
     async def reload(self, name: str) -> list[Value]:
-        """Read an application's file again: new calls get the new code, running ones end on the old. A file that fails changes nothing."""
-        why = await self._fleet(name).start()
+        """Read an application's file again, or a new one: new calls get the new code, running ones end on the old.
+
+        A file that fails changes nothing.
+        """
+        if name not in self._new_files():
+            self._fleet(name)
+        why = await self._reload(name)
         return [500, why] if why else [200, "OK"]
 
     @di_method("attach", dangerous=True)

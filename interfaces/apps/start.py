@@ -60,6 +60,8 @@ class AppGateway:
         self._services = services
         self._options = options
         self._fleets: dict[str, Fleet] = {}
+        self._beginning: set[str] = set()
+        """Applications whose first generation is being started."""
         self._functions = AppFunctions(services.registry, lambda name: self._fleets[name].choose())
         self._registered = False
         self._speaker = Speaker(_prompt_options(services.conf_dir))
@@ -69,14 +71,7 @@ class AppGateway:
     async def open(self) -> None:
         """Raises ConfigError."""
         services, file = self._services, str(self._services.conf_dir / f"{self._name}.conf")
-        names = self._options.apps or tuple(
-            sorted(
-                path.stem
-                for path in self._options.script_path.glob("*.py")
-                if path.stem.isidentifier() and not path.stem.startswith("test_") and path.stem != "conftest"
-            )
-        )
-        for name in names:
+        for name in self._names():
             path = self._options.script_path / f"{name}.py"
             if not path.is_file():
                 raise ConfigError(file, 0, "apps", f"{path} is missing")
@@ -85,21 +80,65 @@ class AppGateway:
             if services.trial:
                 _compiles(path, file)
                 continue
-            fleet = self._fleets[name] = Fleet(self._app(name, path), self._options, self._take, self._orphans)
-            why = await fleet.start()
-            if why and self._skip_broken:
-                log.error("%s cannot be run and is left out: %s", path, why)
-                del self._fleets[name]
-                continue
-            if why:
+            why = await self._first(name, path)
+            if why and not self._skip_broken:
                 raise ConfigError(file, 0, "apps", f"{path} cannot be run: {why}")
-            services.applications.register(name, lambda session, fleet=fleet: self._begin(session, fleet))  # type: ignore[misc]
+            if why:
+                log.error("%s cannot be run and is left out: %s", path, why)
         if services.trial:
             return
         self._open_door(file)
-        services.registry.register(self._name, Apps(self._fleets))
+        services.registry.register(self._name, Apps(self._fleets, self.new_files, self.reload))
         self._registered = True
         self._ticker = asyncio.get_running_loop().create_task(self._look(), name="apps")
+
+    def _names(self) -> tuple[str, ...]:
+        """Which applications the configuration means, as the folder is now."""
+        return self._options.apps or tuple(
+            sorted(
+                path.stem
+                for path in self._options.script_path.glob("*.py")
+                if path.stem.isidentifier() and not path.stem.startswith("test_") and path.stem != "conftest"
+            )
+        )
+
+    def new_files(self) -> list[str]:
+        """Applications whose files have come since: their names."""
+        found = []
+        for name in self._names():
+            fleet = self._fleets.get(name)
+            if (fleet is None or fleet.app.file is None) and (self._options.script_path / f"{name}.py").is_file():
+                found.append(name)
+        return found
+
+    async def reload(self, name: str) -> str:
+        """Start a generation, of a new file the first. Empty when it is in service, else why it is not. Raises KeyError: no such file."""
+        path = self._options.script_path / f"{name}.py"
+        if name not in self.new_files():
+            return await self._fleets[name].start()
+        fleet = self._fleets.get(name)
+        if fleet is not None:  # so far its programs ran elsewhere only
+            before, fleet.app = fleet.app, self._app(name, path)
+            why = await fleet.start()
+            if why and not fleet.has_processes:
+                fleet.app = before
+            return why
+        if name in self._beginning or self._services.applications.find(name) is not None:
+            return f"there is an application {name} already, or it is being started: else rename {path}"
+        return await self._first(name, path)
+
+    async def _first(self, name: str, path: Path) -> str:
+        """Start the first generation of an application. Empty when it is in service, else why it is not, and there is none."""
+        self._beginning.add(name)
+        try:
+            fleet = Fleet(self._app(name, path), self._options, self._take, self._orphans)
+            why = await fleet.start()
+            if not why:
+                self._fleets[name] = fleet
+                self._services.applications.register(name, lambda session: self._begin(session, fleet))
+            return why
+        finally:
+            self._beginning.discard(name)
 
     def _open_door(self, file: str) -> None:
         """Let programs from elsewhere in. Raises ConfigError for a name that cannot be theirs."""
@@ -119,6 +158,8 @@ class AppGateway:
         """The fleet of an application, which need have no file here. Raises Refusal."""
         if name in self._fleets:
             return self._fleets[name]
+        if name in self._beginning:
+            raise Refusal(f"application {name} is being started here: come again")
         if self._services.applications.find(name) is not None:
             raise Refusal(f"there is an application {name} already, which is none of apps.conf")
         if len(self._fleets) >= _MOST_NAMES:

@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    files = {"apps.conf": f"script_path={folder}/scripts\nremote=*\n", "app_mapping.conf": "^sip:card=>card\n"}
+    files = {"apps.conf": f"script_path={folder}/scripts\nremote=*\n", "app_mapping.conf": "^sip:(card|late)=>\\1\n"}
     with Server(folder, files, plugins="monitoring;apps;xmlrpc2di;web") as running:
         yield running
 
@@ -141,6 +141,26 @@ def test_applications_are_listed_and_renewed(server: Server, folder: Path) -> No
     assert status == 1 and "not taken, the old one goes on: ModuleNotFoundError" in text
     status, text = Command(server, "reload", "nobody").result()
     assert status == 1 and "there is no application 'nobody'" in text
+
+
+async def test_a_file_that_has_come_since_is_found(board: Switchboard, server: Server, folder: Path) -> None:
+    make("late", folder / "scripts")
+    script = folder / "scripts" / "late.py"
+    good = script.read_text()
+    script.write_text("import nothing_of_that_name\n")
+    assert server.json("apps.newFiles") == ["late"]
+    status, text = await asyncio.to_thread(Command(server, "reload", "late").result)
+    assert status == 1 and "late: not taken: ModuleNotFoundError" in text
+    assert [one["name"] for one in server.json("apps.list")] == ["card"], "what cannot be run is not there"
+    script.write_text(good)
+    status, text = await asyncio.to_thread(Command(server, "reload").result)
+    assert status == 0 and sorted(text.splitlines()) == [f"{name}: a new generation is in service" for name in ("card", "late")]
+    assert server.json("apps.newFiles") == []
+    phone = await board.phone()
+    call = phone.invite(user="late")
+    await phone.answered(call)
+    assert [len(server.json("apps.calls", name)) for name in ("card", "late")] == [0, 1]
+    assert await call.bye() == 200
 
 
 def test_what_cannot_be_run_is_said(server: Server, tmp_path: Path) -> None:
