@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from di.calls.events import SystemEvent
 from di.calls.session import Session
 from di.sip import records as sip
 from di.spoken.options import Options as PromptOptions
@@ -17,6 +18,7 @@ from interfaces.apps.bridged_call import BridgedCall, Means
 from interfaces.apps.files import Reach
 from interfaces.apps.operations import OPERATIONS
 from interfaces.apps.speaker import Speaker
+from media.control import records
 from tests.support.playbook import Playbook
 
 
@@ -121,3 +123,26 @@ def test_any_operation_with_any_values_is_done_or_refused(operations: list[tuple
         assert not any(
             isinstance(command, sip.Hangup) and command.code == 500 and what != "fault" for command in book.sip.commands
         )
+
+
+def test_the_program_is_told_of_the_servers_signals_and_of_lost_audio() -> None:
+    book, program, session = up()
+    seen = len(program.sent)
+    for kind in ("user1", "user2"):
+        book.services.queues.broadcast(SystemEvent(kind))
+        book.run()
+    assert [(event["name"], event["kind"]) for event in program.sent[seen:]] == [("system", "user1"), ("system", "user2")]
+    assert not session.gone
+    book.sessions.on_media_event(records.LegDropped(session.leg, "a fault"))
+    book.run()
+    told = program.sent[seen + 2 :]
+    assert told[0]["name"] == "audio_cleared" and told[-1]["k"] == "ended" and session.gone
+
+
+def test_a_shutdown_is_told_before_the_call_ends() -> None:
+    book, program, session = up()
+    seen = len(program.sent)
+    book.services.queues.broadcast(SystemEvent("shutdown"))
+    book.run()
+    assert (program.sent[seen]["name"], program.sent[seen]["kind"]) == ("system", "shutdown")
+    assert program.sent[-1]["k"] == "ended" and session.gone
