@@ -53,7 +53,7 @@ def _any_parameters(fmtp: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Codec:
     """One wire format at one rate.
 
@@ -63,7 +63,7 @@ class Codec:
     a packet's length is a multiple of it · `said`: what session descriptions say of it · `takes`: whether it is the one for such fmtp
     parameters of the peer's · `joins`: a packet of several frames is their bytes one after the other · `delay_samples`: by which
     encoding and decoding once is late · `passes`: a decoder that has heard other packets before soon finds into a stream, so that
-    payloads may be passed on.
+    payloads may be passed on. There is one record of each, so they are told apart as objects.
     """
 
     rtpmap: str

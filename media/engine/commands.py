@@ -204,10 +204,10 @@ class CommandHandler:
             parts.players.set_listened(leg)
 
     def _set_timeout(self, leg: Leg, timeout_ms: int, now_ns: int) -> None:
-        row = self._parts.legs.rows[leg.row]
-        row["timeout_ns"] = timeout_ms * 1_000_000
-        row["arrived_ns"] = max(int(row["arrived_ns"]), now_ns)
-        row["timed_out"] = 0
+        row = self._parts.legs.row(leg.row)
+        row.timeout_ns = timeout_ms * 1_000_000
+        row.arrived_ns = max(row.arrived_ns, now_ns)
+        row.timed_out = 0
 
     def _query(self, command: records.QueryStatistics) -> None:
         parts = self._parts

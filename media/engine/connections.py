@@ -21,7 +21,7 @@ The address that a leg leaves rests: its packets are nobody's for a while.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from random import Random
 from typing import Any
 
@@ -29,12 +29,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media import codecs
-from media.codecs.codec import TICK_MS, packet_ms
+from media.codecs.codec import TICK_MS, Codec, packet_ms
 from media.control.records import ConfirmLeg, ConnectLeg, Event, LegFailed, LegOpened, OpenLeg, ReceivedFormat
 from media.engine import latching
 from media.engine.addresses import EMPTY, FAMILY_IPV6, NAME_BYTES, RESTING, AddressTable, parsed, sockaddr
 from media.engine.leg import Leg
-from media.engine.leg_table import LegTable
+from media.engine.leg_table import LEG, LegTable, Sockaddr
 from media.engine.options import EngineOptions
 from media.engine.ports import NoPort, PortBook, PortTimes, Remote
 from media.engine.receive import NO_DIGITS
@@ -52,6 +52,18 @@ FIXED_DELAY_MS = 60
 LONGEST_ENCODED = 160
 
 
+def _opened_row() -> NDArray[np.void]:
+    """What a leg's row begins with: LEG ()."""
+    row = np.zeros((), LEG)
+    row["payload_type_digits"], row["allowance"], row["gain_q12"] = NO_DIGITS, -1, 4096
+    row["used"], row["report_digits"], row["marker"], row["hears"] = 1, 1, 1, 1
+    return row
+
+
+_OPENED = _opened_row()
+
+
+@lru_cache(4096)
 def remote_of(name: bytes) -> Remote:
     """Return (ip, port) of a struct sockaddr."""
     port = (name[2] << 8) | name[3]
@@ -110,7 +122,7 @@ class Connections:
         book = self._books[address]
         try:
             remote = _remote(command.remote_ip, command.remote_port)
-            row = self._legs.take()
+            row = self._legs.take(_OPENED)
             port = book.assign(row, remote, now_ns)
         except ValueError as error:
             self._emit(LegFailed(command.leg, f"remote address: {error}"))
@@ -123,15 +135,10 @@ class Connections:
             grown = np.full(2 * port.socket, -1, np.int32)
             grown[: len(self.waiting)] = self.waiting
             self.waiting = grown
-        state = self._legs.rows[row]
-        state["socket"] = port.socket
-        state["ssrc_out"] = self._random.getrandbits(32)
-        state["ts_out"] = self._random.getrandbits(32)
-        state["sequence_out"] = self._random.getrandbits(16)
-        state["payload_type_digits"] = NO_DIGITS
-        state["allowance"] = -1
-        state["report_digits"], state["marker"], state["hears"] = 1, 1, 1
-        state["gain_q12"] = 4096
+        state = self._legs.row(row)
+        state.socket = port.socket
+        drawn = self._random.getrandbits(80)  # at once: each draw is a system call
+        state.ssrc_out, state.ts_out, state.sequence_out = drawn >> 48, drawn >> 16 & 0xFFFFFFFF, drawn & 0xFFFF
         self._emit(LegOpened(command.leg, book.ip, port.number, address))
         return Leg(command.leg, row, port, address, signalled=remote)
 
@@ -160,12 +167,12 @@ class Connections:
         if not silent and not self._set_signalled(leg, name, command, now_ns):
             return False
         self._expect_reports(leg, now_ns)
-        state = self._legs.rows[leg.row]
-        if not state["connected"]:
-            state["arrived_ns"] = now_ns
+        state = self._legs.row(leg.row)
+        if not state.connected:
+            state.arrived_ns = now_ns
         frame_samples = codec.rate_hz * TICK_MS // 1000
         if leg.codec is not codec:
-            state["primed"], state["started"] = 0, 0
+            state.primed, state.started = 0, 0
         if leg.codec is not codec or leg.connection is None or leg.connection.fmtp != command.fmtp:
             leg.coder = codec.coder(command.fmtp) if codec.coder else None
             leg.coded_sequence = -1
@@ -174,45 +181,45 @@ class Connections:
         send_bytes = codec.rate_hz * send_ms // 1000 * codec.sample_bytes
         tag_bytes = TAG_BYTES if command.srtp is not None else 0
         self._legs.fit(frame_samples, max(frame_samples * codec.sample_bytes, send_bytes, LONGEST_ENCODED) + tag_bytes)
-        state["connected"], state["coding"], state["clock_hz"] = 1, codec.coding, codec.clock_hz
-        state["frame_samples"], state["frame_bytes"] = frame_samples, frame_samples * codec.sample_bytes
-        state["sample_bytes"], state["coding_delay"] = codec.sample_bytes, codec.delay_samples
-        state["frame_ticks"] = codec.clock_hz * TICK_MS // 1000
-        state["usual_bytes"], state["usual_ticks"] = send_bytes, codec.clock_hz * send_ms // 1000
-        state["send_bytes"], state["send_ticks"] = state["usual_bytes"], state["usual_ticks"]
-        state["samples_per_tick"] = max(codec.rate_hz // codec.clock_hz, 1)
-        state["silence_byte"] = codec.encode(np.zeros(1, np.int16))[0]
+        state.connected, state.coding, state.clock_hz = 1, codec.coding, codec.clock_hz
+        state.frame_samples, state.frame_bytes = frame_samples, frame_samples * codec.sample_bytes
+        state.sample_bytes, state.coding_delay = codec.sample_bytes, codec.delay_samples
+        state.frame_ticks = codec.clock_hz * TICK_MS // 1000
+        state.usual_bytes, state.usual_ticks = send_bytes, codec.clock_hz * send_ms // 1000
+        state.send_bytes, state.send_ticks = state.usual_bytes, state.usual_ticks
+        state.samples_per_tick = max(codec.rate_hz // codec.clock_hz, 1)
+        state.silence_byte = _silence_byte(codec)
         self.apply_playout(leg)
-        state["payload_type_send"] = command.payload_type_send & 127
-        state["payload_type_receive"] = command.payload_type_receive & 127
-        state["payload_type_digits"] = command.dtmf_receive if 0 <= command.dtmf_receive < 128 else NO_DIGITS
-        state["also_low"], state["also_high"] = _bits(command.also)
+        state.payload_type_send = command.payload_type_send & 127
+        state.payload_type_receive = command.payload_type_receive & 127
+        state.payload_type_digits = command.dtmf_receive if 0 <= command.dtmf_receive < 128 else NO_DIGITS
+        state.also_low, state.also_high = _bits(command.also)
         leg.presses.clock_hz, leg.press_sender.clock_hz = command.dtmf_receive_clock_hz, command.dtmf_send_clock_hz
         if silent:
-            state["name_bytes"] = state["rtcp_bytes"] = 0
+            state.name_bytes = state.rtcp_bytes = 0
         self.apply_direction(leg)
         return True
 
     def apply_direction(self, leg: Leg) -> None:
         """Set what a leg's row derives from its direction and its audio settings together."""
-        state, audio, connection = self._legs.rows[leg.row], leg.audio, leg.connection
+        state, audio, connection = self._legs.row(leg.row), leg.audio, leg.connection
         if connection is None:
             return
-        state["running"] = audio.attached_output
-        state["sending"] = connection.send and not audio.send_muted
-        state["receiving"] = connection.receive and not audio.receive_off
+        state.running = audio.attached_output
+        state.sending = connection.send and not audio.send_muted
+        state.receiving = connection.receive and not audio.receive_off
 
     def apply_playout(self, leg: Leg) -> None:
         """Set bound and start of a leg's playout buffer."""
-        state, codec = self._legs.rows[leg.row], leg.codec
+        state, codec = self._legs.row(leg.row), leg.codec
         if codec is None:
             return
-        state["max_delay_samples"] = codec.rate_hz * PLAYOUT_DELAY_MS[leg.playout] // 1000
-        state["fixed"] = leg.playout == "simple"
-        if state["fixed"]:
-            state["delay_samples"] = codec.rate_hz * FIXED_DELAY_MS // 1000
-        elif not state["delay_samples"]:
-            state["delay_samples"] = codec.rate_hz * TICK_MS // 1000
+        state.max_delay_samples = codec.rate_hz * PLAYOUT_DELAY_MS[leg.playout] // 1000
+        state.fixed = leg.playout == "simple"
+        if state.fixed:
+            state.delay_samples = codec.rate_hz * FIXED_DELAY_MS // 1000
+        elif not state.delay_samples:
+            state.delay_samples = codec.rate_hz * TICK_MS // 1000
 
     def locked(self, leg: Leg) -> None:
         """The first packet came from the signalled address."""
@@ -220,18 +227,18 @@ class Connections:
 
     def consider(self, leg: Leg, note: Any, now_ns: int) -> None:
         """Judge a packet from an unknown address on the port whose latch slot the leg holds."""
-        state = self._legs.rows[leg.row]
+        state = self._legs.row(leg.row)
         socket = int(note["socket"])
-        if state["locked"] or leg.port.holder != leg.row or leg.port.socket != socket:
+        if state.locked or leg.port.holder != leg.row or leg.port.socket != socket:
             if self.waiting[socket] == leg.row:
                 self.waiting[socket] = -1
             return
         name, ssrc, sequence = note["name"].tobytes(), int(note["ssrc"]), int(note["sequence"])
-        reported = int(state["ssrc_reported"])
+        reported = state.ssrc_reported
         if not latching.may_be(name, ssrc, leg.signalled_name, leg.signalling, reported):
             return
         latching.heard(leg.candidates, name, ssrc, sequence, now_ns)
-        found = latching.winner(leg.candidates, leg.signalled_name, reported, bool(state["elsewhere"]), now_ns)
+        found = latching.winner(leg.candidates, leg.signalled_name, reported, bool(state.elsewhere), now_ns)
         if found is not None:
             leg.latched_from_ns, leg.latched_first = found.first_ns, (0, 0)
             leg.moved = bool(reported) and found.ssrc == reported
@@ -239,19 +246,19 @@ class Connections:
 
     def seen(self, leg: Leg, note: Any) -> None:
         """Something that is no audio came from an unknown address: a silent peer behind NAT is sent to there, until it is known better."""
-        state = self._legs.rows[leg.row]
+        state = self._legs.row(leg.row)
         name = note["name"].tobytes()
         name = latching.with_port(name, latching.port_of(name) - int(note["duration"]))
-        if state["locked"] or not state["elsewhere"] or leg.candidates or not latching.port_of(name):
+        if state.locked or not state.elsewhere or leg.candidates or not latching.port_of(name):
             return
         symmetric = leg.connection is not None and leg.connection.symmetric
         if symmetric and latching.host_of(name) in leg.signalling:
-            state["allowance"] = -1
+            state.allowance = -1
             self._send_to(leg, name)
 
     def confirm(self, leg: Leg, command: ConfirmLeg, now_ns: int) -> None:
         """The peer gets our signalling, so its media may be sent before it has sent any."""
-        self._legs.rows[leg.row]["allowance"] = -1
+        self._legs.row(leg.row).allowance = -1
         if not leg.known_ns:
             leg.known_ns, leg.known_early = now_ns, command.early
         leg.signalling |= latching.hosts_of(command.signalling)
@@ -261,13 +268,13 @@ class Connections:
         """Send to another port of the signalled host where that is the peer, as far as can be known. To be called each tick."""
         for number, leg in list(self._moving.items()):
             due_ns = latching.moves_ns(leg.latched_from_ns, leg.known_ns, leg.known_early, self._window_ns)
-            state = self._legs.rows[leg.row]
-            arrived_ns, transit = int(state["arrived_ns"]), int(state["transit"])
+            state = self._legs.row(leg.row)
+            arrived_ns, transit = state.arrived_ns, state.transit
             if leg.latched_first == (0, 0):
                 leg.latched_first = (arrived_ns, transit) if arrived_ns > leg.latched_from_ns else (0, 0)
             elif due_ns and now_ns >= due_ns and now_ns - arrived_ns <= latching.PAUSE_NS:
                 slip = (transit - leg.latched_first[1] + 2**31) % 2**32 - 2**31
-                slip_ns = slip * 1_000_000_000 // int(state["clock_hz"])
+                slip_ns = slip * 1_000_000_000 // state.clock_hz
                 in_time = latching.keeps_time(slip_ns, arrived_ns - leg.latched_first[0])
                 if in_time:
                     del self._moving[number]
@@ -277,21 +284,21 @@ class Connections:
 
     def _move(self, leg: Leg) -> None:
         leg.moved = True
-        if self._legs.rows[leg.row]["name_bytes"]:  # else it holds the call, and hears afterwards
+        if self._legs.row(leg.row).name_bytes:  # else it holds the call, and hears afterwards
             self._send_to(leg, leg.latched_name)
 
     def reported(self, leg: Leg, ssrc: int, now_ns: int) -> None:
         """The signalled host reports although the leg has latched to another address: whether that has the same SSRC says who is right."""
         if not leg.latched_name or latching.host_of(leg.latched_name) != latching.host_of(leg.signalled_name):
             return
-        if ssrc != int(self._legs.rows[leg.row]["ssrc_in"]):
+        if ssrc != self._legs.row(leg.row).ssrc_in:
             self.returned(leg, now_ns)
         elif self._moving.pop(leg.number, None):
             self._move(leg)
 
     def _set_elsewhere(self, leg: Leg) -> None:
         elsewhere = latching.is_elsewhere(leg.signalled_name, leg.signalling)
-        self._legs.rows[leg.row]["elsewhere"] = elsewhere
+        self._legs.row(leg.row).elsewhere = elsewhere
         if elsewhere and leg.port.holder == leg.row:
             leg.port.window_ends_ns = 0
 
@@ -332,15 +339,15 @@ class Connections:
         if self.waiting[socket] == leg.row:
             self.waiting[socket] = -1
         self._books[leg.address].leave(leg.port, leg.row, leg.signalled, sources, now_ns)
-        self.packets_sent_closed += int(self._legs.rows[leg.row]["packets_sent"])
+        self.packets_sent_closed += self._legs.row(leg.row).packets_sent
         self._legs.release(leg.row)
 
     def _set_signalled(self, leg: Leg, name: bytes, command: ConnectLeg, now_ns: int) -> bool:
         remote = remote_of(name)
-        port, state = leg.port, self._legs.rows[leg.row]
+        port, state = leg.port, self._legs.row(leg.row)
         changed = name != leg.signalled_name
         leg.signalling |= latching.hosts_of(command.signalling)
-        if not changed and (state["locked"] or port.holder == leg.row):
+        if not changed and (state.locked or port.holder == leg.row):
             self._set_elsewhere(leg)
             self._send_to(leg, leg.latched_name if command.symmetric and self._sends_to_latched(leg) else name)
             return True
@@ -353,13 +360,13 @@ class Connections:
             if old and changed:
                 self.addresses.set(old, port.socket, RESTING, now_ns, now_ns + self._rest_ns)
         if changed:
-            state["locked"], state["ssrc_reported"], state["allowance"] = 0, 0, command.allowance
+            state.locked, state.ssrc_reported, state.allowance = 0, 0, command.allowance
             leg.latched_name, leg.moved = b"", False
             leg.candidates.clear()
             self._moving.pop(leg.number, None)
         if command.allowance < 0 and not leg.known_ns:  # our offer told the peer before
             leg.known_ns, leg.known_early = now_ns, True
-        state["elsewhere"] = elsewhere
+        state.elsewhere = elsewhere
         leg.signalled, leg.signalled_name = remote, name
         self.addresses.set(name, port.socket, leg.row, now_ns)
         self.waiting[port.socket] = port.holder
@@ -385,7 +392,7 @@ class Connections:
         leg.reports_name = b""
 
     def _latch(self, leg: Leg, name: bytes, now_ns: int) -> None:
-        self._legs.rows[leg.row]["locked"] = 1
+        self._legs.row(leg.row).locked = 1
         leg.latched_name = name
         leg.candidates.clear()
         self.addresses.set(name, leg.port.socket, leg.row, now_ns)
@@ -405,7 +412,7 @@ class Connections:
             return False
         if latching.host_of(leg.latched_name) == latching.host_of(leg.signalled_name):
             return leg.moved
-        return bool(self._legs.rows[leg.row]["elsewhere"])
+        return bool(self._legs.row(leg.row).elsewhere)
 
     def _free_slot(self, leg: Leg) -> None:
         self._books[leg.address].settle(leg.port, leg.row)
@@ -413,13 +420,13 @@ class Connections:
             self.waiting[leg.port.socket] = -1
 
     def _send_to(self, leg: Leg, name: bytes) -> None:
-        state = self._legs.rows[leg.row]
-        state["name"] = np.frombuffer(name, np.uint8)
-        state["name_bytes"] = NAME_BYTES if name[0] == FAMILY_IPV6 else IPV4_NAME_BYTES
+        state = self._legs.row(leg.row)
+        state.name = Sockaddr.from_buffer_copy(name)
+        state.name_bytes = NAME_BYTES if name[0] == FAMILY_IPV6 else IPV4_NAME_BYTES
         reports = _reports_to(name, leg.rtcp_name)
-        state["rtcp_bytes"] = int(state["name_bytes"]) if reports else 0
+        state.rtcp_bytes = state.name_bytes if reports else 0
         if reports:
-            state["rtcp_name"] = np.frombuffer(reports, np.uint8)
+            state.rtcp_name = Sockaddr.from_buffer_copy(reports)
 
 
 def _host(name: bytes) -> bytes:
@@ -438,12 +445,20 @@ def _reports_to(name: bytes, said: bytes) -> bytes:
     return name[:2] + port.to_bytes(2, "big") + name[4:] if port <= LAST_PORT else b""
 
 
+@lru_cache(64)
+def _silence_byte(codec: Codec) -> int:
+    """The first byte of a silent sample."""
+    return int(codec.encode(np.zeros(1, np.int16))[0])
+
+
+@lru_cache(256)
 def _bits(formats: tuple[ReceivedFormat, ...]) -> tuple[int, int]:
     """The payload types as two words of 64 bits."""
     types = sum({1 << known.payload_type for known in formats if 0 <= known.payload_type < 128})
     return types & (2**64 - 1), types >> 64
 
 
+@lru_cache(4096)
 def _remote(ip: str, port: int) -> Remote | None:
     """Return the address in its one spelling, None when it is not known yet. Raises ValueError when `ip` is no address."""
     if not ip or port == 0:

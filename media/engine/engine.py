@@ -25,7 +25,7 @@ from media.engine.commands import CommandHandler
 from media.engine.leg import Leg
 from media.engine.options import EngineOptions
 from media.engine.parts import Parts
-from media.engine.sources import FileWanted, StoredAudio
+from media.engine.sources import FileWanted, KnownFile, StoredAudio
 from media.engine.span_sums import Words
 from media.engine.statistics import leg_counters, process_counters
 
@@ -37,7 +37,7 @@ class Engine:
 
     `bind(address, port)` opens an RTP socket (and RTCP beside it) and returns its index, or None when the port is taken; `unbind(index)` closes
     both, and the index may be given out anew.
-    `epoch_offset_ns`: what makes wall-clock time of the engine's clock, for RTCP.
+    `epoch_offset_ns`: what makes wall-clock time of the engine's clock, for RTCP. `known`: files that are played without being asked for.
     """
 
     def __init__(
@@ -47,12 +47,15 @@ class Engine:
         unbind: Callable[[int], None],
         random: Random,
         epoch_offset_ns: int = 0,
+        known: KnownFile | None = None,
     ) -> None:
         self.epoch_offset_ns = epoch_offset_ns
         self.canonical_name = np.frombuffer(f"{random.getrandbits(64):016x}".encode(), np.uint8)
         self._parts = parts = Parts(options, bind, unbind, random)
         self.legs, self.by_number, self.rooms = parts.legs, parts.by_number, parts.rooms
         self.connections, self.recorders, self.spans, self.relays = parts.connections, parts.recorders, parts.spans, parts.relays
+        if known is not None:
+            parts.players.known = known
         self._commands = CommandHandler(parts)
         self._notes, self._note_count, self._coded = notes.empty_notes()
         self.span_datagrams: list[tuple[int, Words]] = []

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from media.codecs.codec import TICK_MS, Codec
 from media.control.play_items import (
@@ -32,13 +33,19 @@ from media.engine.leg_table import (
 from media.engine.playlist import ENDLESS, Entry
 from media.engine.recorders import Recorders
 from media.engine.rooms import Rooms
-from media.engine.sources import FileWanted, StoredAudio, tone_audio
+from media.engine.sources import FileWanted, KnownFile, StoredAudio, tone_audio
 
 RING_OVER_DELAY_MS = 230
 """How much longer than the longest delay a leg's playout ring is: room for the longest packet (200 ms) and for one that comes early."""
 
 BRIDGE_ROOM = "\0bridge "
 """How names of bridges' rooms begin; no room of the hub's can have such a name."""
+
+
+@lru_cache(64)
+def gain_q12(gain_db: float) -> int:
+    """Return a gain, -100 to 40 dB, as a factor times 4096."""
+    return round(4096 * 10 ** (min(max(gain_db, -100.0), 40.0) / 20))
 
 
 class Players:
@@ -59,6 +66,7 @@ class Players:
         self._table = table
         self._legs = legs_by_number
         self._emit = emit
+        self.known: KnownFile = lambda path, codec: None
         self._wanted: list[FileWanted] = []
         self._waiting: dict[int, Callable[[StoredAudio | None, str], None]] = {}
         self._token = 0
@@ -102,17 +110,18 @@ class Players:
 
     def apply_audio(self, leg: Leg) -> None:
         """Set what a leg's row derives from its SetLegAudio settings."""
-        row, audio = self._table.rows[leg.row], leg.audio
-        row["speaks"] = audio.attached_input and not audio.muted
-        row["feeds"] = audio.attached_input
-        row["hears"] = not audio.deaf
-        row["gain_q12"] = round(4096 * 10 ** (min(max(audio.gain_db, -100.0), 40.0) / 20))
+        row, audio = self._table.row(leg.row), leg.audio
+        row.speaks = audio.attached_input and not audio.muted
+        row.feeds = audio.attached_input
+        row.hears = not audio.deaf
+        row.gain_q12 = gain_q12(audio.gain_db)
 
     def close(self, leg: Leg) -> None:
-        """Take a leg out of its room and its bridge."""
+        """Take a leg out of its room and its bridge; its row is about to be given back."""
         leg.playlist.flush()
         self._rooms.untee(leg.row)
-        self._apply(leg, None)
+        self._bridge(leg, 0)
+        self._rooms.move(leg.row, "")
 
     def tee(self, leg: Leg, room: str, on: bool) -> None:
         """Let a leg be heard in one more room, or no longer."""
@@ -158,6 +167,10 @@ class Players:
         if entry.audio is not None:  # same position in another codec
             entry.position_ms = entry.audio.position_ms(entry.position_bytes)
             entry.resumes, entry.audio = False, None
+        entry.audio = self.known(item.path, leg.codec)
+        if entry.audio is not None:
+            entry.wanted, entry.failure = 0, ""
+            return
         token = self._token + 1
         entry.wanted = self.want(item.path, leg.codec, lambda audio, error: self._entry_loaded(leg, entry, token, audio, error))
 
@@ -196,17 +209,17 @@ class Players:
     def _suspend(self, leg: Leg, entry: Entry) -> None:
         """Keep the position of the current entry, which others are put before."""
         if entry.started:
-            row = self._table.rows[leg.row]
-            entry.position_bytes, entry.resumes = int(row["stored_position"]), True
-            entry.remaining_samples = int(row["remaining_samples"])
+            row = self._table.row(leg.row)
+            entry.position_bytes, entry.resumes = row.stored_position, True
+            entry.remaining_samples = row.remaining_samples
             entry.started = False
 
     def _apply(self, leg: Leg, entry: Entry | None) -> None:
         """Set the row's columns for the entry; None: silence."""
-        row = self._table.rows[leg.row]
-        if row["source"] == SOURCE_CODED:
-            row["send_bytes"], row["send_ticks"] = row["usual_bytes"], row["usual_ticks"]
-        row["source"], row["loops"], row["remaining_samples"] = SOURCE_SILENCE, 0, ENDLESS
+        row = self._table.row(leg.row)
+        if row.source == SOURCE_CODED:
+            row.send_bytes, row.send_ticks = row.usual_bytes, row.usual_ticks
+        row.source, row.loops, row.remaining_samples = SOURCE_SILENCE, 0, ENDLESS
         self._table.set_stored(leg.row, None)
         if entry is not None and leg.codec is not None:
             self._apply_kind(leg, entry)
@@ -224,7 +237,7 @@ class Players:
             self._rooms.touched.add(room)
 
     def _apply_kind(self, leg: Leg, entry: Entry) -> None:
-        row, item, codec = self._table.rows[leg.row], entry.item, leg.codec
+        row, item, codec = self._table.row(leg.row), entry.item, leg.codec
         assert codec is not None
         match item:
             case PlayFile():
@@ -236,37 +249,37 @@ class Players:
                     entry.audio = tone_audio(item.frequencies_hz, item.on_ms, item.off_ms, codec)
                 self._show_stored(leg, entry, entry.audio, 0, True)
             case PlayRoom():
-                row["source"] = SOURCE_ROOM
+                row.source = SOURCE_ROOM
             case PlayEcho():
-                row["source"] = SOURCE_ECHO
+                row.source = SOURCE_ECHO
             case PlayRecord() if not entry.started:
                 self._recorders.start(leg, item.path, item.length_ms, 0)
         if isinstance(item, (PlayTone, PlaySilence)) and item.length_ms > 0:
             whole = item.length_ms * codec.rate_hz // 1000
-            row["remaining_samples"] = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
+            row.remaining_samples = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
         entry.started = True
 
     def _show_stored(self, leg: Leg, entry: Entry, audio: StoredAudio, seek_ms: int, loops: bool) -> None:
         """Let the row play stored audio: from where it was interrupted, else from `seek_ms`."""
-        row = self._table.rows[leg.row]
+        row = self._table.row(leg.row)
         if entry.resumes:
             position = entry.position_bytes % max(len(audio.payload), 1)
         else:
             position = audio.offset_bytes(entry.position_ms if entry.position_ms >= 0 else seek_ms)
         self._table.set_stored(leg.row, audio.payload, position)
-        row["source"] = SOURCE_CODED if audio.frame_bytes else SOURCE_STORED
+        row.source = SOURCE_CODED if audio.frame_bytes else SOURCE_STORED
         if audio.frame_bytes:
             self._set_frames(leg, audio)
-        row["loops"] = loops
+        row.loops = loops
 
     def _set_frames(self, leg: Leg, audio: StoredAudio) -> None:
         """Set how many of a precoded file's frames a packet takes: what the peer asked for, at least a tick's worth."""
-        row, codec = self._table.rows[leg.row], audio.codec
-        wanted_ms = int(row["usual_ticks"]) * 1000 // codec.clock_hz
+        row, codec = self._table.row(leg.row), audio.codec
+        wanted_ms = row.usual_ticks * 1000 // codec.clock_hz
         frames = max(wanted_ms // audio.frame_ms, -(-TICK_MS // audio.frame_ms)) if codec.joins else 1
-        row["coded_bytes"] = frames * audio.frame_bytes
-        row["coded_frame_ticks"], row["coded_frame_bytes"] = codec.clock_hz * audio.frame_ms // 1000, audio.frame_bytes
-        row["coded_credit"] = frames * int(row["coded_frame_ticks"]) - int(row["frame_ticks"])  # the first packet goes at once
+        row.coded_bytes = frames * audio.frame_bytes
+        row.coded_frame_ticks, row.coded_frame_bytes = codec.clock_hz * audio.frame_ms // 1000, audio.frame_bytes
+        row.coded_credit = frames * row.coded_frame_ticks - row.frame_ticks  # the first packet goes at once
         self._table.fit(1, frames * audio.frame_bytes)
 
     def _bridge(self, leg: Leg, peer_number: int) -> None:
@@ -275,12 +288,12 @@ class Players:
         leg.bridged_to = peer_number
         if before is not None and before.bridged_to == leg.number and before.number != peer_number:
             self._rooms.move(before.row, "")
-            self._table.rows[before.row]["source"] = SOURCE_SILENCE
+            self._table.row(before.row).source = SOURCE_SILENCE
             self.set_listened(before)
         peer = self._legs.get(peer_number) if peer_number else None
         if peer is not None and peer.bridged_to == leg.number:
             self._rooms.move(peer.row, self._bridge_room(peer))
-            self._table.rows[peer.row]["source"] = self._table.rows[leg.row]["source"] = SOURCE_ROOM
+            self._table.row(peer.row).source = self._table.row(leg.row).source = SOURCE_ROOM
             self.set_listened(peer)
 
     def _bridge_room(self, leg: Leg) -> str:
@@ -296,17 +309,17 @@ class Players:
 
     def set_listened(self, leg: Leg) -> None:
         """Decide whether anybody needs what the leg says, and give it a playout ring if so."""
-        row = self._table.rows[leg.row]
-        listened = bool(self._rooms.room_of(leg.row)) or self._rooms.is_teed(leg.row) or row["source"] == SOURCE_ECHO
+        row = self._table.row(leg.row)
+        listened = bool(self._rooms.room_of(leg.row)) or self._rooms.is_teed(leg.row) or row.source == SOURCE_ECHO
         listened = listened or self.is_needed_elsewhere(leg)
         listened = listened and leg.codec is not None
-        if listened and row["relays"] == RELAY_PURE:
+        if listened and row.relays == RELAY_PURE:
             return  # its payloads are passed on; whoever ends that brings the ring up to date
         if listened and leg.codec is not None:
-            samples = int(row["max_delay_samples"]) + leg.codec.rate_hz * RING_OVER_DELAY_MS // 1000
-            if not row["listened"] or row["ring_samples"] < samples:
+            samples = row.max_delay_samples + leg.codec.rate_hz * RING_OVER_DELAY_MS // 1000
+            if not row.listened or row.ring_samples < samples:
                 self._table.set_ring(leg.row, samples)
-                row["primed"] = 0
-        row["listened"] = listened
+                row.primed = 0
+        row.listened = listened
         if not listened:
-            row["heard"], row["primed"] = 0, 0
+            row.heard, row.primed = 0, 0

@@ -99,7 +99,9 @@ class Rooms:
 
     def untee(self, row: int, room: str | None = None) -> None:
         """End a leg's feeding of a room, or of all."""
-        rooms = self._tees.get(row, set())
+        rooms = self._tees.get(row)
+        if rooms is None:
+            return
         self.touched |= {*rooms, self.room_of(row)} - {""}
         for name in list(rooms) if room is None else [room] if room in rooms else []:
             self._free.append(self._feeders[name].pop(row))

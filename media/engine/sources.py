@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -52,6 +53,10 @@ class FileWanted:
     token: int
     path: str
     codec: Codec
+
+
+KnownFile = Callable[[str, Codec], StoredAudio | None]
+"""Returns the audio of a path in a codec if it is at hand; None: it has to be asked for."""
 
 
 CHUNK_SAMPLES = 65536

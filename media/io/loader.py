@@ -76,18 +76,25 @@ class FileLoader:
         self._results: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def load_nowait(self, path: str, codec: Codec, done: Loaded) -> None:
-        """Load a file; `done(audio, error)` is called by ``run_results``, or at once when the file is here and was looked at lately."""
+        """Load a file; `done(audio, error)` is called by ``run_results``, or at once when it is known."""
+        audio = self.known(path, codec)
+        if audio is not None:
+            done(audio, "")
+        else:
+            self._pool.submit(self._load, path, codec, done)
+
+    def known(self, path: str, codec: Codec) -> StoredAudio | None:
+        """Return the audio of a file that is here and was looked at lately."""
         key = _key(path, codec)
         checked_ns = self._checked_ns.get(key)
-        if checked_ns is not None and time.monotonic_ns() - checked_ns < TRUSTED_NS:
-            with self._lock:
-                known = self._cache.get(key)
-                if known is not None:
-                    self._cache.move_to_end(key)
-            if known is not None:
-                done(known[2], "")
-                return
-        self._pool.submit(self._load, path, codec, done)
+        if checked_ns is None or time.monotonic_ns() - checked_ns >= TRUSTED_NS:
+            return None
+        with self._lock:
+            cached = self._cache.get(key)
+            if cached is None:
+                return None
+            self._cache.move_to_end(key)
+        return cached[2]
 
     def changed(self, path: str) -> None:
         """A file has been written: the disk is asked again when it is wanted next."""

@@ -74,7 +74,12 @@ class MediaProcess:
         self._writer = RecordingWriter(self._wake, backlog_bytes)
         self._sockets = Sockets(*(address.ip for address in options.addresses))
         self._engine = Engine(
-            options, self._sockets.bind, self._sockets.unbind, SystemRandom(), time.time_ns() - time.monotonic_ns()
+            options,
+            self._sockets.bind,
+            self._sockets.unbind,
+            SystemRandom(),
+            time.time_ns() - time.monotonic_ns(),
+            self._known,
         )
         self._span_links = SpanLinks(span_descriptors or {})
         self._grace_ns = grace_ms * 1_000_000
@@ -101,8 +106,11 @@ class MediaProcess:
                     next_ns += (IDLE_TICKS - 1) * TICK_NS
             if self._hub.pending and next_ns - now_ns > TICK_NS:
                 next_ns = self._wake_up(now_ns)
-            if self._hub.pending:  # also when ticks are behind: an overloaded process can still be steered
+            while self._hub.pending:  # one at least also when ticks are behind: an overloaded process can still be steered
                 self._handle(self._hub.pending.popleft(), now_ns)
+                now_ns = time.monotonic_ns()
+                if now_ns >= next_ns:
+                    break
             if due or not self._hub.pending:
                 left_ns = 0 if self._hub.pending else min(next_ns, self._more_ns or next_ns) - time.monotonic_ns()
                 self._wait(max(left_ns, 0) / 1e9)
@@ -219,6 +227,10 @@ class MediaProcess:
             self._writer.add(work)
         for wanted in self._engine.take_wanted():
             self._load(wanted.path, wanted.codec, partial(self._engine.file_loaded, wanted.token))
+
+    def _known(self, path: str, codec: Codec) -> StoredAudio | None:
+        """Return the audio of a file that need not be waited for."""
+        return None if self._writer.is_finishing(path) else self._loader.known(path, codec)
 
     def _load(self, path: str, codec: Codec, done: Loaded) -> None:
         """Have a file read; one whose recording is just over, when it is whole."""

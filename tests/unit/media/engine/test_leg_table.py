@@ -6,8 +6,9 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 
-from media.engine.leg_table import FIRST_ROWS, LEG, MISSING, LegTable
+from media.engine.leg_table import FIRST_ROWS, LEG, MISSING, LegTable, Sockaddr
 from media.engine.receive import RECEIVING_BYTES
 
 
@@ -54,3 +55,29 @@ def test_what_arrival_touches_is_in_the_part_of_a_row_that_is_fetched() -> None:
     fields = LEG.fields or {}
     touched = ("locked", "timed_out", "play_ts", "ring_address", "arrived_ns", "packets_received", "bytes_received", "resyncs")
     assert all(fields[name][1] + np.dtype(fields[name][0]).itemsize <= RECEIVING_BYTES for name in touched)
+
+
+def test_a_row_as_attributes_is_the_row_field_by_field() -> None:
+    table = LegTable()
+    row = table.take()
+    values = {name: 3 + at % 100 for at, name in enumerate(LEG.names or ()) if not LEG[name].shape}
+    view = table.row(row)
+    for name, value in values.items():
+        setattr(view, name, value)
+    view.name = Sockaddr.from_buffer_copy(bytes(range(28)))
+    assert {name: table.rows[row][name] for name in values} == values
+    assert table.rows[row]["name"].tobytes() == bytes(range(28))
+    table.rows[row]["ts_out"] = 2**32 - 1
+    assert view.ts_out == 2**32 - 1
+    with pytest.raises(AttributeError):
+        view.no_such_field = 1
+
+
+def test_a_row_taken_afresh_is_that_of_the_table_that_has_grown() -> None:
+    table = LegTable()
+    first = table.take()
+    table.row(first).ssrc_out = 7
+    for _ in range(FIRST_ROWS):
+        table.take()
+    table.row(first).sequence_out = 8
+    assert (int(table.rows[first]["ssrc_out"]), int(table.rows[first]["sequence_out"])) == (7, 8)
