@@ -81,11 +81,9 @@ async def test_a_side_that_never_answers(board: Switchboard) -> None:
     """Who asks gets a final answer while it still waits (32 s); the late one of the other side goes no further, and the call goes on."""
     anna, ben = await board.phone(), await board.phone()
     one, two = await board.pair(anna, ben)
-    begun = asyncio.get_running_loop().time()
     one.send_request("MESSAGE", "are you there", "text/plain")
     asked = await two.next("MESSAGE")
-    reply = await one.next(*range(200, 700))
-    assert (reply.code, 18 < asyncio.get_running_loop().time() - begun < 25) == (504, True)
+    assert await one.final() == 504, "408 would be the transaction's own end, too late for who asked"
     two.reply(asked, 200)
     await board.hear({anna: {ben}, ben: {anna}})
     assert one.messages.empty()

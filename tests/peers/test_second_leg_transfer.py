@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from interfaces.sip.message import Message, tag_of
-from tests.support.server import WITH_APPS, Server
+from tests.support.server import WITH_APPS, Server, wait_until
 from tests.support.sip_peer import PeerCall, direction_of
 from tests.support.switchboard import MAPPING, PLUGINS, Switchboard, Talker
 
@@ -240,7 +240,9 @@ async def test_strangers_replace_nothing(tmp_path: Path) -> None:
         one, two = await board.pair(anna, ben)
         await dialog_known(board, two)
         await carl.answered(carl.invite(f"Replaces: {replaces(two)}\r\n"), 403)
-        assert "INVITE with Replaces" in server.log and "403" in server.log
+        await asyncio.to_thread(
+            wait_until, lambda: "INVITE with Replaces" in server.log and "403" in server.log, "a line in the log"
+        )
         await board.hear({anna: {ben}, ben: {anna}})
         await board.hang_up(one, two)
         board.close()

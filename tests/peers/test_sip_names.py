@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -14,14 +16,14 @@ from tests.support.sip_process import SipProcess
 
 pytestmark = pytest.mark.peers
 
-SLOW_S = 2
-PROGRAM = f"""
+PROGRAM = """
 import os, socket, time
 from interfaces.sip import process
 plain = socket.getaddrinfo
 def resolved(host, *more, **options):
     if host in ("slow.example", "silent.example"):
-        time.sleep({SLOW_S} if host == "slow.example" else 60)
+        while host == "silent.example" or not os.path.exists({known!r}):
+            time.sleep(0.02)
     if host in ("slow.example", "phone.example"):
         host = "127.0.0.1"
     if host.endswith(".example"):
@@ -32,9 +34,15 @@ os._exit(process.main())  # as the process itself ends
 """
 
 
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    """Of names that take long the address is known when there is this file."""
+    return tmp_path / "known"
+
+
 @pytest_asyncio.fixture
-async def sip() -> AsyncIterator[SipProcess]:
-    process = await SipProcess.start(program=PROGRAM)
+async def sip(known: Path) -> AsyncIterator[SipProcess]:
+    process = await SipProcess.start(program=PROGRAM.format(known=str(known)))
     yield process
     assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
 
@@ -44,7 +52,7 @@ def dial(host: str, port: int) -> Dial:
     return Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, (), "127.0.0.1", 30000)
 
 
-async def test_a_contact_whose_name_takes_long_holds_nobody_up(sip: SipProcess, peer: UdpPeer) -> None:
+async def test_a_contact_whose_name_takes_long_holds_nobody_up(sip: SipProcess, peer: UdpPeer, known: Path) -> None:
     plain = peer.send
     peer.send = lambda text: plain(text.replace("Contact: <sip:peer@127.0.0.1:", "Contact: <sip:peer@slow.example:"))  # type: ignore[method-assign]
     call = peer.invite()
@@ -56,6 +64,7 @@ async def test_a_contact_whose_name_takes_long_holds_nobody_up(sip: SipProcess, 
     for _ in range(10):
         assert (await peer.exchange("OPTIONS")).code == 200
     assert call.messages.empty(), "the name has not been resolved yet"
+    await asyncio.to_thread(known.touch)
     await call.taken_off()
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import re
 import socket
@@ -14,6 +15,7 @@ import pytest
 from di.sip.outside_records import OutsideReceived, OutsideReplied, ReplyOutside, SendOutside, TakeOutside
 from di.sip.records import SetOptionsReply
 from interfaces.sip.message import text_of, uri_of, wire_bytes
+from tests.support.ports import free_port
 from tests.support.sip_peer import PeerCall, UdpPeer
 from tests.support.sip_process import SipProcess
 
@@ -55,8 +57,9 @@ async def test_registration_goes_on(sip: SipProcess, peer: UdpPeer) -> None:
 
 
 @pytest.mark.parametrize(("way", "parameter"), [("", ""), (";transport=udp", ""), (";transport=tcp", ";transport=tcp")])
-async def test_a_contact_of_ours_for_a_user(sip: SipProcess, peer: UdpPeer, way: str, parameter: str) -> None:
-    with socket.socket() as listening:
+async def test_a_contact_of_ours_for_a_user(sip: SipProcess, way: str, parameter: str) -> None:
+    peer = await UdpPeer.open(sip.port, port=free_port())  # free for both: the kernel's own may be taken over TCP
+    with contextlib.closing(peer), socket.socket() as listening:
         listening.bind(("127.0.0.1", peer.port))
         listening.listen()
         send(sip, peer, "REGISTER", target=f"sip:127.0.0.1:{peer.port}{way}", contact_user="anna", from_tag="mine")

@@ -124,7 +124,7 @@ async def test_hung_up_while_our_offer_is_out(sip: SipProcess, peer: UdpPeer) ->
     call.reply(theirs, 487)
     await call.next("ACK")
     assert [e.by for e in await sip.wait_for(CallEnded)] == ["local"]
-    assert [(r.token, r.code) for r in sip.of(ReplyReceived)] == [(1, 481)]
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived)] == [(1, 481)]
 
 
 @pytest.mark.fast_clock

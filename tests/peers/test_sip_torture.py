@@ -52,8 +52,13 @@ def test_the_server_serves_on(server: Server, replies: dict[str, list[Message]])
     before = server.children()
     with PeerGroup() as group:
         phone = Phone(server.sip_port, group.peer(TONE_HZ)).call("echo")
-        group.run_ms(800)
-        assert tones.heard(phone.peer.heard(200), [TONE_HZ, 900.0]) == {TONE_HZ}
+        for _ in range(20):
+            phone.peer.forget()
+            group.run_ms(800)
+            heard = tones.heard(phone.peer.heard(200), [TONE_HZ, 900.0])
+            if heard == {TONE_HZ}:
+                break
+        assert heard == {TONE_HZ}
         phone.bye()
     wait_until(lambda: server.xml.calls() == 0, "no call of the messages is left")
     assert server.children() == before and len(before) == 2

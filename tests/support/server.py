@@ -176,7 +176,7 @@ class Server:
         assert self.process is not None
         return self.process.pid
 
-    def wait_status(self, seconds: float = 30.0) -> int:
+    def wait_status(self, seconds: float = 60.0) -> int:
         """Wait for the end and return the exit status."""
         assert self.process is not None
         status = self.process.wait(seconds)

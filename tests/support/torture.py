@@ -95,8 +95,12 @@ async def torture(messages: Sequence[Torture], transport: str, port: int, patien
         _, socket, send = opened[message.name]
         peer = "{}:{}".format(*socket.get_extra_info("sockname")[:2])
         send(message.made(f"127.0.0.1:{port}", peer, transport))
-    await asyncio.sleep(patience_s)
-    found = {name: ear.replies() for name, (ear, _, _) in opened.items()}
+    found: dict[str, list[Message]] = {}
+    for _ in range(8):  # a busy machine takes longer to answer those that are to be answered
+        await asyncio.sleep(patience_s)
+        found = {name: ear.replies() for name, (ear, _, _) in opened.items()}
+        if all(IGNORED in message.expected or outcome(found[message.name]) != IGNORED for message in messages):
+            break
     for name, replies in found.items():
         answers = [reply for reply in replies if reply.code == 200 and reply.header("CSeq").endswith("INVITE")]
         for method in ("ACK", "BYE") if answers else ():
