@@ -147,7 +147,8 @@ class Caller:
         self.group.run_ms(100)  # before a BYE overtakes it
 
     def heard(self) -> list[float]:
-        return [note for note in self.notes() if note]
+        """Tones so far; one that a busy machine broke in two is one."""
+        return [note for note, _ in itertools.groupby(note for note in self.notes() if note)]
 
 
 def melody(shift_hz: float = 0.0) -> np.ndarray:
