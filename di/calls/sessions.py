@@ -348,11 +348,12 @@ class Sessions:
         if not info.incoming:
             self.toll.began(session.on_behalf)
         self._tell_options()
-        session.log(
-            app=session.application, dir=info.direction, ruri=info.request_uri, to=info.to_header, **{"from": info.from_header}
-        )
+        known: dict[str, Value] = {
+            "app": session.application, "dir": info.direction, "ruri": info.request_uri, "to": info.to_header, "from": info.from_header,
+        }  # fmt: skip
         if info.call_id:
-            session.log(callid=info.call_id, rtag=info.remote_tag)
+            known |= {"callid": info.call_id, "rtag": info.remote_tag}
+        session.log(**known)
         self._published.call("call.started", session, **session.attributes)
         if self.surroundings.core.log_sessions:
             log.info("call %s: %s %s %s", session.id, info.direction, session.application, info.request_uri)

@@ -47,6 +47,8 @@ class MediaLoad:
 
     def choose(self, up: Collection[int], preferred: Iterable[int] = ()) -> int:
         """Return the process for a new leg out of those that are `up`; `preferred` ones first, in that order."""
+        if len(up) == 1:
+            return next(iter(up))
         for process in preferred:
             if process in up and not self.is_full(process):
                 return process

@@ -85,12 +85,13 @@ class AttributeIndex:
 
     def add(self, attribute: str, value: Value, id: str) -> None:
         """Note that record `id` now has this value. Undef is ignored."""
-        if value is None:
-            return
+        if value is not None:
+            self._add(attribute, key_of(value), id)
+
+    def _add(self, attribute: str, key: Hashable, id: str) -> None:
         table = self._ids.get(attribute)
         if table is None:
             table = self._ids[attribute] = _Table()
-        key = key_of(value)
         keys = table.of(key)
         present = keys.get(key)
         if present is None:
@@ -125,6 +126,9 @@ class AttributeIndex:
         False when both are the same scalar and nothing had to be done.
         """
         key = key_of(new)
+        if old is None and new is not None:  # most writes: a new call's attributes
+            self._add(attribute, key, id)
+            return True
         if key == key_of(old):
             return key is COMPOUND
         self.remove(attribute, old, id)
