@@ -88,7 +88,10 @@ async def test_a_peer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPa
         writer.close()
 
 
-async def test_a_thousand_slow_connections_do_not_stop_calls() -> None:
+async def test_a_thousand_slow_connections_do_not_stop_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        tcp_server, "MESSAGE_LIMIT_NS", 600 * 10**9
+    )  # on a busy machine the first would be late before the last comes
     async with serving() as server:
         slow = [await dial(server, b"POST / HTTP/1.1\r\nContent-Le") for _ in range(1000)]
         assert await answered(server) and len(server.connections) >= 1000

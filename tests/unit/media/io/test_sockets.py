@@ -68,7 +68,8 @@ def test_a_closed_pair_gives_back_its_descriptors_and_its_index() -> None:
 
 def test_what_comes_to_a_port_opened_anew_is_read() -> None:
     """The descriptor, the index and the port may each have been another's."""
-    now_ns, options = 1_000_000_000, EngineOptions((RtpAddress(port_low=free_ports(4)),), kept_ports=0)
+    low = free_ports(4)
+    now_ns, options = 1_000_000_000, EngineOptions((RtpAddress(port_low=low, port_high=low + 3),), kept_ports=0)
     sockets = Sockets("127.0.0.1")
     engine = Engine(options, sockets.bind, sockets.unbind, Random(0))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
