@@ -17,7 +17,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 NAME = "_cordboard_pjsip"
-SOURCES = ("stack.c", "messages.c", "calls.c", "codecs.c", "names.c")
+SOURCES = ("stack.c", "messages.c", "calls.c", "codecs.c", "names.c", "trying.c")
 CALLBACKS = """
 extern "Python" {
     int shim_on_request(void *received);

@@ -3,7 +3,32 @@
 #include "shim.h"
 #include <string.h>
 
-/* pjsua2 hands each of these to Python, where nobody listens: a dozen a call. */
+static void (*state_before)(pjsua_call_id, pjsip_event *);
+static void (*transaction_before)(pjsua_call_id, pjsip_transaction *, pjsip_event *);
+
+/* Python looks at the end of a call, at its ACK, and at the 2xx to an INVITE of ours (SipCall.onCallState). */
+static void on_call_state(pjsua_call_id call, pjsip_event *event) {
+    const pjsip_inv_session *inv = pjsua_var.calls[call].inv;
+    if (inv != NULL && inv->state < PJSIP_INV_STATE_CONFIRMED &&
+        (inv->role == PJSIP_ROLE_UAS || inv->state < PJSIP_INV_STATE_CONNECTING))
+        return;
+    state_before(call, event);
+}
+
+/* Of what the peer asks, Python looks at how offers are answered, and at a CANCEL (SipCall.onCallTsxState). */
+static void on_transaction(pjsua_call_id call, pjsip_transaction *tsx, pjsip_event *event) {
+    static const pj_str_t update = {"UPDATE", 6};
+    const pjsip_method *method = &tsx->method;
+    if (tsx->role == PJSIP_ROLE_UAS) {
+        pj_bool_t offers = method->id == PJSIP_INVITE_METHOD || pj_strcmp(&method->name, &update) == 0;
+        pj_bool_t cancelled = method->id == PJSIP_CANCEL_METHOD && event->body.tsx_state.type == PJSIP_EVENT_RX_MSG;
+        if (!cancelled && !(offers && tsx->status_code > 100)) return;
+    }
+    transaction_before(call, tsx, event);
+}
+
+/* pjsua2 hands each of these to Python, where nobody listens: a dozen a call, and most of the changes of a call and its transactions, each of
+ * which it copies with the whole message. */
 void shim_spare_callbacks(void) {
     pjsua_callback *cb = &pjsua_var.ua_cfg.cb;
     cb->on_call_media_transport_state = NULL;
@@ -15,15 +40,26 @@ void shim_spare_callbacks(void) {
     cb->on_call_media_event = NULL;
     cb->on_rejected_incoming_call = NULL;
     cb->on_acc_send_request = NULL;
+    state_before = cb->on_call_state;
+    transaction_before = cb->on_call_tsx_state;
+    cb->on_call_state = on_call_state;
+    cb->on_call_tsx_state = on_transaction;
 }
 
-/* Its streams' places in the bridge, which never runs: each has tables of PJSUA_MAX_CONF_PORTS entries, 33 kB. */
+/* For each call pjsua asks the system twice, by a socket, from which address its peer would be reached, though it comes in at a UDP transport that is
+ * bound to one. It does not where a STUN server is said to be known: while such an INVITE is looked at there seems to be one. */
+void shim_spare_addresses(const pjsip_rx_data *invite) {
+    const pjsip_transport *tp = invite ? invite->tp_info.transport : NULL;
+    pjsua_var.ua_cfg.stun_srv_cnt = tp && tp->flag & PJSIP_TRANSPORT_DATAGRAM && pj_sockaddr_has_addr(&tp->local_addr);
+}
+
 /* pjsua2 forgets a call when it is over; a re-INVITE of ours that is answered after that still finds the object in pjsua's slot. */
 void shim_let_go(int call, intptr_t object) {
     if (call < 0 || call >= PJSUA_MAX_CALLS) return;
     if ((intptr_t)pjsua_var.calls[call].user_data == object) pjsua_var.calls[call].user_data = NULL;
 }
 
+/* Its streams' places in the bridge, which never runs: each has tables of PJSUA_MAX_CONF_PORTS entries, 33 kB. */
 void shim_leave_bridge(int call) {
     pjsua_call *found;
     if (call < 0 || call >= PJSUA_MAX_CALLS) return;

@@ -24,5 +24,14 @@ extern void (*shim_call_body)(void *received, int kind, const char *body, int le
 
 extern void (*shim_call_message)(void *packet); /* a shim_packet: each message as it comes or leaves */
 
+void shim_spare_addresses(const pjsip_rx_data *invite); /* the INVITE that pjsip works on from now on; NULL: none */
+
+/* trying.c */
+void shim_trying_by(pjsip_transport *tp);      /* a transport that has brought its first message */
+void shim_trying_of(pjsip_rx_data *rdata);     /* as for shim_spare_addresses */
+pj_bool_t shim_trying_waits(const pjsip_tx_data *tdata, pj_bool_t may_wait); /* whether a message that is about to leave stays here */
+int shim_trying_due(void);                     /* send what has waited long enough: how many */
+void shim_trying_next(pj_time_val *due);       /* when that is, if it is earlier */
+
 pj_str_t shim_copy(pj_pool_t *pool, const char *text);
 #endif

@@ -19,6 +19,7 @@ enum { HAS_SPOKEN = 1 << 30 };
 
 int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_wants_profiles, shim_accept_forked = 1;
 static char room[SHIM_ROOM];
+static pj_bool_t told_body;
 static pjsip_tp_state_callback told_before;
 
 /* Where the line behind `at` begins, NULL when there is none before `end`. */
@@ -42,18 +43,21 @@ static pj_bool_t cut(const pjsip_rx_data *rdata) {
     return said && said->len > 0 && (rdata->tp_info.transport->flag & PJSIP_TRANSPORT_DATAGRAM) && said->len > body_bytes(rdata);
 }
 
-/* Its description is read before pjsip does. */
+/* Its description is read before pjsip does. A message without a body need not be told, unless one with a body came before it in this turn, or
+ * an offer of ours will answer it. */
 static void show_body(pjsip_rx_data *rdata) {
-    const pjsip_msg_body *body = rdata->msg_info.msg->body;
+    const pjsip_msg *msg = rdata->msg_info.msg;
+    const pjsip_msg_body *body = msg->body;
+    int kind = 0;
     if (!shim_wants_bodies) return;
-    if (body == NULL)
-        shim_call_body(rdata, 0, NULL, 0);
-    else if (pj_stricmp2(&body->content_type.type, "multipart") == 0)
-        shim_call_body(rdata, 2, NULL, 0);
+    if (body == NULL) {
+        if (!told_body && (msg->type != PJSIP_REQUEST_MSG || msg->line.req.method.id != PJSIP_INVITE_METHOD)) return;
+    } else if (pj_stricmp2(&body->content_type.type, "multipart") == 0)
+        kind = 2;
     else if (pj_stricmp2(&body->content_type.type, "application") == 0 && pj_stricmp2(&body->content_type.subtype, "sdp") == 0)
-        shim_call_body(rdata, 1, body->data, (int)body->len);
-    else
-        shim_call_body(rdata, 0, NULL, 0);
+        kind = 1;
+    told_body = kind != 0;
+    shim_call_body(rdata, kind, kind == 1 ? body->data : NULL, kind == 1 ? (int)body->len : 0);
 }
 
 /* A reply goes to where its request came from, not to whom its Via names (maddr): that would be a flood for him, by way of us. */
@@ -81,7 +85,14 @@ static void show_arrived(pjsip_rx_data *rdata) {
         show_packet(rdata->msg_info.msg_buf, rdata->msg_info.len, rdata->tp_info.transport, &rdata->pkt_info.src_addr, PJ_FALSE);
 }
 
+static void work_on(pjsip_rx_data *invite) {
+    shim_trying_of(invite);
+    shim_spare_addresses(invite);
+}
+
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
+    work_on(NULL);
+    if (!(rdata->tp_info.transport->flag & HAS_SPOKEN)) shim_trying_by(rdata->tp_info.transport);
     rdata->tp_info.transport->flag |= HAS_SPOKEN;
     show_arrived(rdata);
     forget_third_party(rdata);
@@ -156,7 +167,9 @@ static pj_status_t printed(pjsip_tx_data *tdata) {
 }
 
 static pj_status_t on_leaving(pjsip_tx_data *tdata) {
+    pj_bool_t may_wait = !pjsip_tx_data_is_valid(tdata);
     pj_status_t status = printed(tdata);
+    if (shim_trying_waits(tdata, status == PJ_SUCCESS && may_wait)) return status;
     if (status == PJ_SUCCESS && shim_wants_messages && tdata->tp_info.transport)
         show_packet(tdata->buf.start, (int)(tdata->buf.cur - tdata->buf.start), tdata->tp_info.transport, &tdata->tp_info.dst_addr, PJ_TRUE);
     return status;
@@ -174,7 +187,11 @@ static pj_bool_t taken_though_forked(pjsip_rx_data *rdata) {
 }
 
 static pj_bool_t on_request(pjsip_rx_data *rdata) {
-    return shim_call_request(rdata) || taken_though_forked(rdata) ? PJ_TRUE : PJ_FALSE;
+    const pjsip_method_e method = rdata->msg_info.msg->line.req.method.id;
+    if (method == PJSIP_ACK_METHOD) return PJ_FALSE; /* never answered, whoever sends it */
+    if (shim_call_request(rdata)) return PJ_TRUE;
+    work_on(method == PJSIP_INVITE_METHOD ? rdata : NULL);
+    return taken_though_forked(rdata);
 }
 
 int shim_takes(const char *name, const char *value, int length) {
@@ -334,17 +351,21 @@ int shim_turn(void) {
     pj_time_val at_once = {0, 0};
     int timers = (int)pj_timer_heap_poll(pjsip_endpt_get_timer_heap(pjsua_var.endpt), NULL);
     int messages = pj_ioqueue_poll(pjsip_endpt_get_ioqueue(pjsua_var.endpt), &at_once);
+    work_on(NULL);
+    timers += shim_trying_due();
+    if (timers + messages <= 0) told_body = PJ_FALSE; /* the turn is over: Python forgets what came in it */
     return timers + (messages > 0 ? messages : 0);
 }
 
 int shim_next_timer_ms(void) {
     pj_timer_heap_t *timers = pjsip_endpt_get_timer_heap(pjsua_var.endpt);
-    pj_time_val due, now;
-    if (pj_timer_heap_count(timers) == 0 || pj_timer_heap_earliest_time(timers, &due) != PJ_SUCCESS) return 86400 * 1000;
+    pj_time_val due = {86400, 0}, now, none = {0, 0};
     pj_gettickcount(&now);
-    if (PJ_TIME_VAL_LTE(due, now)) return 0;
+    PJ_TIME_VAL_ADD(due, now);
+    if (pj_timer_heap_count(timers) > 0) pj_timer_heap_earliest_time(timers, &due);
+    shim_trying_next(&due);
     PJ_TIME_VAL_SUB(due, now);
-    return due.sec > 86400 ? 86400 * 1000 : (int)PJ_TIME_VAL_MSEC(due);
+    return PJ_TIME_VAL_LT(due, none) ? 0 : due.sec >= 86400 ? 86400 * 1000 : (int)PJ_TIME_VAL_MSEC(due);
 }
 
 void shim_quiet(void) { pj_log_set_level(1); }
