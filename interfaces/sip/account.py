@@ -11,7 +11,7 @@ import pjsua2 as pj
 
 from interfaces.sip.border import callback
 from interfaces.sip.digest import MOST_ANSWERS, challenges, why_not
-from interfaces.sip.message import Message, cseq_of, endpoint_of, parse
+from interfaces.sip.message import Message, cseq_of, endpoint_of, parse, text_of
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.received import arrived
 from interfaces.sip.shim import ffi, lib
@@ -25,15 +25,15 @@ _MAX_REMEMBERED = 32
 
 
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
-    """Calls `on_invite(slot, message, packet, source, received)`: what came, as values and as bytes, the address that it came from, and pjsip's
-    own record of it, valid until that has returned.
+    """Calls `on_invite(slot, message, packet, received)`: what came, as values and as bytes with its way, and pjsip's own record of it, valid
+    until that has returned.
 
     `credentials(slot)` gives what the call in a slot may log in with.
     """
 
     def __init__(
         self,
-        on_invite: Callable[[int, Message, SipPacket, str, Any], None],
+        on_invite: Callable[[int, Message, SipPacket, Any], None],
         credentials: Callable[[int], Credentials | None],
     ) -> None:
         super().__init__()
@@ -42,9 +42,9 @@ class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at
 
     @callback
     def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
-        text, source = prm.rdata.wholeMsg, prm.rdata.srcAddress
         received = ffi.cast("void *", int(prm.rdata.pjRxData))
-        self._on_invite(prm.callId, parse(text), arrived(received, text), source, received)
+        packet = arrived(received)
+        self._on_invite(prm.callId, parse(text_of(packet.data)), packet, received)
 
     @callback
     def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:

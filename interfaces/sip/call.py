@@ -9,6 +9,7 @@ go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). 
 from __future__ import annotations
 
 import logging
+import re
 from collections import OrderedDict
 from contextlib import suppress
 from secrets import token_bytes
@@ -57,6 +58,8 @@ log = logging.getLogger(__name__)
 
 OFFERING = ("INVITE", "UPDATE")
 _MOST_OFFERS, _OFFERS_A_SECOND = 40, 5
+_OUR_TO = re.compile(r"\r\nTo: ([^\r\n]*)")
+"""As pjsip writes it."""
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
@@ -170,10 +173,12 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def _follow(self, packet: SipPacket) -> None:
         """Send requests inside the dialog to where a message came from, or to a hop of ours, where that is wanted."""
+        if not (self._hop or self._to_source):
+            return
         host = f"[{packet.source_ip}]" if ":" in packet.source_ip else packet.source_ip
         source = f"sip:{host}:{packet.source_port}{f';transport={packet.transport}' if packet.connected else ''}"
-        uri = self._hop or (source if self._to_source else "")
-        if uri and not self.host.send_to(self, uri, self._hop_always):
+        uri = self._hop or source
+        if not self.host.send_to(self, uri, self._hop_always):
             log.error("call %d: its requests cannot be sent to %s", self.number, uri)
 
     def offer_again(self, wish: Reinvite) -> None:
@@ -225,15 +230,17 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
         event = prm.e.body.tsxState
-        if event.tsx.role == pj.PJSIP_ROLE_UAS and event.tsx.method in OFFERING and event.tsx.statusCode >= 200:
-            self._told(event.tsx.statusCode)
-        if 200 <= event.tsx.statusCode < 300 and event.tsx.method in session_timer.METHODS:
+        transaction = event.tsx  # each look into pjsip's structures makes an object
+        role, method, code = transaction.role, transaction.method, transaction.statusCode
+        if role == pj.PJSIP_ROLE_UAS and method in OFFERING and code >= 200:
+            self._told(code)
+        if 200 <= code < 300 and method in session_timer.METHODS:
             self._session_interval(event)
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self._sent(event)
-        elif event.tsx.role == pj.PJSIP_ROLE_UAC:
+        elif role == pj.PJSIP_ROLE_UAC:
             self._replied(event)
-        elif event.tsx.method == "CANCEL" and event.type == pj.PJSIP_EVENT_RX_MSG:
+        elif method == "CANCEL" and event.type == pj.PJSIP_EVENT_RX_MSG:
             self._cancel = parse(event.src.rdata.wholeMsg)
 
     @callback
@@ -302,8 +309,14 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return
         if self.local_tag or event.tsx.statusCode == 100:
             return
-        message = parse(event.src.tdata.wholeMsg)
-        if self.outgoing and self.credentials is not None:
+        text = event.src.tdata.wholeMsg
+        if not self.outgoing:  # a reply of ours; the rest of its dialog stood in their INVITE
+            found = _OUR_TO.search(text)
+            if found is not None and (tag := tag_of(found[1])):
+                self._identify(self.call_id, tag, self.remote_tag)
+            return
+        message = parse(text)
+        if self.credentials is not None:
             self.credentials.hosts.add(endpoint_of(event.src.tdata.dstAddress)[0])
         ours, theirs = ("From", "To") if message.method else ("To", "From")
         tag = tag_of(message.header(ours))
@@ -371,8 +384,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """The 2xx to our INVITE: before the ACK to it goes out."""
         wanted = self._to_source or self._hop
         if wanted and event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
-            message = event.body.tsxState.src.rdata
-            self._follow(arrived(ffi.cast("void *", int(message.pjRxData)), message.wholeMsg))
+            self._follow(arrived(ffi.cast("void *", int(event.body.tsxState.src.rdata.pjRxData))))
 
     def _learn_remote_tag(self, reply: Message) -> None:
         """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""

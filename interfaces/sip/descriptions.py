@@ -124,7 +124,8 @@ class Descriptions:
 
     def limit(self, payloads: tuple[str, ...]) -> None:
         """Only these codecs from now on; empty: all."""
-        self.wish = replace(self.wish, payloads=payloads)
+        if payloads != self.wish.payloads:
+            self.wish = replace(self.wish, payloads=payloads)
 
     def offer_again(
         self, direction: str, payloads: tuple[str, ...], address: tuple[str, int] | None, nowhere: bool = False
@@ -148,4 +149,5 @@ class Descriptions:
         self.keying.agreed(self.theirs, self.we_offered)
         self.negotiated = True
         self.received = NOTHING
-        self.wish = replace(self.wish, offer=())
+        if self.wish.offer:
+            self.wish = replace(self.wish, offer=())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from di.sip.records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.message import Message, endpoint_of, tag_of, uri_of
+from interfaces.sip.message_log import SipPacket
 from interfaces.sip.sdp.carried import carried
 from interfaces.sip.sdp.crypto import without_keys
 from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
@@ -43,17 +44,15 @@ class Stream:
 def offered(
     call: int,
     message: Message,
-    source: str,
+    packet: SipPacket,
     offer: SessionDescription,
-    connected: bool,
     place: int = 0,
     known: Collection[str] = (),
 ) -> CallOffered:
-    """An INVITE as a record; `source` is `ip:port` of the packet, `connected`: by TCP or TLS, `offer` the description in its body.
+    """An INVITE as a record; `packet`: how it came, `offer`: the description in its body.
 
     `place`: number of our address that it came to. `known`: codecs that we can speak.
     """
-    source_ip, source_port = endpoint_of(source)
     media_ip, media_port = offer.audio_address
     if media_ip and (family := unspecified_of(offer, offer.audio)):
         media_ip, media_port = family, 0
@@ -65,14 +64,14 @@ def offered(
         call_id=message.header("Call-ID"),
         remote_tag=tag_of(message.header("From")),
         contact_uri=uri_of(message.header("Contact")),
-        source_ip=source_ip,
-        source_port=source_port,
+        source_ip=packet.source_ip,
+        source_port=packet.source_port,
         headers=message.headers,
         body=without_keys(message.body),
         has_offer=bool(offer.lines or offer.media),
         remote_media_ip=media_ip,
         remote_media_port=media_port,
-        connected=connected,
+        connected=packet.connected,
         codecs=tuple(dict.fromkeys(codec for codec in offer.codecs if codec in known)),
         lines=carried(offer.audio),
         place=place,

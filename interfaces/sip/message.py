@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from di.sip.headers import header_problem, long_name
 from interfaces.sip.multipart import find_part
+from interfaces.sip.sdp.once import once
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ _NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of UTF-16 pairs that stand for no byte either (PEP 383)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One request or reply. `headers` has compact names written out, values as received with folds joined."""
 
@@ -32,11 +33,12 @@ class Message:
 
     def header(self, name: str) -> str:
         """The first value under a name of any case; empty when there is none."""
-        wanted = name.lower()
-        for known, value in self.headers:
-            if known.lower() == wanted:
-                return value
-        return ""
+        return self._first.get(name.lower(), "")
+
+    @once
+    def _first(self) -> dict[str, str]:
+        """The first value under each name in lower case: a dozen are asked for in each INVITE."""
+        return {name.lower(): value for name, value in reversed(self.headers)}
 
     @property
     def method(self) -> str:
@@ -103,7 +105,10 @@ def text_of(data: bytes) -> str:
 
 def wire_bytes(text: str) -> bytes:
     """A text as it goes to the network, the counterpart of `text_of`. Never raises: what is no character at all becomes U+FFFD."""
-    return _NO_CHARACTER.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _NO_CHARACTER.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def escaped(uri: str) -> str:

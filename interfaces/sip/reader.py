@@ -9,6 +9,7 @@ pjsip works on one message at a time and calls back while it does, so `arrived` 
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Collection
 
@@ -23,12 +24,21 @@ _KEPT = 64
 """Descriptions: each is asked for several times while its message is worked on, and again when the message is repeated."""
 
 
+_SHAPES = 256
+_NUMBERS = re.compile(
+    r"(v=0\r\no=[^ \r\n]+ )[0-9]{1,18} [0-9]{1,18}( IN .*?\r\nm=audio )(?:[1-5][0-9]{4}|[1-9][0-9]{0,3})(?![0-9])",
+    re.ASCII | re.DOTALL,
+)
+"""Of a description that begins as each should, up to a port of its first stream."""
+
+
 class DescriptionReader:
     """`known`: the codecs (`NAME/clock`) that can be spoken. `rule`: what holds for SRTP in the message that pjsip works on now."""
 
     def __init__(self, known: Collection[str] = ()) -> None:
         self._known = frozenset(known)
         self._read: OrderedDict[tuple[str, SrtpRule], tuple[SessionDescription, str]] = OrderedDict()
+        self._right: OrderedDict[str, None] = OrderedDict()
         self.rule = NO_RULE
         self.arrived = NOTHING
         """That of the message that pjsip works on now."""
@@ -53,12 +63,30 @@ class DescriptionReader:
         """What was meant, and the text of it for pjsip."""
         known = self._read.get((text, self.rule))
         if known is None:
-            description = mended(parse(text), self._known)
-            given = description
-            if self.rule.known:
-                description = chosen(description, self.rule.suites)
-                given = for_pjmedia(description)
-            known = self._read[text, self.rule] = (description, str(with_stand_ins(given)))
+            known = self._read[text, self.rule] = self._once(text)
             while len(self._read) > _KEPT:
                 self._read.popitem(last=False)
         return known
+
+    def _once(self, text: str) -> tuple[SessionDescription, str]:
+        """The same, not read before. What phones of one kind write differs in numbers that do not matter: is one right, all are."""
+        if self.rule.known:
+            description = chosen(mended(parse(text), self._known), self.rule.suites)
+            return description, str(with_stand_ins(for_pjmedia(description)))
+        shape = shape_of(text)
+        if shape in self._right:
+            self._right.move_to_end(shape)
+            return parse(text), text
+        description = mended(parse(text), self._known)
+        given = str(with_stand_ins(description))
+        if shape and given == text:
+            self._right[shape] = None
+            if len(self._right) > _SHAPES:
+                self._right.popitem(last=False)
+        return description, given
+
+
+def shape_of(text: str) -> str:
+    """A description without the numbers of its origin and the port of its audio, as nearly everybody writes them; empty of any other."""
+    found = _NUMBERS.match(text)
+    return f"{found[1]}{found[2]}{text[found.end() :]}" if found is not None else ""

@@ -25,13 +25,13 @@ def looked_at(received: Any) -> tuple[str, str, int]:
     return text_of(ffi.buffer(found.text, found.length)[:]), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
 
 
-def arrived(received: Any, text: str) -> SipPacket:
-    """A message that came, `text`, with its way."""
+def arrived(received: Any) -> SipPacket:
+    """A message that came, with its way."""
     found, room = ffi.new("shim_message *"), ffi.new("char[]", 64)
     lib.shim_look(received, found)
     port = int(lib.shim_arrived_at(received, room, 64))
     ours, theirs = (ffi.string(ip).decode("ascii", "replace") for ip in (room, found.source))
-    return SipPacket(wire_bytes(text), theirs, int(found.port), ours, port, bool(found.reliable))
+    return SipPacket(ffi.buffer(found.text, found.length)[:], theirs, int(found.port), ours, port, bool(found.reliable))
 
 
 class Request:

@@ -476,7 +476,7 @@ class SipServer:
         return len(self._calls) >= self._listen.max_calls or self._native.active_calls() >= self._slots
 
     # --------------------------------------------------------------------------------------------------- what comes in
-    def _invited(self, slot: int, message: Message, packet: SipPacket, source: str, received: Any) -> None:
+    def _invited(self, slot: int, message: Message, packet: SipPacket, received: Any) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
         call.call_id = message.header("Call-ID")
@@ -488,14 +488,15 @@ class SipServer:
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)
         place = self._accounts.place_of(received)
-        self._fresh[number] = record = mapping.offered(number, message, source, offer, packet.connected, place, self.codecs)
+        self._fresh[number] = record = mapping.offered(number, message, packet, offer, place, self.codecs)
+        call.remote_tag = record.remote_tag
         call.arrived(packet, self._epoch_us())
         if self._listen.also:
             leave_by_any(slot)
         self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
         if unprotected := call.keying.refusal(offer):
-            self.unprotected.tell(f"call {number} from {source}", unprotected)
+            self.unprotected.tell(f"call {number} from {packet.source_ip}:{packet.source_port}", unprotected)
             call.reply(488, "", (f'Warning: 302 cordboard "{unprotected}"',), None)
 
 

@@ -103,12 +103,15 @@ def plain(text: str) -> str:
 def parameters(placeholders: Placeholders, code: int = 0, reason: str = "", headers: tuple[str, ...] = ()) -> pj.CallOpParam:
     """What most operations of a call take: one audio stream, code, reason, further headers."""
     made = pj.CallOpParam(True)
-    made.opt.audioCount = 1
-    made.opt.videoCount = 0
-    made.opt.textCount = 0
+    streams = made.opt
+    streams.audioCount = 1
+    streams.videoCount = 0
+    streams.textCount = 0
     made.statusCode = code
-    made.reason = plain(reason)
-    made.txOption.headers = header_vector(headers, placeholders, contact=300 <= code < 400)
+    if reason:
+        made.reason = plain(reason)
+    if headers:
+        made.txOption.headers = header_vector(headers, placeholders, contact=300 <= code < 400)
     return made
 
 

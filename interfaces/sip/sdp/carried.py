@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from interfaces.sip.sdp.crypto import PROFILE
 from interfaces.sip.sdp.model import MediaDescription, SessionDescription
@@ -36,7 +37,12 @@ def may_carry(lines: Iterable[str]) -> tuple[str, ...]:
 
 def carried(stream: MediaDescription | None) -> tuple[str, ...]:
     """Those of a stream, without line ends."""
-    return may_carry(line.rstrip("\r\n") for line in stream.lines if line.startswith("a=")) if stream is not None else ()
+    return _carried(tuple([line for line in stream.lines if line.startswith("a=")])) if stream is not None else ()
+
+
+@lru_cache(1024)  # phones of one model say the same in each call
+def _carried(lines: tuple[str, ...]) -> tuple[str, ...]:
+    return may_carry(line.rstrip("\r\n") for line in lines)
 
 
 def carrying(description: SessionDescription, lines: tuple[str, ...]) -> SessionDescription:

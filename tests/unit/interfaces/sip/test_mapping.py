@@ -9,6 +9,7 @@ from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.keying import SrtpRule
 from interfaces.sip.mapping import Stream, codec_id, ended, negotiated, offered, paused
 from interfaces.sip.message import parse
+from interfaces.sip.message_log import SipPacket
 from interfaces.sip.sdp.lenient import mended
 from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.sdp.model import parse as parse_description
@@ -18,6 +19,7 @@ INVITE = parse(
     'INVITE sip:a@h SIP/2.0\r\nFrom: <sip:b@h>;tag=r\r\nTo: <sip:a@h>\r\nCall-ID: i\r\nContact: "x" <sip:b@1.2.3.4:9>;q=1\r\n'
     "P-App-Name: echo\r\nContent-Type: application/sdp\r\n\r\nc=IN IP4 5.6.7.8\r\nm=audio 4000 RTP/AVP 0\r\n"
 )
+CAME = SipPacket(b"", "1.2.3.4", 5060, "10.0.0.1", 5060, connected=True)
 STREAM = Stream("pcmu", 8000, 1, 0, 0, 101, 96, 3, 20, 1, "5.6.7.8:4000")
 
 HEAD = "c=IN IP4 5.6.7.8\r\n"
@@ -31,14 +33,14 @@ def agreement(theirs: str = "", ours: str = "", we_offered: bool = False) -> Des
 
 
 def test_an_invite_becomes_an_offer() -> None:
-    record = offered(1, INVITE, "1.2.3.4:5060", parse_description(INVITE.description), True)
+    record = offered(1, INVITE, CAME, parse_description(INVITE.description))
     assert (record.call, record.call_id, record.remote_tag, record.contact_uri) == (1, "i", "r", "sip:b@1.2.3.4:9")
     assert (record.source_ip, record.source_port, record.has_offer) == ("1.2.3.4", 5060, True)
     assert (record.remote_media_ip, record.remote_media_port) == ("5.6.7.8", 4000) and ("P-App-Name", "echo") in record.headers
 
 
 def test_an_invite_without_description_has_no_offer() -> None:
-    record = offered(3, parse("INVITE sip:a@h SIP/2.0\r\nContent-Type: text/plain\r\n\r\nhello"), "h", NOTHING, False)
+    record = offered(3, parse("INVITE sip:a@h SIP/2.0\r\nContent-Type: text/plain\r\n\r\nhello"), CAME, NOTHING)
     assert not record.has_offer and record.body == b"hello" and record.remote_media_port == 0
 
 
@@ -133,7 +135,7 @@ def test_the_peers_addresses_are_as_it_wrote_them() -> None:
     ("host", "ip"), [("IP4 0.0.0.0", "0.0.0.0"), ("IP4 media.example", "0.0.0.0"), ("IP6 media.example", "::")]
 )
 def test_an_offer_from_no_address_tells_the_family_only(host: str, ip: str) -> None:
-    record = offered(1, INVITE, "1.2.3.4:5060", parse_description(f"c=IN {host}\r\nm=audio 4000 RTP/AVP 0\r\n"), False)
+    record = offered(1, INVITE, CAME, parse_description(f"c=IN {host}\r\nm=audio 4000 RTP/AVP 0\r\n"))
     assert (record.remote_media_ip, record.remote_media_port) == (ip, 0)
 
 
@@ -142,7 +144,7 @@ def test_keys_of_srtp_stay_in_the_sip_process_but_for_the_media_process() -> Non
     line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + "S" * 40
     text = f"INVITE sip:a@h SIP/2.0\r\nContent-Type: application/sdp\r\n\r\n{HEAD}m=audio 4000 RTP/SAVP 0\r\n{line}\r\n"
     invite = parse(text)
-    record = offered(1, invite, "1.2.3.4:5060", parse_description(invite.description), True)
+    record = offered(1, invite, CAME, parse_description(invite.description))
     assert record.has_offer and b"inline:" + b"*" * 40 in record.body and "SSS" not in repr(record)
     agreed = agreement(f"{HEAD}m=audio 4000 RTP/SAVP 0\r\n{line}\r\n")
     agreed.keying.rule = SrtpRule("optional", ("AES_CM_128_HMAC_SHA1_80",), True)

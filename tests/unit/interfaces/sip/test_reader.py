@@ -50,6 +50,23 @@ def test_pjsip_sees_no_srtp_where_calls_may_have_it() -> None:
     ).replace(key, b"")
 
 
+@given(
+    st.sampled_from(
+        [GOOD, GOOD.replace(b"c=IN IP4 10.0.0.1\r\n", b""), GOOD.replace(b"4000", b"0"), GOOD.replace(b"s=-", b"s= ")]
+    ),
+    st.lists(st.integers(0, 70000), min_size=2, max_size=4),
+    st.integers(0, 10**19),
+)
+def test_what_one_of_a_kind_is_read_as_holds_for_the_next(offer: bytes, ports: list[int], origin: int) -> None:
+    """The reader that has read others of its kind says what a fresh one says."""
+    reader = DescriptionReader()
+    for number, port in enumerate(ports):
+        text = offer.replace(b"o=p 1 1", b"o=p %d %d" % (origin, number)).replace(b"audio 4000", b"audio %d" % port)
+        fresh = DescriptionReader()
+        assert reader.look("application/sdp", text) == fresh.look("application/sdp", text)
+        assert reader.arrived == fresh.arrived and reader.arrived.audio_address == fresh.arrived.audio_address
+
+
 def test_the_same_description_is_read_once() -> None:
     reader = DescriptionReader()
     assert reader.read(GOOD.decode()) is reader.read(GOOD.decode()) and reader.read("") is NOTHING
