@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.peers.test_skeleton_calls import find_remote, in_background
+from tests.peers.test_skeleton_calls import find_remote
 from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.server import Server, wait_until
-from tests.support.sipp import Sipp, SippResult, find_sipp
+from tests.support.sipp import Sipp, find_sipp
 
 pytestmark = pytest.mark.peers
 
@@ -37,14 +38,19 @@ def group() -> Iterator[PeerGroup]:
         yield peers
 
 
-def call_room(server: Server, group: PeerGroup, tone_hz: float, hold_ms: int = 150_000) -> Callable[[], SippResult]:
+@pytest.fixture
+def callers() -> Iterator[contextlib.ExitStack]:
+    """Of sipp; those that are left are ended."""
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def call_room(server: Server, group: PeerGroup, tone_hz: float, callers: contextlib.ExitStack) -> None:
     """A caller of the room; it is there before the next one comes."""
     peer = group.peer(tone_hz)
     before = server.xml.calls()
-    sipp = Sipp("call", server.sip_port, user="room9", hold_ms=hold_ms, media_port_base=peer.port, timeout_s=200)
-    result = in_background(sipp.wait)
+    callers.enter_context(Sipp("call", server.sip_port, user="room9", hold_ms=150_000, media_port_base=peer.port, timeout_s=200))
     wait_until(lambda: server.xml.calls() == before + 1, "the call")
-    return result
 
 
 def process_of(server: Server, peer: Peer) -> int:
@@ -64,9 +70,10 @@ def metric(server: Server, name: str) -> dict[str, float]:
     return {process: float(value) for process, value in re.findall(rf'^{name}{{process="(\d)"}} (\S+)$', page, re.M)}
 
 
-def test_a_room_over_two_processes_and_the_death_of_one(server: Server, group: PeerGroup) -> None:
+def test_a_room_over_two_processes_and_the_death_of_one(server: Server, group: PeerGroup, callers: contextlib.ExitStack) -> None:
     assert len(server.media_processes()) == 2
-    results = [call_room(server, group, tone_hz) for tone_hz in TONES_HZ]
+    for tone_hz in TONES_HZ:
+        call_room(server, group, tone_hz, callers)
     find_remote(group)
     homes = [process_of(server, peer) for peer in group.peers]
     assert sorted(homes.count(pid) for pid in server.media_processes()) == [2, 2]
@@ -91,7 +98,7 @@ def test_a_room_over_two_processes_and_the_death_of_one(server: Server, group: P
     wait_until(lambda: "the media process is up again" in server.log, "it is started again")
     wait_until(lambda: len(server.media_processes()) == 2, "two processes")
     new_hz = next(hz for hz in TONES_HZ if hz not in left)
-    results.append(call_room(server, group, new_hz))
+    call_room(server, group, new_hz, callers)
     find_remote(group)
     newcomer = group.peers[-1]
     assert process_of(server, newcomer) not in homes
