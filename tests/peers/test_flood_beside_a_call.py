@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.test_skeleton_calls import in_background
 from tests.support import tones
+from tests.support.background import in_background
 from tests.support.phone import Phone
 from tests.support.rtp_peer import PeerGroup
 from tests.support.server import Server, wait_until

@@ -11,8 +11,9 @@ from random import Random
 
 import pytest
 
-from tests.peers.test_skeleton_calls import find_remote, in_background, on_ports
+from tests.peers.test_skeleton_calls import find_remote, on_ports
 from tests.property.interfaces.test_fuzz_gateways import netstring_message, send, web_message, xml_message
+from tests.support.background import in_background
 from tests.support.ports import free_port
 from tests.support.rtp_peer import PeerGroup
 from tests.support.server import Server
