@@ -109,7 +109,7 @@ class MediaProcess:
             while self._hub.pending:  # one at least also when ticks are behind: an overloaded process can still be steered
                 self._handle(self._hub.pending.popleft(), now_ns)
                 now_ns = time.monotonic_ns()
-                if now_ns >= next_ns:
+                if self._stopping or now_ns >= (self._more_ns or next_ns):
                     break
             if due or not self._hub.pending:
                 left_ns = 0 if self._hub.pending else min(next_ns, self._more_ns or next_ns) - time.monotonic_ns()
