@@ -225,6 +225,12 @@ class Admission:
         """Let that control be asked now what it grants, as if its grant would soon be used up."""
         return self._for(control, self._ask_again)
 
+    def left_s(self, control: str) -> float | None:
+        """How long the call lasts with what that control has granted it; None where that ends nothing."""
+        now_ns = self._now_ns()
+        dues = [one.due_ns for one in self._admitted if one.control.name == control and one.due_ns is not None]
+        return max(0, min(dues) - self._lead.ns(now_ns) - now_ns) / 1e9 if dues else None
+
     def limit(self, control: str, seconds: float) -> bool:
         """So many seconds from now on, and no more: what that control says in the place of its grant."""
         return self._for(control, lambda one: self._limit(one, seconds))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_OF_WHAT_IS_LEFT = 0.8
 _UNREACHABLE = Refused(503, "Service Unavailable", ("Retry-After: 30",))
 
 
@@ -79,16 +80,20 @@ class Instance:
 
     async def _authorized(self, ask: ControlAsk, answer: Awaitable[Grant]) -> Grant:
         try:
-            return self._granted(ask, await self._in_time(answer))
+            return self._granted(ask, await self._in_time(answer, self._deadline_s))
         except Refused as refused:
             raise self._refused(ask.call, refused) from refused
         except (ControlUnreachable, TimeoutError) as error:
             return self._unreachable(ask, error)
 
-    async def _in_time(self, answer: Awaitable[_T]) -> _T:
+    @property
+    def _deadline_s(self) -> float:
+        return self.options.deadline_ms / 1000
+
+    async def _in_time(self, answer: Awaitable[_T], deadline_s: float) -> _T:
         began_s = time.monotonic()
         try:
-            return await asyncio.wait_for(answer, self.options.deadline_ms / 1000)
+            return await asyncio.wait_for(answer, deadline_s)
         finally:
             took_s = time.monotonic() - began_s
             self.figures.waited += 1
@@ -128,7 +133,7 @@ class Instance:
     async def _begun(self, ask: ControlAsk, answer: Awaitable[Grant | None]) -> Grant | None:
         """Where nobody answers what was granted before still holds; it will be asked again before that is used up."""
         try:
-            grant = await self._in_time(answer)
+            grant = await self._in_time(answer, self._deadline_s)
         except Refused as refused:
             raise self._refused(ask.call, refused) from refused
         except (ControlUnreachable, TimeoutError) as error:
@@ -149,8 +154,11 @@ class Instance:
         return self._renewed(ask, answer) if isinstance(answer, Awaitable) else self._more(ask, answer)
 
     async def _renewed(self, ask: ControlAsk, answer: Awaitable[Grant]) -> Grant:
+        """Whoever is silent until the call would end is unreachable by then, whatever `deadline_ms` says: what it may go on for counts."""
+        left_s = ask.call.admission.left_s(self.name) if ask.call.admission is not None else None
+        deadline_s = self._deadline_s if left_s is None else min(self._deadline_s, _OF_WHAT_IS_LEFT * left_s)
         try:
-            return self._more(ask, await self._in_time(answer))
+            return self._more(ask, await self._in_time(answer, deadline_s))
         except (ControlUnreachable, TimeoutError) as error:
             return self._goes_on(ask, error)
 

@@ -33,6 +33,8 @@ _REFUSALS = (
     ("RESOURCE_UNAUTHORIZED", Refused(503, "Resource Unavailable")),
 )
 """Texts of errors that say no; every other one says that CGRateS itself is in trouble."""
+_ASK_BEFORE_S = 3.0
+"""Longer than a control may think by default (`deadline_ms` of call_control.conf)."""
 _LONGEST_S = 86_400.0 * 365
 
 
@@ -133,7 +135,7 @@ def grant(seconds: float | None, event: Mapping[str, Json], options: Options) ->
     asks = options.slice and seconds is not None
     return Grant(
         seconds,
-        ask_before_s=min(max(1.0, options.warn), seconds / 2) if asks and seconds else 0.0,
+        ask_before_s=min(max(_ASK_BEFORE_S, options.warn), seconds / 2) if asks and seconds else 0.0,
         final=not asks,
         warn_s=options.warn,
         warn_path=options.warn_file,

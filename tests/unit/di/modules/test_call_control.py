@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from pathlib import Path
@@ -127,7 +128,8 @@ def configure(book: Playbook, **keys: str) -> None:
     names = parse_names(keys.pop("call_control"))
     more = {key: keys.pop(key) for key in ("direction",) if key in keys}
     when = parse_when(keys.pop("on_unreachable", "refuse"))
-    start(book.services, Options(call_control=names, values=keys, on_unreachable=when, deadline_ms=50, **more))
+    deadline_ms = int(keys.pop("deadline_ms", "50"))
+    start(book.services, Options(call_control=names, values=keys, on_unreachable=when, deadline_ms=deadline_ms, **more))
 
 
 def prepaid(balances: Balances, **more: int) -> Prepaid:
@@ -216,6 +218,36 @@ async def test_a_control_that_does_not_answer(book: Playbook, when: str, first: 
         book.run(lasts_s - 0.5)
         assert len(book.sessions) == 1
         book.run(1)
+    assert len(book.sessions) == 0
+
+
+async def test_a_control_that_is_silent_until_the_grant_is_used_up_is_unreachable_before_its_deadline(book: Playbook) -> None:
+    """It is asked 0.4 s before the end, and may think 30 s: the call ends nowhere in the middle of that."""
+
+    class Silent:
+        mandatory = ()
+
+        def authorize(self, ask: object) -> Grant:
+            return Grant(10, ask_before_s=0.4)
+
+        async def renew(self, ask: object, used_s: float) -> Grant:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        def answered(self, ask: object) -> None: ...
+
+        def ended(self, ask: object, end: sip.CallEnded, used_s: float) -> None: ...
+
+    load(book, silent=Silent())
+    configure(book, call_control="silent", on_unreachable="go_on 5", deadline_ms="30000")
+    call = book.offer("app-plain")
+    book.confirm(call)
+    book.run(9.7)
+    for work in book.waiting:
+        await asyncio.wait_for(work, 20)
+    book.run(4.8)
+    assert len(book.sessions) == 1
+    book.run(0.6)
     assert len(book.sessions) == 0
 
 
