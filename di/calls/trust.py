@@ -24,12 +24,18 @@ from di.sip.records import CallConfirmed, CallEnded, CallEvent, CallOffered, Req
 E = TypeVar("E", bound=CallEvent)
 _REMEMBERED = 4096
 """Addresses that are read once: a caller's stands in several records of a call, and reading it anew costs 20 us a call."""
+_LONGEST_ADDRESS = 64
+"""Texts come from strangers: thousands of a message's length would be kept for ever. RFC 4291 §2.2: 45 characters, and a scope."""
 _RECEIVED = re.compile(r";\s*received\s*=\s*\[?([0-9A-Fa-f.:]+)")
 
 
-@lru_cache(_REMEMBERED)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """What a text says as an IP address; None for what is none."""
+    return _read(text) if len(text) <= _LONGEST_ADDRESS else None
+
+
+@lru_cache(_REMEMBERED)
+def _read(text: str) -> IPv4Address | IPv6Address | None:
     try:
         return ip_address(text)
     except ValueError:
@@ -99,11 +105,15 @@ def signalling_of(source_ip: str, headers: Iterable[tuple[str, str]]) -> tuple[s
     return tuple(dict.fromkeys(found))
 
 
-@lru_cache(_REMEMBERED)
 def is_public(host: str) -> bool:
     """Whether a text is an IP address that the whole internet knows."""
     address = _address(host)
-    return address is not None and address.is_global
+    return address is not None and _is_global(address)
+
+
+@lru_cache(_REMEMBERED)
+def _is_global(address: IPv4Address | IPv6Address) -> bool:
+    return address.is_global
 
 
 def same_identity(info: CallInfo, offer: CallOffered) -> bool:

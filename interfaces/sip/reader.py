@@ -18,6 +18,7 @@ from interfaces.sip.message import SDP, text_of, wire_bytes
 from interfaces.sip.multipart import find_part, media_type
 from interfaces.sip.sdp.crypto import chosen, for_pjmedia
 from interfaces.sip.sdp.lenient import mended, with_stand_ins
+from interfaces.sip.sdp.memories import LONG, LongOnes
 from interfaces.sip.sdp.model import NOTHING, SessionDescription, parse
 
 _KEPT = 64
@@ -38,6 +39,7 @@ class DescriptionReader:
     def __init__(self, known: Collection[str] = ()) -> None:
         self._known = frozenset(known)
         self._read: OrderedDict[tuple[str, SrtpRule], tuple[SessionDescription, str]] = OrderedDict()
+        self._long = LongOnes()
         self._right: OrderedDict[str, None] = OrderedDict()
         self.rule = NO_RULE
         self.arrived = NOTHING
@@ -63,6 +65,8 @@ class DescriptionReader:
         """What was meant, and the text of it for pjsip."""
         known = self._read.get((text, self.rule))
         if known is None:
+            if self._long.is_too_much(text):
+                self._read.clear()
             known = self._read[text, self.rule] = self._once(text)
             while len(self._read) > _KEPT:
                 self._read.popitem(last=False)
@@ -88,5 +92,5 @@ class DescriptionReader:
 
 def shape_of(text: str) -> str:
     """A description without the numbers of its origin and the port of its audio, as nearly everybody writes them; empty of any other."""
-    found = _NUMBERS.match(text)
+    found = _NUMBERS.match(text) if len(text) <= LONG else None
     return f"{found[1]}{found[2]}{text[found.end() :]}" if found is not None else ""

@@ -31,8 +31,16 @@ ENTRY = np.dtype([("high", "u8"), ("low", "u8"), ("tail", "u8"), ("row", "i4"), 
 Name = NDArray[np.uint8]
 
 
-parsed = lru_cache(1024)(ipaddress.ip_address)
-"""`ipaddress.ip_address`, remembered: a carrier's thousands of calls come from a few addresses. Raises ValueError for what is none."""
+_LONGEST_ADDRESS = 64
+"""RFC 4291 §2.2: 45 characters, and a scope, which Python takes at any length: a caller's description would be kept for ever."""
+_parsed_before = lru_cache(1024)(ipaddress.ip_address)
+
+
+def parsed(ip: str | bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """`ipaddress.ip_address`, remembered: a carrier's thousands of calls come from a few addresses. Raises ValueError for what is none."""
+    if len(ip) > _LONGEST_ADDRESS:
+        raise ValueError(f"{ip[:_LONGEST_ADDRESS]!r}… is too long for an IP address")
+    return _parsed_before(ip)
 
 
 @lru_cache(4096)  # a leg's peer is asked for several times while its call is set up

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from interfaces.sip.sdp.crypto import PROFILE
+from interfaces.sip.sdp.memories import bounded
 from interfaces.sip.sdp.model import MediaDescription, SessionDescription
 
 _OF_ONE_SIDE = frozenset(
@@ -40,6 +41,7 @@ def carried(stream: MediaDescription | None) -> tuple[str, ...]:
     return _carried(tuple([line for line in stream.lines if line.startswith("a=")])) if stream is not None else ()
 
 
+@bounded
 @lru_cache(1024)  # phones of one model say the same in each call
 def _carried(lines: tuple[str, ...]) -> tuple[str, ...]:
     return may_carry(line.rstrip("\r\n") for line in lines)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache, wraps
 from typing import TypeVarTuple
 
+from interfaces.sip.sdp.memories import bounded
 from interfaces.sip.sdp.model import END, EVENT_CLOCK_HZ, STANDARD_PTIME_MS, STATIC, Meaning, MediaDescription, SessionDescription
 
 Streams = Callable[[MediaDescription], MediaDescription]
@@ -33,6 +34,7 @@ def _remembered(
     pjsip writes the same streams for every call (see ``steady``), and phones of one model offer the same.
     """
 
+    @bounded
     @lru_cache(512)
     def streams(media: tuple[MediaDescription, ...], given: tuple[*Given]) -> tuple[MediaDescription, ...]:
         return change(SessionDescription((), media), *given).media

@@ -15,6 +15,7 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from interfaces.sip.sdp.lines import NEEDED, PLAIN, STAND_IN, TOKEN, host_sort, mended_line, mended_session
+from interfaces.sip.sdp.memories import bounded
 from interfaces.sip.sdp.model import (
     END,
     EVENT,
@@ -132,6 +133,7 @@ def _is_format(word: str) -> bool:
     return not word[:1].isdigit() or number(word, _LAST_TYPE) >= 0
 
 
+@bounded
 @lru_cache(1024)
 def _formats(kind: str, meaning: Meaning) -> tuple[str, ...]:
     """Those of a stream of a kind that can be answered: each once, and no number that nothing is said about."""

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 
+from interfaces.sip.sdp.memories import bounded
 from interfaces.sip.sdp.model import END, closed, connection_of, number, rtpmap_of
 
 STAND_IN = {"IP4": "192.0.2.1", "IP6": "2001:db8::1"}
@@ -29,6 +30,7 @@ PLAIN = re.compile(
 """Lines that need no look one by one, as nearly everybody writes them."""
 
 
+@bounded
 @lru_cache(1024)
 def host_sort(host: str) -> tuple[str, str]:
     """Family and sort of a host: an `address`, `none` at all (0.0.0.0), a `name`, or `wrong`: no host can be called so."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from interfaces.sip.sdp.memories import bounded
 from interfaces.sip.sdp.once import once
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
@@ -65,6 +66,7 @@ def number(text: str, most: int) -> int:
     return value if value <= most else -1
 
 
+@bounded
 @lru_cache(1024)
 def rtpmap_of(value: str) -> tuple[str, Rtpmap] | None:
     """Payload type and meaning of an rtpmap attribute's value; None when it is none."""
@@ -126,7 +128,7 @@ class Meaning:
         return self._fmtps.get(kind, "")
 
 
-_meaning = lru_cache(1024)(Meaning)
+_meaning = bounded(lru_cache(1024)(Meaning))
 """Phones of one model say the same in each call."""
 
 
@@ -331,7 +333,7 @@ NOTHING = SessionDescription()
 """No description."""
 
 
-_stream = lru_cache(256)(MediaDescription)
+_stream = bounded(lru_cache(256)(MediaDescription))
 """pjsip writes the same stream for every call: what is worked out about it is kept."""
 
 

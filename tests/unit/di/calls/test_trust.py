@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from di.calls.application import Application
 from di.calls.call_info import CallInfo, Target
 from di.calls.pair import Pair
 from di.calls.selection import Selection
-from di.calls.trust import return_path_known, trusts
+from di.calls.trust import is_public, return_path_known, signalling_of, trusts
 from di.kernel.errors import CallFailed, DIError
 from di.kernel.server_options import CoreOptions, parse_networks
 from di.modules.di_dial import PLUGIN as DI_DIAL
@@ -280,3 +281,20 @@ def test_whether_media_may_go_to_an_address_before_anything_has_come_from_it(
 ) -> None:
     info = replace(CallInfo("in", source_ip="192.0.2.1", trusted=False), **facts)
     assert return_path_known(info, media_ip) is known
+
+
+def test_what_strangers_write_in_the_place_of_addresses_is_not_kept() -> None:
+    """A hundred INVITEs of 60 kB each, with no two texts alike."""
+    is_public("192.0.2.1")
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            digits = f"{number:x}".zfill(4) * 15_000
+            headers = [("Via", f"SIP/2.0/UDP x;received={digits}"), ("Contact", f"<sip:{digits}>")]
+            assert signalling_of(STRANGER, headers) == (STRANGER, digits)
+            assert not return_path_known(CallInfo("in", source_ip=STRANGER, connected=True), f"fe80::{number:x}%{digits}")
+            del digits, headers
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept_bytes < 1_000_000

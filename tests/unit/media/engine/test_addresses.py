@@ -348,3 +348,12 @@ def test_hold_stops_sending_and_resuming_starts_with_a_marker() -> None:
     assert after[1] & 0x80
     assert (int.from_bytes(after[4:8], "big") - int.from_bytes(before[4:8], "big")) & 0xFFFFFFFF == 3 * 160
     assert (int.from_bytes(after[2:4], "big") - int.from_bytes(before[2:4], "big")) & 0xFFFF == 1
+
+
+@pytest.mark.parametrize("command", [OpenLeg(1, "fe80::1%" + "a" * 60_000, 4000), OpenLeg(1, "1" * 60_000, 4000)])
+def test_a_text_of_a_message_s_length_is_no_address(command: OpenLeg) -> None:
+    """Python takes a scope of any length, and addresses are remembered."""
+    rig = EngineRig()
+    rig.do(command)
+    [failed] = [e for e in rig.events if isinstance(e, LegFailed)]
+    assert failed.leg == 1 and "too long" in failed.reason and len(failed.reason) < 200
