@@ -19,6 +19,9 @@ from media.rtp.srtp import SrtpError
 CHANGE_EVERY_NS = 100_000_000
 """A peer that sends two codecs in turn is followed so often; what comes in the other one meanwhile is not heard."""
 
+_LONGEST_TIMEOUT_MS = 2**42
+"""A row counts nanoseconds in 63 bits, and cuts a greater number off."""
+
 
 class CommandHandler:
     """What a hub's command does, one method for those that take more than a call."""
@@ -205,7 +208,7 @@ class CommandHandler:
 
     def _set_timeout(self, leg: Leg, timeout_ms: int, now_ns: int) -> None:
         row = self._parts.legs.row(leg.row)
-        row.timeout_ns = timeout_ms * 1_000_000
+        row.timeout_ns = min(timeout_ms, _LONGEST_TIMEOUT_MS) * 1_000_000
         row.arrived_ns = max(row.arrived_ns, now_ns)
         row.timed_out = 0
 

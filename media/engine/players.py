@@ -38,6 +38,8 @@ from media.engine.sources import FileWanted, KnownFile, StoredAudio, tone_audio
 RING_OVER_DELAY_MS = 230
 """How much longer than the longest delay a leg's playout ring is: room for the longest packet (200 ms) and for one that comes early."""
 
+_LONGEST_SAMPLES = 2**62
+"""What nobody hears the end of; a row's field would cut a greater number off, to nothing."""
 BRIDGE_ROOM = "\0bridge "
 """How names of bridges' rooms begin; no room of the hub's can have such a name."""
 
@@ -255,7 +257,7 @@ class Players:
             case PlayRecord() if not entry.started:
                 self._recorders.start(leg, item.path, item.length_ms, 0)
         if isinstance(item, (PlayTone, PlaySilence)) and item.length_ms > 0:
-            whole = item.length_ms * codec.rate_hz // 1000
+            whole = min(item.length_ms * codec.rate_hz // 1000, _LONGEST_SAMPLES)
             row.remaining_samples = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole
         entry.started = True
 

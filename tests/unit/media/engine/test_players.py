@@ -8,7 +8,7 @@ import pytest
 
 from media import codecs
 from media.control.play_items import PlayFile, PlaySilence
-from media.control.records import ConnectLeg, Enqueue, PlaylistEmptied
+from media.control.records import ConnectLeg, Enqueue, PlaylistEmptied, RtpTimedOut, SetRtpTimeout
 from media.engine.sources import StoredAudio, encode_samples
 from tests.support.engine_rig import EngineRig
 
@@ -70,3 +70,23 @@ def test_an_interrupted_file_goes_on_where_it_was_also_in_another_codec() -> Non
     heard = codec.decode(np.frombuffer(rig.tick()[1][12:], np.uint8))
     assert np.abs(heard.astype(int) - samples[480:640]).max() <= 16
     assert StoredAudio(codec, codec.encode(samples)).length_ms == 125
+
+
+@pytest.mark.parametrize("length_ms", [2**61, 2**63])
+def test_a_silence_longer_than_a_row_counts_has_no_end(length_ms: int) -> None:
+    """At 16 kHz these are 2**65 and 2**67 samples: cut off to a row's 64 bits they would be none."""
+    rig = EngineRig()
+    rig.connect(1, PEER, "L16", 16000, 96)
+    rig.do(Enqueue(1, (PlaySilence(length_ms),)))
+    assert not np.any(hear(rig, 5))
+    assert not [e for e in rig.events if isinstance(e, PlaylistEmptied)]
+
+
+@pytest.mark.parametrize("timeout_ms", [2**60, 2**64 // 1_000_000 + 1])
+def test_a_time_limit_longer_than_a_row_counts_is_none(timeout_ms: int) -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, "L16", 8000, 96)
+    rig.do(SetRtpTimeout(1, timeout_ms))
+    rig.tick()
+    rig.engine.check_timeouts(rig.now_ns + 86_400 * 10**9)
+    assert not [e for e in rig.engine.take_events() if isinstance(e, RtpTimedOut)]
