@@ -84,6 +84,9 @@ class Fleet:
         generation = self.generation
         new = [self._new(number) for number in range(1, self._options.workers + 1)]
         ready = await asyncio.gather(*(one.start(file, self.app.config, self._options.limits) for one in new))
+        if self._stopped:
+            await asyncio.gather(*(one.stop() for one in new))
+            return "the server is being stopped"
         if not all(ready):
             why = next(one.why_broken for one, is_ready in zip(new, ready, strict=True) if not is_ready)
             log.error("application %s: generation %d is not taken: %s", self.app.name, generation, why)

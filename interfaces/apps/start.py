@@ -60,7 +60,7 @@ class AppGateway:
         self._services = services
         self._options = options
         self._fleets: dict[str, Fleet] = {}
-        self._beginning: set[str] = set()
+        self._beginning: dict[str, Fleet] = {}
         """Applications whose first generation is being started."""
         self._functions = AppFunctions(services.registry, lambda name: self._fleets[name].choose())
         self._registered = False
@@ -129,16 +129,15 @@ class AppGateway:
 
     async def _first(self, name: str, path: Path) -> str:
         """Start the first generation of an application. Empty when it is in service, else why it is not, and there is none."""
-        self._beginning.add(name)
+        fleet = self._beginning[name] = Fleet(self._app(name, path), self._options, self._take, self._orphans)
         try:
-            fleet = Fleet(self._app(name, path), self._options, self._take, self._orphans)
             why = await fleet.start()
             if not why:
                 self._fleets[name] = fleet
                 self._services.applications.register(name, lambda session: self._begin(session, fleet))
             return why
         finally:
-            self._beginning.discard(name)
+            self._beginning.pop(name, None)
 
     def _open_door(self, file: str) -> None:
         """Let programs from elsewhere in. Raises ConfigError for a name that cannot be theirs."""
@@ -275,7 +274,7 @@ class AppGateway:
         self._functions.withdraw()
         for name in self._fleets:
             self._services.applications.unregister(name)
-        await asyncio.gather(*(fleet.stop() for fleet in self._fleets.values()))
+        await asyncio.gather(*(fleet.stop() for fleet in (*self._fleets.values(), *self._beginning.values())))
         self._speaker.close()
 
 
