@@ -82,7 +82,8 @@ async def test_a_call_is_a_session_from_authorization_to_its_cdr(server: Server,
     assert await call.bye() == 200
     await settled(cgrates, "anna")
     steps = [name.partition(".")[2] for name, one in cgrates.got if one["Event"]["OriginID"] == id]
-    assert list(dict.fromkeys(steps)) == ["AuthorizeEvent", "InitiateSession", "UpdateSession", "TerminateSession", "ProcessCDR"]
+    slices = steps.count("UpdateSession")  # a busy machine hangs up later
+    assert steps == ["AuthorizeEvent", "InitiateSession", *["UpdateSession"] * slices, "TerminateSession", "ProcessCDR"]
     (cdr,) = (one for one in cgrates.cdrs.values() if one["Account"] == "anna")
     assert (cdr["Tenant"], cdr["RequestType"], cdr["Destination"], cdr["Extra"]) == ("cgrates.org", "*prepaid", "echo", "anna!")
     assert cdr["CallID"] == call.call_id and cdr["DisconnectCause"].startswith("200") and cdr["AnswerTime"].endswith("Z")

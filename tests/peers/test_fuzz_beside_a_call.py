@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 
 from tests.peers.test_skeleton_calls import find_remote, on_ports
 from tests.property.interfaces.test_fuzz_gateways import netstring_message, send, web_message, xml_message
-from tests.support.background import in_background
 from tests.support.ports import free_port
 from tests.support.rtp_peer import PeerGroup
 from tests.support.server import Server
@@ -30,7 +30,7 @@ def test_garbage_on_every_gateway_disturbs_no_call(tmp_path: Path) -> None:
     find_sipp()
     port = free_port()
     files = {"app_mapping.conf": "^sip:=>announcement\n", "jsonrpc.conf": f"jsonrpc_port={port}\n"}
-    with Server(tmp_path, files, plugins=PLUGINS) as server, PeerGroup() as group:
+    with Server(tmp_path, files, plugins=PLUGINS) as server, PeerGroup() as group, contextlib.ExitStack() as callers:
         stop = threading.Event()
         sent = [0, 0, 0]
 
@@ -45,15 +45,8 @@ def test_garbage_on_every_gateway_disturbs_no_call(tmp_path: Path) -> None:
             await asyncio.gather(*(feed(number) for number in (0, 1, 2)))
 
         base = on_ports(1, group)
-        result = in_background(
-            Sipp(
-                "called_off",
-                server.sip_port,
-                calls=1,
-                user="announce",
-                media_port_base=base,
-                timeout_s=SECONDS + 100,
-            ).wait
+        sipp = callers.enter_context(
+            Sipp("called_off", server.sip_port, user="announce", media_port_base=base, timeout_s=SECONDS + 100)
         )
         find_remote(group)
         feeder = threading.Thread(target=lambda: asyncio.run(feed_all()))
@@ -71,5 +64,5 @@ def test_garbage_on_every_gateway_disturbs_no_call(tmp_path: Path) -> None:
         assert min(sent) > 50
         (id,) = server.xml.listActive()
         server.json("core.hangup", id)
-        assert result().successful == 1
+        assert sipp.wait().successful == 1
         assert "Traceback" not in server.log

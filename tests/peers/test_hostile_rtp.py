@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
 from collections.abc import Iterator
@@ -66,8 +67,10 @@ def test_spray_over_the_whole_range_during_ten_calls_gets_nothing_back(server: M
             peer.port for peer in group.peers
         }  # of this machine too: one may lie in the range and would hear the spray itself
         every = [port for port in range(low, low + PORTS) if port not in taken]
-        rounds, locked_from = SPRAY_MS // 200, list[int]()
-        for number in range(rounds):
+        rounds, after, locked_from = SPRAY_MS // 200, 0, list[int]()
+        for number in itertools.count():
+            if number >= rounds and (after >= rounds // 4 or number >= 4 * rounds):
+                break
             if number == rounds // 2:
                 for peer, samples in zip(peers, own, strict=True):
                     peer.samples = samples
@@ -78,10 +81,11 @@ def test_spray_over_the_whole_range_during_ten_calls_gets_nothing_back(server: M
                 for first in range(0, PORTS, 40):
                     spray(attacker, every[first : first + 40], packet)
             group.run_ms(200)
+            after += bool(locked_from)  # on a busy machine they lock later, and are sprayed for as long after that
             if number >= rounds // 2 and not locked_from and all(server.statistics(leg)["locked"] for leg in range(1, 11)):
                 group.run_ms(100)  # what was on its way
                 locked_from = [len(attacker.packets) for attacker in attackers]
-        assert locked_from, "not all calls have locked to their peers"
+        assert after >= rounds // 4, "not all calls have locked to their peers"
         assert [len(attacker.packets) for attacker in attackers] == locked_from, "something leaked after the lock"
         assert sum(len(attacker.packets) for attacker in attackers) <= 5
         counters = server.statistics()

@@ -11,6 +11,7 @@ import os
 import random
 import re
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,7 +27,17 @@ from tests.support.phone import Phone
 from tests.support.rtp_peer import Peer, PeerGroup
 from tests.support.server import Server, wait_until
 from tests.support.sizes import LONG, size
-from tests.support.voicemail import BEEP_HZ, HEARD, PLUGINS, STORED_HZ, configuration, param, sound_of, write_prompts
+from tests.support.voicemail import (
+    BEEP_HZ,
+    HEARD,
+    PLUGINS,
+    SILENCE_END_S,
+    STORED_HZ,
+    configuration,
+    param,
+    sound_of,
+    write_prompts,
+)
 
 pytestmark = pytest.mark.peers
 
@@ -50,8 +61,12 @@ class KilledCaller:
     spoken_ms: int = 0
     told: bool = False
     late: bool = False
-    """On a busy machine he began to speak when his silence had ended the recording: what was kept is short or empty."""
+    """His silence had ended the recording before he had said all: a busy machine kept him from speaking, and what was kept is short or empty."""
     gone: bool = False
+    quiet_s: float = 0.0
+    """The longest that the server has waited for his voice since the beep."""
+    spoke_s: float = field(default_factory=time.monotonic)
+    """When he last spoke, or had not heard the beep yet."""
 
     def step(self, ms: int) -> None:
         """So much time has passed."""
@@ -61,8 +76,14 @@ class KilledCaller:
             self._look_for_the_answer()
             return
         notes = tones.loudest(self.peer.heard(), HEARD, 50)
+        now_s = time.monotonic()
+        self.quiet_s = max(self.quiet_s, now_s - self.spoke_s)
         if STORED_HZ in notes and not self.told:
-            self.told, self.late = True, self.spoken_ms < SPEAK_MS
+            self.told, self.late = True, self.spoken_ms < SPEAK_MS and self.quiet_s > SILENCE_END_S / 2
+        if BEEP_HZ not in notes:
+            self.quiet_s, self.spoke_s = 0.0, now_s
+        elif 0 < self.spoken_ms <= SPEAK_MS:
+            self.spoke_s = now_s
         if self.spoken_ms == 0 and not (BEEP_HZ in notes and notes[-1] == 0):
             return
         speaking = self.spoken_ms < SPEAK_MS

@@ -3,22 +3,23 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Thread
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
 def in_background(work: Callable[[], T]) -> Callable[[], T]:
-    """Do it beside the test; the result waits for it."""
-    results: list[T] = []
-    thread = threading.Thread(target=lambda: results.append(work()), daemon=True)
-    thread.start()
+    """Do it beside the test; the result waits for it, and raises what it has raised (TimeoutError where it does not end)."""
+    done: Future[T] = Future()
 
-    def result() -> T:
-        thread.join(90)
-        assert results, "it did not end"
-        return results[0]
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
 
-    return result
+    Thread(target=run, daemon=True).start()
+    return lambda: done.result(90)

@@ -18,13 +18,18 @@ import fcntl
 import functools
 import os
 import socket
+import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 FIRST, END = 8000, 32700
 LANE = 1600
 """Enough for the widest range that a test server takes (800), or two servers of 400, and what stands between them."""
+
+PATIENCE_S = 60.0
+"""For a lane: shorter than the time limit of a test, so that it is this that is said. Runs of some minutes come and go beside each other."""
 
 
 class Lane:
@@ -67,15 +72,28 @@ def _is_free(port: int) -> bool:
 def _lane() -> Lane:
     folder = Path(tempfile.gettempdir()) / f"cordboard-test-ports-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    for number in range((END - FIRST) // LANE):
-        lock = os.open(folder / str(number), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        return Lane(number, lock)
-    raise AssertionError(f"too many test processes at once: all port lanes are held ({folder})")
+    return free_lane(folder, (END - FIRST) // LANE)
+
+
+def free_lane(folder: Path, lanes: int, patience_s: float = PATIENCE_S) -> Lane:
+    """The first lane that no process holds; says so while it waits for one. Raises AssertionError when none comes free."""
+    end = time.monotonic() + patience_s
+    said = False
+    while True:
+        for number in range(lanes):
+            lock = os.open(folder / str(number), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(lock)
+                continue
+            return Lane(number, lock)
+        what = f"{lanes} test processes hold all port lanes ({folder}; `fuser` names them)"
+        assert time.monotonic() < end, f"{what}, and none has ended within {patience_s:.0f} s: run fewer at once (WORKERS=…)"
+        if not said:
+            print(f"{what}: waiting for one of them to end", file=sys.__stderr__, flush=True)
+            said = True
+        time.sleep(0.2)
 
 
 def free_port() -> int:

@@ -23,6 +23,7 @@ class StallMeter:
 
     _PROGRAM = """
 import time
+print(flush=True)
 while True:
     before = time.time()
     time.sleep(0.002)
@@ -34,6 +35,8 @@ while True:
     def __init__(self) -> None:
         self._process = subprocess.Popen([sys.executable, "-c", self._PROGRAM], stdout=subprocess.PIPE, text=True)
         self.stalls: list[tuple[float, float]] = []
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it looks: on a busy machine a short measurement would be over before it does
 
     def end(self) -> None:
         """Read what it saw; once is enough."""
@@ -59,7 +62,7 @@ def calm(measure: Callable[[], T], attempts: int = 8) -> T:
             return measure()
         except AssertionError:
             meter.end()
-            if not left or max((late_s for at_s, late_s in meter.stalls if at_s >= began_s), default=0.0) < CALM_S:
+            if not left or max((late_s for at_s, late_s in meter.stalls if at_s + late_s >= began_s), default=0.0) < CALM_S:
                 raise
         finally:
             meter.end()

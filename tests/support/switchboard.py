@@ -10,6 +10,7 @@ await board.hear({anna: {ben}, ben: {anna}})       # who hears whom
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -192,7 +193,8 @@ class Switchboard:
             await asyncio.to_thread(wait_until, lambda: self.server.xml.calls() == 0, "no call is left")
         except AssertionError:
             for id in await asyncio.to_thread(self.server.xml.listActive):
-                await asyncio.to_thread(self.server.json, "core.hangup", id)
+                with contextlib.suppress(AssertionError):  # it has just gone
+                    await asyncio.to_thread(self.server.json, "core.hangup", id)
             raise
         await asyncio.to_thread(
             wait_until, lambda: all(one["legs"] == 0 for one in self.server.json("status.media")), "no leg is left"

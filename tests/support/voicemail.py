@@ -28,7 +28,9 @@ MELODY = [1250.0, 1450.0, 1650.0, 1850.0]
 """What a caller says, `NOTE_MS` each."""
 NOTE_MS = 300
 STUMBLE_MS = 300
-VOICEMAIL = """
+SILENCE_END_S = 2
+"""So long a silence ends a recording."""
+VOICEMAIL = f"""
 default_vm_mode=0
 announce_path=vm/
 default_announce=greeting.wav
@@ -38,7 +40,7 @@ full_announce=full.wav
 email_template_path=mail/
 spool_dir=spool/disk/voicemail
 max_record_time=20
-silence_end=2
+silence_end={SILENCE_END_S}
 min_record_time=0.4
 try_personal_greeting=yes
 min_free_mb=0
