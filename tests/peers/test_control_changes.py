@@ -126,7 +126,10 @@ async def test_ctl_changes_where_a_call_goes_and_what_it_says(server: Server, ph
         f'ctl;RURI="sip:bob@example.invalid";From="<sip:service@here.example>";To="<sip:bob@there.example>";next_hop=127.0.0.1:{callee.port};'
         'append_headers="P-Tenant: acme, inc|P-Rate: 3"'
     )
+    granted = ("decisions_total", 'control="ctl",decision="granted"')
+    before = measured(server, *granted)
     second = await connected(invite(caller, control), callee)
+    assert measured(server, *granted) == before + 1
     assert got(second).request_uri == "sip:bob@example.invalid"
     assert "sip:service@here.example" in line(second, "From") and "sip:bob@there.example" in line(second, "To")
     assert line(second, "P-Tenant") == "acme, inc" and line(second, "P-Rate") == "3"

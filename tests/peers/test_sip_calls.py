@@ -29,6 +29,7 @@ from tests.support.ports import free_port
 from tests.support.server import wait_until
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import Sipp, SippResult, place_calls, run_sipp
+from tests.support.stalls import calm
 
 pytestmark = pytest.mark.peers
 
@@ -62,6 +63,14 @@ async def test_twenty_calls_at_once(sip: SipProcess) -> None:
     media = sip.of(MediaNegotiated)
     assert sorted(m.remote_port for m in media) == sorted(result.server_ports) and {m.codec for m in media} == {"PCMU"}
     assert all((m.payload_type_send, m.dtmf_send, m.ptime_ms, m.send, m.receive) == (0, 101, 20, True, True) for m in media)
+
+
+async def test_nobody_has_to_say_anything_twice(sip: SipProcess) -> None:
+    def measure() -> None:
+        result = place_calls(10, "announce%d", sip.port, 200, rate=20)
+        assert result.successful == 10 and result.retransmissions == 0, result.errors
+
+    await asyncio.to_thread(calm, measure)
 
 
 async def test_order_of_events_and_identifiers(sip: SipProcess) -> None:
