@@ -294,16 +294,7 @@ def hop_of(phone: Phone) -> str:
 
 
 def hear_each_other(group: PeerGroup, caller: Phone, callee: Phone) -> None:
-    heard: list[set[float]] = []
-    for _ in range(30):
-        group.run_ms(200)
-        caller.peer.forget()
-        callee.peer.forget()
-        group.run_ms(600)
-        heard = [tones.heard(one.peer.heard(), [CALLER_HZ, CALLEE_HZ, *ALL_HZ]) for one in (caller, callee)]
-        if heard == [{CALLEE_HZ}, {CALLER_HZ}]:
-            return
-    raise AssertionError(heard)
+    group.hear({caller.peer: {CALLEE_HZ}, callee.peer: {CALLER_HZ}}, [CALLER_HZ, CALLEE_HZ, *ALL_HZ])
 
 
 def test_announced_then_connected(server: Server, group: PeerGroup) -> None:

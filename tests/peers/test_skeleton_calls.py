@@ -66,20 +66,6 @@ def find_remote(group: PeerGroup) -> None:
     raise AssertionError(f"{sum(not peer.remote for peer in group.peers)} peers hear nothing")
 
 
-def hear(group: PeerGroup, peers: list[Peer], frequencies_hz: list[float], wanted: list[set[float]]) -> None:
-    """Let everybody talk until each hears just that: what comes in between, as prompts and beeps, may take its time."""
-    found: list[set[float]] = []
-    for _ in range(20):
-        group.run_ms(200)
-        for peer in peers:
-            peer.forget()
-        group.run_ms(1000)
-        found = [tones.heard(peer.heard(), frequencies_hz) for peer in peers]
-        if found == wanted:
-            return
-    raise AssertionError(f"heard {found}, wanted {wanted}")
-
-
 def assert_gapless(peer: Peer, at_least: int) -> None:
     """50 packets for each second of RTP time: every timestamp 160 after the one before."""
     stamps = [packet.ts for packet in peer.packets]
@@ -134,7 +120,7 @@ def test_rooms_who_hears_whom_and_kickout(server: Server, call: Callable[..., An
             for (name, room), peer in zip(plan, peers, strict=True)
         ]
         find_remote(group)
-        hear(group, peers, heard_hz, [{700.0}, {500.0}, set()])
+        group.hear(dict(zip(peers, [{700.0}, {500.0}, set()], strict=True)), heard_hz, 1000)
 
         members = call("monitoring", "listByFilter", ["conf_id", room1])
         assert len(members) == 2
@@ -149,7 +135,7 @@ def test_rooms_who_hears_whom_and_kickout(server: Server, call: Callable[..., An
         assert call("webconference", "kickout", room1, "wrong", tag)[:2] == [1, "wrong adminpin or inexisting room"]
         assert call("webconference", "kickout", room1, "4711", "nobody")[:2] == [2, "call does not exist"]
         assert call("webconference", "mute", room1, "4711", tag)[:2] == [0, "OK"]
-        hear(group, peers, heard_hz, [{700.0}, set(), set()])
+        group.hear(dict(zip(peers, [{700.0}, set(), set()], strict=True)), heard_hz, 1000)
         assert call("webconference", "unmute", room1, "4711", tag)[:2] == [0, "OK"]
         assert call("webconference", "kickout", room1, "4711", tag)[:2] == [0, "OK"]
         kicked = sipps[0].wait()
@@ -230,7 +216,7 @@ def test_garbage_on_the_rtp_port_is_dropped_and_counted(server: Server) -> None:
         group.run_ms(500)
         for datagram in (b"", b"\0", b"\xff" * 3, b"\x80", os.urandom(200), b"\x80\x00" + b"\0" * 1400):
             peer.send_raw(datagram)
-        hear(group, [peer], [500.0, 700.0], [{500.0}])
+        group.hear({peer: {500.0}}, [500.0, 700.0], 1000)
         sipp.hang_up()
         assert sipp.wait().successful == 1
 
