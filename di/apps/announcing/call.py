@@ -4,19 +4,15 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, TypeVar
 
-from di.apps.announcing.answers import AudioAnswers
 from di.apps.announcing.audio_cache import AudioCache
-from di.apps.announcing.database import AudioSource, MysqlAudio, SqliteAudio, SqlitePlace
 from di.apps.announcing.keys import AnnouncementKeys
 from di.apps.announcing.lookup import AudioFinder, asked_by
+from di.apps.announcing.source import answers_of, open_source
 from di.apps.api import Application, Closer, ConfigError, ItemFailed, Services, Session, configured, where
-from di.stores.mysql_client import MysqlTarget
 
 log = logging.getLogger(__name__)
 KeysT = TypeVar("KeysT", bound=AnnouncementKeys)
@@ -79,10 +75,8 @@ def serve(
 
 
 def _announcements(services: Services, name: str, options: AnnouncementKeys, cache: AudioCache) -> AudioFinder:
-    source = _source(services, options)
-    answers = None
-    if source is not None:
-        answers = AudioAnswers(source, cache, services.clock, options.database_cache_time, options.database_timeout)
+    source = open_source(services, options, use_mysql=options.use_mysql)
+    answers = answers_of(source, services, options, cache)
     rows = options.application or name, options.message, options.default_language
     announcements = AudioFinder(
         name, configured(options.announce_path, services.conf_dir), options.default_announce, answers, rows
@@ -94,36 +88,3 @@ def _announcements(services: Services, name: str, options: AnnouncementKeys, cac
         hint = f"there is no file {default}; name an existing one (`cordboard prompts build` makes the spoken ones)"
         raise ConfigError(*where(options, "default_announce"), "default_announce", hint)
     return announcements
-
-
-def _source(services: Services, options: AnnouncementKeys) -> AudioSource | None:
-    """The database that the keys name. Raises ConfigError."""
-    place = options.database
-    if place is None and options.use_mysql:
-        for key in ("mysql_user", "mysql_passwd"):
-            if not getattr(options, key):
-                raise ConfigError(*where(options, key), key, "use_mysql=yes needs user and password of the database")
-        host, _, port = (options.mysql_host or options.mysql_server).partition(":")
-        if port and not (port.isdecimal() and 0 < int(port) < 65536):
-            raise ConfigError(*where(options, "mysql_server"), "mysql_server", f"{port!r} is no port; right is host or host:port")
-        place = MysqlTarget(options.mysql_user, options.mysql_passwd, host, int(port or 3306), options.mysql_db)
-    if place is None:
-        return None
-    if isinstance(place, MysqlTarget):
-        certificate = options.mysql_ca_cert
-        if certificate and not Path(certificate).is_file():
-            raise ConfigError(*where(options, "mysql_ca_cert"), "mysql_ca_cert", f"there is no file {certificate}")
-        return MysqlAudio(place, certificate)
-    return _sqlite(services, options, place)
-
-
-def _sqlite(services: Services, options: AnnouncementKeys, place: SqlitePlace) -> SqliteAudio:
-    """Make the file where there is none; but not on trial."""
-    source = SqliteAudio(services.conf_dir / place.path)
-    if not source.path.exists() and not services.trial:
-        try:
-            source.create()
-        except (OSError, sqlite3.Error) as error:
-            raise ConfigError(*where(options, "database"), "database", f"{source.path} cannot be made: {error}") from error
-        log.info("%s is made, with empty tables (docs/announcement.md)", source.path)
-    return source

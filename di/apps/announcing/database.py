@@ -5,6 +5,8 @@
     domain_audio  application message domain language audio
     default_audio application message language        audio
 
+and voicemail's templates likewise: domain_template, default_template.
+
 One statement asks for all candidates and the best row comes back. MariaDB and MySQL by the client that state diagrams use; a SQLite file is
 opened for each question, read only, in a thread. No part of it holds up the loop.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -32,6 +34,13 @@ CREATE TABLE IF NOT EXISTS domain_audio (
 CREATE TABLE IF NOT EXISTS user_audio (
   application VARCHAR(32) NOT NULL, message VARCHAR(32) NOT NULL, domain VARCHAR(128) NOT NULL, userid VARCHAR(64) NOT NULL,
   audio MEDIUMBLOB NOT NULL, PRIMARY KEY (application, message, domain, userid));
+CREATE TABLE IF NOT EXISTS default_template (
+  application VARCHAR(32) NOT NULL, message VARCHAR(32) NOT NULL, language VARCHAR(16) NOT NULL DEFAULT 'en',
+  template TEXT NOT NULL, PRIMARY KEY (application, message, language));
+CREATE TABLE IF NOT EXISTS domain_template (
+  application VARCHAR(32) NOT NULL, message VARCHAR(32) NOT NULL, domain VARCHAR(128) NOT NULL,
+  language VARCHAR(16) NOT NULL DEFAULT 'en',
+  template TEXT NOT NULL, PRIMARY KEY (application, message, domain, language));
 """
 """Tables with SEMS's columns but the row numbers, which nobody reads; SQLite takes it as it stands, and so does MariaDB."""
 
@@ -67,6 +76,9 @@ class AudioSource(Protocol):
 
     async def fetch(self, query: AudioQuery) -> bytes | None:
         """The best row's audio, None without one. Raises AudioUnavailable."""
+
+    async def rows(self, text: str) -> list[tuple[str, ...]]:
+        """What a statement of ours answers, NULL as an empty text. Raises AudioUnavailable."""
 
     def close(self) -> None:
         """Give connections back."""
@@ -122,16 +134,23 @@ class MysqlAudio:
 
     async def fetch(self, query: AudioQuery) -> bytes | None:
         """As AudioSource."""
+        rows = await self._execute(statement(query, mysql_literal))
+        return rows[0][1] if rows else None
+
+    async def rows(self, text: str) -> list[tuple[str, ...]]:
+        """As AudioSource."""
+        return [tuple((value or b"").decode("utf-8", "replace") for value in row) for row in await self._execute(text)]
+
+    async def _execute(self, text: str) -> tuple[tuple[bytes | None, ...], ...]:
         try:
             async with self._turns:
                 lease = await self._pools.lend(self._target, self._certificate)
                 try:
-                    result = await lease.execute(statement(query, mysql_literal))
+                    return (await lease.execute(text)).rows
                 finally:
                     await lease.give_back()
         except (DbError, OSError) as error:  # OSError: the certificate cannot be read
             raise AudioUnavailable(f"database {self._target.database} on {self._target.host}: {error}") from error
-        return result.rows[0][1] if result.rows else None
 
     def close(self) -> None:
         """As AudioSource."""
@@ -161,16 +180,24 @@ class SqliteAudio:
             values.append(text)
             return "?"
 
-        text = statement(query, place)
+        rows = self._execute(statement(query, place), values)
+        audio = rows[0][1] if rows else None
+        return audio if isinstance(audio, bytes) else None
+
+    async def rows(self, text: str) -> list[tuple[str, ...]]:
+        """As AudioSource."""
+        return [
+            tuple("" if value is None else str(value) for value in row) for row in await asyncio.to_thread(self._execute, text)
+        ]
+
+    def _execute(self, text: str, values: Sequence[str] = ()) -> list[tuple[object, ...]]:
         try:
             with contextlib.closing(
                 sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
             ) as connection:
-                row = connection.execute(text, values).fetchone()
+                return connection.execute(text, values).fetchall()
         except sqlite3.Error as error:
             raise AudioUnavailable(f"{self.path}: {error}") from error
-        audio = row[1] if row is not None else None
-        return audio if isinstance(audio, bytes) else None
 
     def close(self) -> None:
         """As AudioSource."""

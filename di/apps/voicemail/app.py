@@ -35,6 +35,7 @@ from di.apps.voicemail.dispatch import Dispatch, MessageFate, MessageRoom
 from di.apps.voicemail.journal import JournalEntry
 from di.apps.voicemail.options import Options
 from di.apps.voicemail.order import VoicemailMode, VoicemailOrder, read_order
+from di.apps.voicemail.rows import GreetingRows
 
 _BEGIN = 1
 """Number of the separator behind the beep."""
@@ -59,6 +60,8 @@ class VoicemailSounds:
     further: Mapping[str, PromptFolder]
     """`stored`, `not_stored`, `full`: those that are configured."""
     beep: Path
+    rows: GreetingRows | None = None
+    """Greetings out of a database, which come before those of the folder."""
 
 
 class VoicemailCall(Application):
@@ -77,16 +80,21 @@ class VoicemailCall(Application):
         if self._order.mode.mails and services.capabilities.find(MAIL) is None:
             raise Refused(500, "voicemail: no mail queue available")
         self._state = VoicemailState.GREETING
-        self._greeting = self._find(sounds.greetings)
-        if self._greeting is None:
-            raise Refused(500, "voicemail: no greeting file found")
+        self._greeting = None if sounds.rows is not None else self._file(sounds.greetings)
         self._entry: JournalEntry | None = None
         self._only: tuple[PlayItem, ...] = ()
         """What is said instead of the greeting to a caller who can leave no message."""
 
-    def _find(self, folder: PromptFolder) -> Path | None:
-        order = self._order
-        return folder.find(Asked(order.did, order.uid, order.language), self.session.id)
+    @property
+    def _asked(self) -> Asked:
+        return Asked(self._order.did, self._order.uid, self._order.language)
+
+    def _file(self, folder: PromptFolder) -> Path:
+        """The greeting of the files. Raises Refused."""
+        path = folder.find(self._asked, self.session.id)
+        if path is None:
+            raise Refused(500, "voicemail: no greeting file found")
+        return path
 
     # ---------------------------------------------------------------------------------------------------------- the greeting
     async def on_invite(self, session: Session) -> None:
@@ -95,6 +103,10 @@ class VoicemailCall(Application):
         if self._options.try_personal_greeting and self._messages is not None:
             opened = await self._messages.open(BoxOwner(order.did, order.uid).greetings, f"{order.kind}.wav")
             self._greeting = opened.path or self._greeting
+        if self._greeting is None:
+            rows = self._sounds.rows
+            found = await rows.find(self._asked, session.id) if rows is not None else None
+            self._greeting = found or self._file(self._sounds.greetings)
         if order.mode is VoicemailMode.ANNOUNCEMENT:
             return
         room = await self._dispatch.room(order, session.id)
@@ -155,7 +167,7 @@ class VoicemailCall(Application):
 
     def _said(self, what: str) -> tuple[PlayItem, ...]:
         folder = self._sounds.further.get(what)
-        path = self._find(folder) if folder is not None else None
+        path = folder.find(self._asked, self.session.id) if folder is not None else None
         return (PlayFile(str(path)),) if path is not None else ()
 
     def on_playlist_empty(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar
 
+from di.apps.announcing.keys import DatabaseKeys
 from di.apps.api import is_recorded, known_formats, option
 
 
@@ -28,16 +28,16 @@ def parse_names(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Options:
-    """How messages are taken, and where they go."""
+class Options(DatabaseKeys):
+    """How messages are taken, and where they go. Greetings and templates may be rows of a database (DatabaseKeys)."""
 
     default_vm_mode: int = option(0, help="0 mail, 1 box, 2 both, 3 announcement only.", maximum=3)
     simple_mode: bool = option(False, help="No parameters: the called user, domain `default`, the From header.")
     smtp_server: str = option("localhost", help="Mail server, where mail.conf names none.")
     smtp_port: int = option(25, help="Its port.", minimum=1, maximum=65535)
     announce_path: str = option("prompts/", help="Folder of greetings: <domain>/<user>.wav, by language, the default; beep.wav.")
-    default_announce: str = option("greeting.wav", help="Greeting of everybody who has none; must exist.")
-    email_template_path: str = option("mail/", help="Folder of *.template; default.template must be there.")
+    default_announce: str = option("greeting.wav", help="Greeting of everybody who has none; must exist, but with a database.")
+    email_template_path: str = option("mail/", help="Folder of *.template; default.template must be there, but with a database.")
     max_record_time: int = option(30, help="A message is no longer than this.", unit="s", minimum=1, maximum=36_000)
     rec_file_ext: str = option("wav", help="Format of recordings.", parse=parse_extension)
     try_personal_greeting: bool = option(
@@ -60,4 +60,7 @@ class Options:
     not_stored_announce: str = option("msg_not_stored.wav", help="Said when it could not be kept; without a file: an error tone.")
     full_announce: str = option("mailbox_full.wav", help="Said when the box is full; without a file the call is answered 480.")
 
-    IGNORED: ClassVar[tuple[str, ...]] = ("mysql_*",)
+    @property
+    def in_mysql(self) -> bool:
+        """Whether SEMS's keys name a database: its voicemail has no `use_mysql`, whoever names a user means it."""
+        return self.use_mysql or bool(self.mysql_user)

@@ -33,6 +33,9 @@ class Table:
             raise AudioUnavailable(self.down)
         return self.audio
 
+    async def rows(self, text: str) -> list[tuple[str, ...]]:
+        return []
+
     def close(self) -> None:
         pass
 

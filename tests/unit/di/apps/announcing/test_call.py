@@ -9,28 +9,13 @@ import pytest
 
 from di.apps.ann_b2b import PLUGIN
 from di.apps.ann_b2b.options import Options
-from di.apps.announcing.call import _source
-from di.apps.announcing.database import MysqlAudio, SqliteAudio, SqlitePlace
-from di.apps.announcing.keys import AnnouncementKeys
 from di.kernel.errors import ConfigError
-from di.stores.mysql_client import MysqlTarget
 from tests.support.playbook import Playbook
 
 
 @pytest.fixture
 def book(tmp_path: Path) -> Playbook:
     return Playbook(conf_dir=tmp_path)
-
-
-def test_keys_of_sems_name_a_database(book: Playbook) -> None:
-    keys = AnnouncementKeys(use_mysql=True, mysql_user="sems", mysql_passwd="secret")
-    source = _source(book.services, keys)
-    assert isinstance(source, MysqlAudio) and source._target == MysqlTarget("sems", "secret", "localhost", 3306, "sems")
-    other = _source(
-        book.services, AnnouncementKeys(use_mysql=True, mysql_user="u", mysql_passwd="p", mysql_host="db:3307", mysql_db="x")
-    )
-    assert isinstance(other, MysqlAudio) and other._target == MysqlTarget("u", "p", "db", 3307, "x")
-    assert _source(book.services, AnnouncementKeys()) is None
 
 
 @pytest.mark.parametrize(
@@ -48,19 +33,6 @@ def test_what_is_wrong_stops_the_start(book: Playbook, text: str, said: str) -> 
     with pytest.raises(ConfigError) as caught:
         book.load(PLUGIN, text)
     assert said in str(caught.value) and "secret" not in str(caught.value)
-
-
-def test_a_sqlite_file_is_made_but_not_on_trial(book: Playbook) -> None:
-    keys = AnnouncementKeys(database=SqlitePlace("data/audio.db"))
-    book.services.trial = True
-    assert isinstance(_source(book.services, keys), SqliteAudio)
-    assert not (book.services.conf_dir / "data").exists()
-    book.services.trial = False
-    _source(book.services, keys)
-    assert (book.services.conf_dir / "data" / "audio.db").stat().st_size > 0
-    (book.services.conf_dir / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be made"):
-        _source(book.services, AnnouncementKeys(database=SqlitePlace("file/audio.db")))
 
 
 def test_reload(book: Playbook) -> None:
