@@ -34,7 +34,8 @@ check: setup-test ## Lint, format, types, import arrows, house rules
 	@$(BIN)/python -m pytest -q tests/arch
 
 bench: setup-test ## Measure; write what is worth keeping into docs/performance.md
-	@for bench in tests/benches/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in tests/benches/bench_*.py; do echo "== $$bench"; \
+		case $$bench in *_ramp.py) size="--steps 50,100 --seconds 10";; *) size=;; esac; $(BIN)/python $$bench $$size || exit 1; done
 
 FUZZ = tests/property tests/unit tests/compat/gateways/test_same_decision.py tests/peers/test_hostile_rtp.py tests/peers/test_sip_garbage.py tests/peers/test_fuzz_beside_a_call.py
 fuzz: setup-test ## The border tests at full size (100 000 messages and more a gateway)

@@ -49,8 +49,8 @@ PLUGINS = "monitoring;announcement;webconference;conference;echo;dsm;xmlrpc2di;w
 USERS = {"announce": "announce", "room": "conference-%d", "lobby": "lobby-%d"}
 CALLERS_IP = "127.77.0.1"
 """Where sipp is; nothing listens at its media ports."""
-SETTINGS = "loglevel=1\nrtp_low_port=20000\nrtp_high_port=39999\n"
-"""As many RTP ports as a server has by default: one whose caller never sent a packet rests for 5 s."""
+SETTINGS = "loglevel=1\nrtp_low_port=33000\nrtp_high_port=52999\n"
+"""As many RTP ports as a server has by default, since one whose caller never sent a packet rests for 5 s; above the ports of tests."""
 
 
 @dataclass(frozen=True, slots=True)

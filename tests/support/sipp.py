@@ -58,7 +58,10 @@ def find_sipp() -> str:
 
 
 class Sipp:
-    """A running sipp. Use as a context manager, or call `wait` or `stop`. `hold_ms` None: until `hang_up`, however long a busy machine takes."""
+    """A running sipp. Use as a context manager, or call `wait` or `stop`. `hold_ms` None: until `hang_up`, however long a busy machine takes.
+
+    In `user`, `%d` becomes the number of the call and `%t` a tenth of it: ten callers of one room. `timed`: `setup_ms` is wanted.
+    """
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class Sipp:
         transport: str = "u1",
         arguments: Sequence[str] = (),
         trace: bool = True,
+        timed: bool = False,
         timeout_s: int = 60,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="sipp-")
@@ -90,6 +94,7 @@ class Sipp:
         if "-mp" not in arguments:  # it binds this port and the next but one even when it sends no media
             command += ["-mp", str(free_ports(4))]
         command += ["-trace_msg", "-message_file", "messages.log"] if trace else []
+        command += ["-trace_rtt", "-rtt_freq", "1"] if timed else []
         command += ["-timeout", str(timeout_s), "-timeout_error", *arguments]
         if remote_port:
             command.append(f"{remote_ip}:{remote_port}")
@@ -133,7 +138,8 @@ class Sipp:
 
     def _callers(self, calls: int, user: str, base: int) -> Path:
         path = self._path / "callers.csv"
-        rows = (f"{user.replace('%d', str(number))};{base + 2 * number}" for number in range(calls))
+        names = (user.replace("%d", str(number)).replace("%t", str(number // 10)) for number in range(calls))
+        rows = (f"{name};{base + 2 * number}" for number, name in enumerate(names))
         path.write_text("SEQUENTIAL\n" + "".join(row + "\n" for row in rows))
         return path
 
@@ -153,6 +159,17 @@ class Sipp:
         return len(re.findall(r"^CALL ", self._text("calls.log"), re.M))
 
     @property
+    def server_ports(self) -> dict[int, int]:
+        """The media port that the server answered with, by the caller's own media port: of calls that have been answered so far."""
+        return {int(ours): int(theirs) for ours, theirs in re.findall(r"^CALL (\d+) (\d+)\s", self._text("calls.log"), re.M)}
+
+    @property
+    def setup_ms(self) -> list[int]:
+        """From INVITE to 200 of each call that has been answered, as sipp's clock has it (steps of 4 ms): of scenarios that measure it."""
+        rows = "".join(path.read_text() for path in self._path.glob("*_rtt.csv")).splitlines()
+        return [int(float(row.split(";")[1])) for row in rows if row.count(";") == 2 and row[0].isdigit()]
+
+    @property
     def messages(self) -> str:
         """What it has sent and received so far."""
         return self._text("messages.log")
@@ -162,11 +179,16 @@ class Sipp:
         """What the scenario has written so far."""
         return self._text("calls.log")
 
-    def hang_up(self) -> None:
-        """Every call that is held until this goes on: it hears a request of ours, which it finds by its Call-ID."""
+    def hang_up(self, a_second: int = 0) -> None:
+        """Every call that is held until this goes on: it hears a request of ours, which it finds by its Call-ID.
+
+        `a_second`: how many of them, so that many calls do not all end in one moment; 0: at once.
+        """
         assert self._until_told, "the calls end by themselves: hold_ms"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as teller:
             for number in range(1, self._calls + 1):
+                if a_second and number % 10 == 0:
+                    time.sleep(10 / a_second)
                 call_id = f"{number}-{self.pid}@{self._local_ip}"
                 text = (
                     f"INFO sip:now@test SIP/2.0\r\nVia: SIP/2.0/UDP test;branch=z9hG4bK{number}\r\nFrom: <sip:now@test>;tag=1\r\n"
@@ -174,10 +196,10 @@ class Sipp:
                 )
                 teller.sendto(text.encode(), (self._local_ip, self.local_port))
 
-    def wait(self) -> SippResult:
-        """Wait for the end and read the counters."""
+    def wait(self, seconds: float | None = None) -> SippResult:
+        """Wait for the end, so long at most or as long as sipp was given, and read the counters."""
         try:
-            self._process.wait(self._timeout_s + 10)
+            self._process.wait(self._timeout_s + 10 if seconds is None else seconds)
         except subprocess.TimeoutExpired:
             self.stop()
         return self._result()
@@ -195,13 +217,12 @@ class Sipp:
             rows = list(csv.DictReader(path.open(), delimiter=";"))
             counters = rows[-1] if rows else {}
         log = self._text("calls.log")
-        logged = re.findall(r"CALL (\d+) (\d+)", log)
         result = SippResult(
             self._process.returncode,
             int(counters.get("SuccessfulCall(C)") or 0),
             int(counters.get("FailedCall(C)") or 0),
             int(counters.get("Retransmissions(C)") or 0),
-            {int(ours): int(theirs) for ours, theirs in logged},
+            self.server_ports,
             self._text("messages.log"),
             self._text("errors.log") or self._text("screen.log")[-2000:],
             log,
