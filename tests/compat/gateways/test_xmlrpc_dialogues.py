@@ -78,7 +78,7 @@ HEADS = {
 async def test_heads_that_the_original_takes(head: bytes) -> None:
     body = call("calls", [])
     async with running() as gateways:
-        answer = await exchange(gateways.xml_port, head % (len(body), body), limit_s=5)
+        answer = await exchange(gateways.xml_port, head % (len(body), body))
     assert answer == reply(success("<value><i4>0</i4></value>"))
 
 
@@ -126,14 +126,14 @@ TOLD = {
 @pytest.mark.parametrize("data", SILENT.values(), ids=SILENT.keys())
 async def test_requests_that_are_closed_without_an_answer(data: bytes) -> None:
     async with running() as gateways:
-        assert await exchange(gateways.xml_port, data, lambda got: False, limit_s=5) == b""
+        assert await exchange(gateways.xml_port, data, lambda got: False) == b""
         await alive(gateways)
 
 
 @pytest.mark.parametrize(("data", "status"), TOLD.values(), ids=TOLD.keys())
 async def test_requests_that_are_refused(data: bytes, status: bytes) -> None:
     async with running() as gateways:
-        answer = await exchange(gateways.xml_port, data, lambda got: False, limit_s=5)
+        answer = await exchange(gateways.xml_port, data, lambda got: False)
         assert answer.startswith(b"HTTP/1.1 " + status)
         await alive(gateways)
 
