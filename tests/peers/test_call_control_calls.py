@@ -97,8 +97,8 @@ class Bank:
             time.sleep(3)
         (order,) = orders
         assert order["methodName"] == "subtractCredit"
-        self.taken.append((order["pin"], order["amount"]))
         self.credit[order["pin"]] -= order["amount"]
+        self.taken.append((order["pin"], order["amount"]))  # the last: a test that sees it finds the credit as it is then
         if self.kind == "lie":
             return "thanks"
         return self.credit[order["pin"]]
@@ -394,9 +394,14 @@ async def test_what_a_service_that_refuses_lies_or_fails_does_to_a_call(
 ) -> None:
     service.answers = {"call.authorize": answer}
     peer = await UdpPeer.open(servers["cc_http"].sip_port)
-    call = peer.invite("echo", headers=headers("acme"))
-    assert await call.final() == code
-    assert not service.of(call, "answered")
+    refused = peer.invite("echo", headers=headers("acme"))
+    assert await refused.final() == code
+    service.answers = {}
+    taken, _ = await lasts(peer, headers("acme"), 0.1)
+    await asyncio.to_thread(
+        wait_until, lambda: service.of(taken, "ended"), "a call that it grants is told from its answer to its end"
+    )
+    assert service.of(taken, "answered") and not service.of(refused, "answered")
     peer.close()
 
 
