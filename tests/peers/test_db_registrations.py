@@ -92,6 +92,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, database: MariaDb) -> Itera
 
 def test_each_row_by_its_status(server: Server, database: MariaDb, registrar: SmallRegistrar) -> None:
     wait_until(lambda: all_settled(database), "all rows are written")
+    # 5 and 6 begin where they end; each is asked twice, for the password, while others are done already
+    wait_until(lambda: [seen.good for seen in registrar.of("digest-late")] == [False, True], "the late one")
+    wait_until(lambda: rows(database, "last_code", "subscriber_id=6") == [["401"]], "the failed one is tried, and fails")
     contact = "<sip:plain-new@192.0.2.9:5070>;expires=300"
     expected = [["200", "OK", contact, "300"]]
     assert (
@@ -99,12 +102,9 @@ def test_each_row_by_its_status(server: Server, database: MariaDb, registrar: Sm
         == expected
     )
     assert "<sip:own@192.0.2.3>" in registrar.of("plain-inactive")[0].text
-    assert [seen.good for seen in registrar.of("digest-late")] == [False, True]
     assert registrar.of("digest-active") == [], "it stands for a while"
     assert registrar.of("plain-removed") == [] and [seen.expires for seen in registrar.of("plain-leaving")] == [0]
-    assert rows(database, "last_code", "subscriber_id=6") == [["401"]] and rows(database, "last_code", "subscriber_id=9") == [
-        ["480"]
-    ]
+    assert rows(database, "last_code", "subscriber_id=9") == [["480"]]
     assert "subscriber 9 cannot be registered: user 'bad user'" in server.log
 
 
@@ -122,15 +122,15 @@ def test_functions(server: Server, database: MariaDb, registrar: SmallRegistrar)
     count = len(registrar.of("digest-secret"))
     call("updateRegistration", 21, "digest-secret", "secret", here)
     call("refreshRegistration", 21)
-    wait_until(
-        lambda: len(registrar.of("digest-secret")) == count + 1, "refreshed once: an update that changes nothing asks nothing"
-    )
+    wait_until(lambda: len(registrar.of("digest-secret")) > count, "refreshed")
     call("updateRegistration", 22, "plain-22", "", here, "sip:own@192.0.2.4")
     wait_until(lambda: status(database, 22) == "2", "unknown to update: it is new")
     assert "<sip:own@192.0.2.4>" in registrar.of("plain-22")[0].text
     call("removeRegistration", 21), call("removeRegistration", 999), call("refreshRegistration", 999)
     wait_until(lambda: status(database, 21) == "", "its row is deleted")
     wait_until(lambda: registrar.of("digest-secret")[-1].expires == 0, "it is taken back")
+    asked = [seen for seen in registrar.of("digest-secret")[count:] if seen.expires]
+    assert len(asked) == 1, "refreshed once: an update that changes nothing asks nothing"
 
 
 def test_while_the_database_is_away(server: Server, database: MariaDb, registrar: SmallRegistrar) -> None:
