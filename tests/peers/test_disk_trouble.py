@@ -6,6 +6,7 @@ What is said, what goes on, and that nothing is left: the small disk of the test
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -45,6 +46,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     assert done.returncode == 0, f"something is left open there: {done.stderr}"
 
 
+def open_files(pid: int) -> list[str]:
+    """What a process has open, without what it closes meanwhile."""
+    names = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.readlink(link))
+    return names
+
+
 def recording_server(folder: Path, records_in: Path) -> Server:
     files = {
         "dsm/records.dsm": RECORDS.replace("@FOLDER@", str(records_in)),
@@ -59,6 +69,7 @@ def test_a_full_disk(tmp_path: Path, disk: Path) -> None:
         server.start()
         with Sipp("called_off", server.sip_port, calls=CALLS, rate=20, user="x") as calls:
             wait_until(lambda: server.log.count(f"ERROR: recording: {disk}/") >= CALLS, "each recording is told")
+            wait_until(lambda: calls.answered == CALLS, "each is up: its phone has the answer")
             assert server.xml.calls() == CALLS  # they go on
             assert place_calls(1, "announce", server.sip_port, hold_ms=500).successful == 1
             for id in server.xml.listActive():
@@ -75,9 +86,7 @@ def test_a_full_disk(tmp_path: Path, disk: Path) -> None:
         assert len(of_calls) == CALLS and all("No space left on device" in line for line in of_calls)
         assert "Traceback" not in server.log
         media = server.children()["media"]
-        wait_until(
-            lambda: not [f for f in Path(f"/proc/{media}/fd").iterdir() if str(disk) in os.readlink(f)], "files are closed"
-        )
+        wait_until(lambda: not [name for name in open_files(media) if str(disk) in name], "files are closed")
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="becoming another user needs root")

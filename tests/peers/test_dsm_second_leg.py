@@ -118,7 +118,7 @@ def test_events_go_between_two_legs(tmp_path: Path, callee: tuple[Sipp, PeerGrou
         thread = threading.Thread(target=lambda: results.append(calling.wait()), daemon=True)
         thread.start()
         (first,) = wait_until(lambda: server.xml.listByFilter(["dsm_state", "TALKING"]), "both legs are up")
-        (second,) = server.xml.listByFilter(["dsm_diag", "second"])
+        (second,) = wait_until(lambda: server.xml.listByFilter(["dsm_diag", "second"]), "the other leg's diagram")
         assert first != second
         assert server.xml.postDSMEvent(first, [["do", "ask"], ["text", "marco"]]) == [200, "OK"]
         wait_until(lambda: "answer" in server.xml.di("monitoring", "get", first)[0], "the answer is back")

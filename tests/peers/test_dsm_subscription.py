@@ -65,7 +65,8 @@ def call(server: Server, notifier: Sipp) -> Iterator[str]:
         def up() -> list[str]:
             return [id for id in server.xml.listActive() if f"sip:{user}@" in str(record(server, id).get("ruri", ""))]
 
-        (id,) = wait_until(up, "the call is up")
+        (id,) = wait_until(up, "the call is there")
+        wait_until(lambda: caller.answered == 1, "it is up: who is hung up on before that gets a final reply and no BYE")
         yield str(id)
         if id in server.xml.listActive():
             server.json("core.hangup", id)
