@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from interfaces.sip.message import Message
@@ -152,6 +152,10 @@ class Switchboard:
     async def run(self, length_ms: int) -> None:
         """Let every phone talk for so long."""
         await asyncio.to_thread(self.group.run_ms, length_ms)
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        """Let every phone talk until it is so. Fails naming `what`."""
+        await asyncio.to_thread(self.group.run_until, condition, what)
 
     async def hear(self, whom: Mapping[Talker, set[Talker]]) -> None:
         """Let everybody talk until each hears just those. Fails naming what was heard."""
