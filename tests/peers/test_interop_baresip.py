@@ -73,6 +73,9 @@ def test_phones_of_all_codecs_meet_in_a_room(server: Server, tmp_path: Path) -> 
     users = [(codec, "room9", says(codec, hz)) for codec, hz in zip(PHONES, ROOM_HZ, strict=False)]
     spoken = set(ROOM_HZ[: len(users)])
     for (codec, _, _), own_hz, heard in zip(users, ROOM_HZ, talk(server, tmp_path, users, 9), strict=False):
-        last = heard[-2 * codec.rate_hz : -codec.rate_hz // 2]
-        found = tones.heard(last, ROOM_HZ, codec.rate_hz, 1000)
-        assert found == spoken - {own_hz}, f"{codec.name} in the room"
+        second = codec.rate_hz
+        parts = [tones.heard(heard[at : at + second], ROOM_HZ, second, 1000) for at in range(0, len(heard) - second, second // 2)]
+        of_all = [
+            found for found in parts if found >= spoken - {own_hz}
+        ]  # on a busy machine the first leave when the last have just come
+        assert of_all and of_all[-1] == spoken - {own_hz}, f"{codec.name} in the room: {parts}"
