@@ -118,6 +118,8 @@ class Metrics(Collector):
 _MEDIA: tuple[tuple[str, type[GaugeMetricFamily] | type[CounterMetricFamily], str], ...] = (
     ("legs", GaugeMetricFamily, "Legs that a media process has now."),
     ("legs_secure", GaugeMetricFamily, "Those of them with SRTP."),
+    ("ports", GaugeMetricFamily, "RTP ports that are open."),
+    ("ports_used", GaugeMetricFamily, "Those of them that have a leg."),
     ("cpu", GaugeMetricFamily, "Share of a CPU that its ticks use."),
     ("ticks_late", CounterMetricFamily, "Ticks that began over 2 ms late."),
     ("tick_lateness_p999_us", GaugeMetricFamily, "Lateness of a tick, 99.9th percentile, microseconds."),

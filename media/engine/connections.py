@@ -111,6 +111,11 @@ class Connections:
         """RTP ports bound."""
         return sum(len(book) for book in self._books)
 
+    @property
+    def ports_used(self) -> int:
+        """Those of them that have a leg."""
+        return sum(book.used for book in self._books)
+
     def open(self, command: OpenLeg, now_ns: int) -> Leg | None:
         """Give a new leg a row and a port; None after LegFailed."""
         address = self._address(command)

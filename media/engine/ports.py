@@ -96,6 +96,11 @@ class PortBook:
         """Ports that are open."""
         return self._open_ports
 
+    @property
+    def used(self) -> int:
+        """Those that have a leg."""
+        return self._open_ports - len(self._idle)
+
     def assign(self, row: int, remote: Remote | None, now_ns: int) -> Port:
         """Return a port for a leg, its slot held for it. Raises NoPort."""
         self._end_rests(now_ns)

@@ -20,6 +20,7 @@ def process_counters(parts: Parts) -> dict[str, float]:
     counters["rooms"] = len(parts.rooms)
     counters["legs_secure"] = len(parts.secure)
     counters["ports"] = connections.ports
+    counters["ports_used"] = connections.ports_used
     counters["packets_sent"] = connections.packets_sent_closed + int(rows["packets_sent"].sum())
     counters |= parts.spans.statistics()
     counters["frames_concealed"] = int(rows["frames_concealed"].sum())

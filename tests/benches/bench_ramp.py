@@ -31,7 +31,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benches.bench_setup import place, processes, server_of_calls
+from tests.benches.short_calls import place, processes, server_of_calls
 from tests.support.quality import TITLES, Heard, Served, Step, last_held, shared_out
 from tests.support.server import Server, wait_until
 from tests.support.sipp import Sipp

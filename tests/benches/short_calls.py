@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Short calls on a whole server, placed by sipp, and what they cost: for `bench_setup`, `bench_ramp` and `lasting`."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from di.spoken.tones import melody, write
+from tests.support.server import Server, wait_until
+from tests.support.sipp import Sipp
+from tests.support.usage import cpu_us
+
+HOLD_MS = 200
+PLUGINS = "monitoring;announcement;webconference;conference;echo;dsm;xmlrpc2di;web"
+USERS = {"announce": "announce", "room": "conference-%d", "lobby": "lobby-%d", "echo": "echo"}
+CALLERS_IP = "127.77.0.1"
+"""Where sipp is; nothing listens at its media ports."""
+SETTINGS = "loglevel=1\nrtp_low_port=33000\nrtp_high_port=52999\n"
+"""As many RTP ports as a server has by default, since one whose caller never sent a packet rests for 5 s; above the ports of tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU of one run, microseconds a call by process, and what sipp saw."""
+
+    by_process: dict[str, float]
+    caller_us: float
+    completed: int
+    failed: int
+    retransmissions: int
+    errors: str
+    lost_byes: int = 0
+    """Calls that were answered and did not come to their end: their BYE, or what should have led to it, was not answered."""
+
+    def show(self, name: str) -> None:
+        """One line."""
+        whole = sum(self.by_process.values())
+        parts = ", ".join(f"{process} {us:.0f}" for process, us in self.by_process.items())
+        print(
+            f"{name:<22} {whole:5.0f} us a call ({parts}); sipp {self.caller_us:4.0f}: {whole / self.caller_us:4.1f} times; "
+            f"{self.completed} completed, {self.failed} failed, {self.retransmissions} retransmissions",
+            flush=True,
+        )
+        self.show_errors()
+
+    def show_errors(self) -> None:
+        """Why calls failed, if any did."""
+        refused = Counter(
+            re.findall(r"while expecting.*?'SIP/2.0 (.*?)\\r?", self.errors) or re.findall(r"SIP/2\.0 ([3-6].*)", self.errors)
+        )
+        if self.failed:
+            print(f"    {dict(refused) or self.errors[-600:]}", flush=True)
+
+
+@contextlib.contextmanager
+def server_of_calls() -> Iterator[Server]:
+    """A server as configured, that logs warnings only, with an announcement of two seconds."""
+    with tempfile.TemporaryDirectory(prefix="bench-setup-") as folder:
+        server = Server(Path(folder), settings=SETTINGS, plugins=PLUGINS, start=False)
+        with open(server.etc / "announcement.conf", "a") as conf:
+            conf.write(f"\ndefault_announce={folder}/short.wav\n")
+        write(Path(folder) / "short.wav", melody("short"))
+        with server:
+            server.start()
+            yield server
+
+
+def processes(server: Server) -> dict[str, int]:
+    """Process ids by role."""
+    return {"hub": server.pid, **dict(sorted(server.children().items()))}
+
+
+def place(
+    server: Server, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS, each_second: Callable[[Sipp], None] | None = None
+) -> Cost:
+    """Calls at a rate, to their end; `each_second` may look at them meanwhile."""
+    pids = processes(server)
+    before = {role: cpu_us(pid) for role, pid in pids.items()}
+    sipp_before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    caller = Sipp(
+        "call",
+        server.sip_port,
+        calls=calls,
+        rate=rate,
+        hold_ms=hold_ms,
+        user=USERS[kind],
+        media_port_base=40000,
+        local_ip=CALLERS_IP,
+        trace=False,
+        timeout_s=90 + calls // rate,
+    )
+    while each_second is not None and caller.running:
+        time.sleep(1)
+        each_second(caller)
+    result = caller.wait()
+    sipp_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wait_until(lambda: not server.xml.calls(), "all calls gone")
+    used = {role: (cpu_us(pid) - before[role]) / calls for role, pid in pids.items()}
+    caller_us = sum(getattr(sipp_after, name) - getattr(sipp_before, name) for name in ("ru_utime", "ru_stime")) * 1e6 / calls
+    lost_byes = max(len(result.server_ports) - result.successful, 0)
+    return Cost(used, caller_us, result.successful, result.failed, result.retransmissions, result.errors, lost_byes)
