@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.support.sip_peer import PeerCall, UdpPeer, description
 MAPPING = "^sip:desk=>desk\n"
 PLUGINS = "monitoring;desk;xmlrpc2di;web"
 TONES_HZ = (400.0, 600.0, 900.0, 1300.0)
+_NUMBERS = itertools.count(1)
 
 
 class Talker:
@@ -56,7 +58,9 @@ class Talker:
 
     def invite(self, headers: str = "", user: str = "desk", offer: bool = True) -> PeerCall:
         """Send an INVITE. `headers`: lines with their ends."""
-        call = PeerCall(self.sip, f"{self.sip.port}-{len(self.calls)}@talker", user)
+        call = PeerCall(
+            self.sip, f"{next(_NUMBERS)}-{self.sip.port}@talker", user
+        )  # a port may be an earlier phone's, whose record is still there
         self.sip.calls[call.call_id] = call
         self.calls.append(call)
         call.send_request("INVITE", self.description() if offer else "", headers=headers)
