@@ -49,7 +49,7 @@ async def test_an_invite_that_is_never_decided(board: Switchboard) -> None:
 async def test_a_caller_gives_up_while_nobody_listens(board: Switchboard) -> None:
     anna = await board.phone()
     one = anna.invite("X-Desk: hang=invite\r\n")
-    await asyncio.sleep(0.5)
+    await asyncio.to_thread(wait_until, lambda: board.server.xml.listByFilter(["callid", one.call_id]), "its application has it")
     one.cancel()
     assert (await one.next(487)).code == 487
     one.send_request("ACK", cseq=one.cseq, branch=one.branch)

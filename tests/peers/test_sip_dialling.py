@@ -22,6 +22,7 @@ from di.sip.records import (
     SendRequest,
 )
 from tests.support.ports import free_port
+from tests.support.sip_peer import UdpPeer
 from tests.support.sip_process import SipProcess
 from tests.support.sipp import Sipp, SippResult
 
@@ -126,19 +127,25 @@ async def test_another_realm_gets_no_answer(sip: SipProcess) -> None:
     assert ended.code == 401 and "Authorization:" not in result.messages and "secret" not in sip.log
 
 
-async def test_a_challenge_inside_an_incoming_call_gets_no_answer(sip: SipProcess) -> None:
+async def test_a_challenge_inside_an_incoming_call_gets_no_answer(sip: SipProcess, peer: UdpPeer) -> None:
     """ES2021-05: a caller that challenges our BYE learns nothing, even with credentials in use elsewhere."""
     with Sipp("uas_digest", replace={"REALM": "trap"}) as callee:
         sip.send(dial(callee.local_port, realm="trap", username="alice", password="secret"))
         await sip.wait_for(CallConfirmed)
-        with Sipp("uas_challenges_bye", sip.port) as caller:
-            incoming = (await sip.wait_for(CallConfirmed, 2))[1].call
-            sip.send(Hangup(incoming))
-            result = await finish(caller)
-        await asyncio.sleep(0.3)
+        caller = peer.invite()
+        assert await caller.final() == 200
+        caller.ack()
+        incoming = (await sip.wait_for(CallConfirmed, 2))[1].call
+        sip.send(Hangup(incoming))
+        bye = await caller.next("BYE")
+        assert not bye.header("Authorization")
+        caller.reply(bye, 401, headers='WWW-Authenticate: Digest realm="trap", nonce="1", algorithm=MD5\r\n')
+        await sip.wait_for(CallEnded, call=incoming)
+        assert (await peer.exchange("OPTIONS")).code == 200  # it came behind the challenge
         sip.send(Hangup(2))
         await finish(callee)
-    assert "Authorization:" not in result.messages and result.messages.count("BYE sip:") == 1
+    while not caller.messages.empty():
+        assert caller.taken(caller.messages.get_nowait()), "no other BYE"
 
 
 async def test_request_inside_and_its_reply(sip: SipProcess) -> None:
