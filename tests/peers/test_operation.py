@@ -166,7 +166,7 @@ def test_ctrl_c_during_the_start_leaves_no_traceback_and_no_process(tmp_path: Pa
 # --------------------------------------------------------------------------------------------------------------------- the log
 def test_each_call_leaves_one_line(tmp_path: Path) -> None:
     with Server(tmp_path, settings="loglevel=2") as server:
-        assert place_calls(1, "echo", server.sip_port, hold_ms=1500).successful == 1
+        assert place_calls(1, "echo", server.sip_port, hold_ms=3000).successful == 1
         (line,) = wait_until(lambda: over(server), "its line")
         wanted = r"hub \[\d+/end_lines\.py:\d+\] INFO: call [0-9A-F-]+: over: in, echo, .*<sip:.*> to sip:echo@127\.0\.0\.1\S*, "
         said = re.search(wanted + r"(\d+\.\d) s, BYE of the peer, (no packet came|\d+ of \d+ packets lost)", line)

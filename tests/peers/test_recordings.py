@@ -13,7 +13,7 @@ import subprocess
 import urllib.error
 import urllib.request
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support import tones
+from tests.support.phone import Phone
 from tests.support.server import PLUGINS, Server, wait_until
 from tests.support.sizes import size
 from tests.support.talk import Talk
@@ -91,10 +92,17 @@ def members(server: Server, room: str, count: int) -> None:
     wait_until(lambda: len(server.json("rooms.list").get(room, [])) == count, f"{count} in {room}")
 
 
+def hear(wanted: Mapping[Phone, set[float]]) -> None:
+    """Wait until each of these phones hears just those."""
+    wait_until(
+        lambda: [tones.heard(phone.peer.heard()[-1600:], HZ) for phone in wanted] == list(wanted.values()), f"heard is {wanted}"
+    )
+
+
 def test_a_room_in_step_with_each_member(server: Server, talk: Talk) -> None:
     first, second = talk.call("conf-1", HZ[0]), talk.call("conf-1", HZ[1])
     members(server, "conf-1", 2)
-    talk.ms(300)
+    hear({first: {HZ[1]}, second: {HZ[0]}})  # the media process has them in the room, too
     code, text, name = server.json("recordings.startRoom", "conf-1", "both")
     assert (code, text) == (200, "OK")
     talk.ms(1000)
@@ -188,7 +196,9 @@ def test_it_ends_with_the_room_and_a_call_with_the_call(server: Server, talk: Ta
 
 
 def test_a_call_said_left_and_heard_right(server: Server, talk: Talk) -> None:
-    one, other = talk.call("conf-4", HZ[1]), talk.call("conf-4", HZ[4])
+    one = talk.call("conf-4", HZ[1])
+    members(server, "conf-4", 1)  # so that it stands first in the list
+    other = talk.call("conf-4", HZ[4])
     members(server, "conf-4", 2)
     by_name = [member["call"] for member in server.json("rooms.list")["conf-4"]]
     talk.ms(300)
@@ -302,10 +312,12 @@ def test_a_full_disk(server: Server, talk: Talk) -> None:
     assert code == 507 and "No space left on device" in text
     assert server.json("recordings.list")["recordings"][0]["name"] == name, "what was not begun is not there"
     assert len(server.json("rooms.list")["conf-8"]) == 2, "the room goes on"
-    lines = [
-        line for line in server.log.splitlines() if name in line and re.search("ERROR: recording: |WARNING: recording ", line)
-    ]
-    assert len(lines) == 2, "one line of the process that writes, one that says what it was"
+    said = re.compile("ERROR: recording: |WARNING: recording ")
+    lines = wait_until(
+        lambda: len(found := [line for line in server.log.splitlines() if name in line and said.search(line)]) >= 2 and found,
+        "one line of the process that writes, one that says what it was",
+    )
+    assert len(lines) == 2, lines
     assert f"recording {name} of room conf-8 ended: " in "".join(lines)
     for file in told["files"]:
         assert tones.heard(samples(kept(server) / file["file"])[800:], HZ)

@@ -24,8 +24,9 @@ async def test_kept_open_and_registered_as_it_is_seen(tmp_path: Path) -> None:
     registrar = await UdpPeer.open(server.sip_port)
 
     async def register() -> PeerOutside:
-        """The next REGISTER, answered as a registrar does to which a NAT shows port 40123."""
-        asked = await registrar.take_outside()
+        """The next REGISTER, answered as a registrar does to which a NAT shows port 40123; on a slow machine the way is kept open before it."""
+        while (asked := await registrar.take_outside()).method == "OPTIONS":
+            asked.answer(405)
         assert asked.method == "REGISTER"
         headers = tuple(
             (name, f"{value.replace(';rport', '')};received=203.0.113.5;rport=40123" if name == "Via" else value)

@@ -432,7 +432,7 @@ async def test_a_caller_has_what_he_paid_for(border: Border) -> None:
     one, two = await border.up(anna, ben, "prepaid", "X-Account: anna\r\n")
     await asyncio.gather(one.taken_off(), two.taken_off())
     await border.all_gone()
-    assert await asyncio.to_thread(rpc, "cc_prepaid.getCredit", "anna") == [0, 1]
+    await asyncio.to_thread(wait_until, lambda: rpc("cc_prepaid.getCredit", "anna") == [0, 1], "it is charged")
     broke = border.call(anna, ben, "prepaid", "X-Account: anna\r\n")
     assert (await anna.answered(broke, 402)).reason == "Insufficient Credit"
     unknown = border.call(anna, ben, "prepaid", "X-Account: carl\r\n")

@@ -452,10 +452,14 @@ async def test_a_leg_without_telephone_event(border: Border, profile: str) -> No
     pressed = tones.tone(KEY_5_HZ[0], 150) + tones.tone(KEY_5_HZ[1], 150)
     ben.rtp.forget()
     anna.rtp.samples = np.concatenate([pressed, np.zeros(4000, np.int16)])
-    await border.run(1500)
-    events = {packet.payload[0] for packet in ben.rtp.packets if packet.payload_type == 101}
-    assert events == ({5} if profile == "keys" else set())
-    assert tones.heard(ben.rtp.heard(), [*KEY_5_HZ, 941.0, 1477.0], threshold=300) == set(KEY_5_HZ)
+    wanted, events, heard = {5} if profile == "keys" else set(), set[int](), set[float]()
+    for _ in range(20):
+        await border.run(1500)  # it is pressed twice in that time
+        events = {packet.payload[0] for packet in ben.rtp.packets if packet.payload_type == 101}
+        heard = tones.heard(ben.rtp.heard(), [*KEY_5_HZ, 941.0, 1477.0], threshold=300)
+        if events >= wanted and heard == set(KEY_5_HZ):
+            break
+    assert (events, heard) == (wanted, set(KEY_5_HZ))
     await border.hang_up(one, two)
 
 

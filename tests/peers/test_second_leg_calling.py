@@ -163,7 +163,7 @@ async def test_two_answers_in_the_same_moment_leave_one(board: Switchboard) -> N
 async def test_in_turn_the_next_is_called_when_one_is_busy_or_has_rung_long_enough(board: Switchboard) -> None:
     anna, ben, carl, dora = [await board.phone() for _ in range(4)]
     targets = "".join(f"X-Target: {talker.uri}\r\n" for talker in (ben, carl, dora))
-    one = anna.invite(f"X-Desk: turn ring=1500\r\n{targets}")
+    one = anna.invite(f"X-Desk: turn ring=3000\r\n{targets}")
     await anna.answered(one)
     first = await ben.called()
     assert carl.calls == [] and carl.sip.incoming.empty()

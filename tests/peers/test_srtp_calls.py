@@ -238,8 +238,8 @@ def test_a_call_is_recorded_in_the_clear(optional: Site) -> None:
             (name,) = begun
             group.run_ms(1500)
             phone.bye()
-        (path,) = wait_until(lambda: list((optional.folder / "kept").rglob(f"{name}*.wav")), "the recording is there")
-        wait_until(lambda: path.stat().st_size > 8000, "it is whole")
+        wait_until(lambda: optional.server.json("recordings.info", name)[2]["state"] == "complete", "it is whole")
+        (path,) = (optional.folder / "kept").rglob(f"{name}*.wav")
         samples, rate_hz = soundfile.read(str(path), dtype="int16", always_2d=True)
         assert tones.heard(np.ascontiguousarray(samples[:, 0]), BOTH, rate_hz) == {LOW_HZ}
 
@@ -336,6 +336,7 @@ def test_a_call_that_must_be_protected_stays_so(mandatory: Site) -> None:
             assert (other.code, other.warning) == (488, '302 cordboard "SRTP needs SIP over TLS here"')
             answer = mandatory.server.json("di_dial.dial", "echo", "u", "sip:me@here.example", other.uri)
             wait_until(lambda: mandatory.server.xml.calls() == 1, f"the call out has ended: {answer}")
+            assert other.request("OPTIONS").code >= 200  # what was sent to it before has been read with that
             assert not [message for message in other.messages if message.method == "INVITE"]
             phone.bye()
 
