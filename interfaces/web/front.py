@@ -28,11 +28,9 @@ class FrontConnection(HttpConnection):
 
         False as well while that is open.
         """
-        if not self.reader.between:
+        if not self.reader.between or self.reader.buffer.startswith(_POST):
             return True
         start = bytes(self.reader.buffer[: len(_POST)])
-        if start == _POST:
-            return True
         if not _POST.startswith(start):
             if b"\r\n\r\n" in self.reader.buffer or b"\n\n" in self.reader.buffer:
                 self.hand_over()

@@ -1,29 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """JSON-RPC 2.0 for HTTP and WebSocket: request text in, answer text out. No socket, no framework.
 
-jsonrpcserver takes the message apart and puts the answer together (batches, ids, notifications); reading is strict
-(`strict.loads`) and binding is the registry's. jsonrpcserver's schema validator costs more than everything else and fails a
-batch as a whole, so every entry is judged here and an invalid one becomes a call of `_Entry` that answers -32600, as the
-specification of JSON-RPC has it.
+jsonrpcserver runs a request and puts the answer together (ids, notifications, errors); reading is strict (`strict.loads`) and
+binding is the registry's. Its schema validator costs more than everything else and fails a batch as a whole, so every entry is
+judged here and an invalid one becomes a call of `_run` that answers -32600, as the specification of JSON-RPC has it. Of its
+dispatcher the steps that do something here are taken one by one: looking up one and the same method and trying on it arguments
+that always fit cost as much as the rest of a trivial call.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 
 from jsonrpcserver import Error, Success
-from jsonrpcserver.dispatcher import dispatch_to_response_pure
-from jsonrpcserver.response import to_serializable_one
+from jsonrpcserver.dispatcher import call, create_request, to_response
+from jsonrpcserver.response import ParseErrorResponse, to_serializable_one
+from jsonrpcserver.sentinels import NOID
+from oslash.either import Left
 
 from di.kernel.errors import CallFailed
 from di.kernel.registry import Caller, Registry
-from di.kernel.text import without_mark
 from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import JsonRpcError, execute, failure_of
@@ -60,31 +60,14 @@ class _Later:
     error: dict[str, Value] | None = None
 
 
-_BOUND = inspect.BoundArguments(inspect.Signature(), OrderedDict())
-
-
 _Answer: TypeAlias = "dict[str, Value | _Later]"
-_Answers: TypeAlias = "list[_Answer] | _Answer | None"
-"""What jsonrpcserver makes of a message: response objects as JSON has them."""
-_dispatch = cast("Callable[..., _Answers]", dispatch_to_response_pure)
-"""Its own types are those of a text that jsonrpcserver reads and checks by itself."""
+"""A response object as JSON has it."""
 
 
-class _AnyArguments(inspect.Signature):
-    """A signature that everything fits: jsonrpcserver tries the arguments on it, and here they always are the same three."""
-
-    def bind(self, *args: object, **kwargs: object) -> inspect.BoundArguments:
-        return _BOUND
-
-
-class _Entry:
-    """The one callable that jsonrpcserver sees. `params` is always [reason, method, params] here; see `_normalised`."""
-
-    __signature__ = _AnyArguments()
-
-    def __call__(self, context: Context, reason: str, method: str, params: Value, /) -> object:
-        outcome = _outcome(context, reason, method, params)
-        return Error(*outcome) if isinstance(outcome, _Failure) else Success(outcome)
+def _run(context: Context, reason: str, method: str, params: Value, /) -> object:
+    """The one function that jsonrpcserver sees. `params` is always [reason, method, params] here; see `_normalised`."""
+    outcome = _outcome(context, reason, method, params)
+    return Error(*outcome) if isinstance(outcome, _Failure) else Success(outcome)
 
 
 class _Failure(NamedTuple):
@@ -109,19 +92,6 @@ def _outcome(context: Context, reason: str, method: str, params: Value) -> Value
     return answer
 
 
-_ENTRY = _Entry()
-
-
-class _Methods(dict[str, _Entry]):
-    """Every name is a method: the registry decides which exist."""
-
-    def __getitem__(self, name: str) -> _Entry:
-        return _ENTRY
-
-
-_METHODS = _Methods()
-
-
 def _failure(error: Exception, method: str) -> _Failure:
     failure = failure_of(error, method.partition(".")[0])
     if isinstance(error, CallFailed):
@@ -132,7 +102,7 @@ def _failure(error: Exception, method: str) -> _Failure:
 async def _fill(later: _Later, answer: Awaitable[Value], method: str) -> None:
     try:
         later.result = await answer
-    except Exception as error:  # noqa: BLE001 - as in _Entry
+    except Exception as error:  # noqa: BLE001 - as in _outcome
         later.error = dict(_failure(error, method)._asdict())
 
 
@@ -160,41 +130,29 @@ def _normalised(request: Value) -> dict[str, Value]:
     return entry
 
 
-def _deserialize(text: bytes | str) -> Value:
-    message = loads(text)
-    if isinstance(message, list):  # too many or none: `_entries` takes the others
-        reason = f"a batch has at most {MAX_BATCH} entries" if message else "a batch has at least one entry"
-        return {"method": "", "params": [reason, "", None], "id": None}
-    return _normalised(message)
-
-
-def _entries(text: bytes | str) -> list[Value]:
-    """The entries of a batch; none when the text is something else, or a batch that is refused as a whole."""
-    try:
-        raw = without_mark(text.encode() if isinstance(text, str) else text)
-        message = loads(raw) if raw.lstrip()[:1] == b"[" else None
-    except ValueError:  # JsonError too: said where the message is read as a whole
-        return []
-    return message if isinstance(message, list) and len(message) <= MAX_BATCH else []
+def _as_a_whole(message: Value) -> dict[str, Value]:
+    """The one request that a message is; a batch that is refused is an invalid one."""
+    if not isinstance(message, list):
+        return _normalised(message)
+    reason = f"a batch has at most {MAX_BATCH} entries" if message else "a batch has at least one entry"
+    return {"method": "", "params": [reason, "", None], "id": None}
 
 
 def handle(text: bytes | str, context: Context) -> bytes | Awaitable[Text]:
     """Answer a message, at once when nothing in it waits. Empty: there is nothing to answer (notifications)."""
-    entries = _entries(text)
-    if entries:
-        batch = _Batch(entries, context)
+    try:
+        message = loads(text)
+    except Exception as error:  # noqa: BLE001 - whatever a text does to a reader, it is no JSON that is taken here
+        return dumps(cast(Value, to_serializable_one(Left(ParseErrorResponse(str(error))))))
+    if type(message) is list and 0 < len(message) <= MAX_BATCH:
+        batch = _Batch(message, context)
         return batch.text() if batch.proceed() else batch.rest()
-    answers = _dispatch(
-        deserializer=_deserialize,
-        validator=_accept,
-        methods=_METHODS,
-        context=context,
-        post_process=to_serializable_one,
-        request=text,
-    )
+    request = create_request(_as_a_whole(message))
+    result = call(request, context, _run)
+    answer = None if request.id is NOID else cast(_Answer, to_serializable_one(to_response(request, result)))
     if context.waiting:
-        return _after(context, answers)
-    return _written(cast(Value, answers))  # nothing waits, so no result is a _Later
+        return _after(context, answer)
+    return _written(cast(Value, answer))  # nothing waits, so no result is a _Later
 
 
 class _Batch:
@@ -279,14 +237,10 @@ def _written(answers: Value) -> bytes | Awaitable[Text]:
     return dumps(answers)
 
 
-def _accept(request: Value) -> Value:
-    return request
-
-
-async def _after(context: Context, answer: _Answers) -> Text:
+async def _after(context: Context, answer: _Answer | None) -> Text:
     for _, filling in context.waiting:
         await filling
-    text = _written(_filled(cast(_Answer, answer)) if answer is not None else None)
+    text = _written(_filled(answer) if answer is not None else None)
     return text if isinstance(text, bytes) else await text
 
 
