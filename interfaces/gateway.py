@@ -17,7 +17,7 @@ from di.kernel.addresses import bind_hint, device_address, probe
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
 from di.kernel.registry import INTERNAL, Caller
-from di.kernel.value import LongLong, Value
+from di.kernel.value import LongLong, OwnArray, Value
 from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import plain_answer
 from interfaces.large import Text
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, LongLong))
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict, LongLong, OwnArray))
 
 
 class AccessControl(Protocol):

@@ -11,14 +11,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from interfaces.http1 import MAX_BODY_BYTES, BadRequest, HttpRequest, RequestReader
-from interfaces.large import Pieces, Text
+from interfaces.large import Text, by_turns
 from interfaces.tcp_server import Connection, Doors, Server
 
 Handler = Callable[[HttpRequest], bytes | Awaitable[Text]]
 
 IDLE_LIMIT_NS = 3_600_000_000_000
 """An open connection without requests is kept for an hour: people leave a ServerProxy at a prompt."""
-_WRITTEN_A_TURN_BYTES = 1 << 20
 MAX_UNFINISHED_BYTES = 64 << 20
 """All unfinished requests together."""
 
@@ -75,23 +74,19 @@ class HttpConnection(Connection):
             self.refuse(error)
             return
         if not isinstance(data, bytes):
-            await self._write_ahead(data)
+            last = data.pop()
+            await by_turns(data, self._write_ahead)
+            data = last
         self.waiting = None
         self.logged_in = self.logged_in or request.admitted
-        self.finish(data if isinstance(data, bytes) else data[-1], request.keep_alive)
+        self.finish(data, request.keep_alive)
         self.read_on()
 
-    async def _write_ahead(self, pieces: Pieces) -> None:
-        """Write a large answer but for its last piece, with turns for others in between."""
-        written = 0
-        for piece in pieces[:-1]:
-            if self.transport is None:
-                return
-            self.transport.write(piece)
-            written += len(piece)
-            if written > _WRITTEN_A_TURN_BYTES:
-                written = 0
-                await asyncio.sleep(0)
+    def _write_ahead(self, piece: bytes) -> bool:
+        if self.transport is None:
+            return False
+        self.transport.write(piece)
+        return True
 
     def finish(self, answer: bytes, keep_alive: bool) -> None:
         """Write one answer; close behind it when the peer wants that."""

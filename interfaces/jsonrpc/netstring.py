@@ -72,6 +72,10 @@ class FrameReader:
         return True
 
 
+FRAME = (b"%d:", b",")
+"""What stands before a payload, with its length, and behind it."""
+
+
 def encode(payload: bytes) -> bytes:
     """Frame one payload."""
     return b"%d:%s," % (len(payload), payload)

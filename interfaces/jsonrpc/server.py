@@ -16,9 +16,9 @@ from di.kernel.value import Value
 from interfaces import tcp_server
 from interfaces.gateway import AccessControl
 from interfaces.jsonrpc.methods import JsonRpcError, execute
-from interfaces.jsonrpc.netstring import FrameReader, FramingError, encode
+from interfaces.jsonrpc.netstring import FRAME, FrameReader, FramingError, encode
 from interfaces.jsonrpc.peer import Peer, PeerClosed, Post
-from interfaces.large import Text, whole
+from interfaces.large import Pieces, Text, by_turns
 
 CONNECT_LIMIT_S = 5.0
 
@@ -33,6 +33,8 @@ class NetstringConnection(tcp_server.Connection):
         super().__init__(gateway, FrameReader(gateway.max_message_bytes))
         self.peer = Peer(gateway.new_id(), self._execute, gateway.post)
         self.caller: Caller | None = None
+        self._behind: list[bytes] | None = None
+        """While a long answer is being sent: messages that wait for its end."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -69,10 +71,28 @@ class NetstringConnection(tcp_server.Connection):
             self.end(str(error))
 
     async def _answer_later(self, answer: Awaitable[Text]) -> None:
-        data = whole(await answer)
+        data = await answer
+        if not isinstance(data, bytes):
+            await self._send_long(data)
+            data = b""
         self.waiting = None
         self.finish(data)
         self.read_on()
+
+    async def _send_long(self, payload: Pieces) -> None:
+        """Send a long message in pieces; what others want to send meanwhile comes after it."""
+        self._behind = []
+        head, tail = FRAME
+        await by_turns(Pieces([head % payload.length_bytes, *payload, tail]), self._write_piece)
+        behind, self._behind = self._behind, None
+        for later in behind:
+            self.send(later)
+
+    def _write_piece(self, piece: bytes) -> bool:
+        if self.transport is None:
+            return False
+        self.transport.write(piece)
+        return True
 
     def finish(self, answer: bytes) -> None:
         """One message is done: send its answer, close behind it when the flags say so."""
@@ -84,7 +104,9 @@ class NetstringConnection(tcp_server.Connection):
 
     def send(self, payload: bytes) -> None:
         """Send one message."""
-        if self.transport is not None:
+        if self._behind is not None:
+            self._behind.append(payload)
+        elif self.transport is not None:
             self.transport.write(encode(payload))
 
     def end(self, reason: str) -> None:

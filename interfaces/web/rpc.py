@@ -28,7 +28,7 @@ from di.kernel.value import Value
 from interfaces.gateway import waits
 from interfaces.jsonrpc.methods import JsonRpcError, execute, failure_of
 from interfaces.jsonrpc.strict import dumps, loads
-from interfaces.large import Text, is_large, json_result, whole
+from interfaces.large import Pieces, Text, is_large, json_result, whole
 
 MAX_BATCH = 1000
 MAX_BATCH_BYTES = 16 << 20
@@ -37,6 +37,9 @@ _BATCH_LIMIT_NS = 10_000_000_000
 """A batch that has run so long is not continued."""
 _TURN_NS = 4_000_000
 """How long a batch runs before the loop's other work has its turn."""
+
+_PIECE_BYTES = 1 << 18
+"""Small answers of a batch are put together up to so much."""
 
 Special = Callable[[Value, "Context"], "Value | Awaitable[Value]"]
 """A method of the gateway itself: gets `params` as they came (None when absent)."""
@@ -146,7 +149,7 @@ def handle(text: bytes | str, context: Context) -> bytes | Awaitable[Text]:
         return dumps(cast(Value, to_serializable_one(Left(ParseErrorResponse(str(error))))))
     if type(message) is list and 0 < len(message) <= MAX_BATCH:
         batch = _Batch(message, context)
-        return batch.text() if batch.proceed() else batch.rest()
+        return whole(batch.text()) if batch.proceed() else batch.rest()
     request = create_request(_as_a_whole(message))
     result = call(request, context, _run)
     answer = None if request.id is NOID else cast(_Answer, to_serializable_one(to_response(request, result)))
@@ -164,8 +167,10 @@ class _Batch:
     def __init__(self, entries: list[Value], context: Context) -> None:
         self._entries, self._context = entries, context
         self._done = 0
-        self._texts: list[bytes] = []
-        self._bytes = 0
+        self._parts = Pieces()
+        """What is written so far; behind `_joined` there are many small ones."""
+        self._joined = 0
+        self._bytes = self._loose_bytes = 0
         self._began_ns = time.monotonic_ns()
         self._late: _Answer | None = None
         self._answered = True
@@ -207,26 +212,44 @@ class _Batch:
             return f"not run: the batch took longer than {_BATCH_LIMIT_NS // 10**9} s; send smaller batches"
         return ""
 
-    def _take(self, text: bytes) -> None:
-        self._texts.append(text)
-        self._bytes += len(text)
+    def _take(self, text: Text) -> None:
+        self._parts.append(b"," if self._parts else b"[")
+        if isinstance(text, bytes):
+            self._parts.append(text)
+            size = self._loose_bytes = self._loose_bytes + len(text)
+            self._bytes += len(text)
+            if size > _PIECE_BYTES:
+                self._join()
+        else:
+            self._join()
+            self._bytes += text.length_bytes
+            self._parts += text
+            self._joined = len(self._parts)
 
-    async def rest(self) -> bytes:
+    def _join(self) -> None:
+        """Make one piece of the small ones."""
+        self._parts[self._joined :] = [b"".join(self._parts[self._joined :])]
+        self._joined, self._loose_bytes = len(self._parts), 0
+
+    async def rest(self) -> Text:
         """What `proceed` has left."""
         while True:
             if self._late is not None:
                 text = await _after(self._context, self._late)
                 if self._answered:
-                    self._take(whole(text))
+                    self._take(text)
                 self._context.waiting.clear()
                 self._late = None
             await asyncio.sleep(0)
             if self.proceed():
                 return self.text()
 
-    def text(self) -> bytes:
+    def text(self) -> Text:
         """The whole answer; empty when nothing in the batch wants one."""
-        return b"[%s]" % b",".join(self._texts) if self._texts else b""
+        if not self._parts:
+            return b""
+        self._parts.append(b"]")
+        return self._parts if self._joined else whole(self._parts)
 
 
 def _written(answers: Value) -> bytes | Awaitable[Text]:

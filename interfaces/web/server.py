@@ -21,7 +21,7 @@ from di.kernel.registry import Caller, Registry
 from interfaces.gateway import AccessControl, Authenticator, ForeignOrigin
 from interfaces.http1 import HttpRequest
 from interfaces.jsonrpc.strict import dumps
-from interfaces.large import Pieces, Text, whole
+from interfaces.large import Pieces, Text
 from interfaces.program_door import PATH as PROGRAMS_PATH
 from interfaces.program_door import ProgramDoor
 from interfaces.web.files import StaticFiles
@@ -132,7 +132,9 @@ class WebGateway:
         except ConnectionError:
             raise web.HTTPBadRequest(text="the body is incomplete\n") from None
         answer = self.run(body, caller)
-        text = answer if isinstance(answer, bytes) else whole(await answer)
+        text = answer if isinstance(answer, bytes) else await answer
+        if not isinstance(text, bytes):
+            return await _in_pieces(request, text)
         return web.Response(body=text, content_type="application/json") if text else web.Response(status=204)
 
     async def _openrpc_aiohttp(self, request: web.Request) -> web.StreamResponse:
@@ -169,6 +171,16 @@ def http_answer(text: bytes) -> bytes:
 
 def _head(length_bytes: int) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % length_bytes
+
+
+async def _in_pieces(request: web.Request, text: Pieces) -> web.StreamResponse:
+    """Send a long JSON text as it was made."""
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(text.length_bytes)})
+    await response.prepare(request)
+    for piece in text.leaving():
+        await response.write(piece)
+    await response.write_eof()
+    return response
 
 
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:

@@ -25,7 +25,7 @@ from di.kernel.ports import MakeQuery
 from di.kernel.registry import Caller
 from di.kernel.value import Value
 from interfaces.jsonrpc.methods import JsonRpcError
-from interfaces.large import whole
+from interfaces.large import Pieces, by_turns
 from interfaces.tcp_server import MAX_UNREAD_BYTES
 from interfaces.web.feed import Encoder, Feed
 from interfaces.web.options import Options
@@ -43,6 +43,16 @@ _LOGIN_LIMIT_S = 10.0
 _UNREAD_LIMIT_S = 1.0
 _TURN_S = 0.004
 """How long one client's messages are answered before the loop's other work has its turn."""
+
+
+def fragment_head(length_bytes: int, first: bool) -> bytes:
+    """What stands before a fragment of a text that is not the last one (RFC 6455 §5.2), as a server sends it."""
+    opcode = WSMsgType.TEXT if first else WSMsgType.CONTINUATION
+    if length_bytes < 126:
+        return bytes((opcode, length_bytes))
+    if length_bytes < 1 << 16:
+        return bytes((opcode, 126)) + length_bytes.to_bytes(2, "big")
+    return bytes((opcode, 127)) + length_bytes.to_bytes(8, "big")
 
 
 class WebSockets:
@@ -142,6 +152,10 @@ class WebSocketClient:
         """When the message that is being sent was begun, 0 between two; a slow reader stops the clock here."""
         self.made_s = self._turn_s = time.monotonic()
         self._due = asyncio.Event()
+        self._long: asyncio.Event | None = None
+        """While a long answer is being sent: set when the next message may begin."""
+        self._first = True
+        """Whether the next fragment of it is the first."""
         options = sockets.options
         self.feed = Feed(
             sockets.events,
@@ -194,8 +208,10 @@ class WebSocketClient:
             caller = Caller("", "ws", self.source, lambda module, method: False)
             specials = {"rpc.authenticate": self._authenticate}
         answer = self.sockets.gateway.run(text, caller, specials)
-        data = answer if isinstance(answer, bytes) else whole(await answer)
-        if data:
+        data = answer if isinstance(answer, bytes) else await answer
+        if not isinstance(data, bytes):
+            await self._send_long(data)
+        elif data:
             await self._send(data)
         if time.monotonic() - self._turn_s > _TURN_S:
             await asyncio.sleep(0)
@@ -207,9 +223,33 @@ class WebSocketClient:
         return self.transport.get_write_buffer_size() if self.transport is not None else 0
 
     async def _send(self, data: bytes) -> None:
+        while self._long is not None:
+            await self._long.wait()
         self.sending_since_s = time.monotonic()
         await self.socket.send_frame(data, WSMsgType.TEXT)
         self.sending_since_s = 0.0
+
+    async def _send_long(self, data: Pieces) -> None:
+        """Send a long answer as one message in fragments (RFC 6455 §5.4), between which only control frames may stand."""
+        last = data.pop()
+        self.sending_since_s, self._long = time.monotonic(), asyncio.Event()
+        try:
+            self._first = True
+            await by_turns(data, self._write_fragment)
+            await self.socket.send_frame(last, WSMsgType.CONTINUATION)  # raises what `_send` would when the connection has gone
+            self.sending_since_s = 0.0
+        finally:
+            self._long.set()
+            self._long = None
+
+    def _write_fragment(self, piece: bytes) -> bool:
+        """Write one fragment that is not the last; the framework only knows whole messages."""
+        if self.transport is None or self.transport.is_closing() or self.socket.closed:
+            return False
+        self.transport.write(fragment_head(len(piece), self._first))
+        self.transport.write(piece)
+        self._first = False
+        return True
 
     async def drop(self, reason: str) -> None:
         """End the connection of a client that is in the way."""

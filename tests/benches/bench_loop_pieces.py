@@ -24,9 +24,27 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.support.gateways import Gateways, running
 
 CLIENT = """
-import json, sys, time, urllib.request
+import asyncio, json, socket, sys, time, urllib.request
+import aiohttp
+def netstring(port, body):
+    with socket.create_connection(("127.0.0.1", port)) as one:
+        one.sendall(b"%d:%s," % (len(body), body.encode()))
+        with one.makefile("rb") as answer:
+            size = 0
+            while (digit := answer.read(1)) != b":":
+                size = size * 10 + int(digit)
+            return answer.read(size)
+async def websocket(port, body):
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/ws", max_msg_size=0) as one:
+        await one.send_str(body)
+        return (await one.receive(300)).data.encode()
 for line in sys.stdin:
     kind, port, body = json.loads(line)
+    if kind in ("netstring", "ws"):
+        begun = time.monotonic()
+        answer = netstring(port, body) if kind == "netstring" else asyncio.run(websocket(port, body))
+        print(len(answer), time.monotonic() - begun, flush=True)
+        continue
     url = f"http://127.0.0.1:{port}/" + ("jsonrpc" if kind == "json" else "")
     begun = time.monotonic()
     answer = urllib.request.urlopen(urllib.request.Request(url, body.encode()), timeout=300).read()
@@ -61,7 +79,7 @@ class Probe:
     def _tick(self) -> None:
         now = time.thread_time()  # what others on this machine take is no fault of the loop's
         if now - self._beat > 0.002:
-            where = self._seen.most_common(1)
+            where = Counter(dict(self._seen)).most_common(1)  # the other thread goes on writing
             self.pieces.append((now - self._beat, where[0][0] if where else "?"))
         self._seen.clear()
         self._beat = now
@@ -94,6 +112,11 @@ def xml(method: str, params: str = "") -> str:
     return f"<methodCall><methodName>{method}</methodName><params>{params}</params></methodCall>"
 
 
+def jsonrpc(method: str, *params: str) -> str:
+    """A JSON-RPC call."""
+    return json.dumps({"jsonrpc": "2.0", "id": "1", "method": method, "params": params})
+
+
 def filters(name: str, value: str) -> str:
     """One pair as the only filter of SEMS's functions."""
     pair = f"<value><string>{name}</string></value><value><string>{value}</string></value>"
@@ -109,7 +132,7 @@ async def ask(client: asyncio.subprocess.Process, gateways: Gateways, probe: Pro
     """One request, and what it did to the loop."""
     assert client.stdin is not None and client.stdout is not None
     probe.take()
-    port = gateways.web_port if kind == "json" else gateways.xml_port
+    port = {"json": gateways.web_port, "ws": gateways.web_port, "netstring": gateways.netstring_port}.get(kind, gateways.xml_port)
     client.stdin.write(json.dumps((kind, port, body)).encode() + b"\n")
     out = await client.stdout.readline()
     await asyncio.sleep(0.3)
@@ -173,6 +196,11 @@ async def main(records: int) -> None:
                 xml("di", text("monitoring") + text("listByRegex") + text("room") + text("room.*5")),
             ),
             ("getAttribute room, XML", "xml", xml("di", text("monitoring") + text("getAttribute") + text("room"))),
+            ("list, netstring", "netstring", jsonrpc("monitoring.list")),
+            ("list, WebSocket", "ws", jsonrpc("monitoring.list")),
+            ("getAttribute n, netstring", "netstring", jsonrpc("monitoring.getAttribute", "n")),
+            ("getAttribute n, WebSocket", "ws", jsonrpc("monitoring.getAttribute", "n")),
+            ("listByRegex n.*5, JSON", "json", jsonrpc("monitoring.listByRegex", "n", "n.*5")),
             (
                 "getAttribute n, JSON",
                 "json",

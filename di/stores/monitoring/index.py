@@ -2,7 +2,8 @@
 """Index of the monitoring store: (attribute, value) → ids, kept on every write, so that a look-up costs what it returns.
 
     attribute ─► key of value ─► id                 (one record has it: no set, half the memory)
-                              └► {id: None, …}      (several have it)
+                              ├► {id: None, …}      (several have it)
+                              └► ManyIds            (very many: that table in many parts)
 
 The ids stand in dicts rather than sets: a dict of plain values is invisible to Python's cycle collector, a set is not, and with a
 million records the difference is a third of a second for each full collection.
@@ -16,14 +17,15 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator
 from collections.abc import Set as AbstractSet
+from typing import cast
 
 from di.kernel.value import Value, index_key
 
 _Ids = dict[str, None]
-_Keys = dict[Hashable, "str | _Ids"]
-_PARTS = 64
-_ONE_PART = 20_000
-"""An attribute with more keys has them in `_PARTS` tables: one of half a million is made larger in 11 ms, with everybody waiting."""
+_Keys = dict[Hashable, "str | _Ids | ManyIds"]
+_PARTS = 256
+_ONE_PART = 10_000
+"""More keys of an attribute, or ids of a key, stand in `_PARTS` tables: one of 350 000 is made larger in 11 ms, with everybody waiting."""
 _EMPTY: frozenset[str] = frozenset()
 
 
@@ -43,37 +45,68 @@ def key_of(value: Value) -> Hashable:
     return index_key(value)
 
 
-class _Table:
-    """The keys of one attribute, in one part or in many."""
+class ManyIds(AbstractSet[str]):
+    """The ids of a value that very many records have: those of its first table, which grows no more, and parts for all others.
 
-    __slots__ = ("_parts",)
+    Asked for by `type`: `isinstance` of an abstract class takes longer than a write.
+    """
+
+    __slots__ = ("_count", "_first", "parts")
+
+    def __init__(self, first: _Ids) -> None:
+        self._first = first
+        self.parts: list[_Ids] = [first, *({} for _ in range(_PARTS))]
+        """All tables."""
+        self._count = len(first)
+
+    def _of(self, id: object) -> _Ids:
+        return self._first if id in self._first else self.parts[1 + hash(id) % _PARTS]
+
+    def add(self, id: str) -> None:
+        """One more, which is not there."""
+        self._of(id)[id] = None
+        self._count += 1
+
+    def remove(self, id: str) -> None:
+        """Take out one that is there."""
+        del self._of(id)[id]
+        self._count -= 1
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._of(id)
+
+    def __iter__(self) -> Iterator[str]:
+        return (id for part in self.parts for id in part)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class _Table:
+    """The keys of one attribute: in one part, which grows no more once there are many, and parts for all others."""
+
+    __slots__ = ("_first", "parts")
 
     def __init__(self) -> None:
-        self._parts: list[_Keys] = [{}]
+        self._first: _Keys = {}
+        self.parts: list[_Keys] = [self._first]
+        """All."""
 
     def of(self, key: Hashable) -> _Keys:
         """The part that has a key, or would have it."""
-        parts = self._parts
-        return parts[0] if len(parts) == 1 else parts[hash(key) % _PARTS]
+        first, parts = self._first, self.parts
+        return first if len(parts) == 1 or key in first else parts[1 + hash(key) % _PARTS]
 
     def spread(self) -> None:
         """Use many parts from now on, if there are many keys; a key was added."""
-        (whole, *more) = self._parts
-        if not more and len(whole) > _ONE_PART:
-            self._parts = [{} for _ in range(_PARTS)]
-            for key, present in whole.items():
-                self._parts[hash(key) % _PARTS][key] = present
+        if len(self.parts) == 1 and len(self._first) > _ONE_PART:
+            self.parts += [{} for _ in range(_PARTS)]
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return sum(map(len, self.parts))
 
     def __iter__(self) -> Iterator[Hashable]:
-        return (key for part in self._parts for key in part)
-
-    @property
-    def parts(self) -> list[_Keys]:
-        """All."""
-        return self._parts
+        return (key for part in self.parts for key in part)
 
 
 class AttributeIndex:
@@ -100,6 +133,10 @@ class AttributeIndex:
                 table.spread()
         elif type(present) is dict:
             present[id] = None
+            if len(present) > _ONE_PART:
+                keys[key] = ManyIds(present)
+        elif type(present) is ManyIds:
+            present.add(id)
         else:
             assert isinstance(present, str)
             keys[key] = {present: None, id: None}
@@ -114,6 +151,8 @@ class AttributeIndex:
         present = keys[key]
         if type(present) is dict:
             del present[id]
+        elif type(present) is ManyIds:
+            present.remove(id)
         if not present or type(present) is str:
             del keys[key]
         self._count[attribute] -= 1
@@ -145,15 +184,23 @@ class AttributeIndex:
         present = table.of(key).get(key) if table is not None else None
         if present is None:
             return _EMPTY
-        return {present} if isinstance(present, str) else present.keys()
+        if isinstance(present, str):
+            return {present}
+        return present.keys() if type(present) is dict else cast(ManyIds, present)
 
     def count(self, attribute: str) -> int:
         """How many records have the attribute with any value but Undef."""
         return self._count.get(attribute, 0)
 
-    def texts(self, attribute: str) -> list[str]:
-        """Every distinct string value of an attribute."""
-        return [key for key in self._ids.get(attribute, ()) if type(key) is str]
+    def distinct(self, attribute: str) -> int:
+        """How many keys an attribute has."""
+        return len(self._ids.get(attribute, ()))
+
+    def texts(self, attribute: str) -> Iterator[list[str]]:
+        """Every distinct string value of an attribute, in lists of some ten thousands at most: those of one moment each."""
+        table = self._ids.get(attribute)
+        for part in table.parts if table is not None else ():
+            yield [key for key in part if type(key) is str]
 
     def sizes(self) -> Iterator[tuple[str, int]]:
         """Attribute and number of its distinct keys, for statistics."""

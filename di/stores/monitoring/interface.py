@@ -170,7 +170,7 @@ class Monitoring:
             return True
 
         erased = scan.erase_ended(store, over)
-        return _ok() if isinstance(erased, list) else _after(erased)
+        return _ok() if isinstance(erased, list) else _after(_let_go(erased))
 
     # --- reading (§3.3) ---
 
@@ -302,6 +302,10 @@ def _may_drop(caller: Caller) -> bool:
 async def _erase_found(store: Store, finding: Awaitable[list[str]], still: Callable[[str], bool]) -> list[str]:
     erased = scan.erase(store, await finding, still)
     return erased if isinstance(erased, list) else await erased
+
+
+async def _let_go(erasing: Awaitable[list[str]]) -> None:
+    await scan.give_back([await erasing])
 
 
 async def _after(work: Awaitable[object]) -> list[Value]:

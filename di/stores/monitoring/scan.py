@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import cast
 
 from di.kernel.filter import Pairs
-from di.kernel.value import Value
+from di.kernel.value import OwnArray, Value
+from di.stores.monitoring.index import ManyIds
 from di.stores.monitoring.store import BUCKETS, Held, HeldTable, Store, copy_value
 
 _FEW = 2000
@@ -23,7 +26,9 @@ _STEP = 100
 """Records between two looks at the clock."""
 _TURN_NS = 2_000_000
 """How long a piece of work runs before others have their turn."""
-_FREEING = 2_000
+_PARTS = 256
+"""Sets over which many texts are spread: one of half a million is made larger in 10 ms."""
+_FREEING = 1_000
 """Entries a piece when a large table is given back."""
 
 
@@ -62,7 +67,7 @@ def ids(store: Store, keep: Callable[[str], bool] | None = None) -> list[str] | 
 
 
 async def _ids_in_slices(store: Store, keep: Callable[[str], bool] | None) -> list[str]:
-    found: list[str] = []
+    found = cast("list[str]", OwnArray())
     async for some in _slices(store, IDS if keep is None else _STEP):
         found += some if keep is None else filter(keep, some)
     return found
@@ -83,7 +88,7 @@ def attribute(store: Store, name: str, keep: Callable[[str], bool] | None = None
 
 
 async def _attribute_in_slices(store: Store, name: str, keep: Callable[[str], bool] | None) -> list[Value]:
-    found: list[Value] = []
+    found = OwnArray()
     async for some in _slices(store):
         found += [_pair(store, id, name) for id in some if id in store and (keep is None or keep(id))]
     return found
@@ -109,7 +114,7 @@ def erase_ended(store: Store, over: Callable[[str], bool]) -> list[str] | Awaita
 
 
 async def _erase_ended_in_slices(store: Store, over: Callable[[str], bool]) -> list[str]:
-    erased: list[str] = []
+    erased = cast("list[str]", OwnArray())
     for number in range(BUCKETS):
         erased += await _erase_in_slices(store, store.ended(number), over)
     return erased
@@ -120,7 +125,7 @@ def _erase(store: Store, wanted: list[str], still: Callable[[str], bool]) -> lis
 
 
 async def _erase_in_slices(store: Store, wanted: list[str], still: Callable[[str], bool]) -> list[str]:
-    erased: list[str] = []
+    erased = cast("list[str]", OwnArray())
     pace = _Pace()
     for start in range(0, len(wanted), _STEP):
         erased += _erase(store, wanted[start : start + _STEP], still)
@@ -148,6 +153,8 @@ def _freed(table: HeldTable) -> list[Held]:
         value = table.popitem()[1]
         if type(value) is dict and len(value) > _FREEING:
             large.append(value)
+        elif type(value) is ManyIds:
+            large += value.parts
     return large
 
 
@@ -156,24 +163,31 @@ def by_text(store: Store, name: str, matches: Callable[[str], bool]) -> list[str
 
     Each distinct text is matched once; many texts or records: an awaitable.
     """
-    texts = store.index.texts(name)
-    if len(texts) <= _FEW:
-        hits = list(filter(matches, texts))
-        if _records(store, name, hits) <= _FEW:
-            return _having(store, name, hits)
-        return _ids_in_slices(store, _has_text(store, name, hits))
-    return _match_in_slices(store, name, matches, texts)
-
-
-async def _match_in_slices(store: Store, name: str, matches: Callable[[str], bool], texts: list[str]) -> list[str]:
-    hits: list[str] = []
-    pace = _Pace()
-    for start in range(0, len(texts), _STEP):
-        hits.extend(filter(matches, texts[start : start + _STEP]))
-        await pace.rest()
-    if len(hits) <= _FEW and _records(store, name, hits) <= _FEW:
+    if store.index.distinct(name) > _FEW:
+        return _match_in_slices(store, name, matches)
+    hits = [text for texts in store.index.texts(name) for text in texts if matches(text)]
+    if _records(store, name, hits) <= _FEW:
         return _having(store, name, hits)
-    return await _ids_in_slices(store, _has_text(store, name, hits))
+    return _ids_in_slices(store, _has_text(store, name, [frozenset(hits)]))
+
+
+async def _match_in_slices(store: Store, name: str, matches: Callable[[str], bool]) -> list[str]:
+    hits: list[set[str]] = [set() for _ in range(_PARTS)]
+    pace = _Pace()
+    for texts in store.index.texts(name):
+        for start in range(0, len(texts), _STEP):
+            for text in filter(matches, texts[start : start + _STEP]):
+                hits[hash(text) % _PARTS].add(text)
+            await pace.rest()
+    count = sum(map(len, hits))
+    few = [text for part in hits for text in part] if count <= _FEW else []
+    if few and _records(store, name, few) <= _FEW:
+        return _having(store, name, few)
+    found = await _ids_in_slices(store, _has_text(store, name, hits)) if count else []
+    while hits:
+        hits.pop()
+        await pace.rest()
+    return found
 
 
 def _records(store: Store, name: str, texts: list[str]) -> int:
@@ -184,11 +198,11 @@ def _having(store: Store, name: str, texts: list[str]) -> list[str]:
     return store.in_order({id for text in texts for id in store.index.find(name, text)})
 
 
-def _has_text(store: Store, name: str, texts: list[str]) -> Callable[[str], bool]:
-    wanted = frozenset(texts)
+def _has_text(store: Store, name: str, wanted: Sequence[AbstractSet[str]]) -> Callable[[str], bool]:
+    """A test for one of the texts, which stand in sets by their hash."""
 
     def has(id: str) -> bool:
         value = (store.get(id) or {}).get(name)
-        return type(value) is str and value in wanted
+        return type(value) is str and value in wanted[hash(value) % len(wanted)]
 
     return has

@@ -174,7 +174,7 @@ class StoreAgainstList(RuleBasedStateMachine):
             have = [a for a in self.model.values() if a and a.get(name) is not None]
             assert self.store.index.count(name) == len(have)
             texts = {a[name] for a in have if type(a[name]) is str}
-            assert sorted(self.store.index.texts(name)) == sorted(texts)
+            assert sorted(text for part in self.store.index.texts(name) for text in part) == sorted(texts)
         assert {name for name, _ in self.store.index.sizes()} == {
             name for a in self.model.values() if a for name, value in a.items() if value is not None
         }

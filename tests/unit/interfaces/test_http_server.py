@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable
 
 import pytest
 
-from interfaces import http_server, tcp_server
+from interfaces import http_server, large, tcp_server
 from interfaces.http1 import BadRequest, HttpRequest
 from interfaces.http_server import HttpServer
 from interfaces.large import Pieces, whole
@@ -180,12 +180,12 @@ async def test_a_call_is_not_left_half_done_when_its_peer_leaves() -> None:
 
 async def test_an_answer_in_pieces_is_whole_though_others_have_their_turn_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behind it comes the answer to the next request, not between; a peer that goes in the middle leaves nothing behind."""
-    monkeypatch.setattr(http_server, "_WRITTEN_A_TURN_BYTES", 1000)
+    monkeypatch.setattr(large, "_WRITTEN_A_TURN_BYTES", 1000)
     pieces = Pieces(bytes([65 + number % 26]) * 700 for number in range(300))
     turns = 0
 
     async def later() -> Pieces:
-        return pieces
+        return Pieces(pieces)  # who writes them lets go of each
 
     async def others() -> None:
         nonlocal turns

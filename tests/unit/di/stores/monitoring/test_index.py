@@ -10,7 +10,7 @@ import pytest
 
 from di.kernel.value import Value
 from di.stores.monitoring import index as module
-from di.stores.monitoring.index import COMPOUND, AttributeIndex, key_of
+from di.stores.monitoring.index import COMPOUND, AttributeIndex, ManyIds, key_of
 
 VALUES: list[Value] = [
     "",
@@ -44,7 +44,9 @@ def agrees(index: AttributeIndex, records: dict[str, Value]) -> None:
     for value in VALUES[:-1]:
         assert set(index.find("x", value)) == found(records, value), value
     assert index.count("x") == sum(value is not None for value in records.values())
-    assert sorted(index.texts("x")) == sorted({value for value in records.values() if isinstance(value, str)})
+    assert sorted(text for texts in index.texts("x") for text in texts) == sorted(
+        {value for value in records.values() if isinstance(value, str)}
+    )
     distinct = {key_of(value) for value in records.values() if value is not None}
     assert dict(index.sizes()) == ({"x": len(distinct)} if distinct else {})
 
@@ -70,6 +72,19 @@ def test_any_writes(seed: int, large: int, monkeypatch: pytest.MonkeyPatch) -> N
     for id, value in records.items():
         index.remove("x", value, id)
     agrees(index, {})
+
+
+def test_no_table_grows_with_the_records_that_share_a_value() -> None:
+    index, count = AttributeIndex(), 100_000
+    for number in range(count):
+        index.add("x", "a", f"id{number}")
+    ids = index.find("x", "a")
+    assert isinstance(ids, ManyIds) and len(ids) == count and "id7" in ids and "id" not in ids
+    assert max(map(len, ids.parts)) <= module._ONE_PART + 1, "it grows no more"
+    assert max(map(len, ids.parts[1:])) < count // 100
+    for number in range(count):
+        index.remove("x", "a", f"id{number}")
+    assert index.count("x") == 0 and not index.find("x", "a") and index.clear() == []
 
 
 def test_values_of_different_types_are_different_and_compounds_share_a_key() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from di.kernel.errors import CallFailed
 from di.kernel.event_log import EventFilter
+from di.kernel.value import OwnArray
 from di.stores.monitoring import scan, standing_queries
+from di.stores.monitoring.index import ManyIds
 from di.stores.monitoring.interface import Monitoring
 from di.stores.monitoring.samples import Samples
 from di.stores.monitoring.store import BUCKETS, Store, order_of
@@ -153,6 +156,52 @@ async def test_removing_many_lets_others_run() -> None:
     store, monitoring = filled(30_000)
     assert await others_run(monitoring.clear(), 1) == [0, "OK"]
     assert len(store) == 0 and store.ids() == [] and store.finished_ids(200) == [] and store.index.count("k") == 0
+
+
+async def test_large_tables_are_given_back_some_entries_a_turn() -> None:
+    store = Store()
+    count = 30_000
+    for number in range(count):
+        store.set(f"{number:x}-id", {"k": number, "same": "x"})
+    held = store.clear()
+    many = [value for table in held if isinstance(table, dict) for value in table.values() if type(value) is ManyIds]
+    assert sum(map(len, many)) == count
+    tables = [*held, *(part for ids in many for part in ids.parts)]
+    before, most = sum(map(len, tables)), 0
+    giving = asyncio.ensure_future(scan.give_back(held))
+    while not giving.done():
+        await asyncio.sleep(0)
+        now = sum(map(len, tables))
+        most, before = max(most, before - now), now
+    assert before == 0 and most <= scan._FREEING
+
+
+async def test_the_collector_does_not_look_at_records() -> None:
+    store = Store()
+    gc.collect()
+    gc.freeze()
+    try:
+        for number in range(100):
+            store.set(f"{number:x}-id", {"k": number, "same": "x"})
+        seen = {id(one) for one in gc.get_objects()}
+        assert not any(id(bucket) in seen or any(id(record) in seen for record in bucket.values()) for bucket in store._buckets)
+    finally:
+        gc.unfreeze()
+
+
+async def test_answers_in_slices_may_be_emptied_by_who_gets_them() -> None:
+    store, monitoring = filled(30_000)
+    for answer in (
+        monitoring.list_all(),
+        monitoring.list_active(),
+        monitoring.get_attribute("k"),
+        monitoring.erase_by_filter([]),
+    ):
+        assert isinstance(answer, Awaitable)
+        found = await answer
+        assert type(found) is OwnArray
+        found.clear()
+    assert len(store) == 0
 
 
 async def test_what_changes_meanwhile_is_not_removed() -> None:
