@@ -111,10 +111,10 @@ class MediaProcess:
                 now_ns = time.monotonic_ns()
                 if self._stopping or now_ns >= (self._more_ns or next_ns):
                     break
+            self._send_events()  # before waiting: nobody else's command or tick is to bring an answer
             if due or not self._hub.pending:
                 left_ns = 0 if self._hub.pending else min(next_ns, self._more_ns or next_ns) - time.monotonic_ns()
                 self._wait(max(left_ns, 0) / 1e9)
-            self._send_events()
             if self._ends_ns and now_ns >= self._ends_ns:
                 log.error("the hub is gone: ending")
                 break
