@@ -32,6 +32,7 @@ from media.control.wire import VERSION, Hello
 try:
     from interfaces.sip.endpoint import ListenError
     from interfaces.sip.native import readiness_descriptor
+    from interfaces.sip.polling import Polling
     from interfaces.sip.server import SipServer
 except ImportError as error:  # the SIP stack, which set-up builds
     sys.exit(f"the SIP process cannot start: {error}")
@@ -40,9 +41,6 @@ log = logging.getLogger(__name__)
 
 _FINEST_S, _LONGEST_S = 0.01, 1.0
 """How often pjsip's timers (retransmission 500 ms and longer) get their turn at most, and how often at least."""
-_IN_VAIN = 3
-"""A connection that was reset stays readable in pjsip's epoll set until the last transaction has let go of it, which takes up to 32 s:
-after so many turns in which a readable descriptor brought nothing it is not watched until the next timer."""
 _STUCK_S = 20.0
 """A loop that has not turned for this long writes its stack to standard error."""
 _COLLECTION_S = 10.0
@@ -66,10 +64,10 @@ class Process:
         self._next_second_s = self._next_collection_s = 0.0
         self._descriptor = -1
         self._watched = False
-        self._in_vain = 0
+        self._polling = Polling()
         self._out: list[Event] = []
         self._asked = self._unasked_s = 0
-        self._pumping = False
+        self._turn_due = self._readable = False
         self._look_ups: set[asyncio.Task[None]] = set()
         self._resolver = ThreadPoolExecutor(_RESOLVER_THREADS, "names")  # its own, for the loop's is waited for at the end
 
@@ -100,9 +98,38 @@ class Process:
             log.warning("%s before Listen is not carried out", type(record).__name__)
         else:
             self._server.handle(record)
-            if not self._pumping:
-                self._pumping = True
-                self._loop.call_soon(self._pump)
+            self._turn_soon()
+
+    def _can_be_read(self) -> None:
+        """pjsip's descriptor has something."""
+        self._readable = True
+        self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        """All that came at this time has been taken: pjsip works. While it rests, commands are no reason to look at what else has come."""
+        self._turn_due = False
+        readable, self._readable = self._readable, False
+        if readable:
+            self._look()
+        else:
+            self._pump(look=not self._polling.rests)
+
+    def _look(self) -> None:
+        """Let pjsip take what has come; then wait for more or, where much comes, look again after a while."""
+        begun_ns = self._now_ns()
+        pause_ns = self._polling.pause_ns(self._pump(), begun_ns, self._now_ns())
+        watched, self._watched = self._watched, not pause_ns
+        if watched and pause_ns:
+            self._loop.remove_reader(self._descriptor)
+        elif self._watched and not watched:
+            self._loop.add_reader(self._descriptor, self._can_be_read)
+        if pause_ns:
+            self._wake_in(pause_ns / 1e9)
 
     def _listen(self, listen: Listen) -> None:
         assert self._link is not None
@@ -146,33 +173,23 @@ class Process:
     def _now_ns(self) -> int:
         return time.monotonic_ns()  # the loop's time stands still during a turn
 
-    def _pump(self) -> int:
-        """Let pjsip work; what it reported goes to the hub in one write. Returns how much it handled."""
-        self._pumping = False
+    def _pump(self, look: bool = True) -> int:
+        """Let pjsip work; what it reported goes to the hub in one write. Returns how much it handled.
+
+        `look`: at what has come, and at its timers. If not, what is reported goes with the next look's: the hub has just said it itself.
+        """
         assert self._server is not None and self._link is not None
         handled = 0
         try:
-            handled = self._server.poll()
+            handled = self._server.poll(look)
         except Exception:
             log.exception("a turn of pjsip failed")  # the next one comes all the same
-        if self._out:
+        if self._out and look:
             self._link.send_all(self._out)
             self._out.clear()
         idle_s = self._server.idle_s(_FINEST_S, _LONGEST_S) if self._watched else _FINEST_S
         self._wake_in(min(idle_s, max(self._next_second_s - time.monotonic(), _FINEST_S)))
         return handled
-
-    def _readable(self) -> None:
-        """pjsip's descriptor has something."""
-        if self._pump():
-            self._in_vain = 0
-            return
-        self._in_vain += 1
-        if self._in_vain >= _IN_VAIN:
-            self._in_vain = 0
-            self._loop.remove_reader(self._descriptor)
-            self._watched = False
-            self._wake_in(_FINEST_S)
 
     def _wake_in(self, seconds: float) -> None:
         """Have `_tick` run at the latest then; one that is due earlier stays."""
@@ -187,14 +204,14 @@ class Process:
         """A timer of pjsip's is due, or a second has passed."""
         assert self._server is not None
         self._wake = None
-        if not self._watched and self._descriptor >= 0:
-            self._watched = True
-            self._loop.add_reader(self._descriptor, self._readable)
         now_s = time.monotonic()
         second_passed = now_s >= self._next_second_s
         if second_passed:
             self._next_second_s = now_s + 1
-        self._pump()
+        if self._watched or self._descriptor < 0:
+            self._pump()
+        else:
+            self._look()
         if second_passed:
             self._server.second_passed()
             self._look_at_hub()

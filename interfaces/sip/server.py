@@ -191,13 +191,14 @@ class SipServer:
             request = replace(request, headers=(*request.headers, ("User-Agent", self._listen.user_agent)))
         self._native.exchanges.send(request, done)
 
-    def poll(self) -> int:
+    def poll(self, look: bool = True) -> int:
         """Let pjsip work until it has nothing left, then let go of calls that are over. Returns how much it handled.
 
+        `look`: at what has come, and at its timers; if not, only what commands have begun is done.
         Under a flood it never has: after a while the hub's commands, and its question whether we are there, get their turn.
         """
         handled, until_ns = 0, self.now_ns() + _TURN_NS
-        while (now := self.endpoint.poll()) > 0:
+        while look and (now := self.endpoint.poll()) > 0:
             handled += now
             if self.now_ns() >= until_ns:
                 break
