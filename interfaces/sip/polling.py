@@ -14,7 +14,7 @@ from __future__ import annotations
 
 EVERY_NS = 10_000_000
 """The longest that a message waits. A fiftieth of the time after which a phone sends it again (T1, RFC 3261 §17.1.1.1), half a packet of
-audio; with 5 ms half as much is gained (docs/performance.md), with 2 ms nothing: messages of 200 calls/s are 1.7 ms apart."""
+audio; messages of 200 calls/s are 1.7 ms apart, and with 5 ms half as much is gained (docs/performance.md)."""
 
 CALM_A_SECOND = 60
 """So many turns with something in them are not much: some 20 calls/s, for which a tenth of a core is enough anyway."""

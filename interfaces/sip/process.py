@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """`python -m interfaces.sip.process --fd N`: the SIP process. N is a connected Unix stream socket, the hub at its other end.
 
-One thread: asyncio waits for the hub's socket, for pjsip's epoll descriptor, and until the next of pjsip's own timers is due.
+One thread: asyncio waits for the hub's socket, for pjsip's epoll descriptor (or looks at it from time to time, where much comes: `polling`),
+and until the next of pjsip's own timers is due.
 The hub's end of the socket closing, SIGTERM and the record Stop all mean the same: BYE to every call, wait for the answers a
 while, exit.
 """
