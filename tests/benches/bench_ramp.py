@@ -37,8 +37,8 @@ from tests.support.server import Server, wait_until
 from tests.support.sipp import Sipp
 from tests.support.usage import cpu_us, resident_kb
 
-PHONES_IP, FIRST_PHONE_PORT = "127.77.0.2", 10000
-"""An address of loopback on which no test and no server has ports."""
+PHONES_IP, END_OF_PORTS, MOST_CALLS = "127.77.0.2", 65536, 4000
+"""Phones have the highest ports: with 2000 of them above those of tests, of the server and of the kernel's own choice."""
 USERS = {"announce": "announce", "rooms": "conference-{step}-%t"}
 SETTLE_S = 3.0
 """From the last answer of a step to its first look: phones' addresses are learned, tones of joining are over."""
@@ -53,15 +53,18 @@ class Phones:
         subprocess.run(["cc", "-O2", "-o", folder / "load", Path(__file__).parent / "rtp_load.c"], check=True)
         self._plan = (folder / "plan").open("w")
         self._known: set[int] = set()
+        self.first_port = END_OF_PORTS - 2 * most
         self._printed = folder / "load.out"
         with self._printed.open("w") as out:
-            command = [str(folder / "load"), str(folder / "plan"), str(FIRST_PHONE_PORT), str(most), PHONES_IP]
+            command = [str(folder / "load"), str(folder / "plan"), str(self.first_port), str(most), PHONES_IP]
             self._process = subprocess.Popen(command, stdout=out)
+        wait_until(lambda: self._printed.stat().st_size or self._process.poll() is not None, "the phones are there")
+        assert self._process.poll() is None, "the phones have ended: what they said stands above"
 
     def answered(self, server_ports: dict[int, int]) -> None:
         """Calls are up: server's media port by the phone's."""
         for own in sorted(server_ports.keys() - self._known):
-            self._plan.write(f"{(own - FIRST_PHONE_PORT) // 2} {server_ports[own]}\n")
+            self._plan.write(f"{(own - self.first_port) // 2} {server_ports[own]}\n")
         self._plan.flush()
         self._known |= server_ports.keys()
 
@@ -119,19 +122,22 @@ class Ramp:
             rate=self._rate,
             hold_ms=None,
             user=user,
-            media_port_base=FIRST_PHONE_PORT + 2 * self._placed,
+            media_port_base=self._phones.first_port + 2 * self._placed,
             local_ip=PHONES_IP,
             trace=False,
             timed=True,
             timeout_s=4 * 3600,
         )
-        self._callers.append(caller)
         end_s = time.monotonic() + calls / self._rate + 20
         while len(caller.server_ports) < calls and time.monotonic() < end_s and caller.running:
             self._phones.answered(caller.server_ports)
             time.sleep(0.05)
-        self._phones.answered(caller.server_ports)
-        return len(caller.server_ports), caller.setup_ms
+        up = caller.server_ports
+        self._phones.answered(up)
+        if not up or not caller.running:
+            raise AssertionError(f"sipp has {len(up)} of {calls} calls up: {caller.stopped().errors}")
+        self._callers.append(caller)
+        return len(up), caller.setup_ms
 
     def _served(self) -> Served:
         return Served.of(self._server.json("status.media"))
@@ -207,6 +213,8 @@ def main() -> None:
     numbers = [int(text) for text in options.steps.split(",")]
     if numbers != sorted(set(numbers)) or numbers[0] < 1:
         parser.error(f"--steps {options.steps}: must rise, for calls stay up from step to step")
+    if numbers[-1] > MOST_CALLS:
+        parser.error(f"--steps {options.steps}: phones have ports for {MOST_CALLS} calls")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     run(numbers, options.seconds, options.kind, options.rate)

@@ -115,6 +115,11 @@ class Step:
         return max(1 - got_a_tick / max(sent_a_tick, 1e-9), 0.0)
 
     @property
+    def too_late(self) -> float:
+        """Share of the packets that the server got that came too late to be played: a part of `loss_up`."""
+        return self._served("too_late") / max(self._served("received"), 1)
+
+    @property
     def late_ticks(self) -> float:
         """Share of ticks that began over 2 ms late or not at all."""
         due = self._served("ticks") + self._served("skipped")
@@ -138,9 +143,10 @@ class Step:
             found.append(f"{slow} set-ups took over {MOST_SETUP_MS} ms, the longest {self.setup(1.0)}")
         if self.ended:
             found.append(f"{self.ended} calls ended by themselves")
-        for name, loss in (("to the callers", self.loss), ("from them", self.loss_up)):
-            if loss > MOST_LOSS:
-                found.append(f"loss {name} {loss:.2%} (limit {MOST_LOSS:.0%})")
+        if self.loss > MOST_LOSS:
+            found.append(f"loss to the callers {self.loss:.2%} (limit {MOST_LOSS:.0%})")
+        if self.loss_up > MOST_LOSS:
+            found.append(f"loss from them {self.loss_up:.2%} (limit {MOST_LOSS:.0%}; too late {self.too_late:.2%})")
         if self.late_ticks > MOST_LATE_TICKS:
             found.append(f"{self.late_ticks:.2%} of ticks over 2 ms late (limit {MOST_LATE_TICKS:.1%})")
         return found

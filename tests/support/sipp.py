@@ -204,6 +204,11 @@ class Sipp:
             self.stop()
         return self._result()
 
+    def stopped(self) -> SippResult:
+        """End it now; what it has counted and said by then."""
+        self.stop()
+        return self._result()
+
     def stop(self) -> None:
         """End it now, calls or not."""
         if self._process.poll() is None:

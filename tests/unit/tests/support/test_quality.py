@@ -67,7 +67,7 @@ def test_what_is_on_its_way_at_either_end_is_not_lost() -> None:
 def test_loss_up_counts_packets_that_came_too_late_and_goes_by_the_servers_own_clock() -> None:
     late = step(served=replace(SERVED[1], too_late=1 + 6100))
     assert late.loss_up == pytest.approx(0.02)
-    assert late.broken() == ["loss from them 2.00% (limit 1%)"]
+    assert late.broken() == ["loss from them 2.00% (limit 1%; too late 2.03%)"]
     asked_later = replace(SERVED[1], ticks=3500 + 50, received=304_000 + 5000)
     assert step(served=asked_later).loss_up == 0
     by_two = Served(2, 6500, 7, 2, 304_000, 1)
