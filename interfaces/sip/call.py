@@ -35,7 +35,7 @@ from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.keying import REQUIRED, Keying
-from interfaces.sip.message import Message, endpoint_of, escaped, parse, tag_of
+from interfaces.sip.message import Message, endpoint_of, escaped, in_characters, parse, tag_of
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.pace import Pace
 from interfaces.sip.received import arrived
@@ -246,7 +246,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     @callback
     def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
         # what pjsip has written must not go out: it names an address of no socket of ours
-        prm.sdp.wholeSdp = self._described(prm.sdp)
+        # of a stream that it refuses pjsip repeats what the peer wrote, whatever bytes that were
+        prm.sdp.wholeSdp = in_characters(self._described(prm.sdp))
 
     @callback
     def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:

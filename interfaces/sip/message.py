@@ -116,6 +116,11 @@ def escaped(uri: str) -> str:
     return "".join(f"%{ord(c) & 0xFF:02X}" if "\udc80" <= c <= "\udcff" else c for c in _NO_CHARACTER.sub("", uri))
 
 
+def in_characters(text: str) -> str:
+    """The same with "?" for each byte that is no UTF-8: for descriptions, which pjsua2 does not take otherwise."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def _split(text: str) -> tuple[str, str]:
     at = text.find("\r\n\r\n")
     if at >= 0:

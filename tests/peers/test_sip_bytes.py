@@ -128,3 +128,15 @@ async def test_offers(sip: SipProcess, peer: UdpPeer) -> None:
     assert named(offer) == NAME
     call.reply(offer, 200, description(40000), ON_THE_WIRE)
     assert named((await sip.wait_for(ReplyReceived))[0].headers) == NAME
+
+
+async def test_of_a_refused_stream_that_is_no_text_an_answer_says_where_our_audio_is(sip: SipProcess, peer: UdpPeer) -> None:
+    call = peer.call()
+    call.send_request("INVITE", description(40000) + "m=video 0 RTP/AVP 31\r\nc=IN IP4 12\udcdc.0.0.1\r\n")
+    await sip.wait_for(CallOffered)
+    sip.send(Answer(1, 200, "OK", (), "127.0.0.1", 30000))
+    answer = await call.next(200)
+    call.ack()
+    assert "m=audio 30000 " in answer.description and "\r\nm=video 0 " in answer.description
+    await sip.wait_for(CallConfirmed)
+    assert await call.bye() == 200

@@ -11,6 +11,7 @@ from interfaces.sip.message import (
     endpoint_of,
     header_pairs,
     host_of,
+    in_characters,
     parse,
     split_header,
     tag_of,
@@ -129,3 +130,7 @@ def test_any_text_gives_a_message(text: str) -> None:
     for _, value in message.headers:
         assert "\n" not in value
         tag_of(value), uri_of(value), host_of(value), endpoint_of(value), message.has_sdp
+
+
+def test_a_description_for_pjsua2_has_only_characters() -> None:
+    assert in_characters("c=IN IP4 12\udcdc.0\r\ns=é\ud800") == "c=IN IP4 12?.0\r\ns=é?"
