@@ -93,7 +93,7 @@ class Hub:
         self._signals = 0
         self._up = False
         self.sip = Child(
-            _sip_kind(), self._on_sip_record, self._sip_up, self.sessions.sip_lost, self._sip_silent, settings.core.watchdog_time
+            _sip_kind(), self._on_sip_record, self._sip_up, self._sip_lost, self._sip_silent, settings.core.watchdog_time
         )
         self.media = MediaProcesses(settings.core, self.sessions)
         self.services.capabilities.provide(MEDIA_FIGURES, self.media.figures)
@@ -256,7 +256,14 @@ class Hub:
             if self._listening is not None and not self._listening.done():
                 self._listening.set_result(record)
             return
+        if isinstance(record, sip_records.SipHeld):
+            self.services.sip_held = record
+            return
         self.sessions.on_sip_event(record)
+
+    def _sip_lost(self, reason: str) -> None:
+        self.services.sip_held = sip_records.SipHeld()
+        self.sessions.sip_lost(reason)
 
     # -------------------------------------------------------------------------------------------------------------------- run
     def listen_to_signals(self) -> None:

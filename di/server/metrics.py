@@ -48,6 +48,7 @@ class Metrics(Collector):
         for source in self._services.metric_sources:
             yield from source()
         yield from self._events()
+        yield from self._sip()
         yield from self._media()
         yield gauge("cordboard_ready", "1 when a new call would be taken now.", not health.problems(self._services))
         yield counter("cordboard_login_failures", "Wrong credentials at the RPC gateways.", self._services.access.failures)
@@ -68,6 +69,18 @@ class Metrics(Collector):
         yield from self._toll()
         yield counter("cordboard_call_seconds", "Time of all calls, added up.", limits.call_ns(now_ns) / 1e9)
         yield gauge("cordboard_rooms", "Rooms with somebody in them.", len(self._services.sessions.rooms.names()))
+
+    def _sip(self) -> Iterator[Metric]:
+        held = self._services.sip_held
+        yield gauge(
+            "cordboard_sip_calls", "Calls that the SIP process has, those included that wait for the answer to a BYE.", held.calls
+        )
+        yield gauge(
+            "cordboard_sip_dialogs",
+            "SIP dialogs, those of subscriptions included; each stands as long as one of its transactions.",
+            held.dialogs,
+        )
+        yield gauge("cordboard_sip_transactions", "SIP transactions; each stands for 32 s after its end.", held.transactions)
 
     def _toll(self) -> Iterator[Metric]:
         toll = self._services.sessions.toll

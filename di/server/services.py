@@ -14,6 +14,7 @@ from di.calls.sessions import Sessions
 from di.calls.surroundings import Surroundings
 from di.kernel.ports import MEDIA_FIGURES
 from di.kernel.registry import Registry
+from di.sip.records import SipHeld
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -47,6 +48,8 @@ class Services(Surroundings):
     reloaders: dict[str, Callable[[object], Awaitable[None] | None]] = field(default_factory=dict)
     when_loaded: list[Callable[[], Awaitable[None] | None]] = field(default_factory=list)
     """Run once, when all plug-ins but the gateways are loaded and before the first call; one that raises stops the start."""
+    sip_held: SipHeld = field(default_factory=SipHeld)
+    """What the SIP process last said that it holds."""
     trial: bool = False
     try_ports: bool = False
 

@@ -479,6 +479,19 @@ class ReplyReceived:
     body: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class SipHeld:
+    """How many calls, dialogs and transactions the SIP process holds: told once a second while that changes.
+
+    A transaction stands for 32 s after its end to answer what comes again (RFC 3261 §17.2.2, RFC 6026 §8.7), longer than its call, and pjsip's
+    dialog as long as one of its transactions.
+    """
+
+    calls: int = 0
+    dialogs: int = 0
+    transactions: int = 0
+
+
 Command: TypeAlias = (
     Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
     | OutsideCommand | Stop
@@ -488,7 +501,7 @@ CallEvent: TypeAlias = (
     | SessionTimedOut
 )  # fmt: skip
 """What happens in one call."""
-Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFailed
+Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFailed | SipHeld
 
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)

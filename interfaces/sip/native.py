@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from di.sip.records import Limits
+from di.sip.records import Limits, SipHeld
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.exchange import CannotSend, Exchanges, add, refused
 from interfaces.sip.handshakes import FEW, Handshakes, Peer, connections_to, shut_down
@@ -166,6 +166,10 @@ class Native:
     def active_calls(self) -> int:
         """Calls that pjsua still holds, those waiting for the answer to our BYE included."""
         return int(lib.shim_calls())
+
+    def held(self) -> SipHeld:
+        """What pjsip has of calls and transactions now."""
+        return SipHeld(self.active_calls(), int(lib.shim_dialogs()), int(lib.shim_transactions()))
 
     def next_timer_s(self) -> float:
         """When the first of pjsip's timers is due; a day when there is none."""

@@ -37,6 +37,7 @@ from di.sip.records import (
     SendRequest,
     SetOptionsReply,
     SetSelection,
+    SipHeld,
 )
 from interfaces.sip import mapping
 from interfaces.sip.abilities import Abilities
@@ -107,6 +108,7 @@ class SipServer:
         self._sources: SourceLimits
         self._pending: dict[int, str] = {}
         self._housekeeping = Housekeeping()
+        self._held = SipHeld()
         self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
@@ -244,6 +246,10 @@ class SipServer:
         self._housekeeping.second_passed(
             self._sources.take_refused(), self._native.give_back_memory, self._sources.take_kept_out()
         )
+        held = self._native.held()
+        if held != self._held:
+            self._held = held
+            self._emit(held)
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: CallEvent) -> None:

@@ -23,6 +23,7 @@ from di.sip.records import (
     ReplyReceived,
     RequestReceived,
     SendRequest,
+    SipHeld,
 )
 from interfaces.sip.message import tag_of, uri_of
 from tests.support.sip_peer import PeerCall, UdpPeer, description
@@ -32,6 +33,15 @@ from tests.support.sip_process import SipProcess, connected
 def dial(sip: SipProcess, peer: UdpPeer, *headers: str) -> None:
     target = f"sip:them@127.0.0.1:{peer.port}"
     sip.send(Dial(2, "<sip:us@127.0.0.1>", f"<{target}>", target, headers, "127.0.0.1", 30000))
+
+
+# ---------------------------------------------------------------------------------------------------------- what is there
+async def test_the_hub_is_told_how_many_calls_dialogs_and_transactions_there_are(sip: SipProcess, peer: UdpPeer) -> None:
+    """Transactions of the INVITE and the BYE stand on after the call (RFC 6026 §8.7, RFC 3261 §17.2.2), and with them pjsip's dialog."""
+    call = await connected(sip, peer)
+    await sip.wait_until(lambda: sip.held[-1:] == [SipHeld(calls=1, dialogs=1, transactions=1)])
+    assert await call.request("BYE") == 200
+    await sip.wait_until(lambda: sip.held[-1:] == [SipHeld(calls=0, dialogs=1, transactions=2)])
 
 
 # ------------------------------------------------------------------------------------------------------- order and tags

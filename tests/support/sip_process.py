@@ -14,7 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from di.sip.records import EVENTS, Answer, CallConfirmed, CallOffered, Listen, Listening, RequestReceived, SendReply, Stop
+from di.sip.records import (
+    EVENTS,
+    Answer,
+    CallConfirmed,
+    CallOffered,
+    Listen,
+    Listening,
+    RequestReceived,
+    SendReply,
+    SipHeld,
+    Stop,
+)
 from media.control.link import RecordLink
 from media.control.wire import VERSION, Hello
 from tests.support.sip_peer import PeerCall, UdpPeer
@@ -57,6 +68,8 @@ class SipProcess:
 
     def __init__(self) -> None:
         self.events: list[object] = []
+        self.held: list[object] = []
+        """What is told once a second, whatever happens meanwhile."""
         self.on_offer: Callable[[CallOffered], None] = self.answer_all
         self.reply_code = 200
         self.lost = asyncio.Event()
@@ -102,7 +115,7 @@ class SipProcess:
     def _on_record(self, record: object) -> None:
         if isinstance(record, Hello):
             return
-        self.events.append(record)
+        (self.held if isinstance(record, SipHeld) else self.events).append(record)
         self._changed.set()
         if isinstance(record, CallOffered):
             self.on_offer(record)

@@ -18,6 +18,8 @@ void shim_say_abilities(int kind, const char *const *words, int count); /* kind:
 int shim_most_calls(void);
 int shim_peer_port(void *connection);        /* of the peer of a pjsip_transport */
 int shim_calls(void);
+int shim_transactions(void);
+int shim_dialogs(void);                      /* those of one fork count once */
 int shim_turn(void);                         /* handle some of what is due or has come, without waiting: how much; 0: there was nothing */
 int shim_next_timer_ms(void);                /* until the first of pjsip's timers is due; a day when there is none */
 void shim_give_back_memory(void);

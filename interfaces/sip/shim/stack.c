@@ -372,6 +372,8 @@ void shim_quiet(void) { pj_log_set_level(1); }
 const char *shim_version(void) { return pj_get_version(); }
 int shim_most_calls(void) { return (int)pjsua_call_get_max_count(); }
 int shim_calls(void) { return (int)pjsua_call_get_count(); }
+int shim_transactions(void) { return (int)pjsip_tsx_layer_get_tsx_count(); }
+int shim_dialogs(void) { return (int)pjsip_ua_get_dlg_set_count(); }
 
 #define TEXT_OF(number) #number
 #define VERSION_OF(major, minor) TEXT_OF(major) "." TEXT_OF(minor)

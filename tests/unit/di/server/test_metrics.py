@@ -10,6 +10,7 @@ from di.kernel.server_options import CoreOptions, Limit
 from di.server import health
 from di.server.metrics import Metrics
 from di.server.services import Services
+from di.sip.records import SipHeld
 from di.stores import monitoring
 from tests.support.bare_hub import HandClock, bare_services, invoke
 
@@ -55,6 +56,16 @@ def test_a_scrape_changes_nothing(hub: tuple[Services, HandClock]) -> None:
         assert page["sems_sessions_total"] == 10
     assert invoke(services, "core", "get_callsmax") == 10
     assert scrape(metrics)["sems_calls_max"] == 3
+
+
+def test_what_the_sip_process_holds(hub: tuple[Services, HandClock]) -> None:
+    services, _ = hub
+    names = ("cordboard_sip_calls", "cordboard_sip_dialogs", "cordboard_sip_transactions")
+    page = scrape(Metrics(services))
+    assert [page[name] for name in names] == [0, 0, 0]
+    services.sip_held = SipHeld(3, 2, 7)
+    page = scrape(Metrics(services))
+    assert [page[name] for name in names] == [3, 2, 7]
 
 
 def test_the_average_is_that_of_the_last_minute_whoever_looks(hub: tuple[Services, HandClock]) -> None:
