@@ -12,31 +12,39 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 from xmlrpc.client import ServerProxy
 
 WAITING = "lobby"
+ON_THE_WAY_S = 5.0
+"""So long a caller who has been sent somewhere may still be seen where he was: his call has not come to the event yet."""
 
 
 class Queue:
     """`rooms`: of the agents, the first one is preferred."""
 
-    def __init__(self, server: ServerProxy, rooms: list[str]) -> None:
+    def __init__(self, server: ServerProxy, rooms: list[str], now_s: Callable[[], float] = time.monotonic) -> None:
         self._server = server
         self._rooms = rooms
+        self._now_s = now_s
         self._waiting: list[str] = []
         self._with: dict[str, str] = {}
+        self._sent_s: dict[str, float] = {}
+        """Call → when it was sent somewhere, as long as it may be on its way."""
 
     def look(self) -> list[tuple[str, str]]:
         """Bring callers and free agents together. Returns who was taken where."""
+        self._sent_s = {call: sent_s for call, sent_s in self._sent_s.items() if self._now_s() < sent_s + ON_THE_WAY_S}
         self._take_back()
-        here = self._calls("position", WAITING)
-        self._waiting = [call for call in self._waiting if call in here]
+        here = [call for call in self._calls("position", WAITING) if call not in self._with.values()]
+        self._waiting = [call for call in self._waiting if call in here or call in self._sent_s]
         self._waiting += [call for call in here if call not in self._waiting]
         taken = []
         for room in self._free():
-            if not self._waiting:
+            call = next((call for call in self._waiting if call in here), None)
+            if call is None:
                 break
-            call = self._waiting.pop(0)
+            self._waiting.remove(call)
             if self._post(call, action="take", roomname=room):
                 self._with[room] = call
                 taken.append((call, room))
@@ -45,6 +53,8 @@ class Queue:
     def _take_back(self) -> None:
         """Callers whose agent has hung up wait again, before all others."""
         for room, call in list(self._with.items()):
+            if call in self._sent_s and call in self._calls("position", WAITING):
+                continue
             if call not in self._calls("position", room):
                 del self._with[room]
             elif not self._agents(room):
@@ -68,7 +78,10 @@ class Queue:
     def _post(self, call: str, **event: str) -> bool:
         """Post a DSM event; False when the call is no longer there."""
         answer = self._server.di("dsm", "postDSMEvent", call, [[name, value] for name, value in event.items()])
-        return isinstance(answer, list) and answer[0] == 200
+        there = isinstance(answer, list) and answer[0] == 200
+        if there:
+            self._sent_s[call] = self._now_s()
+        return there
 
 
 def main() -> None:
