@@ -203,10 +203,9 @@ class Audio:
                 signalling=self._call.info.signalling,
                 srtp=media.srtp,
                 allowance=-1 if self.confirmed or return_path_known(self._call.info, media.remote_ip) else self.before_ack,
+                rtp_timeout_ms=self.rtp_timeout_ms if first and self.rtp_timeout_ms else -1,
             )
         )
-        if first and self.rtp_timeout_ms:
-            self.send(SetRtpTimeout(self.leg, self.rtp_timeout_ms))
 
     def confirm(self, signalling: tuple[str, ...] = ()) -> None:
         """The peer gets what we send it: it has acknowledged something of ours. `signalling`: further addresses of it."""

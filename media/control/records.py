@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TypeAlias, get_args
+from typing import TypeAlias, TypeGuard, get_args
 
 from media.control.play_items import PlayItem, Sound
 from media.control.quick_records import quicken
@@ -131,6 +131,7 @@ class ConnectLeg:
     `signalling`: addresses that the peer's signalling came from, from which its media may come, too (``media.engine.connections``).
     `allowance`: packets that may be sent before anything has come from the peer, or ConfirmLeg; -1: any number.
     `srtp`: None for plain RTP; else nothing is taken and nothing sent that is not protected so. The same keys again change nothing.
+    `rtp_timeout_ms`: as SetRtpTimeout, which is said here at a call's beginning; -1 leaves what is set.
     """
 
     leg: int
@@ -156,6 +157,7 @@ class ConnectLeg:
     signalling: tuple[str, ...] = ()
     allowance: int = -1
     srtp: Srtp | None = None
+    rtp_timeout_ms: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -590,5 +592,13 @@ ROOM_COMMANDS = get_args(RoomCommand)
 LEG_EVENTS = get_args(LegEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)
+
+_LEG_COMMANDS = frozenset(LEG_COMMANDS)
+
+
+def is_for_leg(record: object) -> TypeGuard[LegCommand]:
+    """Whether it is one of LEG_COMMANDS. By one look into a set: each class that is compared with comes from cold memory where calls are few."""
+    return type(record) in _LEG_COMMANDS
+
 
 quicken((AudioFormat, ReceivedFormat, Srtp, *COMMANDS, *EVENTS))

@@ -32,21 +32,22 @@ class CommandHandler:
     def handle(self, command: records.Command, now_ns: int) -> bool:
         """Carry out one command; False when it is none of the engine's. Raises ValueError for what a field cannot be."""
         parts = self._parts
+        if records.is_for_leg(command):  # nearly every one
+            leg = parts.by_number.get(command.leg)
+            if isinstance(command, records.OpenLeg):
+                self._open(command, now_ns)
+            elif leg is not None:
+                self._for_leg(leg, command, now_ns)
+                parts.players.touch(leg)
+            return True
         match command:
-            case records.LoadPrompt() | records.Shutdown():
-                return False
             case records.QueryStatistics():
                 self._query(command)
             case records.Announce() | records.StartRoomRecording() | records.StopRoomRecording() | records.SpanRoom():
                 self._for_room(command)
                 parts.rooms.touched.add(command.room)
-            case records.OpenLeg():
-                self._open(command, now_ns)
             case _:
-                leg = parts.by_number.get(command.leg)
-                if leg is not None:
-                    self._for_leg(leg, command, now_ns)
-                    parts.players.touch(leg)
+                return False
         return True
 
     def _for_room(self, command: records.RoomCommand) -> None:
@@ -150,6 +151,8 @@ class CommandHandler:
         if before is not None and (before.codec, before.clock_hz, before.ptime_ms) != now:
             parts.packing.drop(leg)
         if parts.connections.connect(leg, command, now_ns):
+            if command.rtp_timeout_ms >= 0:
+                self._set_timeout(leg, command.rtp_timeout_ms, now_ns)
             if before is not None and not (before.send and before.receive):  # from now on the peer is awaited again
                 parts.legs.rows[leg.row]["arrived_ns"] = now_ns
             parts.players.codec_set(leg)
@@ -177,6 +180,7 @@ class CommandHandler:
             fmtp=found.fmtp,
             payload_type_receive=found.payload_type,
             payload_type_send=found.payload_type_send,
+            rtp_timeout_ms=-1,
             also=(spoken, *(one for one in before.also if one is not found)),
         )
         self._connect(leg, changed, now_ns)

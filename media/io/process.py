@@ -111,6 +111,7 @@ class MediaProcess:
                 now_ns = time.monotonic_ns()
                 if self._stopping or now_ns >= (self._more_ns or next_ns):
                     break
+            self._request_files()
             self._send_events()  # before waiting: nobody else's command or tick is to bring an answer
             if due or not self._hub.pending:
                 left_ns = 0 if self._hub.pending else min(next_ns, self._more_ns or next_ns) - time.monotonic_ns()
@@ -153,7 +154,6 @@ class MediaProcess:
             self._engine.check_timeouts(now_ns)
         if self._times.count % COLLECT_TICKS == 0:
             gc.collect(0)
-        self._request_files()
         return due_ns + TICK_NS
 
     def _send_more(self) -> None:
@@ -195,9 +195,11 @@ class MediaProcess:
             if isinstance(record, records.LEG_COMMANDS):
                 self._engine.handle(records.CloseLeg(record.leg), now_ns)
                 self._hub.send(records.LegDropped(record.leg, f"{type(record).__name__} failed: {error}"))
-        self._request_files()
 
     def _dispatch(self, record: Command, now_ns: int) -> None:
+        if records.is_for_leg(record):
+            self._engine.handle(record, now_ns)
+            return
         match record:
             case wire.Hello():
                 if record.version != wire.VERSION:

@@ -84,6 +84,8 @@ class FakeMedia:
         match command:
             case records.ConnectLeg():
                 leg.connected = command
+                if command.rtp_timeout_ms >= 0:
+                    leg.rtp_timeout_ms = command.rtp_timeout_ms
                 self._settle(command.leg)
             case records.Enqueue():
                 leg.playlist = [*command.items, *leg.playlist] if command.front else [*leg.playlist, *command.items]

@@ -99,6 +99,9 @@ def test_session_timeout_ends_the_call(book: Playbook) -> None:
 def test_rtp_timeout_ends_the_call(book: Playbook) -> None:
     session = book.up("app-diary")
     assert book.media.legs[session.leg].rtp_timeout_ms == 300_000
+    assert not any(isinstance(command, records.SetRtpTimeout) for command in book.media.commands), (
+        "said with the connection: one record less a call"
+    )
     book.sessions.on_media_event(records.RtpTimedOut(session.leg, 300_000))
     book.run()
     assert len(book.sip.of(sip.Hangup, session.call)) == 1

@@ -10,7 +10,7 @@ import pytest
 
 from media.codecs import find
 from media.control.play_items import PlayEcho, PlayRoom
-from media.control.records import ConnectLeg, Enqueue, RtpTimedOut, SetPlayout, SetRtpTimeout
+from media.control.records import ConnectLeg, Enqueue, ReceivedFormat, RtpTimedOut, SetPlayout, SetRtpTimeout
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 from tests.support.sizes import size
@@ -210,21 +210,44 @@ def test_longer_packets_are_counted(codec: str, kind: int, size: int) -> None:
     assert rig.counter("packets_dropped_too_long") == (0 if codec == "L16" else 1)
 
 
+def timed_out(rig: EngineRig, ticks: int) -> list[object]:
+    """What is said of silence in so many ticks."""
+    before = len(rig.events)
+    for _ in range(ticks):
+        rig.tick()
+        rig.engine.check_timeouts(rig.now_ns)
+    rig.events += rig.engine.take_events()
+    return [event for event in rig.events[before:] if isinstance(event, RtpTimedOut)]
+
+
 @pytest.mark.parametrize(("send", "receive"), [(False, True), (False, False), (True, False)])
 def test_nothing_is_awaited_of_a_peer_that_holds_the_call(send: bool, receive: bool) -> None:
     rig = echo_rig()
     rig.do(SetRtpTimeout(1, 300))
-
-    def wait(ticks: int) -> list[object]:
-        before = len(rig.events)
-        for _ in range(ticks):
-            rig.tick()
-            rig.engine.check_timeouts(rig.now_ns)
-        rig.events += rig.engine.take_events()
-        return [event for event in rig.events[before:] if isinstance(event, RtpTimedOut)]
-
     rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, send=send, receive=receive))
-    assert wait(100) == []
+    assert timed_out(rig, 100) == []
     rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0))
-    assert wait(14) == [], "resumed: the time begins again"
-    assert len(wait(3)) == 1
+    assert timed_out(rig, 14) == [], "resumed: the time begins again"
+    assert len(timed_out(rig, 3)) == 1
+
+
+def test_how_long_silence_may_last_is_said_with_the_connection() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, rtp_timeout_ms=300)
+    assert timed_out(rig, 14) == []
+    rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0))  # a re-INVITE that says nothing of it: the time goes on
+    assert len(timed_out(rig, 3)) == 1
+    assert timed_out(rig, 30) == []
+    rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, rtp_timeout_ms=0))
+    assert timed_out(rig, 30) == []
+
+
+def test_a_peer_that_changes_its_codec_does_not_begin_the_time_again() -> None:
+    rig = EngineRig()
+    rig.connect(1, PEER, rtp_timeout_ms=300, also=(ReceivedFormat(8, 8, "PCMA", 8000),))
+    rig.do(SetRtpTimeout(1, 0))
+    rig.arrive(rig.ports[1], PEER, rtp(1, 0, bytes(160), 8))
+    rig.tick()
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None and connection.codec == "PCMA"
+    assert timed_out(rig, 30) == [], "what was switched off later stays so"
