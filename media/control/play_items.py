@@ -7,7 +7,9 @@ Lengths are of sound, in milliseconds. An item that is called endless is current
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, get_args
+
+from media.control.quick_records import quicken
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +84,5 @@ Sound: TypeAlias = PlayFile | PlaySilence | PlayTone
 """What can be mixed over other audio."""
 PlayItem: TypeAlias = Sound | PlaySeparator | PlayRoom | PlayEcho | PlayRecord | PlayBridge
 """One entry of a leg's playlist (spec core.md §9.2)."""
+
+quicken(get_args(PlayItem))

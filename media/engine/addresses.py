@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.dsp.kernel import inline_kernel, kernel
+from media.dsp.kernel import inline_kernel, kernel, steady_kernel
 
 NAME_BYTES = 28
 FAMILY_IPV4 = 2
@@ -88,14 +88,14 @@ def find(table: Any, high: Any, low: Any, tail: Any) -> Any:
         index = (index + 1) & mask
 
 
-@kernel
+@steady_kernel
 def find_name(table: Any, name: Any, socket: Any) -> Any:
     """Return the index of an address's entry, or -1."""
     high, low, tail = name_key(name, socket)
     return find(table, high, low, tail)
 
 
-@kernel
+@steady_kernel
 def store_name(table: Any, name: Any, socket: Any, row: Any, expires_ns: Any) -> Any:
     """Set an address's entry; False when it took an empty entry. There must be room."""
     high, low, tail = name_key(name, socket)

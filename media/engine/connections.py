@@ -50,6 +50,9 @@ IPV4_NAME_BYTES = 16
 LAST_PORT = 65535
 FIXED_DELAY_MS = 60
 LONGEST_ENCODED = 160
+DRAWN_BITS = 80
+"""SSRC, timestamp and sequence number that a leg begins with (RFC 3550 §5.1)."""
+DRAWN_AT_ONCE = 64
 
 
 def _opened_row() -> NDArray[np.void]:
@@ -90,6 +93,7 @@ class Connections:
         self._moving: dict[int, Leg] = {}
         """Legs that have latched to another port of the signalled host, which may be sent to when it has lasted."""
         self._random = random
+        self._drawn: list[int] = []
         self._legs = legs
         self._emit = emit
         times = PortTimes(options.rest_ns, options.latch_window_ns, options.idle_ns)
@@ -142,10 +146,17 @@ class Connections:
             self.waiting = grown
         state = self._legs.row(row)
         state.socket = port.socket
-        drawn = self._random.getrandbits(80)  # at once: each draw is a system call
+        drawn = self._draw()
         state.ssrc_out, state.ts_out, state.sequence_out = drawn >> 48, drawn >> 16 & 0xFFFFFFFF, drawn & 0xFFFF
         self._emit(LegOpened(command.leg, book.ip, port.number, address))
         return Leg(command.leg, row, port, address, signalled=remote)
+
+    def _draw(self) -> int:
+        """A leg's random numbers, those of many legs at once: each draw is a system call."""
+        if not self._drawn:
+            bits = self._random.getrandbits(DRAWN_BITS * DRAWN_AT_ONCE)
+            self._drawn = [bits >> DRAWN_BITS * turn & ((1 << DRAWN_BITS) - 1) for turn in range(DRAWN_AT_ONCE)]
+        return self._drawn.pop()
 
     def _address(self, command: OpenLeg) -> int | None:
         """Number of the address that a leg gets: the wanted one if it is of the peer's family, else the first that is."""

@@ -19,7 +19,6 @@ comes, time has to do: `moves_ns`.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 from functools import lru_cache
 
 from media.engine.addresses import FAMILY_IPV6
@@ -66,7 +65,8 @@ def with_port(name: bytes, port: int) -> bytes:
     return name[:2] + bytes((port >> 8 & 255, port & 255)) + name[4:]
 
 
-def hosts_of(addresses: Iterable[str]) -> frozenset[bytes]:
+@lru_cache(1024)
+def hosts_of(addresses: tuple[str, ...]) -> frozenset[bytes]:
     """The hosts of texts; what is no IP address is left out."""
     return frozenset(host for host in map(_host, addresses) if host)
 

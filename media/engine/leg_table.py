@@ -322,7 +322,7 @@ class LegTable:
             leg.stored_address, leg.stored_length, leg.stored_position = 0, 0, 0
             return
         self._stored[row] = payload
-        leg.stored_address = payload.ctypes.data
+        leg.stored_address = payload.__array_interface__["data"][0]  # `ctypes.data` runs Python code of numpy's for it
         leg.stored_length = len(payload)
         leg.stored_position = position_bytes
 

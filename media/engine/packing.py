@@ -33,11 +33,11 @@ class Packing:
 
     def connected(self, leg: Leg) -> None:
         """The leg's row says how long its packets are, perhaps anew; what has been gathered stays where nothing changed."""
-        row = self._table.rows[leg.row]
-        if row["usual_bytes"] == row["frame_bytes"]:
+        row = self._table.row(leg.row)
+        if row.usual_bytes == row.frame_bytes:
             self.close(leg)
             return
-        needed = int(row["frame_bytes"]) * (LONGEST_PACKET_MS + TICK_MS) // TICK_MS
+        needed = row.frame_bytes * (LONGEST_PACKET_MS + TICK_MS) // TICK_MS
         if self._buffers.shape[1] < needed:
             wider = np.zeros((len(self._buffers), needed), np.uint8)
             wider[:, : self._buffers.shape[1]] = self._buffers

@@ -63,7 +63,7 @@ class SecureLegs:
 
     def close(self, leg: Leg) -> None:
         """Forget a leg's keys."""
-        at = int(self._legs.rows[leg.row]["secure"])
+        at = self._legs.row(leg.row).secure
         if not at:
             return
         row = self.table[at]

@@ -79,10 +79,11 @@ class Sockets:
             raise NoPort("no further RTP port: the descriptors that are left are for files; raise the limit of open files")
         try:
             for number in (port, port + 1):
-                opened.append(socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM))
+                opened.append(
+                    socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+                )
                 if ipv6:
                     opened[-1].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                opened[-1].setblocking(False)
                 opened[-1].bind((ip, number))
             opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, RECEIVE_BUFFER_BYTES)

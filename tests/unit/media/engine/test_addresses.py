@@ -357,3 +357,14 @@ def test_a_text_of_a_message_s_length_is_no_address(command: OpenLeg) -> None:
     rig.do(command)
     [failed] = [e for e in rig.events if isinstance(e, LegFailed)]
     assert failed.leg == 1 and "too long" in failed.reason and len(failed.reason) < 200
+
+
+def test_no_two_legs_begin_with_the_same_random_numbers() -> None:
+    rig = EngineRig()
+    for leg in range(1, 200):  # more than are drawn at once
+        rig.connect(leg, ("10.0.0.1", 4000 + 2 * leg))
+    rows = rig.engine.legs.rows[rig.engine.legs.rows["used"] == 1]
+    drawn = {name: set(rows[name].tolist()) for name in ("ssrc_out", "ts_out", "sequence_out")}
+    assert len(drawn["ssrc_out"]) == len(drawn["ts_out"]) == 199
+    assert len(drawn["sequence_out"]) > 190
+    assert max(drawn["ssrc_out"]) > 2**31 > min(drawn["ssrc_out"]), "all of their bits are drawn"
