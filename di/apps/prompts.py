@@ -16,9 +16,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from os.path import isfile
 from pathlib import Path
 
+from di.apps.known_files import KnownFiles
 from di.kernel.paths import safe_name
 from media.control.play_items import PlayFile
 
@@ -138,6 +138,7 @@ class PromptFolder:
         self.folder = folder
         self.default = folder / default
         self._paths = lru_cache(1000)(self._paths_for)
+        self._known = KnownFiles()
         self._rules = tuple(
             dict.fromkeys(
                 rule.removesuffix(".wav") + suffix if rule.endswith(".wav") else rule for rule in rules for suffix in suffixes
@@ -149,7 +150,7 @@ class PromptFolder:
 
     def look(self, asked: Asked) -> Path | None:
         """The same as `find`, and nothing is said."""
-        return next((path for path in (*self._paths(asked), self.default) if isfile(path)), None)
+        return self._known.first(asked, lambda: (*self._paths(asked), self.default))
 
     def find(self, asked: Asked, call: str) -> Path | None:
         """The first file that is there, else the default; None, with a line in the log, when that is gone, too. `call`: the call's id."""

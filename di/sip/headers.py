@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 _URI = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?:(?P<user>[^@;?]*(?:;[^@?]*)?)@)?(?P<rest>.*)", re.DOTALL)
+_IN_BRACKETS = re.compile(r'(?:"(?:\\.|[^"\\])*"|[^"<])*<([^>]*)>')
 _HOST = re.compile(r"(?P<host>\[[^\]]*\]|[^:;?>]*)(?::(?P<port>[0-9]{1,5}))?(?P<params>[^?]*)", re.DOTALL)
 
 
@@ -77,7 +78,7 @@ def is_sip_uri(text: str) -> bool:
 
 def uri_of(header: str) -> str:
     """The URI in a From, To, Contact or Route value: what stands in <…>, else the value up to its first parameter."""
-    match = re.match(r'(?:"(?:\\.|[^"\\])*"|[^"<])*<([^>]*)>', header)
+    match = _IN_BRACKETS.match(header)
     return match.group(1).strip() if match else header.split(";", 1)[0].strip()
 
 

@@ -29,6 +29,9 @@ def asked_by(info: CallInfo) -> Asked:
     uri = parse_uri(info.request_uri)
     headers = [(name, value) for name, value in info.headers if name[:2] in ("P-", "p-")]  # most calls have none of these
 
+    if not headers:
+        return Asked(uri.host.strip("[]"), uri.user)
+
     def first(*names: tuple[str, str]) -> str:
         return next(filter(None, (parameter(headers, short, long) for short, long in names)), "")
 
