@@ -13,7 +13,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 
 from di.kernel.filter import Pairs, matches
-from di.kernel.value import Value
+from di.kernel.value import LongLong, Value
 from di.stores.monitoring.index import COMPOUND, AttributeIndex, ManyIds, key_of
 from di.stores.monitoring.watches import Notify, Watch, Watches
 
@@ -27,6 +27,7 @@ HeldTable = (
 )
 Held = HeldTable | list[str]
 """A table of the store that is not in use any more."""
+_SCALARS = frozenset((str, int, bool, float, bytes, LongLong, type(None)))
 OnChange = Callable[[str, str, Attributes], None]
 """Called after a write with what happened (`set added finished removed cleared`), the id and the attributes concerned."""
 
@@ -46,6 +47,8 @@ def order_of(id: str) -> bytes:
 
 def copy_value(value: Value) -> Value:
     """Copy containers deeply, as AmArg assignment does; scalars are shared."""
+    if type(value) in _SCALARS:  # nearly all
+        return value
     if isinstance(value, (list, tuple)):
         return [copy_value(element) for element in value]
     if isinstance(value, dict):
