@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The account that every call runs on: takes in INVITEs and decides about challenges."""
+"""The account that every call runs on: decides about challenges."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import pjsua2 as pj
 
 from interfaces.sip.border import callback
 from interfaces.sip.digest import MOST_ANSWERS, challenges, why_not
-from interfaces.sip.message import Message, cseq_of, endpoint_of, parse, text_of
-from interfaces.sip.message_log import SipPacket
-from interfaces.sip.received import arrived
-from interfaces.sip.shim import ffi, lib
+from interfaces.sip.message import Message, cseq_of, endpoint_of, parse
+from interfaces.sip.shim import lib
 from interfaces.sip.structures import Credentials
 
 log = logging.getLogger(__name__)
@@ -25,26 +22,11 @@ _MAX_REMEMBERED = 32
 
 
 class SipAccount(pj.Account):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
-    """Calls `on_invite(slot, message, packet, received)`: what came, as values and as bytes with its way, and pjsip's own record of it, valid
-    until that has returned.
+    """`credentials(slot)` gives what the call in a slot may log in with."""
 
-    `credentials(slot)` gives what the call in a slot may log in with.
-    """
-
-    def __init__(
-        self,
-        on_invite: Callable[[int, Message, SipPacket, Any], None],
-        credentials: Callable[[int], Credentials | None],
-    ) -> None:
+    def __init__(self, credentials: Callable[[int], Credentials | None]) -> None:
         super().__init__()
-        self._on_invite = on_invite
         self._credentials = credentials
-
-    @callback
-    def onIncomingCall(self, prm: pj.OnIncomingCallParam) -> None:
-        received = ffi.cast("void *", int(prm.rdata.pjRxData))
-        packet = arrived(received)
-        self._on_invite(prm.callId, parse(text_of(packet.data)), packet, received)
 
     @callback
     def onAuthChallenge(self, prm: pj.OnAuthChallengeParam) -> None:

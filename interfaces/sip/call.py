@@ -13,6 +13,7 @@ import re
 from collections import OrderedDict
 from contextlib import suppress
 from secrets import token_bytes
+from typing import Any
 
 import pjsua2 as pj
 
@@ -35,10 +36,10 @@ from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.keying import REQUIRED, Keying
-from interfaces.sip.message import Message, endpoint_of, escaped, in_characters, parse, tag_of
+from interfaces.sip.message import Message, endpoint_of, escaped, header_pairs, in_characters, parse, tag_of, wire_bytes
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.pace import Pace
-from interfaces.sip.received import arrived
+from interfaces.sip.received import arrived, looked_at
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.sent_requests import SentRequests
@@ -49,9 +50,8 @@ from interfaces.sip.structures import (
     Waiting,
     description,
     parameters,
-    received,
+    plain,
     state_of,
-    stream_of,
 )
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,11 @@ OFFERING = ("INVITE", "UPDATE")
 _MOST_OFFERS, _OFFERS_A_SECOND = 40, 5
 _OUR_TO = re.compile(r"\r\nTo: ([^\r\n]*)")
 """As pjsip writes it."""
+_CONNECTING, _CONFIRMED, _DISCONNECTED = (
+    pj.PJSIP_INV_STATE_CONNECTING,
+    pj.PJSIP_INV_STATE_CONFIRMED,
+    pj.PJSIP_INV_STATE_DISCONNECTED,
+)
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
@@ -127,17 +132,26 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             return  # pjsip has sent it
         if address is not None and code < 300 and self.descriptions.nothing_in_common():
             code, reason, address = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE, "Not Acceptable Here", None
-        operation = parameters(self.host.placeholders, code, reason, fresh)
+        said = ""
         if address is not None and code < 300:
             self.descriptions.move(address)
-            operation.sdp.wholeSdp = self.descriptions.answer_now()
+            said = self.descriptions.answer_now()
         elif 200 <= code < 300 and self.descriptions.wish.address is None:
             log.error("call %d: answered without a media address: every stream is refused", self.number)
-            operation.sdp.wholeSdp = self.descriptions.nothing_said("")
+            said = self.descriptions.nothing_said("")
         if code >= 300:
             self.end_locally(code, reason)
-        self.answer(operation)
+        self._send_reply(code, reason, fresh, in_characters(said).encode())
         self.answered = code < 300 and code >= 200
+
+    def _send_reply(self, code: int, reason: str, headers: tuple[str, ...], said: bytes) -> None:
+        """Raises pj.Error."""
+        pairs = header_pairs(headers, contact=300 <= code < 400)
+        texts = [ffi.new("char[]", wire_bytes(text)) for pair in pairs for text in pair]
+        lines = ffi.new("const char *[]", texts) if texts else ffi.NULL
+        status = int(lib.shim_answer(self.slot, code, plain(reason).encode(), said, len(said), lines, len(pairs)))
+        if status != 0:
+            raise pj.Error(status, f"answer with {code}", "", "", 0)
 
     def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Hang up in whatever state: final reply, CANCEL or BYE."""
@@ -206,48 +220,85 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         lib.shim_let_go(self.slot, int(self.this))
         pj.Call.__swig_destroy__(self)
 
-    # ------------------------------------------------------------------------------------------------- pjsua2 callbacks
-    @callback
-    def onCallState(self, prm: pj.OnCallStateParam) -> None:
-        state, code, reason = state_of(self)
-        if state == pj.PJSIP_INV_STATE_CONNECTING and self.outgoing:
+    # ------------------------------------------------------------------------------------------- what the shim tells of it
+    def state_changed(self, state: int, code: int, reason: str, came: Any) -> None:
+        """Its pjsip_inv_state, last code and reason; `came`: the message that brought it about, None for none."""
+        if state == _CONNECTING and self.outgoing:
             self.answered = True
-            self._answer = received(prm.e)
-            self._follow_answer(prm.e)
+            self._answer = _message(came)
+            self._follow_answer(came)
             if self._answer is not None:
                 self._learn_remote_tag(self._answer)
-        elif state == pj.PJSIP_INV_STATE_CONFIRMED and not self.confirmed:
+        elif state == _CONFIRMED and not self.confirmed:
             self.confirmed, self.began = True, None
-            message = self._answer if self.outgoing else received(prm.e)
+            message = self._answer if self.outgoing else _message(came)
             headers = message.headers if message is not None else ()
             self.host.emit(CallConfirmed(self.number, code, reason, headers))
-        elif state == pj.PJSIP_INV_STATE_DISCONNECTED:
+        elif state == _DISCONNECTED:
             if not self.ended:
-                message = self._cancel or received(prm.e)
+                message = self._cancel or _message(came)
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.release(self)
 
+    def replied(self, code: int, text: str) -> None:
+        """We have answered an INVITE or UPDATE; `text`: the reply that has just left, empty when none did."""
+        if code >= 200:
+            self._told(code)
+        if not text:
+            return
+        if 200 <= code < 300:
+            self.host.refreshed(self, session_timer.interval_of(text, we_asked=False))
+        if self.local_tag or self.outgoing:
+            return
+        found = _OUR_TO.search(text)  # the rest of its dialog stood in their INVITE
+        if found is not None and (tag := tag_of(found[1])):
+            self._identify(self.call_id, tag, self.remote_tag)
+
+    def described(self, text: str) -> str:
+        """What we say instead of a description that pjsip has made; empty `text`: it is too long to be written."""
+        now = self._last_media
+        try:
+            return self.descriptions.created(text, f"{now.codec}/{now.clock_hz}" if now else "")
+        except Exception:
+            log.exception("call %d: our session description could not be made: every stream is refused", self.number)
+            return self.descriptions.nothing_said(text)
+
+    def media_changed(self, stream: mapping.Stream | None) -> None:
+        """Offer and answer are there; `stream`: the audio, None while there is none."""
+        self.descriptions.agreed(self.host.reader.arrived)
+        if self.keying.is_missing:
+            log.error("call %d: it ends, since %s and was not agreed on", self.number, REQUIRED)
+            self._unacceptable = True
+            self.host.look_at(self)
+            return
+        if stream is not None:
+            record = mapping.negotiated(self.number, stream, self.descriptions, self._last_media)
+        elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
+            record = mapping.paused(self._last_media, self.keying.srtp)
+        else:
+            return
+        self._last_media = record
+        if self.local_tag:
+            self._tell_request()
+            self.host.emit(record)
+        else:
+            self._held_media = record  # CallIdentified first: it comes with the reply that is about to be sent
+
+    # ------------------------------------------------------------------------------------------------- pjsua2 callbacks
     @callback
     def onCallTsxState(self, prm: pj.OnCallTsxStateParam) -> None:
+        """Of a request of ours, or of a CANCEL that has come: the shim tells the rest."""
         event = prm.e.body.tsxState
         transaction = event.tsx  # each look into pjsip's structures makes an object
-        role, method, code = transaction.role, transaction.method, transaction.statusCode
-        if role == pj.PJSIP_ROLE_UAS and method in OFFERING and code >= 200:
-            self._told(code)
-        if 200 <= code < 300 and method in session_timer.METHODS:
+        if transaction.role == pj.PJSIP_ROLE_UAS:
+            self._cancel = parse(event.src.rdata.wholeMsg)
+            return
+        if 200 <= transaction.statusCode < 300 and transaction.method in session_timer.METHODS:
             self._session_interval(event)
         if event.type == pj.PJSIP_EVENT_TX_MSG:
             self._sent(event)
-        elif role == pj.PJSIP_ROLE_UAC:
+        else:
             self._replied(event)
-        elif method == "CANCEL" and event.type == pj.PJSIP_EVENT_RX_MSG:
-            self._cancel = parse(event.src.rdata.wholeMsg)
-
-    @callback
-    def onCallSdpCreated(self, prm: pj.OnCallSdpCreatedParam) -> None:
-        # what pjsip has written must not go out: it names an address of no socket of ours
-        # of a stream that it refuses pjsip repeats what the peer wrote, whatever bytes that were
-        prm.sdp.wholeSdp = in_characters(self._described(prm.sdp))
 
     @callback
     def onCallRxOffer(self, prm: pj.OnCallRxOfferParam) -> None:
@@ -264,77 +315,34 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             prm.statusCode = pj.PJSIP_SC_NOT_ACCEPTABLE_HERE
             self._unacceptable = self.reinvites.under_way and self.told_later is None  # in a reply: it cannot be refused
 
-    @callback
-    def onCallMediaState(self, prm: pj.OnCallMediaStateParam) -> None:
-        self.descriptions.agreed(self.host.reader.arrived)
-        stream = stream_of(self)
-        lib.shim_leave_bridge(self.getId())
-        if self.keying.is_missing:
-            log.error("call %d: it ends, since %s and was not agreed on", self.number, REQUIRED)
-            self._unacceptable = True
-            self.host.look_at(self)
-            return
-        if stream is not None:
-            record = mapping.negotiated(self.number, stream, self.descriptions, self._last_media)
-        elif self._last_media is not None:  # inactive: pjmedia has taken the stream down
-            last = self._last_media
-            record = mapping.paused(last, self.keying.srtp)
-        else:
-            return
-        self._last_media = record
-        if self.local_tag:
-            self._tell_request()
-            self.host.emit(record)
-        else:
-            self._held_media = record  # CallIdentified first: it comes with the reply that is about to be sent
-
     # ---------------------------------------------------------------------------------------------------------- helpers
-    def _described(self, created: pj.SdpSession) -> str:
-        """What we say instead of a description that pjsip has made."""
-        now, text = self._last_media, ""
-        try:
-            text = description(created)
-            return self.descriptions.created(text, f"{now.codec}/{now.clock_hz}" if now else "")
-        except Exception:
-            log.exception("call %d: our session description could not be made: every stream is refused", self.number)
-            return self.descriptions.nothing_said(text)
-
     def _sent(self, event: pj.TsxStateEvent) -> None:
-        """A message of ours left: note our tag, and which transaction carries which SendRequest or re-INVITE."""
-        if event.tsx.method == "BYE" and event.tsx.role == pj.PJSIP_ROLE_UAC and not self.ended:
+        """A request of ours left: note our tag, and which transaction carries which SendRequest or re-INVITE."""
+        if event.tsx.method == "BYE" and not self.ended:
             # no ACK came, or no answer to our session refresh: pjsip hangs up of its own accord (RFC 3261 §13.3.1.4, RFC 4028 §10)
             _, code, reason = state_of(self)
             self._finish(CallEnded(self.number, code if code >= 300 else 408, reason or "Request Timeout", "timeout"))
             return
         if self.reinvites.left(event) or self.requests.left(event):
             return
-        if self.local_tag or event.tsx.statusCode == 100:
+        if self.local_tag:
             return
-        text = event.src.tdata.wholeMsg
-        if not self.outgoing:  # a reply of ours; the rest of its dialog stood in their INVITE
-            found = _OUR_TO.search(text)
-            if found is not None and (tag := tag_of(found[1])):
-                self._identify(self.call_id, tag, self.remote_tag)
-            return
-        message = parse(text)
+        message = parse(event.src.tdata.wholeMsg)
         if self.credentials is not None:
             self.credentials.hosts.add(endpoint_of(event.src.tdata.dstAddress)[0])
-        ours, theirs = ("From", "To") if message.method else ("To", "From")
-        tag = tag_of(message.header(ours))
+        tag = tag_of(message.header("From"))
         if tag:
-            self._identify(message.header("Call-ID"), tag, tag_of(message.header(theirs)))
+            self._identify(message.header("Call-ID"), tag, tag_of(message.header("To")))
 
     def _session_interval(self, event: pj.TsxStateEvent) -> None:
-        """A 2xx to INVITE or UPDATE went or came: it says who refreshes the call, and how often."""
-        asked = event.tsx.role == pj.PJSIP_ROLE_UAC
-        if event.type == (pj.PJSIP_EVENT_RX_MSG if asked else pj.PJSIP_EVENT_TX_MSG):
-            text = event.src.rdata.wholeMsg if asked else event.src.tdata.wholeMsg
-            interval = session_timer.interval_of(text, asked)
-            if asked and not interval.seconds and self.timer is not None:  # it knows of none: we refresh all the same
+        """A 2xx to an INVITE or UPDATE of ours came: it says who refreshes the call, and how often."""
+        if event.type == pj.PJSIP_EVENT_RX_MSG:
+            text = event.src.rdata.wholeMsg
+            interval = session_timer.interval_of(text, we_asked=True)
+            if not interval.seconds and self.timer is not None:  # it knows of none: we refresh all the same
                 interval = session_timer.Interval(max(self.timer.expires_s, self._least_s), ours=True)
             self.host.refreshed(self, interval)
-            if asked:
-                self.allows_update = session_timer.allows_update(parse(text).headers)
+            self.allows_update = session_timer.allows_update(parse(text).headers)
 
     def _identify(self, call_id: str, local_tag: str, remote_tag: str) -> None:
         self.call_id, self.local_tag, self.remote_tag = call_id, local_tag, remote_tag
@@ -381,11 +389,10 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             self.host.emit(self.told_later)
         self.told_later = None
 
-    def _follow_answer(self, event: pj.SipEvent) -> None:
+    def _follow_answer(self, came: Any) -> None:
         """The 2xx to our INVITE: before the ACK to it goes out."""
-        wanted = self._to_source or self._hop
-        if wanted and event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
-            self._follow(arrived(ffi.cast("void *", int(event.body.tsxState.src.rdata.pjRxData))))
+        if came is not None and (self._to_source or self._hop):
+            self._follow(arrived(came))
 
     def _learn_remote_tag(self, reply: Message) -> None:
         """The tag of a reply to our INVITE; pjsip tells of a 2xx as a new state before it tells of it as a message."""
@@ -405,3 +412,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.requests.abandon(code, reason)
         self.reinvites.abandon(code, reason)
         self.host.emit(record)
+
+
+def _message(came: Any) -> Message | None:
+    """A message that came, by pjsip's record of it; None without."""
+    text = looked_at(came)[0] if came is not None else ""
+    return parse(text) if text else None

@@ -61,12 +61,15 @@ class Descriptions:
         """What we say instead of pjsip's description: the answer to what was received, or an offer. `current`: the codec that is spoken."""
         if not text:
             return self.nothing_said(text)
-        wish, theirs, ours = self.wish, self.received, parse(edits.steady(text))
+        wish, theirs, ours = self.wish, self.received, edits.parsed(edits.steady(text))
         if theirs.media:
             self.theirs = theirs
-            ours = edits.agree_on_mode(edits.keep_offered(ours, theirs.meaning), theirs.meaning)
+            ours = edits.answering(ours, theirs.meaning)
             if not self._outgoing and not self.negotiated:
                 self.answer = ours  # the media address comes with the hub's answer
+                if wish.address is None:  # pjsip only asks whether we can speak with each other
+                    self.ours = edits.with_events_of(ours, theirs.meaning)
+                    return str(self.ours)
             ours = edits.only(edits.only(ours, wish.payloads), wish.offer)
         elif wish.offer:
             allowed = tuple(codec for codec in wish.offer if codec in wish.payloads or not wish.payloads) or wish.offer
@@ -112,7 +115,8 @@ class Descriptions:
     def move(self, address: tuple[str, int] | None) -> None:
         """Our media is there from now on; None: where it was."""
         if address is not None:
-            self.wish = replace(self.wish, address=address)
+            wish = self.wish
+            self.wish = Wish(address, wish.direction, wish.payloads, wish.offer, wish.first, wish.nowhere)
 
     def prefer(self, codecs: tuple[str, ...]) -> None:
         """Codecs (`NAME/clock`) that stand first in our offers, where we offer them at all."""
@@ -124,8 +128,9 @@ class Descriptions:
 
     def limit(self, payloads: tuple[str, ...]) -> None:
         """Only these codecs from now on; empty: all."""
-        if payloads != self.wish.payloads:
-            self.wish = replace(self.wish, payloads=payloads)
+        wish = self.wish
+        if payloads != wish.payloads:
+            self.wish = Wish(wish.address, wish.direction, payloads, wish.offer, wish.first, wish.nowhere)
 
     def offer_again(
         self, direction: str, payloads: tuple[str, ...], address: tuple[str, int] | None, nowhere: bool = False

@@ -93,8 +93,9 @@ def parse(text: str) -> Message:
             headers[-1] = (name, f"{value} {line.strip()}".strip())
             continue
         name, colon, value = line.partition(":")
-        if colon and name.strip():
-            headers.append((long_name(name.strip()), value.strip()))
+        name = name.strip()
+        if colon and name:
+            headers.append((long_name(name) if len(name) == 1 else name, value.strip()))
     return Message(lines[0].strip(), tuple(headers), wire_bytes(body))
 
 
@@ -117,7 +118,7 @@ def escaped(uri: str) -> str:
 
 
 def in_characters(text: str) -> str:
-    """The same with "?" for each byte that is no UTF-8: for descriptions, which pjsua2 does not take otherwise."""
+    """The same with "?" for each byte that is no UTF-8: for descriptions of ours."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -151,6 +152,9 @@ def tag_of(value: str) -> str:
 
 def _outside_quotes(value: str, wanted: str) -> int:
     """Where a character first stands outside a quoted string; -1 if nowhere."""
+    first = value.find(wanted)
+    if first < 0 or '"' not in value[:first]:
+        return first
     quoted = escaped = False
     for at, character in enumerate(value):
         if escaped:

@@ -98,7 +98,6 @@ class Native:
         lib.shim_accept_forked = int(accept_forked)
         lib.shim_wants_profiles = int(srtp)
         lib.shim_connect()
-        lib.shim_spare_callbacks()
         ffi.def_extern(name="shim_on_request")(self._received)
         ffi.def_extern(name="shim_on_leaving")(self._leaving)
         ffi.def_extern(name="shim_on_body")(self._body)

@@ -19,7 +19,7 @@ from interfaces.sip.multipart import find_part, media_type
 from interfaces.sip.sdp.crypto import chosen, for_pjmedia
 from interfaces.sip.sdp.lenient import mended, with_stand_ins
 from interfaces.sip.sdp.memories import LONG, LongOnes
-from interfaces.sip.sdp.model import NOTHING, SessionDescription, parse
+from interfaces.sip.sdp.model import NOTHING, SessionDescription, parse, parse_like
 
 _KEPT = 64
 """Descriptions: each is asked for several times while its message is worked on, and again when the message is repeated."""
@@ -40,7 +40,7 @@ class DescriptionReader:
         self._known = frozenset(known)
         self._read: OrderedDict[tuple[str, SrtpRule], tuple[SessionDescription, str]] = OrderedDict()
         self._long = LongOnes()
-        self._right: OrderedDict[str, None] = OrderedDict()
+        self._right: OrderedDict[str, SessionDescription] = OrderedDict()
         self.rule = NO_RULE
         self.arrived = NOTHING
         """That of the message that pjsip works on now."""
@@ -78,13 +78,15 @@ class DescriptionReader:
             description = chosen(mended(parse(text), self._known), self.rule.suites)
             return description, str(with_stand_ins(for_pjmedia(description)))
         shape = shape_of(text)
-        if shape in self._right:
+        known = self._right.get(shape)
+        if known is not None:
             self._right.move_to_end(shape)
-            return parse(text), text
-        description = mended(parse(text), self._known)
+            return parse_like(text, known), text
+        said = parse(text)
+        description = mended(said, self._known)
         given = str(with_stand_ins(description))
         if shape and given == text:
-            self._right[shape] = None
+            self._right[shape] = said
             if len(self._right) > _SHAPES:
                 self._right.popitem(last=False)
         return description, given

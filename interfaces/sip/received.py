@@ -18,19 +18,23 @@ _WITH_CONTACT = ("REFER ", "SUBSCRIBE ", "NOTIFY ")
 """Requests in whose 2xx our address is asked for."""
 
 
+_FOUND, _ROOM = ffi.new("shim_message *"), ffi.new("char[]", 64)
+"""For one look at a time: pjsip runs in one thread."""
+
+
 def looked_at(received: Any) -> tuple[str, str, int]:
     """Text, source address and port of a message that came."""
-    found = ffi.new("shim_message *")
+    found = _FOUND
     lib.shim_look(received, found)
     return text_of(ffi.buffer(found.text, found.length)[:]), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
 
 
 def arrived(received: Any) -> SipPacket:
     """A message that came, with its way."""
-    found, room = ffi.new("shim_message *"), ffi.new("char[]", 64)
+    found = _FOUND
     lib.shim_look(received, found)
-    port = int(lib.shim_arrived_at(received, room, 64))
-    ours, theirs = (ffi.string(ip).decode("ascii", "replace") for ip in (room, found.source))
+    port = int(lib.shim_arrived_at(received, _ROOM, len(_ROOM)))
+    ours, theirs = ffi.string(_ROOM).decode("ascii", "replace"), ffi.string(found.source).decode("ascii", "replace")
     return SipPacket(ffi.buffer(found.text, found.length)[:], theirs, int(found.port), ours, port, bool(found.reliable))
 
 

@@ -63,6 +63,7 @@ from interfaces.sip.session_timer import ChosenTimers, Interval, allows_update
 from interfaces.sip.source_limits import SourceLimits
 from interfaces.sip.structures import Credentials, reason_of
 from interfaces.sip.subscriptions import SubscriptionUsages
+from interfaces.sip.told import ToldCalls
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,7 @@ class SipServer:
         self.placeholders: Placeholders
         self._refreshes = Refreshes(self._calls.get, emit, self._stop_timer, self._offers, now_ns)
         self.names = HostNames(look_up, self._named, now_ns)
+        self._told = ToldCalls(self._invited)
         self._subscriptions = SubscriptionUsages(emit, self._send, now_ns)
         self._outside = OutsideTransactions(emit, self._send, self._contact_towards)
         self._requests = Requests(
@@ -152,13 +154,14 @@ class SipServer:
         self.placeholders = self._native.placeholders
         self.endpoint.start(listen)
         self._native.start(abilities, listen.accept_forked, self._has_srtp)
+        self._told.start()
         self._sources = SourceLimits(listen.limits)
         self._native.limit_connections(self._sources, listen.limits)
         self._slots = self._native.max_calls()
         if self._slots < listen.max_calls:
             text = f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it"
             raise ListenError(text).of("max_calls")
-        make = partial(SipAccount, self._invited, self._credentials.get)
+        make = partial(SipAccount, self._credentials.get)
         self._accounts = Accounts(self.endpoint, listen, make)
         if listen.also or listen.timers:
             self.endpoint.select_accounts(self._account_of_arrival)
@@ -227,6 +230,7 @@ class SipServer:
         kept = [call for call in self._released if call.slot in self._by_slot]
         for call in self._released:
             if call.slot not in self._by_slot:
+                self._told.forget(call)
                 call.destroy()
         self._released = kept
 
@@ -425,6 +429,7 @@ class SipServer:
             self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
             return
         call = SipCall(self, self._accounts.outbound, dial.call)
+        self._told.add(call)
         call.keying.rule = rule
         if dial.username:
             call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
@@ -486,6 +491,7 @@ class SipServer:
     def _invited(self, slot: int, message: Message, packet: SipPacket, received: Any) -> None:
         number, self._next_number = self._next_number, self._next_number + 2
         call = SipCall(self, self._accounts.inbound, number, slot)
+        self._told.add(call)
         call.call_id = message.header("Call-ID")
         call.remote_cseq = cseq_of(message)
         if self._listen.timers:

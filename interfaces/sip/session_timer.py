@@ -20,9 +20,9 @@ from di.calls.selection import Selection, parse_mapping
 from di.sip.records import Listen, SessionTimer
 from interfaces.sip.message import parse
 
-_SESSION_EXPIRES = re.compile(r"\r?\n(?:session-expires|x)[ \t]*:[ \t]*(\d{1,10})[ \t]*((?:;[^\r\n]*)?)", re.IGNORECASE)
+_SESSION_EXPIRES = re.compile(r"\n(?:session-expires|x)[ \t]*:[ \t]*(\d{1,10})[ \t]*((?:;[^\r\n]*)?)", re.IGNORECASE)
 _REFRESHER = re.compile(r";[ \t]*refresher[ \t]*=[ \t]*(uac|uas)\b", re.IGNORECASE)
-_MIN_SE = re.compile(r"\r?\nmin-se[ \t]*:[ \t]*(\d{1,10})\b", re.IGNORECASE)
+_MIN_SE = re.compile(r"\nmin-se[ \t]*:[ \t]*(\d{1,10})\b", re.IGNORECASE)
 _BUSY_NS = 2_000_000_000
 """A refresh that another transaction stands in the way of is tried again so often (spec core.md §10.1)."""
 _GONE = (408, 481)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pjsua2 as pj
 
 from interfaces.sip import mapping
-from interfaces.sip.message import Message, header_pairs, parse, text_of, wire_bytes
+from interfaces.sip.message import header_pairs, text_of, wire_bytes
 from interfaces.sip.native import description_text
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request
@@ -39,17 +40,6 @@ class Credentials:
         """CSeq of a request that carries an answer → how many it had so far, and who asked: header and realm."""
 
 
-def received(event: pj.SipEvent) -> Message | None:
-    """The message that an event is about, if it is about one that came in."""
-    if event.type == pj.PJSIP_EVENT_RX_MSG:
-        text = event.body.rxMsg.rdata.wholeMsg
-    elif event.type == pj.PJSIP_EVENT_TSX_STATE and event.body.tsxState.type == pj.PJSIP_EVENT_RX_MSG:
-        text = event.body.tsxState.src.rdata.wholeMsg
-    else:
-        return None
-    return parse(text) if text else None
-
-
 def description(session: pj.SdpSession) -> str:
     """The text of a session description that pjsip has made or received, however long."""
     return description_text(int(session.pjSdpSession or 0), session.wholeSdp)
@@ -72,11 +62,8 @@ def state_of(call: pj.Call) -> tuple[int, int, str]:
     return state, int(code[0]), text_of(ffi.buffer(reason[0], length[0])[:]) if length[0] > 0 else ""
 
 
-def stream_of(call: pj.Call) -> mapping.Stream | None:
-    """The call's audio stream; None while there is none."""
-    found = ffi.new("shim_stream *")
-    if lib.shim_stream_of(call.getId(), found) != 0:
-        return None
+def stream_of(found: Any) -> mapping.Stream:
+    """An audio stream as the shim tells of it."""
     codec, remote, fmtp = (text_of(ffi.string(text)) for text in (found.codec, found.remote, found.fmtp))
     return mapping.Stream(
         index=found.index,

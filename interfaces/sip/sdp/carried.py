@@ -49,6 +49,8 @@ def _carried(lines: tuple[str, ...]) -> tuple[str, ...]:
 
 def carrying(description: SessionDescription, lines: tuple[str, ...]) -> SessionDescription:
     """With such lines at the end of the audio; what is none of them is left out."""
+    if not lines:
+        return description
     at = next((place for place, stream in enumerate(description.media) if stream.is_live_audio), -1)
     good = may_carry(lines)
     if at < 0 or not good:

@@ -116,7 +116,7 @@ def crypto_line(tag: int, suite: str, key: bytes) -> str:
 
 def usable(stream: MediaDescription | None, suites: Sequence[str], first: str = "") -> Crypto | None:
     """The line of a stream that we take: of the suite `first` if it has one, else the one that its writer wants most."""
-    if stream is None:
+    if stream is None or not suites:
         return None
     found = [one for value in stream.values("crypto") if (one := crypto_of(value)) is not None and one.suite in suites]
     return next((one for one in found if one.suite == first), found[0] if found else None)

@@ -12,7 +12,16 @@ from functools import lru_cache, wraps
 from typing import TypeVarTuple
 
 from interfaces.sip.sdp.memories import bounded
-from interfaces.sip.sdp.model import END, EVENT_CLOCK_HZ, STANDARD_PTIME_MS, STATIC, Meaning, MediaDescription, SessionDescription
+from interfaces.sip.sdp.model import (
+    END,
+    EVENT_CLOCK_HZ,
+    STANDARD_PTIME_MS,
+    STATIC,
+    Meaning,
+    MediaDescription,
+    SessionDescription,
+    parse,
+)
 
 Streams = Callable[[MediaDescription], MediaDescription]
 OWN_NAME = "sems"
@@ -44,6 +53,18 @@ def _remembered(
         return SessionDescription(description.lines, streams(description.media, given))
 
     return changed
+
+
+def parsed(text: str) -> SessionDescription:
+    """As `parse`, of a description that pjsip has written: its streams are mostly those of the call before."""
+    at = text.find("\nm=") + 1
+    return SessionDescription(parse(text[:at]).lines, _streams(text[at:])) if at else parse(text)
+
+
+@bounded
+@lru_cache(256)
+def _streams(text: str) -> tuple[MediaDescription, ...]:
+    return parse(text).media
 
 
 def steady(text: str) -> str:
@@ -118,6 +139,12 @@ def keep_codecs(description: SessionDescription, wanted: frozenset[str]) -> Sess
     Where none would be left a stream stays as it is.
     """
     return _audio(description, lambda stream: _thinned(stream, wanted))
+
+
+@_remembered
+def answering(description: SessionDescription, offer: Meaning) -> SessionDescription:
+    """Our answer to an offer, of all that we can speak."""
+    return agree_on_mode(keep_offered(description, offer), offer)
 
 
 def _thinned(stream: MediaDescription, wanted: frozenset[str]) -> MediaDescription:

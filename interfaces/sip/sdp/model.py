@@ -216,8 +216,14 @@ class MediaDescription:
 
         `ptime_ms`: taken for its ptime when not 0. Attributes that are no numbers are passed over.
         """
-        wished = ptime_ms or self._milliseconds("ptime") or STANDARD_PTIME_MS
-        return min(max(min(wished, self._milliseconds("maxptime") or wished), SHORTEST_PTIME_MS), LONGEST_PTIME_MS)
+        said_ms, most_ms = self.ptimes_ms
+        wished = ptime_ms or said_ms or STANDARD_PTIME_MS
+        return min(max(min(wished, most_ms or wished), SHORTEST_PTIME_MS), LONGEST_PTIME_MS)
+
+    @once
+    def ptimes_ms(self) -> tuple[int, int]:
+        """Its ptime and maxptime; 0 for one that it does not say."""
+        return self._milliseconds("ptime"), self._milliseconds("maxptime")
 
     def _milliseconds(self, name: str) -> int:
         return next((found for value in reversed(self.values(name)) if (found := number(value, 99999)) > 0), 0)
@@ -346,3 +352,18 @@ def parse(text: str) -> SessionDescription:
     ends = [*starts[1:], len(lines)]
     media = tuple([_stream(lines[start:end]) for start, end in zip(starts, ends, strict=True)])
     return SessionDescription(lines[: starts[0]], media)
+
+
+def parse_like(text: str, known: SessionDescription) -> SessionDescription:
+    """As `parse`, of a text that differs from a known one's in numbers of its origin and the port of its first stream alone.
+
+    What was worked out about that one holds for this one.
+    """
+    lines = tuple(_LINE.findall(text))
+    start, old = len(known.lines), known.media[0]
+    end = start + len(old.lines)
+    first = MediaDescription(lines[start:end])
+    first.__dict__.update(meaning=old.meaning, connection=old.connection, direction=old.direction, ptimes_ms=old.ptimes_ms)
+    alike = SessionDescription(lines[:start], (first, *known.media[1:]))
+    alike.__dict__["connection"] = known.connection
+    return alike

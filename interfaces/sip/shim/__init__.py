@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What pjsua2 does not show of pjsip, compiled against pjproject's own headers at set-up (`build.py`; `api.h` says what there is).
 
-    pjsua2.py ─► _pjsua2 (pjsip itself) ◄─ linked to ─ _cordboard_pjsip ◄─ native, received, exchange, codec_factory
+    pjsua2.py ─► _pjsua2 (pjsip itself) ◄─ linked to ─ _cordboard_pjsip ◄─ native, told, received, exchange, codec_factory
 
 Whatever pjproject it is, structures have the layout that its compiler gave them. `lib` has the functions, `ffi` makes what they take.
 """

@@ -74,8 +74,10 @@ typedef struct {
     char codec[64], remote[80], fmtp[1024];
     int index, clock_hz, channels, send, receive, event_send, event_receive, direction, frame_ms, frames;
 } shim_stream;
-void shim_spare_callbacks(void);
-void shim_leave_bridge(int call);
+void shim_take_callbacks(void); /* pjsua tells us, no longer pjsua2, what happens to calls */
+void shim_say(const char *text, int length); /* our description, while shim_on_description runs */
+int shim_answer(int call, int code, const char *reason, const char *description, int length, const char *const *headers,
+                int count); /* to its INVITE. headers: name, value, name, …; 0, or a status */
 void shim_let_go(int call, intptr_t object); /* pjsua2's object of a call is deleted: nothing of the call reaches it any more */
 void shim_forget_stale(int call); /* nonces that its account was told are too old count no longer */
 void shim_any_listener(int call); /* later requests of its dialog may leave by other transports than its account's */

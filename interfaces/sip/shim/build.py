@@ -17,7 +17,7 @@ from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
 NAME = "_cordboard_pjsip"
-SOURCES = ("stack.c", "messages.c", "calls.c", "codecs.c", "names.c", "trying.c")
+SOURCES = ("stack.c", "messages.c", "calls.c", "codecs.c", "names.c", "told.c", "trying.c")
 CALLBACKS = """
 extern "Python" {
     int shim_on_request(void *received);
@@ -29,6 +29,11 @@ extern "Python" {
     void shim_on_answer(int token, int how, void *received);
     void shim_on_body(void *received, int kind, const char *body, int length);
     void shim_on_message(void *packet);
+    void shim_on_invite(int call, void *received);
+    void shim_on_call_state(intptr_t object, int state, int code, const char *reason, int length, void *received);
+    void shim_on_replied(intptr_t object, int code, const char *text, int length);
+    void shim_on_media(intptr_t object, const shim_stream *stream);
+    void shim_on_description(intptr_t object, const char *text, int length);
 }
 void shim_connect(void);
 """
@@ -44,6 +49,14 @@ static int shim_on_request(void *), shim_on_leaving(void *), shim_on_connection(
 static void shim_on_too_long(const char *, int), shim_on_answer(int, int, void *), shim_on_body(void *, int, const char *, int);
 static int shim_on_unreadable(char *, int);
 static void shim_on_name(int, const char *), shim_on_message(void *);
+static void shim_on_invite(int, void *), shim_on_call_state(intptr_t, int, int, const char *, int, void *);
+static void shim_on_replied(intptr_t, int, const char *, int), shim_on_media(intptr_t, const shim_stream *);
+static void shim_on_description(intptr_t, const char *, int);
+void (*shim_call_invite)(int, void *);
+void (*shim_call_call_state)(intptr_t, int, int, const char *, int, void *);
+void (*shim_call_replied)(intptr_t, int, const char *, int);
+void (*shim_call_media)(intptr_t, const shim_stream *);
+void (*shim_call_description)(intptr_t, const char *, int);
 void (*shim_call_message)(void *);
 void (*shim_call_name)(int, const char *);
 int (*shim_call_unreadable)(char *, int);
@@ -54,7 +67,8 @@ static void shim_connect(void) {
     shim_call_request = shim_on_request; shim_call_leaving = shim_on_leaving; shim_call_connection = shim_on_connection;
     shim_call_too_long = shim_on_too_long; shim_call_answer = shim_on_answer; shim_call_unreadable = shim_on_unreadable;
     shim_call_body = shim_on_body; shim_call_name = shim_on_name;
-    shim_call_message = shim_on_message;
+    shim_call_message = shim_on_message; shim_call_invite = shim_on_invite; shim_call_call_state = shim_on_call_state;
+    shim_call_replied = shim_on_replied; shim_call_media = shim_on_media; shim_call_description = shim_on_description;
 }
 """
 

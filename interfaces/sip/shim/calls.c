@@ -3,49 +3,6 @@
 #include "shim.h"
 #include <string.h>
 
-static void (*state_before)(pjsua_call_id, pjsip_event *);
-static void (*transaction_before)(pjsua_call_id, pjsip_transaction *, pjsip_event *);
-
-/* Python looks at the end of a call, at its ACK, and at the 2xx to an INVITE of ours (SipCall.onCallState). */
-static void on_call_state(pjsua_call_id call, pjsip_event *event) {
-    const pjsip_inv_session *inv = pjsua_var.calls[call].inv;
-    if (inv != NULL && inv->state < PJSIP_INV_STATE_CONFIRMED &&
-        (inv->role == PJSIP_ROLE_UAS || inv->state < PJSIP_INV_STATE_CONNECTING))
-        return;
-    state_before(call, event);
-}
-
-/* Of what the peer asks, Python looks at how offers are answered, and at a CANCEL (SipCall.onCallTsxState). */
-static void on_transaction(pjsua_call_id call, pjsip_transaction *tsx, pjsip_event *event) {
-    static const pj_str_t update = {"UPDATE", 6};
-    const pjsip_method *method = &tsx->method;
-    if (tsx->role == PJSIP_ROLE_UAS) {
-        pj_bool_t offers = method->id == PJSIP_INVITE_METHOD || pj_strcmp(&method->name, &update) == 0;
-        pj_bool_t cancelled = method->id == PJSIP_CANCEL_METHOD && event->body.tsx_state.type == PJSIP_EVENT_RX_MSG;
-        if (!cancelled && !(offers && tsx->status_code > 100)) return;
-    }
-    transaction_before(call, tsx, event);
-}
-
-/* pjsua2 hands each of these to Python, where nobody listens: a dozen a call, and most of the changes of a call and its transactions, each of
- * which it copies with the whole message. */
-void shim_spare_callbacks(void) {
-    pjsua_callback *cb = &pjsua_var.ua_cfg.cb;
-    cb->on_call_media_transport_state = NULL;
-    cb->on_stream_precreate = NULL;
-    cb->on_stream_created2 = NULL;
-    cb->on_stream_destroyed = NULL;
-    cb->on_conf_op_completed = NULL;
-    cb->on_media_event = NULL;
-    cb->on_call_media_event = NULL;
-    cb->on_rejected_incoming_call = NULL;
-    cb->on_acc_send_request = NULL;
-    state_before = cb->on_call_state;
-    transaction_before = cb->on_call_tsx_state;
-    cb->on_call_state = on_call_state;
-    cb->on_call_tsx_state = on_transaction;
-}
-
 /* For each call pjsua asks the system twice, by a socket, from which address its peer would be reached, though it comes in at a UDP transport that is
  * bound to one. It does not where a STUN server is said to be known: while such an INVITE is looked at there seems to be one. */
 void shim_spare_addresses(const pjsip_rx_data *invite) {
@@ -177,4 +134,32 @@ int shim_send_to(int call, const char *route, int always) {
     if (header == NULL) return -1;
     pj_list_push_front(&dialog->route_set, header);
     return 0;
+}
+
+/* 0, or a status. Without a description pjsip's own stands as it is. */
+int shim_answer(int number, int code, const char *reason, const char *description, int length, const char *const *headers, int count) {
+    pjsua_call *call = number >= 0 && number < PJSUA_MAX_CALLS ? &pjsua_var.calls[number] : NULL;
+    pjmedia_sdp_session *said = NULL;
+    pjsua_call_setting setting;
+    pjsua_msg_data data;
+    pj_str_t text = pj_str((char *)reason);
+    pj_pool_t *pool;
+    pj_status_t status;
+    if (call == NULL || call->inv == NULL) return PJSIP_ESESSIONTERMINATED;
+    pool = call->inv->pool_prov;
+    pjsua_call_setting_default(&setting);
+    setting.aud_cnt = 1;
+    setting.vid_cnt = setting.txt_cnt = 0;
+    pjsua_msg_data_init(&data);
+    for (int i = 0; i < count; ++i) {
+        pj_str_t name = shim_copy(pool, headers[2 * i]), value = shim_copy(pool, headers[2 * i + 1]);
+        pj_list_push_back(&data.hdr_list, pjsip_generic_string_hdr_create(pool, &name, &value));
+    }
+    if (length > 0) {
+        pj_str_t copy = shim_copy(pool, description); /* its parser writes into it */
+        status = pjmedia_sdp_parse(pool, copy.ptr, (pj_size_t)length, &said);
+        if (status != PJ_SUCCESS) return status;
+        return pjsua_call_answer_with_sdp(number, said, &setting, (unsigned)code, &text, &data);
+    }
+    return pjsua_call_answer2(number, &setting, (unsigned)code, &text, &data);
 }

@@ -118,3 +118,51 @@ int shim_codecs(const shim_format *formats, int count) {
         pjmedia_codec_mgr_set_default_param(manager, &infos[i], &params[i]);
     return 0;
 }
+
+/* ------------------------------------------------------------------------------------------- as few as an offer needs
+ * pjsua writes all codecs twice into a description for each INVITE, and compares them with the offer's twice, though what is not in the offer is in
+ * no answer. While an INVITE that begins a call is worked on there seem to be only those whose name, or payload type, stands in it. */
+static struct pjmedia_codec_desc all[PJMEDIA_CODEC_MGR_MAX_CODECS];
+static unsigned all_count;
+
+static pj_bool_t is_offered(const pjmedia_codec_info *info, const pjmedia_sdp_session *offer) {
+    for (unsigned i = 0; i < offer->media_count; ++i) {
+        const pjmedia_sdp_media *media = offer->media[i];
+        for (unsigned j = 0; j < media->desc.fmt_count; ++j)
+            if (info->pt < FIRST_DYNAMIC && pj_strtoul(&media->desc.fmt[j]) == info->pt) return PJ_TRUE;
+        for (unsigned j = 0; j < media->attr_count; ++j) {
+            const pj_str_t *value = &media->attr[j]->value, *name = &info->encoding_name;
+            const char *at;
+            if (pj_strcmp2(&media->attr[j]->name, "rtpmap") != 0) continue;
+            at = pj_strchr(value, ' ');
+            while (at && at < value->ptr + value->slen && (*at == ' ' || *at == '\t')) ++at;
+            if (at && value->ptr + value->slen - at > name->slen && at[name->slen] == '/' &&
+                pj_ansi_strnicmp(at, name->ptr, (pj_size_t)name->slen) == 0)
+                return PJ_TRUE;
+        }
+    }
+    return PJ_FALSE;
+}
+
+void shim_codecs_of(pjsip_rx_data *invite) {
+    pjmedia_codec_mgr *manager = pjmedia_endpt_get_codec_mgr(pjsua_get_pjmedia_endpt());
+    const pjsip_rdata_sdp_info *offer = NULL;
+    unsigned kept = 0;
+    if (all_count) {
+        memcpy(manager->codec_desc, all, all_count * sizeof *all);
+        manager->codec_cnt = all_count;
+        all_count = 0;
+    }
+    if (invite == NULL || invite->msg_info.to->tag.slen || invite->msg_info.msg->body == NULL) return;
+    offer = pjsip_rdata_get_sdp_info(invite);
+    if (offer->sdp == NULL) return;
+    memcpy(all, manager->codec_desc, manager->codec_cnt * sizeof *all);
+    for (unsigned i = 0; i < manager->codec_cnt; ++i)
+        if (all[i].prio != PJMEDIA_CODEC_PRIO_DISABLED && is_offered(&all[i].info, offer->sdp)) manager->codec_desc[kept++] = all[i];
+    if (kept == 0) {
+        memcpy(manager->codec_desc, all, manager->codec_cnt * sizeof *all);
+        return;
+    }
+    all_count = manager->codec_cnt;
+    manager->codec_cnt = kept;
+}

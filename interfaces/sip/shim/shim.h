@@ -24,6 +24,15 @@ extern void (*shim_call_body)(void *received, int kind, const char *body, int le
 
 extern void (*shim_call_message)(void *packet); /* a shim_packet: each message as it comes or leaves */
 
+/* told.c: of a call, by its object */
+extern void (*shim_call_invite)(int call, void *received);
+extern void (*shim_call_call_state)(intptr_t object, int state, int code, const char *reason, int length, void *received);
+extern void (*shim_call_replied)(intptr_t object, int code, const char *text, int length); /* to an offer; text NULL: none leaves now */
+extern void (*shim_call_media)(intptr_t object, const shim_stream *stream); /* NULL: there is none */
+extern void (*shim_call_description)(intptr_t object, const char *text, int length); /* shim_say says what is said instead */
+
+void shim_leave_bridge(int call);
+void shim_codecs_of(pjsip_rx_data *invite); /* as for shim_spare_addresses */
 void shim_spare_addresses(const pjsip_rx_data *invite); /* the INVITE that pjsip works on from now on; NULL: none */
 
 /* trying.c */

@@ -88,6 +88,7 @@ static void show_arrived(pjsip_rx_data *rdata) {
 static void work_on(pjsip_rx_data *invite) {
     shim_trying_of(invite);
     shim_spare_addresses(invite);
+    shim_codecs_of(invite);
 }
 
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
@@ -108,6 +109,7 @@ static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
 }
 
 static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) {
+    work_on(NULL);
     show_arrived(rdata);
     if (cut(rdata)) return PJ_TRUE;
     show_body(rdata);
