@@ -28,7 +28,6 @@ def asked_by(info: CallInfo) -> Asked:
     """For whom the audio of a call is."""
     uri = parse_uri(info.request_uri)
     headers = [(name, value) for name, value in info.headers if name[:2] in ("P-", "p-")]  # most calls have none of these
-
     if not headers:
         return Asked(uri.host.strip("[]"), uri.user)
 
@@ -40,6 +39,12 @@ def asked_by(info: CallInfo) -> Asked:
         user=first(("uid", "UserID"), ("usr", "User")) or uri.user,
         language=first(("lng", "Language")),
     )
+
+
+def row_query(application: str, message: str, asked: Asked, language: str) -> AudioQuery:
+    """Which rows are looked for. `language`: the one that is always good enough."""
+    wanted = dict.fromkeys((*(languages_of(asked.language) if asked.language else ()), language))
+    return AudioQuery(application, message, asked.domain.lower(), asked.user, tuple(filter(None, wanted)))
 
 
 class AudioFinder:
@@ -94,8 +99,7 @@ class AudioFinder:
         return path
 
     def _query(self, asked: Asked) -> AudioQuery:
-        wanted = dict.fromkeys((*(languages_of(asked.language) if asked.language else ()), self._language))
-        return AudioQuery(self._application, self._message, asked.domain.lower(), asked.user, tuple(filter(None, wanted)))
+        return row_query(self._application, self._message, asked, self._language)
 
     def close(self) -> None:
         """Give connections back."""

@@ -13,8 +13,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from di.apps.announcing.answers import AudioAnswers
-from di.apps.announcing.database import AudioQuery, AudioSource, AudioUnavailable
-from di.apps.prompts import Asked, languages_of
+from di.apps.announcing.database import AudioSource, AudioUnavailable
+from di.apps.announcing.lookup import row_query
+from di.apps.prompts import Asked
 from di.apps.voicemail.templates import DEFAULT, MailTemplate, TemplateError, read_template
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,8 @@ class GreetingRows:
 
     async def find(self, asked: Asked, call: str) -> Path | None:
         """The row's audio as a file; None without a row, and, with a line in the log, while the database cannot be asked."""
-        wanted = dict.fromkeys((*(languages_of(asked.language) if asked.language else ()), self._language))
-        query = AudioQuery(_APPLICATION, _GREETING, asked.domain.lower(), asked.user, tuple(filter(None, wanted)))
         try:
-            return await self._answers.find(query, call)
+            return await self._answers.find(row_query(_APPLICATION, _GREETING, asked, self._language), call)
         except AudioUnavailable as error:
             log.error("call %s: voicemail: greeted out of the files, for the database cannot be asked: %s", call, error)
             return None
