@@ -108,6 +108,7 @@ def test_a_stalled_disk_delays_no_tick_and_loses_no_sample(disk: SlowDisk, tmp_p
             assert now["recording_waiting_bytes"] >= 2 * 4 * SECOND_BYTES
 
         calm(measure)
+        concealed = [int(server.statistics(leg)["frames_concealed"]) for leg in (1, 2)]
         server.send(StopRecording(1), StopRecording(2))
         server.collect(0.3)
         assert not [e for e in server.events if isinstance(e, RecordingStopped)], "not complete before the disk has it"
@@ -123,8 +124,10 @@ def test_a_stalled_disk_delays_no_tick_and_loses_no_sample(disk: SlowDisk, tmp_p
         missing(sound, tone_hz)
         for sound, tone_hz in ((codec.decode(np.frombuffer(data, np.uint8)), 500), (read_audio(other.path, 8000), 700))
     ]
-    for mine, others in (holes, holes[::-1]):  # a pause of the busy sender is in both
-        assert all(any(abs(at - where) <= 3 for where in others) for at in mine), f"no sample is lost: {holes}"
+    for mine, others, late in ((*holes, concealed[0]), (*holes[::-1], concealed[1])):
+        # a pause of the busy sender is in both; of a packet that came too late to be played the server knows
+        lost = [at for at in mine if not any(abs(at - where) <= 3 for where in others)]
+        assert len(lost) <= late, f"no sample is lost: {holes}, concealed {concealed}"
     assert max(len(mine) for mine in holes) < 30
 
 

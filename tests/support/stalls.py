@@ -14,8 +14,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CALM_S = 0.02
-"""A frame: who comes later than this with a packet is heard to."""
+CALM_S = 0.01
+"""Half a frame: two programs that were kept waiting for so long, one after the other, are a packet late together."""
 
 
 class StallMeter:
@@ -28,7 +28,7 @@ while True:
     before = time.time()
     time.sleep(0.002)
     late = time.time() - before - 0.002
-    if late > 0.01:
+    if late > 0.005:
         print(before, late, flush=True)
 """
 
