@@ -173,14 +173,10 @@ TITLES = (
 
 
 def last_held(steps: Sequence[Step]) -> str:
-    """The last step before the first that did not hold, and what broke there."""
-    held = 0
-    for step in steps:
-        if step.broken():
-            before = f"{held} calls" if held else "none"
-            return f"last step that held: {before}; at {step.calls} broke: {'; '.join(step.broken())}"
-        held = step.calls
-    return f"last step that held: {held} calls, the last that was tried"
+    """The last step that held, and what broke at those that did not."""
+    held = max((step.calls for step in steps if not step.broken()), default=0)
+    broke = "".join(f"; at {step.calls} broke: {', '.join(step.broken())}" for step in steps if step.broken())
+    return f"last step that held: {f'{held} calls' if held else 'none'}{broke or ', the last that was tried'}"
 
 
 def shared_out(cpus: Sequence[int]) -> tuple[list[int], list[int]] | None:

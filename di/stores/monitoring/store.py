@@ -21,6 +21,8 @@ BUCKETS = 16
 _LOOKS = 5000
 _RUN = 4000
 """Ids that are sorted at once: about 2 ms."""
+_SPARE = 500
+"""So many ids of erased records a bucket may remember until somebody asks for the order."""
 Attributes = dict[str, Value]
 HeldTable = (
     dict[str, Attributes | None] | dict[str, int] | dict[Hashable, str | dict[str, None] | ManyIds] | dict[str, None] | Attributes
@@ -93,9 +95,12 @@ class _Order:
         self._ascii = True
         self.erased = False
 
-    def created(self, id: str) -> None:
-        """There is a new id."""
+    def created(self, id: str, bucket: dict[str, Attributes | None]) -> None:
+        """There is a new id in `bucket`. Where nobody asks for the order for long, erased ones are left out now and then."""
         self._fresh.append(id)
+        if len(self._fresh) > 2 * len(bucket) + _SPARE:
+            self._fresh = [id for id in dict.fromkeys(self._fresh) if id in bucket]
+            self._runs = self._halves = 0
         self._twice = self._twice or self.erased or self._looked > 0
         self._ascii = self._ascii and id.isascii()
 
@@ -223,7 +228,7 @@ class Store:
         return record
 
     def _created(self, id: str, number: int) -> None:
-        self._orders[number].created(id)
+        self._orders[number].created(id, self._buckets[number])
         if self._watches:
             self._watches.created(id)
 

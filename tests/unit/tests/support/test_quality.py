@@ -97,11 +97,12 @@ def test_nothing_that_was_counted_is_no_division_by_nothing() -> None:
     assert "10 calls were not answered" in nothing.broken()
 
 
-def test_the_last_step_that_held_is_the_one_before_the_first_that_broke() -> None:
+def test_the_last_step_that_held_and_what_broke_at_others() -> None:
     good, bad = step(), step(calls=200, ended=1, answered=200)
     assert last_held([good]) == "last step that held: 100 calls, the last that was tried"
     broke = "at 200 broke: 1 calls ended by themselves"
-    assert last_held([good, bad, replace(good, calls=300, answered=300)]) == f"last step that held: 100 calls; {broke}"
+    assert last_held([good, bad, replace(good, calls=300, answered=300)]) == f"last step that held: 300 calls; {broke}"
+    assert last_held([good, bad]) == f"last step that held: 100 calls; {broke}"
     assert last_held([bad]) == f"last step that held: none; {broke}"
 
 
