@@ -23,7 +23,6 @@ from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
 from media.control.play_items import PlayBridge, PlayItem, PlayRoom
 from media.control.records import (
-    LEG_COMMANDS,
     Announce,
     AnnounceFailed,
     CloseLeg,
@@ -47,6 +46,7 @@ from media.control.records import (
     Statistics,
     StopRoomRecording,
     TeeRoom,
+    is_for_leg,
 )
 
 _OWN_REQUEST = -1
@@ -140,7 +140,7 @@ class MediaRouter:
         handler = self._commands.get(type(command))
         if handler is not None:
             handler(command)
-        elif isinstance(command, LEG_COMMANDS):
+        elif is_for_leg(command):
             self._to_leg(command)
 
     def _to_leg(self, command: LegCommand) -> None:

@@ -192,7 +192,7 @@ class MediaProcess:
             log.warning("%s refused: %s", type(record).__name__, error)
         except Exception as error:
             log.exception("%s failed", type(record).__name__)
-            if isinstance(record, records.LEG_COMMANDS):
+            if records.is_for_leg(record):
                 self._engine.handle(records.CloseLeg(record.leg), now_ns)
                 self._hub.send(records.LegDropped(record.leg, f"{type(record).__name__} failed: {error}"))
 

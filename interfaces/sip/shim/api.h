@@ -82,7 +82,6 @@ void shim_let_go(int call, intptr_t object); /* pjsua2's object of a call is del
 void shim_forget_stale(int call); /* nonces that its account was told are too old count no longer */
 void shim_any_listener(int call); /* later requests of its dialog may leave by other transports than its account's */
 int shim_call_state(int call, int *code, const char **reason, int *length); /* a pjsip_inv_state, -1: there is none */
-int shim_stream_of(int call, shim_stream *into);                            /* 0, or -1: no audio */
 int shim_set_contact(int call, const char *contact); /* what our messages in its dialog name; 0, or -1: no dialog, or no such header */
 int shim_send_to(int call, const char *route, int always); /* where requests in its dialog go, if no proxy is in their way; 0, or -1 */
 

@@ -32,6 +32,7 @@ extern void (*shim_call_media)(intptr_t object, const shim_stream *stream); /* N
 extern void (*shim_call_description)(intptr_t object, const char *text, int length); /* shim_say says what is said instead */
 
 void shim_leave_bridge(int call);
+int shim_stream_of(int call, shim_stream *into); /* 0, or -1: no audio */
 void shim_codecs_of(pjsip_rx_data *invite); /* as for shim_spare_addresses */
 void shim_spare_addresses(const pjsip_rx_data *invite); /* the INVITE that pjsip works on from now on; NULL: none */
 
