@@ -111,6 +111,7 @@ class KernelCache(caching.NullCache):
                 return
 
 
+@cache  # a process runs the source that it began with
 def stamp(source: Path) -> str:
     """Return a digest of a file and of all files of its package that it imports, directly or not."""
     package = _package_of(source)
@@ -127,10 +128,17 @@ def imported_files(source: Path) -> list[Path]:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
-            waiting += (found for name in _imports(file) for found in _files_of(package, name))
+            waiting += _imported_by(package, file)
     return sorted(seen)
 
 
+@cache
+def _imported_by(package: Path, file: Path) -> tuple[Path, ...]:
+    """The files of a package that a file imports itself."""
+    return tuple(dict.fromkeys(found for name in _imports(file) for found in _files_of(package, name)))
+
+
+@cache
 def _package_of(source: Path) -> Path:
     """The outermost package that a file is in."""
     package = source.parent
@@ -139,12 +147,11 @@ def _package_of(source: Path) -> Path:
     return package
 
 
-@cache  # a process runs the source that it began with
+@cache
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-@cache
 def _imports(file: Path) -> tuple[str, ...]:
     """Full names of modules that a file imports, and of what it takes from them: that may be modules as well.
 
