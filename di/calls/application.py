@@ -8,7 +8,8 @@ session's further events and nobody else's. One that raises ends its own call (5
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.kernel.value import Value
@@ -185,3 +186,7 @@ class Application:
 
     def on_destroy(self) -> Outcome:
         """The call is over and the session goes away; called once, last."""
+
+
+Factory: TypeAlias = "Callable[[Session], Application]"
+"""Makes the application of a new call; it may raise Refused."""

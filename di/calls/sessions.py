@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Protocol
 
 from di.calls.admission import CallControl
-from di.calls.applications import Factory
+from di.calls.application import Factory
 from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut, DialPlan
 from di.calls.dialling import default_hop, dial, exposed, malformed, redirected
