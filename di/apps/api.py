@@ -117,7 +117,8 @@ from media.control.play_items import (
     PlayTone,
 )
 from media.control.predef import PredefError, parse_predef
-from media.control.records import Announce, ItemFailed, RecordingStopped, SpeakerChanged
+from media.control.recording_records import RecordingStopped
+from media.control.records import Announce, ItemFailed, SpeakerChanged
 
 __all__ = [
     "APP_PARAMS_HEADER",

@@ -17,7 +17,8 @@ from di.kernel.value import Value
 if TYPE_CHECKING:
     from di.calls.session import Session
     from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
-    from media.control.records import ItemFailed, RecordingStopped, SpeakerChanged
+    from media.control.recording_records import RecordingStopped
+    from media.control.records import ItemFailed, SpeakerChanged
 
 log = logging.getLogger(__name__)
 ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})

@@ -27,7 +27,8 @@ from di.sip.records import CallProgressed, RequestReceived
 if TYPE_CHECKING:
     from di.dsm.hub.script_host import ScriptHost
     from di.dsm.load.bundles import Bundle
-    from media.control.records import ItemFailed, RecordingStopped
+    from media.control.recording_records import RecordingStopped
+    from media.control.records import ItemFailed
 
 
 class DsmCall(MachineCall):
