@@ -14,9 +14,11 @@ async def greet(call: Call) -> None:
 from __future__ import annotations
 
 from clients.app.app import App
-from clients.app.call import Action, Call, CallTimer, Leg, Room
+from clients.app.call import Call, Leg, Room
+from clients.app.call_timer import CallTimer
 from clients.app.dialog import Dialog
 from clients.app.home import Worker
+from clients.app.known_call import Action
 from clients.app.results import CallEnded, CallFailed, Digits, Event, Recording, Request
 from clients.app.said import Say
 from clients.app.stream import Stream

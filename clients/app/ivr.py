@@ -21,8 +21,9 @@ from clients.app.ivr_seen import IvrSipDialog, IvrSipReply, IvrSipRequest, heade
 from clients.app.results import CallEnded, CallFailed, Request
 
 if TYPE_CHECKING:
-    from clients.app.call import Action, Call
+    from clients.app.call import Call
     from clients.app.home import Worker
+    from clients.app.known_call import Action
 
 __all__ = [
     "AUDIO_READ",

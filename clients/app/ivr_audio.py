@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from clients.app.call import Action, Call
+    from clients.app.call import Call
+    from clients.app.known_call import Action
 
 AUDIO_READ, AUDIO_WRITE = 1, 2
 

@@ -10,9 +10,10 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
-from clients.app import app, call, dialog, home, results, said, stream
+from clients.app import app, call, call_timer, dialog, home, known_call, results, said, stream
 from clients.app.testing import simulator, stage
 
 PAGE = Path(__file__).parents[2] / "docs" / "app-reference.md"
@@ -23,7 +24,7 @@ about: [python-apps.md](python-apps.md); a beginning: [app-tutorial.md](app-tuto
 """
 PARTS: Sequence[tuple[str, str, Sequence[type]]] = (
     ("Applications", "`from clients.app import …`", (app.App, home.Worker)),
-    ("Calls", "", (call.Call, call.Action, call.Leg, call.Room, call.CallTimer, said.Say, stream.Stream)),
+    ("Calls", "", (call.Call, known_call.Action, call.Leg, call.Room, call_timer.CallTimer, said.Say, stream.Stream)),
     ("Results, events, failures", "", (
         results.Digits, results.Recording, results.Event, results.Request, results.CallEnded, results.CallFailed,
     )),
@@ -66,8 +67,16 @@ def _fields(cls: type) -> Iterator[tuple[str, str]]:
             yield f"{name}: {_annotation(inspect.signature(value.fget).return_annotation)}", value.__doc__  # type: ignore[arg-type]
 
 
+def _members(cls: type) -> Iterator[tuple[str, object]]:
+    """Its own, behind those of bases that are a part of it: of ours, without a place on the page."""
+    shown = {one for _, _, classes in PARTS for one in classes}
+    parts = takewhile(lambda base: base not in shown and base.__module__.startswith("clients.app"), cls.__mro__[1:])
+    for part in (*reversed(list(parts)), cls):
+        yield from vars(part).items()
+
+
 def _methods(cls: type) -> Iterator[tuple[str, str]]:
-    for name, value in vars(cls).items():
+    for name, value in _members(cls):
         if name.startswith("_") or name in _OF_THE_WORKER.get(cls.__name__, ()) or not inspect.isfunction(value):
             continue
         doc = inspect.getdoc(value)
