@@ -50,11 +50,10 @@ class MediaRecordings:
         self._by_room: dict[str, _Recording] = {}
 
     def start(self, command: StartRoomRecording) -> None:
-        """Record a room; an earlier recording of it is finished first."""
+        """Record a room; an earlier recording of it is finished first, and one that had yet to follow it is none any more."""
         running = self._by_room.get(command.room)
         if running is not None:
-            if not running.stopping:
-                self.stop(command.room)
+            self.stop(command.room)
             running.following = command
             return
         owner = self._choose(command.room)

@@ -80,6 +80,19 @@ def test_a_new_recording_follows_the_one_that_is_being_finished() -> None:
     assert desk.orders() == [(0, "StopRoomRecording")] and len(desk.heard) == 3
 
 
+def test_of_several_that_are_to_follow_the_last_one_does_and_each_is_told_of() -> None:
+    desk = begun()
+    for name in ("two", "three"):
+        desk.recordings.start(StartRoomRecording("r", f"/rec/{name}", mode="mix"))
+    assert desk.heard == [RoomRecordingStopped("r", (), 0, "asked")], "of the second, which has not begun"
+    desk.orders()
+    desk.stopped(1, "/rec/one-b")
+    desk.stopped(0, "/rec/one-a")
+    assert desk.orders() == [(0, "StopRoomRecording"), (0, "StartRoomRecording")] and len(desk.heard) == 2
+    desk.stopped(0, "/rec/three")
+    assert desk.heard[2] == RoomRecordingStopped("r", ("/rec/three",), 1000, "asked")
+
+
 @pytest.mark.parametrize("lost", [0, 1])
 def test_who_is_lost_ends_or_spoils_the_recording_and_says_so(lost: int) -> None:
     desk = begun()
@@ -107,7 +120,7 @@ def test_whatever_happens_each_recording_is_told_of_once_and_nothing_is_left(see
     rng, desk, begun_, running = random.Random(seed), Desk(), 0, set[int]()
     for _ in range(60):
         match rng.randrange(5):
-            case 0 if len(desk.heard) == begun_:
+            case 0:
                 desk.recordings.start(StartRoomRecording("r", f"/rec/{begun_}", mode="both"))
                 begun_ += 1
             case 1:
