@@ -96,7 +96,7 @@ class Method:
         """
         if self.raw:
             return [args]
-        if type(args) is list:
+        if isinstance(args, list):
             return self._bind_positions(args)
         if args is None:
             if any(p.required for p in self.parameters):
@@ -116,9 +116,7 @@ class Method:
                 break
             value = args[index]
             if parameter.type is not None and type(value) is not parameter.type:
-                if not parameter.lenient:
-                    raise TypeMismatch(_mismatch(self, index, parameter, value))
-                value = parameter.default
+                value = self._of_another_type(index, parameter, value)
             bound.append(value)
         if self.rest:
             bound.extend(args[len(self.parameters) :])
@@ -138,11 +136,17 @@ class Method:
                 continue
             value = args[parameter.name]
             if parameter.type is not None and type(value) is not parameter.type:
-                if not parameter.lenient:
-                    raise TypeMismatch(_mismatch(self, index, parameter, value))
-                value = parameter.default
+                value = self._of_another_type(index, parameter, value)
             values.append(value)
         return values
+
+    def _of_another_type(self, index: int, parameter: Parameter, value: Value) -> Value:
+        """What a value that is not exactly of a parameter's type binds as; bool and LongLong are no int. Raises TypeMismatch."""
+        if parameter.type is list and isinstance(value, list):
+            return value  # an OwnArray: a list to everybody else
+        if parameter.lenient:
+            return parameter.default
+        raise TypeMismatch(_mismatch(self, index, parameter, value))
 
 
 def _mismatch(method: Method, index: int, parameter: Parameter, value: Value) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from di.kernel.errors import Forbidden, NoSuchModule, NotImplementedInDI, OutOfBounds, TypeMismatch
 from di.kernel.registry import Caller, Lenient, RawArgs, Registry, di_method
-from di.kernel.value import LongLong, Value
+from di.kernel.value import LongLong, OwnArray, Value
 
 
 class Sample:
@@ -18,6 +18,11 @@ class Sample:
     def hidden(self, text: str, note: Lenient[str] = "none", *rest: Value) -> list[Value]:
         """Return what was bound."""
         return [text, note, list(rest)]
+
+    @di_method("joined")
+    def joined(self, parts: list[Value], more: Lenient[list[Value]] = ()) -> str:  # type: ignore[assignment]
+        """Join the elements of two arrays."""
+        return "".join(str(part) for part in (*parts, *more))
 
     @di_method("raw", listed="rawish")
     def raw(self, args: RawArgs) -> Value:
@@ -48,6 +53,22 @@ def test_nothing_is_converted(registry: Registry, wrong: Value) -> None:
         registry.invoke("sample", "addThem", [wrong])
 
 
+@pytest.mark.parametrize("array", [["a", "b"], OwnArray(["a", "b"])])
+def test_an_array_is_one_whoever_may_empty_it(registry: Registry, array: list[Value]) -> None:
+    assert registry.invoke("sample", "joined", [array, array]) == "abab"
+    assert registry.invoke("sample", "joined", {"parts": array, "more": array}) == "abab"
+    assert registry.invoke("sample", "sum", OwnArray([1, 2])) == 3
+    with pytest.raises(TypeMismatch, match=r"argument 0 \(a\)"):
+        registry.invoke("sample", "sum", [array])
+
+
+@pytest.mark.parametrize("wrong", [("a",), "ab", {"a": "b"}, None])
+def test_what_is_no_array_is_none(registry: Registry, wrong: Value) -> None:
+    with pytest.raises(TypeMismatch, match=r"argument 0 \(parts\) must be list"):
+        registry.invoke("sample", "joined", [wrong])
+    assert registry.invoke("sample", "joined", [["a"], wrong]) == "a", "a lenient one counts as absent"
+
+
 def test_missing_argument_is_out_of_bounds_but_no_list_at_all_is_a_mismatch(registry: Registry) -> None:
     with pytest.raises(OutOfBounds, match=r"argument 0 \(a\)"):
         registry.invoke("sample", "addThem", [])
@@ -69,7 +90,7 @@ def test_lenient_rest_and_raw(registry: Registry) -> None:
 
 
 def test_list_shows_listed_names_in_order(registry: Registry) -> None:
-    assert registry.invoke("sample", "_list", None) == ["addThem", "sum", "rawish", "later"]
+    assert registry.invoke("sample", "_list", None) == ["addThem", "sum", "joined", "rawish", "later"]
 
 
 def test_unknown_names(registry: Registry) -> None:
