@@ -12,6 +12,7 @@ import msgpack
 import pytest
 
 from clients.app.link import Link, Message, checked, packed, unpacker
+from interfaces.apps.peer import pack
 
 SOME: list[Message] = [
     {"k": "hello", "version": 1, "config": {"greeting": "a.wav"}},
@@ -81,3 +82,12 @@ def test_bytes_that_are_no_message_are_refused(wrong: bytes) -> None:
             await link.receive()
 
     linked(talk)
+
+
+@pytest.mark.parametrize("message", SOME)
+def test_the_server_packs_as_a_program_does_and_each_reads_the_other(message: Message) -> None:
+    """The wire is written down on both sides, which share no code: here they are held to each other."""
+    assert pack(message) == packed(message)
+    box = unpacker()
+    box.feed(pack(message))
+    assert [checked(one) for one in box] == [message]
