@@ -131,7 +131,7 @@ def expires_of(value: str) -> int | None:
     for part in behind.split(";")[1:]:
         name, _, text = part.partition("=")
         if name.strip().lower() == "expires" and text.strip().isdecimal() and len(text.strip()) < 11:
-            return int(text)
+            return int(text.strip())  # `int` by itself does not take all that `strip` takes away
     return None
 
 

@@ -30,7 +30,7 @@ def is_yes(text: str) -> bool:
 
 def whole(text: str, otherwise: int) -> int:
     """A number that is filled in; what is none counts as `otherwise`."""
-    return int(text) if text.strip().isdecimal() and len(text.strip()) < 10 else otherwise
+    return int(text.strip()) if text.strip().isdecimal() and len(text.strip()) < 10 else otherwise
 
 
 def has_pattern(text: str) -> bool:

@@ -244,7 +244,7 @@ def _expires_header(headers: Sequence[tuple[str, str]]) -> int:
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.strip().isdecimal() and len(text.strip()) < 11 else None
+    return int(text.strip()) if text.strip().isdecimal() and len(text.strip()) < 11 else None
 
 
 def _kept_parameters(value: str) -> str:

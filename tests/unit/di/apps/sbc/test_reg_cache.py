@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from di.apps.api import parse_uri, uri_of
@@ -118,6 +118,8 @@ def test_nobody_is_told_more_than_was_granted(steps: list[tuple[str, int, int, i
 
 
 @given(st.lists(st.tuples(st.sampled_from(["To", "Contact", "m", "Expires"]), st.text(max_size=40)), max_size=5))
+@example([("Expires", "0\x1f")])
+@example([("Contact", "<sip:a>;expires=0\x1c")])
 def test_any_headers_are_taken(headers: list[tuple[str, str]]) -> None:
     cache = RegistrationCache(SECRET)
     asked = cache.register(headers, FROM, "h", RegistrationLimits(), 0)
