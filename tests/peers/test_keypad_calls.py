@@ -24,8 +24,10 @@ HASH = 11
 
 def test_room_number_by_keypad(tmp_path: Path) -> None:
     server = Server(tmp_path, {"app_mapping.conf": "^sip:=>webconference\n"}, start=False)
-    tones.write_wav(server.etc / "prompts" / "enter_pin.wav", tones.tone(PROMPT_HZ, 20_000))
-    tones.write_wav(server.etc / "prompts" / "wrong_pin.wav", tones.tone(WRONG_HZ, 20_000))
+    for name, hz in {"enter_pin": PROMPT_HZ, "wrong_pin": WRONG_HZ}.items():
+        prompt = server.etc / "prompts" / f"{name}.wav"
+        prompt.unlink()
+        tones.write_wav(prompt, tones.tone(hz, 20_000))
     with server, PeerGroup() as group:
         server.start()
         with Phone(server.sip_port, group.peer()) as phone:

@@ -202,6 +202,7 @@ def test_missing_wav(tmp_path: Path) -> None:
 
 def test_broken_wav_ends_the_call_and_says_why(tmp_path: Path) -> None:
     with Server(tmp_path) as own:
+        (own.etc / "prompts" / "announce.wav").unlink()
         (own.etc / "prompts" / "announce.wav").write_bytes(b"RIFF this is no wav file")
         result = run_sipp("called_off", own.sip_port, user="announce")
         assert result.successful == 1, result.errors

@@ -7,7 +7,10 @@ with Server(tmp_path) as server:
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import errno
+import functools
 import json
 import os
 import re
@@ -15,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import xmlrpc.client
@@ -54,13 +58,39 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = 40.0) -
 
 
 def write_tones(folder: Path) -> None:
-    """A folder of prompts as set-up makes it where nothing can speak: melodies that an FFT tells apart, one rate, all languages."""
-    names = {name for language in ("en", "de") for name in read_sentences(ROOT / "etc" / "prompts" / f"{language}.txt")}
-    made = folder / "en"
-    for name in names:
-        write(made / f"{name}.wav", melody(name))
-    for other in (folder, folder / "de"):
-        shutil.copytree(made, other, copy_function=os.link, dirs_exist_ok=True)
+    """A folder of prompts as set-up makes it where nothing can speak: melodies that an FFT tells apart, one rate, all languages.
+
+    The files are those of all servers of this process: a test that wants another one takes the old one away (`unlink`) first.
+    """
+    languages = (folder, folder / "de", folder / "en")
+    for language in languages:
+        (language / "annrecorder").mkdir(parents=True, exist_ok=True)
+    for name, (made, written_ns) in _melodies().items():
+        assert made.stat().st_mtime_ns == written_ns, f"a test has written into the {name} of all: it must unlink its own first"
+        for language in languages:
+            _link(made, language / name)
+
+
+@functools.cache
+def _melodies() -> dict[str, tuple[Path, int]]:
+    """All prompts, made once in a process: name → file and when it was written."""
+    folder = Path(tempfile.mkdtemp(prefix="cordboard-test-melodies-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = {}
+    for name in {name for language in ("en", "de") for name in read_sentences(ROOT / "etc" / "prompts" / f"{language}.txt")}:
+        path = folder / f"{name}.wav"
+        write(path, melody(name))
+        made[f"{name}.wav"] = path, path.stat().st_mtime_ns
+    return made
+
+
+def _link(made: Path, path: Path) -> None:
+    try:
+        os.link(made, path)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EMLINK):
+            raise
+        shutil.copyfile(made, path)  # the test's folder is on another disk
 
 
 class Server:
