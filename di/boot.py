@@ -374,6 +374,7 @@ async def serve(settings: Settings, announce: bool = True) -> None:
             return
         gc.collect()
         gc.freeze()  # what stands after the start stays: the collector need not look at it again
+        gc.enable()
         if announce:
             print(banner(hub.settings, hub.services, hub.transports), flush=True)
         await hub.run()

@@ -8,8 +8,7 @@ session's further events and nobody else's. One that raises ends its own call (5
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.kernel.value import Value
@@ -17,8 +16,7 @@ from di.kernel.value import Value
 if TYPE_CHECKING:
     from di.calls.session import Session
     from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
-    from media.control.recording_records import RecordingStopped
-    from media.control.records import ItemFailed, SpeakerChanged
+    from media.control.records import ItemFailed, RecordingStopped, SpeakerChanged
 
 log = logging.getLogger(__name__)
 ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
@@ -187,7 +185,3 @@ class Application:
 
     def on_destroy(self) -> Outcome:
         """The call is over and the session goes away; called once, last."""
-
-
-Factory: TypeAlias = "Callable[[Session], Application]"
-"""Makes the application of a new call; it may raise Refused."""

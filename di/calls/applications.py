@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
 
-from di.calls.application import Factory
+from di.calls.application import Application
 from di.sip.records import SessionTimer
+
+if TYPE_CHECKING:
+    from di.calls.session import Session
+
+Factory: TypeAlias = "Callable[[Session], Application]"
 
 
 class Applications:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from di.calls.events import Outcome, RoomChanged
 from di.calls.state import AudioPhase
-from media.control.recording_records import RecordingStopped
 from media.control.records import (
     DigitPressed,
     ItemFailed,
@@ -18,6 +17,7 @@ from media.control.records import (
     LegOpened,
     MediaHeld,
     PlaylistEmptied,
+    RecordingStopped,
     RtpTimedOut,
     SeparatorReached,
     SpeakerChanged,

@@ -2,6 +2,7 @@
 """Questions to name servers, without holding the hub up: dnspython on the loop, answers kept for as long as they say.
 
 Addresses are asked of the system, which knows /etc/hosts and what else the machine goes by, unless the configuration names servers.
+dnspython is imported when the first name is looked up: most servers are given addresses, and it is a tenth of their start.
 """
 
 from __future__ import annotations
@@ -9,16 +10,12 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Sequence
-
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.nameserver
-import dns.resolver
-from dns.rdtypes.IN.NAPTR import NAPTR as NaptrRecord
-from dns.rdtypes.IN.SRV import SRV as SrvRecord
+from typing import TYPE_CHECKING
 
 from di.kernel.host_names import addresses_of
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
 
 log = logging.getLogger(__name__)
 PATIENCE_S = 4.0
@@ -36,10 +33,12 @@ class DnsLookup:
     def __init__(self, servers: Sequence[tuple[str, int]] = ()) -> None:
         self._own = bool(servers)
         self._servers = servers
-        self._resolver: dns.asyncresolver.Resolver | None = None
+        self._resolver: Resolver | None = None
 
     async def naptr(self, name: str) -> list[tuple[int, int, str, str, str]]:
         """NAPTR records: order, preference, flags, service, replacement. Raises NoAnswer."""
+        from dns.rdtypes.IN.NAPTR import NAPTR as NaptrRecord
+
         return [
             (one.order, one.preference, one.flags.decode("latin-1"), one.service.decode("latin-1"), one.replacement.to_text())
             for one in await self._records(name, "NAPTR")
@@ -48,10 +47,16 @@ class DnsLookup:
 
     async def srv(self, name: str) -> list[tuple[int, int, int, str]]:
         """SRV records: priority, weight, port, target. Raises NoAnswer."""
+        from dns.rdtypes.IN.SRV import SRV as SrvRecord
+
         found = await self._records(name, "SRV")
         return [(one.priority, one.weight, one.port, one.target.to_text()) for one in found if isinstance(one, SrvRecord)]
 
     async def _records(self, name: str, kind: str) -> Sequence[object]:
+        import dns.exception
+        import dns.name
+        import dns.resolver
+
         try:
             absolute = dns.name.from_text(name, dns.name.root)
             answer = await self._asked().resolve(absolute, kind, raise_on_no_answer=False, search=False)
@@ -76,8 +81,12 @@ class DnsLookup:
         except OSError as error:
             raise NoAnswer(f"addresses of {name}: {error}") from error
 
-    def _asked(self) -> dns.asyncresolver.Resolver:
+    def _asked(self) -> Resolver:
         """Made when it is first needed: the system's configuration is read then."""
+        import dns.asyncresolver
+        import dns.nameserver
+        import dns.resolver
+
         if self._resolver is None:
             resolver = dns.asyncresolver.Resolver(configure=not self._own)
             if self._own:

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from di.media_control.rooms import MediaRooms
-from media.control.recording_records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
-from media.control.records import Command, Event
+from media.control.records import Command, Event, RoomRecordingStopped, StartRoomRecording, StopRoomRecording
 
 _LOST = "a media process that recorded some of it is lost"
 

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""MySQL and MariaDB for whoever needs them: URLs, connections by aiomysql, a pool a database. No part of it holds up the loop."""
+"""MySQL and MariaDB for whoever needs them: connections by aiomysql, a pool a database. No part of it holds up the loop."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiomysql
 import pymysql
 from pymysql.constants import CLIENT, CR
 from pymysql.converters import encoders, escape_string
+
+from di.stores.mysql_target import MysqlTarget
 
 CONNECT_TIMEOUT_S = 10
 QUERY_TIMEOUT_S = 60
@@ -27,8 +28,6 @@ _LOST = (1053, 1927, 2003, 2006, 2013, 2014, 2055)
 """Server and client error numbers that mean: there is no connection any more."""
 _PREPARE = "SET NAMES utf8mb4, autocommit=1, sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')"
 """A known state to begin with; values are escaped with backslashes (`di.dsm.mods.sql_template`), which must not mean themselves."""
-
-_URL = re.compile(r"mysql://(?P<user>[^:@/]*)(?::(?P<password>.*))?@(?P<host>[^@/:]+)(?::(?P<port>[0-9]{1,5}))?/(?P<db>[^/]*)")
 
 
 class DbError(Exception):
@@ -44,17 +43,6 @@ class DbLost(DbError):
 
 
 @dataclass(frozen=True)
-class MysqlTarget:
-    """Where to connect. The password is never shown."""
-
-    user: str
-    password: str = field(repr=False)
-    host: str = ""
-    port: int = 3306
-    database: str = ""
-
-
-@dataclass(frozen=True)
 class Result:
     """What came back: column names, rows of raw values (None is NULL), affected rows, last insert id."""
 
@@ -62,15 +50,6 @@ class Result:
     rows: tuple[tuple[bytes | None, ...], ...] = ()
     affected: int = 0
     insert_id: int = 0
-
-
-def parse_url(text: str) -> MysqlTarget | None:
-    """Read `mysql://user:password@host[:port]/db`; the password may hold `@` and `/`. None: no such URL."""
-    found = _URL.fullmatch(text)
-    port = int(found["port"] or 3306) if found is not None else 0
-    if found is None or not 0 < port < 65536:
-        return None
-    return MysqlTarget(found["user"], found["password"] or "", found["host"], port, found["db"])
 
 
 def quoted(text: str) -> str:

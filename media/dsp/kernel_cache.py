@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from numba.core import caching
+from numba.core.runtime.nrt import rtsys
 
 _UNREADABLE = (EOFError, pickle.UnpicklingError, ValueError, AttributeError, ImportError)
 """What comes of a file that ends in its middle, and of an older version's whose types have moved: numba reads before it compares stamps."""
@@ -89,10 +90,15 @@ class KernelCache(caching.NullCache):
         return str(self._caches[0].cache_path) if self._caches else ""
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """The machine code, None when it has to be compiled. A place that cannot be read has nothing."""
+        """The machine code, None when it has to be compiled. A place that cannot be read has nothing.
+
+        Numba's own function of this name first imports and enlists all that it can compile, 0.1 s of a media process's start; machine
+        code only needs what owns arrays. Whatever is compiled after all has numba do the rest then.
+        """
+        rtsys.initialize(target_context)
         for known in self._caches:
             try:
-                found = known.load_overload(signature, target_context)
+                found = known._load_overload(signature, target_context)
             except OSError:
                 continue
             except _UNREADABLE:  # begin it anew

@@ -11,15 +11,6 @@ from typing import assert_never
 
 from media import codecs
 from media.control import records
-from media.control.recording_records import (
-    LegRecording,
-    StartCallRecording,
-    StartRecording,
-    StartRoomRecording,
-    StopCallRecording,
-    StopRecording,
-    StopRoomRecording,
-)
 from media.engine.leg import Leg
 from media.engine.parts import Parts
 from media.engine.statistics import leg_counters, process_counters
@@ -52,7 +43,7 @@ class CommandHandler:
         match command:
             case records.QueryStatistics():
                 self._query(command)
-            case records.Announce() | StartRoomRecording() | StopRoomRecording() | records.SpanRoom():
+            case records.Announce() | records.StartRoomRecording() | records.StopRoomRecording() | records.SpanRoom():
                 self._for_room(command)
                 parts.rooms.touched.add(command.room)
             case _:
@@ -66,9 +57,9 @@ class CommandHandler:
                 spoken = [parts.by_row[row].codec for row in parts.rooms.rows(command.room)]
                 rate_hz = max((codec.rate_hz for codec in spoken if codec is not None), default=8000)
                 parts.announcements.play(command.room, command.items, rate_hz)
-            case StartRoomRecording():
+            case records.StartRoomRecording():
                 parts.recorders.start_room(command)
-            case StopRoomRecording():
+            case records.StopRoomRecording():
                 parts.recorders.stop_room(command.room, "asked", command.parts)
             case records.SpanRoom():
                 parts.spans.set(command)
@@ -104,7 +95,7 @@ class CommandHandler:
                 parts.digits.send(leg, command.event, command.duration_ms)
             case records.SetRtpTimeout():
                 self._set_timeout(leg, command.timeout_ms, now_ns)
-            case StartRecording() | StopRecording() | StartCallRecording() | StopCallRecording():
+            case records.StartRecording() | records.StopRecording() | records.StartCallRecording() | records.StopCallRecording():
                 self._record(leg, command)
                 parts.players.set_listened(leg)
             case records.TeeRoom():
@@ -121,16 +112,20 @@ class CommandHandler:
             case _:
                 assert_never(command)
 
-    def _record(self, leg: Leg, command: LegRecording) -> None:
+    def _record(
+        self,
+        leg: Leg,
+        command: records.StartRecording | records.StopRecording | records.StartCallRecording | records.StopCallRecording,
+    ) -> None:
         parts = self._parts
         match command:
-            case StartRecording():
+            case records.StartRecording():
                 parts.recorders.start(leg, command.path, command.length_ms, command.silence_ms)
-            case StopRecording():
+            case records.StopRecording():
                 parts.recorders.stop(leg, "asked")
-            case StartCallRecording():
+            case records.StartCallRecording():
                 parts.call_takes.start(leg, command)
-            case StopCallRecording():
+            case records.StopCallRecording():
                 parts.call_takes.stop(leg, "asked")
             case _:
                 assert_never(command)

@@ -7,7 +7,7 @@
 
 and voicemail's templates likewise: domain_template, default_template.
 
-One statement asks for all candidates and the best row comes back. MariaDB and MySQL by the client that state diagrams use; a SQLite file is
+One statement asks for all candidates and the best row comes back. MariaDB and MySQL: `mysql_audio`; a SQLite file is
 opened for each question, read only, in a thread. No part of it holds up the loop.
 """
 
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from di.stores.mysql_client import DbError, MysqlTarget, Pools, parse_url
+from di.stores.mysql_target import MysqlTarget, parse_url
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS default_audio (
@@ -45,8 +45,6 @@ CREATE TABLE IF NOT EXISTS domain_template (
 """Tables with SEMS's columns but the row numbers, which nobody reads; SQLite takes it as it stands, and so does MariaDB."""
 
 _BUSY_S = 2.0
-_AT_A_TIME = 16
-"""Connections that ask at once: a rush of calls is no rush of log-ins."""
 
 
 class AudioUnavailable(Exception):
@@ -124,39 +122,6 @@ def mysql_literal(text: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------- who is asked
-class MysqlAudio:
-    """MariaDB or MySQL."""
-
-    def __init__(self, target: MysqlTarget, certificate: str = "") -> None:
-        self._target, self._certificate = target, certificate
-        self._pools = Pools()
-        self._turns = asyncio.Semaphore(_AT_A_TIME)
-
-    async def fetch(self, query: AudioQuery) -> bytes | None:
-        """As AudioSource."""
-        rows = await self._execute(statement(query, mysql_literal))
-        return rows[0][1] if rows else None
-
-    async def rows(self, text: str) -> list[tuple[str, ...]]:
-        """As AudioSource."""
-        return [tuple((value or b"").decode("utf-8", "replace") for value in row) for row in await self._execute(text)]
-
-    async def _execute(self, text: str) -> tuple[tuple[bytes | None, ...], ...]:
-        try:
-            async with self._turns:
-                lease = await self._pools.lend(self._target, self._certificate)
-                try:
-                    return (await lease.execute(text)).rows
-                finally:
-                    await lease.give_back()
-        except (DbError, OSError) as error:  # OSError: the certificate cannot be read
-            raise AudioUnavailable(f"database {self._target.database} on {self._target.host}: {error}") from error
-
-    def close(self) -> None:
-        """As AudioSource."""
-        self._pools.close()
-
-
 class SqliteAudio:
     """A SQLite file."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from di.apps.announcing.database import SqlitePlace, parse_database
 from di.apps.api import option
-from di.stores.mysql_client import MysqlTarget
+from di.stores.mysql_target import MysqlTarget
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from di.apps.announcing.answers import AudioAnswers
 from di.apps.announcing.audio_cache import AudioCache
-from di.apps.announcing.database import AudioSource, MysqlAudio, SqliteAudio, SqlitePlace
+from di.apps.announcing.database import AudioSource, SqliteAudio, SqlitePlace
 from di.apps.announcing.keys import DatabaseKeys
 from di.apps.api import ConfigError, Services, where
-from di.stores.mysql_client import MysqlTarget
+from di.stores.mysql_target import MysqlTarget
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,8 @@ def open_source(services: Services, options: DatabaseKeys, *, use_mysql: bool) -
         certificate = options.mysql_ca_cert
         if certificate and not Path(certificate).is_file():
             raise ConfigError(*where(options, "mysql_ca_cert"), "mysql_ca_cert", f"there is no file {certificate}")
+        from di.apps.announcing.mysql_audio import MysqlAudio  # its client is a twentieth of a server's start
+
         return MysqlAudio(place, certificate)
     return _sqlite(services, options, place)
 

@@ -20,7 +20,8 @@ from di.dsm.language.library import Lit, Res, Var, action, condition, hook
 from di.dsm.language.numbers import unsigned
 from di.dsm.mods.sql_template import assigned_names, escape, escape_bytes, substitute_sql
 from di.dsm.run.engine import Run
-from di.stores.mysql_client import DbError, DbLost, Lease, Pools, Result, client_version, parse_url
+from di.stores.mysql_client import DbError, DbLost, Lease, Pools, Result, client_version
+from di.stores.mysql_target import parse_url
 
 log = logging.getLogger(__name__)
 

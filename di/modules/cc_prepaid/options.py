@@ -8,7 +8,7 @@ from pathlib import Path
 
 from di.kernel.options import option
 from di.kernel.paths import absolute_path
-from di.stores.mysql_client import MysqlTarget, parse_url
+from di.stores.mysql_target import MysqlTarget, parse_url
 
 
 def parse_mysql(text: str) -> MysqlTarget:

@@ -20,7 +20,7 @@ import aiomysql
 from di.calls.control_modules import ControlUnreachable
 
 if TYPE_CHECKING:
-    from di.stores.mysql_client import MysqlTarget
+    from di.stores.mysql_target import MysqlTarget
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS prepaid_balance(account VARCHAR(190) COLLATE utf8mb4_bin PRIMARY KEY, seconds BIGINT NOT NULL, "

@@ -23,7 +23,7 @@ from di.modules.cc_prepaid.shared_store import SharedBalances
 if TYPE_CHECKING:
     from di.server.plugin import Closer
     from di.server.services import Services
-    from di.stores.mysql_client import MysqlTarget
+    from di.stores.mysql_target import MysqlTarget
 
 log = logging.getLogger(__name__)
 _AGAIN_S = 2.0

@@ -12,7 +12,7 @@ from di.kernel.options import REQUIRED, option, where
 from di.sip.registration.account import RegisterPolicy
 from di.sip.registration.nat_keys import RegisterNatOptions
 from di.sip.registration.pacing import NS, RegisterPace
-from di.stores.mysql_client import MysqlTarget
+from di.stores.mysql_target import MysqlTarget
 
 _UNLIMITED_A_SECOND = 50
 """Without a limit of ones own: a thousand accounts at once are no favour to any registrar."""

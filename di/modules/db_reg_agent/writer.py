@@ -14,7 +14,8 @@ import logging
 from collections.abc import Callable
 
 from di.modules.db_reg_agent.rows import RowChange
-from di.stores.mysql_client import DbError, DbLost, Lease, MysqlTarget, Pools, Result
+from di.stores.mysql_client import DbError, DbLost, Lease, Pools, Result
+from di.stores.mysql_target import MysqlTarget
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from di.dsm.mods import mod_curl, mod_redis, mod_xml
 from di.dsm.mods.sql_template import MAX_CHARS, escape, escape_bytes, substitute_sql
 from di.dsm.run.engine import Machine, Run
 from di.dsm.run.simulated import SimulatedSession
-from di.stores.mysql_client import parse_url
+from di.stores.mysql_target import parse_url
 from tests.support.sizes import size
 
 _TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)

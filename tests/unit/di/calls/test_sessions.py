@@ -16,8 +16,7 @@ from di.kernel.errors import Refused
 from di.kernel.event_log import EventFilter, LoggedEvent
 from di.kernel.server_options import CoreOptions, Limit
 from di.sip import records as sip
-from media.control.recording_records import RecordingStopped
-from media.control.records import AnnounceFailed
+from media.control.records import AnnounceFailed, RecordingStopped
 from tests.support.diary import Diary, dial, diary, diary_book, record, register
 from tests.support.playbook import Playbook
 

@@ -20,7 +20,6 @@ from di.dsm.mods.sql_template import substitute_sql
 from di.dsm.run.drivers import deliver
 from di.dsm.run.engine import Machine, Run
 from di.dsm.run.simulated import SimulatedSession
-from di.stores.mysql_client import parse_url
 from tests.support.dsm_scripts import MemoryFiles, Scene, load
 
 
@@ -261,19 +260,6 @@ def test_sql_templates(sql: str, filled: str | None) -> None:
     machine.vars.update(n="O'Neil", q="$n", p="a $n", i="5", loop="$loop")
     got = substitute_sql(sql, Run(machine, Event(Kind.EVENT, {"k": "1"})))
     assert filled is None or got == filled
-
-
-def test_mysql_urls() -> None:
-    target = parse_url("mysql://u:p@ss/word@h:3307/db")
-    assert target is not None and (target.user, target.password, target.host, target.port, target.database) == (
-        "u",
-        "p@ss/word",
-        "h",
-        3307,
-        "db",
-    )
-    assert "p@ss" not in repr(target)
-    assert parse_url("mysql://nope") is None
 
 
 async def test_mysql_without_a_server_is_errno() -> None:

@@ -12,7 +12,8 @@ from di.dsm.language.event import Event, Kind
 from di.dsm.run.drivers import deliver, run_now
 from di.dsm.run.engine import Machine
 from di.dsm.run.simulated import SimulatedSession
-from di.stores.mysql_client import Lease, MysqlTarget, Pools, Result
+from di.stores.mysql_client import Lease, Pools, Result
+from di.stores.mysql_target import MysqlTarget
 from tests.support.dsm_scripts import load, read
 from tests.support.playbook import Playbook
 

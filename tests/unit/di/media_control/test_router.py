@@ -17,13 +17,6 @@ from di.media_control.rooms import MediaRooms
 from di.media_control.router import MediaRouter
 from media.control import records
 from media.control.play_items import PlayBridge, PlayRoom, PlayTone
-from media.control.recording_records import (
-    RecordingStopped,
-    RoomRecordingStopped,
-    StartRecording,
-    StartRoomRecording,
-    StopRoomRecording,
-)
 from media.control.records import (
     Announce,
     AnnounceFailed,
@@ -33,7 +26,12 @@ from media.control.records import (
     LegFailed,
     LegOpened,
     OpenLeg,
+    RecordingStopped,
+    RoomRecordingStopped,
     SpanRoom,
+    StartRecording,
+    StartRoomRecording,
+    StopRoomRecording,
     TeeRoom,
 )
 from tests.support.fake_media import FakeMedia

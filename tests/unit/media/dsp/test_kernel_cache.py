@@ -64,6 +64,14 @@ def test_a_changed_constant_of_an_import_is_compiled_in_and_an_unrelated_change_
     assert len(list(loops.glob("__pycache__/*.nbi"))) == 1
 
 
+def test_what_only_a_compiler_needs_is_not_imported_for_machine_code_that_is_there(loops: Path) -> None:
+    ours = {"PYTHONPATH": f"{loops.parent}:{ROOT}", "PYTHONDONTWRITEBYTECODE": "1"}
+    program = [sys.executable, "-c", "import sys, loops.loop; print('numba.np.linalg' in sys.modules)"]
+    for needed in ("True", "False"):
+        done = subprocess.run(program, env=ours, capture_output=True, text=True, check=True)
+        assert done.stdout.split()[0] == "21" and done.stdout.split()[-1] == needed
+
+
 def changed() -> None:
     """A process asks for each file once; this one writes them anew."""
     for asked in (kernel_cache.stamp, kernel_cache._imported_by, kernel_cache._package_of, kernel_cache._digest):

@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from media.control.play_items import PlayRoom
-from media.control.recording_records import StartRoomRecording, StopRoomRecording
-from media.control.records import Enqueue
+from media.control.records import Enqueue, StartRoomRecording, StopRoomRecording
 from media.dsp.resample import FrameConverter
 from media.engine.takes import Block
 from tests.support.engine_rig import EngineRig, rtp

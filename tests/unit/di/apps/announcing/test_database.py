@@ -20,7 +20,7 @@ from di.apps.announcing.database import (
     parse_database,
     statement,
 )
-from di.stores.mysql_client import MysqlTarget
+from di.stores.mysql_target import MysqlTarget
 
 ROWS = {
     "user_audio": [("early_announce", "greeting_msg", "a.example", "anna", b"RIFF anna")],

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from di.apps.announcing.database import MysqlAudio, SqliteAudio, SqlitePlace
+from di.apps.announcing.database import SqliteAudio, SqlitePlace
 from di.apps.announcing.keys import DatabaseKeys
+from di.apps.announcing.mysql_audio import MysqlAudio
 from di.apps.announcing.source import open_source
 from di.kernel.errors import ConfigError
-from di.stores.mysql_client import MysqlTarget
+from di.stores.mysql_target import MysqlTarget
 from tests.support.playbook import Playbook
 
 
