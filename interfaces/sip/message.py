@@ -35,6 +35,10 @@ class Message:
         """The first value under a name of any case; empty when there is none."""
         return self._first.get(name.lower(), "")
 
+    def has(self, name: str) -> bool:
+        """Whether there is a header of that name, given in lower case, be it empty."""
+        return name in self._first
+
     @once
     def _first(self) -> dict[str, str]:
         """The first value under each name in lower case: a dozen are asked for in each INVITE."""
@@ -139,8 +143,14 @@ def uri_of(value: str) -> str:
     return value.split(";", 1)[0].split(",", 1)[0].strip()
 
 
+_TAGGED = re.compile(r'(?:"[^"\\<>]*"|[^"<>;]*) ?<[^<>]*>;tag=([!-:<-~]+)')
+"""A From or To value as nearly everybody writes it."""
+
+
 def tag_of(value: str) -> str:
     """The tag parameter of a From or To value; empty without one."""
+    if (found := _TAGGED.fullmatch(value)) is not None:
+        return found[1]
     opening = _outside_quotes(value, "<")
     rest = value[value.find(">", opening) + 1 :] if opening >= 0 else value[_outside_quotes(value, ";") :]
     for part in rest.split(";"):

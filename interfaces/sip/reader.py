@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Collection
+from typing import NamedTuple
 
 from interfaces.sip.keying import NO_RULE, SrtpRule
 from interfaces.sip.message import SDP, text_of, wire_bytes
@@ -26,11 +27,22 @@ _KEPT = 64
 
 
 _SHAPES = 256
-_NUMBERS = re.compile(
-    r"(v=0\r\no=[^ \r\n]+ )[0-9]{1,18} [0-9]{1,18}( IN .*?\r\nm=audio )(?:[1-5][0-9]{4}|[1-9][0-9]{0,3})(?![0-9])",
-    re.ASCII | re.DOTALL,
+_BYTE = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_SHAPED = re.compile(
+    r"v=0\r\n(o=[!-~]+ [0-9]{1,18} [0-9]{1,18} IN IP4 [!-~]+\r\n)(s=[^\r\n]*\r\n)"
+    rf"(?:c=IN IP4 ([1-9][0-9]?(?:\.{_BYTE}){{3}}|(?:1[0-9][0-9]|2[01][0-9]|22[0-3])(?:\.{_BYTE}){{3}})\r\n)?"
+    r"((?:[abt]=[^\r\n]*\r\n)*m=audio )([1-5][0-9]{4}|[1-9][0-9]{0,3})( [!-~][ -~]*\r\n)"
 )
-"""Of a description that begins as each should, up to a port of its first stream."""
+"""A description that begins as nearly everybody's: origin, name, address and port of its first stream."""
+
+
+class Shaped(NamedTuple):
+    """A description taken apart. `shape`: all but what differs from call to call: o= line, session's address of version 4, port of its audio."""
+
+    shape: str
+    origin: str
+    host: str
+    port: str
 
 
 class DescriptionReader:
@@ -77,22 +89,25 @@ class DescriptionReader:
         if self.rule.known:
             description = chosen(mended(parse(text), self._known), self.rule.suites)
             return description, str(with_stand_ins(for_pjmedia(description)))
-        shape = shape_of(text)
-        known = self._right.get(shape)
-        if known is not None:
-            self._right.move_to_end(shape)
-            return parse_like(text, known), text
+        taken = shaped(text)
+        known = self._right.get(taken.shape) if taken is not None else None
+        if taken is not None and known is not None:
+            self._right.move_to_end(taken.shape)
+            return parse_like(known, taken.origin, taken.host, taken.port), text
         said = parse(text)
         description = mended(said, self._known)
         given = str(with_stand_ins(description))
-        if shape and given == text:
-            self._right[shape] = said
+        if taken is not None and given == text and said.media[0].words[1] == taken.port:
+            self._right[taken.shape] = said
             if len(self._right) > _SHAPES:
                 self._right.popitem(last=False)
         return description, given
 
 
-def shape_of(text: str) -> str:
-    """A description without the numbers of its origin and the port of its audio, as nearly everybody writes them; empty of any other."""
-    found = _NUMBERS.match(text) if len(text) <= LONG else None
-    return f"{found[1]}{found[2]}{text[found.end() :]}" if found is not None else ""
+def shaped(text: str) -> Shaped | None:
+    """A description without what differs from call to call; None when it is not written as nearly everybody does."""
+    found = _SHAPED.match(text) if len(text) <= LONG else None
+    if found is None:
+        return None
+    origin, name, host, session, port, stream = found.groups()
+    return Shaped(f"{name}{'c' if host else ''}{session}{stream}{text[found.end() :]}", origin, host or "", port)

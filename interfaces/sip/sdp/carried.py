@@ -38,7 +38,7 @@ def may_carry(lines: Iterable[str]) -> tuple[str, ...]:
 
 def carried(stream: MediaDescription | None) -> tuple[str, ...]:
     """Those of a stream, without line ends."""
-    return _carried(tuple([line for line in stream.lines if line.startswith("a=")])) if stream is not None else ()
+    return _carried(stream.attributes) if stream is not None else ()
 
 
 @bounded

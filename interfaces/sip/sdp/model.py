@@ -163,10 +163,15 @@ class MediaDescription:
         """`RTP/AVP`, `RTP/SAVP`, …"""
         return self.words[2] if len(self.words) > 2 else ""
 
+    @once
+    def attributes(self) -> tuple[str, ...]:
+        """Its a= lines."""
+        return tuple([line for line in self.lines if line.startswith("a=")])
+
     def values(self, name: str) -> list[str]:
         """Of every attribute of that name, in order."""
         start = f"a={name}:"
-        return [line[len(start) :].strip() for line in self.lines if line.startswith(start)]
+        return [line[len(start) :].strip() for line in self.attributes if line.startswith(start)]
 
     @once
     def meaning(self) -> Meaning:
@@ -354,16 +359,26 @@ def parse(text: str) -> SessionDescription:
     return SessionDescription(lines[: starts[0]], media)
 
 
-def parse_like(text: str, known: SessionDescription) -> SessionDescription:
-    """As `parse`, of a text that differs from a known one's in numbers of its origin and the port of its first stream alone.
+def parse_like(known: SessionDescription, origin: str, host: str, port: str) -> SessionDescription:
+    """A description that differs from a known one in its o= line, in the address of its c= line and in the port of its first stream alone.
 
-    What was worked out about that one holds for this one.
+    What was worked out about that one holds for this one. `host`: an address of version 4, empty where no c= line is the session's; it then
+    stands behind v=, o= and s=. `port`: not 0, and in the m= line one blank is before it.
     """
-    lines = tuple(_LINE.findall(text))
-    start, old = len(known.lines), known.media[0]
-    end = start + len(old.lines)
-    first = MediaDescription(lines[start:end])
-    first.__dict__.update(meaning=old.meaning, connection=old.connection, direction=old.direction, ptimes_ms=old.ptimes_ms)
-    alike = SessionDescription(lines[:start], (first, *known.media[1:]))
-    alike.__dict__["connection"] = known.connection
+    old = known.media[0]
+    before = old.words[1]
+    words = [old.words[0], port, *old.words[2:]]
+    first = MediaDescription((old.lines[0].replace(f" {before}", f" {port}", 1), *old.lines[1:]))
+    first.__dict__.update(
+        words=words, port=int(port), meaning=old.meaning, connection=old.connection, direction=old.direction, ptimes_ms=old.ptimes_ms,
+        attributes=old.attributes,
+    )  # fmt: skip
+    begin, _, name, *rest = known.lines
+    if host:
+        rest[0] = f"c=IN IP4 {host}{END}"
+    alike = SessionDescription((begin, origin, name, *rest), (first, *known.media[1:]))
+    audio = known.audio
+    alike.__dict__.update(
+        connection=ConnectionData("IP4", host) if host else known.connection, audio=first if audio is old else audio
+    )
     return alike

@@ -53,21 +53,51 @@ def test_pjsip_sees_no_srtp_where_calls_may_have_it() -> None:
     ).replace(key, b"")
 
 
+VIDEO = b"m=video 5000 RTP/AVP 34\r\na=rtpmap:34 H263/90000\r\n"
+SECURE = b"m=audio 5002 RTP/SAVP 0\r\n"
+
+
 @given(
     st.sampled_from(
-        [GOOD, GOOD.replace(b"c=IN IP4 10.0.0.1\r\n", b""), GOOD.replace(b"4000", b"0"), GOOD.replace(b"s=-", b"s= ")]
+        [
+            GOOD, GOOD.replace(b"c=IN IP4 10.0.0.1\r\n", b""), GOOD.replace(b"4000", b"0"), GOOD.replace(b"s=-", b"s= "), GOOD + VIDEO,
+            GOOD.replace(b"m=audio", VIDEO + b"m=audio"), GOOD.replace(b"m=audio", SECURE + b"m=audio"), GOOD + b"c=IN IP4 10.0.0.7\r\n",
+            GOOD.replace(b"RTP/AVP 0", b"RTP/AVP  0 8 "), GOOD.replace(b"t=0 0", b"b=AS:4\r\nt=0 0\r\na=sendonly"),
+        ]
     ),
-    st.lists(st.integers(0, 70000), min_size=2, max_size=4),
+    st.lists(
+        st.tuples(
+            st.integers(0, 70000),
+            st.sampled_from(
+                "10.0.0.1 10.0.0.2 192.168.255.1 223.1.2.3 0.0.0.0 224.0.0.1 1.2.3 1.2.3.256 01.2.3.4 9.9.9.9/127 host.example a.invalid".split()
+            ),
+            st.sampled_from(("p", "sip:ü@x", "p q", "+49301234", "")),
+            st.sampled_from(("IN IP4 10.0.0.1", "IN IP6 ::1", "IN IP4 host.example", "IN IP4", "IN IP4 10.0.0.3")),
+        ),
+        min_size=2,
+        max_size=4,
+    ),
     st.integers(0, 10**19),
-)
-def test_what_one_of_a_kind_is_read_as_holds_for_the_next(offer: bytes, ports: list[int], origin: int) -> None:
+)  # fmt: skip
+def test_what_one_of_a_kind_is_read_as_holds_for_the_next(
+    offer: bytes, others: list[tuple[int, str, str, str]], origin: int
+) -> None:
     """The reader that has read others of its kind says what a fresh one says."""
     reader = DescriptionReader()
-    for number, port in enumerate(ports):
-        text = offer.replace(b"o=p 1 1", b"o=p %d %d" % (origin, number)).replace(b"audio 4000", b"audio %d" % port)
+    for number, (port, ip, user, place) in enumerate(others):
+        text = offer.replace(b"o=p 1 1 IN IP4 10.0.0.1", f"o={user} {origin} {number} {place}".encode())
+        text = text.replace(b"audio 4000", b"audio %d" % port).replace(b"c=IN IP4 10.0.0.1", b"c=IN IP4 " + ip.encode())
         fresh = DescriptionReader()
         assert reader.look("application/sdp", text) == fresh.look("application/sdp", text)
         assert reader.arrived == fresh.arrived and reader.arrived.audio_address == fresh.arrived.audio_address
+        assert reader.arrived.audio == fresh.arrived.audio and reader.arrived.connection == fresh.arrived.connection
+
+
+def test_a_phone_whose_video_stands_first_is_heard_at_its_own_port() -> None:
+    reader = DescriptionReader()
+    for port in (4000, 6000):
+        reader.look("application/sdp", GOOD.replace(b"m=audio 4000", VIDEO + b"m=audio %d" % port))
+        assert reader.arrived.audio_address == ("10.0.0.1", port)
 
 
 def test_the_same_description_is_read_once() -> None:

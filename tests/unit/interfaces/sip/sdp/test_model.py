@@ -120,10 +120,12 @@ def test_changed_copies_keep_what_is_not_touched() -> None:
 def test_a_description_like_a_known_one_means_what_it_would_mean_by_itself() -> None:
     text = "v=0\r\no=a 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\n"
     text += "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\na=sendonly\r\nm=video 0 RTP/AVP 31\r\n"
-    other = text.replace("a 1 1", "a 77 8").replace("4000", "50002")
-    alike, alone = parse_like(other, parse(text)), parse(other)
+    origin = "o=b 77 8 IN IP4 10.0.0.9\r\n"
+    other = text.replace("o=a 1 1 IN IP4 10.0.0.1\r\n", origin).replace("4000", "50002").replace("c=IN IP4 10.0.0.1", "c=IN IP4 10.0.0.2")
+    alike, alone = parse_like(parse(text), origin, "10.0.0.2", "50002"), parse(other)
     assert alike == alone and str(alike) == other
-    assert alike.audio_address == alone.audio_address == ("10.0.0.1", 50002)
+    assert alike.audio_address == alone.audio_address == ("10.0.0.2", 50002)
     assert alike.audio is not None and alone.audio is not None
     assert alike.audio.codecs == alone.audio.codecs and alike.audio.wished_ptime_ms() == 30
     assert alike.direction_of(alike.audio) == "sendonly" and alike.connection_of(alike.audio) == alone.connection
+    assert alike.audio.words == alone.audio.words and alike.audio.attributes == alone.audio.attributes
