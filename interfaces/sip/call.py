@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import OrderedDict
 from contextlib import suppress
 from secrets import token_bytes
 from typing import Any
@@ -36,18 +35,20 @@ from interfaces.sip.border import callback
 from interfaces.sip.descriptions import Descriptions
 from interfaces.sip.host import Host
 from interfaces.sip.keying import REQUIRED, Keying
-from interfaces.sip.message import Message, endpoint_of, escaped, header_pairs, in_characters, parse, tag_of, wire_bytes
+from interfaces.sip.message import Message, endpoint_of, escaped, in_characters, parse, tag_of
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.pace import Pace
-from interfaces.sip.received import arrived, looked_at
+from interfaces.sip.received import arrived, text_at
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sdp.model import NOTHING
+from interfaces.sip.sdp.once import once
 from interfaces.sip.sent_requests import SentRequests
-from interfaces.sip.shim import ffi, lib
+from interfaces.sip.shim import lib
 from interfaces.sip.structures import (
     Credentials,
     Reply,
     Waiting,
+    c_lines,
     description,
     parameters,
     plain,
@@ -68,7 +69,29 @@ _CONNECTING, _CONFIRMED, _DISCONNECTED = (
 
 
 class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this border only
-    """A call, incoming when `slot` is given."""
+    """A call, incoming when `slot` is given. What a short call does not need is made when it is asked for, or stands in the class."""
+
+    call_id = local_tag = remote_tag = ""
+    credentials: Credentials | None = None
+    timer: SessionTimer | None = None
+    """Its session interval, where we have one of our own."""
+    allows_update = False
+    """Whether the peer takes UPDATE."""
+    ended = confirmed = answered = False
+    began: tuple[SipPacket, int] | None = None
+    """The INVITE of a call that came in and when (wall clock, us), until it is answered."""
+    remote_cseq = -1
+    """Of the peer's last request in this dialog."""
+    told_later: RequestReceived | None = None
+    """A re-INVITE or UPDATE that has come: told before the media that it changes, not at all when it is refused."""
+    _least_s = 0
+    _held_media: MediaNegotiated | None = None
+    _last_media: MediaNegotiated | None = None
+    _sent_headers: frozenset[str] = frozenset()
+    _answer: Message | None = None
+    _cancel: Message | None = None
+    _unacceptable = False
+    _hop, _hop_always = "", False
 
     def __init__(self, host: Host, account: pj.Account, number: int, slot: int = -1) -> None:
         if slot < 0:
@@ -79,35 +102,27 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.number = number
         self.slot = slot
         self.outgoing = slot < 0
-        self.call_id = self.local_tag = self.remote_tag = ""
-        self.credentials: Credentials | None = None
-        self.timer: SessionTimer | None = None
-        """Its session interval, where we have one of our own."""
-        self.allows_update = False
-        """Whether the peer takes UPDATE."""
-        self._least_s = 0
         self.waiting: dict[str, Waiting] = {}
-        self.replies: OrderedDict[str, Reply] = OrderedDict()
-        self.ended = self.confirmed = self.answered = False
+        self.replies: dict[str, Reply] = {}
         self.keying = Keying(token_bytes)
         self.descriptions = Descriptions(self.outgoing, host.offered, self.keying)
-        self.reinvites = Reinvites(number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
-        self.requests = SentRequests(number, host.emit, host.placeholders)
-        self.began: tuple[SipPacket, int] | None = None
-        """The INVITE of a call that came in and when (wall clock, us), until it is answered."""
-        self.offers = Pace(_MOST_OFFERS, _OFFERS_A_SECOND, host.now_ns())
+        self._to_source = host.nat_handling
+
+    @once
+    def reinvites(self) -> Reinvites:
+        """Ours."""
+        host = self.host
+        return Reinvites(self.number, self.outgoing, self.descriptions, host.emit, host.random, host.placeholders)
+
+    @once
+    def requests(self) -> SentRequests:
+        """Those of the hub."""
+        return SentRequests(self.number, self.host.emit, self.host.placeholders)
+
+    @once
+    def offers(self) -> Pace:
         """The peer's re-INVITEs and UPDATEs: pjsip remembers each for 32 s, with some 16 kB."""
-        self.remote_cseq = -1
-        """Of the peer's last request in this dialog."""
-        self.told_later: RequestReceived | None = None
-        """A re-INVITE or UPDATE that has come: told before the media that it changes, not at all when it is refused."""
-        self._held_media: MediaNegotiated | None = None
-        self._last_media: MediaNegotiated | None = None
-        self._sent_headers: set[str] = set()
-        self._answer: Message | None = None
-        self._cancel: Message | None = None
-        self._unacceptable = False
-        self._to_source, self._hop, self._hop_always = host.nat_handling, "", False
+        return Pace(_MOST_OFFERS, _OFFERS_A_SECOND, self.host.now_ns())
 
     # -------------------------------------------------------------------------------------------------------- commands
     def dial(self, dial: Dial, address: tuple[str, int] | None) -> None:
@@ -124,8 +139,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def reply(self, code: int, reason: str, headers: tuple[str, ...], address: tuple[str, int] | None) -> None:
         """Answer the INVITE. Headers that an earlier answer carried are in pjsip's later ones anyway and are not added twice."""
-        fresh = tuple(line for line in headers if line not in self._sent_headers)
-        self._sent_headers.update(fresh)
+        fresh = tuple([line for line in headers if line not in self._sent_headers]) if self._sent_headers else headers
+        self._sent_headers = self._sent_headers.union(fresh) if fresh else self._sent_headers
         if address is None and 100 < code < 200:
             code, reason = 180, reason or "Ringing"  # pjsip puts SDP into every other provisional reply
         if code == 100:
@@ -146,10 +161,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
 
     def _send_reply(self, code: int, reason: str, headers: tuple[str, ...], said: bytes) -> None:
         """Raises pj.Error."""
-        pairs = header_pairs(headers, contact=300 <= code < 400)
-        texts = [ffi.new("char[]", wire_bytes(text)) for pair in pairs for text in pair]
-        lines = ffi.new("const char *[]", texts) if texts else ffi.NULL
-        status = int(lib.shim_answer(self.slot, code, plain(reason).encode(), said, len(said), lines, len(pairs)))
+        lines, count, _ = c_lines(headers, contact=300 <= code < 400)
+        status = int(lib.shim_answer(self.slot, code, plain(reason).encode(), said, len(said), lines, count))
         if status != 0:
             raise pj.Error(status, f"answer with {code}", "", "", 0)
 
@@ -404,17 +417,21 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if self.ended:
             return
         self.ended = True
-        for waiting in self.waiting.values():
-            waiting.request.reply(487)
-            waiting.request.release()
-        self.waiting.clear()
+        if self.waiting:
+            for waiting in self.waiting.values():
+                waiting.request.reply(487)
+                waiting.request.release()
+            self.waiting.clear()
         code, reason = (408, "Request Timeout") if record.by == "timeout" else (481, "Call/Transaction Does Not Exist")
-        self.requests.abandon(code, reason)
-        self.reinvites.abandon(code, reason)
+        made = vars(self)
+        if "requests" in made:
+            self.requests.abandon(code, reason)
+        if "reinvites" in made:
+            self.reinvites.abandon(code, reason)
         self.host.emit(record)
 
 
 def _message(came: Any) -> Message | None:
     """A message that came, by pjsip's record of it; None without."""
-    text = looked_at(came)[0] if came is not None else ""
+    text = text_at(came) if came is not None else ""
     return parse(text) if text else None

@@ -37,14 +37,17 @@ class Wish:
     nowhere: bool = False
 
 
+_ANY, _USUAL = Wish(), Appearance()
+
+
 class Descriptions:
     """`offered`: upper-case `NAME/clock` of what our own offers name when the hub names nothing."""
 
     def __init__(self, outgoing: bool, offered: Collection[str], keying: Keying | None = None) -> None:
         self._outgoing, self._offered = outgoing, frozenset(offered)
         self.keying = keying or Keying(bytes)
-        self.wish = Wish()
-        self.appearance = Appearance()
+        self.wish = _ANY
+        self.appearance = _USUAL
         self.theirs = NOTHING
         """Their last description that was agreed on, or is being answered."""
         self.ours = NOTHING

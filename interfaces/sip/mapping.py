@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from di.sip.records import CallEnded, CallOffered, MediaNegotiated
 from interfaces.sip.descriptions import Descriptions
@@ -13,7 +13,9 @@ from interfaces.sip.message_log import SipPacket
 from interfaces.sip.sdp.carried import carried
 from interfaces.sip.sdp.crypto import without_keys
 from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
-from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, MediaDescription, SessionDescription, number
+from interfaces.sip.sdp.memories import bounded
+from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, Meaning, MediaDescription, SessionDescription, number
+from media.control.quick_records import quicken
 from media.control.records import ReceivedFormat, Srtp
 
 ENCODING = 1
@@ -41,13 +43,16 @@ class Stream:
     index: int = 0
 
 
+quicken((Stream,))
+
+
 def offered(
     call: int,
     message: Message,
     packet: SipPacket,
     offer: SessionDescription,
     place: int = 0,
-    known: Collection[str] = (),
+    known: frozenset[str] = frozenset(),
 ) -> CallOffered:
     """An INVITE as a record; `packet`: how it came, `offer`: the description in its body.
 
@@ -72,10 +77,16 @@ def offered(
         remote_media_ip=media_ip,
         remote_media_port=media_port,
         connected=packet.connected,
-        codecs=tuple(dict.fromkeys(codec for codec in offer.codecs if codec in known)),
+        codecs=_spoken(offer.codecs, known),
         lines=carried(offer.audio),
         place=place,
     )
+
+
+@bounded
+@lru_cache(1024)
+def _spoken(codecs: tuple[str, ...], known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(codec for codec in codecs if codec in known))
 
 
 def rtp_clock(stream: Stream) -> tuple[int, int]:
@@ -156,6 +167,12 @@ def _events(
     """
     if ours is None or theirs is None:
         return stream.dtmf_send, stream.dtmf_receive, EVENT_CLOCK_HZ
+    return _common_events(ours.meaning, theirs.meaning, clock_hz, we_offered)
+
+
+@bounded
+@lru_cache(1024)
+def _common_events(ours: Meaning, theirs: Meaning, clock_hz: int, we_offered: bool) -> tuple[int, int, int]:
     own = {hz: int(said) for said, hz in reversed(ours.events.items())}
     both = [(int(said), hz) for said, hz in theirs.events.items() if hz in own]
     if not both:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from di.sip.records import MessageSeen
 from interfaces.sip.sdp.crypto import without_keys
+from media.control.quick_records import quicken
 
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE | re.MULTILINE)
 _VIA = re.compile(rb"^(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z]{2,5})\b", re.IGNORECASE | re.MULTILINE)
@@ -34,6 +35,9 @@ class SipPacket:
         """How it came, as its first Via says: `udp`, `tcp`, `tls`."""
         found = _VIA.search(self.data)
         return found[1].decode().lower() if found is not None else "tcp" if self.connected else "udp"
+
+
+quicken((SipPacket,))
 
 
 class MessageLog:

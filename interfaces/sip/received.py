@@ -26,7 +26,14 @@ def looked_at(received: Any) -> tuple[str, str, int]:
     """Text, source address and port of a message that came."""
     found = _FOUND
     lib.shim_look(received, found)
-    return text_of(ffi.buffer(found.text, found.length)[:]), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
+    return text_of(ffi.unpack(found.text, found.length)), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
+
+
+def text_at(received: Any) -> str:
+    """Text of a message that came."""
+    found = _FOUND
+    lib.shim_look(received, found)
+    return text_of(ffi.unpack(found.text, found.length))
 
 
 def arrived(received: Any) -> SipPacket:
@@ -35,7 +42,7 @@ def arrived(received: Any) -> SipPacket:
     lib.shim_look(received, found)
     port = int(lib.shim_arrived_at(received, _ROOM, len(_ROOM)))
     ours, theirs = ffi.string(_ROOM).decode("ascii", "replace"), ffi.string(found.source).decode("ascii", "replace")
-    return SipPacket(ffi.buffer(found.text, found.length)[:], theirs, int(found.port), ours, port, bool(found.reliable))
+    return SipPacket(ffi.unpack(found.text, found.length), theirs, int(found.port), ours, port, bool(found.reliable))
 
 
 class Request:

@@ -36,10 +36,7 @@ _MAX_REMEMBERED_REPLIES = 16
 _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
 _UNREADABLE_LINES_A_SECOND = 5
-_TO_TAG = re.compile(r"\n(?:To|t)[ \t]*:(?:[^\n]|\n[ \t])*;[ \t\r\n]*tag[ \t\r\n]*=", re.IGNORECASE)
-"""A To header with a tag, folded or not, without taking the whole message apart."""
-_CSEQ = re.compile(r"\nCSeq[ \t]*:[ \t\r\n]*[0-9]+[ \t\r\n]+(\S+)", re.IGNORECASE)
-_REPLACES = re.compile(r"\nReplaces[ \t]*:", re.IGNORECASE)
+_DIGITS = re.compile("[0-9]+")
 _WITH_CONTACT = (" REFER", " SUBSCRIBE", " NOTIFY")
 """Requests whose 2xx says where we are (RFC 3515 §2.2, RFC 6665 §8.2)."""
 _OFFERING = ("INVITE", "UPDATE")
@@ -85,17 +82,17 @@ class Requests:
             return _kept_out(self._admits(request.source_ip, False), request)
         if method in ("ACK", "CANCEL"):
             return False
-        if (numbered := _CSEQ.search(request.text)) is not None and numbered[1] != method:
-            return request.reply(400, "CSeq Names Another Method")  # RFC 3261 §8.1.1.5
-        outside = not _TO_TAG.search(request.text)
-        if outside and method == "INVITE":
-            return self._new_call(request)
-        if outside and (verdict := self._admits(request.source_ip, False)) is not SourceVerdict.PASS:
-            return _kept_out(verdict, request)
         message = parse(request.text)
+        numbered = message.header("CSeq").split()
+        if len(numbered) > 1 and numbered[1] != method and _DIGITS.fullmatch(numbered[0]):
+            return request.reply(400, "CSeq Names Another Method")  # RFC 3261 §8.1.1.5
         tag = tag_of(message.header("To"))
         if not tag:
-            return self._new_call(request) if method == "INVITE" else self._without_dialog(method, message, request)
+            if method == "INVITE":
+                return self._new_call(message, request)
+            if (verdict := self._admits(request.source_ip, False)) is not SourceVerdict.PASS:
+                return _kept_out(verdict, request)
+            return self._without_dialog(method, message, request)
         call = self._call_of(message.header("Call-ID"), tag)
         if call is not None and call.remote_tag.lower() in ("", tag_of(message.header("From")).lower()):
             return self._inside(call, method, message, request)
@@ -135,11 +132,11 @@ class Requests:
             log.info("%s", text)
 
     # --------------------------------------------------------------------------------------------------- without a dialog
-    def _new_call(self, request: Request) -> bool:
+    def _new_call(self, message: Message, request: Request) -> bool:
         verdict = SourceVerdict.REFUSE if self._closed() else self._admits(request.source_ip, True)
         if verdict is not SourceVerdict.PASS:
             return _kept_out(verdict, request)
-        if _REPLACES.search(request.text):
+        if message.has("replaces"):
             request.hide("Replaces")  # pjsua would answer by itself and end the other call: the hub decides
         return False
 
@@ -243,4 +240,4 @@ def _answer(call: SipCall, key: str, reply: Reply) -> None:
     request.release()
     call.replies[key] = reply
     while len(call.replies) > _MAX_REMEMBERED_REPLIES:
-        call.replies.popitem(last=False)
+        del call.replies[next(iter(call.replies))]

@@ -265,10 +265,11 @@ class SipServer:
         number = record.call
         if self._refreshes.takes(record):
             return
-        if isinstance(record, (CallConfirmed, CallEnded)):
+        kind = type(record)
+        if kind is CallConfirmed or kind is CallEnded:
             self._settle(number)
         if number in self._fresh:
-            if isinstance(record, CallEnded):
+            if kind is CallEnded:
                 del self._fresh[number]
             return
         self._emit(record)
@@ -496,7 +497,8 @@ class SipServer:
         call.remote_cseq = cseq_of(message)
         if self._listen.timers:
             call.timer, call.allows_update = self._chosen_timers.of(text_of(packet.data)), allows_update(message.headers)
-        call.descriptions.received = offer = self.reader.read(message.description)
+        arrived = self.reader.arrived  # of this very INVITE
+        call.descriptions.received = offer = arrived if arrived.media else self.reader.read(message.description)
         call.keying.rule = self.reader.rule
         self._calls[number] = self._by_slot[slot] = call
         self._credentials.pop(slot, None)

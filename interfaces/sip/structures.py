@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pjsua2 as pj
 
+from di.sip.headers import header_problem
 from interfaces.sip import mapping
 from interfaces.sip.message import header_pairs, text_of, wire_bytes
 from interfaces.sip.native import description_text
@@ -82,8 +85,41 @@ def stream_of(found: Any) -> mapping.Stream:
     )
 
 
+_MOST_REMEMBERED = 1000
+"""Characters of header lines."""
+CLines = tuple[Any, int, Sequence[Any]]
+"""What the shim takes as `headers`, how many pairs those are, and what they point to, which has to live as long."""
+
+
+def c_lines(lines: tuple[str, ...], contact: bool = False) -> CLines:
+    """Header lines of the hub that may be sent (see `header_pairs`)."""
+    try:
+        return _faultless(lines, contact)
+    except _Faulty:
+        return _in_c(lines, contact)
+
+
+class _Faulty(Exception):
+    """There are lines that the log must name each time, or they are too long to be remembered."""
+
+
+@lru_cache(64)  # most answers of an application have the same
+def _faultless(lines: tuple[str, ...], contact: bool) -> CLines:
+    if sum(map(len, lines)) > _MOST_REMEMBERED or any(header_problem(line.rstrip("\r\n"), contact) for line in lines):
+        raise _Faulty
+    return _in_c(lines, contact)
+
+
+def _in_c(lines: tuple[str, ...], contact: bool) -> CLines:
+    pairs = header_pairs(lines, contact)
+    texts = [ffi.new("char[]", wire_bytes(text)) for pair in pairs for text in pair]
+    return ffi.new("const char *[]", texts) if texts else ffi.NULL, len(pairs), texts
+
+
 def plain(text: str) -> str:
     """A text as pjsua2 takes it: what is no character becomes U+FFFD."""
+    if text.isascii():
+        return text
     return wire_bytes(text).decode("utf-8", "replace")
 
 

@@ -60,7 +60,7 @@ class ToldCalls:
         if call is None:
             return
         try:
-            call.state_changed(state, code, text_of(ffi.buffer(reason, length)[:]) if length > 0 else "", received or None)
+            call.state_changed(state, code, text_of(ffi.unpack(reason, length)) if length > 0 else "", received or None)
         except Exception:
             log.exception("call %d: a change of its state failed", call.number)
 
@@ -69,7 +69,7 @@ class ToldCalls:
         if call is None:
             return
         try:
-            call.replied(code, text_of(ffi.buffer(text, length)[:]) if length > 0 else "")
+            call.replied(code, text_of(ffi.unpack(text, length)) if length > 0 else "")
         except Exception:
             log.exception("call %d: looking at a reply of ours failed", call.number)
 
@@ -87,5 +87,5 @@ class ToldCalls:
         if call is None:
             return
         # of a stream that it refuses pjsip repeats what the peer wrote, whatever bytes that were
-        said = in_characters(call.described(text_of(ffi.buffer(text, length)[:]))).encode()  # raises nothing
+        said = in_characters(call.described(text_of(ffi.unpack(text, length)))).encode()  # raises nothing
         lib.shim_say(said, len(said))

@@ -74,8 +74,10 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
 
     def send_all(self, records: Iterable[Sent]) -> None:
         """Queue several records."""
-        for record in records:
-            self.send(record)
+        if self._transport is not None and not self._transport.is_closing():
+            if not self._unsent:
+                asyncio.get_running_loop().call_soon(self._flush)
+            self._unsent.extend(map(self._codec.pack, records))
 
     def _flush(self) -> None:
         if self._unsent and self._transport is not None and not self._transport.is_closing():

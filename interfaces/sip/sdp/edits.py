@@ -95,17 +95,19 @@ def placed(
     family = "IP6" if ":" in ip else "IP4"
     connection = f"c=IN {family} {ip}{END}"
 
-    def line_of_session(line: str) -> str:
-        words = line[2:].split()
-        if line.startswith("c="):
-            return connection
-        if line.startswith("s="):
-            return f"s={user}{END}"
-        return f"o={user} {words[1]} {words[2]} IN {family} {ip}{END}" if line.startswith("o=") and len(words) == 6 else line
-
-    lines = tuple([line_of_session(line) for line in description.lines if not line.startswith(_NOT_OURS)])
+    lines = []
+    for line in description.lines:
+        start = line[:2]
+        if start == "c=":
+            lines.append(connection)
+        elif start == "s=":
+            lines.append(f"s={user}{END}")
+        elif start == "o=" and len(words := line[2:].split()) == 6:
+            lines.append(f"o={user} {words[1]} {words[2]} IN {family} {ip}{END}")
+        elif not line.startswith(_NOT_OURS):
+            lines.append(line)
     there = _at(description, connection).media
-    moved = SessionDescription(lines, tuple([one.with_head(port=port) if one.is_live_audio else one for one in there]))
+    moved = SessionDescription(tuple(lines), tuple([one.with_head(port=port) if one.is_live_audio else one for one in there]))
     if ptime_ms != STANDARD_PTIME_MS and moved.media and moved.media[0].kind == "audio":
         moved = replace(moved, media=(moved.media[0].with_lines(f"a=ptime:{ptime_ms}"), *moved.media[1:]))
     return moved

@@ -138,6 +138,14 @@ class MediaDescription:
 
     lines: tuple[str, ...]
 
+    def __hash__(self) -> int:
+        return self._hash
+
+    @once
+    def _hash(self) -> int:
+        """Worked out once: what is remembered of descriptions is looked up by their streams."""
+        return hash(self.lines)
+
     @once
     def words(self) -> list[str]:
         """Of the m= line: kind, port, protocol, formats."""
@@ -167,6 +175,11 @@ class MediaDescription:
     def attributes(self) -> tuple[str, ...]:
         """Its a= lines."""
         return tuple([line for line in self.lines if line.startswith("a=")])
+
+    @once
+    def rtcp(self) -> list[str]:
+        """What it says of where reports go to (RFC 3605), word by word; empty when it says nothing."""
+        return next((value.split() for value in self.values("rtcp")), [])
 
     def values(self, name: str) -> list[str]:
         """Of every attribute of that name, in order."""
@@ -240,7 +253,10 @@ class MediaDescription:
         head[2] = protocol or head[2]
         head[1] = str(self.port if port is None else port)
         line = "m=" + " ".join([*head, *(self.formats if formats is None else formats)]) + END
-        return MediaDescription((line, *self.lines[1:]))
+        made = MediaDescription((line, *self.lines[1:]))
+        if formats is None:
+            made.__dict__.update(meaning=self.meaning, attributes=self.attributes)
+        return made
 
     def keeping(self, formats: Iterable[str]) -> MediaDescription:
         """With these formats only: what is said of others goes too."""
@@ -319,7 +335,7 @@ class SessionDescription:
 
     def control_address_of(self, stream: MediaDescription) -> tuple[str, int]:
         """Where the reports about a stream go to (RFC 3605); ("", 0): where they always do, one port above the audio."""
-        words = next((value.split() for value in stream.values("rtcp")), [])
+        words = stream.rtcp
         port = max(number(words[0], 65535), 0) if words else 0
         connection = connection_of(f"c={' '.join(words[1:4])}") if len(words) > 3 else self.connection_of(stream)
         return (connection.host, port) if port and connection is not None else ("", 0)
@@ -371,7 +387,7 @@ def parse_like(known: SessionDescription, origin: str, host: str, port: str) -> 
     first = MediaDescription((old.lines[0].replace(f" {before}", f" {port}", 1), *old.lines[1:]))
     first.__dict__.update(
         words=words, port=int(port), meaning=old.meaning, connection=old.connection, direction=old.direction, ptimes_ms=old.ptimes_ms,
-        attributes=old.attributes,
+        attributes=old.attributes, rtcp=old.rtcp,
     )  # fmt: skip
     begin, _, name, *rest = known.lines
     if host:

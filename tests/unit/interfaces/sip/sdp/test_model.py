@@ -121,7 +121,11 @@ def test_a_description_like_a_known_one_means_what_it_would_mean_by_itself() -> 
     text = "v=0\r\no=a 1 1 IN IP4 10.0.0.1\r\ns=-\r\nc=IN IP4 10.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0 101\r\n"
     text += "a=rtpmap:101 telephone-event/8000\r\na=ptime:30\r\na=sendonly\r\nm=video 0 RTP/AVP 31\r\n"
     origin = "o=b 77 8 IN IP4 10.0.0.9\r\n"
-    other = text.replace("o=a 1 1 IN IP4 10.0.0.1\r\n", origin).replace("4000", "50002").replace("c=IN IP4 10.0.0.1", "c=IN IP4 10.0.0.2")
+    other = (
+        text.replace("o=a 1 1 IN IP4 10.0.0.1\r\n", origin)
+        .replace("4000", "50002")
+        .replace("c=IN IP4 10.0.0.1", "c=IN IP4 10.0.0.2")
+    )
     alike, alone = parse_like(parse(text), origin, "10.0.0.2", "50002"), parse(other)
     assert alike == alone and str(alike) == other
     assert alike.audio_address == alone.audio_address == ("10.0.0.2", 50002)
