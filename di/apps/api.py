@@ -22,8 +22,7 @@ from __future__ import annotations
 
 from di.access.guesses import Guesses
 from di.calls.admission import Control
-from di.calls.application import Application
-from di.calls.applications import Factory
+from di.calls.application import Application, Factory
 from di.calls.call_changes import NO_CHANGES, CallChanges, NameFilter
 from di.calls.call_info import CallInfo, CallOut, Dialler, HoldStyle, Target
 from di.calls.control import Grant
@@ -118,7 +117,8 @@ from media.control.play_items import (
     PlayTone,
 )
 from media.control.predef import PredefError, parse_predef
-from media.control.records import Announce, ItemFailed, RecordingStopped, SpeakerChanged
+from media.control.recording_records import RecordingStopped
+from media.control.records import Announce, ItemFailed, SpeakerChanged
 
 __all__ = [
     "APP_PARAMS_HEADER",

@@ -15,6 +15,7 @@ from di.calls.chain import then
 from di.calls.control import Grant
 from di.calls.events import Outcome
 from di.calls.limits import CallLimits
+from di.calls.timer_numbers import GRANT_TIMER
 from di.kernel.clock import current_work
 from di.kernel.errors import Refused
 from di.kernel.ports import Clock
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
-GRANT_TIMER = -1_000_001
-"""Number of the timer that runs until something is to be done about a grant; scripts and applications have no reason to use it."""
 _USED_UP = ('Reason: Q.850;cause=31;text="granted time is used up"',)
 _ENDED_BY_SERVICE = ('Reason: Q.850;cause=31;text="ended by the billing system"',)
 _WARNING_LEVEL = 0.5

@@ -8,7 +8,8 @@ session's further events and nobody else's. One that raises ends its own call (5
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.kernel.value import Value
@@ -16,7 +17,8 @@ from di.kernel.value import Value
 if TYPE_CHECKING:
     from di.calls.session import Session
     from di.sip.records import CallConfirmed, CallOffered, CallProgressed, ReplyReceived, RequestReceived
-    from media.control.records import ItemFailed, RecordingStopped, SpeakerChanged
+    from media.control.recording_records import RecordingStopped
+    from media.control.records import ItemFailed, SpeakerChanged
 
 log = logging.getLogger(__name__)
 ORDERLY_ENDS = frozenset({"asked", "length", "silence", "closed"})
@@ -185,3 +187,7 @@ class Application:
 
     def on_destroy(self) -> Outcome:
         """The call is over and the session goes away; called once, last."""
+
+
+Factory: TypeAlias = "Callable[[Session], Application]"
+"""Makes the application of a new call; it may raise Refused."""

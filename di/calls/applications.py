@@ -3,16 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterator
 
-from di.calls.application import Application
+from di.calls.application import Factory
 from di.sip.records import SessionTimer
-
-if TYPE_CHECKING:
-    from di.calls.session import Session
-
-Factory: TypeAlias = "Callable[[Session], Application]"
 
 
 class Applications:

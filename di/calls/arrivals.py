@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from di.calls.applications import Factory
+from di.calls.application import Factory
 from di.calls.call_info import CallInfo
 from di.calls.refusals import RefusedCall
 from di.calls.selection import Selection

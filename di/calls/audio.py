@@ -20,6 +20,7 @@ from di.kernel.value import Value
 from di.media_control.port import MediaPort
 from di.sip.records import MediaNegotiated
 from media.control.play_items import PlayFile, PlayItem, PlayRoom, Sound
+from media.control.recording_records import StartRecording, StopRecording
 from media.control.records import (
     PLAYOUT_KINDS,
     Command,
@@ -36,8 +37,6 @@ from media.control.records import (
     SetPlayout,
     SetRtpTimeout,
     SetupMixIn,
-    StartRecording,
-    StopRecording,
     TeeRoom,
 )
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from di.calls import flow
-from di.calls.applications import Factory
+from di.calls.application import Factory
 from di.calls.call_info import CallInfo, CallOut, Dialler
-from di.calls.hunt import RING_TIMER
 from di.calls.refusals import RefusedCall
+from di.calls.timer_numbers import RING_TIMER
 from di.calls.trust import signalling_of
 from di.kernel.errors import CallFailed, Refused
 from di.sip.headers import header_problem, is_sip_uri, parse_uri, uri_of, uri_problem

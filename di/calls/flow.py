@@ -17,15 +17,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from di.calls import flow_media, late, next_way
-from di.calls.admission import GRANT_TIMER
 from di.calls.application import Application
 from di.calls.chain import guarded, then, unless
 from di.calls.changed import change_call_out
 from di.calls.digits import INFO_TYPES, parse_info
 from di.calls.events import CallItem, EventPosted, Outcome, RoomChanged, RunInCall, SipReply, SystemEvent, TimerExpired
-from di.calls.hunt import RING_TIMER
 from di.calls.results import DialResult, result_of
 from di.calls.state import UNANSWERED, UP, AudioPhase, Phase
+from di.calls.timer_numbers import ANSWER_TIMER, GRANT_TIMER, RING_TIMER, WAY_TIMER
 from di.calls.trust import signalling_of
 from di.kernel.errors import Refused
 from di.kernel.host_names import address_of, is_name
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
     from di.calls.session import Session
 
 log = logging.getLogger(__name__)
-ANSWER_TIMER = -1_000_003
-"""Number of the timer that bounds how long a call out waits for its answer (RFC 3261 §16.6, timer C)."""
 _DIRECTIONS = {(True, True): "sendrecv", (True, False): "sendonly", (False, True): "recvonly", (False, False): "inactive"}
 """(we receive, we send) → the peer's direction."""
 _NOBODY_TO_TELL = frozenset({Phase.ENDED, Phase.GONE, Phase.REFUSED})
@@ -318,7 +315,7 @@ def _timer(session: Session, event: TimerExpired) -> Outcome:
         if session.dialog.phase in UNANSWERED:
             session.stop(408, "Request Timeout")
         return None
-    if event.id == next_way.WAY_TIMER:
+    if event.id == WAY_TIMER:
         next_way.silent(session)
         return None
     if event.id == ANSWER_TIMER:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from di.calls.events import Outcome, RoomChanged
 from di.calls.state import AudioPhase
+from media.control.recording_records import RecordingStopped
 from media.control.records import (
     DigitPressed,
     ItemFailed,
@@ -17,7 +18,6 @@ from media.control.records import (
     LegOpened,
     MediaHeld,
     PlaylistEmptied,
-    RecordingStopped,
     RtpTimedOut,
     SeparatorReached,
     SpeakerChanged,

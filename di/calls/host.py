@@ -14,7 +14,7 @@ from di.sip.port import SipPort
 from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
-    from di.calls.applications import Factory
+    from di.calls.application import Factory
     from di.calls.recording_ends import RecordingEnds
     from di.calls.rooms import RoomRegistry
     from di.calls.session import Session

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 from di.calls.call_info import CallOut, Dialler, Target
 from di.calls.changed import change_target
 from di.calls.events import SipReply
+from di.calls.timer_numbers import RING_TIMER
 from di.sip.records import CallEnded
 
 if TYPE_CHECKING:
-    from di.calls.application import Application
-    from di.calls.applications import Factory
+    from di.calls.application import Application, Factory
     from di.calls.session import Session
 
-RING_TIMER = -1_000_002
-"""Number of the timer that bounds how long a second leg rings."""
 ELSEWHERE = ('Reason: SIP;cause=200;text="Call completed elsewhere"',)
 
 

@@ -13,6 +13,7 @@ from di.calls.call_info import CallInfo, DialPlan
 from di.calls.dialog import Dialog
 from di.calls.events import Outcome
 from di.calls.state import Phase
+from di.calls.timer_numbers import WAY_TIMER
 from di.calls.trust import signalling_of
 from di.calls.ways import Ways, contacts_of, is_dead_end
 from di.kernel.errors import CallFailed
@@ -24,8 +25,6 @@ from di.sip.port import SipPort
 from di.sip.records import CallEnded, Hangup
 
 log = logging.getLogger(__name__)
-WAY_TIMER = -1_000_004
-"""Number of the timer that bounds how long an address may take for its 100, while there is another one."""
 _CALLING = frozenset({Phase.TRYING, Phase.PROCEEDING})
 
 

@@ -22,7 +22,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from di.calls import transfer
-from di.calls.applications import Factory
+from di.calls.application import Factory
 from di.calls.call_info import Target
 from di.calls.events import Outcome, SipReply
 from di.calls.hunt import Hunt

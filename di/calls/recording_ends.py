@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from media.control.records import RecordingStopped
+from media.control.recording_records import RecordingStopped
 
 log = logging.getLogger(__name__)
 OnEnd = Callable[[RecordingStopped], None]

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Protocol
 
 from di.calls.admission import CallControl
-from di.calls.applications import Factory
+from di.calls.application import Factory
 from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut, DialPlan
 from di.calls.dialling import default_hop, dial, exposed, malformed, redirected
@@ -46,7 +46,8 @@ from di.sip.outside_records import OutsideReceived, OutsideReplied, Subscription
 from di.sip.port import SipPort
 from di.sip.records import CallEnded, CallOffered, MessageSeen, SetOptionsReply
 from media.control import records as media
-from media.control.records import AnnounceFailed, LoadPrompt, PromptLoaded, RecordingStopped, SpeakerChanged, Statistics
+from media.control.recording_records import CallRecordingStopped, RecordingStopped, RoomRecordingStopped, StartRecording
+from media.control.records import AnnounceFailed, LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
@@ -70,14 +71,14 @@ class NoMedia:
         """Nothing but the answers to OpenLeg and StartRecording."""
         if isinstance(command, media.OpenLeg):
             self._emit(media.LegFailed(command.leg, "no media process is up"))
-        elif isinstance(command, media.StartRecording):
+        elif isinstance(command, StartRecording):
             self._emit(RecordingStopped(command.leg, command.path, 0, 0, "no media process is up"))
 
 
 class RecordingSink(Protocol):
     """Who is told of recordings that nobody's application made (`di.modules.recordings`)."""
 
-    def on_stopped(self, record: media.RoomRecordingStopped | media.CallRecordingStopped) -> None:
+    def on_stopped(self, record: RoomRecordingStopped | CallRecordingStopped) -> None:
         """A recording is complete, or has broken off."""
 
     def on_media_lost(self, legs: Collection[int] | None) -> None:
@@ -272,7 +273,7 @@ class Sessions:
         elif isinstance(record, AnnounceFailed):
             log.warning("room %s: %s is not played: %s", record.room, record.path, record.reason)
             self._published.announce_failed(record)
-        elif isinstance(record, (media.RoomRecordingStopped, media.CallRecordingStopped)):
+        elif isinstance(record, (RoomRecordingStopped, CallRecordingStopped)):
             if self.recording_sink is not None:
                 self.recording_sink.on_stopped(record)
         elif isinstance(record, media.LEG_EVENTS):

@@ -12,14 +12,12 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from di.calls.events import EventPosted
 from di.sip.headers import is_sip_uri
 from di.sip.outside_records import RefreshSubscription, Subscribe, SubscriptionChanged, Unsubscribe
-
-if TYPE_CHECKING:
-    from di.calls.sessions import Sessions
+from di.sip.port import SipPort
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +51,27 @@ class _Known:
     owner: str
 
 
+class SubscriptionsHost(Protocol):
+    """What this needs of `di.calls.sessions.Sessions`."""
+
+    @property
+    def sip(self) -> SipPort:
+        """The way to the SIP process."""
+
+    @property
+    def sip_is_up(self) -> bool:
+        """Whether anything can be sent."""
+
+    def new_id(self) -> str:
+        """A handle that nothing else has."""
+
+
 class Subscriptions:
     """`post(queue, event)` brings news to an owner's queue, `default_hop()` is where requests go that name no proxy."""
 
-    def __init__(self, sessions: Sessions, post: Callable[[str, EventPosted], bool], default_hop: Callable[[], str]) -> None:
+    def __init__(
+        self, sessions: SubscriptionsHost, post: Callable[[str, EventPosted], bool], default_hop: Callable[[], str]
+    ) -> None:
         self._sessions = sessions
         self._post = post
         self._default_hop = default_hop

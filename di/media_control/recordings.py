@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from di.media_control.rooms import MediaRooms
-from media.control.records import Command, Event, RoomRecordingStopped, StartRoomRecording, StopRoomRecording
+from media.control.recording_records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
+from media.control.records import Command, Event
 
 _LOST = "a media process that recorded some of it is lost"
 

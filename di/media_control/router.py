@@ -22,6 +22,13 @@ from di.media_control.port import MediaPort
 from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
 from media.control.play_items import PlayBridge, PlayItem, PlayRoom
+from media.control.recording_records import (
+    RecordingStopped,
+    RoomRecordingStopped,
+    StartRecording,
+    StartRoomRecording,
+    StopRoomRecording,
+)
 from media.control.records import (
     Announce,
     AnnounceFailed,
@@ -38,13 +45,8 @@ from media.control.records import (
     OpenLeg,
     PromptLoaded,
     QueryStatistics,
-    RecordingStopped,
-    RoomRecordingStopped,
     Shutdown,
-    StartRecording,
-    StartRoomRecording,
     Statistics,
-    StopRoomRecording,
     TeeRoom,
     is_for_leg,
 )

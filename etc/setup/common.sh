@@ -23,7 +23,7 @@ fail() {
 }
 
 # What runs in the background has its own process group, so that Ctrl-C ends all of it and leaves no compiler running.
-running=
+running= aside=
 interrupted() {
   trap - INT TERM HUP
   if [ -n "$running" ]; then kill -TERM -- "-$running" 2> /dev/null || true; fi
@@ -32,6 +32,26 @@ interrupted() {
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM HUP
 
+# beside COMMAND...: begin it while the script goes on; `joined` waits for it and has its status. When the script ends early, so does it.
+beside() {
+  set -m
+  (
+    trap 'interrupted 143' INT TERM HUP # a subshell has none of ours
+    running= aside= dots=
+    "$@"
+  ) 9>&- &
+  aside=$!
+  set +m
+  trap 'kill -TERM "$aside" 2> /dev/null || true' EXIT
+}
+joined() {
+  local status=0
+  wait "$aside" || status=$?
+  trap - EXIT
+  return "$status"
+}
+
+dots=. # none from what runs beside other steps
 # quiet NAME COMMAND...: run with its output in a log; a dot every ten seconds. When it fails: the log's end, and `hint` if it is set.
 quiet() {
   try "$@" && return 0
@@ -51,9 +71,9 @@ try() {
   while kill -0 "$running" 2> /dev/null; do
     sleep 0.1
     waited=$((waited + 1))
-    if ((waited % 100 == 0)); then printf '.'; fi
+    if ((waited % 100 == 0)); then printf '%s' "$dots"; fi
   done
-  if ((waited >= 100)); then printf '\n'; fi
+  if ((waited >= 100)) && [ -n "$dots" ]; then printf '\n'; fi
   wait "$running" || status=$?
   running=
   return "$status"

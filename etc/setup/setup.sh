@@ -65,11 +65,19 @@ if [ "$what" = test ]; then
 else
   step python-run "Python packages" "${locks[@]}" "$here/python.sh" -- "$here/python.sh" "${locks[@]}"
 fi
+mapfile -d '' -t spoken < <(find "$root/etc/prompts" -name '*.txt' -print0 | sort -z; find "$root/di/spoken" -name '*.py' -print0 | sort -z)
+[ -e "$root/etc/prompts/default.wav" ] || rm -f "$stamps/prompts" # somebody has cleared the folder
+
+# What is made with Python alone keeps one core busy for a minute, as the SIP stack's module does: they are made beside each other.
+kernels_and_prompts() {
+  number=$((steps - 2)) # its steps are the last two
+  step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]
+  step prompts "speaking the prompts" "$root/etc/prompts.conf" "${spoken[@]}" -- prompts || say "  going on with what prompts there are; the next set-up tries again"
+}
+beside kernels_and_prompts
+
 step pjsua2 "the SIP stack" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" -- "$here/pjsua2.sh"
 step pjsip-shim "the compiled part of the SIP process" "$here/pjsua2.sh" "$here/pjsua2-config_site.h" "$here/pjsip-shim.sh" "${shim[@]}" -- "$here/pjsip-shim.sh"
 step ilbc "the iLBC codec" "$here/ilbc.sh" -- "$here/ilbc.sh" || say "  iLBC is left out; the next set-up tries again"
 step srtp "libsrtp with OpenSSL" "$here/srtp.sh" -- "$here/srtp.sh" || say "  libsrtp is the system's, which is slower; the next set-up tries again"
-step kernels "compiling the media kernels" "${locks[@]}" "${media[@]}" -- kernels || [ "$what" = test ]
-mapfile -d '' -t spoken < <(find "$root/etc/prompts" -name '*.txt' -print0 | sort -z; find "$root/di/spoken" -name '*.py' -print0 | sort -z)
-[ -e "$root/etc/prompts/default.wav" ] || rm -f "$stamps/prompts" # somebody has cleared the folder
-step prompts "speaking the prompts" "$root/etc/prompts.conf" "${spoken[@]}" -- prompts || say "  going on with what prompts there are; the next set-up tries again"
+joined

@@ -23,7 +23,8 @@ from interfaces.apps.arguments import Arguments, BadOperation
 from interfaces.apps.files import NoSuchFile, Reach
 from interfaces.apps.plays import Plays
 from media.control.play_items import PlayBridge, PlayItem
-from media.control.records import ItemFailed, RecordingStopped
+from media.control.recording_records import RecordingStopped
+from media.control.records import ItemFailed
 
 if TYPE_CHECKING:
     from di.calls.session import Session

@@ -6,6 +6,7 @@ reuses within a media process's life. Files are paths that the hub has already c
 
 Life of a leg: OpenLeg → LegOpened (its RTP address stands in our SDP) → ConnectLeg whenever offer/answer completes or changes →
 Playlist, SetLegAudio, … → CloseLeg. A leg that is not connected neither sends nor receives.
+Recordings stand in `media.control.recording_records`, what playlists hold in `media.control.play_items`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,13 @@ from typing import TypeAlias, TypeGuard, get_args
 
 from media.control.play_items import PlayItem, Sound
 from media.control.quick_records import quicken
+from media.control.recording_records import (
+    CallRecordingStopped,
+    LegRecording,
+    RecordingStopped,
+    RoomRecording,
+    RoomRecordingStopped,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,77 +257,11 @@ class SetRtpTimeout:
 
 
 @dataclass(frozen=True, slots=True)
-class StartRecording:
-    """Record what a leg says into a file (suffix chooses the format), beside whatever its playlist does.
-
-    `length_ms` / `silence_ms`: stop by itself after so much audio / so much silence; 0 no limit.
-    """
-
-    leg: int
-    path: str
-    length_ms: int = 0
-    silence_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StopRecording:
-    """Finish a leg's recording; answered by RecordingStopped."""
-
-    leg: int
-
-
-@dataclass(frozen=True, slots=True)
-class StartCallRecording:
-    """Record a call beside all else, what the leg's application records included. An earlier one of it is finished first.
-
-    `sides`: `said` what the leg says, `heard` what it is sent, `both` in the two channels of one file, said left and heard right.
-    The file's rate is the codec's, at most 16 kHz. `length_ms`: stop by itself after so much; 0: no limit.
-    """
-
-    leg: int
-    path: str
-    sides: str = "both"
-    length_ms: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StopCallRecording:
-    """Finish a call's recording; answered by CallRecordingStopped."""
-
-    leg: int
-
-
-@dataclass(frozen=True, slots=True)
 class Announce:
     """Play sounds once to everybody in a room, mixed over the talk. A file that cannot be is left out: AnnounceFailed."""
 
     room: str
     items: tuple[Sound, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class StartRoomRecording:
-    """Record a room: `mix` into one file, `tracks` one file a participant on a common clock, or `both`.
-
-    `rate_hz`: of all its files, 8000 or 16000; what is said in other processes is at 8000 in the mix. `clock_ns`: monotonic time that is
-    0 ms of the recording; 0: when it begins. `part`: another process has the mix of this room, and tells what was in it; here its
-    members' tracks only.
-    """
-
-    room: str
-    path: str
-    mode: str = "mix"
-    clock_ns: int = 0
-    part: bool = False
-    rate_hz: int = 8000
-
-
-@dataclass(frozen=True, slots=True)
-class StopRoomRecording:
-    """Finish a room's recording. `parts`: what other processes recorded of it (their RoomRecordingStopped.about)."""
-
-    room: str
-    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -491,47 +433,6 @@ class RtpTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordingStopped:
-    """A recording is complete on disk (also after CloseLeg). `reason`: asked, length, silence, closed or an error text."""
-
-    leg: int
-    path: str
-    length_ms: int
-    size_bytes: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RoomRecordingStopped:
-    """A room's recording is complete: the files written. `about`: what is in them, as JSON (``media.engine.takes``).
-
-    All files begin together; those of one process have as many samples.
-    """
-
-    room: str
-    paths: tuple[str, ...]
-    length_ms: int
-    reason: str
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecordingStopped:
-    """A call's recording is complete on disk (also after CloseLeg). `reason`: asked, length, closed or an error text.
-
-    `samples`: of each channel.
-    """
-
-    leg: int
-    path: str
-    samples: int
-    rate_hz: int
-    channels: int
-    size_bytes: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class SpeakerChanged:
     """A participant started or stopped being heard (with hysteresis). `level_db`: dBov, ≤ 0."""
 
@@ -569,10 +470,10 @@ class CodecsAvailable:
 
 LegCommand: TypeAlias = (
     OpenLeg | ConnectLeg | ConfirmLeg | CloseLeg | Enqueue | FlushPlaylist | SetLegAudio | SetPlayout | SetDigitDetection | SendDigit
-    | SetRtpTimeout | StartRecording | StopRecording | StartCallRecording | StopCallRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
+    | SetRtpTimeout | LegRecording | TeeRoom | SetupMixIn | MixIn | FlushMixIn
 )  # fmt: skip
 """What is for one leg, named by its `leg`."""
-RoomCommand: TypeAlias = Announce | StartRoomRecording | StopRoomRecording | SpanRoom
+RoomCommand: TypeAlias = Announce | RoomRecording | SpanRoom
 """What is for a room, named by its `room`."""
 Command: TypeAlias = LegCommand | RoomCommand | LoadPrompt | QueryStatistics | Shutdown
 

@@ -168,8 +168,9 @@ class AddressTable:
         entries["row"][gone & (entries["row"] != EMPTY)] = REMOVED
 
     def grow(self, now_ns: int) -> None:
-        """Renew the table with room for what is in it."""
-        alive = int((self.entries["row"] >= 0).sum() + (self.entries["row"] == RESTING).sum())
+        """Renew the table with room for what is in it; rests that are over go, or it would grow with every call there ever was."""
+        rows, rests_until_ns = self.entries["row"], self.entries["expires_ns"]
+        alive = int((rows >= 0).sum() + ((rows == RESTING) & (rests_until_ns > now_ns)).sum())
         size = max(1024, 1 << (4 * alive - 1).bit_length()) if alive else 1024
         renewed = self._empty(size)
         self._taken = int(move_entries(self.entries, renewed, now_ns))

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from media.codecs import g711
 from media.codecs.codec import TICK_MS
-from media.control.records import CallRecordingStopped, Event, StartCallRecording
+from media.control.recording_records import CallRecordingStopped, StartCallRecording
+from media.control.records import Event
 from media.dsp.coding import LINEAR_16, NATIVE
 from media.dsp.resample import FrameConverter
 from media.engine.leg import Leg

@@ -11,6 +11,15 @@ from typing import assert_never
 
 from media import codecs
 from media.control import records
+from media.control.recording_records import (
+    LegRecording,
+    StartCallRecording,
+    StartRecording,
+    StartRoomRecording,
+    StopCallRecording,
+    StopRecording,
+    StopRoomRecording,
+)
 from media.engine.leg import Leg
 from media.engine.parts import Parts
 from media.engine.statistics import leg_counters, process_counters
@@ -43,7 +52,7 @@ class CommandHandler:
         match command:
             case records.QueryStatistics():
                 self._query(command)
-            case records.Announce() | records.StartRoomRecording() | records.StopRoomRecording() | records.SpanRoom():
+            case records.Announce() | StartRoomRecording() | StopRoomRecording() | records.SpanRoom():
                 self._for_room(command)
                 parts.rooms.touched.add(command.room)
             case _:
@@ -57,9 +66,9 @@ class CommandHandler:
                 spoken = [parts.by_row[row].codec for row in parts.rooms.rows(command.room)]
                 rate_hz = max((codec.rate_hz for codec in spoken if codec is not None), default=8000)
                 parts.announcements.play(command.room, command.items, rate_hz)
-            case records.StartRoomRecording():
+            case StartRoomRecording():
                 parts.recorders.start_room(command)
-            case records.StopRoomRecording():
+            case StopRoomRecording():
                 parts.recorders.stop_room(command.room, "asked", command.parts)
             case records.SpanRoom():
                 parts.spans.set(command)
@@ -95,7 +104,7 @@ class CommandHandler:
                 parts.digits.send(leg, command.event, command.duration_ms)
             case records.SetRtpTimeout():
                 self._set_timeout(leg, command.timeout_ms, now_ns)
-            case records.StartRecording() | records.StopRecording() | records.StartCallRecording() | records.StopCallRecording():
+            case StartRecording() | StopRecording() | StartCallRecording() | StopCallRecording():
                 self._record(leg, command)
                 parts.players.set_listened(leg)
             case records.TeeRoom():
@@ -112,20 +121,16 @@ class CommandHandler:
             case _:
                 assert_never(command)
 
-    def _record(
-        self,
-        leg: Leg,
-        command: records.StartRecording | records.StopRecording | records.StartCallRecording | records.StopCallRecording,
-    ) -> None:
+    def _record(self, leg: Leg, command: LegRecording) -> None:
         parts = self._parts
         match command:
-            case records.StartRecording():
+            case StartRecording():
                 parts.recorders.start(leg, command.path, command.length_ms, command.silence_ms)
-            case records.StopRecording():
+            case StopRecording():
                 parts.recorders.stop(leg, "asked")
-            case records.StartCallRecording():
+            case StartCallRecording():
                 parts.call_takes.start(leg, command)
-            case records.StopCallRecording():
+            case StopCallRecording():
                 parts.call_takes.stop(leg, "asked")
             case _:
                 assert_never(command)

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import TICK_MS
-from media.control.records import Event, RecordingStopped, RoomRecordingStopped, StartRoomRecording
+from media.control.recording_records import RecordingStopped, RoomRecordingStopped, StartRoomRecording
+from media.control.records import Event
 from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms

@@ -25,7 +25,7 @@ OTHERS_NAMES = "clients/app/"
 """What applications of others import: its names are chosen for them (`Call`, `Leg`), and no part of the server can see it."""
 CONVENTIONAL = frozenset({"Options"})
 """One a plug-in, by convention: `Plugin(options=Options)` says which."""
-LARGEST_CIRCLE, IN_CIRCLES = 12, 26
+LARGEST_CIRCLE, IN_CIRCLES = 11, 18
 """Modules in the largest circle that types make (a session, its application, its pair and their parts) and in all; neither may grow."""
 
 

@@ -19,15 +19,8 @@ import numpy as np
 from media import codecs
 from media.codecs.codec import Codec
 from media.control.play_items import PlayBridge, PlayEcho, PlayItem, PlayRoom
-from media.control.records import (
-    ConnectLeg,
-    Enqueue,
-    OpenLeg,
-    RtpAddress,
-    SetDigitDetection,
-    StartCallRecording,
-    StartRoomRecording,
-)
+from media.control.recording_records import StartCallRecording, StartRoomRecording
+from media.control.records import ConnectLeg, Enqueue, OpenLeg, RtpAddress, SetDigitDetection
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.engine import TICK_NS, Engine
 from media.engine.options import EngineOptions

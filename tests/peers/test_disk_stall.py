@@ -15,7 +15,8 @@ import pytest
 
 from media import codecs
 from media.control.play_items import PlayTone
-from media.control.records import CloseLeg, Enqueue, QueryStatistics, RecordingStopped, StartRecording, Statistics, StopRecording
+from media.control.recording_records import RecordingStopped, StartRecording, StopRecording
+from media.control.records import CloseLeg, Enqueue, QueryStatistics, Statistics
 from media.files.audio_file import read_audio
 from tests.support import tones
 from tests.support.media_server import MediaServer

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from di.media_control.router import MediaRouter
-from media.control import records
+from media.control import recording_records, records
 from media.control.play_items import PlayFile, PlayRoom, PlaySeparator, PlaySilence
 from tests.support import tones
 from tests.support.fake_media import FakeMedia
@@ -157,29 +157,29 @@ def test_flush_makes_no_event(side: Any) -> None:
 def test_recordings_of_calls_and_rooms_are_told_once_when_they_are_complete(side: Any, tmp_path: Path) -> None:
     for leg in (1, 2):
         connect(side, leg)
-        side.send(records.StartCallRecording(leg, str(tmp_path / f"{leg}.wav"), "both" if leg == 1 else "said"))
+        side.send(recording_records.StartCallRecording(leg, str(tmp_path / f"{leg}.wav"), "both" if leg == 1 else "said"))
     side.collect(0.2)
-    side.send(records.StopCallRecording(1), records.CloseLeg(2))
+    side.send(recording_records.StopCallRecording(1), records.CloseLeg(2))
     for leg, reason, channels in ((1, "asked", 2), (2, "closed", 1)):
-        stopped = side.wait_for(records.CallRecordingStopped, leg=leg)
+        stopped = side.wait_for(recording_records.CallRecordingStopped, leg=leg)
         assert (stopped.path, stopped.reason, stopped.channels) == (str(tmp_path / f"{leg}.wav"), reason, channels)
         assert stopped.size_bytes == 44 + stopped.samples * stopped.channels * 2
-    side.send(records.StopCallRecording(1))
+    side.send(recording_records.StopCallRecording(1))
 
     connect(side, 3)
     for leg in (1, 3):
         side.send(records.Enqueue(leg, (PlayRoom("r"),)))
     path = str(tmp_path / "r.wav")
-    side.send(records.StartRoomRecording("r", path))
+    side.send(recording_records.StartRoomRecording("r", path))
     side.collect(0.3)
-    side.send(records.StopRoomRecording("r"), records.StopRoomRecording("r"))
-    stopped = side.wait_for(records.RoomRecordingStopped, room="r")
+    side.send(recording_records.StopRoomRecording("r"), recording_records.StopRoomRecording("r"))
+    stopped = side.wait_for(recording_records.RoomRecordingStopped, room="r")
     assert (stopped.reason, stopped.paths) == ("asked", (path,))
     about = json.loads(stopped.about)
     assert (about["room"], about["mix"], about["rate_hz"]) == ("r", "r.wav", 8000)
     assert about["samples"] == stopped.length_ms * 8
     side.collect(0.2)
-    again = (records.RoomRecordingStopped, records.CallRecordingStopped)
+    again = (recording_records.RoomRecordingStopped, recording_records.CallRecordingStopped)
     assert not [e for e in side.events if isinstance(e, again)], "there was nothing more to stop"
 
 

@@ -16,6 +16,14 @@ import numpy as np
 import pytest
 
 from media.control.play_items import PlayBridge, PlayEcho, PlayFile, PlayRecord, PlayRoom, PlaySeparator, PlayTone
+from media.control.recording_records import (
+    RecordingStopped,
+    RoomRecordingStopped,
+    StartRecording,
+    StartRoomRecording,
+    StopRecording,
+    StopRoomRecording,
+)
 from media.control.records import (
     CloseLeg,
     ConnectLeg,
@@ -30,18 +38,12 @@ from media.control.records import (
     OpenLeg,
     PlaylistEmptied,
     PromptLoaded,
-    RecordingStopped,
-    RoomRecordingStopped,
     RtpTimedOut,
     SendDigit,
     SeparatorReached,
     SetLegAudio,
     SetRtpTimeout,
     SetupMixIn,
-    StartRecording,
-    StartRoomRecording,
-    StopRecording,
-    StopRoomRecording,
     TeeRoom,
 )
 from media.files.audio_file import read_audio

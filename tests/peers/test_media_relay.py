@@ -12,17 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from media.control.play_items import PlayBridge
-from media.control.records import (
-    DigitPressed,
-    Enqueue,
-    QueryStatistics,
-    RecordingStopped,
-    SendDigit,
-    SetLegAudio,
-    StartRecording,
-    Statistics,
-    StopRecording,
-)
+from media.control.recording_records import RecordingStopped, StartRecording, StopRecording
+from media.control.records import DigitPressed, Enqueue, QueryStatistics, SendDigit, SetLegAudio, Statistics
 from media.files.audio_file import read_audio
 from tests.support import tones
 from tests.support.media_server import MediaServer

@@ -13,17 +13,8 @@ import numpy as np
 import pytest
 
 from media.control.play_items import PlayBridge, PlayRoom, PlayTone
-from media.control.records import (
-    Announce,
-    CloseLeg,
-    Enqueue,
-    FlushPlaylist,
-    RoomRecordingStopped,
-    SpeakerChanged,
-    StartRoomRecording,
-    StopRoomRecording,
-    TeeRoom,
-)
+from media.control.recording_records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
+from media.control.records import Announce, CloseLeg, Enqueue, FlushPlaylist, SpeakerChanged, TeeRoom
 from tests.support import tones
 from tests.support.media_cluster import MediaCluster
 from tests.support.rtp_peer import Peer, PeerGroup

@@ -28,7 +28,7 @@ from interfaces.apps.bridged_call import BridgedCall, Means
 from interfaces.apps.files import Reach
 from interfaces.apps.operations import OPERATIONS
 from interfaces.apps.speaker import Speaker
-from media.control import play_items, records
+from media.control import play_items, recording_records, records
 from tests.support.playbook import Playbook
 
 _TICK_S = 0.01
@@ -152,7 +152,7 @@ class HubStage(Simulator):
         self._means = Means(reach, Speaker(PromptOptions(tts_command="/bin/false {wav}")), "en", OPERATIONS)
         self._seen = self._media_seen = 0
         self._token = 0
-        self._recordings: dict[int, tuple[records.StartRecording, float]] = {}
+        self._recordings: dict[int, tuple[recording_records.StartRecording, float]] = {}
         self._programs: dict[int, Program] = {}
         self._next: _Company
         self._ticker: asyncio.Task[None] | None = None
@@ -319,16 +319,16 @@ class HubStage(Simulator):
         match command:
             case records.SendDigit():
                 self._of_leg(command.leg).sent_keys += _KEYS[command.event]
-            case records.StartRecording():
+            case recording_records.StartRecording():
                 self._recordings[command.leg] = (command, now_s)
-            case records.StopRecording() | records.CloseLeg():
-                self._recorded(command.leg, "asked" if isinstance(command, records.StopRecording) else "closed")
+            case recording_records.StopRecording() | records.CloseLeg():
+                self._recorded(command.leg, "asked" if isinstance(command, recording_records.StopRecording) else "closed")
 
     def _recorded(self, leg: int, why: str) -> None:
         command, since_s = self._recordings.pop(leg, (None, 0.0))
         if command is not None:
             length_ms = round((asyncio.get_running_loop().time() - since_s) * 1000)
-            self.book.sessions.on_media_event(records.RecordingStopped(leg, command.path, length_ms, 0, why))
+            self.book.sessions.on_media_event(recording_records.RecordingStopped(leg, command.path, length_ms, 0, why))
 
     def _of_leg(self, leg: int) -> HubCall:
         return next(call for call in self.hub_calls.values() if call.session.leg == leg)

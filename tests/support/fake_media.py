@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from media.control import play_items, records
+from media.control import play_items, recording_records, records
 from media.control.play_items import PlayItem
 
 
@@ -36,8 +36,8 @@ class FakeMedia:
         self.commands: list[records.Command] = []
         self.legs: dict[int, FakeLeg] = {}
         self.fail_next_leg = ""
-        self.room_recordings: dict[str, records.StartRoomRecording] = {}
-        self.call_recordings: dict[int, records.StartCallRecording] = {}
+        self.room_recordings: dict[str, recording_records.StartRoomRecording] = {}
+        self.call_recordings: dict[int, recording_records.StartCallRecording] = {}
         self.finishes = False
         """Whether it says by itself that recordings of rooms and calls are complete."""
         self._ip = ip
@@ -52,16 +52,16 @@ class FakeMedia:
             case records.CloseLeg():
                 self.end_call_recording(command.leg, "closed")
                 self.legs.pop(command.leg, None)
-            case records.StartRoomRecording():
+            case recording_records.StartRoomRecording():
                 self.end_room_recording(command.room)
                 self.room_recordings[command.room] = command
-            case records.StopRoomRecording():
+            case recording_records.StopRoomRecording():
                 self.end_room_recording(command.room)
-            case records.StartCallRecording():
+            case recording_records.StartCallRecording():
                 if command.leg in self.legs:
                     self.end_call_recording(command.leg)
                     self.call_recordings[command.leg] = command
-            case records.StopCallRecording():
+            case recording_records.StopCallRecording():
                 self.end_call_recording(command.leg)
             case records.LoadPrompt():
                 error = "" if Path(command.path).is_file() else "No such file"
@@ -130,13 +130,15 @@ class FakeMedia:
         """A room's recording is complete, if there is one and `finishes`; a second of it."""
         if self.finishes and (command := self.room_recordings.pop(room, None)):
             told = {"room": room, "rate_hz": 8000, "samples": 8000, "mix": Path(command.path).name, "tracks": {}, "events": []}
-            self.on_event(records.RoomRecordingStopped(room, (command.path,), 1000, reason, json.dumps(told)))
+            self.on_event(recording_records.RoomRecordingStopped(room, (command.path,), 1000, reason, json.dumps(told)))
 
     def end_call_recording(self, leg: int, reason: str = "asked") -> None:
         """The same of a call."""
         if self.finishes and (command := self.call_recordings.pop(leg, None)):
             channels = 2 if command.sides == "both" else 1
-            self.on_event(records.CallRecordingStopped(leg, command.path, 8000, 8000, channels, 44 + 16000 * channels, reason))
+            self.on_event(
+                recording_records.CallRecordingStopped(leg, command.path, 8000, 8000, channels, 44 + 16000 * channels, reason)
+            )
 
     def press(self, leg: int, keys: str, source: str = "rtp") -> None:
         """The peer presses keys."""

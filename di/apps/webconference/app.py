@@ -27,7 +27,7 @@ from di.apps.speech import digits
 from di.apps.webconference.rooms import Participant, Status
 
 if TYPE_CHECKING:
-    from di.apps.webconference.start import Conference
+    from di.apps.webconference.conference import Conference
 
 _ROOM_NUMBER = Gather(end_keys="*#")
 _LONELY_TIMER, _RING_TIMER = 1, 2

@@ -26,7 +26,8 @@ from di.apps.api import (
 from di.apps.webconference.rooms import MAX_CHARS, Participant, Room, Status, TooManyRooms
 
 if TYPE_CHECKING:
-    from di.apps.webconference.start import Conference
+    from di.apps.webconference.conference import Conference
+    from di.apps.webconference.members import Members
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,9 @@ _NO_CALL = "call does not exist"
 class Webconference:
     """Rooms from outside."""
 
-    def __init__(self, conference: Conference) -> None:
+    def __init__(self, conference: Conference, members: Members) -> None:
         self._conference = conference
+        self._members = members
         self._table = conference.table
         self._guesses = Guesses("room pin", conference.services.clock.now_ns)
         self._masters = Guesses("master password", conference.services.clock.now_ns)
@@ -120,7 +122,7 @@ class Webconference:
         self._note(caller, room, right)
         if not right:
             raise OutOfBounds("wrong adminpin")
-        self._conference.kick_all(room)
+        self._members.kick_all(room)
         self._table.rooms.pop(room, None)
         return self._reply(0, "OK")
 
@@ -191,7 +193,7 @@ class Webconference:
         if found is None:
             return self._reply(1, _NO_ROOM)
         participant = found.find(call_tag)
-        if participant is None or not self._conference.mute(call_tag, muted):
+        if participant is None or not self._members.mute(call_tag, muted):
             return self._reply(2, _NO_CALL)
         participant.muted = muted
         return self._reply(0, "OK")
@@ -202,7 +204,7 @@ class Webconference:
         found = self._room(caller, room, pin)
         if found is None:
             return self._reply(1, _NO_ROOM)
-        if found.find(call_tag) is None or not self._conference.kick(call_tag):
+        if found.find(call_tag) is None or not self._members.kick(call_tag):
             return self._reply(2, _NO_CALL)
         return self._reply(0, "OK")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from di.calls.applications import Factory
+from di.calls.application import Factory
 from di.calls.call_info import Target
 from di.calls.pair import Pair, PairOptions
 from di.calls.second_leg import SecondLeg

@@ -14,7 +14,7 @@ from di.calls.application import ORDERLY_ENDS
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
 from di.calls.session import Session
 from di.calls.state import Phase, dialog_word
-from di.dsm.hub.call_dialog import CallDialog, block, nested
+from di.dsm.hub.call_dialog import CallDialog, block
 from di.dsm.hub.call_machine import MachineCall
 from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, drop_objects, event_objects, posted
 from di.dsm.hub.taken_methods import methods_of
@@ -27,7 +27,8 @@ from di.sip.records import CallProgressed, RequestReceived
 if TYPE_CHECKING:
     from di.dsm.hub.script_host import ScriptHost
     from di.dsm.load.bundles import Bundle
-    from media.control.records import ItemFailed, RecordingStopped
+    from media.control.recording_records import RecordingStopped
+    from media.control.records import ItemFailed
 
 
 class DsmCall(MachineCall):
@@ -117,7 +118,7 @@ class DsmCall(MachineCall):
         """The event that a reply with SDP brings at once; None when it came already or the offer is still to come with the ACK."""
         if not self.session.info.has_offer or self.early_begun or self.session_begun:
             return None
-        return nested(self._begin(early), self)
+        return Nested(Event(self._begin(early)), self.after_early_start if early else self.after_session_start)
 
     def _begin(self, early: bool) -> Kind:
         if early:

@@ -4,24 +4,39 @@
 from __future__ import annotations
 
 from email import message_from_bytes
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from di.calls.events import SipReply
 from di.calls.state import Phase
 from di.dsm.language.errors import DsmException
-from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Outcome
 from di.sip.headers import first_header
 from di.sip.records import RequestReceived
 
 if TYPE_CHECKING:
-    from di.dsm.hub.call import DsmCall
+    from di.calls.session import Session
+    from di.dsm.hub.b2b import CallB2B
+    from di.dsm.hub.call_media import CallMedia
+    from di.dsm.hub.script_host import ScriptHost
+
+
+class InvitedCall(Protocol):
+    """A call with a diagram, as its SIP side sees it."""
+
+    session: Session
+    host: ScriptHost
+    call_media: CallMedia
+    second_leg: CallB2B
+    invited: bool
+
+    def nested_start(self, early: bool) -> Nested | None:
+        """The event that a reply with SDP brings at once."""
 
 
 class CallDialog:
     """`request` and `reply_record` are what the event that runs is about."""
 
-    def __init__(self, call: DsmCall) -> None:
+    def __init__(self, call: InvitedCall) -> None:
         self.call = call
         self.session = call.session
         self.request: RequestReceived | None = None
@@ -129,8 +144,3 @@ def body_part(given_type: str, body: bytes, wanted: str) -> str | None:
         if part.get_content_type() == wanted and isinstance(payload, bytes):
             return payload.decode("utf-8", "surrogateescape")
     return None
-
-
-def nested(kind: Kind, call: DsmCall) -> Nested:
-    """A session start inside the running list; what follows it is done when it is over."""
-    return Nested(Event(kind), call.after_early_start if kind is Kind.EARLY_SESSION else call.after_session_start)

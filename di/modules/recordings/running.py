@@ -26,16 +26,15 @@ from di.modules.recordings.disk import RecordingDisk
 from di.modules.recordings.names import main_file, new_name
 from di.sip.headers import uri_of
 from media.control.play_items import PlayFile
-from media.control.records import (
-    Announce,
+from media.control.recording_records import (
     CallRecordingStopped,
-    Command,
     RoomRecordingStopped,
     StartCallRecording,
     StartRoomRecording,
     StopCallRecording,
     StopRoomRecording,
 )
+from media.control.records import Announce, Command
 
 log = logging.getLogger(__name__)
 

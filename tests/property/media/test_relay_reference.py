@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.control.play_items import PlayBridge
-from media.control.records import ConnectLeg, Enqueue, SendDigit, SetDigitDetection, SetLegAudio, SetupMixIn, StartRecording
-from media.control.records import StopRecording as Stop
+from media.control.recording_records import StartRecording
+from media.control.recording_records import StopRecording as Stop
+from media.control.records import ConnectLeg, Enqueue, SendDigit, SetDigitDetection, SetLegAudio, SetupMixIn
 from tests.support.engine_rig import EngineRig, rtp
 
 TICKS = 40

@@ -13,7 +13,7 @@ from di.calls.application import Application
 from di.calls.call_info import CallOut
 from di.calls.session import Session
 from di.sip import records as sip
-from media.control import records
+from media.control import recording_records, records
 from tests.support.playbook import Playbook
 
 
@@ -171,7 +171,7 @@ def test_a_late_ringing_changes_nothing(book: Playbook) -> None:
             "/srv/none.wav cannot be played and is skipped: No such file",
         ),
         (
-            lambda leg: records.RecordingStopped(leg, "/srv/r.wav", 10, 100, "No space left"),
+            lambda leg: recording_records.RecordingStopped(leg, "/srv/r.wav", 10, 100, "No space left"),
             "recording /srv/r.wav ended: No space left",
         ),
     ],
@@ -191,7 +191,7 @@ def test_a_recording_that_ended_in_order_says_nothing(book: Playbook, caplog: py
     book.services.applications.register("plain", Application)
     session = book.up("app-plain")
     session.audio.record("/srv/r.wav")
-    book.sessions.on_media_event(records.RecordingStopped(session.leg, "/srv/r.wav", 10, 100, "length"))
+    book.sessions.on_media_event(recording_records.RecordingStopped(session.leg, "/srv/r.wav", 10, 100, "length"))
     book.run()
     assert session.audio.recording == "" and session.audio.recorded_ms() is None
     assert "recording" not in caplog.text

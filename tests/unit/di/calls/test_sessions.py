@@ -16,7 +16,8 @@ from di.kernel.errors import Refused
 from di.kernel.event_log import EventFilter, LoggedEvent
 from di.kernel.server_options import CoreOptions, Limit
 from di.sip import records as sip
-from media.control.records import AnnounceFailed, RecordingStopped
+from media.control.recording_records import RecordingStopped
+from media.control.records import AnnounceFailed
 from tests.support.diary import Diary, dial, diary, diary_book, record, register
 from tests.support.playbook import Playbook
 

@@ -9,7 +9,8 @@ import pytest
 
 from di.media_control.recordings import MediaRecordings
 from di.media_control.rooms import MediaRooms
-from media.control.records import Command, Event, RoomRecordingStopped, StartRoomRecording, StopRoomRecording
+from media.control.recording_records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
+from media.control.records import Command, Event
 
 
 class Desk:

@@ -17,6 +17,13 @@ from di.media_control.rooms import MediaRooms
 from di.media_control.router import MediaRouter
 from media.control import records
 from media.control.play_items import PlayBridge, PlayRoom, PlayTone
+from media.control.recording_records import (
+    RecordingStopped,
+    RoomRecordingStopped,
+    StartRecording,
+    StartRoomRecording,
+    StopRoomRecording,
+)
 from media.control.records import (
     Announce,
     AnnounceFailed,
@@ -26,12 +33,7 @@ from media.control.records import (
     LegFailed,
     LegOpened,
     OpenLeg,
-    RecordingStopped,
-    RoomRecordingStopped,
     SpanRoom,
-    StartRecording,
-    StartRoomRecording,
-    StopRoomRecording,
     TeeRoom,
 )
 from tests.support.fake_media import FakeMedia

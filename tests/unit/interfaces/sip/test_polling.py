@@ -50,10 +50,10 @@ def test_looked_at_every_so_often_it_stays_busy_as_long_as_most_looks_bring_some
 
 
 def test_what_a_turn_took_is_taken_off_the_pause() -> None:
-    assert list(looks(busy(), [1000], took_ms=4)) == [6 * MS]
+    assert list(looks(busy(), [1000], took_ms=4)) == [EVERY_NS - 4 * MS]
 
 
-@pytest.mark.parametrize("took_ms", [10, 11, 25])
+@pytest.mark.parametrize("took_ms", [EVERY_NS // MS, EVERY_NS // MS + 1, 50])
 def test_who_has_more_to_do_than_there_is_time_for_does_not_rest(took_ms: int) -> None:
     polling = busy()
     assert list(looks(polling, [1000], took_ms)) == [0] and not polling.rests
@@ -63,6 +63,15 @@ def test_an_empty_look_ends_the_rest_and_quiet_makes_it_forget() -> None:
     polling = busy()
     assert polling.pause_ns(0, SECOND, SECOND) == 0 and not polling.rests
     assert list(looks(polling, [1000, 2000])) == [EVERY_NS, 0]
+
+
+def test_after_a_storm_a_single_call_is_not_held() -> None:
+    polling = busy()
+    for time_ms in range(1020, 5000, 20):
+        assert polling.pause_ns(1, time_ms * MS, time_ms * MS), "as long as each look brings something"
+    assert not polling.pause_ns(0, 5 * SECOND, 5 * SECOND)
+    later_ms = 5000 + 1000 * BURST // CALM_A_SECOND + EVERY_NS // MS
+    assert not any(looks(polling, [later_ms + ms for ms in (0, 30, 60, 500, 510)]))
 
 
 def test_a_descriptor_that_is_readable_for_nothing_is_left_alone_for_a_while() -> None:

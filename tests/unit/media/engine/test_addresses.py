@@ -10,6 +10,7 @@ import pytest
 
 from media.control.play_items import PlayBridge, PlayEcho
 from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, Enqueue, LegFailed, LegOpened, MediaHeld, OpenLeg, RtpAddress
+from media.engine.addresses import RESTING, AddressTable, sockaddr
 from media.engine.options import EngineOptions
 from tests.support.engine_rig import EngineRig, rtp, samples_of
 
@@ -18,6 +19,7 @@ BEHIND_NAT = ("192.0.2.7", 61000)
 NAT = (BEHIND_NAT[0],)
 STRANGER = ("203.0.113.9", 5555)
 LOUD = bytes([0x80] * 160)
+SECOND = 1_000_000_000
 
 
 def echo(rig: EngineRig, leg: int = 1, remote: tuple[str, int] = SIGNALLED, **more: object) -> int:
@@ -316,6 +318,18 @@ def test_new_leg_never_hears_the_peer_of_an_old_one() -> None:
         rig.do(CloseLeg(call))
         old.append((port, remote))
         rig.now_ns += 20_000_000
+
+
+def test_calls_that_are_over_take_no_room_for_ever() -> None:
+    """Each doubled the table once more: 40 bytes an address, found by the memory of 100 000 calls."""
+    table, rest_ns, largest = AddressTable(), 5 * SECOND, 0
+    for number in range(40_000):
+        name, now_ns = sockaddr("10.0.0.1", number)[0], number * SECOND // 100
+        table.set(name, number % 7, number % 100, now_ns)
+        table.set(name, number % 7, RESTING, now_ns, now_ns + rest_ns)
+        largest = max(largest, len(table.entries))
+    assert largest <= 8 * 500, "500 rest at a time"
+    assert [table.get(sockaddr("10.0.0.1", at)[0], at % 7) for at in (39_999, 39_600)] == [RESTING, RESTING]
 
 
 def test_exhausted_range_says_what_to_change() -> None:

@@ -8,15 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from media.control.play_items import PlayBridge, PlayEcho, PlayRoom, PlayTone
-from media.control.records import (
-    CallRecordingStopped,
-    CloseLeg,
-    Enqueue,
-    FlushPlaylist,
-    StartCallRecording,
-    StartRecording,
-    StopCallRecording,
-)
+from media.control.recording_records import CallRecordingStopped, StartCallRecording, StartRecording, StopCallRecording
+from media.control.records import CloseLeg, Enqueue, FlushPlaylist
 from media.engine.takes import Block, FileClosed, FileOpened
 from tests.support.engine_rig import EngineRig, rtp
 from tests.support.tones import level, tone

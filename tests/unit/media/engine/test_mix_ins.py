@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 
 from media.control.play_items import PlayEcho, PlayFile, PlaySilence, PlayTone
-from media.control.records import (
-    CloseLeg,
-    ConnectLeg,
-    Enqueue,
-    FlushMixIn,
-    ItemFailed,
-    MixIn,
-    SetLegAudio,
-    SetupMixIn,
-    StartRoomRecording,
-    TeeRoom,
-)
+from media.control.recording_records import StartRoomRecording
+from media.control.records import CloseLeg, ConnectLeg, Enqueue, FlushMixIn, ItemFailed, MixIn, SetLegAudio, SetupMixIn, TeeRoom
 from media.engine.sources import StoredAudio
 from media.engine.takes import Block
 from tests.support import tones

@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from media.control.play_items import PlayRoom
-from media.control.records import Enqueue, StartRoomRecording, StopRoomRecording
+from media.control.recording_records import StartRoomRecording, StopRoomRecording
+from media.control.records import Enqueue
 from media.dsp.resample import FrameConverter
 from media.engine.takes import Block
 from tests.support.engine_rig import EngineRig, rtp

@@ -11,17 +11,8 @@ import pytest
 from media import codecs
 from media.codecs.codec import Codec
 from media.control.play_items import PlayBridge, PlayRoom, PlayTone
-from media.control.records import (
-    Announce,
-    CloseLeg,
-    Enqueue,
-    FlushPlaylist,
-    MixIn,
-    SetLegAudio,
-    SetupMixIn,
-    StartRoomRecording,
-    TeeRoom,
-)
+from media.control.recording_records import StartRoomRecording
+from media.control.records import Announce, CloseLeg, Enqueue, FlushPlaylist, MixIn, SetLegAudio, SetupMixIn, TeeRoom
 from media.engine.engine import TICK_NS
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp

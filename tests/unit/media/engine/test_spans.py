@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from media import codecs
-from media.control import records
+from media.control import recording_records, records
 from media.control.play_items import PlayRoom
-from media.control.records import Enqueue, SpanRoom, StartRoomRecording, StopRoomRecording, TeeRoom
+from media.control.recording_records import StartRoomRecording, StopRoomRecording
+from media.control.records import Enqueue, SpanRoom, TeeRoom
 from media.engine.takes import Block, FileClosed, FileOpened, Padding
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
@@ -161,12 +162,12 @@ def audio_of(work: list[Any], path: str) -> Any:
     return np.concatenate(parts)
 
 
-def finish(rig: EngineRig, work: list[Any]) -> records.RoomRecordingStopped:
+def finish(rig: EngineRig, work: list[Any]) -> recording_records.RoomRecordingStopped:
     """Let the shell report every file as written; return what comes of it."""
     for item in work:
         if isinstance(item, FileClosed):
             rig.engine.recorders.written(item.token, 1, "")
-    return next(e for e in rig.do() if isinstance(e, records.RoomRecordingStopped))
+    return next(e for e in rig.do() if isinstance(e, recording_records.RoomRecordingStopped))
 
 
 def test_a_recording_of_a_spanning_room_is_one(cluster: Cluster) -> None:
@@ -229,4 +230,4 @@ def test_a_part_without_members_still_answers(cluster: Cluster) -> None:
     cluster.rigs[1].do(StartRoomRecording("r", "/x/all.wav", "tracks", 0, part=True))
     cluster.run(3)
     stopped = cluster.rigs[1].do(StopRoomRecording("r"))
-    assert [type(e) for e in stopped] == [records.RoomRecordingStopped]
+    assert [type(e) for e in stopped] == [recording_records.RoomRecordingStopped]

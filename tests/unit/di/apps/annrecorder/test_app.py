@@ -15,7 +15,7 @@ from di.kernel.errors import ConfigError
 from di.sip import records as sip
 from di.stores.messages import MESSAGES, BoxOwner, Existing, MsgCode, OpenedMessage, Stored
 from media.control.play_items import PlayFile
-from media.control.records import RecordingStopped, StartRecording, StopRecording
+from media.control.recording_records import RecordingStopped, StartRecording, StopRecording
 from tests.support.playbook import Playbook
 
 NAMES = ("welcome", "your_prompt", "to_record", "confirm", "greeting_set", "not_set", "bye", "beep")

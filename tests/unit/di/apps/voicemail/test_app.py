@@ -21,7 +21,7 @@ from di.sip import records as sip
 from di.stores.mailing import MAIL
 from di.stores.messages import MESSAGES, BoxOwner, MsgCode, OpenedMessage
 from media.control.play_items import PlayFile, PlayTone
-from media.control.records import RecordingStopped, StartRecording
+from media.control.recording_records import RecordingStopped, StartRecording
 from tests.support.playbook import Playbook
 
 

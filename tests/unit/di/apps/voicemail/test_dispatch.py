@@ -17,7 +17,7 @@ from di.apps.voicemail.order import VoicemailMode, VoicemailOrder
 from di.apps.voicemail.templates import VARIABLES, read_template
 from di.stores.mailing import MAIL, Mail, Queued
 from di.stores.messages import MESSAGES, BoxOwner, Existing, MsgCode, OpenedMessage, Stored
-from media.control.records import RecordingStopped
+from media.control.recording_records import RecordingStopped
 from tests.support import tones
 from tests.support.bare_hub import HandClock, bare_services
 

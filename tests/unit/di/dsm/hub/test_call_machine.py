@@ -11,7 +11,7 @@ import pytest
 from di.calls.events import EventPosted, SystemEvent
 from di.calls.session import Session
 from di.sip import records as sip
-from media.control import records
+from media.control import recording_records, records
 from tests.support.dsm_server import server
 from tests.support.playbook import Playbook
 
@@ -54,7 +54,7 @@ def test_media_that_is_given_up_is_told_then_the_call_ends(folder: Path) -> None
     "event",
     [
         lambda leg: records.ItemFailed(leg, "/srv/x.wav", "no audio"),
-        lambda leg: records.RecordingStopped(leg, "/srv/x.wav", 0, 0, "no audio"),
+        lambda leg: recording_records.RecordingStopped(leg, "/srv/x.wav", 0, 0, "no audio"),
     ],
 )
 @pytest.mark.parametrize("handled", [True, False])

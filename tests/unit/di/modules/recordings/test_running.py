@@ -19,7 +19,7 @@ from di.kernel.event_log import EventFilter, LoggedEvent, Snapshot
 from di.kernel.registry import Caller
 from di.modules.recordings import PLUGIN
 from di.modules.recordings.options import Options
-from media.control import records
+from media.control import recording_records
 from tests.support import tones
 from tests.support.playbook import Playbook
 
@@ -88,8 +88,8 @@ async def test_a_room_from_start_to_stop(book: Book) -> None:
     member = book.up("room1")
     code, text, name = await book.do("startRoom", "room1", "both")
     assert (code, text) == (200, "OK")
-    (command,) = (c for c in book.media.commands if isinstance(c, records.StartRoomRecording))
-    assert command == records.StartRoomRecording("room1", f"{book.folder}/{name}.wav", "both")
+    (command,) = (c for c in book.media.commands if isinstance(c, recording_records.StartRoomRecording))
+    assert command == recording_records.StartRoomRecording("room1", f"{book.folder}/{name}.wav", "both")
     (running,) = await book.do("active")
     assert (running["state"], running["by"], running["members"][0]["call"]) == ("recording", "alice", member.id)
     book.sound(name)
