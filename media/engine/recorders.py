@@ -173,6 +173,8 @@ class Recorders:
                     over.append(leg)
         for room in self._room_takes.values():
             if now_ns >= room.clock_ns:  # a process that makes up for late ticks comes to it by and by
+                if not (room.begun or room.is_part):  # those inside are in it from its beginning, however late this first tick is
+                    self._note_members(room, self._members(room))
                 self._begin(room, now_ns)
                 self._capture_room(room, remote_frame(room.room), announced.get(room.room))
         return over
@@ -197,7 +199,7 @@ class Recorders:
 
     def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None, announced: NDArray[np.int16] | None) -> None:
         """Take a room's frames of this tick. `remote`: what is said in its other processes, as RemoteFrame gives it."""
-        rows = {self._by_row[row].number: row for row in self._rooms.heard_rows(take.room)}
+        rows = self._members(take)
         self._note_members(take, rows)
         sums: dict[int, NDArray[np.int32]] = {}  # by samples a frame: a rate is converted once, whoever speaks in it
         for number, row in rows.items():
@@ -213,6 +215,10 @@ class Recorders:
                 sums[len(announced)] = sums.get(len(announced), np.zeros(len(announced), np.int32)) + announced
             self._add_to_mix(take, take.mix, [*sums.values()], remote)
         take.ticks += 1
+
+    def _members(self, take: RoomTake) -> dict[int, int]:
+        """Those who are heard in its room now: leg number → row."""
+        return {self._by_row[row].number: row for row in self._rooms.heard_rows(take.room)}
 
     def _note_members(self, take: RoomTake, rows: dict[int, int]) -> None:
         """Note who has come, gone, been muted or unmuted. `rows`: those who are heard there now, leg number → row."""

@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from media.control.play_items import PlayRoom
-from media.control.recording_records import StartRoomRecording, StopRoomRecording
+from media.control.recording_records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
 from media.control.records import Enqueue
 from media.dsp.resample import FrameConverter
-from media.engine.takes import Block
+from media.engine.takes import Block, FileClosed
 from tests.support.engine_rig import EngineRig, rtp
 from tests.support.tones import level, tone
 
@@ -77,3 +79,21 @@ def test_a_wideband_recording_keeps_what_wideband_members_say() -> None:
 def test_another_rate_is_refused() -> None:
     with pytest.raises(ValueError, match="8000, 16000"):
         EngineRig().do(StartRoomRecording("r", "x.wav", rate_hz=44100))
+
+
+def test_who_is_inside_is_in_it_from_its_beginning_however_late_its_first_tick_comes() -> None:
+    rig = EngineRig()
+    for leg in (1, 2):
+        rig.connect(leg, ("10.0.0.1", 4000 + leg))
+    rig.do(Enqueue(1, (PlayRoom("r"),)))
+    rig.do(StartRoomRecording("r", "x.wav", "both", clock_ns=rig.now_ns - 30_000_000))  # the process was not there for two ticks
+    rig.tick()
+    rig.do(Enqueue(2, (PlayRoom("r"),)))
+    rig.tick()
+    rig.do(StopRoomRecording("r"))
+    for work in rig.engine.recorders.work:
+        if isinstance(work, FileClosed):
+            rig.engine.recorders.written(work.token, 0, "")
+    (stopped,) = (event for event in rig.do() if isinstance(event, RoomRecordingStopped))
+    joined = {told["leg"]: told["at_ms"] for told in json.loads(stopped.about)["events"] if told["event"] == "joined"}
+    assert (joined, stopped.length_ms) == ({1: 0, 2: 60}, 80)
