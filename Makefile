@@ -7,7 +7,7 @@ CONF ?= etc/sems.conf
 WORKERS ?= $(shell echo $$((2 * $$(nproc) + 1)))
 export PYTHON PJSIP_SOURCE ILBC_SOURCE SKIP_PACKAGES
 
-.PHONY: help run setup setup-test test check bench fuzz lock wheel clean
+.PHONY: help run setup setup-test test check lint bench fuzz lock wheel clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,12 +26,14 @@ PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=25
 test: setup-test ## Install what the tests need and run all of them (WORKERS=… at a time, or ARGS=… for pytest)
 	@$(BIN)/python -m pytest $(if $(ARGS),$(ARGS),$(PARALLEL))
 
-check: setup-test ## Lint, format, types, import arrows, house rules
+check: lint ## Lint, format, types, import arrows, house rules
+	@$(BIN)/python -m pytest -q tests/arch
+
+lint: setup-test ## What of it is no test
 	@$(BIN)/ruff format --check --quiet di interfaces media clients tests
 	@$(BIN)/ruff check di interfaces media clients tests
 	@$(BIN)/mypy di interfaces media clients
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -q tests/arch
 
 bench: setup-test ## Measure; write what is worth keeping into docs/performance.md
 	@for bench in tests/benches/bench_*.py; do echo "== $$bench"; \

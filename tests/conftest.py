@@ -2,7 +2,8 @@
 """For all tests: Hypothesis asserts no times, because a busy machine is not a fault of the code; at full size it tries more.
 
 Under parallel workers a file is one worker's, so that what its tests share is started once. Files come in this order: what talks
-to real programs and mostly waits, what computes, then what must be alone.
+to real programs and mostly waits, what computes, long files before the many short ones, so that all workers come to the end together,
+then what must be alone.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ pytest_plugins = ["clients.app.testing.plugin"]
 
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
 _LET_GO = pytest.StashKey[Callable[[], None]]()
-_FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit")
+_FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit/media", "unit")
 
 
 def _turns() -> Path:
@@ -45,8 +46,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lonely = {item.path for item in items if item.get_closest_marker("alone")}
 
     def rank(item: pytest.Item) -> tuple[bool, int]:
-        folder = item.path.relative_to(root).parts[0]
-        return item.path in lonely, _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
+        path = item.path.relative_to(root).as_posix()
+        folder = next((number for number, name in enumerate(_FOLDERS) if path.startswith(f"{name}/")), len(_FOLDERS))
+        return item.path in lonely, folder
 
     items.sort(key=rank)
 
