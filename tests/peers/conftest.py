@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from di.sip.records import Listen
+from tests.support.border import Border
 from tests.support.server import WITH_APPS, Server
 from tests.support.sip_peer import UdpPeer
 from tests.support.sip_process import FAST_CLOCK, SipProcess
@@ -38,6 +39,15 @@ async def board(server: Server) -> AsyncIterator[Switchboard]:
     yield board
     await board.all_gone()
     board.close()
+
+
+@pytest_asyncio.fixture
+async def border(server: Server) -> AsyncIterator[Border]:
+    """Phones around a server with the sbc, which a file has of its own."""
+    border = Border(server)
+    yield border
+    await border.all_gone()
+    border.close()
 
 
 @pytest_asyncio.fixture

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.peers, pytest.mark.timeout(120)]
 
 ROWS_HZ, COLUMNS_HZ = (697.0, 770.0, 852.0, 941.0), (1209.0, 1336.0, 1477.0)
 KEYS = "123456789*0#"
+EVENTS = "0123456789*#"
+"""By their numbers in RFC 4733 §3.2."""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +40,13 @@ def pressed(keys: str) -> np.ndarray:
     return np.concatenate([*parts, np.zeros(80_000, np.int16)])
 
 
-async def enter(server: Server, keys: str, telephone_event: bool, by_info: bool = False) -> list[str]:
-    """Call, press the keys; the rooms that the server then has."""
+def in_room(server: Server, *rooms: str) -> list[str]:
+    """Which of these rooms have somebody in them."""
+    return [room for room in rooms if server.xml.di("webconference", "roomInfo", room, "1")[2]]
+
+
+async def enter(server: Server, keys: str, telephone_event: bool, by_info: bool = False, then: str = "") -> list[str]:
+    """Call, press the keys, `then` others by telephone-event; the rooms that the server then has, when it has one."""
     phone = await UdpPeer.open(server.sip_port)
     with PeerGroup() as group:
         peer = group.peer()
@@ -59,13 +66,15 @@ async def enter(server: Server, keys: str, telephone_event: bool, by_info: bool 
         else:
             peer.samples = pressed(keys)
         await asyncio.to_thread(group.run_ms, 500 + 260 * len(keys) + 500)
-        room = keys.rstrip("#")
-        found = [name for name in (room,) if server.xml.di("webconference", "roomInfo", name, "1")[2]] if room else []
+        for key in then:
+            peer.press(EVENTS.index(key))
+            await asyncio.to_thread(group.run_ms, 200)
+        rooms = [entered.rstrip("#") for entered in (keys, then) if entered]
+        found: list[str] = []
         for _ in range(100):
-            if found or telephone_event:
+            if found := in_room(server, *rooms):
                 break
             await asyncio.to_thread(group.run_ms, 100)
-            found = [name for name in (room,) if server.xml.di("webconference", "roomInfo", name, "1")[2]]
         assert await call.bye() == 200
     await asyncio.to_thread(wait_until, lambda: server.xml.calls() == 0, "no call is left")
     phone.close()
@@ -81,4 +90,5 @@ async def test_a_pin_by_info(server: Server) -> None:
 
 
 async def test_tones_of_a_phone_with_telephone_event_are_audio(server: Server) -> None:
-    assert await enter(server, "4713#", telephone_event=True) == []
+    """It enters by its events, sent behind the tones: had these been keys, it would stand in their room."""
+    assert await enter(server, "4713#", telephone_event=True, then="4714#") == ["4714"]

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
-import pytest_asyncio
 
 from interfaces.sip.message import Message
-from tests.support.border import MAPPING, PLUGINS, Border
+from tests.support.border import MAPPING, PLUGINS, Border, invite
 from tests.support.ports import free_port, free_ports
 from tests.support.rtp_peer import PCMA
 from tests.support.server import Server, wait_until
@@ -64,22 +63,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert "Traceback" not in running.log, running.log
 
 
-@pytest_asyncio.fixture
-async def border(server: Server) -> AsyncIterator[Border]:
-    border = Border(server)
-    yield border
-    await border.all_gone()
-    border.close()
-
-
 def progress(talker: Talker, call: PeerCall, code: int, headers: str = "", media: bool = False) -> None:
     assert call.invite_message is not None
     call.reply(call.invite_message, code, talker.description() if media else "", headers)
-
-
-def invite(call: PeerCall) -> Message:
-    assert call.invite_message is not None
-    return call.invite_message
 
 
 async def refuse(call: PeerCall, code: int, headers: str = "") -> None:

@@ -1,29 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a profile's rules make of calls, seen at the far end: headers, replies, codecs, attribute lines, holds, contacts, credentials, keys."""
+"""What a profile's rules make of calls, seen at the far end: headers, replies, codecs, attribute lines, holds, contacts, credentials."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dpkt
-import numpy as np
 import pytest
-import pytest_asyncio
 
 from di.sip.auth_params import parameters
 from interfaces.sip.message import Message, parse, tag_of
-from tests.support import tones
-from tests.support.border import MAPPING, PLUGINS, Border
-from tests.support.rtp_peer import PCMA, PCMU, Peer
+from tests.support.border import MAPPING, PLUGINS, Border, invite, offer
+from tests.support.rtp_peer import PCMA, PCMU
 from tests.support.sdp import audio_address, audio_codecs
 from tests.support.server import Server
-from tests.support.sip_peer import PeerCall, description, direction_of
+from tests.support.sip_peer import PeerCall, direction_of
 from tests.support.sipp import SCENARIOS, Sipp, run_sipp
-from tests.support.switchboard import Talker
 
 pytestmark = pytest.mark.peers
 
@@ -49,8 +45,6 @@ PROFILES = {
     "guarded": TO + "enable_bleg_uas_auth=yes\nuas_auth_bleg_realm=border\nuas_auth_bleg_user=ben\nuas_auth_bleg_pwd=word\n",
     "nat": TO + "dlg_nat_handling=yes\n",
     "written": TO + "msg_logger_path=LOGS/$fU.pcap\n",
-    "keys": TO + "dtmf_transcoding=always\n",
-    "deaf": TO + "rtprelay_dtmf_filtering=yes\n",
     "refer": TO + "fix_replaces_ref=yes\n",
     "all": 'next_hop="$H(X-Hop)"\nheader_filter=whitelist\nheader_list=X-Keep\nappend_headers="X-Caller: $fU"\n'
     "enable_transcoder=always\ntranscoder_codecs=PCMA,G722\nsdp_alines_filter=blacklist\nsdp_alinesfilter_list=x-drop\n"
@@ -77,38 +71,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, logs: Path) -> Iterator[Ser
     assert "Traceback" not in running.log, running.log
 
 
-@pytest_asyncio.fixture
-async def border(server: Server) -> AsyncIterator[Border]:
-    border = Border(server)
-    yield border
-    await border.all_gone()
-    border.close()
-
-
-def invite(call: PeerCall) -> Message:
-    assert call.invite_message is not None
-    return call.invite_message
-
-
 def names(message: Message) -> set[str]:
     return {name for name, _ in message.headers}
-
-
-def offer(talker: Talker, formats: str, lines: str = "", events: str = " 101") -> str:
-    """An offer of several codecs; `lines`: further ones of the audio stream, with their ends. `events` empty: no telephone-event."""
-    head = description(talker.rtp.port).partition("m=audio")[0]
-    maps = "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\n"
-    maps += "a=rtpmap:101 telephone-event/8000\r\n" if events else ""
-    return f"{head}m=audio {talker.rtp.port} RTP/AVP {formats}{events}\r\n{maps}{lines}"
-
-
-async def calls(border: Border, caller: Talker, callee: Talker, profile: str, body: str) -> tuple[PeerCall, PeerCall]:
-    """A call with an offer by hand has reached the callee."""
-    call = PeerCall(caller.sip, f"{profile}-{caller.sip.port}-{len(caller.calls)}@talker", "someone")
-    caller.sip.calls[call.call_id] = call
-    caller.calls.append(call)
-    call.send_request("INVITE", body, headers=f"P-App-Param: profile={profile}\r\nX-To: {callee.uri}\r\n")
-    return call, await callee.called()
 
 
 # --------------------------------------------------------------------------------------------------------- headers, replies
@@ -181,7 +145,7 @@ async def test_replies_are_translated(border: Border) -> None:
 # -------------------------------------------------------------------------------------------------------------- descriptions
 async def test_a_filtered_codec_is_neither_offered_nor_answered(border: Border) -> None:
     anna, ben = await border.phone(PCMA), await border.phone(PCMA)
-    one, two = await calls(border, anna, ben, "codecs", offer(anna, "0 8"))
+    one, two = await border.with_offer(anna, ben, "codecs", offer(anna, "0 8"))
     assert audio_codecs(invite(two).body.decode()) == ["PCMA/8000"]
     await ben.accept(two)
     assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMA/8000"]
@@ -194,7 +158,7 @@ async def test_a_filtered_codec_is_neither_offered_nor_answered(border: Border) 
 
 async def test_a_codec_changes_within_a_call_unless_it_is_filtered(border: Border) -> None:
     anna, ben = await border.phone(PCMU), await border.phone(PCMU)
-    one, two = await calls(border, anna, ben, "plain", offer(anna, "0 8"))
+    one, two = await border.with_offer(anna, ben, "plain", offer(anna, "0 8"))
     await ben.accept(two)
     assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMU/8000"]
     anna.rtp.payload_type = PCMA
@@ -204,7 +168,7 @@ async def test_a_codec_changes_within_a_call_unless_it_is_filtered(border: Borde
     await border.hear({anna: {ben}, ben: {anna}})
     await border.hang_up(one, two)
     anna.rtp.payload_type = PCMA
-    one, two = await calls(border, anna, ben, "codecs", offer(anna, "0 8"))
+    one, two = await border.with_offer(anna, ben, "codecs", offer(anna, "0 8"))
     await ben.accept(two)
     await anna.answered(one)
     for asker in (one, two):
@@ -218,7 +182,7 @@ async def test_attribute_lines_pass_as_they_are_listed(border: Border) -> None:
     anna, ben = await border.phone(), await border.phone()
     lines = "a=x-keep:1\r\na=label:7\r\na=x-drop\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:x\r\n"
     for profile, passing in (("lines", ["a=x-keep:1", "a=label:7"]), ("plain", ["a=x-keep:1", "a=label:7", "a=x-drop"])):
-        one, two = await calls(border, anna, ben, profile, offer(anna, "0", lines))
+        one, two = await border.with_offer(anna, ben, profile, offer(anna, "0", lines))
         body = invite(two).body.decode()
         assert [line for line in body.splitlines() if line.startswith(("a=x-", "a=label", "a=crypto"))] == passing
         assert re.search(r"^o=- .*\r\ns=-\r\n" if profile == "lines" else r"^o=sems .*\r\ns=sems\r\n", body, re.MULTILINE)
@@ -251,7 +215,7 @@ async def test_the_transcoder_comes_in_where_the_called_one_lacks_the_codec(bord
     await anna.answered(one)
     await border.hear({anna: {ben}, ben: {anna}})
     await border.hang_up(one, two)
-    one, two = await calls(border, anna, ben, "missing", offer(anna, "0 8"))
+    one, two = await border.with_offer(anna, ben, "missing", offer(anna, "0 8"))
     assert audio_codecs(invite(two).body.decode()) == ["PCMU/8000", "PCMA/8000"], "the caller's own, in its order"
     await ben.accept(two)
     assert audio_codecs((await anna.answered(one)).body.decode()) == ["PCMA/8000"], "one codec on both sides: undecoded"
@@ -352,7 +316,7 @@ async def test_the_called_one_must_show_credentials(border: Border) -> None:
     await border.hang_up(one, two)
 
 
-# ------------------------------------------------------------------------------------------------------------ NAT, logs, keys
+# ------------------------------------------------------------------------------------------------------------------ NAT, logs
 async def test_phones_behind_nat_are_reached_where_they_send_from(border: Border) -> None:
     anna, ben = await border.phone(), await border.phone()
     call = PeerCall(anna.sip, "nat@talker", "someone")
@@ -392,75 +356,6 @@ async def test_messages_of_both_legs_are_written_down(border: Border, logs: Path
         await asyncio.sleep(0.05)
     assert found >= wanted
     assert [path.name for path in logs.iterdir()] == ["peer.pcap"]  # noqa: ASYNC240
-
-
-def event_type(message: Message) -> int:
-    """The payload type of telephone-event in what we offered."""
-    found = re.search(r"a=rtpmap:(\d+) telephone-event/8000", message.body.decode())
-    assert found is not None
-    return int(found[1])
-
-
-async def keys_heard(border: Border, phone: Peer, press: Peer, event: int, kind: int = 101) -> set[int]:
-    """Which RFC 4733 events a phone gets after a key of another one, who sends it as payload type `kind`."""
-    phone.forget()
-    await border.run(200)
-    press.press(event, payload_type=kind)
-    for _ in range(10):
-        await border.run(200)
-        found = {packet.payload[0] for packet in phone.packets if packet.payload_type == 101}
-        if found:
-            return found
-    return set()
-
-
-async def test_keys_pass_to_the_other_leg_unless_filtered(border: Border) -> None:
-    anna, ben = await border.phone(), await border.phone()
-    one, two = await border.up(anna, ben, "plain")
-    await border.hear({anna: {ben}, ben: {anna}})
-    assert await keys_heard(border, ben.rtp, anna.rtp, 5) == {5}
-    assert await keys_heard(border, anna.rtp, ben.rtp, 11, event_type(invite(two))) == {11}
-    await border.hear({anna: {ben}, ben: {anna}})
-    await border.hang_up(one, two)
-    one, two = await border.up(anna, ben, "deaf")
-    await border.hear({anna: {ben}, ben: {anna}})
-    assert await keys_heard(border, ben.rtp, anna.rtp, 5) == set()
-    await border.hang_up(one, two)
-
-
-KEY_5_HZ = (770.0, 1336.0)
-
-
-@pytest.mark.parametrize("profile", ["keys", "plain"])
-async def test_a_leg_without_telephone_event(border: Border, profile: str) -> None:
-    """Its key tones become events where the profile says so, else they pass as they are; the other one's events become tones."""
-    anna, ben = await border.phone(), await border.phone()
-    one, two = await calls(border, anna, ben, profile, offer(anna, "0", events=""))
-    await ben.accept(two)
-    await anna.answered(one)
-    await border.hear({anna: {ben}, ben: {anna}})
-    anna.rtp.samples = ben.rtp.samples = None
-    await border.run(300)
-    anna.rtp.forget()
-    ben.rtp.press(5, 400, payload_type=event_type(invite(two)))
-    for _ in range(10):
-        await border.run(200)
-        if tones.heard(anna.rtp.heard(), [*KEY_5_HZ, 941.0, 1477.0]) == set(KEY_5_HZ):
-            break
-    else:
-        raise AssertionError("the key of the one with events is no tone for the other")
-    pressed = tones.tone(KEY_5_HZ[0], 150) + tones.tone(KEY_5_HZ[1], 150)
-    ben.rtp.forget()
-    anna.rtp.samples = np.concatenate([pressed, np.zeros(4000, np.int16)])
-    wanted, events, heard = {5} if profile == "keys" else set(), set[int](), set[float]()
-    for _ in range(20):
-        await border.run(1500)  # it is pressed twice in that time
-        events = {packet.payload[0] for packet in ben.rtp.packets if packet.payload_type == 101}
-        heard = tones.heard(ben.rtp.heard(), [*KEY_5_HZ, 941.0, 1477.0], threshold=300)
-        if events >= wanted and heard == set(KEY_5_HZ):
-            break
-    assert (events, heard) == (wanted, set(KEY_5_HZ))
-    await border.hang_up(one, two)
 
 
 async def test_a_transfer_names_the_dialog_as_the_far_side_has_it(border: Border) -> None:
@@ -510,11 +405,11 @@ def test_what_sipp_gets(server: Server, tmp_path: Path) -> None:
         parse(text.replace("\n", "\r\n"))
         for text in re.findall(r"^INVITE sip:.*?(?=^-{5})", heard.messages, re.MULTILINE | re.DOTALL)
     ]
-    assert {invite.header("X-Keep") for invite in got} == {str(number) for number in range(1, 11)}
-    for invite in got:
-        assert not {"X-Other", "X-Hop", "P-App-Param"} & names(invite) and invite.header("X-Caller") == "caller"
-        assert invite.header("Contact").startswith(f"<sip:border@127.0.0.1:{server.sip_port}")
-        body = invite.body.decode()
+    assert {came.header("X-Keep") for came in got} == {str(number) for number in range(1, 11)}
+    for came in got:
+        assert not {"X-Other", "X-Hop", "P-App-Param"} & names(came) and came.header("X-Caller") == "caller"
+        assert came.header("Contact").startswith(f"<sip:border@127.0.0.1:{server.sip_port}")
+        body = came.body.decode()
         assert audio_codecs(body) == ["PCMU/8000", "PCMA/8000", "G722/8000"] and "a=label:3" in body and "x-drop" not in body
     assert placed.messages.count("SIP/2.0 180 Patience") >= 10
     assert set(re.findall(r"^m=audio \d+ RTP/AVP (.*)$", placed.messages.split("SIP/2.0 200 OK", 1)[1], re.MULTILINE)) == {

@@ -7,7 +7,8 @@ one, two = await border.pair(anna, ben, "transparent")
 
 from __future__ import annotations
 
-from tests.support.sip_peer import PeerCall
+from interfaces.sip.message import Message
+from tests.support.sip_peer import PeerCall, description
 from tests.support.switchboard import Switchboard, Talker
 
 MAPPING = "^sip:=>sbc\n"
@@ -34,3 +35,25 @@ class Border(Switchboard):
         await callee.accept(two)
         await caller.answered(one)
         return one, two
+
+    async def with_offer(self, caller: Talker, callee: Talker, profile: str, body: str) -> tuple[PeerCall, PeerCall]:
+        """A call with an offer by hand has reached the callee."""
+        call = PeerCall(caller.sip, f"{profile}-{caller.sip.port}-{len(caller.calls)}@talker", "someone")
+        caller.sip.calls[call.call_id] = call
+        caller.calls.append(call)
+        call.send_request("INVITE", body, headers=f"P-App-Param: profile={profile}\r\nX-To: {callee.uri}\r\n")
+        return call, await callee.called()
+
+
+def invite(call: PeerCall) -> Message:
+    """The INVITE that a call came with."""
+    assert call.invite_message is not None
+    return call.invite_message
+
+
+def offer(talker: Talker, formats: str, lines: str = "", events: str = " 101") -> str:
+    """An offer of several codecs; `lines`: further ones of the audio stream, with their ends. `events` empty: no telephone-event."""
+    head = description(talker.rtp.port).partition("m=audio")[0]
+    maps = "a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:9 G722/8000\r\n"
+    maps += "a=rtpmap:101 telephone-event/8000\r\n" if events else ""
+    return f"{head}m=audio {talker.rtp.port} RTP/AVP {formats}{events}\r\n{maps}{lines}"
