@@ -28,5 +28,5 @@ def test_where_others_hold_a_lane_a_further_one_is_taken_and_they_are_named(
         said = capfd.readouterr().err
         assert f"no 4 ports in a row are free from {low} to {low + 7}: " in said and f"{os.getpid()} (" in said
         assert lanes.take(1, False) == low + 1, "single ones are left in the first"
-        with pytest.raises(AssertionError, match="no 8 ports in a row"):
-            lanes.take(8, False)
+        with pytest.raises(AssertionError, match="no 9 ports in a row"):
+            lanes.take(9, False)
