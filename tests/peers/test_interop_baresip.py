@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from tests.support import tones
 from tests.support.baresip import G722, GSM, L16, OPUS, PCMA, PCMU, Baresip, PhoneCodec, module_folder
 from tests.support.server import Server, wait_until
+from tests.support.stalls import calm
 
 pytestmark = pytest.mark.peers
 
@@ -61,12 +63,17 @@ def talk(
 @pytest.mark.parametrize("phones", [PHONES, L16], ids=lambda phones: phones[0].name)
 def test_each_codec_hears_itself(server: Server, tmp_path: Path, phones: tuple[PhoneCodec, ...]) -> None:
     users = [(codec, "echo", says(codec, LOW_HZ, HIGH_HZ)) for codec in phones]
-    for codec, heard in zip(phones, talk(server, tmp_path, users, 5), strict=True):
-        assert len(heard) > codec.rate_hz, f"{codec.name} heard too little"
-        found = tones.heard(heard, [LOW_HZ, *OTHERS_HZ], codec.rate_hz, 1500)
-        assert found == {LOW_HZ}, codec.name
-        if codec.rate_hz > 8000:
-            assert tones.heard(heard, [HIGH_HZ], codec.rate_hz, 1000) == {HIGH_HZ}, f"{codec.name} lost what is above 4 kHz"
+    folders = (tmp_path / f"attempt{number}" for number in itertools.count())
+
+    def measure() -> None:
+        for codec, heard in zip(phones, talk(server, next(folders), users, 5), strict=True):
+            assert len(heard) > codec.rate_hz, f"{codec.name} heard too little"
+            found = tones.heard(heard, [LOW_HZ, *OTHERS_HZ], codec.rate_hz, 1500)
+            assert found == {LOW_HZ}, codec.name
+            if codec.rate_hz > 8000:
+                assert tones.heard(heard, [HIGH_HZ], codec.rate_hz, 1000) == {HIGH_HZ}, f"{codec.name} lost what is above 4 kHz"
+
+    calm(measure, 5)
 
 
 def test_phones_of_all_codecs_meet_in_a_room(server: Server, tmp_path: Path) -> None:
