@@ -29,7 +29,7 @@ call_control=cgr
 cgr_module=cc_cgrates
 cgr_uuid=$H(X-Account)
 cgr_Extra=$H(X-Extra)
-deadline_ms=1200
+deadline_ms=2500
 on_unreachable="refuse,go_on 1"
 """
 
@@ -52,7 +52,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, cgrates: CgratesStandIn) ->
 def configuration(folder: Path, cgrates: CgratesStandIn) -> dict[str, str]:
     return {
         "call_control.conf": CONTROL,
-        "cc_cgrates.conf": f"servers=127.0.0.1:{cgrates.port}\nslice=4\nwarn=2\norigin_host=here\nfile={folder}/cgrates.db\n",
+        "cc_cgrates.conf": f"servers=127.0.0.1:{cgrates.port}\nslice=5\nwarn=3\norigin_host=here\nfile={folder}/cgrates.db\n",
         "cdr.conf": f"spool={folder}/cdr.db\njsonl_path={folder}/cdr.jsonl\n",
         "app_mapping.conf": "^sip:echo=>echo\n",
     }
