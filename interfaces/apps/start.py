@@ -6,18 +6,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from di.kernel.config import ConfigFile
-from di.kernel.errors import ConfigError, DIError, Refused
+from di.kernel.errors import ConfigError
 from di.kernel.options import load
-from di.kernel.registry import Caller
-from di.kernel.value import Value
 from di.spoken.options import Options as PromptOptions
-from interfaces.apps.bridged_call import BridgedCall, Means, ProgramLeg
+from interfaces.apps.bridged_call import BridgedCall, Means
 from interfaces.apps.door import RemoteDoor
 from interfaces.apps.files import Reach
 from interfaces.apps.fleet import AppFile, Fleet
@@ -25,8 +23,9 @@ from interfaces.apps.functions import AppFunctions
 from interfaces.apps.interface import Apps
 from interfaces.apps.operations import OPERATIONS
 from interfaces.apps.options import Options
-from interfaces.apps.peer import AppPeer, Message
-from interfaces.apps.remote import Refusal, RemoteProgram
+from interfaces.apps.orphans import Orphans
+from interfaces.apps.remote import Refusal
+from interfaces.apps.requests import ProgramRequests
 from interfaces.apps.speaker import Speaker
 from interfaces.program_door import PROGRAM_DOOR
 
@@ -63,6 +62,8 @@ class AppGateway:
         self._beginning: dict[str, Fleet] = {}
         """Applications whose first generation is being started."""
         self._functions = AppFunctions(services.registry, lambda name: self._fleets[name].choose())
+        self._requests = ProgramRequests(services.sessions, services.registry, self._functions)
+        self._orphans = Orphans(services.sessions, services.applications, options.on_crash)
         self._registered = False
         self._speaker = Speaker(_prompt_options(services.conf_dir))
         self._ticker: asyncio.Task[None] | None = None
@@ -129,7 +130,7 @@ class AppGateway:
 
     async def _first(self, name: str, path: Path) -> str:
         """Start the first generation of an application. Empty when it is in service, else why it is not, and there is none."""
-        fleet = self._beginning[name] = Fleet(self._app(name, path), self._options, self._take, self._orphans)
+        fleet = self._beginning[name] = Fleet(self._app(name, path), self._options, self._requests.take, self._orphans.take)
         try:
             why = await fleet.start()
             if not why:
@@ -150,7 +151,7 @@ class AppGateway:
                     self._fleet_for(name)
             except Refusal as why:
                 raise ConfigError(file, 0, "remote", str(why)) from why
-        door = RemoteDoor(self._options, self._fleet_for, self._take)
+        door = RemoteDoor(self._options, self._fleet_for, self._requests.take)
         self._close_door = self._services.capabilities.provide(PROGRAM_DOOR, door)
 
     def _fleet_for(self, name: str) -> Fleet:
@@ -164,7 +165,7 @@ class AppGateway:
         if len(self._fleets) >= _MOST_NAMES:
             raise Refusal(f"there are {_MOST_NAMES} applications already")
         app = replace(self._app(name, self._options.script_path / f"{name}.py"), file=None)
-        fleet = self._fleets[name] = Fleet(app, self._options, self._take, self._orphans)
+        fleet = self._fleets[name] = Fleet(app, self._options, self._requests.take, self._orphans.take)
         self._services.applications.register(name, lambda session: self._begin(session, fleet))
         return fleet
 
@@ -193,76 +194,6 @@ class AppGateway:
             for fleet in self._fleets.values():
                 fleet.look()
 
-    # ------------------------------------------------------------------------------------------------------------ messages
-    def _take(self, process: AppPeer, message: Message) -> None:
-        kind = message["k"]
-        if kind == "op":
-            self._operation(process, message)
-        elif kind == "ready":
-            self._functions.publish(process.name, message.get("functions"))
-        elif kind == "di_result":
-            self._functions.answered(message)
-        elif kind == "di":
-            self._services.sessions.spawn(self._di(process, message))
-
-    def _operation(self, process: AppPeer, message: Message) -> None:
-        """A process may steer its own calls, and no others."""
-        id, op = str(message.get("call", "")), message.get("op")
-        session = self._services.sessions.find(id) if id in process.calls or id in process.legs else None
-        if session is None or not isinstance(op, int):
-            return
-        what, values = str(message.get("do", "")), message.get("with")
-
-        def perform() -> None:
-            if isinstance(session.app, BridgedCall):
-                session.app.perform(op, what, values)
-
-        session.run(perform)
-
-    async def _di(self, process: AppPeer, message: Message) -> None:
-        """A function of another module, on the application's behalf: it appears in the audit log as `app:NAME`."""
-        answer: Message = {"k": "di_done", "n": message.get("n")}
-        module, function, arguments = str(message.get("module")), str(message.get("function")), message.get("args")
-        caller = _caller_of(process)
-        try:
-            result: Value | Awaitable[Value] = self._services.registry.invoke(
-                module, function, list(arguments) if isinstance(arguments, (list, tuple)) else [], caller
-            )
-            answer["result"] = await result if isinstance(result, Awaitable) else result
-            process.answer(answer)
-        except (DIError, Refused, TypeError, ValueError, OverflowError) as error:
-            process.send({"k": "di_done", "n": message.get("n"), "error": f"{type(error).__name__}: {error}"})
-
-    def _orphans(self, calls: set[str], why: str) -> None:
-        """Calls whose program has died."""
-        for id in calls:
-            session = self._services.sessions.find(id)
-            if session is not None and isinstance(session.app, BridgedCall):
-                session.app.orphaned()
-                session.run(lambda session=session: self._after_crash(session, why))  # type: ignore[misc]
-
-    def _after_crash(self, session: Session, why: str) -> None:
-        choice = self._options.on_crash
-        if isinstance(session.app, ProgramLeg) and choice != "hangup":
-            return  # what becomes of the first leg becomes of it
-        if choice == "hangup" or not session.audio.started:  # nobody would answer it
-            log.error("call %s: it is ended: %s", session.id, why)
-            session.stop(500, "Server Internal Error", by="system")
-            return
-        name = choice.removeprefix("app:")
-        factory = self._services.applications.find(name) if choice.startswith("app:") else None
-        if factory is None or session.dialog.ending:
-            log.warning("call %s: it goes on without a program: %s", session.id, why)
-            return
-        log.warning("call %s: application %s takes it over: %s", session.id, name, why)
-        if session.pair is not None:
-            session.pair.end_other(session)
-        session.audio.flush()
-        session.application = name
-        session.app = factory(session)
-        if session.audio.started:
-            session.app.on_session_start()
-
     async def close(self) -> None:
         """End the processes."""
         if self._ticker is not None:
@@ -283,14 +214,6 @@ def _prompt_options(conf_dir: Path) -> PromptOptions:
     path = conf_dir / "prompts.conf"
     conf = ConfigFile.read(path) if path.is_file() else ConfigFile.empty("prompts.conf")
     return load(PromptOptions, conf, os.environ, "prompts")
-
-
-def _caller_of(process: AppPeer) -> Caller:
-    """On whose behalf a program calls functions: its own, or, from elsewhere, with the permissions that it came in with."""
-    if isinstance(process, RemoteProgram):
-        theirs = process.caller
-        return replace(theirs, name=f"app:{process.name}@{theirs.name}", transport="apps")
-    return Caller(f"app:{process.name}", "apps")
 
 
 def _compiles(path: Path, file: str) -> None:

@@ -4,54 +4,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from di.calls.events import SystemEvent
-from di.calls.session import Session
 from di.sip import records as sip
-from di.spoken.options import Options as PromptOptions
-from interfaces.apps.bridged_call import BridgedCall, Means
-from interfaces.apps.files import Reach
+from interfaces.apps.bridged_call import BridgedCall
 from interfaces.apps.operations import OPERATIONS
-from interfaces.apps.speaker import Speaker
 from media.control import records
-from tests.support.playbook import Playbook
-
-
-class Program:
-    """The process, as far as a call knows it."""
-
-    def __init__(self) -> None:
-        self.calls: set[str] = set()
-        self.legs: set[str] = set()
-        self.source_ip = ""
-        self.sent: list[dict[str, Any]] = []
-
-    def send(self, message: dict[str, Any]) -> None:
-        self.sent.append(message)
-
-
-def up(answer: bool = True) -> tuple[Playbook, Program, Session]:
-    book, program = Playbook().with_monitoring(), Program()
-    means = Means(Reach(Path("/nowhere"), None, None), Speaker(PromptOptions(tts_command="/bin/false {wav}")), "en", OPERATIONS)
-    book.services.applications.register("prog", lambda session: BridgedCall(session, program, means))  # type: ignore[arg-type]
-    call = book.offer("app-prog")
-    session = next(iter(book.sessions))
-    if answer:
-        perform(book, session, 1, "answer", {})
-        book.confirm(call)
-    return book, program, session
-
-
-def perform(book: Playbook, session: Session, op: int, what: str, values: object) -> None:
-    app = session.app
-    assert isinstance(app, BridgedCall)
-    session.run(lambda: app.perform(op, what, values))
-    book.run()
+from tests.support.program_call import perform, up
 
 
 def test_the_call_is_told_and_answered_when_the_program_says_so() -> None:
