@@ -13,7 +13,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Protocol
 
 from di.access.rules import Unauthenticated
-from di.kernel.addresses import bind_hint, device_address, probe
+from di.kernel.addresses import address_here, bind_hint, probe
 from di.kernel.errors import ConfigError
 from di.kernel.options import where
 from di.kernel.registry import INTERNAL, Caller
@@ -71,13 +71,7 @@ def bind_address(text: str) -> str:
     """
     if not text:
         return "127.0.0.1"
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    if text == "localhost":
-        return "127.0.0.1"
-    address = device_address(text)
+    address = address_here(text)
     if address is None:
         raise ValueError("right is an IP address or the name of a network interface that has one")
     return address

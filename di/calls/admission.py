@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The chain of controls at work: asked in turn before a call, counting while it is up, told of its end (`di.calls.control`)."""
+"""One call in the chain of controls: they are asked in turn before it, count while it is up, are told of its end (`di.calls.control`)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from di.calls.call_changes import NO_CHANGES, CallChanges
 from di.calls.chain import then
 from di.calls.control import Grant
 from di.calls.events import Outcome
-from di.calls.limits import CallLimits
 from di.calls.timer_numbers import GRANT_TIMER
 from di.kernel.clock import current_work
 from di.kernel.errors import Refused
-from di.kernel.ports import Clock
 from di.sip.records import CallEnded
 from media.control.play_items import PlayFile
 
@@ -389,34 +387,3 @@ class Admission:
             news(control)
         except Exception as error:
             log.error("call %s: control %s failed: %s", self._session.id, control.name, error, exc_info=error)
-
-
-class CallControl:
-    """The server's gate and its chain. `controls` are asked in this order."""
-
-    def __init__(self, limits: CallLimits, clock: Clock) -> None:
-        self.limits = limits
-        self.controls: list[Control] = []
-        self.lead = EndLead()
-        self._clock = clock
-
-    def gate(self) -> Refused | None:
-        """Why no new call may begin now, in whichever direction: a limit, shutdown mode."""
-        refusal = self.limits.refusal(self._clock.now_ns())
-        return None if refusal is None else Refused(*refusal)
-
-    def begin(self, session: Session) -> None:
-        """A call is counted from here on; `ended` follows once."""
-        self.limits.begin(self._clock.now_ns())
-        session.admission = Admission(session, tuple(self.controls), self.lead)
-
-    def answered(self, session: Session) -> None:
-        """The call was answered."""
-        if session.admission is not None:
-            session.admission.answered(self._clock.now_ns())
-
-    def ended(self, session: Session, end: CallEnded) -> None:
-        """The call is over."""
-        self.limits.end(self._clock.now_ns())
-        if session.admission is not None:
-            session.admission.ended(end, self._clock.now_ns())

@@ -14,7 +14,7 @@ Time counts from the answer, each grant by itself, and the smallest holds:
                                                     warned (warn_s before the end), ended at the end
 
 A control that thinks holds up the beginning of its call, and nothing once the call is up: neither a BYE nor the other grants. Controls
-stand in `CallControl.controls` (`di.calls.admission`); modules add theirs at start, and an application further ones for its own call
+stand in `CallControl.controls` (`di.calls.gate`); modules add theirs at start, and an application further ones for its own call
 (`Admission.add`). One whose service speaks up by itself finds its call's `Admission` and says `warn`, `ask_again`, `limit` or `cut`.
 
 The BYE has a way to go, so a call is ended a moment before its time is up (`EndLead`): at the phone, too, none lasts longer than granted.

@@ -10,15 +10,16 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from typing import Protocol
 
-from di.calls.admission import CallControl
 from di.calls.application import Factory
 from di.calls.arrivals import Arrivals
 from di.calls.call_info import CallInfo, CallOut, DialPlan
 from di.calls.dialling import default_hop, dial, exposed, malformed, redirected
 from di.calls.end_lines import EndLines
 from di.calls.events import RoomChanged
+from di.calls.gate import CallControl
 from di.calls.limits import CallLimits
 from di.calls.message_sinks import MessageSinks
+from di.calls.no_process import NoMedia, NoSip
 from di.calls.outside import Outside
 from di.calls.published import Published
 from di.calls.recording_ends import RecordingEnds
@@ -46,33 +47,12 @@ from di.sip.outside_records import OutsideReceived, OutsideReplied, Subscription
 from di.sip.port import SipPort
 from di.sip.records import CallEnded, CallOffered, MessageSeen, SetOptionsReply
 from media.control import records as media
-from media.control.recording_records import CallRecordingStopped, RecordingStopped, RoomRecordingStopped, StartRecording
+from media.control.recording_records import CallRecordingStopped, RecordingStopped, RoomRecordingStopped
 from media.control.records import AnnounceFailed, LoadPrompt, PromptLoaded, SpeakerChanged, Statistics
 
 log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 """When to call again a server one of whose processes is being started."""
-
-
-class NoSip:
-    """The port while the SIP process is down: what is sent is lost, which `sip_lost` has settled already."""
-
-    def send(self, command: sip.Command) -> None:
-        """Nothing."""
-
-
-class NoMedia:
-    """The port while no media process is up. A leg that is asked for is refused at once, so that its call ends."""
-
-    def __init__(self, emit: Callable[[media.Event], None]) -> None:
-        self._emit = emit
-
-    def send(self, command: media.Command) -> None:
-        """Nothing but the answers to OpenLeg and StartRecording."""
-        if isinstance(command, media.OpenLeg):
-            self._emit(media.LegFailed(command.leg, "no media process is up"))
-        elif isinstance(command, StartRecording):
-            self._emit(RecordingStopped(command.leg, command.path, 0, 0, "no media process is up"))
 
 
 class RecordingSink(Protocol):

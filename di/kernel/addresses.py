@@ -17,17 +17,19 @@ _SIOCGIFADDR = 0x8915
 def resolve(text: str, key: str, file: str, line: int) -> str:
     """The IP for an address, a device name or `localhost`. Raises ConfigError when it is none of them."""
     text = text.strip("[]")
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        pass
-    if text == "localhost":
-        return "127.0.0.1"
-    address = device_address(text)
+    address = address_here(text)
     if address is None:
         names = ", ".join(name for _, name in socket.if_nameindex())
         raise ConfigError(file, line, key, f"{text!r} is neither an IP address nor a device with one; devices here: {names}")
     return address
+
+
+def address_here(text: str) -> str | None:
+    """The IP for an address, which need be none of ours, a device name or `localhost`; None for what is none of them."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return "127.0.0.1" if text == "localhost" else device_address(text)
 
 
 def device_address(name: str) -> str | None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from di.calls.sessions import NoMedia
+from di.calls.no_process import NoMedia
 from di.kernel.ports import MEDIA_FIGURES
 from di.server.status import usage
 from tests.support.bare_hub import bare_services, invoke
