@@ -6,7 +6,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.apps.keypad import KEYS, Collector, Ended, Gather
+from di.apps.gathering import KEYS, Collector, Ended, Gather
 
 MS = 1_000_000
 WANTED = st.builds(
