@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from interfaces.sip.message import Message
-from tests.support.border import MAPPING, PLUGINS, Border, invite
+from tests.support.border import PLUGINS, Border, border_files, invite
 from tests.support.ports import free_port, free_ports
 from tests.support.rtp_peer import PCMA
 from tests.support.server import Server, wait_until
@@ -40,21 +40,11 @@ PROFILES = {
     "lost": TO + "aleg_rtprelay_interface=$H(X-Interface)\n",
     "symmetric": TO + "rtprelay_force_symmetric_rtp=yes\n",
 }
-CONF = f"""profiles={",".join(PROFILES)}
-active_profile="$(paramhdr),plain"
-regex_maps=where
-"""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    files = {
-        "app_mapping.conf": MAPPING,
-        "sbc.conf": CONF,
-        "where.conf": "^(some)one$=>any\\1\n",
-        "call_control.conf": "",
-        **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
-    }
+    files = border_files(PROFILES, "regex_maps=where\n", "$(paramhdr),plain") | {"where.conf": "^(some)one$=>any\\1\n"}
     low = free_ports(40)
     inner = f"sip_ip_inner=127.0.0.2\nsip_port_inner={free_port()}\nrtp_low_port_inner={low}\nrtp_high_port_inner={low + 39}\n"
     settings = f"log_sessions=yes\nforce_symmetric_rtp=no\nadditional_interfaces=inner\n{inner}"

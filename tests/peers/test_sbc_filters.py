@@ -14,7 +14,7 @@ import pytest
 
 from di.sip.auth_params import parameters
 from interfaces.sip.message import Message, parse, tag_of
-from tests.support.border import MAPPING, PLUGINS, Border, invite, offer
+from tests.support.border import PLUGINS, Border, border_files, invite, offer
 from tests.support.rtp_peer import PCMA, PCMU
 from tests.support.sdp import audio_address, audio_codecs
 from tests.support.server import Server
@@ -50,7 +50,6 @@ PROFILES = {
     "enable_transcoder=always\ntranscoder_codecs=PCMA,G722\nsdp_alines_filter=blacklist\nsdp_alinesfilter_list=x-drop\n"
     'reply_translations="180=>180 Patience"\nbleg_contact_user=border\n',
 }
-CONF = f'profiles={",".join(PROFILES)}\nactive_profile="$(paramhdr)"\n'
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +59,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, logs: Path) -> Iterator[Server]:
-    files = {
-        "app_mapping.conf": MAPPING,
-        "sbc.conf": CONF,
-        "call_control.conf": "",
-        **{f"{name}.sbcprofile.conf": text.replace("LOGS", str(logs)) for name, text in PROFILES.items()},
-    }
+    files = border_files({name: text.replace("LOGS", str(logs)) for name, text in PROFILES.items()})
     with Server(tmp_path_factory.mktemp("server"), files, "", PLUGINS.replace("sbc;", "uac_auth;sbc;")) as running:
         yield running
     assert "Traceback" not in running.log, running.log

@@ -11,7 +11,7 @@ import pytest
 
 from interfaces.sip.message import Message
 from tests.support import tones
-from tests.support.border import MAPPING, PLUGINS, Border, invite, offer
+from tests.support.border import PLUGINS, Border, border_files, invite, offer
 from tests.support.rtp_peer import Peer
 from tests.support.server import Server
 
@@ -23,12 +23,7 @@ PROFILES = {"plain": TO, "keys": TO + "dtmf_transcoding=always\n", "deaf": TO + 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    files = {
-        "app_mapping.conf": MAPPING,
-        "sbc.conf": f'profiles={",".join(PROFILES)}\nactive_profile="$(paramhdr)"\n',
-        "call_control.conf": "",
-        **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
-    }
+    files = border_files(PROFILES)
     with Server(tmp_path_factory.mktemp("server"), files, "", PLUGINS) as running:
         yield running
     assert "Traceback" not in running.log, running.log

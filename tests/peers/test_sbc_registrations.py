@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from interfaces.sip.message import Message, uri_of
-from tests.support.border import MAPPING, PLUGINS
+from tests.support.border import PLUGINS, border_files
 from tests.support.server import Server, wait_until
 from tests.support.sip_peer import PeerCall, UdpPeer, description
 
@@ -30,12 +30,7 @@ BEHIND_NAT = "sip:anna@192.0.2.7:5099;ob"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    files = {
-        "app_mapping.conf": MAPPING,
-        "sbc.conf": f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr)\ncontact_hiding_secret=known-to-us\n",
-        "call_control.conf": "",
-        **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
-    }
+    files = border_files(PROFILES, "contact_hiding_secret=known-to-us\n")
     with Server(tmp_path_factory.mktemp("server"), files, "trusted_peers=127.0.0.1/32", PLUGINS) as running:
         yield running
         wait_until(lambda: running.xml.calls() == 0, "no call is left")

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from clients.cli.sems_sbc import main as sems_sbc
-from tests.support.border import MAPPING, PLUGINS
+from tests.support.border import MAPPING, PLUGINS, border_files
 from tests.support.server import ROOT, Server, wait_until
 from tests.support.sip_peer import UdpPeer, description
 from tests.support.sipp import Sipp, run_sipp
@@ -31,7 +31,7 @@ PROFILES = {
     "onward": "",
     "hop": 'next_hop="$H(X-Hop)"\nFrom=<sip:relay@firm.example>\n',
 }
-CONF = f"profiles={','.join(PROFILES)}\nactive_profile=$(paramhdr),plain\nstrangers=refuse\nenable_session_timer=yes\nsession_expires=130\n"
+FILES = border_files(PROFILES, "strangers=refuse\nenable_session_timer=yes\nsession_expires=130\n", "$(paramhdr),plain")
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
-    files = {
-        "app_mapping.conf": MAPPING,
-        "sbc.conf": CONF,
-        "call_control.conf": "",
-        "cdr.conf": f"spool={folder}/cdr.db\nsinks=jsonl\njsonl_path={folder}/cdr.jsonl\n",
-        **{f"{name}.sbcprofile.conf": text for name, text in PROFILES.items()},
-    }
+    files = FILES | {"cdr.conf": f"spool={folder}/cdr.db\nsinks=jsonl\njsonl_path={folder}/cdr.jsonl\n"}
     settings = "trusted_peers=127.0.0.1/32\nlog_sessions=yes"
     with Server(folder, files, settings, PLUGINS.replace("monitoring;", "monitoring;cdr;")) as running:
         yield running
@@ -255,7 +249,7 @@ async def test_sighup_reads_everything_again(server: Server, phone: UdpPeer, far
     conf, map_file = server.etc / "sbc.conf", server.etc / "numbers.conf"
     path_of(server, "late").write_text('refuse_with="486 $M(one=>numbers)"\n')
     map_file.write_text("^one$=>Number One\n")
-    conf.write_text(CONF.replace("profiles=", "profiles=late,") + "regex_maps=numbers\n")
+    conf.write_text(FILES["sbc.conf"].replace("profiles=", "profiles=late,") + "regex_maps=numbers\n")
     os.kill(server.pid, signal.SIGHUP)
 
     async def said() -> str:

@@ -7,12 +7,24 @@ one, two = await border.pair(anna, ben, "transparent")
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from interfaces.sip.message import Message
 from tests.support.sip_peer import PeerCall, description
 from tests.support.switchboard import Switchboard, Talker
 
 MAPPING = "^sip:=>sbc\n"
 PLUGINS = "monitoring;cc_call_timer;cc_pcalls;cc_prepaid;cc_ctl;call_control;sbc;xmlrpc2di;web"
+
+
+def border_files(profiles: Mapping[str, str], more: str = "", active: str = "$(paramhdr)") -> dict[str, str]:
+    """Configuration of a server with these profiles, of which a call names its own. `more`: further lines of sbc.conf."""
+    return {
+        "app_mapping.conf": MAPPING,
+        "sbc.conf": f"profiles={','.join(profiles)}\nactive_profile={active}\n{more}",
+        "call_control.conf": "",
+        **{f"{name}.sbcprofile.conf": text for name, text in profiles.items()},
+    }
 
 
 class Border(Switchboard):
