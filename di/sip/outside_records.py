@@ -10,8 +10,13 @@ Header lines and texts from outside are as in `di.sip.records`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:  # the same, sooner made
+    from media.control.quick_records import record as dataclass
 
 
 # ---------------------------------------------------------------------------------------------------------------- commands

@@ -16,12 +16,16 @@ they go out again as they were.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TypeAlias, get_args
+from dataclasses import field
+from typing import TYPE_CHECKING, TypeAlias, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
-from media.control.quick_records import quicken
 from media.control.records import AudioFormat, ReceivedFormat, Srtp
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:  # the same, sooner made
+    from media.control.quick_records import record as dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,5 +510,3 @@ Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFa
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)
-
-quicken((*COMMANDS, *EVENTS))

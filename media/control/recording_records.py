@@ -8,8 +8,12 @@ of a room    StartRoomRecording ─► StopRoomRecording                        
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:  # the same, sooner made
+    from media.control.quick_records import record as dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,11 @@ Recordings stand in `media.control.recording_records`, what playlists hold in `m
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
-from typing import TypeAlias, TypeGuard, get_args
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, get_args
 
 from media.control.play_items import PlayItem, Sound
-from media.control.quick_records import quicken
 from media.control.recording_records import (
     CallRecordingStopped,
     LegRecording,
@@ -25,6 +24,11 @@ from media.control.recording_records import (
     RoomRecording,
     RoomRecordingStopped,
 )
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass
+else:  # the same, sooner made
+    from media.control.quick_records import record as dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,6 +504,3 @@ _LEG_COMMANDS = frozenset(LEG_COMMANDS)
 def is_for_leg(record: object) -> TypeGuard[LegCommand]:
     """Whether it is one of LEG_COMMANDS. By one look into a set: each class that is compared with comes from cold memory where calls are few."""
     return type(record) in _LEG_COMMANDS
-
-
-quicken((AudioFormat, ReceivedFormat, Srtp, *COMMANDS, *EVENTS))
