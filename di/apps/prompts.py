@@ -150,7 +150,8 @@ class PromptFolder:
 
     def look(self, asked: Asked) -> Path | None:
         """The same as `find`, and nothing is said."""
-        return self._known.first(asked, lambda: (*self._paths(asked), self.default))
+        key = asked.domain, asked.user, asked.language  # hashed and compared without a call into Python
+        return self._known.first(key, lambda: (*self._paths(asked), self.default))
 
     def find(self, asked: Asked, call: str) -> Path | None:
         """The first file that is there, else the default; None, with a line in the log, when that is gone, too. `call`: the call's id."""

@@ -70,7 +70,6 @@ class Admission:
         self._cut_ns: int | None = None
         """When it was ended for want of time: what a peer then takes to confirm that costs nobody."""
         self._timer_ns = 0
-        self._patience_ns = session.host.callback_timeout_ms * 1_000_000
         self._changes = NO_CHANGES
         self._changes_taken = False
         self._over = False
@@ -85,7 +84,8 @@ class Admission:
             if isinstance(answer, Awaitable):
                 return self._wait(control, answer)
             self._admit(control, answer)
-        self._publish()
+        if self._admitted:
+            self._publish()
         return None
 
     def insert(self, controls: Sequence[Control]) -> None:
@@ -263,9 +263,12 @@ class Admission:
         return self._session.host.clock.now_ns()
 
     def _next_ns(self, one: AdmittedControl) -> int | None:
-        return one.next_ns(self._patience_ns, self._lead.ns(self._now_ns()))
+        patience_ns = self._session.host.callback_timeout_ms * 1_000_000
+        return one.next_ns(patience_ns, self._lead.ns(self._now_ns()))
 
     def _set_timer(self) -> None:
+        if not self._admitted:
+            return  # nor has there been anybody: most calls need no timers at all
         nexts = [at_ns for at_ns in map(self._next_ns, self._admitted) if at_ns is not None]
         if nexts:
             now_ns = self._now_ns()

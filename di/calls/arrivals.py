@@ -133,9 +133,10 @@ class Arrivals:
 def _without_private_headers(offer: CallOffered) -> CallOffered:
     """A stranger's INVITE, and a line in the log when it had such headers."""
     dropped = private_headers(offer.headers)
-    if dropped:
-        log.warning(
-            "INVITE %s from %s:%d (Call-ID %s): %s does not count: %s is none of trusted_peers",
-            offer.request_uri, offer.source_ip, offer.source_port, offer.call_id, ", ".join(dropped), offer.source_ip,
-        )  # fmt: skip
+    if not dropped:
+        return offer
+    log.warning(
+        "INVITE %s from %s:%d (Call-ID %s): %s does not count: %s is none of trusted_peers",
+        offer.request_uri, offer.source_ip, offer.source_port, offer.call_id, ", ".join(dropped), offer.source_ip,
+    )  # fmt: skip
     return of_stranger(offer)

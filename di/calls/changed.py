@@ -29,7 +29,9 @@ class ChangingChain(Protocol):
 class PlannedDialog(Protocol):
     """Its SIP side (`di.calls.dialog.Dialog`)."""
 
-    plan: DialPlan
+    @property
+    def plan(self) -> DialPlan:
+        """What will be sent."""
 
     @property
     def ending(self) -> bool:

@@ -34,6 +34,7 @@ from di.sip.records import (
 OnReply = Callable[[SipReply], Outcome]
 HOLDS = ("sendonly", "inactive")
 """Directions of an offer that lets the peer send nothing."""
+_PLAIN_HOLD = HoldStyle()
 Headers = tuple[str, ...]
 """Complete header lines without line end."""
 
@@ -87,7 +88,7 @@ class Dialog:
         self.call = call
         self.info = info
         self.phase = Phase.IDLE
-        self.plan = DialPlan()
+        self._plan: DialPlan | None = None
         self.payloads: tuple[str, ...] = ()
         self.later: tuple[str, ...] | None = None
         """Codecs that offers after the first one may bring, either way; None: as the first one, empty: all."""
@@ -100,7 +101,7 @@ class Dialog:
         """What the peer last offered of its own accord: `sendonly` and `inactive` are a hold."""
         self.told_direction = "sendrecv"
         """What we last offered, whatever `hold_style` made of it."""
-        self.hold_style = HoldStyle()
+        self.hold_style = _PLAIN_HOLD
         self.in_requests: Headers = ()
         """Lines for every request of ours inside the dialog but ACK and PRACK, which the SIP stack makes."""
         self._owner = owner
@@ -112,6 +113,13 @@ class Dialog:
         """Wall-clock times of the first provisional reply and of the first media before the answer; 0 without them."""
         self._pending: tuple[int, str, Headers] | None = None
         self._sent: dict[int, tuple[str, OnReply | None]] = {}
+
+    @property
+    def plan(self) -> DialPlan:
+        """What is sent if it is a call out."""
+        if self._plan is None:
+            self._plan = DialPlan()
+        return self._plan
 
     # ------------------------------------------------------------------------------------------------------------- phases
     @property
@@ -269,7 +277,7 @@ class Dialog:
         ip, port = self._owner.audio.address or ("", 0)
         if sdp:
             self.told_direction = direction
-        style = self.hold_style if direction in HOLDS else HoldStyle()
+        style = self.hold_style if direction in HOLDS else _PLAIN_HOLD
         token = self._note("INVITE", on_reply)
         headers = self._with_own(headers)
         said = style.direction or direction

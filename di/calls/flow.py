@@ -68,7 +68,7 @@ def failed(session: Session, error: BaseException) -> None:
         dialog.end(500, "Server Internal Error")
 
 
-def overdue(session: Session, event: CallItem, waiting: Awaitable[None], limit_ms: int) -> Outcome:
+def overdue(session: Session, event: CallItem, waiting: Awaitable[None]) -> Outcome:
     """A callback or a control has not returned for so long: the call is ended, for meanwhile it hears of neither BYE nor CANCEL.
 
     One of the call's last callbacks is left behind: those after it are still called, and the call gives everything back.
@@ -77,7 +77,7 @@ def overdue(session: Session, event: CallItem, waiting: Awaitable[None], limit_m
     log.error(
         "call %s: %s of %s has not returned within %d s (for %s, it waits in %s): the call is ended. Give what it waits for a time limit "
         "of its own, or raise callback_timeout in sems.conf",
-        session.id, who, session.application, limit_ms // 1000, type(event).__name__, where,
+        session.id, who, session.application, session.host.callback_timeout_ms // 1000, type(event).__name__, where,
     )  # fmt: skip
     if session.dialog.phase is Phase.ENDED:
         return _last_steps(session)
@@ -244,13 +244,17 @@ def _tell_pair_of_media(session: Session, of_peer: bool) -> None:
 def _confirmed(session: Session, event: CallConfirmed) -> Outcome:
     if not session.dialog.enter(Phase.CONNECTED):
         return None
-    session.timers.remove(ANSWER_TIMER)
-    next_way.tried(session)
-    session.audio.confirm(() if session.dialog.incoming else signalling_of("", event.headers))
-    if not session.dialog.incoming:
+    if session.dialog.incoming:
+        session.audio.confirm()
+        session.host.call_answered(session)
+        shown = None
+    else:
+        session.timers.remove(ANSWER_TIMER)
+        next_way.tried(session)
+        session.audio.confirm(signalling_of("", event.headers))
         _note_result(session, DialResult.ANSWERED, event)
-    session.host.call_answered(session)
-    shown = None if session.dialog.incoming else session.app.on_sip_reply(_to_invite(event))
+        session.host.call_answered(session)
+        shown = session.app.on_sip_reply(_to_invite(event))
     return then(unless(shown, lambda: session.app.on_connected(event)), lambda: _connected(session, event))
 
 
@@ -344,13 +348,11 @@ def _ended(session: Session, event: CallEnded) -> Outcome:
         return None
     if not session.dialog.incoming and session.result is None:
         _note_result(session, result_of(event, session.dialog.plan.heard), event)
-    session.last_steps.extend(
-        (
-            lambda: _farewell(session, was, event),
-            lambda: _tell_pair_of_end(session, event),
-            lambda: _destroy(session),
-            lambda: finish(session, event),
-        )
+    session.last_steps = (
+        lambda: _farewell(session, was, event),
+        lambda: _tell_pair_of_end(session, event),
+        lambda: _destroy(session),
+        lambda: finish(session, event),
     )
     return _last_steps(session)
 
@@ -369,9 +371,17 @@ def _destroy(session: Session) -> Outcome:
 
 def _last_steps(session: Session) -> Outcome:
     """One after the other, whatever becomes of each."""
-    if not session.last_steps:
-        return None
-    return guarded(session.last_steps.popleft(), lambda error: failed(session, error), lambda: _last_steps(session))
+    while session.last_steps:
+        step, *rest = session.last_steps
+        session.last_steps = tuple(rest)
+        try:
+            outcome = step()
+        except Exception as error:  # noqa: BLE001 – the other steps give back what the call holds
+            failed(session, error)
+            continue
+        if outcome is not None:
+            return guarded(lambda: outcome, lambda error: failed(session, error), lambda: _last_steps(session))  # noqa: B023
+    return None
 
 
 def _tell_pair_of_end(session: Session, event: CallEnded) -> None:

@@ -147,9 +147,9 @@ def silent(session: WayCall) -> None:
 def after(session: WayCall, event: CallEnded) -> tuple[bool, Outcome]:
     """Whether the call goes on by another way, and what is to be waited for then."""
     dialog = session.dialog
-    plan = dialog.plan
     if dialog.incoming or dialog.phase not in _CALLING or not session.host.sip_is_up:
         return False, None
+    plan = dialog.plan
     if plan.ways and is_dead_end(event) and (event.by == "remote" or not plan.heard):
         if len(plan.ways) > 1:
             _other_address(session, f"{event.code} {event.reason}")

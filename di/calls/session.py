@@ -13,7 +13,6 @@ session.pair      the call that this one is connected with, if any      `di.call
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from di.calls.pair import Pair
 
 
-_FROM_OUTSIDE = (EventPosted, RequestReceived, DigitPressed)
+_FROM_OUTSIDE = frozenset((EventPosted, RequestReceived, DigitPressed))
 _BUSY_S = 5
 
 
@@ -49,7 +48,7 @@ class Session:
         self.host = host
         self.id = id
         self.application = application
-        self._app = Application(self)
+        self._app: Application | None = None
         self.app_params: dict[str, str] = {}
         self.params: Value = None
         self.on_behalf = ""
@@ -69,12 +68,11 @@ class Session:
         self.admission: Admission | None = None
         self.on_second_leg: list[Callable[[Session], None]] = []
         """Told of each call that is placed for this one (`di.calls.hunt`), before its INVITE is sent."""
-        self.digits = DigitMerger()
+        self._digits: DigitMerger | None = None
         self._hung_up = False
-        self.last_steps: deque[Callable[[], Outcome]] = deque()
+        self.last_steps: tuple[Callable[[], Outcome], ...] = ()
         """What is still to be done of the call's end."""
-        limit_ms = host.callback_timeout_ms
-        patience: Patience[CallItem] = Patience(limit_ms, lambda event, waiting: flow.overdue(self, event, waiting, limit_ms))
+        patience: Patience[CallItem] = Patience(host.callback_timeout_ms, partial(flow.overdue, self))
         self._mailbox: Mailbox[CallItem] = Mailbox(
             id, host.clock, host.spawn, partial(flow.handle, self), partial(flow.failed, self), patience=patience
         )
@@ -82,12 +80,21 @@ class Session:
     @property
     def app(self) -> Application:
         """The logic of the call."""
+        if self._app is None:
+            self._app = Application(self)
         return self._app
 
     @app.setter
     def app(self, app: Application) -> None:
         self._app = app
         self.dialog.allow = (f"Allow: {', '.join(app.further_methods)}",) if app.further_methods else ()
+
+    @property
+    def digits(self) -> DigitMerger:
+        """Presses of keys, whichever way they came."""
+        if self._digits is None:
+            self._digits = DigitMerger()
+        return self._digits
 
     @property
     def call(self) -> int:
@@ -116,7 +123,7 @@ class Session:
         False when too many wait already and it is one that others can send as many of as they like: posted events, the peer's requests
         (which get 503) and keys. They cannot fill the memory of a call whose application does not return.
         """
-        if isinstance(event, _FROM_OUTSIDE) and self._mailbox.is_full():
+        if type(event) in _FROM_OUTSIDE and self._mailbox.is_full():
             if isinstance(event, RequestReceived) and event.reply_wanted:
                 self.dialog.reply(event, 503, "Too many requests wait", (f"Retry-After: {_BUSY_S}",))
             return False

@@ -186,6 +186,11 @@ class Sessions:
         """Whether calls can be placed and answered now."""
         return not isinstance(self.sip, NoSip)
 
+    @property
+    def _in_order(self) -> bool:
+        """Whether `out_of_order` has nothing to say, which each call asks three times."""
+        return not self.silent and type(self.sip) is not NoSip and type(self.media) is not NoMedia
+
     def out_of_order(self) -> dict[str, str]:
         """Which process keeps new calls out now, and why: by its role."""
         problem_of = dict(self.silent)
@@ -197,7 +202,7 @@ class Sessions:
 
     def gate(self) -> Refused | None:
         """Why no new call may begin now: a process is out of order, a limit, shutdown mode."""
-        if self.out_of_order():
+        if not self._in_order:
             return Refused(503, "Service Unavailable", (f"Retry-After: {RETRY_AFTER_S}",))
         return self.control.gate()
 
@@ -229,7 +234,7 @@ class Sessions:
         """Take a record of the SIP process (`di.sip.records.EVENTS`)."""
         if isinstance(record, CallOffered):
             self.arrivals.offered(record)
-        elif isinstance(record, sip.CALL_EVENTS):
+        elif sip.is_of_call(record):
             session = self._by_call.get(record.call)
             if session is not None:
                 session.post(record if session.info.trusted else of_stranger(record))
@@ -246,26 +251,28 @@ class Sessions:
 
     def on_media_event(self, record: media.Event) -> None:
         """Take a record of the media process (`media.control.records.EVENTS`)."""
-        if isinstance(record, (PromptLoaded, Statistics)):
+        if media.is_of_leg(record):
+            self._on_leg_event(record)
+        elif isinstance(record, (PromptLoaded, Statistics)):
             answer = self.answers.pop(record.request, None)
             if answer is not None:
                 answer(record)
         elif isinstance(record, AnnounceFailed):
             log.warning("room %s: %s is not played: %s", record.room, record.path, record.reason)
             self._published.announce_failed(record)
-        elif isinstance(record, (RoomRecordingStopped, CallRecordingStopped)):
-            if self.recording_sink is not None:
-                self.recording_sink.on_stopped(record)
-        elif isinstance(record, media.LEG_EVENTS):
-            session = self._by_leg.get(record.leg)
-            if isinstance(record, SpeakerChanged):
-                self._published.speaker(record, session)
-            elif isinstance(record, RecordingStopped):
-                self.recording_ends.stopped(record)
-            if session is not None:
-                session.post(record)
-            elif (side := self.side_legs.find(record.leg)) is not None:
-                side.take(record)
+        elif isinstance(record, (RoomRecordingStopped, CallRecordingStopped)) and self.recording_sink is not None:
+            self.recording_sink.on_stopped(record)
+
+    def _on_leg_event(self, record: media.LegEvent) -> None:
+        session = self._by_leg.get(record.leg)
+        if isinstance(record, SpeakerChanged):
+            self._published.speaker(record, session)
+        elif isinstance(record, RecordingStopped):
+            self.recording_ends.stopped(record)
+        if session is not None:
+            session.post(record)
+        elif (side := self.side_legs.find(record.leg)) is not None:
+            side.take(record)
 
     def process_silent(self, role: str, why: str) -> None:
         """A process does not answer, and why; an empty text: it does again, or is gone."""
@@ -448,7 +455,7 @@ class Sessions:
         reply = (200, "OK")
         if self.limits.shutdown_mode:
             reply = self.limits.shutdown_reply
-        elif self.out_of_order():
+        elif not self._in_order:
             reply = (503, "Service Unavailable")
         elif limit.count and self.limits.active >= limit.count:
             reply = (limit.code, limit.reason)

@@ -74,7 +74,8 @@ def _is_private(name: str) -> bool:
 
 def private_headers(headers: Sequence[tuple[str, str]]) -> list[str]:
     """Names of those headers that count from trusted peers only."""
-    return sorted({name for name, _ in headers if _is_private(name)})
+    found = [name for name, _ in headers if name[:1] in "pPrR" and _is_private(name)]  # nearly always none
+    return sorted(set(found)) if found else found
 
 
 def counting_headers(headers: Sequence[tuple[str, str]], trusted: bool) -> tuple[tuple[str, str], ...]:
@@ -96,9 +97,11 @@ def signalling_of(source_ip: str, headers: Iterable[tuple[str, str]]) -> tuple[s
     """
     found = [source_ip] if source_ip else []
     for name, value in headers:
+        if name[:1] not in "vVcCmM":
+            continue
         known = name.lower()
         if known in ("via", "v"):
-            found += _RECEIVED.findall(value)
+            found += _RECEIVED.findall(value) if "received" in value else ()
         elif known in ("contact", "m"):
             host = parse_uri(uri_of(value)).host.strip("[]")
             found += [host] if is_public(host) else []

@@ -22,13 +22,10 @@ class LoopClock:
         self.random: random.Random = random.SystemRandom()
         self._loop = asyncio.get_running_loop()
 
-    def now_ns(self) -> int:
-        """Monotonic time."""
-        return time.monotonic_ns()
-
-    def epoch_s(self) -> float:
-        """Wall-clock time."""
-        return time.time()
+    now_ns = staticmethod(time.monotonic_ns)
+    """Monotonic time. As it is, without a call into Python: a short call asks for one of the two some thirty times."""
+    epoch_s = staticmethod(time.time)
+    """Wall-clock time."""
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run a callback after what runs now."""

@@ -239,12 +239,13 @@ class EventLog:
 
         The attributes belong to the log from here on. Never waits, never raises.
         """
-        self.last_sequence += 1
-        event = LoggedEvent(self.last_sequence, type, self._epoch_s(), call, room, attributes or {})
+        sequence = self.last_sequence = self.last_sequence + 1
+        event = LoggedEvent(sequence, type, self._epoch_s(), call, room, {} if attributes is None else attributes)
         self.ring.append(event)
-        for subscriber in tuple(self._subscribers):
-            subscriber.offer(event)
-        return event.sequence
+        if self._subscribers:
+            for subscriber in tuple(self._subscribers):
+                subscriber.offer(event)
+        return sequence
 
     def subscribe(
         self,

@@ -34,6 +34,10 @@ class NetInterfaces:
         self.all = tuple(sorted(interfaces, key=lambda one: not one.sip_ip))
         self.rtp = tuple(dict.fromkeys(one.rtp for one in self.all))
         self._rtp_numbers = [self.rtp.index(one.rtp) for one in self.all]
+        shown = [one.public_ip.strip("[]") for one in self.all]
+        self._shown = [
+            ip if is_address(ip) else "" for ip in shown
+        ]  # asked for by each call: what is none costs an exception to find out
 
     def __len__(self) -> int:
         return len(self.all)
@@ -67,11 +71,11 @@ class NetInterfaces:
 
     def shown(self, number: int, rtp: int, ip: str) -> str:
         """What stands in SDP for an address at which a leg of a call of that interface is: `ip`, or the public one in its place."""
-        one = self.all[number] if 0 <= number < len(self.all) else self.all[0]
+        one = number if 0 <= number < len(self.all) else 0
         if self.rtp_of(number) != rtp:  # of the other family
-            one = next((other for at, other in enumerate(self.all) if self.rtp_of(at) == rtp), one)
-        public = one.public_ip.strip("[]")
-        return public if is_address(public) and (":" in public) is (":" in ip) else ip
+            one = next((at for at in range(len(self.all)) if self.rtp_of(at) == rtp), one)
+        public = self._shown[one]
+        return public if public and (":" in public) is (":" in ip) else ip
 
     def towards(self, host: str, route: Callable[[str], str]) -> int:
         """Number of the one that the machine's routes lead from to an address; the first for a name, and where none lies there.

@@ -62,6 +62,7 @@ class MediaRouter:
         self, count: int, emit: Callable[[Event], None], now_ns: Callable[[], int] = lambda: 0, most_legs: int = 0
     ) -> None:
         self.load = MediaLoad(count, most_legs)
+        self._alone = count == 1
         self._ports: dict[int, MediaPort] = {}
         self._emit = emit
         self._now_ns = now_ns
@@ -170,22 +171,32 @@ class MediaRouter:
         if command.leg in self._process_of:
             self._emit(LegFailed(command.leg, f"leg {command.leg} exists already"))
             return
-        tried = self._tried.setdefault(command.leg, set())
-        left = self._ports.keys() - tried - self._silent
-        if not left:
-            self._tried.pop(command.leg, None)
-            self._emit(LegFailed(command.leg, "no media process answers" if self._silent else "no media process is up"))
-            return
-        process = self.load.choose(left, self._preferred(command))
-        tried.add(process)
+        if self._alone and 0 in self._ports and not self._silent:
+            process = 0  # whatever becomes of it, no other can be tried
+        else:
+            process = self._choose(command)
+            if process < 0:
+                return
+            self._opening[command.leg] = [command]
         self._process_of[command.leg] = process
         self.load.add(process, 1)
         if command.room:
             self._hints[command.leg] = command.room
             hinted = self._hinted.setdefault(command.room, {})
             hinted[process] = hinted.get(process, 0) + 1
-        self._opening[command.leg] = [command]
         self._tell(process, command)
+
+    def _choose(self, command: OpenLeg) -> int:
+        """A process that has not been tried for the leg; -1, and the leg has failed, without one."""
+        tried = self._tried.setdefault(command.leg, set())
+        left = self._ports.keys() - tried - self._silent
+        if not left:
+            self._tried.pop(command.leg, None)
+            self._emit(LegFailed(command.leg, "no media process answers" if self._silent else "no media process is up"))
+            return -1
+        process = self.load.choose(left, self._preferred(command))
+        tried.add(process)
+        return process
 
     def _preferred(self, command: OpenLeg) -> list[int]:
         near = self._process_of.get(command.near)
@@ -220,14 +231,16 @@ class MediaRouter:
         process = self._process_of.get(command.leg)
         if process is None:
             return
-        if any(isinstance(item, PlayBridge) for item in command.items):
+        kinds = {type(item) for item in command.items}
+        if PlayBridge in kinds:
             items = tuple(self._within_reach(command.leg, process, item) for item in command.items)
             command = replace(command, items=items)
-        for item in command.items:
-            if isinstance(item, PlayRoom):
-                self._rooms.enter(command.leg, process, item.room)
-                self._recordings.entered(item.room, process)
-        self._tell_spans()
+        if PlayRoom in kinds or PlayBridge in kinds:
+            for item in command.items:
+                if isinstance(item, PlayRoom):
+                    self._rooms.enter(command.leg, process, item.room)
+                    self._recordings.entered(item.room, process)
+            self._tell_spans()
         self._to_leg(command)
 
     def _within_reach(self, leg: int, process: int, item: PlayItem) -> PlayItem:

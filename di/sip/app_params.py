@@ -71,8 +71,10 @@ def _value(text: str, at: int) -> tuple[str, int]:
 
 def session_map(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """All parameters as `getAppParam` sees them: keys with case, quotes kept, entries with two `=` dropped, bare words with an empty value."""
-    params: dict[str, str] = {}
-    for part in (first_header(headers, HEADER) or "").split(";"):
+    text, params = first_header(headers, HEADER), dict[str, str]()
+    if not text:
+        return params
+    for part in text.split(";"):
         pieces = part.split("=")
         key = pieces[0].strip()
         if key and len(pieces) <= 2:

@@ -17,7 +17,7 @@ they go out again as they were.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, TypeAlias, get_args
+from typing import TYPE_CHECKING, TypeAlias, TypeGuard, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
 from media.control.records import AudioFormat, ReceivedFormat, Srtp
@@ -510,3 +510,10 @@ Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFa
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)
+
+_CALL_EVENTS = frozenset(CALL_EVENTS)
+
+
+def is_of_call(record: object) -> TypeGuard[CallEvent]:
+    """Whether it is one of CALL_EVENTS, by one look into a set."""
+    return type(record) in _CALL_EVENTS

@@ -504,3 +504,11 @@ _LEG_COMMANDS = frozenset(LEG_COMMANDS)
 def is_for_leg(record: object) -> TypeGuard[LegCommand]:
     """Whether it is one of LEG_COMMANDS. By one look into a set: each class that is compared with comes from cold memory where calls are few."""
     return type(record) in _LEG_COMMANDS
+
+
+_LEG_EVENTS = frozenset(LEG_EVENTS)
+
+
+def is_of_leg(record: object) -> TypeGuard[LegEvent]:
+    """Whether it is one of LEG_EVENTS, likewise."""
+    return type(record) in _LEG_EVENTS

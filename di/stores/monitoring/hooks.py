@@ -10,7 +10,7 @@ from di.kernel.filter import parse_pairs
 from di.kernel.value import Value
 from di.stores.monitoring.samples import Samples
 from di.stores.monitoring.standing_queries import Query
-from di.stores.monitoring.store import OnChange, Store, copy_value
+from di.stores.monitoring.store import OnChange, Store, copied
 
 CHANGE = "monitoring_change"
 """Attribute of a monitoring.changed event that says what happened, unless attributes were simply set."""
@@ -44,7 +44,7 @@ def publisher(events: EventLog) -> OnChange:
     """Return a function that turns each change of the store into a monitoring.changed event."""
 
     def publish(what: str, id: str, attributes: dict[str, Value]) -> None:
-        shown = {name: copy_value(value) for name, value in attributes.items()}
+        shown = copied(attributes)
         if what != "set":
             shown[CHANGE] = what
         events.publish("monitoring.changed", call=id, attributes=shown)

@@ -85,21 +85,23 @@ class ManyIds(AbstractSet[str]):
 class _Table:
     """The keys of one attribute: in one part, which grows no more once there are many, and parts for all others."""
 
-    __slots__ = ("_first", "parts")
+    __slots__ = ("first", "parts", "records")
 
     def __init__(self) -> None:
-        self._first: _Keys = {}
-        self.parts: list[_Keys] = [self._first]
+        self.first: _Keys = {}
+        self.parts: list[_Keys] = [self.first]
         """All."""
+        self.records = 0
+        """How many have the attribute."""
 
     def of(self, key: Hashable) -> _Keys:
         """The part that has a key, or would have it."""
-        first, parts = self._first, self.parts
+        first, parts = self.first, self.parts
         return first if len(parts) == 1 or key in first else parts[1 + hash(key) % _PARTS]
 
     def spread(self) -> None:
         """Use many parts from now on, if there are many keys; a key was added."""
-        if len(self.parts) == 1 and len(self._first) > _ONE_PART:
+        if len(self.parts) == 1 and len(self.first) > _ONE_PART:
             self.parts += [{} for _ in range(_PARTS)]
 
     def __len__(self) -> int:
@@ -114,12 +116,27 @@ class AttributeIndex:
 
     def __init__(self) -> None:
         self._ids: dict[str, _Table] = {}
-        self._count: dict[str, int] = {}
 
     def add(self, attribute: str, value: Value, id: str) -> None:
         """Note that record `id` now has this value. Undef is ignored."""
         if value is not None:
             self._add(attribute, key_of(value), id)
+
+    def add_text(self, attribute: str, text: str, id: str) -> None:
+        """The same of a text, which is its own key. The common cases are done here: a new one, and one that some others have."""
+        table = self._ids.get(attribute)
+        if table is not None:
+            keys = table.first if len(table.parts) == 1 else table.of(text)
+            present = keys.get(text)
+            if present is None and len(keys) < _ONE_PART:
+                keys[text] = id
+                table.records += 1
+                return
+            if type(present) is dict and len(present) < _ONE_PART:
+                present[id] = None
+                table.records += 1
+                return
+        self._add(attribute, text, id)
 
     def _add(self, attribute: str, key: Hashable, id: str) -> None:
         table = self._ids.get(attribute)
@@ -140,14 +157,14 @@ class AttributeIndex:
         else:
             assert isinstance(present, str)
             keys[key] = {present: None, id: None}
-        self._count[attribute] = self._count.get(attribute, 0) + 1
+        table.records += 1
 
     def remove(self, attribute: str, value: Value, id: str) -> None:
         """Note that record `id` no longer has this value, which it had."""
         if value is None:
             return
-        key = key_of(value)
-        keys = self._ids[attribute].of(key)
+        key, table = key_of(value), self._ids[attribute]
+        keys = table.of(key)
         present = keys[key]
         if type(present) is dict:
             del present[id]
@@ -155,9 +172,9 @@ class AttributeIndex:
             present.remove(id)
         if not present or type(present) is str:
             del keys[key]
-        self._count[attribute] -= 1
-        if not self._count[attribute]:
-            del self._ids[attribute], self._count[attribute]
+        table.records -= 1
+        if not table.records:
+            del self._ids[attribute]
 
     def replace(self, attribute: str, old: Value, new: Value, id: str) -> bool:
         """Note that a record's value went from `old` to `new`.
@@ -190,7 +207,8 @@ class AttributeIndex:
 
     def count(self, attribute: str) -> int:
         """How many records have the attribute with any value but Undef."""
-        return self._count.get(attribute, 0)
+        table = self._ids.get(attribute)
+        return table.records if table is not None else 0
 
     def distinct(self, attribute: str) -> int:
         """How many keys an attribute has."""
@@ -210,5 +228,5 @@ class AttributeIndex:
     def clear(self) -> list[_Keys]:
         """Forget everything; returns what held it, see `Store.clear`."""
         held = [part for table in self._ids.values() for part in table.parts]
-        self._ids, self._count = {}, {}
+        self._ids = {}
         return held

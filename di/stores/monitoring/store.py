@@ -36,9 +36,10 @@ OnChange = Callable[[str, str, Attributes], None]
 
 def bucket_of(id: str) -> int:
     """XOR of the first five bytes, modulo 16 (spec monitoring.md §2)."""
-    mixed = 0
-    for byte in id[:5].encode("utf-8", "surrogateescape")[:5]:
-        mixed ^= byte
+    mixed = int.from_bytes(id[:5].encode("utf-8", "surrogateescape")[:5], "big")
+    mixed ^= mixed >> 32  # each step folds one half onto the other
+    mixed ^= mixed >> 16
+    mixed ^= mixed >> 8
     return mixed % BUCKETS
 
 
@@ -56,6 +57,13 @@ def copy_value(value: Value) -> Value:
     if isinstance(value, dict):
         return {name: copy_value(element) for name, element in value.items()}
     return value
+
+
+def copied(attributes: Attributes) -> Attributes:
+    """A table of attributes of its own, as `copy_value` copies."""
+    if _SCALARS.issuperset(map(type, attributes.values())):
+        return attributes.copy()
+    return {name: copy_value(value) for name, value in attributes.items()}
 
 
 def _both(some: AbstractSet[str], others: AbstractSet[str]) -> AbstractSet[str]:
@@ -190,7 +198,12 @@ class Store:
         record = self._record(id)
         changes: list[tuple[str, Value, Value]] = []
         for name, value in attributes.items():
-            self._put(record, id, name, copy_value(value), changes)
+            if type(value) is str and name not in record:  # a new call's attributes: most writes
+                record[name] = value
+                self.index.add_text(name, value, id)
+                changes.append((name, None, value))
+            else:
+                self._put(record, id, name, copy_value(value), changes)
         self._tell("set", id, attributes, changes)
 
     def add(self, id: str, name: str, value: Value) -> None:
@@ -250,8 +263,8 @@ class Store:
 
     def mark_finished(self, id: str, now_s: int) -> None:
         """Mark a record finished now, creating it if need be; a time set earlier stays."""
-        self._touch(id)
-        finished = self._finished[bucket_of(id)]
+        number = self._touch(id)
+        finished = self._finished[number]
         if id not in finished:
             finished[id] = now_s
             if self._watches:
@@ -271,11 +284,13 @@ class Store:
             self._watches.touched(id, [(name, None, value) for name, value in (self.get(id) or {}).items()])
             self._watches.created(id)
 
-    def _touch(self, id: str) -> None:
+    def _touch(self, id: str) -> int:
+        """Make the record if need be; the number of its bucket."""
         number = bucket_of(id)
         if id not in self._buckets[number]:
             self._buckets[number][id] = None
             self._created(id, number)
+        return number
 
     def erase(self, id: str) -> bool:
         """Remove one record; False when there was none."""
