@@ -93,9 +93,15 @@ class Hub:
         self._signals = 0
         self._up = False
         self.sip = Child(
-            _sip_kind(), self._on_sip_record, self._sip_up, self._sip_lost, self._sip_silent, settings.core.watchdog_time
+            _sip_kind(),
+            self._on_sip_record,
+            self._sip_up,
+            self._sip_lost,
+            self._sip_silent,
+            settings.core.watchdog_time,
+            clock.turn,
         )
-        self.media = MediaProcesses(settings.core, self.sessions)
+        self.media = MediaProcesses(settings.core, self.sessions, clock.turn)
         self.services.capabilities.provide(MEDIA_FIGURES, self.media.figures)
 
     def processes(self) -> list[ProcessState]:

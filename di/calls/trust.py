@@ -26,6 +26,8 @@ _REMEMBERED = 4096
 """Addresses that are read once: a caller's stands in several records of a call, and reading it anew costs 20 us a call."""
 _LONGEST_ADDRESS = 64
 """Texts come from strangers: thousands of a message's length would be kept for ever. RFC 4291 §2.2: 45 characters, and a scope."""
+_SHORT = 200
+"""The same of Contact."""
 _RECEIVED = re.compile(r";\s*received\s*=\s*\[?([0-9A-Fa-f.:]+)")
 
 
@@ -103,9 +105,15 @@ def signalling_of(source_ip: str, headers: Iterable[tuple[str, str]]) -> tuple[s
         if known in ("via", "v"):
             found += _RECEIVED.findall(value) if "received" in value else ()
         elif known in ("contact", "m"):
-            host = parse_uri(uri_of(value)).host.strip("[]")
-            found += [host] if is_public(host) else []
+            found += _public_host(value) if len(value) <= _SHORT else _public_host.__wrapped__(value)
     return tuple(dict.fromkeys(found))
+
+
+@lru_cache(_REMEMBERED)
+def _public_host(contact: str) -> tuple[str, ...]:
+    """The host that a Contact names, if that is a public address."""
+    host = parse_uri(uri_of(contact)).host.strip("[]")
+    return (host,) if is_public(host) else ()
 
 
 def is_public(host: str) -> bool:

@@ -30,6 +30,7 @@ from di.kernel import logs
 from di.kernel.errors import ConfigError
 from di.kernel.watchdog import ASK_S, Liveness, Watchdog
 from media.control.link import RecordLink
+from media.control.turn import Turn
 from media.control.wire import VERSION, Hello, LogLevel, Ping
 
 log = logging.getLogger(__name__)
@@ -73,17 +74,18 @@ class Child(Generic[C, E]):
         on_lost: Callable[[str], None],
         on_silent: Callable[[str], None] = lambda why: None,
         replace_s: float = 0.0,
+        turn: Turn | None = None,
     ) -> None:
         """`on_up` brings a fresh process into service (and may raise StartFailed); `on_lost` gets the cause of its death.
 
         `on_silent` gets what is wrong with a process that does not answer, and an empty text when it does again or is lost. One that has
-        not answered for `replace_s` is replaced; 0: never.
+        not answered for `replace_s` is replaced; 0: never. `turn`: as in `RecordLink`.
         """
         self.kind = kind
         self.restarts = 0
         self._up_since_s: float | None = None
         self._on_record, self._on_up, self._on_lost = on_record, on_up, on_lost
-        self._on_silent, self._replace_s = on_silent, replace_s
+        self._on_silent, self._replace_s, self._turn = on_silent, replace_s, turn
         self._guard: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._link: RecordLink[C, E] | None = None
@@ -127,7 +129,7 @@ class Child(Generic[C, E]):
         finally:
             theirs.close()
         try:
-            self._link = await RecordLink.open(ours, self.kind.events, self._record, self._lost.set)
+            self._link = await RecordLink.open(ours, self.kind.events, self._record, self._lost.set, self._turn)
         except OSError as error:
             ours.close()
             raise StartFailed(self._cannot_start(error)) from error

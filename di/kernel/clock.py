@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from di.kernel.ports import TimerHandle
+from media.control.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +22,14 @@ class LoopClock:
     def __init__(self) -> None:
         self.random: random.Random = random.SystemRandom()
         self._loop = asyncio.get_running_loop()
+        self.turn = Turn(self._loop.call_soon)
+        self.call_soon = self.turn.soon
+        """Run a callback after what runs now."""
 
     now_ns = staticmethod(time.monotonic_ns)
     """Monotonic time. As it is, without a call into Python: a short call asks for one of the two some thirty times."""
     epoch_s = staticmethod(time.time)
     """Wall-clock time."""
-
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run a callback after what runs now."""
-        self._loop.call_soon(callback)
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> TimerHandle:
         """Run a callback after a while."""

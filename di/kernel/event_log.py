@@ -46,6 +46,7 @@ class LoggedEvent:
 
 
 quicken((LoggedEvent,))
+_Kept: TypeAlias = tuple[int, str, float, str, str, dict[str, Value]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +161,16 @@ class Subscriber:
         return None if self._live or self.closed else self._replay()
 
     def _replay(self) -> Item | None:
-        ring = self._events.ring
         for _ in range(_LOOKS):
             if self._cursor > self._events.last_sequence:
                 self._live = True
                 return None
-            oldest = ring[0].sequence
+            oldest = self._events.oldest_sequence
             if self._cursor < oldest:
                 gap = Gap(self._cursor, oldest - 1, "these events are no longer kept")
                 self._cursor = oldest
                 return gap
-            event = ring[self._cursor - oldest]
+            event = self._events.kept(self._cursor)
             self._cursor += 1
             if self.filter.matches(event):
                 return event
@@ -221,7 +221,8 @@ class EventLog:
     """
 
     def __init__(self, capacity: int = 16384, epoch_s: Callable[[], float] = lambda: 0.0, stream: str = "") -> None:
-        self.ring: deque[LoggedEvent] = deque(maxlen=capacity)
+        self._ring: deque[_Kept] = deque(maxlen=capacity)
+        """Fields of a `LoggedEvent` each, which is made for who reads it: mostly nobody does."""
         self.last_sequence = 0
         self.stream = stream
         self.dropped_count = 0
@@ -234,15 +235,30 @@ class EventLog:
         """Everybody who listens now."""
         return tuple(self._subscribers)
 
+    @property
+    def ring(self) -> list[LoggedEvent]:
+        """Every event that is kept, the oldest first."""
+        return [LoggedEvent(*kept) for kept in self._ring]
+
+    def kept(self, sequence: int) -> LoggedEvent:
+        """The event of that number, which is kept."""
+        return LoggedEvent(*self._ring[sequence - self._ring[0][0]])
+
+    @property
+    def oldest_sequence(self) -> int:
+        """Number of the oldest event that is kept; 1 before the first one."""
+        return self._ring[0][0] if self._ring else 1
+
     def publish(self, type: str, call: str = "", room: str = "", attributes: dict[str, Value] | None = None) -> int:
         """Append an event and return its number.
 
         The attributes belong to the log from here on. Never waits, never raises.
         """
         sequence = self.last_sequence = self.last_sequence + 1
-        event = LoggedEvent(sequence, type, self._epoch_s(), call, room, {} if attributes is None else attributes)
-        self.ring.append(event)
+        kept = sequence, type, self._epoch_s(), call, room, {} if attributes is None else attributes
+        self._ring.append(kept)
         if self._subscribers:
+            event = LoggedEvent(*kept)
             for subscriber in tuple(self._subscribers):
                 subscriber.offer(event)
         return sequence
@@ -277,7 +293,7 @@ class EventLog:
     def _resume(self, subscriber: Subscriber, from_sequence: int, stream: str) -> None:
         if from_sequence > self.last_sequence + 1 or (stream and stream != self.stream):
             gap = Gap(from_sequence, from_sequence, "the numbering has started anew; events of the earlier run are lost")
-            subscriber.begin(gap, self.ring[0].sequence if self.ring else 1)
+            subscriber.begin(gap, self.oldest_sequence)
         else:
             subscriber.begin(None, max(from_sequence, 1))
 

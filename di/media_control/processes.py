@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from di.kernel.ports import Clock, TimerHandle
     from di.kernel.server_options import CoreOptions
     from di.media_control.port import MediaPort
+    from media.control.turn import Turn
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +58,11 @@ class LegOwner(Protocol):
 class MediaProcesses:
     """As many as `media_processor_threads` says. `calls.media` is their router while one of them is up."""
 
-    def __init__(self, core: CoreOptions, calls: LegOwner) -> None:
+    def __init__(self, core: CoreOptions, calls: LegOwner, turn: Turn | None = None) -> None:
         count = core.media_processor_threads
         self.router = MediaRouter(count, calls.on_media_event, calls.clock.now_ns, core.media_process_legs)
         self._calls = calls
+        self._turn = turn
         self._replace_s = core.watchdog_time
         self._idle_ports = ("--idle-ms", str(core.rtp_port_idle_time * 1000), "--kept-ports", str(core.rtp_ports_kept))
         self._pairs = list(_pairs(count))
@@ -96,6 +98,7 @@ class MediaProcesses:
             lambda reason: self._lost(process, reason),
             lambda why: self._silent(process, why),
             self._replace_s,
+            self._turn,
         )
 
     def _silent(self, process: int, why: str) -> None:

@@ -150,7 +150,9 @@ class MediaRouter:
         leg = command.leg
         process = self._process_of.get(leg)
         if process is not None:
-            self._tell(process, command)
+            port = self._ports.get(process)
+            if port is not None:
+                port.send(command)
             if leg in self._opening:
                 self._opening[leg].append(command)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar, cast
 
 from media.control.log_lines import set_level
+from media.control.turn import Turn
 from media.control.wire import Hello, LogLevel, Ping, Pong, RecordCodec, Unknown
 
 log = logging.getLogger(__name__)
@@ -23,10 +24,15 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
 
     `classes`: what may come in, beside Hello; a Ping is answered and a LogLevel heeded here; anything else is logged and left out.
     ``on_record`` is called in the loop for each record; what it raises is logged and does not end the link. ``on_lost`` is called once.
+    ``turn``: where what a read brings about waits for its end; None: it waits in the loop.
     """
 
     def __init__(
-        self, classes: Iterable[type[Received]], on_record: Callable[[Received | Hello], None], on_lost: Callable[[], None]
+        self,
+        classes: Iterable[type[Received]],
+        on_record: Callable[[Received | Hello], None],
+        on_lost: Callable[[], None],
+        turn: Turn | None = None,
     ) -> None:
         self._classes: frozenset[type[Received] | type[Hello]] = frozenset((Hello, *classes))
         self.answered = 0
@@ -38,6 +44,7 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         self._on_lost = on_lost
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
+        self._turn = turn
 
     @classmethod
     async def open(
@@ -46,9 +53,10 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         classes: Iterable[type[Received]],
         on_record: Callable[[Received | Hello], None],
         on_lost: Callable[[], None],
+        turn: Turn | None = None,
     ) -> RecordLink[Sent, Received]:
         """A link over a connected socket, which it then owns."""
-        link = cls(classes, on_record, on_lost)
+        link = cls(classes, on_record, on_lost, turn)
         await link.attach(sock)
         return link
 
@@ -69,7 +77,10 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         """
         if self._transport is not None and not self._transport.is_closing():
             if not self._unsent:
-                asyncio.get_running_loop().call_soon(self._flush)
+                if self._turn is not None:
+                    self._turn.at_end(self._flush)
+                else:
+                    asyncio.get_running_loop().call_soon(self._flush)
             self._unsent.append(self._codec.pack(record))
 
     def send_all(self, records: Iterable[Sent]) -> None:
@@ -94,6 +105,16 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports are no subclass
 
     def data_received(self, data: bytes) -> None:
+        if self._turn is None:
+            self._take_all(data)
+            return
+        self._turn.begin()
+        try:
+            self._take_all(data)
+        finally:
+            self._turn.run()
+
+    def _take_all(self, data: bytes) -> None:
         try:
             for record in self._codec.feed(data):
                 if type(record) in self._classes:

@@ -411,3 +411,24 @@ def test_a_recording_that_cannot_begin_is_told_to_have_ended() -> None:
         ("/a.wav", "the call has no media"),
         ("/b.wav", "the call has no media"),
     ]
+
+
+def test_the_only_process_takes_every_leg_and_what_it_cannot_open_is_said_at_once() -> None:
+    book = Book(1)
+    assert book.open(1, room="r") == 0
+    book.media[0].fail_next_leg = "no port"
+    book.router.send(OpenLeg(2))
+    assert book.got(LegFailed) == [LegFailed(2, "no port")]
+    book.router.send(CloseLeg(2))
+    book.router.send(OpenLeg(2))
+    assert 2 in book.media[0].legs and book.router.load.processes[0].legs == 2
+
+
+def test_the_only_process_gets_no_leg_while_it_is_silent_or_gone() -> None:
+    book = Book(1)
+    book.router.set_silent(0, True)
+    book.router.send(OpenLeg(1))
+    book.router.set_silent(0, False)
+    book.router.lost(0)
+    book.router.send(OpenLeg(2))
+    assert [event.reason for event in book.got(LegFailed)] == ["no media process answers", "no media process is up"]
