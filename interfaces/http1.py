@@ -55,7 +55,8 @@ class HttpRequest:
 
     def header(self, name: bytes) -> str:
         """A header as text, empty when absent."""
-        return self.headers.get(name, b"").decode("latin-1")
+        value = self.headers.get(name)
+        return value.decode("latin-1") if value else ""
 
 
 @dataclass(slots=True)

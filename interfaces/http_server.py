@@ -55,6 +55,8 @@ class HttpConnection(Connection):
                 if isinstance(answer, bytes):
                     self.logged_in = self.logged_in or request.admitted
                     self.finish(answer, request.keep_alive)
+                    if not self.reader.buffer:
+                        return  # mostly: who asks waits for the answer
                 else:
                     self.waiting = self.server.spawn(self.answer_later(answer, request))
                     return

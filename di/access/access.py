@@ -82,6 +82,7 @@ class Access:
         self._sources: OrderedDict[str, None] = OrderedDict()
         self._checking: Counter[str] = Counter()
         self._slots: asyncio.Semaphore | None = None
+        self._callers: dict[tuple[str, str, str], Caller] = {}
         self.exposed: list[str] = []
         """Gateways that can be reached from elsewhere: the dial control asks (`di.calls.toll`)."""
         self._denied = Seldom()
@@ -221,8 +222,19 @@ class Access:
         )
 
     def _caller(self, name: str, transport: str, source: str) -> Caller:
-        """The caller. Each decision asks the rules of that moment, so that a connection does not outlive its credential."""
+        """The caller. Each decision asks the rules of that moment, so that a connection does not outlive its credential.
 
+        So one who has called before from there is the same one.
+        """
+        key = name, transport, source
+        caller = self._callers.get(key)
+        if caller is None:
+            if len(self._callers) >= _KNOWN_SOURCES:
+                self._callers.clear()
+            caller = self._callers[key] = self._new_caller(name, transport, source)
+        return caller
+
+    def _new_caller(self, name: str, transport: str, source: str) -> Caller:
         def allows(module: str, method: str) -> bool:
             self._keep_up(self._now_ns())
             if self._allows(name, transport, module, method):

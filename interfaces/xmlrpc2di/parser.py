@@ -35,6 +35,13 @@ _SCALARS = frozenset(("i4", "int", "boolean", "double", "string", "base64", "nil
 _PARAMETERS = ("param", "fault")
 
 
+_SHORT_BYTES = 512
+_MOST_KNOWN = 256
+_UNCHANGING = frozenset((str, int, bool, float, bytes, LongLong, type(None)))
+_KNOWN: dict[bytes, tuple[str, tuple[Value, ...]]] = {}
+"""Short calls that were read before, method and parameters: programs ask for the same again and again, and reading is half of what that costs."""
+
+
 class XmlError(Exception):
     """The document is no usable XML-RPC message; the text says where and why."""
 
@@ -61,12 +68,21 @@ class MethodCall:
 
 def read_call(body: bytes) -> MethodCall:
     """Decode a `<methodCall>`. Raises XmlError or UnsupportedType; any bytes give a call or one of these."""
+    short = len(body) <= _SHORT_BYTES
+    known = _KNOWN.get(body) if short else None
+    if known is not None:
+        return MethodCall(known[0], list(known[1]) or None)
     reader = _read(body)
     if reader.root != "methodCall":
         raise XmlError(f"the document is a <{reader.root}>, not a <methodCall>")
     if reader.unsupported:
         raise UnsupportedType(reader.unsupported)
-    return MethodCall(reader.method.strip(), reader.values or None)
+    call = MethodCall(reader.method.strip(), reader.values or None)
+    if short and _UNCHANGING.issuperset(map(type, reader.values)):
+        if len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.clear()
+        _KNOWN[body] = call.method, tuple(reader.values)
+    return call
 
 
 def read_response(body: bytes) -> Value | Fault:
