@@ -38,7 +38,7 @@ from interfaces.sip.keying import REQUIRED, Keying
 from interfaces.sip.message import Message, endpoint_of, escaped, in_characters, parse, tag_of
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.pace import Pace
-from interfaces.sip.received import arrived, text_at
+from interfaces.sip.received import arrived, message_of
 from interfaces.sip.reinvites import Reinvites
 from interfaces.sip.sdp.model import NOTHING
 from interfaces.sip.sdp.once import once
@@ -60,7 +60,8 @@ log = logging.getLogger(__name__)
 OFFERING = ("INVITE", "UPDATE")
 _MOST_OFFERS, _OFFERS_A_SECOND = 40, 5
 _OUR_TO = re.compile(r"\r\nTo: ([^\r\n]*)")
-"""As pjsip writes it."""
+_WITH_INTERVAL = "\r\nSession-Expires:"
+"""As pjsip writes them."""
 _CONNECTING, _CONFIRMED, _DISCONNECTED = (
     pj.PJSIP_INV_STATE_CONNECTING,
     pj.PJSIP_INV_STATE_CONFIRMED,
@@ -238,18 +239,18 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """Its pjsip_inv_state, last code and reason; `came`: the message that brought it about, None for none."""
         if state == _CONNECTING and self.outgoing:
             self.answered = True
-            self._answer = _message(came)
+            self._answer = message_of(came) if came is not None else None
             self._follow_answer(came)
             if self._answer is not None:
                 self._learn_remote_tag(self._answer)
         elif state == _CONFIRMED and not self.confirmed:
             self.confirmed, self.began = True, None
-            message = self._answer if self.outgoing else _message(came)
+            message = self._answer if self.outgoing else message_of(came) if came is not None else None
             headers = message.headers if message is not None else ()
             self.host.emit(CallConfirmed(self.number, code, reason, headers))
         elif state == _DISCONNECTED:
             if not self.ended:
-                message = self._cancel or _message(came)
+                message = self._cancel or (message_of(came) if came is not None else None)
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.release(self)
 
@@ -260,7 +261,9 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if not text:
             return
         if 200 <= code < 300:
-            self.host.refreshed(self, session_timer.interval_of(text, we_asked=False))
+            interval = session_timer.interval_of(text, we_asked=False) if _WITH_INTERVAL in text else session_timer.NO_INTERVAL
+            if interval.seconds or self.local_tag:  # there may have been one
+                self.host.refreshed(self, interval)
         if self.local_tag or self.outgoing:
             return
         found = _OUR_TO.search(text)  # the rest of its dialog stood in their INVITE
@@ -429,9 +432,3 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if "reinvites" in made:
             self.reinvites.abandon(code, reason)
         self.host.emit(record)
-
-
-def _message(came: Any) -> Message | None:
-    """A message that came, by pjsip's record of it; None without."""
-    text = text_at(came) if came is not None else ""
-    return parse(text) if text else None

@@ -123,7 +123,7 @@ def escaped(uri: str) -> str:
 
 def in_characters(text: str) -> str:
     """The same with "?" for each byte that is no UTF-8: for descriptions of ours."""
-    return text.encode("utf-8", "replace").decode()
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _split(text: str) -> tuple[str, str]:

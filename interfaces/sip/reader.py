@@ -53,7 +53,8 @@ class DescriptionReader:
         self._read: OrderedDict[tuple[str, SrtpRule], tuple[SessionDescription, str]] = OrderedDict()
         self._long = LongOnes()
         self._right: OrderedDict[str, SessionDescription] = OrderedDict()
-        self.rule = NO_RULE
+        self.rule = self._last_rule = NO_RULE
+        self._last_text, self._last = "", (NOTHING, "")
         self.arrived = NOTHING
         """That of the message that pjsip works on now."""
 
@@ -75,6 +76,13 @@ class DescriptionReader:
 
     def _both(self, text: str) -> tuple[SessionDescription, str]:
         """What was meant, and the text of it for pjsip."""
+        if text != self._last_text or self.rule is not self._last_rule:
+            alike = None if self.rule.known else self._alike(text)
+            self._last = alike if alike is not None else self._remembered(text)
+            self._last_text, self._last_rule = text, self.rule
+        return self._last
+
+    def _remembered(self, text: str) -> tuple[SessionDescription, str]:
         known = self._read.get((text, self.rule))
         if known is None:
             if self._long.is_too_much(text):
@@ -84,16 +92,21 @@ class DescriptionReader:
                 self._read.popitem(last=False)
         return known
 
+    def _alike(self, text: str) -> tuple[SessionDescription, str] | None:
+        """What phones of one kind write differs in what does not matter here: is one right, all are. None when no such is known."""
+        taken = shaped(text)
+        known = self._right.get(taken.shape) if taken is not None else None
+        if taken is None or known is None:
+            return None
+        self._right.move_to_end(taken.shape)
+        return parse_like(known, taken.origin, taken.host, taken.port), text
+
     def _once(self, text: str) -> tuple[SessionDescription, str]:
-        """The same, not read before. What phones of one kind write differs in numbers that do not matter: is one right, all are."""
+        """The same, not read before."""
         if self.rule.known:
             description = chosen(mended(parse(text), self._known), self.rule.suites)
             return description, str(with_stand_ins(for_pjmedia(description)))
         taken = shaped(text)
-        known = self._right.get(taken.shape) if taken is not None else None
-        if taken is not None and known is not None:
-            self._right.move_to_end(taken.shape)
-            return parse_like(known, taken.origin, taken.host, taken.port), text
         said = parse(text)
         description = mended(said, self._known)
         given = str(with_stand_ins(description))

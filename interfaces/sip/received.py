@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from interfaces.sip.message import text_of, wire_bytes
+from interfaces.sip.message import Message, parse, text_of, wire_bytes
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.shim import ffi, lib
 
@@ -18,8 +18,20 @@ _WITH_CONTACT = ("REFER ", "SUBSCRIBE ", "NOTIFY ")
 """Requests in whose 2xx our address is asked for."""
 
 
-_FOUND, _ROOM = ffi.new("shim_message *"), ffi.new("char[]", 64)
+_LINES_BYTES = 16_384
+"""Messages of more are seldom."""
+_FOUND, _ROOM, _HEAD, _LINES = ffi.new("shim_message *"), ffi.new("char[]", 64), ffi.new("int *"), ffi.new("char[]", _LINES_BYTES)
 """For one look at a time: pjsip runs in one thread."""
+
+
+class _Current:
+    """The message that pjsip works on, once it has been taken apart: the request, its call's new state and its end look at the same one."""
+
+    arrival = -1
+    message: Message
+
+
+_current = _Current()
 
 
 def looked_at(received: Any) -> tuple[str, str, int]:
@@ -29,11 +41,29 @@ def looked_at(received: Any) -> tuple[str, str, int]:
     return text_of(ffi.unpack(found.text, found.length)), ffi.string(found.source).decode("ascii", "replace"), int(found.port)
 
 
-def text_at(received: Any) -> str:
-    """Text of a message that came."""
+def message_of(received: Any) -> Message:
+    """A message that came, taken apart; the same object each time while pjsip works on it."""
     found = _FOUND
     lib.shim_look(received, found)
-    return text_of(ffi.unpack(found.text, found.length))
+    return _message(found)
+
+
+def _message(found: Any) -> Message:
+    """Of what `shim_look` has found."""
+    if (arrival := found.arrival) != _current.arrival:
+        _current.arrival, _current.message = arrival, taken_apart(found.text, found.length)
+    return _current.message
+
+
+def taken_apart(text: Any, length: int) -> Message:
+    """As `parse`, of so many bytes at a `char *`; the shim does it where that is simple."""
+    used = lib.shim_lines(text, length, _LINES, _LINES_BYTES, _HEAD)
+    if used < 0:
+        return parse(text_of(ffi.unpack(text, length)))
+    first, *lines = text_of(ffi.unpack(_LINES, used - 1)).split("\0")
+    head = _HEAD[0]
+    body = ffi.unpack(text + head, length - head) if length > head else b""
+    return Message(first, tuple(zip(lines[::2], lines[1::2], strict=True)), body)
 
 
 def arrived(received: Any) -> SipPacket:
@@ -48,17 +78,20 @@ def arrived(received: Any) -> SipPacket:
 class Request:
     """Valid only inside the callback, unless `keep` has been called. `account_of(received)` gives the pjsua account of one that came."""
 
-    __slots__ = ("_account_of", "_contact", "_received", "_reply", "source_ip", "source_port", "text")
+    __slots__ = ("_account_of", "_contact", "_received", "_reply", "message", "source_ip", "source_port")
 
     def __init__(self, received: Any, account_of: Callable[[Any], int]) -> None:
         self._received, self._account_of = received, account_of
         self._reply: Any = None
         self._contact: str | None = None
-        self.text, self.source_ip, self.source_port = looked_at(received)
+        found = _FOUND
+        lib.shim_look(received, found)
+        self.source_ip, self.source_port = ffi.string(found.source).decode("ascii", "replace"), found.port
+        self.message = _message(found)
 
     def keep(self) -> bool:
         """Keep what a reply needs, which can then be sent later. False when pjsip has no memory for it."""
-        if self.text.startswith(_WITH_CONTACT):
+        if self.message.start_line.startswith(_WITH_CONTACT):
             self._contact = self.contact()
         self._reply = lib.shim_reply_to(self._received, 1) or None
         return self._reply is not None
@@ -104,7 +137,7 @@ class Request:
         return self._contact
 
     def hide(self, name: str) -> None:
-        """Take every header of a name out of what pjsip has read; `text` and what pjsua2 shows of the request keep it."""
+        """Take every header of a name out of what pjsip has read; `message` and what pjsua2 shows of the request keep it."""
         lib.shim_hide(self._received, wire_bytes(name))
 
     def release(self) -> None:

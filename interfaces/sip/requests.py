@@ -19,7 +19,7 @@ from di.sip.records import Event, RequestReceived, SendReply
 from interfaces.sip.abilities import Abilities
 from interfaces.sip.call import OFFERING, SipCall
 from interfaces.sip.mending import Mended, Origin
-from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, parse, tag_of
+from interfaces.sip.message import Message, cseq_of, header_pairs, header_values, tag_of
 from interfaces.sip.outside import RETRY_AFTER_S, OutsideTransactions
 from interfaces.sip.received import Request
 from interfaces.sip.sdp.crypto import without_keys
@@ -77,12 +77,12 @@ class Requests:
 
     def arrived(self, request: Request) -> bool:
         """Look at a request before pjsip's dialogs do; True when it has been dealt with."""
-        method = request.text.partition(" ")[0]
+        message = request.message
+        method = message.start_line.partition(" ")[0]
         if not self._lets_in(request.source_ip) and not self._of_a_call(method, request):
             return _kept_out(self._admits(request.source_ip, False), request)
         if method in ("ACK", "CANCEL"):
             return False
-        message = parse(request.text)
         numbered = message.header("CSeq").split()
         if len(numbered) > 1 and numbered[1] != method and _DIGITS.fullmatch(numbered[0]):
             return request.reply(400, "CSeq Names Another Method")  # RFC 3261 §8.1.1.5
@@ -107,7 +107,7 @@ class Requests:
         """Whether an outsider's request belongs to a call that is there: its tags are known to its peer and to whoever is on its way only."""
         if method == "ACK":
             return True  # never answered
-        message = parse(request.text)
+        message = request.message
         call = self._call_of(message.header("Call-ID"), tag_of(message.header("To")))
         return call is not None and call.remote_tag.lower() == tag_of(message.header("From")).lower()
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 import pjsua2 as pj
 
@@ -33,6 +33,7 @@ from di.sip.records import (
     LogMessages,
     Present,
     Reinvite,
+    ReplyReceived,
     SendReply,
     SendRequest,
     SetOptionsReply,
@@ -69,6 +70,8 @@ log = logging.getLogger(__name__)
 
 _ERRNO_OF_SIP_CODES = 170000
 """pjsip's error number of a SIP code is this plus the code (PJSIP_ERRNO_START)."""
+CallCommand = Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
+_OF_A_CALL = get_args(CallCommand)
 _TURN_NS = 20_000_000
 """So long pjsip may go on while more comes."""
 
@@ -263,9 +266,9 @@ class SipServer:
         what is reported about a call before `poll` has offered it can only be its end.
         """
         number = record.call
-        if self._refreshes.takes(record):
-            return
         kind = type(record)
+        if kind is ReplyReceived and self._refreshes.takes(record):
+            return
         if kind is CallConfirmed or kind is CallEnded:
             self._settle(number)
         if number in self._fresh:
@@ -293,7 +296,8 @@ class SipServer:
         self._by_dialog.pop((call.call_id, call.local_tag), None)
         self._offering.pop(call.number, None)
         self._settle(call.number)
-        self._messages.ended(call.number, call.call_id, self.now_ns())
+        if self._messages:
+            self._messages.ended(call.number, call.call_id, self.now_ns())
         self._refreshes.forget(call.number)
         self._released.append(call)
 
@@ -346,7 +350,16 @@ class SipServer:
     # -------------------------------------------------------------------------------------------------------- commands
     def handle(self, command: Command) -> None:
         """Carry out one command."""
-        if isinstance(command, SetSelection):
+        if isinstance(command, _OF_A_CALL):
+            call = self._calls.get(command.call)
+            if call is None or call.ended:
+                log.debug("%s for call %d came after its end", type(command).__name__, command.call)
+                return
+            try:
+                self._command(call, command)
+            except (pj.Error, CannotSend, ValueError, TypeError, OverflowError) as error:
+                self._failed(call, command, error)
+        elif isinstance(command, SetSelection):
             self._chosen_timers.select(command.selection, command.mapping)
         elif isinstance(command, SetOptionsReply):
             self._requests.options = (command.code, command.reason)
@@ -360,22 +373,13 @@ class SipServer:
             self._outside.reply(command)
         elif isinstance(command, TakeOutside):
             self._outside.take(command)
-        elif isinstance(command, (Answer, Hangup, Present, LogIn, LogMessages, Reinvite, SendRequest, SendReply)):
-            call = self._calls.get(command.call)
-            if call is None or call.ended:
-                log.debug("%s for call %d came after its end", type(command).__name__, command.call)
-                return
-            try:
-                self._command(call, command)
-            except (pj.Error, CannotSend, ValueError, TypeError, OverflowError) as error:
-                self._failed(call, command, error)
         else:
             log.warning("%s is no command for the SIP process", type(command).__name__)
 
     def _command(
         self,
         call: SipCall,
-        command: Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply,
+        command: CallCommand,
     ) -> None:
         match command:
             case Answer():

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from interfaces.sip.message import Message, in_characters, parse, text_of
+from interfaces.sip.message import Message, in_characters, text_of
 from interfaces.sip.message_log import SipPacket
-from interfaces.sip.received import arrived
+from interfaces.sip.received import arrived, message_of
 from interfaces.sip.shim import ffi, lib
 from interfaces.sip.structures import stream_of
 
@@ -51,7 +51,7 @@ class ToldCalls:
     def _invite(self, slot: int, received: Any) -> None:
         try:
             packet = arrived(received)
-            self._on_invite(slot, parse(text_of(packet.data)), packet, received)
+            self._on_invite(slot, message_of(received), packet, received)
         except Exception:
             log.exception("taking a call in failed")
 

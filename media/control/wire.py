@@ -127,13 +127,10 @@ class RecordCodec:
         Half a UTF-16 pair in a text, which stands for no character and no byte, goes as U+FFFD: a text costs nobody his call.
         """
         try:
-            return self._pack(record)
+            body = self._body(record)
         except UnicodeEncodeError:
             log.warning("%s carries a text with half a character, which goes as U+FFFD", type(record).__name__)
-            return self._pack(_readable(record))
-
-    def _pack(self, record: object) -> bytes:
-        body = self._body(record)
+            body = self._body(_readable(record))
         packed: bytes = self._packers[0].pack_ext_type(_RECORD, body)  # type: ignore[func-returns-value,assignment]  # of its stubs
         return packed
 

@@ -20,6 +20,7 @@ from interfaces.sip.sdp.model import (
     Meaning,
     MediaDescription,
     SessionDescription,
+    lines_of,
     parse,
 )
 
@@ -58,7 +59,7 @@ def _remembered(
 def parsed(text: str) -> SessionDescription:
     """As `parse`, of a description that pjsip has written: its streams are mostly those of the call before."""
     at = text.find("\nm=") + 1
-    return SessionDescription(parse(text[:at]).lines, _streams(text[at:])) if at else parse(text)
+    return SessionDescription(lines_of(text[:at]), _streams(text[at:])) if at else parse(text)
 
 
 @bounded

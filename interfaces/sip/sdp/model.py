@@ -364,9 +364,14 @@ _stream = bounded(lru_cache(256)(MediaDescription))
 """pjsip writes the same stream for every call: what is worked out about it is kept."""
 
 
+def lines_of(text: str) -> tuple[str, ...]:
+    """A text line by line, each with its line end."""
+    return tuple(_LINE.findall(text))
+
+
 def parse(text: str) -> SessionDescription:
     """Take a description apart; `str` of it is the same text again. Never raises."""
-    lines = tuple(_LINE.findall(text))
+    lines = lines_of(text)
     starts = [place for place, line in enumerate(lines) if line.startswith("m=")]
     if not starts:
         return SessionDescription(lines)

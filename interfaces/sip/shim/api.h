@@ -2,7 +2,7 @@
  * What Python sees of the shim: read by cffi and by the C compiler. Texts are bytes that end with a NUL where no length stands beside them.
  * A `received` is a pjsip_rx_data and valid only while the callback runs that brought it; a `sending` is a pjsip_tx_data. */
 
-typedef struct { const char *text; int length; const char *source; int port; int reliable; } shim_message;
+typedef struct { const char *text; int length; const char *source; int port, reliable, arrival; } shim_message; /* arrival: its number */
 typedef struct { const char *source; int port, reliable, replaceable; } shim_dropped;
 typedef struct { const char *name, *fmtp; int payload_type, clock_hz, channels, bit_rate; } shim_format;
 typedef struct { const char *text; int length, reliable, source_port, target_port; char source[80], target[80]; } shim_packet;
@@ -26,6 +26,8 @@ void shim_give_back_memory(void);
 
 /* what came */
 void shim_look(void *received, shim_message *into);
+int shim_lines(const char *text, int length, char *into, int room, int *head); /* of a message: start line, name, value, name, …, each with a
+        NUL behind it; their length, and in `head` that up to the body; -1: not each line is written as nearly all are, Python takes it apart */
 int shim_arrived_at(void *received, char *ip, int room); /* our port; of a connection that we have made, one that nobody listens on */
 int shim_arrived_by(void *received);                     /* 0 UDP, 1 TCP, 2 TLS */
 int shim_contact_for(void *received, int account, char *text, int room);  /* its length, -1: none */

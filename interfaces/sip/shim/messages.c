@@ -29,6 +29,42 @@ void shim_look(void *received, shim_message *into) {
     into->source = rdata->pkt_info.src_name;
     into->port = rdata->pkt_info.src_port;
     into->reliable = (rdata->tp_info.transport->flag & PJSIP_TRANSPORT_RELIABLE) != 0;
+    into->arrival = shim_arrivals;
+}
+
+static pj_bool_t is_visible(char c) { return c > ' ' && c < 0x7F; }
+
+/* The end of a line, whose first and last characters can be seen; NULL when it is another one, or does not end with CR LF. */
+static const char *plain_line(const char *at, const char *end) {
+    const char *stop = at;
+    while (stop < end && *stop != '\r' && *stop != '\n' && *stop != '\0') ++stop;
+    return stop > at && stop + 1 < end && stop[0] == '\r' && stop[1] == '\n' && is_visible(*at) && is_visible(stop[-1]) ? stop : NULL;
+}
+
+/* What `parse` of message.py makes of a message's head, where that is simple: no fold, no compact name, one blank behind each colon. */
+int shim_lines(const char *text, int length, char *into, int size, int *head) {
+    const char *end = text + length, *at = text, *stop;
+    char *out = into;
+    if (length >= size) return -1;
+    for (; end - at >= 2 && !(at[0] == '\r' && at[1] == '\n'); at = stop + 2) {
+        const char *value = at;
+        if ((stop = plain_line(at, end)) == NULL) return -1;
+        if (at != text) {
+            const char *name = at;
+            while (is_visible(*at) && *at != ':') ++at;
+            if (at - name < 2 || at[0] != ':' || at[1] != ' ' || !is_visible(at[2])) return -1;
+            memcpy(out, name, (size_t)(at - name));
+            out += at - name;
+            *out++ = '\0';
+            value = at + 2;
+        }
+        memcpy(out, value, (size_t)(stop - value));
+        out += stop - value;
+        *out++ = '\0';
+    }
+    if (end - at < 2 || at == text) return -1;
+    *head = (int)(at + 2 - text);
+    return (int)(out - into);
 }
 
 int shim_arrived_by(void *received) {

@@ -31,6 +31,8 @@ extern void (*shim_call_replied)(intptr_t object, int code, const char *text, in
 extern void (*shim_call_media)(intptr_t object, const shim_stream *stream); /* NULL: there is none */
 extern void (*shim_call_description)(intptr_t object, const char *text, int length); /* shim_say says what is said instead */
 
+extern int shim_arrivals; /* how many messages have come */
+
 void shim_leave_bridge(int call);
 int shim_stream_of(int call, shim_stream *into); /* 0, or -1: no audio */
 void shim_codecs_of(pjsip_rx_data *invite); /* as for shim_spare_addresses */

@@ -18,6 +18,7 @@ enum { SLACK = 256, MMAP_FROM = 66000, HEAP_KEPT = 16 << 20, HEAP_STEP = 1 << 20
 enum { HAS_SPOKEN = 1 << 30 };
 
 int shim_wants_leaving, shim_wants_connections, shim_wants_bodies, shim_wants_messages, shim_wants_profiles, shim_accept_forked = 1;
+int shim_arrivals;
 static char room[SHIM_ROOM];
 static pj_bool_t told_body;
 static pjsip_tp_state_callback told_before;
@@ -92,6 +93,7 @@ static void work_on(pjsip_rx_data *invite) {
 }
 
 static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
+    shim_arrivals = (shim_arrivals + 1) & 0x7FFFFFFF;
     work_on(NULL);
     if (!(rdata->tp_info.transport->flag & HAS_SPOKEN)) shim_trying_by(rdata->tp_info.transport);
     rdata->tp_info.transport->flag |= HAS_SPOKEN;
@@ -109,6 +111,7 @@ static pj_bool_t on_arrived(pjsip_rx_data *rdata) {
 }
 
 static pj_bool_t on_reply_arrived(pjsip_rx_data *rdata) {
+    shim_arrivals = (shim_arrivals + 1) & 0x7FFFFFFF;
     work_on(NULL);
     show_arrived(rdata);
     if (cut(rdata)) return PJ_TRUE;

@@ -28,7 +28,7 @@ class NotingRequest:
     source_ip, source_port = "192.0.2.1", 5060
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.message = parse(text)
         self.hidden: list[str] = []
         self.replies: list[tuple[Any, ...]] = []
         self.kept = self.released = False
