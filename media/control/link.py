@@ -76,19 +76,23 @@ class RecordLink(asyncio.Protocol, Generic[Sent, Received]):
         What one turn of the loop sends goes out in one write: the system call costs twenty times the packing.
         """
         if self._transport is not None and not self._transport.is_closing():
-            if not self._unsent:
-                if self._turn is not None:
-                    self._turn.at_end(self._flush)
-                else:
-                    asyncio.get_running_loop().call_soon(self._flush)
+            self._flush_later()
             self._unsent.append(self._codec.pack(record))
 
     def send_all(self, records: Iterable[Sent]) -> None:
         """Queue several records."""
         if self._transport is not None and not self._transport.is_closing():
-            if not self._unsent:
-                asyncio.get_running_loop().call_soon(self._flush)
+            self._flush_later()
             self._unsent.extend(map(self._codec.pack, records))
+
+    def _flush_later(self) -> None:
+        """To be asked before something is queued: what is there already has its flush."""
+        if self._unsent:
+            return
+        if self._turn is not None:
+            self._turn.at_end(self._flush)
+        else:
+            asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
         if self._unsent and self._transport is not None and not self._transport.is_closing():
