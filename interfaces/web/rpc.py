@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """JSON-RPC 2.0 for HTTP and WebSocket: request text in, answer text out. No socket, no framework.
 
-Reading is strict (`strict.loads`) and binding is the registry's. jsonrpcserver says what is no JSON, and no more: its schema validator costs more
-than everything else and fails a batch as a whole, and its dispatcher, which would look up one and the same method, try on it arguments that
-always fit, wrap and unwrap the result, costs as much as the rest of a trivial call and has no turns for others. So every request is judged and
-answered here, one by itself as one of a batch; an invalid one answers -32600, as the specification of JSON-RPC has it.
+jsonrpcserver runs a request and puts the answer together (ids, notifications, errors); reading is strict (`strict.loads`) and
+binding is the registry's. Its schema validator costs more than everything else and fails a batch as a whole, so every entry is
+judged here and an invalid one becomes a call of `_run` that answers -32600, as the specification of JSON-RPC has it. Of its
+dispatcher the steps that do something here are taken one by one: looking up one and the same method and trying on it arguments
+that always fit cost as much as the rest of a trivial call.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias, cast
 
+from jsonrpcserver import Error, Success
+from jsonrpcserver.dispatcher import call, create_request, to_response
 from jsonrpcserver.response import ParseErrorResponse, to_serializable_one
+from jsonrpcserver.sentinels import NOID
 from oslash.either import Left
 
 from di.kernel.errors import CallFailed
@@ -63,6 +67,12 @@ _Answer: TypeAlias = "dict[str, Value | _Later]"
 """A response object as JSON has it."""
 
 
+def _run(context: Context, reason: str, method: str, params: Value, /) -> object:
+    """The one function that jsonrpcserver sees. `params` is always [reason, method, params] here; see `_normalised`."""
+    outcome = _outcome(context, reason, method, params)
+    return Error(*outcome) if isinstance(outcome, _Failure) else Success(outcome)
+
+
 class _Failure(NamedTuple):
     code: int
     message: str
@@ -100,7 +110,7 @@ async def _fill(later: _Later, answer: Awaitable[Value], method: str) -> None:
 
 
 def _normalised(request: Value) -> dict[str, Value]:
-    """A request with `params` as [reason, method, params]; an invalid one carries the reason and the id null."""
+    """A request as jsonrpcserver's dispatcher takes it; an invalid one carries the reason and the id null."""
     reason, method = "", ""
     if not isinstance(request, dict):
         return {"method": "", "params": ["a request is an object", "", None], "id": None}
@@ -140,27 +150,19 @@ def handle(text: bytes | str, context: Context) -> bytes | Awaitable[Text]:
     if type(message) is list and 0 < len(message) <= MAX_BATCH:
         batch = _Batch(message, context)
         return whole(batch.text()) if batch.proceed() else batch.rest()
-    entry = _as_a_whole(message)
-    reason, method, params = cast(list[Value], entry["params"])
-    outcome = _outcome(context, cast(str, reason), cast(str, method), params)
-    answer = _answer(entry, outcome) if "id" in entry else None
+    request = create_request(_as_a_whole(message))
+    result = call(request, context, _run)
+    answer = None if request.id is NOID else cast(_Answer, to_serializable_one(to_response(request, result)))
     if context.waiting:
         return _after(context, answer)
     return _written(cast(Value, answer))  # nothing waits, so no result is a _Later
 
 
-def _answer(entry: dict[str, Value], outcome: Value | _Later | _Failure) -> _Answer:
-    """The response object to a request of `_normalised`."""
-    answer: _Answer = {"jsonrpc": "2.0", "id": entry.get("id")}
-    if isinstance(outcome, _Failure):
-        answer["error"] = dict(outcome._asdict())
-    else:
-        answer["result"] = outcome
-    return answer
-
-
 class _Batch:
-    """A batch on its way: entry after entry, with a turn for everybody else in between, and a limit of bytes and time."""
+    """A batch on its way: entry after entry, with a turn for everybody else in between, and a limit of bytes and time.
+
+    jsonrpcserver runs a batch at once and to its end, so its entries are answered here, by the same functions.
+    """
 
     def __init__(self, entries: list[Value], context: Context) -> None:
         self._entries, self._context = entries, context
@@ -196,7 +198,12 @@ class _Batch:
             outcome: Value | _Later | _Failure = _Failure(-32000, "Server error", refusal)
         else:
             outcome = _outcome(self._context, cast(str, reason), cast(str, method), params)
-        return _answer(entry, outcome)
+        answer: _Answer = {"jsonrpc": "2.0", "id": entry.get("id")}
+        if isinstance(outcome, _Failure):
+            answer["error"] = dict(outcome._asdict())
+        else:
+            answer["result"] = outcome
+        return answer
 
     def _refusal(self) -> str:
         if self._bytes > MAX_BATCH_BYTES:
