@@ -34,10 +34,8 @@ class NetInterfaces:
         self.all = tuple(sorted(interfaces, key=lambda one: not one.sip_ip))
         self.rtp = tuple(dict.fromkeys(one.rtp for one in self.all))
         self._rtp_numbers = [self.rtp.index(one.rtp) for one in self.all]
-        shown = [one.public_ip.strip("[]") for one in self.all]
-        self._shown = [
-            ip if is_address(ip) else "" for ip in shown
-        ]  # asked for by each call: what is none costs an exception to find out
+        # asked for by each call: what is none costs an exception to find out
+        self._shown = [ip if is_address(ip) else "" for ip in (one.public_ip.strip("[]") for one in self.all)]
 
     def __len__(self) -> int:
         return len(self.all)

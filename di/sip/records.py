@@ -496,10 +496,9 @@ class SipHeld:
     transactions: int = 0
 
 
-Command: TypeAlias = (
-    Listen | SetSelection | SetOptionsReply | Answer | Hangup | Dial | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
-    | OutsideCommand | Stop
-)  # fmt: skip
+CallCommand: TypeAlias = Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
+"""What is asked of a call that is there."""
+Command: TypeAlias = Listen | SetSelection | SetOptionsReply | Dial | CallCommand | OutsideCommand | Stop
 CallEvent: TypeAlias = (
     CallOffered | CallIdentified | CallTried | CallProgressed | MediaNegotiated | CallConfirmed | CallEnded | RequestReceived | ReplyReceived
     | SessionTimedOut
@@ -507,6 +506,7 @@ CallEvent: TypeAlias = (
 """What happens in one call."""
 Event: TypeAlias = CallEvent | MessageSeen | OutsideEvent | Listening | ListenFailed | SipHeld
 
+CALL_COMMANDS = get_args(CallCommand)
 CALL_EVENTS = get_args(CallEvent)
 COMMANDS: tuple[type[Command], ...] = get_args(Command)
 EVENTS: tuple[type[Event], ...] = get_args(Event)

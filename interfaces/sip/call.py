@@ -239,18 +239,18 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         """Its pjsip_inv_state, last code and reason; `came`: the message that brought it about, None for none."""
         if state == _CONNECTING and self.outgoing:
             self.answered = True
-            self._answer = message_of(came) if came is not None else None
+            self._answer = _message(came)
             self._follow_answer(came)
             if self._answer is not None:
                 self._learn_remote_tag(self._answer)
         elif state == _CONFIRMED and not self.confirmed:
             self.confirmed, self.began = True, None
-            message = self._answer if self.outgoing else message_of(came) if came is not None else None
+            message = self._answer if self.outgoing else _message(came)
             headers = message.headers if message is not None else ()
             self.host.emit(CallConfirmed(self.number, code, reason, headers))
         elif state == _DISCONNECTED:
             if not self.ended:
-                message = self._cancel or (message_of(came) if came is not None else None)
+                message = self._cancel or _message(came)
                 self._finish(mapping.ended(self.number, code, reason, message, self.confirmed))
             self.host.release(self)
 
@@ -432,3 +432,8 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         if "reinvites" in made:
             self.reinvites.abandon(code, reason)
         self.host.emit(record)
+
+
+def _message(came: Any) -> Message | None:
+    """A message that came, by pjsip's record of it; None without."""
+    return message_of(came) if came is not None else None

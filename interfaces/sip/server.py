@@ -12,13 +12,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import pjsua2 as pj
 
 from di.sip.outside_records import RefreshSubscription, ReplyOutside, SendOutside, Subscribe, TakeOutside, Unsubscribe
 from di.sip.records import (
+    CALL_COMMANDS,
     Answer,
+    CallCommand,
     CallConfirmed,
     CallEnded,
     CallEvent,
@@ -70,8 +72,6 @@ log = logging.getLogger(__name__)
 
 _ERRNO_OF_SIP_CODES = 170000
 """pjsip's error number of a SIP code is this plus the code (PJSIP_ERRNO_START)."""
-CallCommand = Answer | Hangup | Present | LogIn | LogMessages | Reinvite | SendRequest | SendReply
-_OF_A_CALL = get_args(CallCommand)
 _TURN_NS = 20_000_000
 """So long pjsip may go on while more comes."""
 
@@ -350,7 +350,7 @@ class SipServer:
     # -------------------------------------------------------------------------------------------------------- commands
     def handle(self, command: Command) -> None:
         """Carry out one command."""
-        if isinstance(command, _OF_A_CALL):
+        if isinstance(command, CALL_COMMANDS):
             call = self._calls.get(command.call)
             if call is None or call.ended:
                 log.debug("%s for call %d came after its end", type(command).__name__, command.call)
@@ -376,11 +376,7 @@ class SipServer:
         else:
             log.warning("%s is no command for the SIP process", type(command).__name__)
 
-    def _command(
-        self,
-        call: SipCall,
-        command: CallCommand,
-    ) -> None:
+    def _command(self, call: SipCall, command: CallCommand) -> None:
         match command:
             case Answer():
                 call.descriptions.limit(command.payloads)
