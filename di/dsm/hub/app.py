@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
@@ -22,20 +23,28 @@ from di.dsm.hub.system import SystemDsm
 from di.dsm.language.arrays import flatten
 from di.dsm.language.errors import DsmError, DsmException
 from di.dsm.language.event import Kind
-from di.dsm.load.bundles import Bundle, bundle_files
+from di.dsm.load.bundles import Bundle, bundle_files, load_diagram
 from di.dsm.options import BundleOptions, DsmOptions
 from di.kernel import options as typed
+from di.kernel.collector import OutOfSight
 from di.kernel.config import ConfigFile
 from di.kernel.errors import ConfigError, Refused
 from di.kernel.value import Value
 from di.sip.app_params import session_map
 
 if TYPE_CHECKING:
+    from di.dsm.language.model import Diagram
     from di.server.services import Services
 
 log = logging.getLogger(__name__)
 
 MAIN = "main"
+
+
+def _forget(diagrams: list[Diagram]) -> None:
+    """Let diagrams go one after the other, in a thread: what frees three hundred at once lets nobody else run for 50 ms."""
+    while diagrams:
+        diagrams.pop()
 
 
 class DsmServer:
@@ -46,7 +55,8 @@ class DsmServer:
         self.options = options
         self.pictures = Pictures()
         hub = ServerHub(services, self.create_system_dsm)
-        self._reloading = asyncio.Lock()
+        self._loading = asyncio.Lock()
+        self._out_of_sight = OutOfSight(services.sessions.__len__, services.sessions.when_idle)
         self.files = ScriptFiles(options, services.conf_dir, hub, services.sessions.preload)
         self.host = ScriptHost(services, hub, self.files, Positions(services, options), SteeredLeg)
         self.main = Bundle(MAIN, options)
@@ -74,7 +84,7 @@ class DsmServer:
             self._check_start_diagrams()
             self.start_systems(self.main, Kind.STARTUP)
             for file in bundle_files(self.files.path(self.options.conf_dir)) if self.options.conf_dir else ():
-                self.load_bundle_file(str(file), file.stem, Kind.STARTUP)
+                self.load_bundle_file(str(file), file.stem)
         except DsmError as error:
             raise ConfigError(str(path), 0, "", str(error)) from error
 
@@ -84,44 +94,74 @@ class DsmServer:
             if name and name != MON_SELECT and name not in self.main.diagrams:
                 raise DsmError(f"{key}={name}: this diagram is not among load_diags ({', '.join(self.main.diagrams) or 'none'})")
 
-    def load_bundle_file(self, path: str, name: str, kind: Kind, *, systems: bool = True) -> None:
-        """Read a bundle and bind its applications to it; calls that run keep the old one. Raises DsmError or ConfigError.
+    def load_bundle_file(self, path: str, name: str) -> None:
+        """Read a bundle at the start and bind its applications to it. Raises DsmError or ConfigError."""
+        options, conf = self._bundle_options(path, name)
+        self.files.load_prompts(options)
+        self.files.preload(options)
+        bundle = self.files.read(name, options, conf)
+        self._take_bundle(bundle)
+        self.start_systems(bundle, Kind.STARTUP)
+
+    async def reload_bundle_beside(self, path: str, name: str, *, systems: bool = True) -> None:
+        """Read a bundle, known or new, its scripts in a thread; calls that run keep the old one. Raises DsmError or ConfigError.
 
         Without `systems` the bundle's system DSMs go on as they are.
         """
+        async with self._loading:
+            options, conf = self._bundle_options(path, name)
+            self.files.preload(options)
+            with self._out_of_sight.reading():
+                bundle = await asyncio.to_thread(self.files.read, name, options, conf)
+            old = self.bundles.get(name)
+            let_go = list(old.diagrams.values()) if old is not None else []
+            del old
+            self._take_bundle(bundle)
+            if systems:
+                self.start_systems(bundle, Kind.RELOAD)
+            await asyncio.to_thread(_forget, let_go)
+
+    def _bundle_options(self, path: str, name: str) -> tuple[BundleOptions, ConfigFile]:
         conf = ConfigFile.read(path)
-        options = typed.load(BundleOptions, conf, self.services.environ, module=f"dsm_{name}")
-        if kind is Kind.STARTUP:
-            self.files.load_prompts(options)
-        self.files.preload(options)
-        bundle = self.files.read(name, options, conf)
-        self.bundles[name] = bundle
-        for app in options.register_apps:
+        return typed.load(BundleOptions, conf, self.services.environ, module=f"dsm_{name}"), conf
+
+    def _take_bundle(self, bundle: Bundle) -> None:
+        self.bundles[bundle.name] = bundle
+        for app in bundle.options.register_apps:
             self.bound[app] = bundle
             if app not in self.applications:
                 self.register(app, bundle)
-        if systems:
-            self.start_systems(bundle, kind)
 
     async def reload_main_beside(self) -> None:
         """Read dsm.conf and its scripts again, in a thread: hundreds of scripts take seconds, and calls go on meanwhile.
 
         Raises DsmError or ConfigError, and then nothing has changed.
         """
-        async with self._reloading:
-            self._take_main(await asyncio.to_thread(self._read_main))
+        async with self._loading:
+            with self._out_of_sight.reading():
+                bundle = await asyncio.to_thread(self._read_main)
+            let_go = list(self.main.diagrams.values())
+            self.main = Bundle(MAIN, self.main.options, self.main.config, bundle.diagrams)
+            await asyncio.to_thread(_forget, let_go)
 
     def _read_main(self) -> Bundle:
         conf = ConfigFile.read(self.services.conf_dir / "dsm.conf")
         return self.files.read(MAIN, typed.load(DsmOptions, conf, self.services.environ), conf)
 
-    def _take_main(self, bundle: Bundle) -> None:
-        self.main = Bundle(MAIN, self.main.options, self.main.config, bundle.diagrams)
+    async def load_beside(self, name: str, diag_path: str, mod_path: str) -> bool:
+        """Read one more script into the main set, in a thread; False: it is there already. Raises DsmError."""
+        async with self._loading:
+            if name in self.main.diagrams:
+                return False
+            files, check = self.files, self.options.dsm_consistency_check
+            diagram = await asyncio.to_thread(
+                lambda: load_diagram(name, diag_path, mod_path, files.modules, jail=files.jail, check=check)
+            )
+            self.main = dataclasses.replace(self.main, diagrams={**self.main.diagrams, name: diagram})
+            return True
 
     async def reload(self, options: DsmOptions) -> None:
         """SIGHUP: prompts, the scripts of dsm.conf and its new applications, the bundles; calls that run keep their diagrams.
-
-        Scripts of dsm.conf are read in a thread, bundles with a turn for others between two.
 
         Raises ConfigError. What stands before the fault is new then, the rest as it was.
         """
@@ -138,10 +178,9 @@ class DsmServer:
             raise ConfigError(str(path), 0, "", str(error)) from error
         for file in bundle_files(self.files.path(self.options.conf_dir)) if self.options.conf_dir else ():
             try:
-                self.load_bundle_file(str(file), file.stem, Kind.RELOAD, systems=False)
+                await self.reload_bundle_beside(str(file), file.stem, systems=False)
             except DsmError as error:
                 raise ConfigError(str(file), 0, "", str(error)) from error
-            await asyncio.sleep(0)
 
     # ------------------------------------------------------------------------------------------------------- applications
     def register(self, name: str, bundle: Bundle, diagram: str | None = None) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from di.calls.events import EventPosted
 from di.dsm.language.errors import DsmError, DsmException
-from di.dsm.language.event import Kind
 from di.dsm.language.graph import graph_of
-from di.dsm.load.bundles import Bundle, load_diagram
+from di.dsm.load.bundles import Bundle
 from di.dsm.load.modules import BUILT_IN
 from di.dsm.options import folder
 from di.kernel.errors import CallFailed, ConfigError, TypeMismatch
@@ -62,13 +60,13 @@ class DsmInterface:
         return [200, "DSMs reloaded"]
 
     @di_method("loadDSM", dangerous=True)
-    def load_dsm(self, name: str) -> Reply:
+    async def load_dsm(self, name: str) -> Reply:
         """Load one more script into the main set, from the paths of dsm.conf."""
         options = self._server.files.placed(self._server.options)
-        return self._load(name, options.diag_path, options.mod_path)
+        return await self._load(name, options.diag_path, options.mod_path)
 
     @di_method("loadDSMWithPath", "loadDSMWithPaths", dangerous=True)
-    def load_dsm_with_path(self, name: str, diag_path: str, mod_path: str) -> Reply:
+    async def load_dsm_with_path(self, name: str, diag_path: str, mod_path: str) -> Reply:
         """Load one more script into the main set, from the paths given: folders that dsm.conf names (load_folders)."""
         try:
             self._server.files.jail.check_load(folder(diag_path), "the folder of scripts")
@@ -77,27 +75,18 @@ class DsmInterface:
         except DsmError as error:
             log.error("loadDSMWithPath: %s", error)
             return [500, f"error loading {name}: {_first_line(error)}"]
-        return self._load(name, folder(diag_path), mod_path)
+        return await self._load(name, folder(diag_path), mod_path)
 
-    def _load(self, name: str, diag_path: str, mod_path: str) -> Reply:
-        server = self._server
-        if name in server.main.diagrams:
-            return [400, f"DSM named '{name}' already loaded (use reloadDSMs to reload all)"]
+    async def _load(self, name: str, diag_path: str, mod_path: str) -> Reply:
         if "/" in name or name.startswith("."):
             return [500, f"error loading {name}: the name of a diagram is no path"]
         try:
-            diagram = load_diagram(
-                name,
-                diag_path,
-                mod_path,
-                server.files.modules,
-                jail=server.files.jail,
-                check=server.options.dsm_consistency_check,
-            )
+            loaded = await self._server.load_beside(name, diag_path, mod_path)
         except DsmError as error:
             log.error("loadDSM: %s", error)
             return [500, f"error loading {name} from {diag_path}{name}.dsm: {_first_line(error)}"]
-        server.main = dataclasses.replace(server.main, diagrams={**server.main.diagrams, name: diagram})
+        if not loaded:
+            return [400, f"DSM named '{name}' already loaded (use reloadDSMs to reload all)"]
         return [200, f"loaded {name} from {diag_path}{name}.dsm"]
 
     @di_method("preloadModules", dangerous=True)
@@ -121,11 +110,11 @@ class DsmInterface:
         return [200, "module preloaded."]
 
     @di_method("loadConfig", dangerous=True)
-    def load_config(self, file: str, name: str) -> Reply:
+    async def load_config(self, file: str, name: str) -> Reply:
         """Load or reload a bundle from a folder that dsm.conf names (conf_dir, load_folders); `name` ends in .conf, which is cut off."""
         try:
             self._server.files.jail.check_load(file, "the configuration file")
-            self._server.load_bundle_file(file, name.removesuffix(".conf"), Kind.RELOAD)
+            await self._server.reload_bundle_beside(file, name.removesuffix(".conf"))
         except (DsmError, ConfigError) as error:
             log.error("loadConfig: %s", error)
             return [500, "reload config failed"]

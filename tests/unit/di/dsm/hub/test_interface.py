@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def test_di_functions(folder: Path) -> None:
         book.invoke("dsm", "postDSMEvent", "x", [["a", 1]])
     with pytest.raises(OutOfBounds):
         book.invoke("dsm", "postDSMEvent", "x")
+
+
+async def test_a_script_that_two_load_at_once_is_loaded_once_and_survives_a_reload_beside(folder: Path) -> None:
+    book = server(folder, {"t": "initial state A;"})
+    (folder / "dsm" / "u.dsm").write_text("initial state U;")
+    call = book.services.registry.call
+    both = await asyncio.gather(*(call("dsm", "loadDSM", ["u"]) for _ in range(2)))
+    assert sorted(answer[0] for answer in both if isinstance(answer, list)) == [200, 400]  # type: ignore[type-var]
+    reloaded, loaded = await asyncio.gather(call("dsm", "reloadDSMs", []), call("dsm", "loadDSM", ["u"]))
+    assert [reloaded, loaded] == [[200, "DSMs reloaded"], [200, f"loaded u from {folder}/dsm/u.dsm"]]
+    assert await call("dsm", "listDSMs", []) == ["t", "u"]
 
 
 def test_parameter_names_are_the_callers_own(folder: Path) -> None:
