@@ -20,7 +20,7 @@ from typing import TypeAlias
 from di.kernel.errors import TypeMismatch
 from di.kernel.filter import Pairs, matches, parse_pairs
 from di.kernel.value import Value
-from media.control.quick_records import quicken
+from media.control.quick_records import record
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ TYPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LoggedEvent:
     """One thing that happened. `time_s` is wall-clock time; attributes are read only."""
 
@@ -45,7 +45,6 @@ class LoggedEvent:
     attributes: dict[str, Value] = field(default_factory=dict)
 
 
-quicken((LoggedEvent,))
 _Kept: TypeAlias = tuple[int, str, float, str, str, dict[str, Value]]
 
 

@@ -11,16 +11,13 @@ Header lines and texts from outside are as in `di.sip.records`.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:  # the same, sooner made
-    from media.control.quick_records import record as dataclass
+from media.control.quick_records import record
 
 
 # ---------------------------------------------------------------------------------------------------------------- commands
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Subscribe:
     """Begin a subscription outside any call (RFC 6665). It is refreshed until Unsubscribe.
 
@@ -42,7 +39,7 @@ class Subscribe:
     password: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RefreshSubscription:
     """Refresh now, for so many seconds; 0: as many as before."""
 
@@ -50,14 +47,14 @@ class RefreshSubscription:
     expires_s: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Unsubscribe:
     """End a subscription. SubscriptionChanged `terminated` follows, when the notifier has said so or after a while."""
 
     subscription: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TakeOutside:
     """Which methods outside dialogs the hub wants to see from now on (OPTIONS, MESSAGE, NOTIFY, REGISTER, PUBLISH …).
 
@@ -68,7 +65,7 @@ class TakeOutside:
     methods: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SendOutside:
     """Send a request outside any dialog, e.g. MESSAGE, NOTIFY, OPTIONS, REGISTER. Its final reply comes as OutsideReplied.
 
@@ -97,7 +94,7 @@ class SendOutside:
     route: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ReplyOutside:
     """Answer a request that came as OutsideReceived, with a final reply; the same is given to each retransmission."""
 
@@ -110,7 +107,7 @@ class ReplyOutside:
 
 
 # ------------------------------------------------------------------------------------------------------------------ events
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SubscriptionChanged:
     """A NOTIFY came, or a subscription ended. With `final` it is over: `terminated`, `failed` or `timeout`.
 
@@ -130,7 +127,7 @@ class SubscriptionChanged:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OutsideReceived:
     """A request outside any dialog, of a method that TakeOutside named. Waits for ReplyOutside; after a while (30 s) it is answered 480.
 
@@ -151,7 +148,7 @@ class OutsideReceived:
     to_tag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OutsideReplied:
     """The final reply to SendOutside; 408 and 503 are also made here when none came, 500 when it cannot be sent: then `source_ip` is empty.
 

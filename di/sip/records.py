@@ -17,18 +17,14 @@ they go out again as they were.
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard, get_args
+from typing import TypeAlias, TypeGuard, get_args
 
 from di.sip.outside_records import OutsideCommand, OutsideEvent
+from media.control.quick_records import record
 from media.control.records import AudioFormat, ReceivedFormat, Srtp
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:  # the same, sooner made
-    from media.control.quick_records import record as dataclass
 
-
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Limits:
     """How much one address may ask for; 0: no limit.
 
@@ -48,7 +44,7 @@ class Limits:
     denied: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SessionTimer:
     """A session interval of our own for a call (RFC 4028): asked for, and the least that a peer may ask for (at least 90).
 
@@ -63,7 +59,7 @@ class SessionTimer:
     accept_501: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Appearance:
     """How a call of ours looks to its peer, where that is not what the SIP stack makes of it (spec applications.md §22.3).
 
@@ -81,7 +77,7 @@ class Appearance:
     hop_always: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SrtpPolicy:
     """Which calls have SRTP, each `off`, `optional` or `mandatory`: those that come in, those that we dial, and both at some addresses of ours.
 
@@ -96,7 +92,7 @@ class SrtpPolicy:
 
 
 # ---------------------------------------------------------------------------------------------------------------- commands
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Listen:
     """First command: bind transports. Answered by Listening, or ListenFailed and the process's end.
 
@@ -136,7 +132,7 @@ class Listen:
     nat_handling: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetSelection:
     """Applications are chosen like this from now on; as in Listen."""
 
@@ -144,7 +140,7 @@ class SetSelection:
     mapping: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetOptionsReply:
     """What OPTIONS outside a dialog is answered with from now on (limits, shutdown mode: spec core.md §6.5)."""
 
@@ -152,7 +148,7 @@ class SetOptionsReply:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Answer:
     """Reply to an incoming INVITE. With `media_port` the reply carries SDP for that address (183 or 2xx), else none.
 
@@ -170,7 +166,7 @@ class Answer:
     later: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Hangup:
     """End a call in whatever state: final reply `code` if not yet answered, CANCEL if dialled and ringing, BYE if connected."""
 
@@ -180,7 +176,7 @@ class Hangup:
     headers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Dial:
     """Place a call. `from_uri`/`to_uri` are complete header values (`<sip:a@b>`), `request_uri` a bare URI.
 
@@ -215,7 +211,7 @@ class Dial:
     later: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Present:
     """How a call looks from now on; of one that comes in best before its first Answer. An impossible Contact is left out, the log says so."""
 
@@ -223,7 +219,7 @@ class Present:
     appearance: Appearance
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LogIn:
     """Credentials with which challenges of the peer in a call that came in are answered; `realm` empty: any of its host."""
 
@@ -233,14 +229,14 @@ class LogIn:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LogMessages:
     """Tell of each message of the call from now on, and of the INVITE that began it (MessageSeen); until a while after its end."""
 
     call: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Reinvite:
     """Offer again in a confirmed dialog (RFC 3261 §14.1), e.g. to hold, resume, move the media or change the codec.
 
@@ -261,7 +257,7 @@ class Reinvite:
     nowhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SendRequest:
     """Send a request inside the dialog, e.g. INFO, MESSAGE, NOTIFY, REFER; the reply comes as ReplyReceived with `token`.
 
@@ -276,7 +272,7 @@ class SendRequest:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SendReply:
     """Answer a request that came as RequestReceived with `reply_wanted`, with a final reply.
 
@@ -293,7 +289,7 @@ class SendReply:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Stop:
     """Say BYE to every call, close transports, exit. `grace_ms` bounds the wait for the peers' answers."""
 
@@ -301,7 +297,7 @@ class Stop:
 
 
 # ------------------------------------------------------------------------------------------------------------------ events
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Listening:
     """Transports are bound: (protocol, ip, port) each, and the compile-time limits that were read."""
 
@@ -310,7 +306,7 @@ class Listening:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ListenFailed:
     """A transport could not be bound; the reason names address, port and what to change, `key` the key of sems.conf that says it."""
 
@@ -318,7 +314,7 @@ class ListenFailed:
     key: str = "sip_port"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallOffered:
     """An INVITE outside a dialog. Header values are complete, as received; `headers` holds every (name, value) in order."""
 
@@ -346,7 +342,7 @@ class CallOffered:
     """Number of the address of ours that it came to: 0 the first of Listen, then those of `also`."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallIdentified:
     """The dialog's identifiers became known (pjsua2 shows the local tag only with the first reply)."""
 
@@ -356,14 +352,14 @@ class CallIdentified:
     remote_tag: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallTried:
     """Our INVITE was answered with 100: whoever got it goes on from there."""
 
     call: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallProgressed:
     """A provisional reply to our INVITE."""
 
@@ -374,7 +370,7 @@ class CallProgressed:
     has_body: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class MediaNegotiated:
     """Offer/answer completed or changed, early or confirmed: what media.control's ConnectLeg needs. `lines` as in CallOffered.
 
@@ -405,7 +401,7 @@ class MediaNegotiated:
     srtp: Srtp | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class MessageSeen:
     """A message of a call that LogMessages named, byte for byte as it came or left. `epoch_us`: wall clock; `connected`: by TCP or TLS."""
 
@@ -419,7 +415,7 @@ class MessageSeen:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallConfirmed:
     """The dialog is up: ACK received (incoming) or 2xx received (outgoing). `headers`: of that ACK or 2xx."""
 
@@ -429,14 +425,14 @@ class CallConfirmed:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SessionTimedOut:
     """The peer was to refresh the call and has not (RFC 4028 §10). The call goes on until the hub ends it; once an interval."""
 
     call: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallEnded:
     """A call is over, once a call. `by`: local, remote, cancel, timeout or error; `code`/`reason`: final reply or cause.
 
@@ -450,7 +446,7 @@ class CallEnded:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RequestReceived:
     """A request inside a dialog. ACK is the stack's own; BYE and CANCEL are told by CallEnded.
 
@@ -468,7 +464,7 @@ class RequestReceived:
     reply_wanted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ReplyReceived:
     """The final reply to SendRequest or Reinvite, one a token and before CallEnded; 408, 481, 491, 500 and 503 are also made here.
 
@@ -483,7 +479,7 @@ class ReplyReceived:
     body: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SipHeld:
     """How many calls, dialogs and transactions the SIP process holds: told once a second while that changes.
 

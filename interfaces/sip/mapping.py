@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from di.sip.records import CallEnded, CallOffered, MediaNegotiated
@@ -15,7 +15,7 @@ from interfaces.sip.sdp.crypto import without_keys
 from interfaces.sip.sdp.lenient import is_on_hold, unspecified_of
 from interfaces.sip.sdp.memories import bounded
 from interfaces.sip.sdp.model import EVENT_CLOCK_HZ, SILENT, Meaning, MediaDescription, SessionDescription, number
-from media.control.quick_records import quicken
+from media.control.quick_records import record
 from media.control.records import ReceivedFormat, Srtp
 
 ENCODING = 1
@@ -24,7 +24,7 @@ DECODING = 2
 """pjmedia's direction bit "we receive"."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Stream:
     """An active audio stream as pjmedia describes it. `index`: its place among the streams of the descriptions."""
 
@@ -41,9 +41,6 @@ class Stream:
     remote_address: str
     fmtp: str = ""  # of the peer, for the payload type that we send
     index: int = 0
-
-
-quicken((Stream,))
 
 
 def offered(

@@ -7,11 +7,10 @@ A call is known by its Call-ID, and watched for a while after its end: the last 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from di.sip.records import MessageSeen
 from interfaces.sip.sdp.crypto import without_keys
-from media.control.quick_records import quicken
+from media.control.quick_records import record
 
 _CALL_ID = re.compile(rb"^(?:call-id|i)[ \t]*:[ \t]*([^\s]+)", re.IGNORECASE | re.MULTILINE)
 _VIA = re.compile(rb"^(?:via|v)[ \t]*:[ \t]*SIP[ \t]*/[ \t]*2\.0[ \t]*/[ \t]*([A-Za-z]{2,5})\b", re.IGNORECASE | re.MULTILINE)
@@ -19,7 +18,7 @@ _AFTER_NS = 34_000_000_000
 """64·T1 and what the last message takes: then every transaction is over (RFC 3261 §17)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SipPacket:
     """A message and its way. `connected`: by TCP or TLS."""
 
@@ -35,9 +34,6 @@ class SipPacket:
         """How it came, as its first Via says: `udp`, `tcp`, `tls`."""
         found = _VIA.search(self.data)
         return found[1].decode().lower() if found is not None else "tcp" if self.connected else "udp"
-
-
-quicken((SipPacket,))
 
 
 class MessageLog:

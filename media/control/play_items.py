@@ -6,15 +6,12 @@ Lengths are of sound, in milliseconds. An item that is called endless is current
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:  # the same, sooner made
-    from media.control.quick_records import record as dataclass
+from media.control.quick_records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlayFile:
     """An audio file, from `seek_ms` on. `loop`: again and again.
 
@@ -27,14 +24,14 @@ class PlayFile:
     talk_through: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlaySilence:
     """Silence; `length_ms` 0: endless, in a mixer or an announcement a second."""
 
     length_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlayTone:
     """A tone of one or two frequencies, `on_ms` and `off_ms` by turns (`off_ms` 0: on all the time).
 
@@ -48,26 +45,26 @@ class PlayTone:
     talk_through: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlaySeparator:
     """A marker: SeparatorReached with its number is reported when it is reached."""
 
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlayRoom:
     """A room; endless. While it is the current item the leg speaks and listens there."""
 
     room: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlayEcho:
     """The leg hears itself; endless."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlayRecord:
     """Record into a file, `length_ms` at most (0: no limit), with silence meanwhile."""
 
@@ -75,7 +72,7 @@ class PlayRecord:
     length_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlayBridge:
     """Another leg; endless. The two hear each other while both are bridged."""
 

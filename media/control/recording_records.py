@@ -8,15 +8,12 @@ of a room    StartRoomRecording ─► StopRoomRecording                        
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:  # the same, sooner made
-    from media.control.quick_records import record as dataclass
+from media.control.quick_records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class StartRecording:
     """Record what a leg says into a file (suffix chooses the format), beside whatever its playlist does.
 
@@ -29,14 +26,14 @@ class StartRecording:
     silence_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class StopRecording:
     """Finish a leg's recording; answered by RecordingStopped."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RecordingStopped:
     """A recording is complete on disk (also after CloseLeg). `reason`: asked, length, silence, closed or an error text."""
 
@@ -47,7 +44,7 @@ class RecordingStopped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class StartCallRecording:
     """Record a call beside all else, what the leg's application records included. An earlier one of it is finished first.
 
@@ -61,14 +58,14 @@ class StartCallRecording:
     length_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class StopCallRecording:
     """Finish a call's recording; answered by CallRecordingStopped."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CallRecordingStopped:
     """A call's recording is complete on disk (also after CloseLeg). `reason`: asked, length, closed or an error text.
 
@@ -84,7 +81,7 @@ class CallRecordingStopped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class StartRoomRecording:
     """Record a room: `mix` into one file, `tracks` one file a participant on a common clock, or `both`.
 
@@ -101,7 +98,7 @@ class StartRoomRecording:
     rate_hz: int = 8000
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class StopRoomRecording:
     """Finish a room's recording. `parts`: what other processes recorded of it (their RoomRecordingStopped.about)."""
 
@@ -109,7 +106,7 @@ class StopRoomRecording:
     parts: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RoomRecordingStopped:
     """A room's recording is complete: the files written. `about`: what is in them, as JSON (``media.engine.takes``).
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from dataclasses import field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeAlias, TypeGuard, get_args
+from typing import TypeAlias, TypeGuard, get_args
 
 from media.control.play_items import PlayItem, Sound
+from media.control.quick_records import record
 from media.control.recording_records import (
     CallRecordingStopped,
     LegRecording,
@@ -25,13 +26,8 @@ from media.control.recording_records import (
     RoomRecordingStopped,
 )
 
-if TYPE_CHECKING:
-    from dataclasses import dataclass
-else:  # the same, sooner made
-    from media.control.quick_records import record as dataclass
 
-
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AudioFormat:
     """A codec as session descriptions know it.
 
@@ -53,7 +49,7 @@ class AudioFormat:
         return f"{self.name.upper()}/{self.clock_hz}"
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ReceivedFormat:
     """A payload type that a peer may send beside the usual one, and what it stands for: `codec` is its rtpmap name in upper case.
 
@@ -68,7 +64,7 @@ class ReceivedFormat:
     fmtp: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RtpAddress:
     """Where legs may be: an IP address of ours, and the RTP ports that may be used there. `port_high`: the last RTCP port."""
 
@@ -93,7 +89,7 @@ class RtpAddress:
         return cls(str(ip_address(match[1].strip("[]"))), int(match[2]), int(match[3]))
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SrtpKey:
     """A master key with its salt behind it, never printed. `mki`: what its packets carry to name it (RFC 3711 §3.1); empty: nothing."""
 
@@ -101,7 +97,7 @@ class SrtpKey:
     mki: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Srtp:
     """How a leg's packets are protected. `suite`: its name of RFC 4568 §6.2 or RFC 7714 §14.2.
 
@@ -114,7 +110,7 @@ class Srtp:
 
 
 # ---------------------------------------------------------------------------------------------------------------- commands
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class OpenLeg:
     """Reserve an RTP port for a leg; answered by LegOpened or LegFailed.
 
@@ -133,7 +129,7 @@ class OpenLeg:
     address: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ConnectLeg:
     """Give a leg the outcome of offer/answer, first or changed (re-INVITE, hold).
 
@@ -172,7 +168,7 @@ class ConnectLeg:
     rtp_timeout_ms: int = -1
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ConfirmLeg:
     """The peer has shown that it gets our signalling (ACK, PRACK, 2xx): the leg sends without having heard from it.
 
@@ -184,14 +180,14 @@ class ConfirmLeg:
     early: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CloseLeg:
     """End a leg: it leaves its room, its recordings are finished, its port rests before reuse."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Enqueue:
     """Append items to a leg's playlist, or with `front` put them before the current one, which then resumes where it was."""
 
@@ -200,14 +196,14 @@ class Enqueue:
     front: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class FlushPlaylist:
     """Drop every item without a PlaylistEmptied event (spec core.md §9.2)."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetLegAudio:
     """Change what passes between a leg and its playlist; None leaves a setting as it is.
 
@@ -226,7 +222,7 @@ class SetLegAudio:
     gain_db: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetPlayout:
     """Choose the playout buffer, one of PLAYOUT_KINDS (spec core.md §9.3)."""
 
@@ -234,7 +230,7 @@ class SetPlayout:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetDigitDetection:
     """Switch in-band detection and the reporting of RFC 4733 digits; None leaves a setting."""
 
@@ -243,7 +239,7 @@ class SetDigitDetection:
     telephone_event: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SendDigit:
     """Queue one RFC 4733 digit, `event` 0–15 (16 flash), for sending (spec core.md §9.4)."""
 
@@ -252,7 +248,7 @@ class SendDigit:
     duration_ms: int = 500
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetRtpTimeout:
     """Report RtpTimedOut after so long without a packet while receiving; 0 switches it off."""
 
@@ -260,7 +256,7 @@ class SetRtpTimeout:
     timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Announce:
     """Play sounds once to everybody in a room, mixed over the talk. A file that cannot be is left out: AnnounceFailed."""
 
@@ -268,7 +264,7 @@ class Announce:
     items: tuple[Sound, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SpanRoom:
     """A room has members in these other media processes too, or no longer (none): exchange sums of what is said in it with them.
 
@@ -281,7 +277,7 @@ class SpanRoom:
     peers: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LoadPrompt:
     """Read an audio file now, so that its first call does not wait; answered by PromptLoaded with the same `request`."""
 
@@ -289,7 +285,7 @@ class LoadPrompt:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class QueryStatistics:
     """Ask for counters; answered by Statistics with the same `request`. `leg` 0 asks for the process's."""
 
@@ -297,12 +293,12 @@ class QueryStatistics:
     leg: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Shutdown:
     """Close everything and exit."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class TeeRoom:
     """Let what a leg says be heard in one more room, or no longer (`on` False). The leg stays where it is and hears nothing of it.
 
@@ -314,7 +310,7 @@ class TeeRoom:
     on: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SetupMixIn:
     """Put a mixer over what a leg is sent (spec core.md §9.5); one that is there gives way, with what it played.
 
@@ -327,7 +323,7 @@ class SetupMixIn:
     interval_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class MixIn:
     """Give a leg's mixer something to play.
 
@@ -340,7 +336,7 @@ class MixIn:
     replace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class FlushMixIn:
     """Drop what MixIn appended."""
 
@@ -348,7 +344,7 @@ class FlushMixIn:
 
 
 # ------------------------------------------------------------------------------------------------------------------ events
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LegOpened:
     """The leg's RTP address, to stand in our SDP. `address`: its number (OpenLeg)."""
 
@@ -358,7 +354,7 @@ class LegOpened:
     address: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LegFailed:
     """OpenLeg or ConnectLeg could not be done; the reason says why and what to change.
 
@@ -370,7 +366,7 @@ class LegFailed:
     other_family: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class LegDropped:
     """The engine gave a leg up (an internal fault); the tick went on without it."""
 
@@ -378,14 +374,14 @@ class LegDropped:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PlaylistEmptied:
     """The playlist ran empty by playing (SEMS: noAudio)."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SeparatorReached:
     """A separator item became current and is gone."""
 
@@ -393,7 +389,7 @@ class SeparatorReached:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class ItemFailed:
     """A playlist item could not be played or recorded and was skipped."""
 
@@ -402,7 +398,7 @@ class ItemFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class AnnounceFailed:
     """A file that a room should have been played (Announce) was left out."""
 
@@ -411,7 +407,7 @@ class AnnounceFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class DigitPressed:
     """One key press. `event` 0–9, 10 `*`, 11 `#`, 12–15 A–D; `source` is rtp or inband."""
 
@@ -421,14 +417,14 @@ class DigitPressed:
     source: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class MediaHeld:
     """A leg has sent what it may (ConnectLeg.allowance), and for a second nothing has come that lets it go on. Once a leg."""
 
     leg: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class RtpTimedOut:
     """Nothing arrived for longer than SetRtpTimeout allows; reported once until packets come again."""
 
@@ -436,7 +432,7 @@ class RtpTimedOut:
     silent_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class SpeakerChanged:
     """A participant started or stopped being heard (with hysteresis). `level_db`: dBov, ≤ 0."""
 
@@ -446,7 +442,7 @@ class SpeakerChanged:
     level_db: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class PromptLoaded:
     """Outcome of LoadPrompt; `error` is empty when the file can be played."""
 
@@ -456,7 +452,7 @@ class PromptLoaded:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class Statistics:
     """Counters by name, e.g. packets_received, packets_sent, packets_dropped_malformed, packets_dropped_stranger, ticks_late, legs."""
 
@@ -465,7 +461,7 @@ class Statistics:
     counters: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record(frozen=True, slots=True)
 class CodecsAvailable:
     """What this process can code and decode, most wanted first: its second record, right after Hello."""
 
