@@ -14,8 +14,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-CALM_S = 0.01
-"""Half a frame: two programs that were kept waiting for so long, one after the other, are a packet late together."""
+CALM_S = 0.0025
+"""The playout clock keeps a margin of a quarter of a frame (media/engine/arrival.py): two programs that were kept waiting for so long, one after
+the other, use it up, and a packet is late."""
 
 
 class StallMeter:
@@ -28,7 +29,7 @@ while True:
     before = time.time()
     time.sleep(0.002)
     late = time.time() - before - 0.002
-    if late > 0.005:
+    if late > 0.002:
         print(before, late, flush=True)
 """
 
