@@ -7,7 +7,7 @@ sipp places calls of 200 ms (INVITE, 200, ACK, BYE) on a real server: a hub, a S
 plays to him all the time, `room` joins a room of its own per ten calls, `lobby` runs
 the state diagram that every call to an unknown name gets. Figures are CPU time (user and system) over the run, so that other work on the
 machine moves them little; the ratio to sipp's own CPU moves least between machines. `--profile` writes where each process spends its
-time, by py-spy.
+time, by py-spy. Last comes the floor: what pjsip's dialogs alone take for the same calls and packets, in C and in one process.
 
     python -m tests.benches.bench_setup --many 100000 [--rates 230] [--kinds announce]
 
@@ -26,6 +26,7 @@ import argparse
 import contextlib
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benches import lasting
-from tests.benches.short_calls import place, processes, server_of_calls
+from tests.benches.short_calls import Floor, place, processes, server_of_calls
 from tests.support.server import Server
 
 
@@ -91,6 +92,8 @@ def main() -> None:
             print("all as it must be: nothing is left, and memory is flat", flush=True)
         else:
             compare(server, kinds, rates, options.seconds, options.profile)
+    if not lasts:
+        floor(rates, options.seconds)
 
 
 def compare(server: Server, kinds: list[str], rates: list[int], seconds: int, profile: Path | None) -> None:
@@ -100,6 +103,18 @@ def compare(server: Server, kinds: list[str], rates: list[int], seconds: int, pr
             with profiled(server, profile, f"{kind}-{rate}", seconds):
                 place(server, kind, rate, rate * seconds).show(f"{kind} {rate}/s")
             time.sleep(1)
+
+
+def floor(rates: list[int], seconds: int) -> None:
+    """What such calls cost pjsip alone, in C, beside sipp again."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            alone = Floor(Path(folder))
+        except OSError as error:
+            print(f"no floor: {error}")
+            return
+        for rate in rates:
+            alone.place(rate, rate * seconds).show(f"pjsip alone {rate}/s")
 
 
 if __name__ == "__main__":

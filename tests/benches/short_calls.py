@@ -6,6 +6,10 @@ from __future__ import annotations
 import contextlib
 import re
 import resource
+import shlex
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
 from collections import Counter
@@ -14,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from di.spoken.tones import melody, write
+from tests.support.ports import free_port
 from tests.support.server import Server, wait_until
 from tests.support.sipp import Sipp
 from tests.support.usage import cpu_us
@@ -78,16 +83,11 @@ def processes(server: Server) -> dict[str, int]:
     return {"hub": server.pid, **dict(sorted(server.children().items()))}
 
 
-def place(
-    server: Server, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS, each_second: Callable[[Sipp], None] | None = None
-) -> Cost:
-    """Calls at a rate, to their end; `each_second` may look at them meanwhile."""
-    pids = processes(server)
-    before = {role: cpu_us(pid) for role, pid in pids.items()}
-    sipp_before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    caller = Sipp(
+def caller(port: int, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS) -> Sipp:
+    """Calls at a rate to a port of this machine."""
+    return Sipp(
         "call",
-        server.sip_port,
+        port,
         calls=calls,
         rate=rate,
         hold_ms=hold_ms,
@@ -97,13 +97,61 @@ def place(
         trace=False,
         timeout_s=90 + calls // rate,
     )
-    while each_second is not None and caller.running:
+
+
+def _children_us() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1e6
+
+
+def place(
+    server: Server, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS, each_second: Callable[[Sipp], None] | None = None
+) -> Cost:
+    """Calls at a rate, to their end; `each_second` may look at them meanwhile."""
+    pids = processes(server)
+    before = {role: cpu_us(pid) for role, pid in pids.items()}
+    sipp_before_us = _children_us()
+    sipp = caller(server.sip_port, kind, rate, calls, hold_ms)
+    while each_second is not None and sipp.running:
         time.sleep(1)
-        each_second(caller)
-    result = caller.wait()
-    sipp_after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        each_second(sipp)
+    result = sipp.wait()
+    sipp_us = (_children_us() - sipp_before_us) / calls
     wait_until(lambda: not server.xml.calls(), "all calls gone")
     used = {role: (cpu_us(pid) - before[role]) / calls for role, pid in pids.items()}
-    caller_us = sum(getattr(sipp_after, name) - getattr(sipp_before, name) for name in ("ru_utime", "ru_stime")) * 1e6 / calls
     lost_byes = max(len(result.server_ports) - result.successful, 0)
-    return Cost(used, caller_us, result.successful, result.failed, result.retransmissions, result.errors, lost_byes)
+    return Cost(used, sipp_us, result.successful, result.failed, result.retransmissions, result.errors, lost_byes)
+
+
+class Floor:
+    """The same calls answered by pjsip alone (`sip_floor.c`): what they cost a server that has no Python and does nothing else."""
+
+    _PROGRAM = """
+import ctypes, sys, _pjsua2
+library, ip, port = sys.argv[1:]
+sys.exit(f"pjlib's error {ctypes.CDLL(library).floor_serve(ip.encode(), int(port))}")
+"""
+
+    def __init__(self, folder: Path) -> None:
+        """Compile it into that folder. Raises OSError where the SIP stack is not ours and has no headers here."""
+        site, self._library = Path(sysconfig.get_path("purelib")), folder / "floor.so"
+        flags = shlex.split((Path(sys.prefix) / "include/pjproject/cflags").read_text())
+        stack = next(site.glob("_pjsua2*.so"))
+        source = Path(__file__).parent / "sip_floor.c"
+        link = [f"-L{site}", f"-l:{stack.name}", f"-Wl,-rpath,{site}"]
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", *flags, "-o", self._library, source, *link], check=True)
+
+    def place(self, rate: int, calls: int) -> Cost:
+        """Calls at a rate, to their end."""
+        port = free_port()
+        program = subprocess.Popen([sys.executable, "-c", self._PROGRAM, self._library, "127.0.0.1", str(port)])
+        try:
+            caller(port, "announce", 20, 20).wait()  # it is up: sipp sends again until then
+            before_us, sipp_before_us = cpu_us(program.pid), _children_us()
+            result = caller(port, "announce", rate, calls).wait()
+            used = {"floor": (cpu_us(program.pid) - before_us) / calls}
+            sipp_us = (_children_us() - sipp_before_us) / calls
+        finally:
+            program.kill()
+            program.wait()
+        return Cost(used, sipp_us, result.successful, result.failed, result.retransmissions, result.errors)
