@@ -110,7 +110,7 @@ def floor(rates: list[int], seconds: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         try:
             alone = Floor(Path(folder))
-        except OSError as error:
+        except (OSError, subprocess.CalledProcessError) as error:
             print(f"no floor: {error}")
             return
         for rate in rates:

@@ -133,12 +133,12 @@ sys.exit(f"pjlib's error {ctypes.CDLL(library).floor_serve(ip.encode(), int(port
 """
 
     def __init__(self, folder: Path) -> None:
-        """Compile it into that folder. Raises OSError where the SIP stack is not ours and has no headers here."""
+        """Compile it into that folder. Raises OSError where the SIP stack was not built here and has no headers, CalledProcessError without a compiler."""
         site, self._library = Path(sysconfig.get_path("purelib")), folder / "floor.so"
         flags = shlex.split((Path(sys.prefix) / "include/pjproject/cflags").read_text())
-        stack = next(site.glob("_pjsua2*.so"))
+        stack = [f"-l:{path.name}" for path in site.glob("_pjsua2*.so")]
         source = Path(__file__).parent / "sip_floor.c"
-        link = [f"-L{site}", f"-l:{stack.name}", f"-Wl,-rpath,{site}"]
+        link = [f"-L{site}", *stack, f"-Wl,-rpath,{site}"]
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", *flags, "-o", self._library, source, *link], check=True)
 
     def place(self, rate: int, calls: int) -> Cost:

@@ -7,6 +7,7 @@ import asyncio
 import dataclasses
 import inspect
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from di.calls.application import Application
@@ -111,15 +112,17 @@ class DsmServer:
         async with self._loading:
             options, conf = self._bundle_options(path, name)
             self.files.preload(options)
-            with self._out_of_sight.reading():
-                bundle = await asyncio.to_thread(self.files.read, name, options, conf)
-            old = self.bundles.get(name)
-            let_go = list(old.diagrams.values()) if old is not None else []
-            del old
+            bundle = await self._beside(lambda: self.files.read(name, options, conf))
+            let_go = list(self.bundles[name].diagrams.values()) if name in self.bundles else []
             self._take_bundle(bundle)
             if systems:
                 self.start_systems(bundle, Kind.RELOAD)
             await asyncio.to_thread(_forget, let_go)
+
+    async def _beside(self, read: Callable[[], Bundle]) -> Bundle:
+        """Read scripts in a thread; the collector looks at them neither now nor later."""
+        with self._out_of_sight.reading():
+            return await asyncio.to_thread(read)
 
     def _bundle_options(self, path: str, name: str) -> tuple[BundleOptions, ConfigFile]:
         conf = ConfigFile.read(path)
@@ -138,8 +141,7 @@ class DsmServer:
         Raises DsmError or ConfigError, and then nothing has changed.
         """
         async with self._loading:
-            with self._out_of_sight.reading():
-                bundle = await asyncio.to_thread(self._read_main)
+            bundle = await self._beside(self._read_main)
             let_go = list(self.main.diagrams.values())
             self.main = Bundle(MAIN, self.main.options, self.main.config, bundle.diagrams)
             await asyncio.to_thread(_forget, let_go)
