@@ -133,7 +133,7 @@ sys.exit(f"pjlib's error {ctypes.CDLL(library).floor_serve(ip.encode(), int(port
 """
 
     def __init__(self, folder: Path) -> None:
-        """Compile it into that folder. Raises OSError where the SIP stack was not built here and has no headers, CalledProcessError without a compiler."""
+        """Compile it into that folder. Raises OSError where the SIP stack was not built here, CalledProcessError when it does not compile."""
         site, self._library = Path(sysconfig.get_path("purelib")), folder / "floor.so"
         flags = shlex.split((Path(sys.prefix) / "include/pjproject/cflags").read_text())
         stack = [f"-l:{path.name}" for path in site.glob("_pjsua2*.so")]
