@@ -224,9 +224,17 @@ async def judge(calls: Sequence[CreditCall], purse: Purse) -> str:
     )
 
 
+_WAYS = 4
+"""Between the end of a credit and the phone: control, hub, SIP process, phone."""
+
+
 def _adds_up(call: CreditCall, purse: Purse) -> bool:
-    """To the second: whole seconds are charged, of what may have begun within one; also those that a busy machine added."""
+    """To the second: whole seconds are charged, of what may have begun within one.
+
+    A call that the machine made longer is charged for what it lasted: by as much as it kept `_WAYS` programs waiting, one after the other.
+    """
     charged_s = call.credit - purse.left(call.account)
     if not call.hang_up_s and not call.troubled:
-        return charged_s in (call.credit, max(call.credit, math.ceil(call.from_ack_s)))
+        by_machine = call.from_ack_s <= call.credit + _WAYS * call.stalled_s
+        return charged_s == call.credit or (by_machine and charged_s == math.ceil(call.from_ack_s))
     return abs(charged_s - call.from_ack_s) <= 1.0
