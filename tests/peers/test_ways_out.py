@@ -71,16 +71,6 @@ class Net:
         assert await call.bye() == 200
 
 
-_HAD: set[int] = set()
-
-
-def fresh_port() -> int:
-    """A port that no test of this file has had: an address that was dead is the last one for a minute, whoever has the port by then."""
-    port = next(found for found in iter(free_port, 0) if found not in _HAD)
-    _HAD.add(port)
-    return port
-
-
 @pytest.fixture(scope="module")
 def dns_port() -> int:
     return free_port()
@@ -97,8 +87,9 @@ def server(tmp_path_factory: pytest.TempPathFactory, dns_port: int) -> Iterator[
 @pytest_asyncio.fixture
 async def net(server: Server, dns_port: int) -> AsyncIterator[Net]:
     names = await NameServer.open(dns_port)
-    one, two = await UdpPeer.open(server.sip_port, port=fresh_port()), await UdpPeer.open(server.sip_port, port=fresh_port())
-    transport, silent = await asyncio.get_running_loop().create_datagram_endpoint(Silent, ("127.0.0.1", fresh_port()))
+    # ports of our lane come round again last: an address that was dead stays the last one for a minute, whoever has its port by then
+    one, two = await UdpPeer.open(server.sip_port, port=free_port()), await UdpPeer.open(server.sip_port, port=free_port())
+    transport, silent = await asyncio.get_running_loop().create_datagram_endpoint(Silent, ("127.0.0.1", free_port()))
     net = Net(server, names, one, two, silent, transport.get_extra_info("sockname")[1])
     names.zone = {("host.example", "A"): ["127.0.0.1"]}
     yield net
@@ -153,7 +144,7 @@ async def test_a_refused_connection_leads_to_the_next_transport(net: Net) -> Non
         '20 10 "s" "SIP+D2U" "" _sip._udp.mixed.example.',
         '10 10 "s" "SIP+D2T" "" _sip._tcp.mixed.example.',
     ]
-    srv(net, "mixed.example", fresh_port(), transport="tcp")
+    srv(net, "mixed.example", free_port(), transport="tcp")
     srv(net, "mixed.example", net.one.port)
     id = await net.dial("sip:ben@mixed.example")
     await net.ends(id, await net.one.take_invite())
