@@ -13,7 +13,7 @@ import sysconfig
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,23 +104,36 @@ def _children_us() -> float:
     return (used.ru_utime + used.ru_stime) * 1e6
 
 
-def place(
-    server: Server, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS, each_second: Callable[[Sipp], None] | None = None
+def measured(
+    pids: Mapping[str, int],
+    calls: int,
+    place: Callable[[], Sipp],
+    each_second: Callable[[Sipp], None] | None = None,
+    settle: Callable[[], object] = lambda: None,
 ) -> Cost:
-    """Calls at a rate, to their end; `each_second` may look at them meanwhile."""
-    pids = processes(server)
-    before = {role: cpu_us(pid) for role, pid in pids.items()}
-    sipp_before_us = _children_us()
-    sipp = caller(server.sip_port, kind, rate, calls, hold_ms)
+    """What so many calls cost these processes, to their end and until all has settled; `each_second` may look at them meanwhile."""
+    before_us, sipp_before_us = {role: cpu_us(pid) for role, pid in pids.items()}, _children_us()
+    sipp = place()
     while each_second is not None and sipp.running:
         time.sleep(1)
         each_second(sipp)
     result = sipp.wait()
     sipp_us = (_children_us() - sipp_before_us) / calls
-    wait_until(lambda: not server.xml.calls(), "all calls gone")
-    used = {role: (cpu_us(pid) - before[role]) / calls for role, pid in pids.items()}
+    settle()
+    used = {role: (cpu_us(pid) - before_us[role]) / calls for role, pid in pids.items()}
     lost_byes = max(len(result.server_ports) - result.successful, 0)
     return Cost(used, sipp_us, result.successful, result.failed, result.retransmissions, result.errors, lost_byes)
+
+
+def place(
+    server: Server, kind: str, rate: int, calls: int, hold_ms: int = HOLD_MS, each_second: Callable[[Sipp], None] | None = None
+) -> Cost:
+    """Calls at a rate, to their end; `each_second` may look at them meanwhile."""
+
+    def all_gone() -> None:
+        wait_until(lambda: not server.xml.calls(), "all calls gone")
+
+    return measured(processes(server), calls, lambda: caller(server.sip_port, kind, rate, calls, hold_ms), each_second, all_gone)
 
 
 class Floor:
@@ -147,11 +160,7 @@ sys.exit(f"pjlib's error {ctypes.CDLL(library).floor_serve(ip.encode(), int(port
         program = subprocess.Popen([sys.executable, "-c", self._PROGRAM, self._library, "127.0.0.1", str(port)])
         try:
             caller(port, "announce", 20, 20).wait()  # it is up: sipp sends again until then
-            before_us, sipp_before_us = cpu_us(program.pid), _children_us()
-            result = caller(port, "announce", rate, calls).wait()
-            used = {"floor": (cpu_us(program.pid) - before_us) / calls}
-            sipp_us = (_children_us() - sipp_before_us) / calls
+            return measured({"floor": program.pid}, calls, lambda: caller(port, "announce", rate, calls))
         finally:
             program.kill()
             program.wait()
-        return Cost(used, sipp_us, result.successful, result.failed, result.retransmissions, result.errors)
