@@ -30,7 +30,7 @@ class OutOfSight:
         self._when_idle = when_idle
         self._waiting = False
         self.kept = 0
-        """Calls that are not freed when they end, at most."""
+        """Calls that are not freed when they end; those that were up all the time count twice, for those that came and went meanwhile."""
 
     @contextmanager
     def reading(self) -> Iterator[None]:
