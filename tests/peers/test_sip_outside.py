@@ -59,9 +59,7 @@ async def test_registration_goes_on(sip: SipProcess, peer: UdpPeer) -> None:
 @pytest.mark.parametrize(("way", "parameter"), [("", ""), (";transport=udp", ""), (";transport=tcp", ";transport=tcp")])
 async def test_a_contact_of_ours_for_a_user(sip: SipProcess, way: str, parameter: str) -> None:
     peer = await UdpPeer.open(sip.port, port=free_port())  # free for both: the kernel's own may be taken over TCP
-    with contextlib.closing(peer), socket.socket() as listening:
-        listening.bind(("127.0.0.1", peer.port))
-        listening.listen()
+    with contextlib.closing(peer), socket.create_server(("127.0.0.1", peer.port)) as listening:
         send(sip, peer, "REGISTER", target=f"sip:127.0.0.1:{peer.port}{way}", contact_user="anna", from_tag="mine")
         expected = f"<sip:anna@127.0.0.1:{sip.port}{parameter}>"
         if parameter:
