@@ -3,7 +3,7 @@
 
 Under parallel workers a file is one worker's, so that what its tests share is started once. Files come in this order: what talks
 to real programs and mostly waits, what computes, long files before the many short ones, so that all workers come to the end together,
-then what must be alone.
+then what must be alone, first of it what in the end only waits and lets others run.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def _turns() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     root = Path(__file__).parent
     lonely = {item.path for item in items if item.get_closest_marker("alone")}
+    waiting = {item.path for item in items if "others_may_run" in getattr(item, "fixturenames", ())}
 
-    def rank(item: pytest.Item) -> tuple[bool, int]:
+    def rank(item: pytest.Item) -> tuple[bool, bool, int]:
         path = item.path.relative_to(root).as_posix()
         folder = next((number for number, name in enumerate(_FOLDERS) if path.startswith(f"{name}/")), len(_FOLDERS))
-        return item.path in lonely, folder
+        return item.path in lonely, item.path in lonely and item.path not in waiting, folder
 
     items.sort(key=rank)
 

@@ -94,7 +94,7 @@ class Run:
             if self.params is not None:
                 self.params[target[1:]] = value
         else:
-            name = variable_name(target)
+            name = target[1:] if target.startswith("$") else target  # `variable_name`, which costs a call more
             if name == "errno":
                 self.machine.unhandled.looked_at()
             self.vars[name] = value
@@ -169,7 +169,7 @@ class Machine:
             return taken
         finally:
             self._depth -= 1
-            if not self._depth:
+            if self.unhandled.unread is not None and not self._depth:
                 self.unhandled.event_over()
 
     def _step(self, scope: Run, as_exception: bool) -> Steps:
@@ -226,7 +226,7 @@ class Machine:
     # ------------------------------------------------------------------------------------------------------ statements
     def _list(self, statements: Statements, at: int, scope: Run) -> Steps:
         """Run a list from `at`. True: "stop", the lists around it end too (spec dsm.md §3.3)."""
-        items = statements.items
+        items, unhandled = statements.items, self.unhandled
         self._steps += len(items)
         if self._steps - self._paused_at > PAUSE_AFTER_STEPS:
             yield self._pause()
@@ -240,7 +240,7 @@ class Machine:
                     if (yield from self._control(item, statements, at, scope)):
                         return True
                 else:
-                    self.unhandled.at = item
+                    unhandled.at = item
                     outcome = item.perform(scope)
                     if outcome is not None:
                         if isinstance(outcome, Nested):

@@ -44,35 +44,35 @@ class _Failure:
 
 
 class Unhandled:
-    """Of one machine. `at` is the action that runs, None before the first."""
+    """Of one machine. `at` is the action that runs, None before the first; `unread` the failure that the script may still ask for."""
 
-    __slots__ = ("_open", "_told", "at")
+    __slots__ = ("_told", "at", "unread")
 
     def __init__(self) -> None:
         self.at: Action | None = None
-        self._open: _Failure | None = None
+        self.unread: _Failure | None = None
         self._told: set[tuple[str, str]] = set()
 
     def failed(self, errno: str, text: str) -> None:
         """The action that runs has set `$errno`."""
         self.overwritten()
-        self._open = _Failure(self._place(), errno, text)
+        self.unread = _Failure(self._place(), errno, text)
 
     def looked_at(self) -> None:
         """The script has read `$errno`, or set it itself."""
-        self._open = None
+        self.unread = None
 
     def overwritten(self) -> None:
         """`$errno` is about to be lost, or nobody will ask for it any more."""
-        failure, self._open = self._open, None
+        failure, self.unread = self.unread, None
         if failure is not None:
             self._tell(failure.place, failure.errno, failure.text)
 
     def event_over(self) -> None:
         """An event has been run. Conditions of the next one may still ask."""
-        if self._open is not None:
-            self._open.events += 1
-            if self._open.events > 1:
+        if self.unread is not None:
+            self.unread.events += 1
+            if self.unread.events > 1:
                 self.overwritten()
 
     def not_caught(self, fields: Mapping[str, str]) -> None:
