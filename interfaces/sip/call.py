@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """One call as pjsua2 sees it: its callbacks become records, its commands become pjsua2 calls.
 
-Only `interfaces.sip.server` holds these objects. A callback never drops one: it hands it to `Host.release`, and the server lets
+Only `interfaces.sip.live_calls` holds these objects. A callback never drops one: it hands it to `Host.release`, and they let
 go of it outside pjsip (a pjsua2 call deleted inside its own callback crashes). What is said in session descriptions is decided in
 `descriptions`, which re-INVITE goes out when in `offers`.
 """

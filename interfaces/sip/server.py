@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The commands of `di.sip.records` carried out, and every pjsua2 object held until it may go.
+"""The SIP process put together: the commands of `di.sip.records` carried out, what comes in taken in (`live_calls` keeps it).
 
 A command that cannot be carried out (unknown call, wrong state, bad address) never raises: the call ends with a CallEnded that
 says why, or the command was late and a line in the log says so.
@@ -21,10 +21,7 @@ from di.sip.records import (
     CALL_COMMANDS,
     Answer,
     CallCommand,
-    CallConfirmed,
-    CallEnded,
     CallEvent,
-    CallOffered,
     Command,
     Dial,
     Event,
@@ -47,11 +44,13 @@ from interfaces.sip.abilities import Abilities
 from interfaces.sip.account import SipAccount
 from interfaces.sip.accounts import Accounts
 from interfaces.sip.call import SipCall
+from interfaces.sip.dialling import Dialling, media_address
 from interfaces.sip.endpoint import ListenError, SipEndpoint
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.housekeeping import Housekeeping
-from interfaces.sip.keying import MANDATORY, NO_RULE, NOT_IN_THE_CLEAR, SrtpRule, Unprotected, is_used, rule_of
-from interfaces.sip.message import Message, cseq_of, escaped, host_of, parse, tag_of, text_of, transport_of
+from interfaces.sip.keying import NO_RULE, Unprotected, is_used, rule_of
+from interfaces.sip.live_calls import LiveCalls
+from interfaces.sip.message import Message, cseq_of, parse, tag_of, text_of
 from interfaces.sip.message_log import MessageLog, SipPacket, told
 from interfaces.sip.names import HostNames
 from interfaces.sip.native import Native, arrived_at, leave_by_any
@@ -95,6 +94,7 @@ class SipServer:
         self.endpoint: SipEndpoint
         self._native: Native
         self._accounts: Accounts
+        self._dialling: Dialling
         self._listen = Listen("", 0)
         self._has_srtp = False
         self.nat_handling = False
@@ -102,30 +102,22 @@ class SipServer:
         self.offered: frozenset[str] = frozenset()
         self.reader = DescriptionReader()
         self._slots = 0
-        self._next_number = 1
-        self._calls: dict[int, SipCall] = {}
-        self._by_slot: dict[int, SipCall] = {}
-        self._by_dialog: dict[tuple[str, str], SipCall] = {}
-        self._credentials: dict[int, Credentials] = {}
-        self._released: list[SipCall] = []
-        self._fresh: dict[int, CallOffered] = {}
+        self._told = ToldCalls(self._invited)
+        self._calls = LiveCalls(emit, lambda source_ip: self._sources.settled(source_ip), self._told)  # noqa: PLW0108 – no sources yet
         self._sources: SourceLimits
-        self._pending: dict[int, str] = {}
         self._housekeeping = Housekeeping()
         self._held = SipHeld()
-        self._offering: dict[int, SipCall] = {}
         self.now_ns = now_ns
         self.random = Random()
         self.unprotected = Unprotected(now_ns)
         self.placeholders: Placeholders
-        self._refreshes = Refreshes(self._calls.get, emit, self._stop_timer, self._offers, now_ns)
+        self._refreshes = Refreshes(self._calls.find, emit, self._stop_timer, self._calls.look_at, now_ns)
         self.names = HostNames(look_up, self._named, now_ns)
-        self._told = ToldCalls(self._invited)
         self._subscriptions = SubscriptionUsages(emit, self._send, now_ns)
         self._outside = OutsideTransactions(emit, self._send, self._contact_towards)
         self._requests = Requests(
             emit,
-            lambda call_id, tag: self._by_dialog.get((call_id, tag)),
+            self._calls.in_dialog,
             self._closed,
             self._subscriptions.notified,
             self._outside,
@@ -164,8 +156,11 @@ class SipServer:
         if self._slots < listen.max_calls:
             text = f"max_calls={listen.max_calls} is above the {self._slots} that this pjsua2 was built for: lower it"
             raise ListenError(text).of("max_calls")
-        make = partial(SipAccount, self._credentials.get)
+        make = partial(SipAccount, self._calls.credentials.get)
         self._accounts = Accounts(self.endpoint, listen, make)
+        self._dialling = Dialling(
+            self, self._calls, self.endpoint, self._accounts, listen, self._messages, self._native.show_messages
+        )
         if listen.also or listen.timers:
             self.endpoint.select_accounts(self._account_of_arrival)
         return Listening(tuple(self.endpoint.transports), listen.max_calls, self.endpoint.library.libVersion().full)
@@ -211,36 +206,19 @@ class SipServer:
             if self.now_ns() >= until_ns:
                 break
         self.reader.arrived = NOTHING
-        for number, call in list(self._offering.items()):
-            if not call.work():
-                self._offering.pop(number, None)  # its end has taken it out already
-        for offer in self._fresh.values():
-            self._emit(offer)
-        self._fresh.clear()
-        self._sweep()
+        self._calls.work()
         return handled
 
     def idle_s(self, finest_s: float, longest_s: float) -> float:
         """How long nothing is to be done unless something comes, between these."""
-        if self._offering or self._released:
+        if self._calls.waits:
             return finest_s
         return min(max(self._native.next_timer_s(), finest_s), longest_s)
-
-    def _sweep(self) -> None:
-        if not self._released:
-            return
-        # deleting a pjsua2 call cuts off whatever call uses its slot now, so one whose slot is taken again has to wait
-        kept = [call for call in self._released if call.slot in self._by_slot]
-        for call in self._released:
-            if call.slot not in self._by_slot:
-                self._told.forget(call)
-                call.destroy()
-        self._released = kept
 
     def second_passed(self) -> None:
         """Once a second: pjsip may write to the log again, unanswered requests are refused, subscriptions refreshed."""
         self.endpoint.log_writer.second_passed()
-        self._requests.second_passed(self._calls.values())
+        self._requests.second_passed(self._calls)
         self._outside.second_passed()
         self._subscriptions.second_passed()
         self.names.second_passed()
@@ -260,46 +238,20 @@ class SipServer:
 
     # -------------------------------------------------------------------------------------------------- what calls need
     def emit(self, record: CallEvent) -> None:
-        """Send a record of a call to the hub.
-
-        A call that pjsip itself refuses while it takes it in (422, 420) or that is cancelled in the same breath is never offered:
-        what is reported about a call before `poll` has offered it can only be its end.
-        """
-        number = record.call
-        kind = type(record)
-        if kind is ReplyReceived and self._refreshes.takes(record):
-            return
-        if kind is CallConfirmed or kind is CallEnded:
-            self._settle(number)
-        if number in self._fresh:
-            if kind is CallEnded:
-                del self._fresh[number]
-            return
-        self._emit(record)
-
-    def _settle(self, number: int) -> None:
-        """A call no longer waits for its ACK."""
-        source_ip = self._pending.pop(number, None)
-        if source_ip is not None:
-            self._sources.settled(source_ip)
+        """Send a record of a call to the hub, or what our own refreshes wait for to them."""
+        if type(record) is not ReplyReceived or not self._refreshes.takes(record):
+            self._calls.emit(record)
 
     def look_at(self, call: SipCall) -> None:
         """Let it `work` once pjsip is no longer on the stack."""
-        self._offering[call.number] = call
+        self._calls.look_at(call)
 
     def release(self, call: SipCall) -> None:
         """Forget a call; its object lives on until `poll` has come back from pjsip."""
-        if self._calls.pop(call.number, None) is None:
-            return
-        if self._by_slot.get(call.slot) is call:
-            del self._by_slot[call.slot]
-        self._by_dialog.pop((call.call_id, call.local_tag), None)
-        self._offering.pop(call.number, None)
-        self._settle(call.number)
-        if self._messages:
-            self._messages.ended(call.number, call.call_id, self.now_ns())
-        self._refreshes.forget(call.number)
-        self._released.append(call)
+        if self._calls.release(call):
+            if self._messages:
+                self._messages.ended(call.number, call.call_id, self.now_ns())
+            self._refreshes.forget(call.number)
 
     def update(self, call: SipCall, headers: tuple[tuple[str, str], ...]) -> None:
         """Send an UPDATE without an offer. Raises CannotSend."""
@@ -307,7 +259,7 @@ class SipServer:
 
     def identified(self, call: SipCall) -> None:
         """Requests inside its dialog can now be told apart."""
-        self._by_dialog[(call.call_id, call.local_tag)] = call
+        self._calls.identified(call)
 
     def contact(self, call: SipCall, value: str) -> bool:
         """What our messages in its dialog name. False: it is no Contact."""
@@ -324,7 +276,7 @@ class SipServer:
 
     def _log_in(self, call: SipCall, login: LogIn) -> None:
         hosts = {call.began[0].source_ip} if call.began is not None else set()
-        call.credentials = self._credentials[call.slot] = Credentials(login.realm, login.username, login.password, hosts)
+        call.credentials = self._calls.credentials[call.slot] = Credentials(login.realm, login.username, login.password, hosts)
 
     def _watch(self, call: SipCall) -> None:
         self._messages.watch(call.number, call.call_id)
@@ -334,15 +286,12 @@ class SipServer:
 
     def refreshed(self, call: SipCall, interval: Interval) -> None:
         """A 2xx says how long the call lives without a refresh."""
-        if call.number in self._calls:
+        if self._calls.find(call.number) is not None:
             self._refreshes.agreed(call, interval)
 
     def _too_long(self, text: str) -> bool:
         reply = parse(text)
-        return too_long(self._by_dialog.get((reply.header("Call-ID"), tag_of(reply.header("From")))), text)
-
-    def _offers(self, call: SipCall) -> None:
-        self._offering[call.number] = call
+        return too_long(self._calls.in_dialog(reply.header("Call-ID"), tag_of(reply.header("From"))), text)
 
     def _stop_timer(self, call: SipCall) -> bool:
         return self._native.stop_session_timer(call.call_id, call.local_tag, call.remote_tag)
@@ -351,7 +300,7 @@ class SipServer:
     def handle(self, command: Command) -> None:
         """Carry out one command."""
         if isinstance(command, CALL_COMMANDS):
-            call = self._calls.get(command.call)
+            call = self._calls.find(command.call)
             if call is None or call.ended:
                 log.debug("%s for call %d came after its end", type(command).__name__, command.call)
                 return
@@ -364,7 +313,7 @@ class SipServer:
         elif isinstance(command, SetOptionsReply):
             self._requests.options = (command.code, command.reason)
         elif isinstance(command, Dial):
-            self._dial(command)
+            self._dialling.dial(command)
         elif isinstance(command, (Subscribe, RefreshSubscription, Unsubscribe)):
             self._subscriptions.handle(command)
         elif isinstance(command, SendOutside):
@@ -380,7 +329,7 @@ class SipServer:
         match command:
             case Answer():
                 call.descriptions.limit(command.payloads)
-                call.reply(command.code, command.reason, command.headers, _address(command.media_ip, command.media_port))
+                call.reply(command.code, command.reason, command.headers, media_address(command.media_ip, command.media_port))
                 if command.later is not None:
                     call.descriptions.limit(command.later)
             case Hangup():
@@ -393,7 +342,7 @@ class SipServer:
                 self._watch(call)
             case Reinvite():
                 call.offer_again(command)
-                self._offering[call.number] = call
+                self._calls.look_at(call)
             case SendRequest():
                 call.request(command)
             case SendReply():
@@ -418,63 +367,11 @@ class SipServer:
         except pj.Error as again:
             log.error("call %d: no final reply: %s", call.number, again.reason)
 
-    def _dial(self, dial: Dial) -> None:
-        rule = self._rule_towards(dial)
-        if rule.mode == MANDATORY and not rule.suites:
-            self._emit(CallEnded(dial.call, 488, NOT_IN_THE_CLEAR, "error"))
-            return
-        try:
-            contact = dial.appearance.contact if dial.appearance is not None else ""
-            self._accounts.lead(escaped(dial.next_hop), dial.request_uri, dial.way, dial.timer, contact, dial.place)
-        except pj.Error as error:
-            self._emit(CallEnded(dial.call, 500, f"next hop {dial.next_hop!r}: {error.reason}", "error"))
-            return
-        call = SipCall(self, self._accounts.outbound, dial.call)
-        self._told.add(call)
-        call.keying.rule = rule
-        if dial.username:
-            call.credentials = Credentials(dial.realm, dial.username, dial.password, set())
-        call.timer = dial.timer
-        self._calls[dial.call] = call
-        try:
-            call.descriptions.prefer(dial.prefer)
-            call.descriptions.offer_only(dial.codecs)
-            call.descriptions.limit(dial.codecs if dial.later is None else dial.later)
-            if dial.appearance is not None:
-                call.appears(dial.appearance)
-            if dial.log_messages:
-                self._messages.begin(dial.call)
-                self._native.show_messages(True)
-            call.dial(dial, _address(dial.media_ip, dial.media_port))
-            if dial.log_messages:
-                self._messages.begin(None)
-                self._messages.watch(dial.call, call.call_id or call.getInfo().callIdString)
-        except (pj.Error, ValueError, TypeError, OverflowError) as error:
-            text = reason_of(error)
-            call.emit_failure(500, f"Cannot dial: {text}")
-            self.release(call)
-            return
-        if call.ended:
-            return
-        self._by_slot[call.slot] = call
-        if self._listen.also:
-            leave_by_any(call.slot)
-        self._credentials.pop(call.slot, None)
-        if call.credentials is not None:
-            self._credentials[call.slot] = call.credentials
-
-    def _rule_towards(self, dial: Dial) -> SrtpRule:
-        uri = dial.way or dial.next_hop.strip("<> ") or dial.request_uri
-        tls = dial.request_uri.lower().startswith("sips:") or transport_of(uri) == "tls"
-        places = self.endpoint.places
-        place = places[dial.place] if 0 <= dial.place < len(places) else self.endpoint.place_towards(host_of(uri))
-        return rule_of(self._listen.srtp, place.ip if place is not None else "", tls, dialled=True)
-
     def hang_up_all(self) -> None:
         """BYE, CANCEL or 503 to every call, Expires 0 to every notifier."""
         self.stopping = True
         self._subscriptions.end_all()
-        for call in list(self._calls.values()):
+        for call in self._calls:
             if not call.ended:
                 self.handle(Hangup(call.number, 503, "Service Unavailable"))
 
@@ -490,9 +387,9 @@ class SipServer:
 
     # --------------------------------------------------------------------------------------------------- what comes in
     def _invited(self, slot: int, message: Message, packet: SipPacket, received: Any) -> None:
-        number, self._next_number = self._next_number, self._next_number + 2
+        number = self._calls.take_number()
         call = SipCall(self, self._accounts.inbound, number, slot)
-        self._told.add(call)
+        self._calls.add(call)
         call.call_id = message.header("Call-ID")
         call.remote_cseq = cseq_of(message)
         if self._listen.timers:
@@ -500,20 +397,15 @@ class SipServer:
         arrived = self.reader.arrived  # of this very INVITE
         call.descriptions.received = offer = arrived if arrived.media else self.reader.read(message.description)
         call.keying.rule = self.reader.rule
-        self._calls[number] = self._by_slot[slot] = call
-        self._credentials.pop(slot, None)
+        self._calls.took_slot(call)
         place = self._accounts.place_of(received)
-        self._fresh[number] = record = mapping.offered(number, message, packet, offer, place, self.codecs)
+        record = mapping.offered(number, message, packet, offer, place, self.codecs)
+        self._calls.offer(record)
         call.remote_tag = record.remote_tag
         call.arrived(packet, self._epoch_us())
         if self._listen.also:
             leave_by_any(slot)
-        self._pending[number] = record.source_ip
         self._sources.begun(record.source_ip)
         if unprotected := call.keying.refusal(offer):
             self.unprotected.tell(f"call {number} from {packet.source_ip}:{packet.source_port}", unprotected)
             call.reply(488, "", (f'Warning: 302 cordboard "{unprotected}"',), None)
-
-
-def _address(ip: str, port: int) -> tuple[str, int] | None:
-    return (ip, port) if port else None
