@@ -2,8 +2,8 @@
 """For all tests: Hypothesis asserts no times, because a busy machine is not a fault of the code; at full size it tries more.
 
 Under parallel workers a file is one worker's, so that what its tests share is started once. Files come in this order: what talks
-to real programs and mostly waits, what computes, long files before the many short ones, so that all workers come to the end together,
-then what must be alone, first of it what in the end only waits and lets others run.
+to real programs and mostly waits, what computes, long files before the many short ones, so that all workers come to the end together.
+What must be alone comes before the short ones: they wait for their turn at little cost, and run beside what in the end only waits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytest_plugins = ["clients.app.testing.plugin"]
 
 _RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
 _LET_GO = pytest.StashKey[Callable[[], None]]()
-_FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit/media", "unit")
+_FOLDERS = ("browser", "peers", "compat", "arch", "property", "unit/media", _ALONE := "what must be alone", "unit")
 
 
 def _turns() -> Path:
@@ -46,10 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     lonely = {item.path for item in items if item.get_closest_marker("alone")}
     waiting = {item.path for item in items if "others_may_run" in getattr(item, "fixturenames", ())}
 
-    def rank(item: pytest.Item) -> tuple[bool, bool, int]:
+    def rank(item: pytest.Item) -> tuple[int, bool]:
         path = item.path.relative_to(root).as_posix()
-        folder = next((number for number, name in enumerate(_FOLDERS) if path.startswith(f"{name}/")), len(_FOLDERS))
-        return item.path in lonely, item.path in lonely and item.path not in waiting, folder
+        if item.path in lonely:
+            return _FOLDERS.index(_ALONE), item.path not in waiting
+        return next((number for number, name in enumerate(_FOLDERS) if path.startswith(f"{name}/")), len(_FOLDERS)), False
 
     items.sort(key=rank)
 
