@@ -98,7 +98,7 @@ def test_any_bytes_from_outside_make_documents_that_every_reader_takes(data: byt
         data.decode("latin-1"),
         data.decode("utf-16", "surrogatepass") if not len(data) % 2 else "",
     ):
-        value: Value = {"name": text, text: [text]}
+        value: Value = {"name": text, f"{text}, as a name": [text]}
         for document in (writer.write_response(value), writer.write_fault(-1, text), writer.write_call("m", [value])):
             ElementTree.fromstring(document.decode("utf-8"))
         for written in (sems_json.dumps(value), strict.dumps(value)):
