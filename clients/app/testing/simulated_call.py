@@ -238,13 +238,11 @@ class SimulatedCall:
         path = str(values.get("path", ""))
         if not path or path.startswith("/") or any(step.startswith(".") or not step for step in path.split("/")):
             raise CannotDo(f"{path!r} is no name for a recording; right are names without dots in front, parted by /")
+        limits = ((_number(values, "max_ms"), "length"), (_number(values, "silence_ms"), "silence"))
         self._recorded("asked")
         self._recording = (f"/recordings/{self.app}/{path}", asyncio.get_running_loop().time())
         self._wait(op, "record")
-        ends = [
-            (ms, why) for ms, why in ((_number(values, "max_ms"), "length"), (_number(values, "silence_ms"), "silence")) if ms
-        ]
-        if ends:
+        if ends := [(ms, why) for ms, why in limits if ms]:
             ms, why = min(ends)
             self._timer("record", ms / 1000, lambda: self._recorded(why))
 
@@ -306,6 +304,7 @@ class SimulatedCall:
         targets = values.get("targets")
         if not isinstance(targets, list) or not targets or not all(_is_uri(one) for one in targets):
             raise CannotDo("targets must be SIP URIs")
+        ring_ms = _number(values, "ring_ms")
         if self._search is not None:
             self._search.stop()
         if self.leg is not None:
@@ -318,7 +317,7 @@ class SimulatedCall:
             lambda target, on_reply: self._around.place(target, values, self, on_reply, self._other_over),
             targets,
             values.get("in_turn") is True,
-            _number(values, "ring_ms") / 1000,
+            ring_ms / 1000,
             lambda code: self.event("other_reply", code=code, reason=reason_of(code)),
             self._found,
         )
@@ -420,7 +419,11 @@ class SimulatedCall:
         told = {name.strip().lower(): value.strip() for name, _, value in (str(line).partition(":") for line in lines)}
         self.asked.append((method, {**told, "body": body.decode("utf-8", "replace")}))
         code = self.answers.get(method, default)
-        asyncio.get_running_loop().call_soon(self._done, op, code)
+        asyncio.get_running_loop().call_soon(self._peer_answered, op, code)
+
+    def _peer_answered(self, op: int, code: int) -> None:
+        if self.ended_by is None:  # nothing comes after "ended"
+            self._done(op, code)
 
     def _transfer(self, op: int, values: Values) -> None:
         target, headers = values.get("target"), values.get("headers")
@@ -451,8 +454,9 @@ class SimulatedCall:
         self._done(op)
 
     def _limit(self, op: int, values: Values) -> None:
+        ms = _number(values, "ms")
         self._no_timer("limit")
-        if ms := _number(values, "ms"):
+        if ms:
             self._timer("limit", ms / 1000, lambda: self.stop(480))
         self._done(op)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clients.app import App, Call, CallFailed, Worker
@@ -172,6 +172,9 @@ operations = st.lists(
 )
 
 
+@example([("record", {"path": "a", "max_ms": None}), ("record", {"path": "a"})], True)
+@example([("connect", {"targets": ["sip:a@b.example"], "ring_ms": None}), ("end_other", {})], True)
+@example([("request", {"method": "INFO"}), ("reject", {})], False)
 @given(operations, st.booleans())
 def test_any_operation_is_done_or_refused_and_no_two_answers_come(several: list[tuple[str, dict[str, object]]], up: bool) -> None:
     told: list[dict[str, Any]] = []
