@@ -245,7 +245,7 @@ class Connections:
         """Judge a packet from an unknown address on the port whose latch slot the leg holds."""
         state = self._legs.row(leg.row)
         socket = int(note["socket"])
-        if state.locked or leg.port.holder != leg.row or leg.port.socket != socket:
+        if state.locked or not leg.signalled_name or leg.port.holder != leg.row or leg.port.socket != socket:
             if self.waiting[socket] == leg.row:
                 self.waiting[socket] = -1
             return
@@ -385,7 +385,10 @@ class Connections:
         state.elsewhere = elsewhere
         leg.signalled, leg.signalled_name = remote, name
         self.addresses.set(name, port.socket, leg.row, now_ns)
-        self.waiting[port.socket] = port.holder
+        if port.holder == leg.row:
+            self.waiting[port.socket] = leg.row
+        elif self.waiting[port.socket] == leg.row:
+            self.waiting[port.socket] = -1  # another holder is found once it is connected: until then no packet is of its peer
         self._send_to(leg, name)
         return True
 

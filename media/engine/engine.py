@@ -6,11 +6,12 @@
 
 `Engine.receiver` is what `receive_batch` needs. After `tick` the rows with `due` set have a packet of `packet_bytes` bytes in `legs.packets`
 for the address `name` from socket `socket`. Nothing in a tick waits or raises: files are asked for by `take_wanted` and
-come by `file_loaded`; a leg that fails is given up with LegDropped.
+come by `file_loaded`; a leg whose packet or next item brings a fault of ours to light is given up with LegDropped.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from random import Random
 
@@ -28,6 +29,8 @@ from media.engine.parts import Parts
 from media.engine.sources import FileWanted, KnownFile, StoredAudio
 from media.engine.span_sums import Words
 from media.engine.statistics import leg_counters, process_counters
+
+log = logging.getLogger(__name__)
 
 TICK_NS = 20_000_000
 
@@ -153,7 +156,12 @@ class Engine:
         self._parts.packing.pack()
         self._finish_packets()
         for row in self._ended[: int(self._ended_count[0])].tolist():
-            self._parts.players.item_ended(self._parts.by_row[row])
+            leg = self._parts.by_row[row]
+            try:
+                self._parts.players.item_ended(leg)
+            except Exception as error:
+                log.exception("leg %d: what follows in its playlist could not be played", leg.number)
+                self._give_up(leg, f"the next item: {error}", now_ns)
 
     @property
     def is_idle(self) -> bool:
@@ -196,7 +204,7 @@ class Engine:
             scratch = scratch._replace(wide=np.zeros((max(largest, 16), samples), np.int16))
         self._scratch = scratch
 
-    def settle_arrivals(self, now_ns: int) -> None:  # noqa: C901 - one case a kind of note
+    def settle_arrivals(self, now_ns: int) -> None:
         """Decide about the notes that ``receive_batch`` left."""
         count = int(self._note_count[0])
         if not count:  # of most ticks
@@ -209,24 +217,38 @@ class Engine:
             leg = self._parts.by_row.get(row)
             if leg is None:
                 continue
-            if kind == notes.NOTE_CODED:
-                self._parts.coded.decode(leg, sequence, ts, self._coded[index, :length].tobytes())
-            elif kind == notes.NOTE_DIGIT:
-                if self._parts.legs.rows[leg.row]["report_digits"]:
-                    self._parts.digits.handle(leg, left[index], now_ns)
-            elif kind == notes.NOTE_LOCKED:
-                self._parts.connections.locked(leg)
-            elif kind == notes.NOTE_CANDIDATE:
-                self._parts.connections.consider(leg, left[index], now_ns)
-            elif kind == notes.NOTE_ALIVE:
-                self._parts.connections.seen(leg, left[index])
-            elif kind == notes.NOTE_RETURNED:
-                self._parts.connections.returned(leg, now_ns)
-            elif kind == notes.NOTE_REPORTED:
-                self._parts.connections.reported(leg, int(left[index]["ssrc"]), now_ns)
-            elif kind == notes.NOTE_FORMAT:
-                self._commands.format_changed(leg, int(left[index]["event"]), now_ns)
+            try:
+                if kind == notes.NOTE_CODED:
+                    self._parts.coded.decode(leg, sequence, ts, self._coded[index, :length].tobytes())
+                else:
+                    self._settle(leg, kind, left[index], now_ns)
+            except Exception as error:
+                log.exception("leg %d: what came for it could not be dealt with", leg.number)
+                self._give_up(leg, f"a packet (note {kind}): {error}", now_ns)
         self._settled(now_ns)
+
+    def _settle(self, leg: Leg, kind: int, note: np.void, now_ns: int) -> None:
+        connections = self._parts.connections
+        if kind == notes.NOTE_DIGIT:
+            if self._parts.legs.rows[leg.row]["report_digits"]:
+                self._parts.digits.handle(leg, note, now_ns)
+        elif kind == notes.NOTE_LOCKED:
+            connections.locked(leg)
+        elif kind == notes.NOTE_CANDIDATE:
+            connections.consider(leg, note, now_ns)
+        elif kind == notes.NOTE_ALIVE:
+            connections.seen(leg, note)
+        elif kind == notes.NOTE_RETURNED:
+            connections.returned(leg, now_ns)
+        elif kind == notes.NOTE_REPORTED:
+            connections.reported(leg, int(note["ssrc"]), now_ns)
+        elif kind == notes.NOTE_FORMAT:
+            self._commands.format_changed(leg, int(note["event"]), now_ns)
+
+    def _give_up(self, leg: Leg, what: str, now_ns: int) -> None:
+        """A fault of ours costs one leg, not all of the process: whatever strangers send reaches code that is run for one leg."""
+        self._commands.handle(records.CloseLeg(leg.number), now_ns)
+        self._parts.events.append(records.LegDropped(leg.number, f"{what} failed"))
 
     def _settled(self, now_ns: int) -> None:
         self._parts.digits.poll(now_ns)

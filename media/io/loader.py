@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -17,6 +18,8 @@ from media.control.predef import SUFFIX
 from media.engine.sources import StoredAudio, encode_samples
 from media.files.audio_file import AudioFileError, read_audio
 from media.files.precoded import read_precoded
+
+log = logging.getLogger(__name__)
 
 THREADS = 2
 DEFAULT_CACHE_BYTES = 256 << 20
@@ -106,9 +109,13 @@ class FileLoader:
         """Call `done` for every load that has finished."""
         while True:
             try:
-                self._results.get_nowait()()
+                done = self._results.get_nowait()
             except queue.Empty:
                 return
+            try:
+                done()
+            except Exception:  # it is for one leg; the others play on
+                log.exception("what was to be done with a file that has been read failed")
 
     def close(self) -> None:
         """Stop the threads without waiting for files still being read."""

@@ -269,6 +269,7 @@ class MediaProcess:
             os.write(self._wake_write, b"x")
 
     def _close(self) -> None:
+        self._awaited.clear()  # nobody will hear them
         self._loader.close()
         self._sockets.close()
         self._span_links.close()

@@ -12,7 +12,17 @@ import pytest
 
 from media.codecs import find
 from media.control.play_items import PlayEcho, PlayTone
-from media.control.records import CloseLeg, ConfirmLeg, ConnectLeg, DigitPressed, Enqueue, LegFailed, ReceivedFormat, SendDigit
+from media.control.records import (
+    CloseLeg,
+    ConfirmLeg,
+    ConnectLeg,
+    DigitPressed,
+    Enqueue,
+    LegFailed,
+    OpenLeg,
+    ReceivedFormat,
+    SendDigit,
+)
 from media.engine.addresses import NAME_BYTES, sockaddr
 from media.engine.receive import Datagrams, receive_reports
 from tests.support import tones
@@ -331,3 +341,32 @@ def test_without_symmetric_rtp_the_description_counts() -> None:
     rig.connect(1, PEER, symmetric=False)
     rig.do(Enqueue(1, (PlayTone((440,)),)))
     assert set(speaks(rig, OTHER_PORT, 12_000)) == {PEER}
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_stranger_is_no_peer_of_a_leg_that_has_only_a_port_yet(moved: bool) -> None:
+    """The first leg of the port gets a new connection meanwhile: after it was locked, to another address, or after its window, to the same."""
+    rig = EngineRig()
+    port = rig.connect(1, PEER, signalling=(PEER[0],))
+    if moved:
+        rig.arrive(port, PEER, rtp(0, 0, bytes(160)))
+        rig.tick()
+    else:
+        rig.now_ns += 60_000_000_000
+        rig.engine.check_timeouts(rig.now_ns)
+    second = ("192.0.2.2", 5000)
+    rig.do(OpenLeg(2, *second))
+    assert rig.engine.by_number[2].port is rig.engine.by_number[1].port
+    connection = rig.engine.by_number[1].connection
+    assert connection is not None
+    rig.do(replace(connection, remote_port=4002 if moved else 4000))
+    before = rig.counter("packets_dropped_stranger")
+    for sequence in range(5):
+        rig.arrive(port, NATTED, rtp(sequence, sequence * 160, bytes([0xD5]) * 160))
+        rig.tick()
+    assert rig.counter("packets_dropped_stranger") == before + 5
+    rig.do(ConnectLeg(2, *second, "PCMU", 8000, 0, 0, signalling=(NATTED[0],)))
+    for sequence in range(10):
+        rig.arrive(port, NATTED, rtp(sequence, sequence * 160, bytes([0xD5]) * 160))
+        rig.tick()
+    assert rig.destination(2) == NATTED, "once it is connected, its peer is found"

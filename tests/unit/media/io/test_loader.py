@@ -12,6 +12,7 @@ from media import codecs
 from media.engine.sources import StoredAudio
 from media.io.loader import FileLoader
 from tests.support import tones
+from tests.support.server import wait_until
 
 PCMU, PCMA = codecs.ALL[0], codecs.ALL[1]
 
@@ -58,3 +59,18 @@ def test_a_file_that_has_been_written_is_not_known_until_it_was_looked_at_again(
     assert before is not None and after is not None
     assert (before.length_ms, after.length_ms) == (100, 300)
     assert desk.loader.known(str(path), PCMU) is after
+
+
+def test_a_fault_in_what_one_file_was_read_for_leaves_the_others_theirs(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tones.write_wav(tmp_path / "x.wav", tones.sequence([500], 100))
+
+    def broken(_audio: StoredAudio | None, _error: str) -> None:
+        raise IndexError("a fault")
+
+    desk.loader.load_nowait(str(path), PCMA, broken)
+    desk.loader.load_nowait(str(path), PCMU, lambda audio, error: desk.answers.append((audio, error)))
+    wait_until(lambda: desk.loader.run_results() or desk.answers, "the second file is read")
+    wait_until(lambda: desk.loader.run_results() or "a fault" in caplog.text, "the fault is told")
+    assert desk.answers[0][0] is not None

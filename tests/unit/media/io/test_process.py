@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from media import codecs
 from media.control import records, wire
 from media.control.records import CloseLeg, LegOpened, OpenLeg, RtpAddress, Shutdown
 from media.engine.options import EngineOptions
@@ -49,3 +50,17 @@ def test_an_answer_is_sent_before_the_process_waits_and_not_with_the_next_tick(m
     hub.close()
     opened = [[record.leg for record in got if isinstance(record, LegOpened)] for got in waits.got]
     assert opened == [[], [1], [2], [], [], []]
+
+
+def test_a_file_that_waits_for_its_recording_does_not_keep_the_end_from_being_told() -> None:
+    hub, link = socket.socketpair()
+    options = EngineOptions(addresses=(RtpAddress("127.0.0.1", *[free_ports(2)] * 2),))
+    media = process.MediaProcess(link, options, 1 << 20, 1000)
+    media._awaited.append(("a.wav", codecs.ALL[0], lambda audio, error: None))
+    media._engine._parts.events.append(records.LegDropped(1, "the last word"))
+    media._close()
+    hub.setblocking(False)
+    assert wire.RecordCodec((*records.EVENTS, *records.COMMANDS)).feed(hub.recv(65536)) == [
+        records.LegDropped(1, "the last word")
+    ]
+    hub.close()
