@@ -7,6 +7,7 @@ file cannot be played) arrives as a callback of the application.
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
 from di.calls.call_info import CallInfo
@@ -39,6 +40,8 @@ from media.control.records import (
     SetupMixIn,
     TeeRoom,
 )
+
+log = logging.getLogger(__name__)
 
 
 class AudioHost(Protocol):
@@ -132,7 +135,7 @@ class Audio:
         self.confirmed = False
         self.rtp_timeout_ms = 0
         self._inband: bool | None = None
-        self._looking = False
+        self._looking = self._keyless = False
         self.recording = ""
         """File that is being recorded; empty: none."""
         self._recording_from_ns = 0
@@ -288,7 +291,12 @@ class Audio:
             self.send(SetDigitDetection(self.leg, on))
 
     def send_digit(self, event: int, duration_ms: int = 500) -> None:
-        """Send a key to the peer as RFC 4733 event."""
+        """Send a key to the peer as RFC 4733 event. One that has not agreed on them gets none, and the log says so, once."""
+        if self.negotiated is not None and self.negotiated.dtmf_send < 0:
+            if not self._keyless:
+                self._keyless = True
+                log.warning("call %s: a key was not sent: its peer takes no telephone-event", self._call.id)
+            return
         self.send(SendDigit(self.leg, event, duration_ms))
 
     # ------------------------------------------------------------------------------------------------------------ recording

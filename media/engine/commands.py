@@ -160,6 +160,7 @@ class CommandHandler:
                 self._set_timeout(leg, command.rtp_timeout_ms, now_ns)
             if before is not None and not (before.send and before.receive):  # from now on the peer is awaited again
                 parts.legs.rows[leg.row]["arrived_ns"] = now_ns
+            parts.digits.connected(leg)
             parts.players.codec_set(leg)
             parts.coded.connected(leg)
             parts.packing.connected(leg)

@@ -60,6 +60,7 @@ def _opened_row() -> NDArray[np.void]:
     row = np.zeros((), LEG)
     row["payload_type_digits"], row["allowance"], row["gain_q12"] = NO_DIGITS, -1, 4096
     row["used"], row["report_digits"], row["marker"], row["hears"] = 1, 1, 1, 1
+    row["round_trip_us"], row["peer_lost_q8"] = -1, -1
     return row
 
 

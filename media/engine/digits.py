@@ -11,7 +11,7 @@ import numpy as np
 from media.control.records import DigitPressed, Event
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, LegTable
-from media.rtp.telephone_event import Press
+from media.rtp.telephone_event import Press, PressSender
 
 
 class Digits:
@@ -50,9 +50,15 @@ class Digits:
         self._sending.pop(leg.number, None)
 
     def send(self, leg: Leg, event: int, duration_ms: int) -> None:
-        """Queue a press for sending. Raises ValueError for an event that is no key."""
+        """Queue a press for sending, unless the peer takes none. Raises ValueError for an event that is no key."""
         leg.press_sender.press(event, duration_ms)
         self._sending[leg.number] = leg
+        self.connected(leg)
+
+    def connected(self, leg: Leg) -> None:
+        """Offer and answer are complete, or have changed: to a peer that takes no presses none is left to be sent."""
+        if leg.connection is not None and leg.connection.dtmf_send < 0 and self._sending.pop(leg.number, None):
+            leg.press_sender = PressSender(leg.press_sender.clock_hz)
 
     def is_sending(self, leg: Leg) -> bool:
         """Whether a press is being sent, or waits for it."""

@@ -40,9 +40,10 @@ def leg_counters(parts: Parts, leg: Leg) -> dict[str, float]:
     counters: dict[str, float] = {name: int(row[name]) for name in names} | parts.secure.counted(row)
     clock_hz = max(int(row["clock_hz"]), 1)
     counters["jitter_us"] = int(row["jitter_q4"]) * 1_000_000 // (16 * clock_hz)
-    if row["ssrc_seen_ns"]:
+    if row["peer_lost_q8"] >= 0:
         counters["peer_lost_percent"] = int(row["peer_lost_q8"]) * 100 / 256
         counters["peer_jitter_us"] = int(row["peer_jitter"]) * 1_000_000 // clock_hz
+    if row["round_trip_us"] >= 0:
         counters["round_trip_us"] = int(row["round_trip_us"])
     counters["relayed"] = int(row["source"] == SOURCE_RELAY)
     expected = int(row["sequence_max"]) + (int(row["sequence_cycles"]) << 16) - int(row["sequence_base"]) + 1

@@ -169,3 +169,15 @@ async def test_what_comes_from_outside_cannot_fill_a_call_that_does_not_return(
     book.run()
     assert session.ask(lambda: None) or session.dialog.ending, "when it returns, it hears what waited"
     assert len(book.sip.of(sip.Hangup, session.call)) == 1
+
+
+def test_a_key_for_a_peer_that_takes_none_is_not_sent_and_said_once(book: Playbook, caplog: pytest.LogCaptureFixture) -> None:
+    session = book.up("app-diary")
+    session.audio.send_digit(1)
+    book.negotiate(session.call, dtmf=-1)
+    session.audio.send_digit(2)
+    session.audio.send_digit(3)
+    book.negotiate(session.call, dtmf=101)
+    session.audio.send_digit(4)
+    assert [command.event for command in book.media.commands if isinstance(command, records.SendDigit)] == [1, 4]
+    assert caplog.text.count(f"call {session.id}: a key was not sent") == 1

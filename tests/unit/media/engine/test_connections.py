@@ -206,6 +206,19 @@ def test_a_press_longer_than_its_field_goes_on_in_segments() -> None:
     assert [p[13] >> 7 for p in sent] == [0] * (len(sent) - 3) + [1] * 3
 
 
+def test_keys_that_a_peer_does_not_take_are_kept_for_no_later_one() -> None:
+    rig = EngineRig()
+    rig.do(OpenLeg(1, *PEER), SendDigit(1, 1, 100))  # before offer and answer are complete: it waits
+    rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, dtmf_send=-1))
+    rig.do(Enqueue(1, (PlayTone((440,)),)), SendDigit(1, 5, 100))
+    assert not rig.engine._parts.digits.is_sending(rig.engine.by_number[1]), "it keeps nothing from being relayed"
+    rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, dtmf_send=102))
+    assert {rig.tick()[1][1] & 127 for _ in range(20)} == {0}
+    rig.do(SendDigit(1, 7, 100))
+    sent = [p for p in (rig.tick()[1] for _ in range(20)) if p[1] & 127 == 102]
+    assert {p[12] for p in sent} == {7}
+
+
 # ------------------------------------------------------------------------------------------------ another port of the signalled host
 OTHER_PORT = (PEER[0], 61000)
 SEES_US = ConfirmLeg(1)

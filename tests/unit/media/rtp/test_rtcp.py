@@ -90,3 +90,19 @@ def test_any_rtcp_is_taken(data: bytes, kind: int) -> None:
     rig.arrive(rig.ports[1], ("10.0.0.1", 4000), bytes([0x80 | data[0] & 63, kind]) + data[2:])
     assert rig.counter("rtcp_received") == 1
     assert len(rig.tick()[1]) == 172
+
+
+def test_a_peer_that_said_nothing_of_us_is_not_said_to_have_lost_nothing() -> None:
+    rig = EngineRig()
+    rig.connect(1, ("10.0.0.1", 4000))
+    leg = rig.engine.by_number[1]
+    row = rig.engine.legs.rows[leg.row]
+    row["ssrc_in"] = 77
+    packet = np.frombuffer(bytearray(struct.pack(">BBHIIIIII", 0x80, 200, 6, 77, 1, 0x20000000, 0, 0, 0)), np.uint8)
+    assert read_compound(row, packet, len(packet), 9_000, EPOCH_NS) == 1 and row["ssrc_seen_ns"] == 9_000
+    assert not {"peer_lost_percent", "peer_jitter_us", "round_trip_us"} & rig.engine.leg_statistics(leg).keys()
+    block = struct.pack(">IIIIII", row["ssrc_out"], 64 << 24, 1, 40, 0, 0)
+    packet = np.frombuffer(bytearray(struct.pack(">BBHIIIIII", 0x81, 200, 12, 77, 1, 0x20000000, 0, 0, 0) + block), np.uint8)
+    assert read_compound(row, packet, len(packet), 9_000, EPOCH_NS) == 1
+    told = rig.engine.leg_statistics(leg)
+    assert told["peer_lost_percent"] == 25 and "round_trip_us" not in told
