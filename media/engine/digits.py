@@ -57,7 +57,8 @@ class Digits:
 
     def connected(self, leg: Leg) -> None:
         """Offer and answer are complete, or have changed: to a peer that takes no presses none is left to be sent."""
-        if leg.connection is not None and leg.connection.dtmf_send < 0 and self._sending.pop(leg.number, None):
+        if leg.connection is not None and leg.connection.dtmf_send < 0 and leg.number in self._sending:
+            del self._sending[leg.number]
             leg.press_sender = PressSender(leg.press_sender.clock_hz)
 
     def is_sending(self, leg: Leg) -> bool:
