@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from di.kernel.answer_body import whole_body
 from di.kernel.registry import di_method
 from di.kernel.value import Value
 from interfaces.xmlrpc2di.parser import Fault, UnsupportedType, XmlError, read_response
@@ -92,12 +93,7 @@ class XmlRpcClient:
         assert self._session is not None
         async with self._session.post(url, data=body, headers=headers, timeout=self.timeout, allow_redirects=False) as reply:
             reply.raise_for_status()
-            data = await reply.content.read(MAX_REPLY_BYTES + 1)
-            while len(data) <= MAX_REPLY_BYTES and (more := await reply.content.read(MAX_REPLY_BYTES)):
-                data += more
-            if len(data) > MAX_REPLY_BYTES:
-                raise ValueError(f"the reply is longer than {MAX_REPLY_BYTES} bytes")
-            return data
+            return await whole_body(reply, MAX_REPLY_BYTES)
 
     async def close(self) -> None:
         """Close kept connections."""

@@ -16,6 +16,7 @@ import aiohttp
 
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
+from di.kernel.answer_body import whole_body
 from di.kernel.webhooks import signed_headers
 from di.modules.cc_http.answers import read_answer
 from di.stores.charges import Charge, ChargeBook, Facts, NotTold, opened
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _LONGEST_ANSWER = 1 << 16
+_ASKING = ("authorize", "renew")
 _TRIES = 6
 _CRASHED: dict[str, object] = {"code": 0, "reason": "the server stopped without an end", "by": "crash"}
 
@@ -111,11 +113,11 @@ class HttpControl:
         headers = signed_headers(self._options.secret_file, id, int(self._clock.epoch_s()), body)
         try:
             async with self._http.post(self._options.url, data=body, headers=headers, allow_redirects=False) as answer:
-                content = await answer.content.read(_LONGEST_ANSWER)
                 if not 200 <= answer.status < 300:
                     raise ControlUnreachable(f"{self._options.url} answered {answer.status}")
-                return content
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                # What is only told is taken with its status: a long or broken body must not have it told again for days.
+                return await whole_body(answer, _LONGEST_ANSWER) if kind in _ASKING else b""
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise ControlUnreachable(f"{self._options.url}: {str(error) or type(error).__name__}") from error
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ The server cannot know a repeat: what was sent and not confirmed is not sent aga
 
 from __future__ import annotations
 
+import xml.parsers.expat
 import xmlrpc.client
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import aiohttp
 
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, ControlUnreachable, InterruptedCall
+from di.kernel.answer_body import whole_body
 from di.kernel.errors import CallFailed, Refused
 from di.kernel.options import option
 from di.kernel.paths import absolute_path
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from di.sip.records import CallEnded
 
 _LONGEST_ANSWER = 1 << 20
+_NO_ANSWER = (xmlrpc.client.Error, xml.parsers.expat.ExpatError, ValueError, TypeError, LookupError)
+"""What `xmlrpc.client.loads` raises for what is no XML, and for XML that is no answer; a number of values that is not one."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,14 @@ class CreditServer:
             async with self._http.post(
                 self._url, data=body, headers={"Content-Type": "text/xml"}, allow_redirects=False
             ) as answer:
-                text = await answer.content.read(_LONGEST_ANSWER)
                 if answer.status != 200:
                     raise ControlUnreachable(f"{self._url}: {method}: status {answer.status}")
+                text = await whole_body(answer, _LONGEST_ANSWER)
             (value,) = xmlrpc.client.loads(text)[0]
         except aiohttp.ClientConnectorError as error:
             raise Unheard(f"{self._url}: {method}: {error}") from error
-        except (aiohttp.ClientError, TimeoutError, OSError, xmlrpc.client.Error, ValueError, SyntaxError) as error:
-            raise ControlUnreachable(f"{self._url}: {method}: {error or type(error).__name__}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError, *_NO_ANSWER) as error:
+            raise ControlUnreachable(f"{self._url}: {method}: {str(error) or type(error).__name__}") from error
         if not isinstance(value, int):
             raise ControlUnreachable(f"{self._url}: {method}: the answer {value!r} is no number")
         return value

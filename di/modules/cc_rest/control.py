@@ -13,6 +13,7 @@ from di.calls.call_changes import NO_CHANGES, CallChanges
 from di.calls.change_keys import unknown
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, OutsideAsk, Routed
+from di.kernel.answer_body import whole_body
 from di.kernel.errors import Refused
 from di.kernel.webhooks import parse_web_url, public_part
 from di.modules.cc_rest.answers import FORMATS, read
@@ -74,14 +75,7 @@ class RestControl:
         async with self._http.get(url, allow_redirects=False) as answer:
             if answer.status != 200:
                 raise ValueError(f"answered {answer.status}")
-            parts = []
-            size = 0
-            async for part in answer.content.iter_any():
-                size += len(part)
-                if size > longest:
-                    raise ValueError(f"the answer is longer than {longest} bytes")
-                parts.append(part)
-            return b"".join(parts)
+            return await whole_body(answer, longest)
 
     def answered(self, ask: ControlAsk) -> None:
         """It is asked once a call."""
