@@ -105,19 +105,25 @@ class DsmServer:
         self.start_systems(bundle, Kind.STARTUP)
 
     async def reload_bundle_beside(self, path: str, name: str, *, systems: bool = True) -> None:
-        """Read a bundle, known or new, its scripts in a thread; calls that run keep the old one. Raises DsmError or ConfigError.
+        """Read a bundle, known or new, its scripts in a thread; calls that run keep the old one.
 
-        Without `systems` the bundle's system DSMs go on as they are.
+        Raises DsmError or ConfigError, and then no application has changed. Without `systems` the bundle's system DSMs go on as they are.
         """
         async with self._loading:
             options, conf = self._bundle_options(path, name)
-            self.files.preload(options)
+            await asyncio.to_thread(self.files.preload, options)
             bundle = await self._beside(lambda: self.files.read(name, options, conf))
             let_go = list(self.bundles[name].diagrams.values()) if name in self.bundles else []
             self._take_bundle(bundle)
             if systems:
                 self.start_systems(bundle, Kind.RELOAD)
             await asyncio.to_thread(_forget, let_go)
+
+    async def preload_beside(self, name: str = "", folder: str = "") -> None:
+        """Import a module and let it prepare, or all of preload_mods, in a thread. Raises DsmError."""
+        files, options = self.files, self.options
+        async with self._loading:
+            await asyncio.to_thread(lambda: files.preload_module(name, folder) if name else files.preload(options))
 
     async def _beside(self, read: Callable[[], Bundle]) -> Bundle:
         """Read scripts in a thread; the collector looks at them neither now nor later."""
@@ -129,6 +135,10 @@ class DsmServer:
         return typed.load(BundleOptions, conf, self.services.environ, module=f"dsm_{name}"), conf
 
     def _take_bundle(self, bundle: Bundle) -> None:
+        self._check_systems(bundle)
+        for app in bundle.options.register_apps:
+            if app not in self.applications and self.services.applications.find(app) is not None:
+                raise DsmError(f"register_apps: the application {app} belongs to another module")
         self.bundles[bundle.name] = bundle
         for app in bundle.options.register_apps:
             self.bound[app] = bundle
@@ -220,12 +230,16 @@ class DsmServer:
 
     # -------------------------------------------------------------------------------------------------------- system DSMs
     def start_systems(self, bundle: Bundle, kind: Kind) -> None:
-        """Start those that a configuration lists. Raises DsmError for a diagram that is not loaded."""
+        """Start those that a configuration lists. Raises DsmError for a diagram that is not loaded, and then starts none."""
+        self._check_systems(bundle)
+        for name in () if self.services.trial else bundle.options.run_system_dsms:
+            self._begin_system(bundle, name, kind)
+
+    @staticmethod
+    def _check_systems(bundle: Bundle) -> None:
         for name in bundle.options.run_system_dsms:
             if name not in bundle.diagrams:
                 raise DsmError(f"run_system_dsms: {name} is not among load_diags ({', '.join(bundle.diagrams) or 'none'})")
-            if not self.services.trial:
-                self._begin_system(bundle, name, kind)
 
     def _begin_system(self, bundle: Bundle, diagram: str, kind: Kind) -> None:
         system = SystemDsm(self.host, bundle, diagram, self.services.sessions.new_id(), self._system_over)

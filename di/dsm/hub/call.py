@@ -17,6 +17,7 @@ from di.calls.state import Phase, dialog_word
 from di.dsm.hub.call_dialog import CallDialog, block
 from di.dsm.hub.call_machine import MachineCall
 from di.dsm.hub.call_words import DISAPPEARED, SYSTEM_WORDS, drop_objects, event_objects, posted
+from di.dsm.hub.module_hooks import give_back, hooks
 from di.dsm.hub.taken_methods import methods_of
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Nested, Steps
@@ -85,7 +86,7 @@ class DsmCall(MachineCall):
         return cast(Outcome, deliver(self._invite()))
 
     def _invite(self) -> Steps:
-        agreed = yield from self.hooks("on_invite", self.call_dialog.header_block())
+        agreed = yield from hooks(self.machine, self.bundle, "on_invite", self.call_dialog.header_block())
         yield from self.machine.run(Event(Kind.INVITE))
         if agreed and self._answer_by_itself():
             self.call_media.open()
@@ -230,7 +231,7 @@ class DsmCall(MachineCall):
             self.machine.unhandled.overwritten()
             self.second_leg.terminate()
             self.give_names_back()
-            yield from self.hooks("on_destroy")
+            yield from give_back(self.machine, self.bundle)
             self.host.positions.call_gone(self.id)
             return False
 

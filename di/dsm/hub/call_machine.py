@@ -7,7 +7,7 @@ Which callback of the hub becomes which event is `di.dsm.hub.call`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from di.calls.application import Application
 from di.calls.events import Outcome
@@ -20,7 +20,7 @@ from di.dsm.language.errors import DsmError
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Steps, Transition
 from di.dsm.run.drivers import deliver
-from di.dsm.run.engine import Machine, Run
+from di.dsm.run.engine import Machine
 from di.dsm.run.pack import pack, restore
 from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort
 from di.kernel.value import Value
@@ -155,15 +155,3 @@ class MachineCall(QueueNames, Application):
             return taken
 
         return cast(Outcome, deliver(steps()))
-
-    def hooks(self, name: str, *args: object) -> Steps:
-        """Call a hook of every module that the collection imports. False when one of them says False: it vetoes the automatic 200."""
-        run = Run(self.machine, Event(Kind.INVITE))
-        agreed = True
-        for library in self.bundle.libraries:
-            function = library.hooks.get(name)
-            answer: Any = function(run, *args) if function is not None else None
-            if answer is not None and not isinstance(answer, bool):
-                answer = yield answer
-            agreed = agreed and answer is not False
-        return agreed

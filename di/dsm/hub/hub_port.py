@@ -53,9 +53,9 @@ class ServerHub:
                 log.debug("monitoring.%s(%s): %s", operation, id, error)
 
     def shared(self, name: str, make: Callable[[], T]) -> T:
-        """An object of the process."""
+        """An object of the process. May be called in a thread (a module prepares there): whoever comes second gets the first one's."""
         if name not in self._shared:
-            self._shared[name] = make()
+            self._shared.setdefault(name, make())
         return cast(T, self._shared[name])
 
     def shared_objects(self) -> list[object]:

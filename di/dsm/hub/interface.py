@@ -90,21 +90,21 @@ class DsmInterface:
         return [200, f"loaded {name} from {diag_path}{name}.dsm"]
 
     @di_method("preloadModules", dangerous=True)
-    def preload_modules(self) -> Reply:
+    async def preload_modules(self) -> Reply:
         """Load the modules that dsm.conf lists in preload_mods."""
         try:
-            self._server.files.preload(self._server.options)
+            await self._server.preload_beside()
         except DsmError as error:
             return [500, _first_line(error)]
         return [200, "modules preloaded"]
 
     @di_method("preloadModule", dangerous=True)
-    def preload_module(self, name: str, path: str) -> Reply:
+    async def preload_module(self, name: str, path: str) -> Reply:
         """Load one module, from a folder that dsm.conf names (load_folders) if it is none of the server's own."""
         try:
             if name not in BUILT_IN:
                 self._server.files.jail.check_load(path, "the folder of modules")
-            self._server.files.preload_module(name, path)
+            await self._server.preload_beside(name, path)
         except DsmError as error:
             return [500, _first_line(error)]
         return [200, "module preloaded."]

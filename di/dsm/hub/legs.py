@@ -22,6 +22,7 @@ from di.calls.leg_scripts import LegScript
 from di.calls.session import Session
 from di.dsm.hub.call_words import event_objects, posted
 from di.dsm.hub.leg_machine import FIRST_TIMER, LegMachine
+from di.dsm.hub.module_hooks import give_back
 from di.dsm.language.event import Event, Kind
 from di.dsm.run.drivers import deliver
 from di.sip.headers import uri_of
@@ -179,8 +180,14 @@ class LegCallbacks(Application):
         return self.__show(kind, params, lambda: super(LegCallbacks, self).on_event(event))
 
     def on_destroy(self) -> Outcome:
-        self.__machine.close()
-        return super().on_destroy()
+        leg = self.__machine
+        waiting = cast(Outcome, deliver(give_back(leg.machine, leg.bundle)))
+
+        def rest() -> Outcome:
+            leg.close()
+            return super(LegCallbacks, self).on_destroy()
+
+        return then(waiting, rest)
 
 
 def _header_params(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:

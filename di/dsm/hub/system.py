@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from di.calls.events import EventPosted, Outcome, QueueEvent, TimerExpired
 from di.calls.mailbox import Mailbox
 from di.dsm.hub.call_words import SYSTEM_WORDS, drop_objects, event_objects, posted
+from di.dsm.hub.module_hooks import give_back
 from di.dsm.hub.queue_names import QueueNames
 from di.dsm.language.event import Event, Kind
 from di.dsm.language.model import Call, Steps, Transition
 from di.dsm.run.drivers import deliver
-from di.dsm.run.engine import Machine, Run
+from di.dsm.run.engine import Machine
 from di.dsm.run.ports import AudioPort, B2BPort, DialogPort, HubPort, Unsupported
 
 if TYPE_CHECKING:
@@ -103,12 +104,9 @@ class SystemDsm(QueueNames):
         self.host.services.queues.remove(self.id)
         self.give_names_back()
         self.machine.unhandled.overwritten()
-        run = Run(self.machine, Event(Kind.BEFORE_DESTROY))
-        for library in self.bundle.libraries:
-            function = library.hooks.get("on_destroy")
-            waiting: Any = function(run) if function is not None else None
-            if waiting is not None and not isinstance(waiting, bool):
-                self.host.services.sessions.spawn(waiting)
+        waiting = cast(Outcome, deliver(give_back(self.machine, self.bundle)))
+        if waiting is not None:
+            self.host.services.sessions.spawn(waiting)
         self._on_end(self)
 
     # --------------------------------------------------------------------------------------------------------- DsmSession

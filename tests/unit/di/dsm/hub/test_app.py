@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from di.calls.application import Application
 from di.calls.snapshot import restore, take
 from di.dsm import PLUGIN
 from di.dsm.language.errors import DsmError
@@ -19,6 +20,28 @@ from di.sip import records as sip
 from media.control import records
 from tests.support.dsm_server import ETC, played, server
 from tests.support.playbook import Playbook
+
+LOOK = """
+import asyncio
+from pathlib import Path
+from di.dsm.language.library import hook
+
+def look():
+    try:
+        asyncio.get_running_loop()
+        where = "in the loop"
+    except RuntimeError:
+        where = "beside"
+    with Path(__file__).with_suffix(".log").open("a") as log:
+        print(where, file=log)
+
+look()
+
+@hook("preload")
+def preload(settings, shared):
+    look()
+"""
+"""A module that says where it is imported and prepared."""
 
 
 def test_the_lobby(folder: Path) -> None:
@@ -128,6 +151,40 @@ def test_a_bundle_has_its_own_diagrams_and_variables(folder: Path) -> None:
     new: Any = book.up("app-special").app
     assert new.machine.vars["got"] == "navy"
     assert book.invoke("dsm", "loadConfig", "/nowhere.conf", "x.conf") == [500, "reload config failed"]
+
+
+@pytest.mark.parametrize("fault", ["register_apps=special\nrun_system_dsms=nope", "register_apps=special,more,taken"])
+def test_a_bundle_that_is_refused_changes_nothing(folder: Path, fault: str, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "b").mkdir()
+    (folder / "dsm" / "special.dsm").write_text("initial state OLD;")
+    (folder / "dsm" / "more.dsm").write_text("initial state MORE;")
+    (folder / "b" / "blue.conf").write_text("diag_path=dsm/\nload_diags=special\nregister_apps=special\n")
+    book = server(folder, {"t": "initial state A;"}, "conf_dir=b/")
+    book.services.applications.register("taken", Application)
+    (folder / "dsm" / "taken.dsm").write_text("initial state T;")
+    (folder / "dsm" / "special.dsm").write_text("initial state NEW;")
+    (folder / "b" / "blue.conf").write_text(f"diag_path=dsm/\nload_diags=special,more,taken\n{fault}\n")
+    assert book.invoke("dsm", "loadConfig", str(folder / "b" / "blue.conf"), "blue.conf") == [500, "reload config failed"]
+    assert "nope" in caplog.text or "taken" in caplog.text
+    assert book.up("app-special").attributes["dsm_state"] == "OLD"
+    assert book.invoke("dsm", "listDSMs", "special") == ["special"] and book.services.applications.find("more") is None
+
+
+async def test_modules_are_prepared_beside_the_loop(folder: Path) -> None:
+    """Reading what a service is like takes a quarter of a second; nobody is heard meanwhile if the hub's loop does it."""
+    (folder / "mod_look.py").write_text(LOOK)
+    (folder / "b.conf").write_text(f"mod_path={folder}\npreload_mods=mod_look\n")
+    book = server(folder, {"t": "initial state A;"}, f"mod_path={folder}\npreload_mods=mod_look\nload_folders={folder}")
+    seen = folder / "mod_look.log"
+    seen.unlink()  # nobody calls at the start
+    call = book.services.registry.call
+    assert await call("dsm", "loadConfig", [str(folder / "b.conf"), "b.conf"]) == [200, "OK"]
+    assert await call("dsm", "preloadModules", []) == [200, "modules preloaded"]
+    (folder / "other").mkdir()
+    (folder / "other" / "mod_look.py").write_text(LOOK)
+    assert await call("dsm", "preloadModule", ["mod_look", str(folder / "other")]) == [200, "module preloaded."]
+    other = folder / "other" / "mod_look.log"
+    assert seen.read_text() + other.read_text() == "beside\n" * 4, "two were prepared again, one was imported and prepared"
 
 
 def test_a_fault_ends_its_own_call_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,23 @@ initial state A enter {
   if test($no == 1) { sbc.profileSet(refuse_with, "486 Not Now") }
 };
 """
+HELD = """
+import(mod_left);
+import(mod_groups);
+import(mod_monitoring);
+initial state A enter { set($q=@local_tag); append($q, -q); registerEventQueue($q); groups.join(g); groups.getSize($n=g); monitoring.set(size, $n) };
+"""
+LEFT = """
+from di.dsm.language.library import hook
+from di.dsm.run.drivers import PAUSE
+
+@hook("on_destroy")
+async def left(run):
+    await PAUSE
+    run.session.hub.monitor("set", run.session.id, "left", run.vars["n"])
+    if run.vars["fault"]:
+        raise RuntimeError("no way back")
+"""
 
 
 class Connector(Application):
@@ -60,6 +77,7 @@ class Connector(Application):
         super().__init__(session)
         self.keys: list[int] = []
         self.timers: list[int] = []
+        self.destroyed = False
 
     def on_invite(self, session: Session) -> Outcome:
         session.dialog.defer_answer()
@@ -80,17 +98,31 @@ class Connector(Application):
         self.timers.append(id)
         return None
 
+    def on_destroy(self) -> Outcome:
+        self.destroyed = True
+        return super().on_destroy()
+
+
+def hub(folder: Path, **scripts: str) -> Playbook:
+    for name, text in scripts.items():
+        (folder / f"{name}.dsm").write_text(text)
+    book = Playbook(conf_dir=folder).with_monitoring()
+    book.services.applications.register("connector", Connector)
+    book.load(DSM, f"diag_path={folder}/\nmod_path={folder}\nload_diags={','.join(scripts)}\nload_mods=mod_sbc,mod_monitoring\n")
+    book.load(PLUGIN)
+    return book
+
 
 @pytest.fixture
 def book(tmp_path: Path) -> Playbook:
-    (tmp_path / "seen.dsm").write_text(SEEN)
-    (tmp_path / "route.dsm").write_text(ROUTE)
     (tmp_path / "x.wav").write_bytes(b"RIFF")
-    book = Playbook(conf_dir=tmp_path).with_monitoring()
-    book.services.applications.register("connector", Connector)
-    book.load(DSM, f"diag_path={tmp_path}/\nload_diags=seen,route\nload_mods=mod_sbc,mod_monitoring\n")
-    book.load(PLUGIN)
-    return book
+    return hub(tmp_path, seen=SEEN, route=ROUTE)
+
+
+@pytest.fixture
+def holding(tmp_path: Path) -> Playbook:
+    (tmp_path / "mod_left.py").write_text(LEFT)
+    return hub(tmp_path, held=HELD)
 
 
 def control(book: Playbook, **values: str) -> None:
@@ -188,6 +220,39 @@ def test_the_first_state_routes_the_call_and_may_refuse_it(book: Playbook) -> No
     assert dial.request_uri == "sip:bob@there.example" and "P-A: 1" in dial.headers
     refused = book.offer("app-connector", headers=(("X-No", "1"),))
     assert book.answers(refused) == [486]
+
+
+async def over(book: Playbook, first: Session) -> None:
+    """The call ends; a module may take its time."""
+    book.bye(first)
+    while book.waiting:
+        await book.waiting.pop(0)
+        book.run()
+    assert not len(book.sessions)
+
+
+async def test_what_the_modules_of_a_leg_hold_goes_back_at_its_end(holding: Playbook) -> None:
+    book = holding
+    control(book, start_diag="held", fault="")
+    for _ in range(2):  # the second call finds nobody in the group
+        first, second = both(book)
+        assert (of(book, first, "size"), of(book, second, "size")) == ("1", "2")
+        await over(book, first)
+        assert (of(book, first, "left"), of(book, second, "left")) == ("1", "2")
+
+
+async def test_a_module_that_fails_at_the_end_keeps_nothing_else_from_ending(
+    holding: Playbook, caplog: pytest.LogCaptureFixture
+) -> None:
+    book = holding
+    control(book, start_diag="held", fault="yes")
+    first, second = both(book)
+    app = first.app
+    assert isinstance(app, Connector) and f"{first.id}-q" in book.services.queues
+    await over(book, first)
+    assert app.destroyed and f"{first.id}-q" not in book.services.queues
+    for leg in (first, second):
+        assert [line for line in caplog.messages if leg.id in line and "mod_left" in line and "no way back" in line]
 
 
 @pytest.mark.parametrize("values", [{"start_diag": "nothing"}, {"start_diag": "seen", "app_bundle": "nothing"}])
