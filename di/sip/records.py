@@ -240,8 +240,9 @@ class LogMessages:
 class Reinvite:
     """Offer again in a confirmed dialog (RFC 3261 §14.1), e.g. to hold, resume, move the media or change the codec.
 
-    `direction`: what we offer: sendrecv, sendonly (hold), recvonly or inactive. `offer` False: without a body, so that the peer
-    offers. `payloads`: the codecs to offer as NAME/clock, most wanted first; empty: those in use and those of every offer of ours.
+    `direction`: what we offer: sendrecv, sendonly (hold), recvonly or inactive; empty: what is so when it leaves, `nowhere` too.
+    `offer` False: without a body, so that the peer offers. `payloads`: the codecs to offer as NAME/clock, most wanted first; empty: those
+    in use and those of every offer of ours.
     `nowhere`: the offer names the address 0.0.0.0, a hold as RFC 2543 had it.
     The final reply comes as ReplyReceived with `token` unless that is 0; a 491 is tried again by the SIP process (§14.1) before.
     """

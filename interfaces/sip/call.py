@@ -88,7 +88,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
     _least_s = 0
     _held_media: MediaNegotiated | None = None
     _last_media: MediaNegotiated | None = None
-    _sent_headers: frozenset[str] = frozenset()
+    _sent_headers: tuple[str, ...] = ()
     _answer: Message | None = None
     _cancel: Message | None = None
     _unacceptable = False
@@ -139,9 +139,7 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
         self.slot = self.getId()
 
     def reply(self, code: int, reason: str, headers: tuple[str, ...], address: tuple[str, int] | None) -> None:
-        """Answer the INVITE. Headers that an earlier answer carried are in pjsip's later ones anyway and are not added twice."""
-        fresh = tuple([line for line in headers if line not in self._sent_headers]) if self._sent_headers else headers
-        self._sent_headers = self._sent_headers.union(fresh) if fresh else self._sent_headers
+        """Answer the INVITE."""
         if address is None and 100 < code < 200:
             code, reason = 180, reason or "Ringing"  # pjsip puts SDP into every other provisional reply
         if code == 100:
@@ -157,19 +155,29 @@ class SipCall(pj.Call):  # type: ignore[misc]  # pjsua2 is untyped: Any at this 
             said = self.descriptions.nothing_said("")
         if code >= 300:
             self.end_locally(code, reason)
-        self._send_reply(code, reason, fresh, in_characters(said).encode())
+        self._send_reply(code, reason, headers, in_characters(said).encode())
         self.answered = code < 300 and code >= 200
 
     def _send_reply(self, code: int, reason: str, headers: tuple[str, ...], said: bytes) -> None:
         """Raises pj.Error."""
+        self._take_headers_back()
         lines, count, _ = c_lines(headers, contact=300 <= code < 400)
         status = int(lib.shim_answer(self.slot, code, plain(reason).encode(), said, len(said), lines, count))
         if status != 0:
             raise pj.Error(status, f"answer with {code}", "", "", 0)
+        self._sent_headers = headers if code < 200 else ()
+
+    def _take_headers_back(self) -> None:
+        """pjsip makes each answer of the one before; the headers that the hub has put there were said of that one only."""
+        if self._sent_headers:
+            lines, count, _ = c_lines(self._sent_headers)
+            lib.shim_take_headers_back(self.slot, lines, count)
+            self._sent_headers = ()
 
     def end(self, code: int, reason: str, headers: tuple[str, ...]) -> None:
         """Hang up in whatever state: final reply, CANCEL or BYE."""
         self.end_locally(200 if self.confirmed else code, reason)
+        self._take_headers_back()
         self.hangup(parameters(self.host.placeholders, code, reason, headers))
 
     def end_locally(self, code: int, reason: str) -> None:

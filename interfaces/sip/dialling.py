@@ -80,9 +80,11 @@ class Dialling:
         if dial.log_messages:
             self._messages.begin(dial.call)
             self._show_messages(True)
-        call.dial(dial, media_address(dial.media_ip, dial.media_port))
-        if dial.log_messages:
+        try:
+            call.dial(dial, media_address(dial.media_ip, dial.media_port))
+        finally:  # the INVITE that comes next may be a stranger's
             self._messages.begin(None)
+        if dial.log_messages:
             self._messages.watch(dial.call, call.call_id or call.getInfo().callIdString)
 
     def _rule_towards(self, dial: Dial) -> SrtpRule:

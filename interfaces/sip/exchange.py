@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from interfaces.sip.message import Message, parse, wire_bytes
+from interfaces.sip.message import Message, one_line, parse, wire_bytes
 from interfaces.sip.received import looked_at
 from interfaces.sip.shim import ffi, lib
 
@@ -88,7 +88,7 @@ class Exchanges:
             lib.shim_throw_away(sending)
             raise
         if request.body:
-            kind, _, subkind = request.content_type.partition("/")
+            kind, _, subkind = one_line(request.content_type).partition("/")
             lib.shim_body(sending, wire_bytes(kind.strip()), wire_bytes(subkind.strip()), request.body, len(request.body))
         return sending
 

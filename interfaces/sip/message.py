@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 SDP = "application/sdp"
 _NO_CHARACTER = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Halves of UTF-16 pairs that stand for no byte either (PEP 383)."""
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,11 @@ def wire_bytes(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return _NO_CHARACTER.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+
+
+def one_line(text: str) -> str:
+    """A text that ends no line of a message: control characters, which no reason phrase and no media type may hold, become spaces."""
+    return text if text.isprintable() else _CONTROLS.sub(" ", text)
 
 
 def escaped(uri: str) -> str:

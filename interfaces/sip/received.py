@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from interfaces.sip.message import Message, parse, text_of, wire_bytes
+from interfaces.sip.message import Message, one_line, parse, text_of, wire_bytes
 from interfaces.sip.message_log import SipPacket
 from interfaces.sip.shim import ffi, lib
 
@@ -118,9 +118,9 @@ class Request:
         for name, value in headers:
             lib.shim_reply_header(reply, wire_bytes(name), wire_bytes(value))
         if body:
-            kind, _, subkind = content_type.partition("/")
+            kind, _, subkind = one_line(content_type).partition("/")
             lib.shim_reply_body(reply, wire_bytes(kind.strip()), wire_bytes(subkind.strip()), body, len(body))
-        status = int(lib.shim_reply_send(reply, code, wire_bytes(reason)))
+        status = int(lib.shim_reply_send(reply, code, wire_bytes(one_line(reason))))
         if status != 0:
             where = f"{self.source_ip}:{self.source_port}"
             log.warning(

@@ -63,7 +63,7 @@ class Refreshes:
             if by_update:
                 call.request(SendRequest(call.number, "UPDATE", _REFRESH))
             else:
-                call.offer_again(Reinvite(call.number, call.descriptions.wish.direction, token=_REFRESH))
+                call.offer_again(Reinvite(call.number, "", token=_REFRESH))
                 self._offering(call)
         except (pj.Error, CannotSend) as error:
             log.info("call %d: its session cannot be refreshed now: %s", call.number, reason_of(error))

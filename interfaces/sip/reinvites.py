@@ -71,7 +71,9 @@ class Reinvites:
 
     def _send(self, call: pj.Call, wish: Reinvite, now_ns: int) -> None:
         address = (wish.media_ip, wish.media_port) if wish.media_port else None
-        self._before = self._descriptions.offer_again(wish.direction, wish.payloads, address, wish.nowhere)
+        now = self._descriptions.wish
+        direction, nowhere = (wish.direction, wish.nowhere) if wish.direction else (now.direction, now.nowhere)
+        self._before = self._descriptions.offer_again(direction, wish.payloads, address, nowhere)
         operation = parameters(self._placeholders, headers=wish.headers)
         # pjsua's own hold is not used: the direction stands in the description
         operation.opt.flag = 0 if wish.offer else pj.PJSUA_CALL_NO_SDP_OFFER

@@ -222,9 +222,8 @@ class SipServer:
         self._outside.second_passed()
         self._subscriptions.second_passed()
         self.names.second_passed()
-        if self._messages:
-            self._messages.second_passed(self.now_ns())
-            self._native.show_messages(bool(self._messages))
+        self._messages.second_passed(self.now_ns())
+        self._native.show_messages(bool(self._messages))
         self._refreshes.second_passed()
         if self._listen.tls_port:
             self._native.end_handshakes(self._listen.tls_port)

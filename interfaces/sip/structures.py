@@ -12,7 +12,7 @@ import pjsua2 as pj
 
 from di.sip.headers import header_problem
 from interfaces.sip import mapping
-from interfaces.sip.message import header_pairs, text_of, wire_bytes
+from interfaces.sip.message import header_pairs, one_line, text_of, wire_bytes
 from interfaces.sip.native import description_text
 from interfaces.sip.placeholders import Placeholders
 from interfaces.sip.received import Request
@@ -117,7 +117,8 @@ def _in_c(lines: tuple[str, ...], contact: bool) -> CLines:
 
 
 def plain(text: str) -> str:
-    """A text as pjsua2 takes it: what is no character becomes U+FFFD."""
+    """A text of one line as pjsua2 takes it: what is no character becomes U+FFFD."""
+    text = one_line(text)
     if text.isascii():
         return text
     return wire_bytes(text).decode("utf-8", "replace")

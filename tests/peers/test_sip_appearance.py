@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from di.sip.records import (
@@ -111,6 +113,18 @@ async def test_requests_go_to_where_the_peer_sends_from(sip: SipProcess, peer: U
     call.reply(info, 200)
     sip.send(Hangup(2 if ours else 1))
     await call.taken_off()
+
+
+async def test_a_call_that_could_not_leave_has_no_strangers_messages(sip: SipProcess, peer: UdpPeer) -> None:
+    sip.send(replace(dial(peer, log_messages=True), to_uri="nowhere at all"))
+    assert (await sip.wait_for(CallEnded))[0].code == 500
+    call = peer.invite()
+    await call.next(200)
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    assert await call.bye() == 200
+    await sip.wait_for(CallEnded, 2)
+    assert not sip.of(MessageSeen)
 
 
 @pytest.mark.parametrize("ours", [False, True])

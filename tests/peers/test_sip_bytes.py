@@ -57,7 +57,7 @@ async def connected(sip: SipProcess, peer: UdpPeer) -> PeerCall:
     assert named(offer.headers) == NAME
     sip.send(Answer(1, 183, "Ring\udce9ng", (LINE,), "127.0.0.1", 30000))
     assert named(await call.next(183)) == NAME
-    sip.send(Answer(1, 200, "OK", ("X-Other: \udcff",), "127.0.0.1", 30000))
+    sip.send(Answer(1, 200, "OK", (LINE, "X-Other: \udcff"), "127.0.0.1", 30000))
     answer = await call.next(200)
     assert named(answer) == NAME and wire_bytes(answer.header("X-Other")) == b"\xff"
     call.ack()
@@ -80,6 +80,32 @@ async def test_refused(sip: SipProcess, peer: UdpPeer) -> None:
     reply = await call.next(486)
     assert named(reply) == NAME and reply.reason == "B\ufffdsy"
     assert [(e.code, e.by) for e in await sip.wait_for(CallEnded)] == [(486, "local")]
+
+
+async def test_no_text_ends_its_line(sip: SipProcess, peer: UdpPeer) -> None:
+    evil = "it\r\nX-Evil: yes\x00"
+    call = peer.invite()
+    await sip.wait_for(CallOffered)
+    sip.send(Answer(1, 183, evil, (), "127.0.0.1", 30000))
+    reply = await call.next(183)
+    assert (reply.reason, reply.has("x-evil")) == ("it  X-Evil: yes", False)
+    sip.send(Answer(1, 200, "OK", (), "127.0.0.1", 30000))
+    await call.next(200)
+    call.ack()
+    await sip.wait_for(CallConfirmed)
+    call.send_request("INFO")
+    (asked,) = await sip.wait_for(RequestReceived)
+    sip.send(SendReply(1, asked.token, 200, evil, (), f"x/{evil}", b"body"))
+    answer = await call.next(200)
+    assert (answer.reason, answer.has("x-evil"), answer.body) == ("it  X-Evil: yes", False, b"body")
+    sip.send(SendRequest(1, "INFO", 1, (), f"x/{evil}", b"body"))
+    request = await call.next("INFO")
+    assert (request.has("x-evil"), request.body) == (False, b"body")
+    call.reply(request, 200)
+    sip.send(Hangup(1, 500, evil))
+    bye = await call.next("BYE")
+    assert not bye.has("x-evil")
+    call.reply(bye, 200)
 
 
 async def test_calls_out(sip: SipProcess, peer: UdpPeer) -> None:

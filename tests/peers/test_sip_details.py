@@ -54,6 +54,31 @@ async def peer_of_fast() -> AsyncIterator[tuple[SipProcess, UdpPeer]]:
     assert await process.stop(0) == 0 and "Traceback" not in process.log, process.log
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        Answer(1, 200, "OK", ("X-Last: 3",), "127.0.0.1", 30000),
+        Answer(1, 486, "Busy Here", ("X-Last: 3",)),
+        Hangup(1, 486, "Busy Here", ("X-Last: 3",)),
+    ],
+)
+async def test_headers_of_an_answer_are_in_that_one_only(sip: SipProcess, peer: UdpPeer, end: Answer | Hangup) -> None:
+    sip.on_offer = lambda offer: None
+    call = peer.invite(headers="Supported: timer\r\nSession-Expires: 1800\r\n")
+    await sip.wait_for(CallOffered)
+    for answer in (
+        Answer(1, 180, "Ringing", ("X-One: 1", "X-Both: 1")),
+        Answer(1, 183, "Session Progress", ("X-Both: 2", "x-two: 2"), "127.0.0.1", 30000),
+        end,
+    ):
+        sip.send(answer)
+        reply = await call.next(answer.code)
+        theirs = [(name.lower(), value) for name, value in reply.headers if name.lower().startswith("x-")]
+        assert theirs == [(name.lower(), value) for name, value in (line.split(": ") for line in answer.headers)]
+        assert reply.code != 200 or (reply.header("Allow") and reply.header("Session-Expires"))
+    call.ack()
+
+
 async def test_reliable_provisional_reply(sip: SipProcess, peer: UdpPeer) -> None:
     """RFC 3262: a caller that asks for it gets RSeq and its PRACK is answered, then the 200."""
     sip.on_offer = lambda offer: sip.send(Answer(offer.call, 183, "Session Progress", (), "127.0.0.1", 30000))

@@ -72,6 +72,21 @@ async def test_late_offer_is_answered_in_the_ack(sip: SipProcess, peer: UdpPeer)
     assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)] == [(1, 200), (2, 200)]
 
 
+async def test_a_refresh_takes_no_hold_back_that_was_asked_for_before_it(sip: SipProcess, peer: UdpPeer) -> None:
+    call = await connected(sip, peer)
+    sip.send(Reinvite(1, "sendonly", token=1, nowhere=True))
+    sip.send(Reinvite(1, "", token=2))
+    call.reply(await call.next("INVITE"), 491)
+    await call.next("ACK")
+    for _ in range(2):
+        offer = await call.next("INVITE")
+        body = offer.body.decode()
+        assert "a=sendonly" in body.splitlines() and sdp.audio_address(body)[0] == "0.0.0.0"
+        call.reply(offer, 200, description(40000, "recvonly"))
+        await call.next("ACK")
+    assert [(r.token, r.code) for r in await sip.wait_for(ReplyReceived, 2)] == [(1, 200), (2, 200)]
+
+
 async def test_held_call_stays_held_when_the_peer_offers(sip: SipProcess, peer: UdpPeer) -> None:
     call = await connected(sip, peer)
     sip.send(Reinvite(1, "sendonly"))

@@ -80,6 +80,7 @@ void shim_take_callbacks(void); /* pjsua tells us, no longer pjsua2, what happen
 void shim_say(const char *text, int length); /* our description, while shim_on_description runs */
 int shim_answer(int call, int code, const char *reason, const char *description, int length, const char *const *headers,
                 int count); /* to its INVITE. headers: name, value, name, …; 0, or a status */
+void shim_take_headers_back(int call, const char *const *headers, int count); /* what the last answer was given is not in the next */
 void shim_let_go(int call, intptr_t object); /* pjsua2's object of a call is deleted: nothing of the call reaches it any more */
 void shim_forget_stale(int call); /* nonces that its account was told are too old count no longer */
 void shim_any_listener(int call); /* later requests of its dialog may leave by other transports than its account's */

@@ -136,6 +136,25 @@ int shim_send_to(int call, const char *route, int always) {
     return 0;
 }
 
+/* A text among pjsip's own headers has another vptr: what it holds is not looked at. */
+static void erase(pjsip_msg *message, const pjsip_generic_string_hdr *given) {
+    pjsip_hdr *after, *header;
+    for (header = message->hdr.next; header != &message->hdr; header = after) {
+        after = header->next;
+        if (header->vptr != given->vptr || pj_stricmp(&header->name, &given->name) != 0) continue;
+        if (pj_strcmp(&((pjsip_generic_string_hdr *)header)->hvalue, &given->hvalue) == 0) pj_list_erase(header);
+    }
+}
+
+void shim_take_headers_back(int number, const char *const *headers, int count) {
+    pjsip_inv_session *inv = number >= 0 && number < PJSUA_MAX_CALLS ? pjsua_var.calls[number].inv : NULL;
+    if (inv == NULL || inv->last_answer == NULL) return;
+    for (int i = 0; i < count; ++i) {
+        pj_str_t name = pj_str((char *)headers[2 * i]), value = pj_str((char *)headers[2 * i + 1]);
+        erase(inv->last_answer->msg, pjsip_generic_string_hdr_create(inv->pool_prov, &name, &value));
+    }
+}
+
 /* 0, or a status. Without a description pjsip's own stands as it is. */
 int shim_answer(int number, int code, const char *reason, const char *description, int length, const char *const *headers, int count) {
     pjsua_call *call = number >= 0 && number < PJSUA_MAX_CALLS ? &pjsua_var.calls[number] : NULL;
