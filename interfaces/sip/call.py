@@ -57,7 +57,8 @@ from interfaces.sip.structures import (
 
 log = logging.getLogger(__name__)
 
-OFFERING = ("INVITE", "UPDATE")
+OFFERING = session_timer.METHODS
+"""Requests of a dialog that may carry an offer."""
 _MOST_OFFERS, _OFFERS_A_SECOND = 40, 5
 _OUR_TO = re.compile(r"\r\nTo: ([^\r\n]*)")
 _WITH_INTERVAL = "\r\nSession-Expires:"

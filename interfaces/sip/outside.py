@@ -23,6 +23,7 @@ from interfaces.sip.digest import Login, why_not
 from interfaces.sip.exchange import CannotSend, Done, OutRequest
 from interfaces.sip.message import Message, header_pairs, route_of, tag_of
 from interfaces.sip.received import Request
+from interfaces.sip.sent_requests import OF_THE_STACK
 from interfaces.sip.structures import Reply, final
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,6 @@ _PATIENCE_S = 30
 """The sender gives up after 64·T1 = 32 s (RFC 3261 §17.1.2.2, timer F)."""
 _MAX_LOGINS = 20_000
 """Registrations whose last challenge is remembered; one that is forgotten costs a further round trip."""
-_OF_CALLS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
 _WITHOUT_CONTACT = frozenset(("MESSAGE", "REGISTER", "PUBLISH"))
 """RFC 3428 §4 forbids it, RFC 3903 §4 knows none, and in a registration it is what is registered: the hub's to say."""
 
@@ -85,7 +85,7 @@ class OutsideTransactions:
     # ------------------------------------------------------------------------------------------------------------ inwards
     def take(self, command: TakeOutside) -> None:
         """The hub wants these methods from now on; those of calls stay the stack's."""
-        self._taken = frozenset(command.methods) - _OF_CALLS
+        self._taken = frozenset(command.methods) - OF_THE_STACK
 
     def arrived(self, method: str, message: Message, request: Request) -> bool:
         """Take a request, if the hub wants it: one without a To tag, or a SUBSCRIBE of a dialog that is no call."""
@@ -145,7 +145,7 @@ class OutsideTransactions:
     # ----------------------------------------------------------------------------------------------------------- outwards
     def send(self, command: SendOutside) -> None:
         """Send the hub's request; its reply, or the lack of one, comes as OutsideReplied."""
-        if command.method in _OF_CALLS or not TOKEN.fullmatch(command.method):
+        if command.method in OF_THE_STACK or not TOKEN.fullmatch(command.method):
             self._refused(command, f"{command.method!r} is no request outside of calls")
             return
         headers = [("Route", value) for value in command.route or ((route_of(command.next_hop),) if command.next_hop else ())]

@@ -39,7 +39,6 @@ _UNREADABLE_LINES_A_SECOND = 5
 _DIGITS = re.compile("[0-9]+")
 _WITH_CONTACT = (" REFER", " SUBSCRIBE", " NOTIFY")
 """Requests whose 2xx says where we are (RFC 3515 §2.2, RFC 6665 §8.2)."""
-_OFFERING = ("INVITE", "UPDATE")
 _OF_THE_STACK = ("INVITE", "UPDATE", "PRACK", "BYE")
 """Requests inside a dialog that pjsip answers."""
 
@@ -172,11 +171,11 @@ class Requests:
         if number <= call.remote_cseq:
             return request.reply(500, "Out Of Order")  # RFC 3261 §12.2.2
         if method in _OF_THE_STACK:
-            if method in _OFFERING and not call.offers.take(self._now_ns()):
+            if method in OFFERING and not call.offers.take(self._now_ns()):
                 log.debug("call %d: too many offers in a short time: %s is refused", call.number, method)
                 return request.reply(500, "Too Many Offers", [("Retry-After", str(_OFFER_AGAIN_S))])  # as RFC 3261 §14.2
             call.remote_cseq = number
-            if method in _OFFERING:
+            if method in OFFERING:
                 call.told_later = _record(call, 0, method, message)
             elif method == "PRACK":
                 self._emit(_record(call, 0, method, message))

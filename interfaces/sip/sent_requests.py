@@ -16,7 +16,7 @@ from interfaces.sip.structures import header_vector, plain
 log = logging.getLogger(__name__)
 
 OF_THE_STACK = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "PRACK", "UPDATE"))
-"""pjsip keeps a state with each of these. UPDATE without an offer may be sent, by the function that makes this state too."""
+"""pjsip keeps a state of a call with each of these. UPDATE without an offer may be sent, by the function that makes this state too."""
 Headers = tuple[tuple[str, str], ...]
 _CREDENTIALS = frozenset(("Authorization", "Proxy-Authorization"))
 

@@ -140,14 +140,6 @@ class Feed:
             case Dropped():
                 return notification("events.dropped", {"subscription": number, "reason": item.reason})
 
-    @property
-    def drop_reason(self) -> str:
-        """Why one of the subscriptions was ended by the server; empty while none was."""
-        for subscriber in self._subscriptions.values():
-            if subscriber.closed:
-                return subscriber.reason
-        return ""
-
     def close(self) -> None:
         """End everything."""
         for number in list(self._subscriptions):

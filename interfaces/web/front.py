@@ -39,7 +39,7 @@ class FrontConnection(HttpConnection):
         return False
 
     def refuse(self, error: BadRequest) -> None:
-        """Chunked and empty bodies are aiohttp's; the rest is refused as usual."""
+        """A post without a body, or with a length that is none, is aiohttp's to answer; the rest is refused as usual."""
         if error.status == 0 and self.reader.between:
             self.hand_over()
         else:

@@ -5,7 +5,7 @@
                                         └────── writer ◄──┘
 
 Any path works, connections stay open, every answer is HTTP 200 with SEMS's own head. Left out on purpose: worker threads (one
-loop serves all connections) and chunked requests, which SEMS does not know either.
+loop serves all connections). Chunked requests, which SEMS does not know, are read.
 """
 
 from __future__ import annotations
