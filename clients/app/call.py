@@ -189,9 +189,16 @@ class Call(KnownCall):
                 *left, timeout_s=timeout_s, headers=headers, caller=caller, in_turn=in_turn, next_hop=next_hop, user=user,
                 password=password, apart=confirm is not None,
             )  # fmt: skip
-            if confirm is None or await self._confirmed(leg, confirm):
+            if confirm is None:
                 return leg
-            leg.hangup()
+            taken = False
+            try:
+                taken = await self._confirmed(leg, confirm)
+            finally:  # whatever `confirm` raises, who was asked does not stay behind, heard by nobody
+                if not taken:
+                    leg.hangup()
+            if taken:
+                return leg
             tried = left.index(leg.request_uri) if leg.request_uri in left else len(left) - 1
             left = left[tried + 1 :] if in_turn else [*left[:tried], *left[tried + 1 :]]
             if not left:

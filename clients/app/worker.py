@@ -157,7 +157,13 @@ class Serving:
                 await self._app.dialog(call).run()
             elif self._app.handler is not None:
                 await self._app.handler(call)
-        except CallEnded:
+        except CallEnded as end:
+            if call.over is None:  # it was another's, and this one would stay up without its program
+                why = (
+                    f"its second leg has ended ({end.code} {end.reason}, {end.by}), and the program did not catch that CallEnded"
+                )
+                log.error("call %s: %s", call.id, why)
+                call.tell("fault", {"why": why})
             return
         except Exception as error:  # the program's fault costs its own call
             log.exception("call %s: the application failed", call.id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from clients.app import Call, CallEnded, CallFailed, Digits
+from clients.app import Call, CallEnded, CallFailed, Digits, Leg
 from clients.app.home import Worker
 
 
@@ -184,3 +184,35 @@ def test_what_the_call_is_told_is_there() -> None:
         assert call.header("x-a") == "1" and call.app_params == {"uid": "42"} and call.user == "bob"
 
     asyncio.run(look())
+
+
+@pytest.mark.parametrize("mistake", [ZeroDivisionError("a mistake"), CallFailed(404, "no such file"), asyncio.CancelledError()])
+async def test_who_was_asked_does_not_stay_when_the_question_fails(mistake: BaseException) -> None:
+    """The first leg would not hear it, and nobody could end it but itself."""
+    server = Server()
+
+    async def confirm(leg: Leg) -> bool:
+        raise mistake
+
+    dialling = begun(server.call.dial("sip:one@a.example", "sip:two@a.example", confirm=confirm))
+    await server.settle()
+    server.call.leg("leg-1", {"ruri": "sip:one@a.example"})
+    server.done("connect", "leg-1")
+    with pytest.raises(type(mistake)):
+        await dialling
+    assert len(server.ops("end_other")) == 1 and len(server.ops("connect")) == 1
+
+
+async def test_the_next_is_asked_when_one_declines_and_the_first_who_takes_it_stays() -> None:
+    server, answers = Server(), {"leg-1": False, "leg-2": True}
+
+    async def confirm(leg: Leg) -> bool:
+        return answers[leg.id]
+
+    dialling = begun(server.call.dial("sip:one@a.example", "sip:two@a.example", confirm=confirm))
+    for number, user in ((1, "one"), (2, "two")):
+        await server.settle()
+        server.call.leg(f"leg-{number}", {"ruri": f"sip:{user}@a.example"})
+        server.done("connect", f"leg-{number}")
+    assert (await dialling).id == "leg-2"
+    assert len(server.ops("end_other")) == 1 and server.ops("connect")[1]["with"]["targets"] == ["sip:two@a.example"]
