@@ -15,6 +15,8 @@ from interfaces.apps.peer import AppPeer, Message
 
 log = logging.getLogger(__name__)
 _PATIENCE_S = 30.0
+_NOBODY = None, None
+"""Asked, and waiting: for a number that no question has."""
 
 
 class AppFunctions:
@@ -24,7 +26,7 @@ class AppFunctions:
         self._registry = registry
         self._choose = choose
         self._numbers = itertools.count(1)
-        self._asked: dict[int, asyncio.Future[Value]] = {}
+        self._asked: dict[int, tuple[AppPeer, asyncio.Future[Value]]] = {}
         self._published: set[str] = set()
 
     def publish(self, name: str, functions: object) -> None:
@@ -67,20 +69,24 @@ class AppFunctions:
     async def _call(self, name: str, function: str, arguments: list[Value]) -> Value:
         number = next(self._numbers)
         done: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        self._asked[number] = done
+        process = self._choose(name)
+        self._asked[number] = process, done
         try:
-            self._choose(name).send({"k": "di_call", "n": number, "function": function, "args": arguments})
+            process.send({"k": "di_call", "n": number, "function": function, "args": arguments})
             return await asyncio.wait_for(done, _PATIENCE_S)
         except TimeoutError as error:
             raise CallFailed(f"{name}.{function} has not answered within {_PATIENCE_S:.0f} s") from error
         finally:
             del self._asked[number]
 
-    def answered(self, message: Message) -> None:
-        """The answer of a process."""
+    def answered(self, process: AppPeer, message: Message) -> None:
+        """The answer of a process; what another one was asked is not its to answer."""
         number = message.get("n")
-        done = self._asked.get(number) if isinstance(number, int) else None
+        asked, done = self._asked.get(number, _NOBODY) if isinstance(number, int) else _NOBODY
         if done is None or done.done():
+            return
+        if asked is not process:
+            log.error("%s answers question %s, which was asked of %s: that is not taken", process, number, asked)
             return
         if "error" in message:
             done.set_exception(CallFailed(str(message["error"])))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ from interfaces.apps.remote import RemoteProgram
 
 if TYPE_CHECKING:
     from di.calls.sessions import Sessions
+
+log = logging.getLogger(__name__)
+_LONGEST_ERROR = 2000
 
 
 class ProgramRequests:
@@ -33,7 +37,7 @@ class ProgramRequests:
         elif kind == "ready":
             self._functions.publish(process.name, message.get("functions"))
         elif kind == "di_result":
-            self._functions.answered(message)
+            self._functions.answered(process, message)
         elif kind == "di":
             self._sessions.spawn(self._di(process, message))
 
@@ -62,8 +66,17 @@ class ProgramRequests:
             )
             answer["result"] = await result if isinstance(result, Awaitable) else result
             process.answer(answer)
-        except (DIError, Refused, TypeError, ValueError, OverflowError) as error:
-            process.send({"k": "di_done", "n": message.get("n"), "error": f"{type(error).__name__}: {error}"})
+        except BaseException as error:  # whatever a function raises: a program that asks waits for an answer without end
+            if isinstance(error, Exception) and not isinstance(error, (DIError, Refused, TypeError, ValueError, OverflowError)):
+                log.error("%s called %s.%s, which failed", process, module, function, exc_info=error)
+            process.send({"k": "di_done", "n": message.get("n"), "error": _told(error)})
+            if not isinstance(error, Exception):
+                raise
+
+
+def _told(error: BaseException) -> str:
+    """What failed, as a text that can be sent whatever is in it."""
+    return f"{type(error).__name__}: {error}"[:_LONGEST_ERROR].encode("utf-8", "replace").decode()
 
 
 def _caller_of(process: AppPeer) -> Caller:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from di.calls.session import Session
 from di.kernel.registry import Caller, Registry, di_method
 from di.kernel.value import Value
 from interfaces.apps.functions import AppFunctions
+from interfaces.apps.peer import pack
 from interfaces.apps.requests import ProgramRequests
 from tests.support.playbook import Playbook
 from tests.support.program_call import Program, up
@@ -32,6 +35,25 @@ class Shop:
     async def later(self, value: Value) -> Value:
         """The same, after a while."""
         return value
+
+    @di_method("fail")
+    def fail(self, how: str) -> None:
+        """Fail in ways that nobody foresaw."""
+        raise FAILURES[how]
+
+    @di_method("failLater")
+    async def fail_later(self, how: str) -> None:
+        """The same, after a while."""
+        raise FAILURES[how]
+
+
+FAILURES: dict[str, BaseException] = {
+    "os": OSError("the disk is full"),
+    "runtime": RuntimeError("a mistake"),
+    "text": RuntimeError("half a character: \ud800"),
+    "long": LookupError("x" * 10_000),
+    "cancelled": asyncio.CancelledError("elsewhere"),
+}
 
 
 class Asking(Program):
@@ -81,7 +103,8 @@ def test_an_operation_without_a_number_is_none() -> None:
 async def asked(function: str, arguments: object) -> tuple[Asking, Shop]:
     book, program = Playbook(), Asking()
     requests, shop = desk(book)
-    await requests._di(program, {"k": "di", "n": 3, "module": "shop", "function": function, "args": arguments})  # type: ignore[arg-type]
+    with contextlib.suppress(asyncio.CancelledError):
+        await requests._di(program, {"k": "di", "n": 3, "module": "shop", "function": function, "args": arguments})  # type: ignore[arg-type]
     return program, shop
 
 
@@ -109,3 +132,16 @@ async def test_what_failed_is_told(function: str, arguments: object, error: str)
     (told,) = program.sent
     assert (told["k"], told["n"]) == ("di_done", 3) and told["error"].startswith(error)
     assert not program.answers and not shop.callers
+
+
+@pytest.mark.parametrize("function", ["fail", "failLater"])
+@pytest.mark.parametrize("how", FAILURES)
+async def test_what_nobody_foresaw_is_told_too(function: str, how: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The program would wait for ever."""
+    program, _ = await asked(function, [how])
+    (told,) = program.sent
+    assert (told["k"], told["n"]) == ("di_done", 3) and told["error"].startswith(f"{type(FAILURES[how]).__name__}: ")
+    assert len(pack(told)) < 3000
+    if how != "cancelled":
+        (line,) = caplog.messages
+        assert f"shop.{function}" in line
