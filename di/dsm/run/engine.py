@@ -173,7 +173,7 @@ class Machine:
                 self.unhandled.event_over()
 
     def _step(self, scope: Run, as_exception: bool) -> Steps:
-        """One pass over the current state's transitions."""
+        """One pass over the current state's transitions, and the first one that holds."""
         state, diagram = self.state, self.diagram
         assert state is not None and diagram is not None
         for transition in state.transitions:
@@ -189,17 +189,16 @@ class Machine:
                 if holds is test.negated:
                     break
             else:
-                return (yield from self._take(transition, state, diagram, scope))
-        return False
-
-    def _take(self, transition: Transition, state: State, diagram: Diagram, scope: Run) -> Steps:
-        target = diagram.by_name.get(transition.target)
+                break
+        else:
+            return False
         if self.watcher is not None:
             self.watcher.transition_taken(transition)
         if state.leave.items and (yield from self._list(state.leave, 0, scope)):
             return True
         if transition.actions.items and (yield from self._list(transition.actions, 0, scope)):
             return True
+        target = diagram.by_name.get(transition.target)
         if target is None:
             log.error(
                 "%s: there is no state %r in %s; staying in %s", transition.position, transition.target, diagram.name, state.name
