@@ -24,6 +24,7 @@ from interfaces.apps.process import AppProcess
 log = logging.getLogger(__name__)
 _BUSY = Refused(503, "Service Unavailable", ("Retry-After: 5",))
 _LONGEST_PAUSE_S = 30.0
+_STOPPED = "the server is being stopped"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,11 @@ class Fleet:
     ) -> None:
         self.app = app
         self.generation = 0
+        """The newest, which may not be ready yet, or may never be."""
+        self._in_service = 0
+        self._turn = asyncio.Lock()
+        """One generation is started after the other: of two at once, the older one could take over from the newer."""
+        self._starting: set[AppProcess] = set()
         self._options = options
         self._take, self._orphans = take, orphans
         self._current: list[AppProcess] = []
@@ -63,40 +69,64 @@ class Fleet:
     @property
     def has_processes(self) -> bool:
         """Whether some of its own are in service, or will be again."""
-        return self.generation > 0 and bool(self._current or self._restarts)
+        return self._in_service > 0 and bool(self._current or self._restarts)
 
     def __iter__(self) -> Iterator[AppPeer]:
         yield from (*self._current, *self._draining, *self._remote)
 
-    def _new(self, number: int) -> AppProcess:
-        """A process of the present generation, not yet started."""
-        process = AppProcess(self.app.name, self.generation, number, self._take, self.gone)
+    def _new(self, generation: int, number: int) -> AppProcess:
+        """A process, not yet started."""
+        process = AppProcess(self.app.name, generation, number, self._take, self.gone)
         process.about = dict(self.app.about)
         return process
+
+    async def _begin(self, one: AppProcess, file: Path) -> None:
+        self._starting.add(one)
+        try:
+            await one.start(file, self.app.config, self._options.limits)
+        finally:
+            self._starting.discard(one)
 
     # --------------------------------------------------------------------------------------------------------- generations
     async def start(self) -> str:
         """Start a generation; it takes over when it is ready. The answer is empty then, else why it is not: the old one goes on."""
-        file = self.app.file
-        if file is None:
-            return "it has no file here: its programs run elsewhere, and are started there"
-        self.generation += 1
-        generation = self.generation
-        new = [self._new(number) for number in range(1, self._options.workers + 1)]
-        ready = await asyncio.gather(*(one.start(file, self.app.config, self._options.limits) for one in new))
-        if self._stopped:
-            await asyncio.gather(*(one.stop() for one in new))
-            return "the server is being stopped"
-        if not all(ready):
-            why = next(one.why_broken for one, is_ready in zip(new, ready, strict=True) if not is_ready)
-            log.error("application %s: generation %d is not taken: %s", self.app.name, generation, why)
-            await asyncio.gather(*(one.stop() for one in new))
+        async with self._turn:
+            file = self.app.file
+            if file is None:
+                return "it has no file here: its programs run elsewhere, and are started there"
+            if self._stopped:
+                return _STOPPED
+            self.generation += 1
+            new = [self._new(self.generation, number) for number in range(1, self._options.workers + 1)]
+            taken = False
+            try:
+                await asyncio.gather(*(self._begin(one, file) for one in new))
+                why = self._why_not(new)
+                if not why:
+                    self._take_over(new)
+                    taken = True
+            finally:
+                if not taken:
+                    await asyncio.gather(*(one.stop() for one in new))
             return why
+
+    def _why_not(self, new: list[AppProcess]) -> str:
+        """Why a generation cannot take over; empty when it can. One that was ready may have died while the others were not yet."""
+        if self._stopped:
+            return _STOPPED
+        for one in new:
+            if not one.ready:
+                log.error("application %s: generation %d is not taken: %s", self.app.name, one.generation, one.why_broken)
+                return one.why_broken
+        return ""
+
+    def _take_over(self, new: list[AppProcess]) -> None:
+        self._in_service = self.generation
         old, self._current = self._current, new
         for one in old:
             self._draining[one] = time.monotonic()
-        log.info("application %s: generation %d is in service, %d processes", self.app.name, generation, len(new))
-        return ""
+        self._take(new[0], new[0].introduction)
+        log.info("application %s: generation %d is in service, %d processes", self.app.name, self._in_service, len(new))
 
     def join(self, program: AppPeer) -> None:
         """Let a remote program stand beside the processes; it gets calls once it is ready."""
@@ -144,25 +174,29 @@ class Fleet:
         if process in self._current:
             self._current.remove(process)
             if not self._stopped:
-                self._keep(self._again(process.number))
+                self._keep(self._again(process.generation, process.number))
 
-    async def _again(self, number: int) -> None:
+    async def _again(self, generation: int, number: int) -> None:
+        """Start a process of that generation in a dead one's place, as long as that is in service: the next one comes with all of its own."""
         self._failures += 1
         await asyncio.sleep(min(_LONGEST_PAUSE_S, 0.2 * 2.0 ** min(self._failures, 10)))
-        generation, one, file = self.generation, self._new(number), self.app.file
-        if (
-            file is not None
-            and await one.start(file, self.app.config, self._options.limits)
-            and generation == self.generation
-            and not self._stopped
-        ):
+        file = self.app.file
+        if file is None or not self._serves(generation):
+            return
+        one = self._new(generation, number)
+        await self._begin(one, file)
+        if one.ready and self._serves(generation):
             self._current.append(one)
+            self._take(one, one.introduction)
             self._failures = max(0, self._failures - 1)
             return
         await one.stop()
-        if generation == self.generation and not self._stopped:
+        if self._serves(generation):
             log.error("application %s: it cannot be started again: %s", self.app.name, one.why_broken)
-            self._keep(self._again(number))
+            self._keep(self._again(generation, number))
+
+    def _serves(self, generation: int) -> bool:
+        return generation == self._in_service and not self._stopped
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -174,4 +208,4 @@ class Fleet:
         self._stopped = True
         for task in self._restarts:
             task.cancel()
-        await asyncio.gather(*(one.stop() for one in list(self)))
+        await asyncio.gather(*(one.stop() for one in (*self, *self._starting)))

@@ -23,6 +23,8 @@ MOST_UNREAD = 16 << 20
 """Bytes that may wait for a program that does not read: it is ended before there are more."""
 LONGEST_ANSWER = 8 << 20
 """Bytes of what a function of the server gives it."""
+SETUP_S = 120.0
+"""From hello to ready."""
 _TURN = 40
 """Messages of one program that are handled before the loop's other work has its turn: some 3 ms with what they lead to."""
 MOST_PER_S = 5000
@@ -160,7 +162,7 @@ class AppPeer:
         elif kind in ("ready", "broken"):
             self.ready = kind == "ready"
             self.why_broken = str(message.get("why", ""))[:2000]
-            self.take(self, message)
+            self._introduced(message)
             self._settle()
             if self.ready:
                 self.send({"k": "ping", "n": 0})  # so that it knows that we know
@@ -168,6 +170,10 @@ class AppPeer:
             self.leaving = True
         else:
             self.take(self, message)
+
+    def _introduced(self, message: Message) -> None:
+        """It has said whether it is ready, and what it has."""
+        self.take(self, message)
 
     def _settle(self) -> None:
         if not self._settled.done():

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from interfaces.apps.options import ProgramLimits
-from interfaces.apps.peer import AppPeer, Message
+from interfaces.apps.peer import SETUP_S, AppPeer, Message
 
 log = logging.getLogger(__name__)
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
@@ -63,6 +63,8 @@ class AppProcess(AppPeer):
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ending = self._killed = False
+        self.introduction: Message = {"k": "ready"}
+        """What it said when it was ready: that counts from when it is taken into service."""
 
     def __str__(self) -> str:
         return f"application {self.name} (generation {self.generation}, process {self.number}, pid {self.pid})"
@@ -77,7 +79,7 @@ class AppProcess(AppPeer):
 
     # -------------------------------------------------------------------------------------------------------------- life
     async def start(self, file: Path, config: dict[str, str], limits: ProgramLimits) -> bool:
-        """Start it and wait until it is ready; False when its file cannot be imported or it dies, with the cause in `why_broken`."""
+        """Start it and wait until it is ready; False when its file cannot be imported, it dies or takes too long: `why_broken` says which."""
         try:
             identity = _identity(limits.user)
         except KeyError:
@@ -112,7 +114,13 @@ class AppProcess(AppPeer):
         reader, self._writer = await asyncio.open_unix_connection(sock=ours)
         self._tasks = [asyncio.ensure_future(work) for work in (self._read(reader), self._print(), self._ended())]
         self.send({"k": "hello", "version": 1, "app": self.name, "config": config, **self.about})
-        await self._settled
+        try:
+            await asyncio.wait_for(self._settled, SETUP_S)
+        except TimeoutError:  # a server that starts would wait for it with all other applications
+            self._where_it_stands()
+            self.why_broken = (
+                f"it was not ready within {SETUP_S:.0f} s: its import and its @app.setup may take no longer (see the log)"
+            )
         return self.ready
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
@@ -151,6 +159,9 @@ class AppProcess(AppPeer):
         self._end("" if self._ending else why)
 
     # --------------------------------------------------------------------------------------------------------------- talk
+    def _introduced(self, message: Message) -> None:
+        self.introduction = message
+
     def _write(self, data: bytes) -> None:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(data)

@@ -16,15 +16,13 @@ import msgpack
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from di.kernel.registry import Caller
-from interfaces.apps.peer import AppPeer, Message
+from interfaces.apps.peer import SETUP_S, AppPeer, Message
 from interfaces.program_door import PERMISSION
 
 log = logging.getLogger(__name__)
 VERSION = 1
 _PATIENCE_S = 10.0
 """For the first message."""
-_SETUP_S = 120.0
-"""From hello to ready."""
 _FRAME_BYTES = 64 << 10
 """What waits is sent in frames of about so much."""
 
@@ -68,7 +66,7 @@ class RemoteProgram(AppPeer):
     async def run(self) -> None:
         """Read and write until the connection ends."""
         writer = asyncio.create_task(self._send_all())
-        patience = asyncio.get_running_loop().call_later(_SETUP_S, self._not_ready)
+        patience = asyncio.get_running_loop().call_later(SETUP_S, self._not_ready)
         try:
             while True:
                 message = await self._socket.receive()
@@ -92,7 +90,7 @@ class RemoteProgram(AppPeer):
 
     def _not_ready(self) -> None:
         if not self.ready:
-            self.kill(f"it was not ready within {_SETUP_S:.0f} s")
+            self.kill(f"it was not ready within {SETUP_S:.0f} s")
 
     # --------------------------------------------------------------------------------------------------------------- talk
     def _write(self, data: bytes) -> None:
