@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from clients.rpc.errors import CallError, Unreachable, refused, unreachable
+from clients.rpc.kept import has_gone
 
 MAX_REPLY_BYTES = 256 << 20
 
@@ -37,7 +38,10 @@ class JsonRpc:
         self._last_id = 0
 
     def call(self, method: str, params: Sequence[Any] | dict[str, Any] = ()) -> Any:
-        """Call a function, named with its module as `core.calls` is, with a list or with names. Raises CallError or Unreachable."""
+        """Call a function, named with its module as `core.calls` is, with a list or with names. Raises CallError or Unreachable.
+
+        It is sent once: one without an answer may have been carried out.
+        """
         return self._result(self._exchange(self._request(method, params)))
 
     def batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
@@ -74,19 +78,15 @@ class JsonRpc:
 
     def _exchange(self, message: Any) -> Any:
         body = json.dumps(message).encode()
-        for attempt in (0, 1):
-            try:
-                self._connection.request("POST", self._path, body, self._headers)
-                reply = self._connection.getresponse()
-                data = reply.read(MAX_REPLY_BYTES)
-                break
-            except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
-                self._connection.close()  # a kept connection that the server has closed meanwhile: once more
-                if attempt:
-                    raise unreachable(self.url, error) from None
-            except (OSError, http.client.HTTPException) as error:
-                self._connection.close()
-                raise unreachable(self.url, error) from None
+        if has_gone(self._connection.sock):
+            self._connection.close()  # the request opens it again
+        try:
+            self._connection.request("POST", self._path, body, self._headers)
+            reply = self._connection.getresponse()
+            data = reply.read(MAX_REPLY_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            raise unreachable(self.url, error) from None
         if reply.status != 200:
             raise refused(self.url, reply.status, reply.reason)
         try:

@@ -12,9 +12,20 @@ from urllib.parse import urlsplit
 from xml.parsers.expat import ExpatError
 
 from clients.rpc.errors import CallError, refused, unreachable
+from clients.rpc.kept import has_gone
 
 
-class _Transport(xmlrpc.client.Transport):
+class _Once(xmlrpc.client.Transport):
+    """Sends each call once; Python's own sends one again whose connection ended without an answer, though it may have been carried out."""
+
+    def request(self, host: Any, handler: str, request_body: Any, verbose: bool = False) -> Any:
+        kept = self._connection[1]
+        if kept is not None and has_gone(kept.sock):
+            self.close()
+        return self.single_request(host, handler, request_body, verbose)
+
+
+class _Transport(_Once):
     """Plain HTTP with a time limit."""
 
     def __init__(self, timeout_s: float, headers: list[tuple[str, str]]) -> None:
@@ -27,7 +38,7 @@ class _Transport(xmlrpc.client.Transport):
         return connection
 
 
-class _SafeTransport(xmlrpc.client.SafeTransport):
+class _SafeTransport(_Once, xmlrpc.client.SafeTransport):
     """HTTPS with a time limit; the certificate is checked."""
 
     def __init__(self, timeout_s: float, headers: list[tuple[str, str]]) -> None:
@@ -54,7 +65,7 @@ class XmlRpc:
         self._proxy = xmlrpc.client.ServerProxy(url, kind(timeout_s, headers), allow_none=True, use_builtin_types=True)
 
     def call(self, method: str, *params: Any) -> Any:
-        """Call a method. Raises CallError or Unreachable."""
+        """Call a method. Raises CallError or Unreachable. It is sent once: one without an answer may have been carried out."""
         try:
             return getattr(self._proxy, method)(*params)
         except xmlrpc.client.Fault as error:
