@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -68,6 +69,20 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         subprocess.run([sys.executable, "-m", "di", "prompts", "build"], cwd=root, check=False)
     if not _RUN and session.config.getoption("numprocesses", None):
         compile_ahead(root)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Iterator[Any]:
+    """What a worker tells of a test, its log too, goes as UTF-8: half a surrogate pair in it would end the run of all workers."""
+    return _in_characters((yield))
+
+
+def _in_characters(told: Any) -> Any:
+    if isinstance(told, str):
+        return told if told.isascii() else told.encode("utf-8", "backslashreplace").decode()
+    if isinstance(told, dict):
+        return {key: _in_characters(value) for key, value in told.items()}
+    return type(told)(map(_in_characters, told)) if isinstance(told, (list, tuple)) else told
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

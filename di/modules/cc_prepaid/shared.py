@@ -36,14 +36,23 @@ class SharedPrepaid:
         self._work: set[asyncio.Task[None]] = set()
         self._owed: dict[str, int] = {}
         """Charge → seconds, of calls whose end the database has not taken yet."""
+        self._settling: dict[str, asyncio.Task[None]] = {}
+        """What sees to each of them."""
+        self._recovered = False
+
+    async def recover(self) -> None:
+        """Make the tables and settle what an earlier life of this node left: no call is taken before. Raises ControlUnreachable, aiomysql.Error."""
+        await self._store.open()
+        for charge, account, seconds in await self._store.recover():
+            log.warning("prepaid call %s was up when the server stopped: %d s are charged to %s", charge, seconds, account)
+        self._recovered = True
 
     async def authorize(self, ask: ControlAsk) -> Grant:
         """An unknown account is 500, one without credit 402; ControlUnreachable while the database is away."""
         try:
             return await self._slice(ask)
         except (ControlUnreachable, asyncio.CancelledError):  # nobody knows whether something is held now: nobody will use it
-            self._owed[ask.key] = 0
-            self._spawn(self._settle(ask.key))
+            self._owe(ask.key, 0)
             raise
 
     async def renew(self, ask: ControlAsk, used_s: float) -> Grant:
@@ -51,6 +60,9 @@ class SharedPrepaid:
         return await self._slice(ask)
 
     async def _slice(self, ask: ControlAsk) -> Grant:
+        if not self._recovered:
+            raise ControlUnreachable("what calls of an earlier life of this server hold is not settled yet")
+        await self._free(ask.key)
         account = ask.values["uuid"]
         found = await self._store.reserve(ask.key, account, self._options.slice)
         if found is None:
@@ -73,26 +85,47 @@ class SharedPrepaid:
 
     def ended(self, ask: ControlAsk, end: CallEnded, used_s: float) -> None:
         """Charge whole seconds, rounded as SEMS rounds; until the database has taken it."""
-        self._owed[ask.key] = round(used_s)
-        self._spawn(self._settle(ask.key))
+        self._owe(ask.key, round(used_s))
+
+    async def _free(self, key: str) -> None:
+        """What an unanswered question may hold is let go before the next holds something: to settle it later would settle that, too."""
+        if key not in self._owed:
+            return
+        self._settling.pop(key).cancel()  # the database ends what that had begun, or has it whole, before ours gets the row
+        try:
+            await self._store.settle(key, 0)
+        except (ControlUnreachable, asyncio.CancelledError):
+            self._owe(key, 0)
+            raise
+        del self._owed[key]
+
+    def _owe(self, key: str, seconds: int) -> None:
+        """Charge it as soon as the database takes it."""
+        self._owed[key] = seconds
+        if key not in self._settling:
+            self._settling[key] = self._spawn(self._settle(key))
 
     async def _settle(self, key: str) -> None:
         said = False
         while key in self._owed:
+            seconds = self._owed[key]
             try:
-                await self._store.settle(key, self._owed[key])
+                await self._store.settle(key, seconds)
             except ControlUnreachable as error:
                 if not said:
-                    log.error("prepaid call %s: %d s are not charged yet: %s", key, self._owed[key], error)
+                    log.error("prepaid call %s: %d s are not charged yet: %s", key, seconds, error)
                 said = True
                 await asyncio.sleep(_AGAIN_S)
             else:
-                del self._owed[key]
+                if self._owed[key] == seconds:
+                    del self._owed[key]
+        del self._settling[key]
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         self._work.add(task)
         task.add_done_callback(self._work.discard)
+        return task
 
     async def touch(self) -> None:
         """Note that this server's calls still cost."""

@@ -64,14 +64,17 @@ async def _touch(control: Prepaid) -> None:
 
 
 async def _start_shared(services: Services, options: Options, target: MysqlTarget) -> Closer:
-    """Balances in a database. It may be away at the start: calls then are as `on_unreachable` says."""
+    """Balances in a database. It may be away at the start: calls then are as `on_unreachable` says, until it is there."""
     if options.file is not None:
         raise ConfigError(str(services.conf_dir / "cc_prepaid.conf"), 0, "mysql", "file and mysql cannot be both")
     store = SharedBalances(target, options.node or socket.gethostname())
     control = SharedPrepaid(store, options, services.clock.epoch_s)
     services.control_modules["cc_prepaid"] = control
     services.registry.register("cc_prepaid", SharedCredits(store))
-    ticker = None if services.trial else asyncio.get_running_loop().create_task(_shared(store, control), name="cc_prepaid")
+    ticker = None
+    if not services.trial:
+        there = await _recovered(control)
+        ticker = asyncio.get_running_loop().create_task(_shared(control, there), name="cc_prepaid")
 
     async def close() -> None:
         if ticker is not None:
@@ -83,22 +86,21 @@ async def _start_shared(services: Services, options: Options, target: MysqlTarge
     return close
 
 
-async def _shared(store: SharedBalances, control: SharedPrepaid) -> None:
-    """Make the tables and settle what an earlier life left, as soon as the database is there; then note that calls last."""
-    said = False
-    while True:
-        try:
-            await store.open()
-            left = await store.recover()
-        except (ControlUnreachable, aiomysql.Error) as error:
-            if not said:
-                log.error("prepaid balances cannot be used yet: %s", error)
-            said = True
-            await asyncio.sleep(_AGAIN_S)
-            continue
-        break
-    for charge, account, seconds in left:
-        log.warning("prepaid call %s was up when the server stopped: %d s are charged to %s", charge, seconds, account)
+async def _recovered(control: SharedPrepaid, *, said: bool = False) -> bool:
+    try:
+        await control.recover()
+    except (ControlUnreachable, aiomysql.Error) as error:
+        if not said:
+            log.error("prepaid balances cannot be used yet: %s", error)
+        return False
+    return True
+
+
+async def _shared(control: SharedPrepaid, there: bool) -> None:
+    """Try until the database is there; then note that calls last."""
+    while not there:
+        await asyncio.sleep(_AGAIN_S)
+        there = await _recovered(control, said=True)
     while True:
         await asyncio.sleep(_TOUCH_S)
         await control.touch()
