@@ -24,6 +24,13 @@ class _Once(xmlrpc.client.Transport):
             self.close()
         return self.single_request(host, handler, request_body, verbose)
 
+    def parse_response(self, response: Any) -> Any:
+        """What Python's reader raises for an answer that is none depends on where that is wrong: here it is one error."""
+        try:
+            return super().parse_response(response)
+        except (ExpatError, ValueError, LookupError, TypeError) as error:
+            raise xmlrpc.client.ResponseError(f"the answer is no XML-RPC: {error}") from None
+
 
 class _Transport(_Once):
     """Plain HTTP with a time limit."""
@@ -72,7 +79,7 @@ class XmlRpc:
             raise CallError(error.faultCode, error.faultString) from None
         except xmlrpc.client.ProtocolError as error:
             raise refused(self.url, error.errcode, error.errmsg) from None
-        except (OSError, http.client.HTTPException, ExpatError, xmlrpc.client.ResponseError) as error:
+        except (OSError, http.client.HTTPException, xmlrpc.client.ResponseError) as error:
             raise unreachable(self.url, error) from None
         except (OverflowError, TypeError) as error:
             raise CallError(0, f"this value cannot be sent by XML-RPC: {error}") from None

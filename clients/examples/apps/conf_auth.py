@@ -8,11 +8,15 @@ answers ["OK", to, uri, seconds, …], and the caller is connected with `uri` fo
 from __future__ import annotations
 
 import asyncio
-import xmlrpc.client
+import logging
 
 from clients.app import App, Call, CallFailed
+from clients.rpc import RpcError, XmlRpc
 
+log = logging.getLogger(__name__)
 app = App()
+ANSWER_S = 10
+"""For the server: the caller hears nothing meanwhile."""
 HINT_S = 10
 TRIES = 5
 
@@ -28,7 +32,7 @@ async def ask(call: Call) -> None:
         prompt = config.get("hint", "hint.wav")
         if not pin:
             continue
-        answer = await judged(config.get("url", "http://localhost:23456/conf_auth"), call.caller, call.callee, pin.digits)
+        answer = await judged(call, config.get("url", "http://localhost:23456/conf_auth"), call.caller, call.callee, pin.digits)
         if answer and answer[0] == "OK":
             await enter(call, [*answer, "", "", 0][:4])
             return
@@ -48,10 +52,16 @@ async def enter(call: Call, answer: list[object]) -> None:
     await leg.ended()
 
 
-async def judged(url: str, remote_uri: str, local_party: str, pin: str) -> list[object]:
+async def judged(call: Call, url: str, remote_uri: str, local_party: str, pin: str) -> list[object]:
     """The server's answer; empty when it gives none."""
+
+    def ask() -> object:
+        with XmlRpc(url, timeout_s=ANSWER_S) as server:
+            return server.call("AuthorizeConference", remote_uri, local_party, pin)
+
     try:
-        answer = await asyncio.to_thread(lambda: xmlrpc.client.ServerProxy(url).AuthorizeConference(remote_uri, local_party, pin))
-    except (OSError, xmlrpc.client.Error):
+        answer = await asyncio.to_thread(ask)
+    except (RpcError, ValueError) as error:
+        log.warning("call %s: %s does not answer: %s", call.id, url, error)
         return []
     return answer if isinstance(answer, list) else []

@@ -9,11 +9,15 @@ XMLRPC: then to `sip:user@domain`. REFER, TRANSFER: to `sip:user+pin@domain`, wh
 from __future__ import annotations
 
 import asyncio
-import xmlrpc.client
+import logging
 
 from clients.app import App, Call
+from clients.rpc import RpcError, XmlRpc
 
+log = logging.getLogger(__name__)
 app = App()
+ANSWER_S = 10
+"""For the server: the caller hears nothing meanwhile."""
 HINT_S = 10
 EXPIRES_S = 20
 TRIES = 3
@@ -32,7 +36,7 @@ async def collect(call: Call) -> None:
         if not pin:
             continue
         mode = config.get("auth_mode", "REFER").upper()
-        if mode == "XMLRPC" and await authorized(config.get("auth_xmlrpc_url", "http://127.0.0.1:9090"), user, pin.digits):
+        if mode == "XMLRPC" and await authorized(call, config.get("auth_xmlrpc_url", "http://127.0.0.1:9090"), user, pin.digits):
             target, expires = f"sip:{user}@{domain}", []
         elif mode == "XMLRPC":
             await call.play(config.get("auth_fail_msg", "auth_fail.wav"))
@@ -47,9 +51,15 @@ async def collect(call: Call) -> None:
     await call.play(config.get("fail_msg", "fail.wav"))
 
 
-async def authorized(url: str, user: str, pin: str) -> bool:
+async def authorized(call: Call, url: str, user: str, pin: str) -> bool:
     """Ask the server; one that does not answer has not said OK."""
+
+    def ask() -> object:
+        with XmlRpc(url, timeout_s=ANSWER_S) as server:
+            return server.call("authorize", user, pin)
+
     try:
-        return await asyncio.to_thread(lambda: xmlrpc.client.ServerProxy(url).authorize(user, pin)) == "OK"
-    except (OSError, xmlrpc.client.Error):
+        return await asyncio.to_thread(ask) == "OK"
+    except (RpcError, ValueError) as error:
+        log.warning("call %s: %s does not answer: %s", call.id, url, error)
         return False
