@@ -8,7 +8,7 @@ from di.kernel.registry import INTERNAL, Registry, di_method
 from di.kernel.value import Value
 from interfaces.gateway import settle
 from interfaces.jsonrpc.methods import execute, failure_of
-from interfaces.jsonrpc.peer import failure_object, success
+from interfaces.jsonrpc.peer import Peer, failure_object, success
 from interfaces.jsonrpc.server import ConnectFailed, NetstringGateway
 
 _REQUEST, _RESPONSE, _ERROR = 0, 1, 2
@@ -37,14 +37,19 @@ class JsonRpcInterface:
         Queues are named by session id; an empty name is none. `flags` say when the connection is closed (spec di.md §4.7).
         """
         params, udata = _optional(more)
+        request = b""
+
+        def begin(peer: Peer) -> None:
+            nonlocal request
+            peer.flags, peer.notification_receiver, peer.request_receiver = flags, notification_receiver, request_receiver
+            request = peer.request(method, params, reply_queue, udata)
+
         try:
-            connection = await self._gateway.connect(host, port)
+            connection = await self._gateway.connect(host, port, begin)
         except ConnectFailed as error:
             return [400, f"Error in connect: {error}"]
-        peer = connection.peer
-        peer.flags, peer.notification_receiver, peer.request_receiver = flags, notification_receiver, request_receiver
-        connection.send(peer.request(method, params, reply_queue, udata))
-        return [200, "OK", peer.connection_id]
+        connection.send(request)
+        return [200, "OK", connection.peer.connection_id]
 
     @di_method("sendMessage", dangerous=True)
     def send_message(self, connection_id: str, type: int, method: str, id: str, reply_queue: str, *more: Value) -> list[Value]:

@@ -105,15 +105,14 @@ class Peer:
         id = message.get("id")
         if not isinstance(id, str) or not id:
             raise PeerClosed("a reply's id is a string here")
-        waiting = self._waiting.pop(id, None)
-        if waiting is None:
+        if id not in self._waiting:
             if self.flags & Flag.UNKNOWN_REPLY:
                 raise PeerClosed(f"nobody waits for a reply with id {id!r:.40}")
             return
         outcome = "error" if "error" in message else "result"
         if outcome not in message:
             raise PeerClosed("a reply has neither result nor error")
-        queue, udata = waiting
+        queue, udata = self._waiting.pop(id)
         values = {"ev_type": "JsonRpcResponse", "id": id, "is_error": "true" if outcome == "error" else "false"}
         event = EventPosted({**values, "connection_id": self.connection_id}, KIND, {outcome: message[outcome], "udata": udata})
         if queue and not self.post(queue, event) and self.flags & Flag.REPLY_QUEUE_GONE:

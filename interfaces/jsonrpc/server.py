@@ -166,8 +166,17 @@ class NetstringGateway(tcp_server.Server):
     def open_connections(self) -> Iterable[NetstringConnection]:
         return self.connections.values()
 
-    async def connect(self, host: str, port: int) -> NetstringConnection:
-        """Make a connection (IPv4, at most 5 s). Raises ConnectFailed."""
+    async def connect(self, host: str, port: int, begin: Callable[[Peer], None]) -> NetstringConnection:
+        """Make a connection (IPv4, at most 5 s); it may have ended again. Raises ConnectFailed.
+
+        `begin` comes before the connection is there: what the other side sends at once, or its end, is no surprise then.
+        """
+
+        def connection_of_ours() -> NetstringConnection:
+            connection = self.new_connection()
+            begin(connection.peer)
+            return connection
+
         loop = asyncio.get_running_loop()
         try:
             addresses = await asyncio.wait_for(
@@ -178,7 +187,7 @@ class NetstringGateway(tcp_server.Server):
         try:
             address = addresses[0][4]
             _, connection = await asyncio.wait_for(
-                loop.create_connection(self.new_connection, str(address[0]), int(address[1])), CONNECT_LIMIT_S
+                loop.create_connection(connection_of_ours, str(address[0]), int(address[1])), CONNECT_LIMIT_S
             )
         except TimeoutError:
             raise ConnectFailed(f"connect to {host} timed out") from None
