@@ -144,8 +144,8 @@ class ChargeBook:
         self._tasks.append(loop.create_task(self._touch(), name=f"{self.name} alive"))
 
     # -------------------------------------------------------------------------------------------------------------- a call
-    async def begin(self, key: str, facts: Facts) -> None:
-        """A call begins; when this returns it is on the disk."""
+    async def begin(self, key: str, facts: Facts, given_up: Facts | None = None) -> None:
+        """A call begins; when this returns it is on the disk. `given_up`: what is known of its end if it is over before."""
         charge = self._open[key] = Charge(key, facts)
         if self._database is None:
             return
@@ -153,6 +153,9 @@ class ChargeBook:
             await self._database.run(lambda connection: write(connection, charge, "open"))
         except DatabaseFailed as error:
             log.error("%s: charge %s is in memory only: %s", self.name, key, error)
+        except asyncio.CancelledError:  # nobody will end it, and who has granted it is to hear that it cost nothing
+            self.end(key, 0.0, given_up or {})
+            raise
 
     def answered(self, key: str, facts: Facts) -> None:
         """It costs from now on. `facts` of a call that was let begin without the service."""

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _LONGEST_ANSWER = 1 << 16
 _ASKING = ("authorize", "renew")
 _TRIES = 6
+_GIVEN_UP = json.dumps({"code": 487, "reason": "Request Terminated", "by": "remote"})
 _CRASHED: dict[str, object] = {"code": 0, "reason": "the server stopped without an end", "by": "crash"}
 
 
@@ -52,7 +53,7 @@ class HttpControl:
         """Raises Refused, ControlUnreachable."""
         data = _data(ask)
         grant = read_answer(await self._post(ask.key, "authorize", data), self._options.warn_file)
-        await self.book.begin(ask.key, _facts(data, grant.account))
+        await self.book.begin(ask.key, _facts(data, grant.account), {"end": _GIVEN_UP})
         return grant
 
     def answered(self, ask: ControlAsk) -> None:

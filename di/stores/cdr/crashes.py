@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from di.calls.control_modules import ControlModule, ControlUnreachable, HearsOfCrashes, InterruptedCall
+from di.kernel.sqlite_thread import DatabaseFailed
 from di.stores.cdr import spool
 from di.stores.cdr.book import ControlNote
 from di.stores.cdr.delivery import pause_s
-from di.stores.cdr.record import CallRecord
+from di.stores.cdr.record import CallRecord, from_json
 
 if TYPE_CHECKING:
     from di.kernel.ports import Clock
@@ -59,9 +60,12 @@ class CrashNews:
         """Until all have been told."""
         failures = 0
         while True:
-            await self.round()
-            if not self.left:
-                return
+            try:
+                await self.round()
+                if not self.left:
+                    return
+            except DatabaseFailed as error:
+                log.error("controls are not told yet of calls that a crash has cut: %s", error)
             self._tried_again.clear()
             self._clock.call_later(round(pause_s(failures, self._clock.random) * 1e9), self._tried_again.set)
             failures += 1
@@ -72,11 +76,13 @@ class CrashNews:
         rows = await self._database.run(spool.untold)
         silent: set[str] = set()
         self.left = len(rows)
-        for seq, text, record, since_s in rows:
+        for seq, text, cut, since_s in rows:
             try:
-                note = ControlNote.from_json(text)
+                note, record = ControlNote.from_json(text), from_json(cut)
             except ValueError as error:
-                log.error("call %s was cut by a crash, and the note of its control cannot be read: %s", record.call, error)
+                log.error(
+                    "a call was cut by a crash, and what its control is to hear of it cannot be read: %s: %.300s", error, cut
+                )
             else:
                 if note.module in silent:
                     continue

@@ -94,10 +94,9 @@ def recover(connection: sqlite3.Connection, sinks_of: Callable[[CallRecord], Seq
     return left
 
 
-def untold(connection: sqlite3.Connection) -> list[tuple[int, str, CallRecord, float]]:
-    """Number, note, record and since when, of each control that must still be told of a crash, oldest first."""
-    rows = connection.execute("SELECT seq, note, record, since_s FROM untold ORDER BY seq").fetchall()
-    return [(seq, note, from_json(record), since_s) for seq, note, record, since_s in rows]
+def untold(connection: sqlite3.Connection) -> list[tuple[int, str, str, float]]:
+    """Number, note, record and since when, of each control that must still be told of a crash, oldest first; the two as they were written."""
+    return connection.execute("SELECT seq, note, record, since_s FROM untold ORDER BY seq").fetchall()
 
 
 def told(connection: sqlite3.Connection, seqs: Sequence[int]) -> None:

@@ -87,9 +87,9 @@ class PostgresTable:
         connection = await asyncpg.connect(**self._account, timeout=_CONNECT_S)
         self._connection = connection
         if (
-            await connection.fetchval("SELECT to_regclass($1)", f'"{self._table}"') is None
+            await connection.fetchval("SELECT to_regclass($1)", f'"{self._table}"', timeout=_COMMAND_S) is None
         ):  # whoever may not make it is told so now
-            await connection.execute(create(self._table))
+            await connection.execute(create(self._table), timeout=_COMMAND_S)
         return connection
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ The table is made when it is missing. `rtp` and `vars` are JSON texts. Times are
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from di.stores.cdr.sinks.sink import SinkDown
 from di.stores.cdr.spool import DueRecord
 
 NUMBERS = frozenset(("version", "setup_ms", "duration_ms", "billable_ms", "granted_ms", "sip_code", "q850"))
+_PATIENCE_S = 30.0
 _LONG = frozenset(("from", "to", "ruri", "vars", "rtp", "hangup_cause", "call_id"))
 
 
@@ -73,13 +75,16 @@ class SqliteTable:
 
 
 class MysqlTable:
-    """Rows of a table of a MySQL or MariaDB server."""
+    """Rows of a table of a MySQL or MariaDB server. `patience_s`: how long one delivery may take, a lock on the table included."""
 
     name = "mysql"
     batch = 200
 
-    def __init__(self, host: str, port: int, user: str, password: str, database: str, table: str) -> None:
+    def __init__(
+        self, host: str, port: int, user: str, password: str, database: str, table: str, patience_s: float = _PATIENCE_S
+    ) -> None:
         self._account = {"host": host, "port": port, "user": user, "password": password, "db": database}
+        self._patience_s = patience_s
         self._where = f"{user}@{host}:{port}/{database}"
         self._table = table
         self._connection: aiomysql.Connection | None = None
@@ -87,17 +92,18 @@ class MysqlTable:
     async def deliver(self, entries: Sequence[DueRecord]) -> None:
         """Add rows in one transaction. Raises SinkDown, which names server and database, never the password."""
         try:
-            connection = self._connection or await self._connect()
-            async with connection.cursor() as cursor:
-                # IGNORE would also cut values that are too long; a repeat is told by the key alone.
-                await cursor.executemany(
-                    insert(self._table, "`", "%s", "") + " ON DUPLICATE KEY UPDATE `id` = `id`",
-                    [_fitting(row(entry.record)) for entry in entries],
-                )
-            await connection.commit()
+            async with asyncio.timeout(self._patience_s):
+                await self._add([_fitting(row(entry.record)) for entry in entries])
         except (aiomysql.Error, OSError, TimeoutError) as error:
             await self.close()
-            raise SinkDown(f"{self._where}: {error}") from error
+            raise SinkDown(f"{self._where}: {str(error) or f'no answer for {self._patience_s:g} s'}") from error
+
+    async def _add(self, rows: list[tuple[object, ...]]) -> None:
+        connection = self._connection or await self._connect()
+        async with connection.cursor() as cursor:
+            # IGNORE would also cut values that are too long; a repeat is told by the key alone.
+            await cursor.executemany(insert(self._table, "`", "%s", "") + " ON DUPLICATE KEY UPDATE `id` = `id`", rows)
+        await connection.commit()
 
     async def _connect(self) -> aiomysql.Connection:
         connection = await aiomysql.connect(**self._account, charset="utf8mb4", connect_timeout=10)

@@ -50,6 +50,21 @@ async def test_an_end_is_told_once_with_all_that_is_known(tmp_path: Path) -> Non
     assert len(service.told) == 1
 
 
+async def test_a_call_that_is_over_before_it_is_on_the_disk_is_told_as_having_cost_nothing(tmp_path: Path) -> None:
+    service = Service()
+    charges = book(service, tmp_path / "charges.db")
+    await charges.open()
+    beginning = asyncio.create_task(charges.begin("call/a", {"account": "acme"}, {"end": "given up"}))
+    await asyncio.sleep(0)
+    beginning.cancel()
+    await asyncio.wait([beginning])
+    assert beginning.cancelled() and charges.find("call/a") is None
+    await asyncio.wait_for(service.heard.wait(), 40)
+    await charges.close()
+    (one,) = service.told
+    assert (one.facts, one.used_s, one.answered_s, one.interrupted) == ({"account": "acme", "end": "given up"}, 0.0, 0.0, False)
+
+
 @pytest.mark.parametrize("on_disk", [True, False])
 async def test_a_service_that_is_down_is_told_later(tmp_path: Path, on_disk: bool, caplog: pytest.LogCaptureFixture) -> None:
     service = Service(NotTold("down"))

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -18,7 +20,7 @@ from di.calls.control_modules import ControlUnreachable, InterruptedCall
 from di.calls.limits import CallLimits
 from di.calls.refusals import RefusedCall
 from di.kernel.errors import Refused
-from di.kernel.sqlite_thread import SqliteThread
+from di.kernel.sqlite_thread import DatabaseFailed, SqliteThread
 from di.modules.cc_syslog_cdr.control import is_marked, line
 from di.modules.cc_syslog_cdr.options import parse_items
 from di.stores.cdr import spool
@@ -119,6 +121,37 @@ async def test_what_fails_otherwise_is_told_no_more(database: SqliteThread) -> N
     news = CrashNews(database, {"cc_meter": Broken(), "cc_other": Broken()}, HandClock(), 3600.0)  # type: ignore[dict-item]
     await news.round()
     assert news.left == 0
+
+
+async def test_what_cannot_be_read_keeps_nobody_from_hearing(database: SqliteThread, caplog: pytest.LogCaptureFixture) -> None:
+    await crashed(database)
+    await database.run(lambda connection: connection.execute("UPDATE untold SET record = '{}' WHERE seq = 1") and None)
+    await database.run(lambda connection: connection.execute("UPDATE untold SET note = '[' WHERE seq = 2") and None)
+    meter = Meter()
+    news = CrashNews(database, {"cc_meter": meter, "cc_other": meter}, HandClock(), 3600.0)  # type: ignore[dict-item]
+    await news.run()
+    assert [(call.call, call.instance) for call in meter.heard] == [("call-2", "meter"), ("call-2", "other")]
+    assert caplog.text.count("cannot be read: ") == 2
+
+
+async def test_a_disk_that_fails_for_a_while_ends_no_news(database: SqliteThread, caplog: pytest.LogCaptureFixture) -> None:
+    await crashed(database)
+    faults = [DatabaseFailed("the disk is full")] * 2
+
+    class Full:
+        async def run(self, work: Callable[[Any], object]) -> object:
+            if faults:
+                raise faults.pop()
+            return await database.run(work)
+
+    meter, clock = Meter(), HandClock()
+    news = CrashNews(Full(), {"cc_meter": meter, "cc_other": meter}, clock, 3600.0)  # type: ignore[arg-type, dict-item]
+    running = asyncio.create_task(news.run())
+    async with asyncio.timeout(40):
+        while not running.done():
+            clock.advance(60)
+            await asyncio.sleep(0.001)
+    assert running.exception() is None and len(meter.heard) == 4 and caplog.text.count("the disk is full") == 2
 
 
 @given(st.builds(ControlNote, st.text(), st.text(), st.dictionaries(st.text(), st.text(), max_size=3), st.text(), st.text()))
