@@ -16,6 +16,8 @@ from media.control.play_items import PlayFile, PlaySilence, PlayTone, Sound
 from media.control.records import AnnounceFailed, Event
 from media.dsp import tone
 from media.dsp.coding import NATIVE
+from media.dsp.resample import FrameConverter
+from media.engine.leg_table import LegTable
 from media.engine.mix_rooms import Announced
 from media.engine.rooms import Rooms
 from media.engine.sources import StoredAudio
@@ -50,15 +52,19 @@ class QueuedSound:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
+    """`converters`: (from, to) → what brings a sound to its room's rate, which may have changed since it was asked for."""
+
     sounds: deque[QueuedSound] = field(default_factory=deque)
     position: int = 0
+    converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
 
 
 class Announcements:
     """The announcements of all rooms."""
 
-    def __init__(self, rooms: Rooms, want: Want, emit: Callable[[Event], None]) -> None:
+    def __init__(self, table: LegTable, rooms: Rooms, want: Want, emit: Callable[[Event], None]) -> None:
         self._frames: NDArray[np.int32] = np.zeros((1, 1), np.int32)
+        self._table = table
         self._rooms = rooms
         self._want = want
         self._emit = emit
@@ -112,11 +118,26 @@ class Announcements:
                     del self._queues[room]
                     self._rooms.touched.add(room)
                 continue
-            self._frames[row] = 0
-            self._frames[row, : len(frame)] = frame[: self._frames.shape[1]]
             self.taken[room] = frame
+            frame = self._at_room_rate(queue, frame, index_of[room])
+            self._frames[row] = 0
+            self._frames[row, : len(frame)] = frame
             rows[index_of[room]] = row
         return Announced(rows, self._frames)
+
+    def _at_room_rate(self, queue: _Queue, frame: NDArray[np.int16], room: int) -> NDArray[np.int16]:
+        """Return a frame as long as the room's longest: that is what the room is mixed in."""
+        arrays = self._rooms.arrays()
+        members = arrays.members[arrays.starts[room] : arrays.starts[room + 1]]
+        feeders = arrays.feeders[arrays.feed_starts[room] : arrays.feed_starts[room + 1], 0]
+        lengths = self._table.rows["frame_samples"]
+        most = int(max(lengths[members].max(initial=0), lengths[feeders].max(initial=0)))
+        if most in (0, len(frame)):
+            return frame[:most]
+        key = (len(frame) * FRAMES_A_SECOND, most * FRAMES_A_SECOND)
+        if key not in queue.converters:
+            queue.converters[key] = FrameConverter(*key)
+        return queue.converters[key].convert(frame)
 
     def _take(self, queue: _Queue) -> NDArray[np.int16] | None:
         while queue.sounds and queue.sounds[0].failed:

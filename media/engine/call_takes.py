@@ -12,7 +12,7 @@ What is sent as frames of a library codec that a file holds already (precoded an
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from media.codecs.codec import TICK_MS
 from media.control.recording_records import CallRecordingStopped, StartCallRecording
 from media.control.records import Event
 from media.dsp.coding import LINEAR_16, NATIVE
-from media.dsp.resample import FrameConverter
 from media.engine.leg import Leg
 from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
 from media.engine.recorders import Recorders
@@ -37,24 +36,15 @@ Samples = NDArray[np.int16]
 
 @dataclass(slots=True, eq=False)
 class CallTake:
-    """One call being recorded. `converters`: (side, samples a frame) → what brings such frames to the file's rate."""
+    """One call being recorded."""
 
     leg: Leg
     sides: str
     take: Take
-    converters: dict[tuple[str, int], FrameConverter] = field(default_factory=dict)
 
     def at_rate(self, side: str, frame: Samples | None) -> Samples:
         """Return a side's frame at the file's rate, silence for None."""
-        wanted = self.take.rate_hz * TICK_MS // 1000
-        if frame is None:
-            return np.zeros(wanted, np.int16)
-        if len(frame) == wanted:
-            return frame
-        key = (side, len(frame))
-        if key not in self.converters:
-            self.converters[key] = FrameConverter(len(frame) * 1000 // TICK_MS, self.take.rate_hz)
-        return self.converters[key].convert(frame)
+        return np.zeros(self.take.rate_hz * TICK_MS // 1000, np.int16) if frame is None else self.take.at_rate(side, frame)
 
 
 class CallTakes:

@@ -145,8 +145,8 @@ class Engine:
         spans = self._parts.spans.begin(number, rooms, self._parts.recorders.mixed_rooms())
         announced = self._parts.announcements.next(legs.frames.shape[1])
         taken = self._parts.announcements.taken
-        for leg in self._parts.recorders.capture(number * TICK_NS, self._parts.spans.recorded_frame, taken):
-            self._parts.players.recording_ended(leg)
+        for leg, token in self._parts.recorders.capture(number * TICK_NS, self._parts.spans.recorded_frame, taken):
+            self._parts.players.recording_ended(leg, token)
         feed_history = self._parts.rooms.feed_history
         mix_rooms.mix_rooms(legs.arrays, rooms, feed_history, announced, spans, self._scratch, encode, resample.SINC)
         self.span_datagrams = self._parts.spans.finish(number)

@@ -60,7 +60,7 @@ class Parts:
         self.call_takes = CallTakes(self.legs, self.recorders, emit)
         self.inband = InbandDigits(self.legs, emit)
         self.players = Players(self.legs, self.rooms, self.by_number, self.recorders, self.inband, emit)
-        self.announcements = Announcements(self.rooms, self.players.want, emit)
+        self.announcements = Announcements(self.legs, self.rooms, self.players.want, emit)
         self.mix_ins = MixIns(self.legs, self.players.want, emit)
         self.digits = Digits(emit)
         self.coded = CodedLegs(self.legs, self.counters)

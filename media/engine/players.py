@@ -88,8 +88,8 @@ class Players:
             self._start_current(leg)
 
     def flush(self, leg: Leg) -> None:
-        """Drop a leg's playlist without an event; a ``record`` item's file is finished."""
-        if leg.playlist.current is not None and isinstance(leg.playlist.current.item, PlayRecord):
+        """Drop a leg's playlist without an event; a ``record`` item's file is finished, be it the current one or one that waits."""
+        if any(entry.recording and self._recorders.pause(leg, entry.recording, False) for entry in leg.playlist):
             self._recorders.stop(leg, "asked")
         leg.playlist.flush()
         self._apply(leg, None)
@@ -183,10 +183,12 @@ class Players:
             leg.playlist.drop_current()
             self._start_current(leg)
 
-    def recording_ended(self, leg: Leg) -> None:
-        """A leg's recording has reached its limit; a ``record`` item that started it is over."""
+    def recording_ended(self, leg: Leg, token: int) -> None:
+        """A leg's recording is over, and with it a ``record`` item that began it."""
+        if leg.number not in self._legs:
+            return
         current = leg.playlist.current
-        if current is not None and isinstance(current.item, PlayRecord):
+        if current is not None and current.recording == token:
             self.item_ended(leg)
         self.set_listened(leg)
         self.touch(leg)
@@ -199,6 +201,8 @@ class Players:
                     self._emit(SeparatorReached(leg.number, number))
                 case PlayFile(path) if entry.failure:
                     self._emit(ItemFailed(leg.number, path, entry.failure))
+                case PlayRecord() if entry.recording and not self._recorders.pause(leg, entry.recording, False):
+                    pass  # it ended while others were played
                 case item if isinstance(item, PlayItem):
                     self._apply(leg, entry)
                     return
@@ -209,8 +213,9 @@ class Players:
         self._emit(PlaylistEmptied(leg.number))
 
     def _suspend(self, leg: Leg, entry: Entry) -> None:
-        """Keep the position of the current entry, which others are put before."""
+        """Keep the position of the current entry, which others are put before; what it records waits."""
         if entry.started:
+            self._recorders.pause(leg, entry.recording, True)
             row = self._table.row(leg.row)
             entry.position_bytes, entry.resumes = row.stored_position, True
             entry.remaining_samples = row.remaining_samples
@@ -254,8 +259,8 @@ class Players:
                 row.source = SOURCE_ROOM
             case PlayEcho():
                 row.source = SOURCE_ECHO
-            case PlayRecord() if not entry.started:
-                self._recorders.start(leg, item.path, item.length_ms, 0)
+            case PlayRecord() if not entry.recording:
+                entry.recording = self._recorders.start(leg, item.path, item.length_ms, 0)
         if isinstance(item, (PlayTone, PlaySilence)) and item.length_ms > 0:
             whole = min(item.length_ms * codec.rate_hz // 1000, _LONGEST_SAMPLES)
             row.remaining_samples = entry.remaining_samples if entry.remaining_samples != ENDLESS else whole

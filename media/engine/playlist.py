@@ -21,7 +21,7 @@ class Entry:
     """One item with its progress.
 
     `wanted`: token of the file load it waits for, 0 none · `resumes`: it was interrupted at `position_bytes` · `position_ms`:
-    the same as a time, after a change of codec; -1 unknown.
+    the same as a time, after a change of codec; -1 unknown · `recording`: token of the recording that a record item has begun.
     """
 
     item: PlayItem
@@ -33,6 +33,7 @@ class Entry:
     position_bytes: int = 0
     position_ms: int = -1
     remaining_samples: int = ENDLESS
+    recording: int = 0
 
 
 class Playlist:

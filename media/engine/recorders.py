@@ -51,27 +51,40 @@ class Recorders:
         self._room_takes: dict[str, RoomTake] = {}
         self._closing: dict[int, tuple[int, Take]] = {}
         self._closing_rooms: dict[int, RoomTake] = {}
+        self._over: list[tuple[Leg, int]] = []
         self.work: list[Work] = []
 
     # ---------------------------------------------------------------------------------------------------------------- legs
-    def start(self, leg: Leg, path: str, length_ms: int, silence_ms: int) -> None:
-        """Record what a leg says; an earlier recording of it is finished first."""
+    def start(self, leg: Leg, path: str, length_ms: int, silence_ms: int) -> int:
+        """Record what a leg says, and return the recording's token; an earlier recording of the leg is finished first."""
         self.stop(leg, "asked")
         rate_hz = leg.codec.rate_hz if leg.codec is not None else ROOM_RATE_HZ
-        self._legs[leg.number] = (leg, self.open(path, rate_hz, length_ms, silence_ms))
+        take = self.open(path, rate_hz, length_ms, silence_ms)
+        self._legs[leg.number] = (leg, take)
+        return take.token
+
+    def pause(self, leg: Leg, token: int, on: bool) -> bool:
+        """Let a leg's recording wait, or go on. False when it is over."""
+        _, take = self._legs.get(leg.number, (None, None))
+        if take is None or take.token != token:
+            return False
+        take.paused = on
+        return True
 
     def stop(self, leg: Leg, reason: str) -> None:
-        """Finish a leg's recording, if there is one."""
+        """Finish a leg's recording, if there is one; the next `capture` names it."""
         _, take = self._legs.pop(leg.number, (None, None))
         if take is not None:
             take.stopped = reason
             self.work += take.close()
             self._closing[take.token] = (leg.number, take)
+            self._over.append((leg, take.token))
 
     @property
     def busy(self) -> bool:
         """Something is being recorded or finished."""
-        return bool(self._legs or self._room_takes or self._closing or self._closing_rooms or self.others or self.work)
+        under_way = self._legs or self._room_takes or self._closing or self._closing_rooms or self.others
+        return bool(under_way or self._over or self.work)
 
     def is_recording(self, leg: Leg) -> bool:
         """Whether a leg's audio is needed here."""
@@ -159,24 +172,25 @@ class Recorders:
         return RoomRecordingStopped(take.room, tuple(take.paths), take.ticks * TICK_MS, reason, take.about)
 
     # --------------------------------------------------------------------------------------------------------------- tick
-    def capture(self, now_ns: int, remote_frame: RemoteFrame, announced: Mapping[str, NDArray[np.int16]]) -> list[Leg]:
-        """Take this tick's frames; return the legs whose recording has just reached a limit.
+    def capture(
+        self, now_ns: int, remote_frame: RemoteFrame, announced: Mapping[str, NDArray[np.int16]]
+    ) -> list[tuple[Leg, int]]:
+        """Take this tick's frames; return the legs whose recording has ended since the last tick, for whatever reason, and its token.
 
         `announced`: room → what is played to everybody in it.
         """
-        over = []
         for leg, take in list(self._legs.values()):
             if not take.paused:
                 self._capture_leg(leg, take)
                 if take.stopped:
                     self.stop(leg, take.stopped)
-                    over.append(leg)
         for room in self._room_takes.values():
             if now_ns >= room.clock_ns:  # a process that makes up for late ticks comes to it by and by
                 if not (room.begun or room.is_part):  # those inside are in it from its beginning, however late this first tick is
                     self._note_members(room, self._members(room))
                 self._begin(room, now_ns)
                 self._capture_room(room, remote_frame(room.room), announced.get(room.room))
+        over, self._over = self._over, []
         return over
 
     @staticmethod
@@ -189,12 +203,12 @@ class Recorders:
 
     def _capture_leg(self, leg: Leg, take: Take) -> None:
         row = self._table.rows[leg.row]
-        count = int(row["frame_samples"]) or take.rate_hz * TICK_MS // 1000
-        self.work += take.add(self._table.frames[leg.row, :count] if row["heard"] else None)
-        take.silent_samples = 0 if row["energy"] > SILENCE_ENERGY else take.silent_samples + count
+        frame = self._table.frames[leg.row, : int(row["frame_samples"])] if row["heard"] else None
+        self.work += take.add(None if frame is None else take.at_rate("said", frame))
+        take.silent_ms = 0 if row["energy"] > SILENCE_ENERGY else take.silent_ms + TICK_MS
         if take.length_ms and take.recorded_ms >= take.length_ms:
             take.stopped = "length"
-        elif take.silence_ms and take.silent_samples * 1000 // take.rate_hz >= take.silence_ms:
+        elif take.silence_ms and take.silent_ms >= take.silence_ms:
             take.stopped = "silence"
 
     def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None, announced: NDArray[np.int16] | None) -> None:
@@ -241,16 +255,16 @@ class Recorders:
             path = PurePath(take.path)
             track = take.tracks[number] = self.open(str(path.with_stem(f"{path.stem}-{number}")), take.rate_hz, group=take.path)
         self.work += track.pad(take.ticks)
-        self.work += track.add(None if frame is None else take.at_room_rate(number, frame))
+        self.work += track.add(None if frame is None else track.at_rate("said", frame))
 
     def _add_to_mix(self, take: RoomTake, mix: Take, sums: list[NDArray[np.int32]], remote: NDArray[np.int32] | None) -> None:
         """Append what is said in the room: `sums` of members of one rate each, and `remote` at ROOM_RATE_HZ."""
         total = np.zeros(take.rate_hz * TICK_MS // 1000, np.int32)
         for said in sums:
-            total += take.at_room_rate(0, np.clip(said, -32768, 32767).astype(np.int16))
+            total += mix.at_rate("said", np.clip(said, -32768, 32767).astype(np.int16))
         if remote is not None:
             total += (
-                remote if take.rate_hz == ROOM_RATE_HZ else take.at_room_rate(-1, np.clip(remote, -32768, 32767).astype(np.int16))
+                remote if take.rate_hz == ROOM_RATE_HZ else mix.at_rate("remote", np.clip(remote, -32768, 32767).astype(np.int16))
             )
         self.work += mix.pad(take.ticks)
         self.work += mix.add(np.clip(total, -32768, 32767).astype(np.int16))

@@ -63,7 +63,9 @@ Work: TypeAlias = FileOpened | Block | Padding | FileClosed
 
 @dataclass(slots=True, eq=False)
 class Take:
-    """One file being recorded. `samples`: so far, of each channel."""
+    """One file being recorded. `samples`: so far, of each channel · `paused`: nothing is added for now · `converters`: (source, rate) → what
+    brings that source's frames to the file's rate.
+    """
 
     token: int
     path: str
@@ -72,22 +74,32 @@ class Take:
     silence_ms: int = 0
     channels: int = 1
     samples: int = 0
-    silent_samples: int = 0
+    silent_ms: int = 0
     paused: bool = False
     buffer: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     filled: int = 0
     stopped: str = ""
+    converters: dict[tuple[str, int], FrameConverter] = field(default_factory=dict)
 
     @property
     def recorded_ms(self) -> int:
         """Length so far."""
         return self.samples * 1000 // self.rate_hz
 
+    def at_rate(self, source: str, frame: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return a source's next frame of a tick, of whatever rate, at the file's rate; int16 (rate_hz / 50,)."""
+        rate_hz = len(frame) * 1000 // TICK_MS
+        if rate_hz == self.rate_hz:
+            return frame
+        if (source, rate_hz) not in self.converters:
+            self.converters[source, rate_hz] = FrameConverter(rate_hz, self.rate_hz)
+        return self.converters[source, rate_hz].convert(frame)
+
     def add(self, frame: NDArray[np.int16] | None) -> list[Work]:
-        """Append a frame, silence for None, of two channels in turn; return what is to be written once a block is full."""
+        """Append a frame at the file's rate, silence for None, of two channels in turn; return what is to be written once a block is full."""
         count = self.rate_hz * TICK_MS // 1000
         end = self.filled + count * self.channels
-        if frame is None or len(frame) != count * self.channels:
+        if frame is None:
             self.buffer[self.filled : end] = 0
         else:
             self.buffer[self.filled : end] = frame
@@ -137,17 +149,6 @@ class RoomTake:
     errors: list[str] = field(default_factory=list)
     begun: bool = False
     about: str = ""
-    converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
-
-    def at_room_rate(self, leg: int, frame: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return a participant's (or, of leg 0 or -1, several participants') frame at the recording's rate."""
-        rate_hz = len(frame) * 1000 // TICK_MS
-        if rate_hz == self.rate_hz:
-            return frame
-        key = (leg, rate_hz)
-        if key not in self.converters:
-            self.converters[key] = FrameConverter(rate_hz, self.rate_hz)
-        return self.converters[key].convert(frame)
 
     @property
     def tokens(self) -> set[int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Recordings of rooms whose members have other rates than the file: what is written sounds as the room did."""
+"""Recordings of rooms and legs that have other rates than the file: what is written sounds as the room did; record items of playlists."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media.control.play_items import PlayRoom
-from media.control.recording_records import RoomRecordingStopped, StartRoomRecording, StopRoomRecording
-from media.control.records import Enqueue
+from media.control.play_items import PlayRecord, PlayRoom, PlaySeparator, PlayTone
+from media.control.recording_records import (
+    RecordingStopped,
+    RoomRecordingStopped,
+    StartRecording,
+    StartRoomRecording,
+    StopRecording,
+    StopRoomRecording,
+)
+from media.control.records import ConnectLeg, Enqueue, FlushPlaylist, LegOpened, OpenLeg, PlaylistEmptied, SeparatorReached
 from media.dsp.resample import FrameConverter
 from media.engine.takes import Block, FileClosed
 from tests.support.engine_rig import EngineRig, rtp
@@ -35,6 +42,11 @@ def record(speakers: dict[int, tuple[int, int]], mode: str, file_hz: int = 8000)
             rig.arrive(rig.ports[leg], ("10.0.0.1", 4000 + leg), packet)
         rig.tick()
     rig.do(StopRoomRecording("r"))
+    return files(rig)
+
+
+def files(rig: EngineRig) -> dict[str, NDArray[np.int16]]:
+    """What each file would hold, by its path; one that was opened anew holds what came since."""
     paths, blocks = {}, {}
     for work in rig.engine.recorders.work:
         if hasattr(work, "path"):
@@ -42,6 +54,101 @@ def record(speakers: dict[int, tuple[int, int]], mode: str, file_hz: int = 8000)
         elif isinstance(work, Block):
             blocks.setdefault(work.token, []).append(work.samples)
     return {paths[token]: np.concatenate(parts) for token, parts in blocks.items()}
+
+
+PHONE = ("10.0.0.1", 4001)
+
+
+def say(rig: EngineRig, frequency_hz: int, rate_hz: int, start: int, ticks: int = TICKS) -> None:
+    """Let leg 1 speak linear samples for so many ticks; `start`: how many it has spoken before."""
+    for step, frame in enumerate(tone(frequency_hz, 20 * ticks, rate_hz).reshape(ticks, -1), start):
+        rig.arrive(rig.ports[1], PHONE, rtp(step, step * rate_hz // 50, frame.astype(">i2").tobytes(), 96))
+        rig.tick()
+
+
+def again(rig: EngineRig, rate_hz: int) -> None:
+    """A re-INVITE agrees on another rate."""
+    rig.do(ConnectLeg(1, *PHONE, "L16", rate_hz, 96, 96))
+
+
+def test_a_leg_is_recorded_on_when_its_rate_changes() -> None:
+    rig = EngineRig()
+    rig.connect(1, PHONE, "L16", 8000, 96)
+    rig.do(StartRecording(1, "x.wav", silence_ms=800))
+    say(rig, 500, 8000, 0)
+    again(rig, 16000)
+    say(rig, 700, 16000, TICKS)
+    rig.do(StopRecording(1))
+    samples = files(rig)["x.wav"]
+    assert len(samples) == 2 * 8000 * TICKS // 50 and not [e for e in rig.events if isinstance(e, RecordingStopped)]
+    for part, there, not_there in ((samples[800:7200], 500, 700), (samples[8800:15200], 700, 500)):
+        assert level(part, there) == pytest.approx(8000, rel=0.05) and level(part, not_there) < 100
+
+
+def test_a_recording_that_begins_before_the_leg_is_connected_has_what_is_said_then() -> None:
+    rig = EngineRig()
+    (opened,) = [e for e in rig.do(OpenLeg(1, *PHONE)) if isinstance(e, LegOpened)]
+    rig.ports[1] = opened.port
+    rig.do(StartRecording(1, "x.wav"))
+    again(rig, 16000)
+    say(rig, 700, 16000, 0)
+    rig.do(StopRecording(1))
+    assert level(files(rig)["x.wav"][800:7200], 700) == pytest.approx(8000, rel=0.05)
+
+
+def item(rig: EngineRig, length_ms: int = 0) -> None:
+    rig.connect(1, PHONE, "L16", 8000, 96)
+    rig.do(Enqueue(1, (PlayRecord("x.wav", length_ms), PlaySeparator(7))))
+
+
+def reached(rig: EngineRig) -> list[int]:
+    return [e.number for e in rig.events if isinstance(e, SeparatorReached)]
+
+
+def test_a_record_item_waits_while_others_are_played_before_it_and_loses_nothing() -> None:
+    rig = EngineRig()
+    item(rig, length_ms=600)
+    say(rig, 500, 8000, 0, 20)
+    rig.do(Enqueue(1, (PlayTone((900,), length_ms=200),), True))
+    say(rig, 1300, 8000, 20, 10)
+    assert not reached(rig)
+    say(rig, 700, 8000, 30, 15)
+    assert reached(rig) == [7]
+    samples = files(rig)["x.wav"]
+    assert len(samples) == 600 * 8
+    assert level(samples[800:3000], 500) == pytest.approx(8000, rel=0.05)
+    assert level(samples[3360:4700], 700) == pytest.approx(8000, rel=0.1) and level(samples, 1300) < 600
+
+
+@pytest.mark.parametrize("played_before", [False, True])
+@pytest.mark.parametrize("how", ["asked", "disk", "another"])
+def test_a_record_item_is_over_with_its_recording(how: str, played_before: bool) -> None:
+    rig = EngineRig()
+    item(rig)
+    say(rig, 500, 8000, 0, 20)
+    if played_before:
+        rig.do(Enqueue(1, (PlayTone((900,), length_ms=100),), True))
+    if how == "asked":
+        rig.do(StopRecording(1))
+    elif how == "disk":
+        rig.engine.recorders.written(1, 0, "No space left on device")
+    else:
+        rig.do(StartRecording(1, "y.wav"))
+    say(rig, 500, 8000, 20, 10)
+    assert reached(rig) == [7]
+    assert sum(isinstance(e, PlaylistEmptied) for e in rig.events) == 1
+    assert rig.engine.recorders.busy
+
+
+def test_a_flush_finishes_the_file_of_a_record_item_that_waits() -> None:
+    rig = EngineRig()
+    item(rig)
+    say(rig, 500, 8000, 0, 20)
+    rig.do(Enqueue(1, (PlayTone((900,), length_ms=100),), True), FlushPlaylist(1))
+    assert [work.path for work in rig.engine.recorders.work if isinstance(work, FileClosed)] == ["x.wav"]
+    rig.do(Enqueue(1, (PlayRecord("y.wav"), PlaySeparator(8))))
+    say(rig, 500, 8000, 20, 10)
+    assert not reached(rig), "the end of the first is not the end of the second"
 
 
 @pytest.mark.parametrize("rate_hz", [16000, 32000, 48000])

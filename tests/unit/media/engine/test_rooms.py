@@ -11,7 +11,17 @@ import pytest
 from media import codecs
 from media.codecs.codec import Codec, Coder
 from media.control.play_items import PlayBridge, PlayFile, PlayRoom, PlaySilence, PlayTone
-from media.control.records import Announce, AnnounceFailed, CloseLeg, Enqueue, SetLegAudio, SetPlayout, SpeakerChanged
+from media.control.records import (
+    Announce,
+    AnnounceFailed,
+    CloseLeg,
+    Enqueue,
+    FlushPlaylist,
+    SetLegAudio,
+    SetPlayout,
+    SpeakerChanged,
+    TeeRoom,
+)
 from tests.support import tones
 from tests.support.engine_rig import EngineRig, rtp
 
@@ -129,6 +139,27 @@ def test_announcement_is_mixed_over_the_talk_once() -> None:
         during, after = np.concatenate(phone.heard[14:26]), np.concatenate(phone.heard[40:])
         assert tones.heard(during, [500.0, 1300.0], threshold=3000) == {1300.0} | voice
         assert tones.heard(after, [500.0, 1300.0], threshold=3000) == voice
+
+
+@pytest.mark.parametrize("how", ["wide joins", "wide leaves", "wide feeds"])
+def test_an_announcement_sounds_the_same_when_the_rooms_rate_changes_under_it(how: str) -> None:
+    rig = EngineRig()
+    narrow, wide = Phone(rig, 1, codec("PCMU", 8000), 0), Phone(rig, 2, codec("L16", 16000), 500)
+    room(rig, *((narrow, wide) if how == "wide leaves" else (narrow,)))
+    rig.do(Announce("r", (PlayTone((1300,), length_ms=3000),)))
+    talk(rig, [narrow, wide], 20)
+    match how:
+        case "wide joins":
+            room(rig, wide)
+        case "wide feeds":
+            rig.do(TeeRoom(2, "r", True))
+        case _:
+            rig.do(FlushPlaylist(2))
+    talk(rig, [narrow, wide], 80)
+    for phone in (narrow, wide) if how == "wide joins" else (narrow,):
+        later = np.concatenate(phone.heard[40:95])
+        pitches = tones.heard(later, [500.0, 650.0, 1300.0, 2600.0], phone.codec.rate_hz, threshold=3000)
+        assert pitches == {1300.0} | ({500.0} if phone is narrow and how != "wide leaves" else set())
 
 
 def test_an_announcement_that_cannot_be_read_is_told_and_the_next_is_played() -> None:
