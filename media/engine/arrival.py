@@ -38,6 +38,10 @@ def track_sequence(leg: Any, sequence: Any, ts: Any, ssrc: Any, now_ns: Any) -> 
     clock = (now_ns // 1000) * leg.clock_hz // 1000000
     transit = np.int32(np.uint32(clock & 0xFFFFFFFF) - np.uint32(ts))
     if not leg.started or leg.ssrc_in != ssrc:
+        if leg.packets_received:
+            highest = np.int64(leg.sequence_max) + (np.int64(leg.sequence_cycles) << 16)
+            leg.lost_before += max(highest - np.int64(leg.sequence_base) + 1 - leg.packets_received, 0)
+            leg.received_before += leg.packets_received
         leg.started = 1
         leg.ssrc_in = ssrc
         leg.sequence_max = sequence
@@ -46,6 +50,7 @@ def track_sequence(leg: Any, sequence: Any, ts: Any, ssrc: Any, now_ns: Any) -> 
         leg.transit = transit
         leg.primed = 0
         leg.packets_received = 0
+        leg.expected_prior = leg.received_prior = 0
         return True
     step = np.uint16(sequence - leg.sequence_max)
     if step == 0:

@@ -11,6 +11,7 @@ What is sent as frames of a library codec that a file holds already (precoded an
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from media.engine.leg_table import HEADER_BYTES, SOURCE_CODED, LegTable
 from media.engine.recorders import Recorders
 from media.engine.takes import Take
 
+log = logging.getLogger(__name__)
 SIDES = ("said", "heard", "both")
 MOST_HZ = 16000
 DEFAULT_HZ = 8000
@@ -89,12 +91,19 @@ class CallTakes:
     def capture(self) -> None:
         """Take this tick's frames and payloads, when all sounds are in them and they are not yet gathered into longer packets."""
         for call in list(self._takes.values()):
-            said = call.at_rate("said", self._said(call.leg)) if call.sides != "heard" else None
-            heard = call.at_rate("heard", self._heard(call.leg)) if call.sides != "said" else None
-            frame = said if heard is None else heard if said is None else np.stack((said, heard), axis=1).reshape(-1)
-            self._recorders.work += call.take.add(frame)
-            if call.take.length_ms and call.take.recorded_ms >= call.take.length_ms:
-                self.stop(call.leg, "length")
+            try:
+                self._capture(call)
+            except Exception as error:  # a fault of ours costs this recording, not the process with all its calls
+                log.exception("leg %d: the recording %s of its call cannot go on", call.leg.number, call.take.path)
+                self.stop(call.leg, f"{type(error).__name__}: {error}")
+
+    def _capture(self, call: CallTake) -> None:
+        said = call.at_rate("said", self._said(call.leg)) if call.sides != "heard" else None
+        heard = call.at_rate("heard", self._heard(call.leg)) if call.sides != "said" else None
+        frame = said if heard is None else heard if said is None else np.stack((said, heard), axis=1).reshape(-1)
+        self._recorders.work += call.take.add(frame)
+        if call.take.length_ms and call.take.recorded_ms >= call.take.length_ms:
+            self.stop(call.leg, "length")
 
     def _said(self, leg: Leg) -> Samples | None:
         row = self._table.rows[leg.row]

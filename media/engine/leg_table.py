@@ -94,7 +94,7 @@ LEG = np.dtype(
         ("jitter_q4", "i4"),  # interarrival jitter in clock ticks, times 16 (RFC 3550 §A.8)
         ("clock_hz", "i4"),
         ("arrived_ns", "i8"),  # when the last packet came
-        ("packets_received", "i8"),
+        ("packets_received", "i8"),  # of the stream of `ssrc_in`
         ("bytes_received", "i8"),
         ("resyncs", "i8"),
         ("packets_late", "i8"),
@@ -131,6 +131,8 @@ LEG = np.dtype(
         ("energy", "f4"),  # mean square of what the leg says, smoothed; full scale 1
         ("loss_run", "i4"),  # phase of the concealment
         # RTCP
+        ("received_before", "i8"),  # packets of streams of other SSRCs, before `ssrc_in`
+        ("lost_before", "i8"),
         ("ssrc_seen_ntp", "u4"),  # middle of the NTP time of the last sender report
         ("ssrc_seen_ns", "i8"),  # when that came
         ("ssrc_reported", "u4"),  # whose reports come from the signalled address, 0: none yet

@@ -47,7 +47,7 @@ NOTE = np.dtype(
     align=True,
 )
 MAX_NOTES = 4096
-"""Notes taken a tick; a flood of candidates beyond is dropped and counted as strangers."""
+"""Notes taken a tick; what a flood brings beyond is dropped and counted (NOTES_LOST)."""
 
 LONGEST_CODED = 2000
 """Bytes of the longest payload that a note keeps."""

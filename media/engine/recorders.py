@@ -13,6 +13,7 @@ Recordings of single calls, both sides, are ``call_takes.py``.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
@@ -26,6 +27,8 @@ from media.engine.leg import Leg
 from media.engine.leg_table import LegTable
 from media.engine.rooms import Rooms
 from media.engine.takes import BLOCK_MS, ROOM_RATE_HZ, ROOM_RATES_HZ, FileOpened, RoomTake, Take, Work
+
+log = logging.getLogger(__name__)
 
 SILENCE_ENERGY = 1e-5
 """Mean square (full scale 1) below which a leg counts as silent: -50 dBov."""
@@ -181,15 +184,20 @@ class Recorders:
         """
         for leg, take in list(self._legs.values()):
             if not take.paused:
-                self._capture_leg(leg, take)
+                try:
+                    self._capture_leg(leg, take)
+                except Exception as error:  # a fault of ours costs this recording, not the process with all its calls
+                    log.exception("leg %d: its recording %s cannot go on", leg.number, take.path)
+                    take.stopped = f"{type(error).__name__}: {error}"
                 if take.stopped:
                     self.stop(leg, take.stopped)
-        for room in self._room_takes.values():
+        for room in list(self._room_takes.values()):
             if now_ns >= room.clock_ns:  # a process that makes up for late ticks comes to it by and by
-                if not (room.begun or room.is_part):  # those inside are in it from its beginning, however late this first tick is
-                    self._note_members(room, self._members(room))
-                self._begin(room, now_ns)
-                self._capture_room(room, remote_frame(room.room), announced.get(room.room))
+                try:
+                    self._capture_room(room, now_ns, remote_frame(room.room), announced.get(room.room))
+                except Exception as error:
+                    log.exception("room %s: its recording %s cannot go on", room.room, room.path)
+                    self.stop_room(room.room, f"{type(error).__name__}: {error}")
         over, self._over = self._over, []
         return over
 
@@ -211,8 +219,13 @@ class Recorders:
         elif take.silence_ms and take.silent_ms >= take.silence_ms:
             take.stopped = "silence"
 
-    def _capture_room(self, take: RoomTake, remote: NDArray[np.int32] | None, announced: NDArray[np.int16] | None) -> None:
+    def _capture_room(
+        self, take: RoomTake, now_ns: int, remote: NDArray[np.int32] | None, announced: NDArray[np.int16] | None
+    ) -> None:
         """Take a room's frames of this tick. `remote`: what is said in its other processes, as RemoteFrame gives it."""
+        if not (take.begun or take.is_part):  # those inside are in it from its beginning, however late this first tick is
+            self._note_members(take, self._members(take))
+        self._begin(take, now_ns)
         rows = self._members(take)
         self._note_members(take, rows)
         sums: dict[int, NDArray[np.int32]] = {}  # by samples a frame: a rate is converted once, whoever speaks in it

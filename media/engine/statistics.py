@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.engine.counters import COUNTERS
 from media.engine.leg import Leg
@@ -24,18 +25,24 @@ def process_counters(parts: Parts) -> dict[str, float]:
     counters["packets_sent"] = connections.packets_sent_closed + int(rows["packets_sent"].sum())
     counters |= parts.spans.statistics()
     counters["frames_concealed"] = int(rows["frames_concealed"].sum())
-    begun = rows[rows["started"] != 0]
-    cycles = begun["sequence_cycles"].astype(np.int64) << 16
-    expected = begun["sequence_max"].astype(np.int64) + cycles - begun["sequence_base"] + 1
-    counters["packets_expected"] = int(expected.sum())
-    counters["packets_lost"] = int(np.maximum(expected - begun["packets_received"], 0).sum())
+    received, lost = received_and_lost(rows[rows["packets_received"] != 0])
+    counters["packets_expected"] = int((received + lost).sum())
+    counters["packets_lost"] = int(lost.sum())
     return counters
+
+
+def received_and_lost(rows: NDArray[np.void]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the packets that have come and those that have not, int64 (rows,), of all streams: a peer may change its SSRC."""
+    highest = rows["sequence_max"].astype(np.int64) + (rows["sequence_cycles"].astype(np.int64) << 16)
+    received = rows["packets_received"]
+    lost = np.maximum(highest - rows["sequence_base"] + 1 - received, 0)
+    return received + rows["received_before"], np.where(received != 0, lost, 0) + rows["lost_before"]
 
 
 def leg_counters(parts: Parts, leg: Leg) -> dict[str, float]:
     """Return the counters of a leg."""
     row = parts.legs.rows[leg.row]
-    names = ("packets_received", "bytes_received", "packets_sent", "bytes_sent", "packets_late", "packets_duplicate", "packets_too_long",
+    names = ("bytes_received", "packets_sent", "bytes_sent", "packets_late", "packets_duplicate", "packets_too_long",
              "frames_concealed", "resyncs", "locked", "delay_samples")  # fmt: skip
     counters: dict[str, float] = {name: int(row[name]) for name in names} | parts.secure.counted(row)
     clock_hz = max(int(row["clock_hz"]), 1)
@@ -46,6 +53,6 @@ def leg_counters(parts: Parts, leg: Leg) -> dict[str, float]:
     if row["round_trip_us"] >= 0:
         counters["round_trip_us"] = int(row["round_trip_us"])
     counters["relayed"] = int(row["source"] == SOURCE_RELAY)
-    expected = int(row["sequence_max"]) + (int(row["sequence_cycles"]) << 16) - int(row["sequence_base"]) + 1
-    counters["packets_lost"] = max(expected - int(row["packets_received"]), 0) if row["started"] else 0
+    received, lost = received_and_lost(parts.legs.rows[leg.row : leg.row + 1])
+    counters["packets_received"], counters["packets_lost"] = int(received[0]), int(lost[0])
     return counters

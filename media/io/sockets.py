@@ -128,7 +128,7 @@ class Sockets:
         drain(self._rtp_ready.arrays, self._batches.incoming, engine.receiver, now_ns, epoch_ns)
 
     def exchange_reports(self, engine: Engine, now_ns: int, phase: int, phases: int) -> None:
-        """Read RTCP in the first of `phases`, and send the reports of the legs of this phase."""
+        """Read RTCP in every READ_REPORTS_TICKS-th of `phases`, and send the reports of the legs of this phase."""
         batches, epoch_ns = self._batches, now_ns + engine.epoch_offset_ns
         if phase % READ_REPORTS_TICKS == 0:
             drain_reports(self._rtcp_ready.arrays, batches.incoming, engine.receiver, now_ns, epoch_ns)

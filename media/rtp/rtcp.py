@@ -16,7 +16,6 @@ from media.dsp.kernel import inline_kernel, kernel
 SENDER_REPORT = 200
 RECEIVER_REPORT = 201
 DESCRIPTION = 202
-BYE = 203
 
 NAME_CHARACTERS = 16
 """Length of our CNAME (RFC 3550 §6.5.1), one random text a process: it joins a process's streams and tells nothing else."""

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from media.control.play_items import PlayRecord, PlayRoom, PlaySeparator, PlayTone
 from media.control.recording_records import (
+    CallRecordingStopped,
     RecordingStopped,
     RoomRecordingStopped,
+    StartCallRecording,
     StartRecording,
     StartRoomRecording,
     StopRecording,
@@ -20,7 +22,7 @@ from media.control.recording_records import (
 )
 from media.control.records import ConnectLeg, Enqueue, FlushPlaylist, LegOpened, OpenLeg, PlaylistEmptied, SeparatorReached
 from media.dsp.resample import FrameConverter
-from media.engine.takes import Block, FileClosed
+from media.engine.takes import Block, FileClosed, Take
 from tests.support.engine_rig import EngineRig, rtp
 from tests.support.tones import level, tone
 
@@ -204,3 +206,26 @@ def test_who_is_inside_is_in_it_from_its_beginning_however_late_its_first_tick_c
     (stopped,) = (event for event in rig.do() if isinstance(event, RoomRecordingStopped))
     joined = {told["leg"]: told["at_ms"] for told in json.loads(stopped.about)["events"] if told["event"] == "joined"}
     assert (joined, stopped.length_ms) == ({1: 0, 2: 60}, 80)
+
+
+def test_a_fault_of_ours_costs_the_recordings_that_it_meets_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = EngineRig()
+    rig.connect(1, PHONE, "L16", 8000, 96)
+    rig.connect(2, ("10.0.0.2", 4002), "L16", 8000, 96)
+    rig.do(Enqueue(1, (PlayRoom("r"),)), Enqueue(2, (PlayRoom("r"),)))
+    rig.do(StartRecording(1, "leg.wav"), StartCallRecording(1, "call.wav", "both"), StartRoomRecording("r", "room.wav", "both"))
+    say(rig, 500, 8000, 0, 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(Take, "at_rate", lambda *_: 1 // 0)
+        say(rig, 500, 8000, 5, 1)
+    say(rig, 500, 8000, 6, 5)
+    closed = [work for work in rig.engine.recorders.work if isinstance(work, FileClosed)]
+    assert {work.path for work in closed} == {"leg.wav", "call.wav", "room.wav", "room-1.wav", "room-2.wav"}
+    for work in closed:
+        rig.engine.recorders.written(work.token, 100, "")
+    ended = [e for e in rig.do() if isinstance(e, (RecordingStopped, CallRecordingStopped, RoomRecordingStopped))]
+    assert len(ended) == 3 and {e.reason.partition(":")[0] for e in ended} == {"ZeroDivisionError"}
+    assert caplog.text.count("cannot go on") == 3 and set(rig.engine.by_number) == {1, 2}
+    assert rig.tick(), "the legs are sent packets still"
