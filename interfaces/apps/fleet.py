@@ -40,14 +40,14 @@ class AppFile:
 
 
 class Fleet:
-    """`take` gets the messages of its processes, `orphans` the calls of one that died."""
+    """`take` gets the messages of its processes, `lost` each process that has ended, its calls and why."""
 
     def __init__(
         self,
         app: AppFile,
         options: Options,
         take: Callable[[AppPeer, Message], None],
-        orphans: Callable[[set[str], str], None],
+        lost: Callable[[AppPeer, set[str], str], None],
     ) -> None:
         self.app = app
         self.generation = 0
@@ -57,7 +57,7 @@ class Fleet:
         """One generation is started after the other: of two at once, the older one could take over from the newer."""
         self._starting: set[AppProcess] = set()
         self._options = options
-        self._take, self._orphans = take, orphans
+        self._take, self._lost = take, lost
         self._current: list[AppProcess] = []
         self._draining: dict[AppProcess, float] = {}
         """Old ones, and since when."""
@@ -165,7 +165,7 @@ class Fleet:
         legs, process.legs = process.legs, set()
         if why:
             log.error("%s %s; %d calls had their program there", process, why, len(calls))
-        self._orphans(calls | legs, f"application {self.app.name}: its process {why or 'was ended'}")
+        self._lost(process, calls | legs, why or "was ended")
         if process in self._remote:
             self._remote.remove(process)
         if not isinstance(process, AppProcess):

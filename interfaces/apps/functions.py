@@ -93,6 +93,12 @@ class AppFunctions:
         else:
             done.set_result(message.get("result"))  # type: ignore[arg-type]
 
+    def gone(self, process: AppPeer, why: str) -> None:
+        """A process has ended: what it was asked nobody will answer."""
+        for asked, done in self._asked.values():
+            if asked is process and not done.done():
+                done.set_exception(CallFailed(f"application {process.name}: its process {why}"))
+
     def withdraw(self) -> None:
         """Withdraw all."""
         for name in self._published:

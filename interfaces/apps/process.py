@@ -85,7 +85,11 @@ class AppProcess(AppPeer):
         except KeyError:
             self.why_broken = f"there is no user {limits.user!r} any more"
             return False
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            self.why_broken = f"it cannot be started: {error.strerror}"
+            return False
         command = [
             sys.executable,
             "-m",

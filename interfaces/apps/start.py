@@ -24,6 +24,7 @@ from interfaces.apps.interface import Apps
 from interfaces.apps.operations import OPERATIONS
 from interfaces.apps.options import Options
 from interfaces.apps.orphans import Orphans
+from interfaces.apps.peer import AppPeer
 from interfaces.apps.remote import Refusal
 from interfaces.apps.requests import ProgramRequests
 from interfaces.apps.speaker import Speaker
@@ -130,7 +131,7 @@ class AppGateway:
 
     async def _first(self, name: str, path: Path) -> str:
         """Start the first generation of an application. Empty when it is in service, else why it is not, and there is none."""
-        fleet = self._beginning[name] = Fleet(self._app(name, path), self._options, self._requests.take, self._orphans.take)
+        fleet = self._beginning[name] = Fleet(self._app(name, path), self._options, self._requests.take, self._lost)
         try:
             why = await fleet.start()
             if not why:
@@ -139,6 +140,11 @@ class AppGateway:
             return why
         finally:
             self._beginning.pop(name, None)
+
+    def _lost(self, process: AppPeer, calls: set[str], why: str) -> None:
+        """A process has ended; those whose calls it had, or who have asked it something, hear of it."""
+        self._functions.gone(process, why)
+        self._orphans.take(calls, f"application {process.name}: its process {why}")
 
     def _open_door(self, file: str) -> None:
         """Let programs from elsewhere in. Raises ConfigError for a name that cannot be theirs."""
@@ -165,7 +171,7 @@ class AppGateway:
         if len(self._fleets) >= _MOST_NAMES:
             raise Refusal(f"there are {_MOST_NAMES} applications already")
         app = replace(self._app(name, self._options.script_path / f"{name}.py"), file=None)
-        fleet = self._fleets[name] = Fleet(app, self._options, self._requests.take, self._orphans.take)
+        fleet = self._fleets[name] = Fleet(app, self._options, self._requests.take, self._lost)
         self._services.applications.register(name, lambda session: self._begin(session, fleet))
         return fleet
 

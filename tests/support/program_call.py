@@ -18,6 +18,8 @@ from tests.support.playbook import Playbook
 class Program:
     """The process, as far as a call knows it."""
 
+    name = "prog"
+
     def __init__(self) -> None:
         self.calls: set[str] = set()
         self.legs: set[str] = set()

@@ -26,7 +26,7 @@ def test_a_generation_that_is_ready_only_after_the_stop_is_not_in_service(tmp_pa
             AppFile("late", file, {}, Reach(tmp_path, None, None)),
             Options(script_path=tmp_path, nice=0),
             lambda peer, message: None,
-            lambda calls, why: None,
+            lambda process, calls, why: None,
         )
         starting = asyncio.ensure_future(fleet.start())
         await asyncio.sleep(0)
@@ -90,7 +90,7 @@ class PlayedFleet:
             AppFile("card", Path("card.py"), {}, Reach(Path("/nowhere"), None, None)),
             Options(script_path=Path("/nowhere"), workers=workers),
             lambda peer, message: self.published.append(message["functions"]),
-            lambda calls, why: None,
+            lambda process, calls, why: None,
         )
 
     async def made(self, count: int) -> PlayedProcess:

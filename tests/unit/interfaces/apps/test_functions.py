@@ -43,6 +43,16 @@ async def test_what_failed_is_told() -> None:
         await calling
 
 
+async def test_who_was_asked_is_gone() -> None:
+    functions, program, calling = await asked()
+    functions.gone(Program(), "has ended with status 1")  # type: ignore[arg-type]
+    assert not calling.done()
+    functions.gone(program, "has ended with status 1")  # type: ignore[arg-type]
+    with pytest.raises(CallFailed, match="its process has ended with status 1"):
+        await calling
+    functions.gone(program, "was ended")  # type: ignore[arg-type]
+
+
 async def test_another_program_cannot_answer(caplog: pytest.LogCaptureFixture) -> None:
     """Numbers are easily guessed."""
     functions, program, calling = await asked()
