@@ -43,6 +43,8 @@ _GATHER_S = 0.005
 _ALIVE_S = 1.0
 """After a crash a call is charged until then."""
 _TELLERS = 8
+_UNDECIDED_NS = 600 * 1_000_000_000
+"""Longer than anything rings."""
 _GIVE_UP_S = 7 * 86400.0
 _LAST_WORDS_S = 3.0
 
@@ -153,9 +155,16 @@ class ChargeBook:
             await self._database.run(lambda connection: write(connection, charge, "open"))
         except DatabaseFailed as error:
             log.error("%s: charge %s is in memory only: %s", self.name, key, error)
-        except asyncio.CancelledError:  # nobody will end it, and who has granted it is to hear that it cost nothing
-            self.end(key, 0.0, given_up or {})
+        except (
+            asyncio.CancelledError
+        ):  # the call is over, or it goes on without the service's word: then it is answered, or ended, as any
+            self._clock.call_later(_UNDECIDED_NS, lambda: self._undecided(charge, given_up or {}))
             raise
+
+    def _undecided(self, charge: Charge, given_up: Facts) -> None:
+        """Whoever has granted it is to hear that it cost nothing, if nothing has become of it."""
+        if self._open.get(charge.key) is charge:
+            self.end(charge.key, 0.0, given_up)
 
     def answered(self, key: str, facts: Facts) -> None:
         """It costs from now on. `facts` of a call that was let begin without the service."""

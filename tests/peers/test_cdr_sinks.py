@@ -195,20 +195,22 @@ async def test_mariadb_has_each_record_once_however_often_it_comes(mariadb: Mari
 
 
 async def test_a_table_that_is_locked_is_waited_for_so_long_and_tried_again(mariadb: MariaDb) -> None:
-    sink = MysqlTable("127.0.0.1", mariadb.port, USER, PASSWORD, DATABASE, "locked", patience_s=1.0)
-    await sink.deliver([entry(1)])
+    patient, sink = (
+        MysqlTable("127.0.0.1", mariadb.port, USER, PASSWORD, DATABASE, "locked", patience_s=patience_s)
+        for patience_s in (30.0, 1.0)
+    )
+    await patient.deliver([entry(1)])
     connection = await aiomysql.connect(host="127.0.0.1", port=mariadb.port, user=USER, password=PASSWORD, db=DATABASE)
     async with connection.cursor() as cursor:
         await cursor.execute("LOCK TABLES locked WRITE")
         with pytest.raises(SinkDown, match="no answer for 1 s"):
             await sink.deliver([entry(2)])
         await cursor.execute("UNLOCK TABLES")
-        later = MysqlTable("127.0.0.1", mariadb.port, USER, PASSWORD, DATABASE, "locked")
-        await later.deliver([entry(2)])
+        await patient.deliver([entry(2)])
         await cursor.execute("SELECT `call` FROM locked ORDER BY id")
         assert [call for (call,) in await cursor.fetchall()] == ["call-1", "call-2"]
     connection.close()
-    await later.close()
+    await patient.close()
 
 
 async def test_a_wrong_password_is_said_without_telling_it(mariadb: MariaDb) -> None:

@@ -33,6 +33,8 @@ from tests.support.sizes import size
 pytestmark = pytest.mark.peers
 
 SINKS = "jsonl,csv,sqlite"
+_LEAST = 8
+"""Calls of a life that are answered before it is killed."""
 CREDIT_S = 1000
 CALLS = 30
 """In each life of the server, within 0.3 to 1.5 s."""
@@ -71,6 +73,8 @@ class Callers:
     def __init__(self, chance: random.Random) -> None:
         self.seen: dict[str, Seen] = {}
         self._chance = chance
+        self._answered = asyncio.Semaphore(0)
+        """One for each call of this life that was answered."""
 
     async def _one(self, peer: UdpPeer, seen: Seen, wait_s: float, talk_s: float) -> None:
         await asyncio.sleep(wait_s)
@@ -78,6 +82,7 @@ class Callers:
         call = peer.invite("echo", headers=f"X-Account: {seen.account}\r\n")
         if await call.final() == 200:
             seen.call_id, seen.acked_s = call.call_id, time.monotonic()
+            self._answered.release()
             call.ack()
             await asyncio.sleep(talk_s)
             left_s = time.monotonic()
@@ -87,6 +92,7 @@ class Callers:
     async def until_killed(self, server: Server, cgrates: CgratesStandIn, kill_s: float, life: int) -> None:
         """Calls come and go; after `kill_s` the hub is killed without warning."""
         peer = await UdpPeer.open(server.sip_port)
+        self._answered = asyncio.Semaphore(0)
         accounts = [f"life{life}call{number}" for number in range(CALLS)]
         for account in accounts:
             cgrates.balances[account] = CREDIT_S
@@ -98,6 +104,9 @@ class Callers:
             for account in accounts
         ]
         await asyncio.sleep(kill_s)
+        async with asyncio.timeout(40):  # a busy machine has not answered as many yet
+            for _ in range(_LEAST):
+                await self._answered.acquire()
         os.kill(server.pid, signal.SIGKILL)
         killed_s = time.monotonic()
         await asyncio.to_thread(server.wait_status)

@@ -109,7 +109,7 @@ def test_a_process_stands_still_for_a_while(tmp_path: Path, role: str) -> None:
         os.kill(pid, signal.SIGSTOP)
         try:
             if role != "hub":
-                wait_until(lambda: f"the {role} process (pid {pid}) has not answered for 2 s" in server.log, "it is said", 10)
+                wait_until(lambda: f"the {role} process (pid {pid}) has not answered for" in server.log, "it is said", 10)
                 assert ready(server)[0] == 503
             time.sleep(4)  # how long it stands still
         finally:

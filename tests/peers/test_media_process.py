@@ -172,13 +172,13 @@ def test_bridge_joins_two_legs_only(server: MediaServer, legs: Iterator[int]) ->
 
 
 def test_front_item_interrupts_and_flush_says_nothing(server: MediaServer, legs: Iterator[int], tmp_path: Path) -> None:
-    long = str(tones.write_wav(tmp_path / "long.wav", tones.sequence([500, 900, 900, 900, 900, 900], 600)))
+    long = str(tones.write_wav(tmp_path / "long.wav", tones.sequence([500, 500, 500, 500, 900, 900, 900, 900, 900], 600)))
     short = str(tones.write_wav(tmp_path / "short.wav", tones.tone(700, 200)))
     with PeerGroup() as group:
         peer, leg = group.peer(), next(legs)
         server.connect(leg, peer)
         server.send(Enqueue(leg, (PlayFile(long),)))
-        group.run_ms(200)
+        group.run_until(lambda: 500 in melody(peer, 40), "its first note")
         server.send(Enqueue(leg, (PlayFile(short),), front=True))
         group.run_until(lambda: 900 in melody(peer, 40), "the second note of the long one")
         heard = melody(peer, 40)

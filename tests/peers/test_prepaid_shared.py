@@ -178,6 +178,31 @@ async def test_what_an_unanswered_question_may_hold_is_not_let_go_of_what_the_ne
     assert await stores[1].credit("late") == 70 and await stores[1].settle("all", 0) == 0
 
 
+async def test_a_call_that_ends_while_its_next_slice_is_asked_for_is_charged(
+    mariadb: MariaDb, stores: list[SharedBalances]
+) -> None:
+    """Its first question was not answered in time, yet taken: 40 s are held."""
+    store = Away(parse_mysql(mariadb.url()), "one")
+    control = SharedPrepaid(store, Options(slice=40), time.time)
+    await control.recover()
+    await store.change("ending", 100, absolute=True)
+    call = ask("ending/0", "ending")
+    await store.reserve(call.key, "ending", 40)
+    store.away = True
+    with pytest.raises(ControlUnreachable):
+        await control.authorize(call)
+    store.away, store.slow, store.settling = False, asyncio.Event(), asyncio.Event()
+    renewing = asyncio.ensure_future(control.renew(call, 10.0))
+    await store.settling.wait()
+    renewing.cancel()
+    control.ended(call, None, 30.0)  # type: ignore[arg-type]
+    await asyncio.wait([renewing])
+    assert renewing.cancelled()
+    await control.close()
+    assert await stores[1].credit("ending") == 70 and await stores[1].reserve("all", "ending", 1000) == (70, 0)
+    await stores[1].settle("all", 0)
+
+
 async def test_no_call_begins_before_what_an_earlier_life_held_is_settled(mariadb: MariaDb, stores: list[SharedBalances]) -> None:
     store = Away(parse_mysql(mariadb.url()), "one")
     await store.change("early", 100, absolute=True)

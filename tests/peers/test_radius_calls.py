@@ -61,7 +61,7 @@ def server(
     folder = tmp_path_factory.mktemp("radius")
     radius_conf = (
         f"servers=127.0.0.1:{free_ports(2)},127.0.0.1:{meddler.port}\nsecret_file={radius.folder}/secret\n"
-        f"timeout_ms=400\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\n"
+        f"timeout_ms=800\nattempts=2\nnas_identifier={NAS}\ndisconnect_port={disconnect_port}\n"
         f"interim_interval={6 if LONG else 1}\nslice={8 if LONG else 3}\n"
         f"file={folder}/radius.db\n"
     )

@@ -20,7 +20,7 @@ from tests.support.sip_peer import PeerCall, UdpPeer
 pytestmark = pytest.mark.peers
 
 
-TIMER_M_MS = 2000
+TIMER_M_MS = 4000
 """So long a phone has for its first reply: what a busy machine needs, too."""
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import IO, TypeVar
 
 T = TypeVar("T")
 
@@ -38,17 +39,29 @@ while True:
         self.stalls: list[tuple[float, float]] = []
         assert self._process.stdout is not None
         self._process.stdout.readline()  # it looks: on a busy machine a short measurement would be over before it does
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)  # a full pipe would stop it
+        self._reader.start()
+
+    def _read(self, lines: IO[str]) -> None:
+        for line in lines:
+            words = line.split()
+            if len(words) == 2 and line.endswith("\n"):  # it is killed while it writes
+                self.stalls.append((float(words[0]), float(words[1])))
 
     def end(self) -> None:
-        """Read what it saw; once is enough."""
+        """All that it saw is in `stalls`; once is enough."""
         if self._process.returncode is not None:
             return
         self._process.kill()
-        text = self._process.communicate()[0]
-        for line in text.splitlines():
-            words = line.split()
-            if len(words) == 2:
-                self.stalls.append((float(words[0]), float(words[1])))
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def excuses(self, began_s: float) -> bool:
+        """Whether a judgement that began then was made on a machine that was not calm."""
+        self.end()
+        return max((late_s for at_s, late_s in self.stalls if at_s + late_s >= began_s), default=0.0) >= CALM_S
 
     def worst_s(self, *times_s: float) -> float:
         """The longest stall within a second of one of these times."""
@@ -56,14 +69,27 @@ while True:
 
 
 def calm(measure: Callable[[], T], attempts: int = 8) -> T:
-    """What `measure` returns. Its AssertionError counts where the machine was calm, or at the last attempt; `measure` must begin anew each time."""
+    """What `measure` returns. What it raises counts where the machine was calm, or at the last attempt; `measure` must begin anew each time."""
     for left in range(attempts - 1, -1, -1):
         meter, began_s = StallMeter(), time.time()
         try:
             return measure()
-        except AssertionError:
+        except Exception:  # of nothing that came there is no last packet and no median
+            if not left or not meter.excuses(began_s):
+                raise
+        finally:
             meter.end()
-            if not left or max((late_s for at_s, late_s in meter.stalls if at_s + late_s >= began_s), default=0.0) < CALM_S:
+    raise ValueError("no attempt")
+
+
+async def calmly(measure: Callable[[], Awaitable[T]], attempts: int = 8) -> T:
+    """`calm` for what is awaited."""
+    for left in range(attempts - 1, -1, -1):
+        meter, began_s = StallMeter(), time.time()
+        try:
+            return await measure()
+        except Exception:
+            if not left or not meter.excuses(began_s):
                 raise
         finally:
             meter.end()

@@ -62,7 +62,7 @@ class CgratesControl:
         event = self._event(ask)
         asked = argument(event, "authorize", self._options, ("GetMaxUsage",), **self._slice())
         granted = grant(max_usage_s(await self.peer.call("SessionSv1.AuthorizeEvent", asked)), event, self._options)
-        await self.book.begin(ask.key, _facts(event))
+        await self.book.begin(ask.key, _facts(event), {"cause": "cancel", "by": "remote"})
         return granted
 
     def _slice(self) -> dict[str, Json]:

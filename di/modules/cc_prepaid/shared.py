@@ -89,15 +89,15 @@ class SharedPrepaid:
 
     async def _free(self, key: str) -> None:
         """What an unanswered question may hold is let go before the next holds something: to settle it later would settle that, too."""
-        if key not in self._owed:
+        if self._owed.pop(key, None) is None:
             return
         self._settling.pop(key).cancel()  # the database ends what that had begun, or has it whole, before ours gets the row
         try:
             await self._store.settle(key, 0)
         except (ControlUnreachable, asyncio.CancelledError):
-            self._owe(key, 0)
+            if key not in self._owed:  # the call's end may have come meanwhile, with what it cost
+                self._owe(key, 0)
             raise
-        del self._owed[key]
 
     def _owe(self, key: str, seconds: int) -> None:
         """Charge it as soon as the database takes it."""
@@ -117,7 +117,7 @@ class SharedPrepaid:
                 said = True
                 await asyncio.sleep(_AGAIN_S)
             else:
-                if self._owed[key] == seconds:
+                if self._owed[key] == seconds:  # else the call has ended meanwhile
                     del self._owed[key]
         del self._settling[key]
 

@@ -72,6 +72,8 @@ async def answered(socket: aiohttp.ClientWebSocketResponse, number: int) -> dict
         message: dict[str, Any] = msgpack.unpackb(await socket.receive_bytes(timeout=40))
         if message["k"] == "di_done" and message["n"] == number:
             return message
+        if message["k"] == "ping":
+            await socket.send_bytes(msgpack.packb({"k": "pong", "n": message["n"]}))
 
 
 async def is_served(socket: aiohttp.ClientWebSocketResponse, number: int) -> bool:

@@ -12,6 +12,7 @@ import pytest
 
 from di.kernel.clock import LoopClock
 from di.stores.charges import Charge, ChargeBook, NotTold
+from tests.support.bare_hub import HandClock
 
 
 class Service:
@@ -50,19 +51,28 @@ async def test_an_end_is_told_once_with_all_that_is_known(tmp_path: Path) -> Non
     assert len(service.told) == 1
 
 
-async def test_a_call_that_is_over_before_it_is_on_the_disk_is_told_as_having_cost_nothing(tmp_path: Path) -> None:
-    service = Service()
-    charges = book(service, tmp_path / "charges.db")
+@pytest.mark.parametrize("goes_on", [False, True])
+async def test_a_call_that_is_over_before_it_is_on_the_disk_is_told_as_having_cost_nothing(tmp_path: Path, goes_on: bool) -> None:
+    """Unless only the answer was late, and it goes on without: then its end is told as any other's, and once."""
+    service, clock = Service(), HandClock()
+    charges = ChargeBook("cc_test", tmp_path / "charges.db", clock, service.tell)
     await charges.open()
     beginning = asyncio.create_task(charges.begin("call/a", {"account": "acme"}, {"end": "given up"}))
     await asyncio.sleep(0)
     beginning.cancel()
     await asyncio.wait([beginning])
-    assert beginning.cancelled() and charges.find("call/a") is None
+    assert beginning.cancelled()
+    if goes_on:
+        charges.answered("call/a", {})
+        clock.advance(1000)
+        charges.end("call/a", 1000, {"end": "by us"})
+    clock.advance(1000)
+    assert charges.find("call/a") is None
     await asyncio.wait_for(service.heard.wait(), 40)
     await charges.close()
     (one,) = service.told
-    assert (one.facts, one.used_s, one.answered_s, one.interrupted) == ({"account": "acme", "end": "given up"}, 0.0, 0.0, False)
+    expected = ("by us", 1000.0) if goes_on else ("given up", 0.0)
+    assert (one.facts["end"], one.used_s) == expected and one.facts["account"] == "acme" and not one.interrupted
 
 
 @pytest.mark.parametrize("on_disk", [True, False])
