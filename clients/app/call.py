@@ -165,14 +165,18 @@ class Call(KnownCall):
         """Call a second leg and be connected with it; several targets ring at once, or in turn. Raises CallFailed when nobody answers.
 
         `caller`: From of the second leg, by default this caller's. `apart`: they hear each other when `bridge` says so. What happens to
-        the leg is queued from here on.
+        the leg is queued from here on. Whoever rings is let go when the waiting is given up (`asyncio.wait_for`, a task's `cancel`).
         """
         values: Message = {
             "targets": list(targets), "ring_ms": round(timeout_s * 1000), "headers": list(headers), "from": caller, "in_turn": in_turn,
             "relay_early": relay_early, "next_hop": next_hop, "user": user, "password": password, "apart": apart,
         }  # fmt: skip
         self._left = None
-        id = str(await self.ask("connect", values))
+        try:
+            id = str(await self.ask("connect", values))
+        except asyncio.CancelledError:
+            self.end_other()  # nobody waits any more for who picks up
+            raise
         return self._legs.get(id) or self._gone_leg(id)
 
     async def dial(

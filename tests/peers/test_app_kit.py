@@ -297,6 +297,18 @@ async def test_who_answers_is_asked(sim: Stage) -> None:
     caller.hangs_up()
 
 
+async def test_nobody_is_rung_for_a_program_that_waits_no_more(sim: Stage) -> None:
+    rings, callee = sim.dials("sip:1@gw.example", rings=True), sim.dials("sip:2@gw.example")
+    caller = await sim.call(app, to="sip:impatient@example")
+    await caller.answered()
+    await rings.called()
+    caller.press("1")
+    assert await rings.ended() == "app" and await caller.logged("given_up") == "1"
+    await caller.talks_with(callee)
+    caller.hangs_up()
+    assert await callee.ended() == "app"
+
+
 @in_virtual_time  # with a real server: tests/peers/test_python_apps.py
 async def test_the_class_of_2009(sim: Stage) -> None:
     callee = sim.dials("sip:bob@127.0.0.1:99")

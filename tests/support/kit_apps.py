@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from clients.app import App, Call, CallEnded, CallFailed, Leg, Worker
 
 app = App()
@@ -182,6 +184,18 @@ async def do_requests(call: Call) -> None:
 async def do_untaken(call: Call) -> None:
     """Requests that nobody takes."""
     await call.answer()
+    await call.ended()
+
+
+async def do_impatient(call: Call) -> None:
+    """Call somebody until a key is pressed."""
+    await call.answer()
+    calling = asyncio.ensure_future(call.connect("sip:1@gw.example"))
+    await call.gather(digits=(1, 1), end="")
+    calling.cancel()
+    await asyncio.wait([calling])
+    call.log(given_up=calling.cancelled())
+    await call.connect("sip:2@gw.example")
     await call.ended()
 
 
