@@ -281,23 +281,27 @@ class Connections:
         leg.signalling |= latching.hosts_of(command.signalling)
         self._set_elsewhere(leg)
 
-    def move(self, now_ns: int) -> None:
-        """Send to another port of the signalled host where that is the peer, as far as can be known. To be called each tick."""
-        for number, leg in list(self._moving.items()):
-            due_ns = latching.moves_ns(leg.latched_from_ns, leg.known_ns, leg.known_early, self._window_ns)
-            state = self._legs.row(leg.row)
-            arrived_ns, transit = state.arrived_ns, state.transit
-            if leg.latched_first == (0, 0):
-                leg.latched_first = (arrived_ns, transit) if arrived_ns > leg.latched_from_ns else (0, 0)
-            elif due_ns and now_ns >= due_ns and now_ns - arrived_ns <= latching.PAUSE_NS:
-                slip = (transit - leg.latched_first[1] + 2**31) % 2**32 - 2**31
-                slip_ns = slip * 1_000_000_000 // state.clock_hz
-                in_time = latching.keeps_time(slip_ns, arrived_ns - leg.latched_first[0])
-                if in_time:
-                    del self._moving[number]
-                    self._move(leg)
-                elif in_time is not None:
-                    leg.latched_from_ns, leg.latched_first = now_ns, (0, 0)
+    @property
+    def moving(self) -> list[Leg]:
+        """Legs that have latched to another port of the signalled host, of which it is not known yet whether that is the peer's."""
+        return [*self._moving.values()] if self._moving else []
+
+    def move(self, leg: Leg, now_ns: int) -> None:
+        """Send a leg's packets to another port of the signalled host where that is the peer, as far as can be known. To be called each tick."""
+        due_ns = latching.moves_ns(leg.latched_from_ns, leg.known_ns, leg.known_early, self._window_ns)
+        state = self._legs.row(leg.row)
+        arrived_ns, transit = state.arrived_ns, state.transit
+        if leg.latched_first == (0, 0):
+            leg.latched_first = (arrived_ns, transit) if arrived_ns > leg.latched_from_ns else (0, 0)
+        elif due_ns and now_ns >= due_ns and now_ns - arrived_ns <= latching.PAUSE_NS:
+            slip = (transit - leg.latched_first[1] + 2**31) % 2**32 - 2**31
+            slip_ns = slip * 1_000_000_000 // state.clock_hz
+            in_time = latching.keeps_time(slip_ns, arrived_ns - leg.latched_first[0])
+            if in_time:
+                del self._moving[leg.number]
+                self._move(leg)
+            elif in_time is not None:
+                leg.latched_from_ns, leg.latched_first = now_ns, (0, 0)
 
     def _move(self, leg: Leg) -> None:
         leg.moved = True

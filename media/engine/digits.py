@@ -37,12 +37,16 @@ class Digits:
         if leg.presses.busy:
             self._busy[leg.number] = leg
 
-    def poll(self, now_ns: int) -> None:
-        """Finish presses whose end was lost."""
-        for leg in list(self._busy.values()):
-            self._report(leg, leg.presses.poll(now_ns))
-            if not leg.presses.busy:
-                del self._busy[leg.number]
+    @property
+    def busy(self) -> list[Leg]:
+        """Legs that have a press under way."""
+        return [*self._busy.values()] if self._busy else []
+
+    def poll(self, leg: Leg, now_ns: int) -> None:
+        """Finish a leg's press whose end was lost."""
+        self._report(leg, leg.presses.poll(now_ns))
+        if not leg.presses.busy:
+            del self._busy[leg.number]
 
     def close(self, leg: Leg) -> None:
         """Forget a leg."""
@@ -65,30 +69,33 @@ class Digits:
         """Whether a press is being sent, or waits for it."""
         return leg.number in self._sending
 
-    def replace_audio(self, table: LegTable) -> list[Leg]:
-        """Put event packets in the place of this tick's audio of legs that send a press (RFC 4733 §2.5.1); return those that are done."""
-        done = []
-        for leg in list(self._sending.values()):
-            row = table.rows[leg.row]
-            kind = leg.connection.dtmf_send if leg.connection is not None else -1
-            if not row["due"] or not 0 <= kind < 128:
-                continue
-            clock_hz, event_hz = int(row["clock_hz"]), leg.press_sender.clock_hz
-            packet = leg.press_sender.next_packet(max(int(row["send_ticks"]) * event_hz // clock_hz, 1))
-            if packet is not None:
-                if packet.first:
-                    leg.press_ts = (int(row["ts_out"]) - int(row["send_ticks"])) & 0xFFFFFFFF
-                ts = (leg.press_ts + packet.segment_ticks * clock_hz // event_hz) & 0xFFFFFFFF
-                wire = table.packets[leg.row]
-                wire[1] = kind | (0x80 if packet.first else 0)
-                wire[4:8] = np.frombuffer(ts.to_bytes(4, "big"), np.uint8)
-                wire[HEADER_BYTES : HEADER_BYTES + len(packet.payload)] = np.frombuffer(packet.payload, np.uint8)
-                row["bytes_sent"] += HEADER_BYTES + len(packet.payload) - int(row["packet_bytes"])
-                row["packet_bytes"] = HEADER_BYTES + len(packet.payload)
-            if leg.press_sender.idle:
-                del self._sending[leg.number]
-                done.append(leg)
-        return done
+    @property
+    def sending(self) -> list[Leg]:
+        """Legs that send a press, or will."""
+        return [*self._sending.values()] if self._sending else []
+
+    def replace_audio(self, leg: Leg, table: LegTable) -> bool:
+        """Put an event packet in the place of this tick's audio of a leg that sends a press (RFC 4733 §2.5.1). True when that was the last."""
+        row = table.rows[leg.row]
+        kind = leg.connection.dtmf_send if leg.connection is not None else -1
+        if not row["due"] or not 0 <= kind < 128:
+            return False
+        clock_hz, event_hz = int(row["clock_hz"]), leg.press_sender.clock_hz
+        packet = leg.press_sender.next_packet(max(int(row["send_ticks"]) * event_hz // clock_hz, 1))
+        if packet is not None:
+            if packet.first:
+                leg.press_ts = (int(row["ts_out"]) - int(row["send_ticks"])) & 0xFFFFFFFF
+            ts = (leg.press_ts + packet.segment_ticks * clock_hz // event_hz) & 0xFFFFFFFF
+            wire = table.packets[leg.row]
+            wire[1] = kind | (0x80 if packet.first else 0)
+            wire[4:8] = np.frombuffer(ts.to_bytes(4, "big"), np.uint8)
+            wire[HEADER_BYTES : HEADER_BYTES + len(packet.payload)] = np.frombuffer(packet.payload, np.uint8)
+            row["bytes_sent"] += HEADER_BYTES + len(packet.payload) - int(row["packet_bytes"])
+            row["packet_bytes"] = HEADER_BYTES + len(packet.payload)
+        if leg.press_sender.idle:
+            del self._sending[leg.number]
+            return True
+        return False
 
     def _report(self, leg: Leg, presses: list[Press]) -> None:
         for press in presses:

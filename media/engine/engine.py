@@ -146,7 +146,7 @@ class Engine:
         announced = self._parts.announcements.next(legs.frames.shape[1])
         taken = self._parts.announcements.taken
         for leg, token in self._parts.recorders.capture(number * TICK_NS, self._parts.spans.recorded_frame, taken):
-            self._parts.players.recording_ended(leg, token)
+            self._guarded(leg, "the end of its recording", now_ns, self._parts.players.recording_ended, token)
         feed_history = self._parts.rooms.feed_history
         mix_rooms.mix_rooms(legs.arrays, rooms, feed_history, announced, spans, self._scratch, encode, resample.SINC)
         self.span_datagrams = self._parts.spans.finish(number)
@@ -154,14 +154,10 @@ class Engine:
         self._parts.mix_ins.mix(self._scratch.own)
         self._parts.call_takes.capture()
         self._parts.packing.pack()
-        self._finish_packets()
+        self._finish_packets(now_ns)
         for row in self._ended[: int(self._ended_count[0])].tolist():
-            leg = self._parts.by_row[row]
-            try:
-                self._parts.players.item_ended(leg)
-            except Exception as error:
-                log.exception("leg %d: what follows in its playlist could not be played", leg.number)
-                self._give_up(leg, f"the next item: {error}", now_ns)
+            if (over := self._parts.by_row.get(row)) is not None:
+                self._guarded(over, "the next item of its playlist", now_ns, self._parts.players.item_ended)
 
     @property
     def is_idle(self) -> bool:
@@ -173,7 +169,7 @@ class Engine:
         """Packets are left for ``tick_more``."""
         return self._parts.packing.more > 0 or self._parts.relays.more
 
-    def tick_more(self) -> bool:
+    def tick_more(self, now_ns: int) -> bool:
         """Make the packets that a tick had no room for, those shorter than a tick above all; False when there are none.
 
         They are due half a tick after the others, and like them in ``legs``.
@@ -183,16 +179,20 @@ class Engine:
         render.nobody_due(self._parts.legs.rows)
         self._parts.packing.pack_more()
         self._parts.relays.pass_more()
-        self._finish_packets()
+        self._finish_packets(now_ns)
         return True
 
-    def _finish_packets(self) -> None:
+    def _finish_packets(self, now_ns: int) -> None:
         """Headers, library codecs, key presses, SRTP: what makes payloads packets."""
         render.finish(self._parts.legs.rows, self._parts.legs.packets)
         self._parts.coded.encode()
-        for leg in self._parts.digits.replace_audio(self._parts.legs):
-            self._parts.players.touch(leg)
+        for leg in self._parts.digits.sending:
+            self._guarded(leg, "a key press", now_ns, self._press)
         self._parts.secure.protect()
+
+    def _press(self, leg: Leg) -> None:
+        if self._parts.digits.replace_audio(leg, self._parts.legs):
+            self._parts.players.touch(leg)
 
     def _fit_scratch(self, samples: int, largest: int) -> None:
         """Make the scratch arrays as wide as the longest frame, and as many as the largest room has members."""
@@ -251,8 +251,18 @@ class Engine:
         self._parts.events.append(records.LegDropped(leg.number, f"{what} failed"))
 
     def _settled(self, now_ns: int) -> None:
-        self._parts.digits.poll(now_ns)
-        self._parts.connections.move(now_ns)
+        digits, connections = self._parts.digits, self._parts.connections
+        for leg in digits.busy:
+            self._guarded(leg, "the end of a key press", now_ns, digits.poll, now_ns)
+        for leg in connections.moving:
+            self._guarded(leg, "the look where its packets come from", now_ns, connections.move, now_ns)
+
+    def _guarded(self, leg: Leg, what: str, now_ns: int, do: Callable[..., None], *args: int) -> None:
+        try:
+            do(leg, *args)
+        except Exception as error:
+            log.exception("leg %d: %s failed", leg.number, what)
+            self._give_up(leg, f"{what}: {error}", now_ns)
 
     def check_timeouts(self, now_ns: int) -> None:
         """Report legs without packets for too long, legs that wait and changes of speakers; end latch windows, close idle ports.

@@ -42,7 +42,7 @@ def warm() -> None:
         for _, words in engine.span_datagrams:
             engine.spans.put(1, words)
         engine.tick(20_000_000 * number)
-    engine.tick_more()
+    engine.tick_more(40_000_000)
     nobody = (np.zeros(0, relay.RELAY), engine.legs.rows, engine.legs.packets, np.zeros(1, np.int32), np.zeros(3, np.int64))
     relay.relay_tick(*nobody)
     relay.relay_more(*nobody[:3], nobody[4])

@@ -162,8 +162,8 @@ class MediaProcess:
 
     def _send_more(self) -> None:
         """Half a tick later: the packets of legs whose packets are shorter than a tick."""
-        self._more_ns = 0
-        while self._engine.tick_more():
+        now_ns, self._more_ns = self._more_ns, 0
+        while self._engine.tick_more(now_ns):
             self._sockets.write(self._engine)
 
     def _wait(self, seconds: float) -> None:

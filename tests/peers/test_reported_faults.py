@@ -235,6 +235,20 @@ def test_keys_last_as_long_as_they_are_pressed_both_ways(server: Server, codec: 
     }, "one key has one timestamp"
 
 
+def test_a_key_at_a_clock_that_no_audio_has_costs_nobody_a_call(server: Server) -> None:
+    """Its duration fits into no packet (RFC 4733 §2.3.5): the media process had ended with all its calls."""
+    media = server.children()["media"]
+    with PeerGroup() as group, Phone(server.sip_port, group.peer(), "0 110", ("110 telephone-event/2147483647",)) as phone:
+        phone.call("odd")
+        wait_until(lambda: server.record_of("odd").get("up"), "the leg is connected")
+        (id,) = keepers(server, ["callid", phone.call_id])
+        server.xml.postDSMEvent(id, [["do", "press"]])
+        phone.peer.forget()
+        group.run_until(lambda: len(phone.peer.packets) > 20, "it is sent packets still")
+        phone.bye()
+    assert server.children()["media"] == media
+
+
 @pytest.mark.parametrize("ptime_ms", [30, 50])
 def test_packets_that_are_no_multiple_of_a_tick_come_evenly(server: Server, ptime_ms: int) -> None:
     """Of 30 ms it was 20 and 40 in turn: the median says so where the machine is calm."""

@@ -199,3 +199,15 @@ async def test_what_pjsip_writes_never_goes_out(sip: SipProcess, peer: UdpPeer) 
     assert reply.code >= 400 or all(not stream.port for stream in parse(reply.body.decode()).media), reply.body
     call.send_request("ACK", cseq=call.cseq)
     await sip.wait_until(lambda: "answered without a media address" in sip.log)
+
+
+@pytest.mark.parametrize(
+    ("clock", "there"), [("2147483647", False), ("192001", False), ("192000", True), ("16000", True), ("0", False)]
+)
+async def test_keys_at_a_clock_that_no_audio_has_are_none(sip: SipProcess, peer: UdpPeer, clock: str, there: bool) -> None:
+    """Their durations would not fit into a packet."""
+    call, answer = await invited(peer, GOOD.replace("telephone-event/8000", f"telephone-event/{clock}"))
+    assert (answer.code, f"telephone-event/{clock}" in answer.body.decode()) == (200, there)
+    call.ack()
+    (media,) = await sip.wait_for(MediaNegotiated)
+    assert (media.dtmf_send, media.dtmf_send_clock_hz) == ((101, int(clock)) if there else (-1, 8000))

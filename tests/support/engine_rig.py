@@ -85,14 +85,14 @@ class EngineRig:
     def tick_all(self) -> dict[int, list[bytes]]:
         """One tick; return all packets of each leg, of those with packets shorter than a tick too."""
         packets = {leg: [packet] for leg, packet in self.tick().items()}
-        while self.engine.tick_more():
+        while self.engine.tick_more(self.now_ns):
             for leg, packet in self._due().items():
                 packets.setdefault(leg, []).append(packet)
         return packets
 
     def tick_more(self) -> dict[int, bytes]:
         """Half a tick later; return the packet of each leg that sent one then."""
-        return self._due() if self.engine.tick_more() else {}
+        return self._due() if self.engine.tick_more(self.now_ns) else {}
 
     def _due(self) -> dict[int, bytes]:
         table = self.engine.legs

@@ -60,6 +60,10 @@ STATIC: Mapping[str, Rtpmap] = {
 """Payload types that need no rtpmap (RFC 3551 §6)."""
 
 
+MOST_CLOCK_HZ = 192_000
+"""Beyond that of any audio or video (90 000). A key's duration has 16 bits, in which a packet of the longest kind must fit (RFC 4733 §2.3.5)."""
+
+
 def number(text: str, most: int) -> int:
     """A decimal number without sign, from 0 to `most`; -1 for anything else."""
     value = int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else -1
@@ -72,7 +76,7 @@ def rtpmap_of(value: str) -> tuple[str, Rtpmap] | None:
     """Payload type and meaning of an rtpmap attribute's value; None when it is none."""
     words = value.split()
     parts = words[1].split("/") if len(words) > 1 else []
-    clock_hz = number(parts[1], 2**31 - 1) if len(parts) > 1 else -1
+    clock_hz = number(parts[1], MOST_CLOCK_HZ) if len(parts) > 1 else -1
     if clock_hz <= 0 or not parts[0]:
         return None
     return words[0], Rtpmap(parts[0], clock_hz, max(number(parts[2], 255), 1) if len(parts) > 2 else 1)

@@ -8,8 +8,11 @@ import logging
 import pytest
 
 from media.control.play_items import PlayTone
-from media.control.records import Enqueue, LegDropped
+from media.control.recording_records import StartRecording, StopRecording
+from media.control.records import ConnectLeg, Enqueue, LegDropped, SendDigit
 from media.engine import latching
+from media.engine.connections import Connections
+from media.engine.digits import Digits
 from media.engine.players import Players
 from tests.support.engine_rig import EngineRig, rtp
 
@@ -55,5 +58,35 @@ def test_what_the_next_item_brings_to_light_costs_one_leg(
     with caplog.at_level(logging.ERROR):
         for _ in range(4):
             assert 2 in rig.tick()
+    gone_and_the_other_plays(rig)
+    assert caplog.text.count("leg 1: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("owner", "work"),
+    [
+        (Digits, "replace_audio"),
+        (Digits, "poll"),
+        (Connections, "move"),
+        (Players, "recording_ended"),
+    ],
+)
+def test_what_a_tick_does_for_one_leg_costs_that_leg(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, owner: type, work: str
+) -> None:
+    rig = two_legs()
+    leg = rig.engine.by_number[1]
+    monkeypatch.setattr(owner, work, broken)
+    match work:
+        case "replace_audio":
+            rig.do(ConnectLeg(1, *PEER, "PCMU", 8000, 0, 0, dtmf_send=101), Enqueue(1, (PlayTone((440,)),)), SendDigit(1, 5, 100))
+        case "poll":
+            rig.engine._parts.digits._busy[1] = leg
+        case "move":
+            rig.engine.connections._moving[1] = leg
+        case _:
+            rig.do(StartRecording(1, "x.wav"), StopRecording(1))
+    with caplog.at_level(logging.ERROR):
+        assert 2 in rig.tick()
     gone_and_the_other_plays(rig)
     assert caplog.text.count("leg 1: ") == 1
