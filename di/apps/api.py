@@ -25,6 +25,7 @@ from di.calls.admission import Control
 from di.calls.application import Application, Factory
 from di.calls.call_changes import NO_CHANGES, CallChanges, NameFilter
 from di.calls.call_info import CallInfo, CallOut, Dialler, HoldStyle, Target
+from di.calls.change_keys import filled as fill_control
 from di.calls.control import Grant
 from di.calls.control_modules import CONTROL_MAKER, ControlMaker, ControlUnreachable, OutsideAsk, RoutesOutside
 from di.calls.events import EventPosted, Outcome, RoomChanged, SipReply, Verdict
@@ -234,6 +235,7 @@ __all__ = [
     "describe",
     "di_method",
     "end_to_end",
+    "fill_control",
     "fill_pattern",
     "first_header",
     "header_lines",

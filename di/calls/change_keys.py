@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from di.calls.call_changes import FILTER_KINDS, CallChanges, FilterKind, NameFilter
+from di.calls.patterns import PatternValues, fill
 from di.sip.headers import header_lines
 
 _TEXTS = (
@@ -50,6 +51,17 @@ def changes_of(values: Mapping[str, str]) -> CallChanges:
         message_filter=_filter("message", given),
         append_headers=tuple(header_lines(given.get("append_headers", "").replace("\\r\\n", "|"))),
     )
+
+
+def filled(configured: Mapping[str, str], values: PatternValues) -> dict[str, str]:
+    """The values of a control for a call. What patterns give begins no further line of `append_headers`."""
+    return {
+        key: fill(text, values, _in_a_header if key.lower() == "append_headers" else None) for key, text in configured.items()
+    }
+
+
+def _in_a_header(given: str) -> str:
+    return given.replace("|", "%7C").replace("\\r\\n", "%5Cr%5Cn")
 
 
 def unknown(values: Mapping[str, str]) -> list[str]:

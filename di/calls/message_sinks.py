@@ -54,6 +54,7 @@ class MessageSinks:
         """A call out is sent anew."""
         if before in self._sinks:
             self._sinks[now] = self._sinks[before]
+            self.ended(before)
 
     def ended(self, call: int) -> None:
         """A call is over."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from di.sip.headers import first_header, parse_uri, uri_of
 log = logging.getLogger(__name__)
 _ESCAPES = {"r": "\r", "n": "\n", "t": "\t"}
 _URI_PARTS = "uUdhpHPn"
+_CONTROLS = re.compile("[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,9 @@ def values_of(info: CallInfo, variables: Mapping[str, str] | None = None) -> Pat
 
 
 def fill(text: str, values: PatternValues, change: Callable[[str], str] | None = None) -> str:
-    """The text with its patterns replaced. `change` is done to what each of them gives, for it comes from callers; the rest stays."""
+    """The text with its patterns replaced. What they give comes from callers: its control characters become %XX, as a URI has them, so that
+    it ends no line. `change` is done to it too; the rest of the text stays.
+    """
     return _Filler(text, values, change).run()
 
 
@@ -87,7 +91,7 @@ class _Filler:
                 self._at += 2
             elif letter == "$" and self._at + 1 < len(self._text):
                 self._at += 1
-                found = self._pattern()
+                found = _CONTROLS.sub(lambda control: f"%{ord(control[0]):02X}", self._pattern())
                 parts.append(self._change(found) if self._change is not None else found)
             else:
                 parts.append(letter)

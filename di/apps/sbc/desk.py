@@ -16,6 +16,7 @@ from di.apps.api import (
     Refused,
     Seldom,
     SessionTimer,
+    fill_control,
     fill_pattern,
     parse_uri,
 )
@@ -116,6 +117,4 @@ class SbcDesk:
         configured = loaded.profile.controls.get(text.strip())
         if configured is None:
             return self._maker.make_all(text)  # of a header: `module;key=value`, meant as it stands
-        return [
-            self._maker.make(text.strip(), {key: fill_pattern(given, values) for key, given in configured.items()}, filled=True)
-        ]
+        return [self._maker.make(text.strip(), fill_control(configured, values), filled=True)]

@@ -19,7 +19,7 @@ from di.apps.api import (
     PatternValues,
     Refused,
     RoutesOutside,
-    fill_pattern,
+    fill_control,
 )
 from di.apps.sbc.changes import changed
 from di.apps.sbc.keys import names
@@ -36,7 +36,7 @@ def routers_of(loaded: LoadedProfile, values: PatternValues, modules: Mapping[st
         configured = loaded.profile.controls.get(name.strip())
         if configured is None:
             continue
-        filled = {key: fill_pattern(text, values) for key, text in configured.items()}
+        filled = fill_control(configured, values)
         module = modules.get(filled.pop("module", name))
         if isinstance(module, RoutesOutside):
             found.append((module, name, filled))

@@ -15,7 +15,9 @@ from di.apps.api import (
     OutsideReplied,
     OutsideReply,
     PatternValues,
+    Refused,
     RequestReceived,
+    Seldom,
     Services,
     Session,
     parse_uri,
@@ -26,7 +28,7 @@ from di.apps.sbc.keys import is_yes
 from di.apps.sbc.message_files import MessageFiles
 from di.apps.sbc.message_pcap import path_of
 from di.apps.sbc.profile import Profile
-from di.apps.sbc.reg_cache import RegistrationCache
+from di.apps.sbc.reg_cache import MOST_BINDINGS, RegistrationCache
 from di.apps.sbc.registering import Onward, RegisterOrigin, back, onward, transport_of
 from di.apps.sbc.replaces import DialogName
 
@@ -41,6 +43,7 @@ class SbcReach:
         self._files = MessageFiles(services.sessions.spawn)
         self.cache = RegistrationCache(secret)
         self.hider = ContactHider(secret)
+        self._full = Seldom()
 
     def now_s(self) -> int:
         """Seconds that only grow."""
@@ -100,7 +103,14 @@ class SbcReach:
         return values.registered[1] if values.registered[0] and values.request_uri == values.registered[0] else ""
 
     def register(self, profile: Profile, request: OutsideReceived, headers: Sequence[tuple[str, str]], local: str) -> Onward:
-        """What becomes of a REGISTER."""
+        """What becomes of a REGISTER. Raises Refused(503) when what it brings could not be remembered."""
+        if is_yes(profile.enable_reg_caching) and not self.cache.has_room(headers, self.now_s()):
+            if (more := self._full.line(self.now_s() * 1_000_000_000)) is not None:
+                log.error(
+                    "sbc: REGISTER from %s: 503, for %d registrations are remembered, and no more can be%s",
+                    request.source_ip, MOST_BINDINGS, more,
+                )  # fmt: skip
+            raise Refused(503, "Service Unavailable", ("Retry-After: 300",))
         origin = RegisterOrigin(request.source_ip, request.source_port, transport_of(headers), local)
         self.cache.forget_gone_sometimes(self.now_s())
         return onward(profile, headers, origin, self.cache, self.hider, self.now_s())

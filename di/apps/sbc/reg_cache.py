@@ -24,7 +24,7 @@ DEFAULT_EXPIRES_S = 3600
 _MARGIN_S = 30
 """A binding of the registrar's is renewed when it would outlive the phone's by less."""
 MOST_BINDINGS = 200_000
-"""More are not remembered: a flood of registrations must not fill the memory."""
+"""More are refused: a flood of registrations must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +191,16 @@ class RegistrationCache:
             self.next_look_s = now_s + _MARGIN_S
             self.forget_gone(now_s)
 
+    def has_room(self, headers: Sequence[tuple[str, str]], now_s: int) -> bool:
+        """Whether what a REGISTER brings can be kept: a phone whose alias is forgotten would be told 200, and no call would reach it."""
+        if len(self.bindings) < MOST_BINDINGS:
+            return True
+        pairs = list(headers)
+        aor, contacts = aor_of(pairs), [value.strip() for value in contact_values(pairs)]
+        known = all(value == "*" or alias_of(self.secret, aor, uri_of(value)) in self.bindings for value in contacts)
+        return known or (self.forget_gone(now_s) > 0 and len(self.bindings) < MOST_BINDINGS)
+
     def _keep(self, binding: CachedContact) -> None:
-        if binding.alias not in self.bindings and len(self.bindings) >= MOST_BINDINGS:
-            return
         before = self.bindings.get(binding.alias)
         if before is not None:
             self._leave_place(before)

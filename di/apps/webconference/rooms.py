@@ -181,8 +181,8 @@ class RoomTable:
         if room is None:
             return False
         room.access_s = participant.changed_s = now_s
-        if participant.tag:  # a call that was moved away and comes back has one line
-            room.participants = [known for known in room.participants if known.tag != participant.tag]
+        # who is long gone leaves the list, also where nobody ever asks for it; a call that was moved away and comes back has one line
+        room.participants = [known for known in self._listed(room, now_s) if not participant.tag or known.tag != participant.tag]
         if participant.participant_id:
             for index, known in enumerate(room.participants):
                 if not known.tag and known.participant_id == participant.participant_id:

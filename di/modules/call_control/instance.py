@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from di.calls.change_keys import filled
 from di.calls.control import Grant
 from di.calls.control_modules import ControlAsk, ControlModule, ControlUnreachable
-from di.calls.patterns import fill, values_of
+from di.calls.patterns import values_of
 from di.kernel.errors import Refused
 from di.modules.call_control.options import Options
 
@@ -76,7 +77,7 @@ class Instance:
     def _filled(self, call: Session) -> Mapping[str, str]:
         variables = {name: str(value) for name, value in call.attributes.items()}
         patterns = values_of(call.info, variables)
-        return {key: fill(text, patterns) for key, text in self.values.items()}
+        return filled(self.values, patterns)
 
     async def _authorized(self, ask: ControlAsk, answer: Awaitable[Grant]) -> Grant:
         try:

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from di.calls.application import Application
 from di.calls.call_changes import FILTER_KINDS, NO_CHANGES, CallChanges, NameFilter
 from di.calls.call_info import CallOut, Target
-from di.calls.change_keys import KEYS, changes_of, unknown
+from di.calls.change_keys import KEYS, changes_of, filled, unknown
 from di.calls.control import Grant
 from di.calls.pair import Pair
+from di.calls.patterns import PatternValues
 from di.calls.session import Session
 from di.kernel.errors import Refused
 from di.sip import records as sip
@@ -171,3 +172,15 @@ def test_a_second_leg_leaves_from_the_interface_that_a_control_names(caplog: pyt
 def test_what_cannot_be_sent_refuses_the_call() -> None:
     book = book_of(CallChanges(append_headers=("Via: x",)))
     assert book.answers(book.offer("app-plain")) == [500]
+
+
+def test_what_a_caller_says_begins_no_line_of_a_controls_headers() -> None:
+    values = PatternValues(
+        request_uri="sip:b%7CX-Evil%3A1@h",
+        from_header='"a\\r\\nX-Evil: 2 | X-Evil: 3" <sip:c%0D%0AX-Evil%3A4@h>',
+        headers=(("X-Asked", "1|X-Evil: 5"),),
+    )
+    text = "X-To: $rU\\r\\nX-Name: $fn|X-From: $fU|X-Asked: $H(X-Asked)"
+    changes = changes_of(filled({"append_headers": text, "Append_Headers": text, "from": "$f"}, values))
+    assert [line.partition(":")[0] for line in changes.append_headers] == ["X-To", "X-Name", "X-From", "X-Asked"]
+    assert changes.append_headers[0] == "X-To: b%7CX-Evil:1" and not changes.problem()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from di.apps.api import ConfigError, PatternValues, describe
+from di.apps.sbc.added_headers import added
 from di.apps.sbc.profile import Profile, load_profile, parse_profile
 from di.apps.sbc.unsupported import MISSING
 
@@ -119,3 +120,14 @@ def test_the_samples_can_be_read() -> None:
 def test_a_file_that_is_not_there() -> None:
     with pytest.raises(ConfigError, match="profile x cannot be read"):
         load_profile("x", Path("/nowhere"))
+
+
+@pytest.mark.parametrize("key", ["append_headers", "append_headers_req", "aleg_append_headers_req"])
+def test_what_a_caller_says_begins_no_header_of_its_own(key: str) -> None:
+    """A user part is unescaped: a trunk would see an identity that strangers are not let say."""
+    evil = "sip:a%0D%0AP-Asserted-Identity%3A%20%3Csip%3Aboss%40x%3E@h"
+    values = PatternValues(from_header=f"<{evil}>;tag=1", request_uri=evil, headers=(("X-A", "b"),))
+    profile = parse(f'{key}="X-From: $fU\\r\\nX-To: $rU\\r\\nX-Own: $H(X-A)"\n').filled(values)
+    lines = added(getattr(profile, key))
+    said = "a%0D%0AP-Asserted-Identity: <sip:boss@x>"
+    assert lines == (f"X-From: {said}", f"X-To: {said}", "X-Own: b")

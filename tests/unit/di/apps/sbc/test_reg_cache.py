@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from di.apps.api import parse_uri, uri_of
+from di.apps.sbc import reg_cache
 from di.apps.sbc.contacts import expires_of
 from di.apps.sbc.reg_cache import PassingRegister, RegistrationCache, RegistrationLimits, alias_of
 
@@ -46,6 +48,17 @@ def test_a_phone_registers_again_and_leaves() -> None:
     gone = cache.register(request(0), FROM, "192.0.2.1:5060", LIMITS, 105)
     assert expires_of(gone.contacts[0]) == 0
     assert cache.replied(gone, 200, [], LIMITS, 105) == () and cache.find(ALIAS, 105) is None and not cache.of_aor
+
+
+def test_when_it_is_full_only_whom_it_knows_may_register(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reg_cache, "MOST_BINDINGS", 1)
+    cache = RegistrationCache(SECRET)
+    assert cache.has_room(request(), 0)
+    asked = cache.register(request(), FROM, "192.0.2.1:5060", LIMITS, 0)
+    cache.replied(asked, 200, reply(asked, 600), LIMITS, 0)
+    stranger = request(contact="<sip:ben@10.0.0.8>")
+    assert cache.has_room(request(), 10) and cache.has_room(request(contact="*"), 10) and not cache.has_room(stranger, 10)
+    assert cache.has_room(stranger, 100), "the first has run out meanwhile"
 
 
 def test_an_alias_is_worked_out_by_nobody_who_has_not_the_secret() -> None:

@@ -63,6 +63,14 @@ def test_an_invited_participant_takes_his_place() -> None:
     assert table.rooms_of("p2") == []
 
 
+def test_a_room_that_nobody_lists_keeps_no_line_of_who_is_long_gone() -> None:
+    table = RoomTable(Rules(participant_expiry_s=10))
+    for number in range(100):
+        assert table.enter("r", Participant(f"t{number}", "n"), 20.0 * number)
+        table.update("r", f"t{number}", Status.FINISHED, None, 20.0 * number + 5)
+    assert len(table.rooms["r"].participants) <= 2
+
+
 def test_finished_participants_leave_the_listing_after_a_while() -> None:
     table = RoomTable(Rules(participant_expiry_s=10))
     table.enter("r", Participant("t", "n"), 0)
