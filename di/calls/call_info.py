@@ -92,6 +92,8 @@ class DialPlan:
     """Call-ID of the INVITE; empty: a new one."""
     heard: bool = False
     """Somebody has answered the present INVITE, be it with 100."""
+    is_out: bool = True
+    """There is an INVITE that the SIP process can end, once the call is dialled; not while another way is looked for."""
     redirects_left: int = 0
     contacts: list[str] = field(default_factory=list)
     """URIs that a redirection has named and that have not been tried."""

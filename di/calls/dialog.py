@@ -253,7 +253,7 @@ class Dialog:
             self.enter(Phase.DISCONNECTING)
         else:
             self.enter(Phase.REFUSED if self.incoming else Phase.CANCELLING)
-        if not self.incoming and was is Phase.IDLE:
+        if not self.incoming and (was is Phase.IDLE or not self.plan.is_out):
             self._owner.post(CallEnded(self.call, code, reason, "local"))
         else:
             self._owner.host.sip.send(Hangup(self.call, code, reason, self._with_own(headers) if was in UP else headers))

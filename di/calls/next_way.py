@@ -206,12 +206,12 @@ def _follow_to(session: WayCall, uri: str) -> Outcome:
     if session.host.ways.needs_none(plan, uri):
         _again(session)
         return None
+    plan.is_out = False  # whoever ends the call meanwhile says so himself (`Dialog.end`), also when the look-up comes to no end
     return _find_again(session)
 
 
 async def _find_again(session: WayCall) -> None:
     await _find(session)
     if not session.dialog.ending:
+        session.dialog.plan.is_out = True
         _again(session)
-    elif session.dialog.why or session.dialog.ended_by:
-        session.post(CallEnded(session.call, 487, session.dialog.why, "local"))  # given up meanwhile: nobody else would say so

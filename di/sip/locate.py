@@ -22,6 +22,8 @@ SIP_PORT, SIPS_PORT = 5060, 5061
 _SERVICES = {"SIP+D2U": "udp", "SIP+D2T": "tcp", "SIPS+D2T": "tls"}
 _SRV_NAMES = {"udp": "_sip._udp", "tcp": "_sip._tcp", "tls": "_sips._tcp"}
 MOST_WAYS = 16
+MOST_FAILURES = 4
+"""Names of one service that may have no answer, for each of which somebody waits some seconds: what a callee's redirection names is his to choose."""
 """So many addresses are tried at most, whatever a zone holds."""
 
 
@@ -191,11 +193,14 @@ class _Finder:
     async def hosts(self, wanted: Iterable[tuple[str, int, str]]) -> list[Way]:
         ways: dict[Way, None] = {}
         failed: LookupFailed | None = None
+        failures = 0
         for host, port, transport in wanted:
             try:
                 ips = await self._ips(host)
             except LookupFailed as error:
-                failed = error
+                failed, failures = error, failures + 1
+                if failures == MOST_FAILURES:
+                    break
                 continue
             ways.update(dict.fromkeys(Way(ip, port, transport) for ip in ips))
             if len(ways) >= MOST_WAYS:

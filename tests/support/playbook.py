@@ -35,16 +35,21 @@ DEFAULT_MAPPING = (
 
 
 class RecordedSip:
-    """`di.sip.port.SipPort` that keeps the commands; a Hangup ends its call at once, as a peer that answers BYE would."""
+    """`di.sip.port.SipPort` that keeps the commands; a Hangup ends its call at once, as a peer that answers BYE would.
+
+    `over`: calls that the SIP process knows no more; a Hangup of one does nothing.
+    """
 
     def __init__(self, on_event: Callable[[object], None]) -> None:
         self.on_event = on_event
         self.commands: list[Any] = []
+        self.over: set[int] = set()
 
     def send(self, command: object) -> None:
         """Take a command."""
         self.commands.append(command)
-        if isinstance(command, sip.Hangup):
+        if isinstance(command, sip.Hangup) and command.call not in self.over:
+            self.over.add(command.call)
             self.on_event(sip.CallEnded(command.call, command.code, command.reason, "local"))
 
     def of(self, kind: type, call: int) -> list[Any]:
@@ -102,6 +107,7 @@ class Playbook:
         """An INVITE comes; returns the call's number."""
         self._next_call += 2
         call = self._next_call
+        self.sip.over.discard(call)
         uri = f"sip:{user}@{domain}"
         self.sessions.on_sip_event(
             sip.CallOffered(
@@ -156,8 +162,7 @@ class Playbook:
 
     def bye(self, session: Session) -> None:
         """The peer hangs up."""
-        self.sessions.on_sip_event(sip.CallEnded(session.call, 200, "OK", "remote"))
-        self.run()
+        self.ended(session.call, 200, "OK")
 
     def progress(self, call: int, code: int = 180, reason: str = "Ringing", has_body: bool = False) -> None:
         """A provisional reply to our INVITE."""
@@ -166,7 +171,12 @@ class Playbook:
 
     def fail(self, call: int, code: int = 486, reason: str = "Busy Here") -> None:
         """A final failure of our INVITE."""
-        self.sessions.on_sip_event(sip.CallEnded(call, code, reason, "remote"))
+        self.ended(call, code, reason)
+
+    def ended(self, call: int, code: int, reason: str, by: str = "remote", headers: tuple[tuple[str, str], ...] = ()) -> None:
+        """The SIP process tells the end of a call, and knows it no more."""
+        self.sip.over.add(call)
+        self.sessions.on_sip_event(sip.CallEnded(call, code, reason, by, headers))
         self.run()
 
     def answers(self, call: int) -> list[int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
@@ -83,8 +84,7 @@ class Book(Playbook):
         return [command for command in self.sip.commands if isinstance(command, sip.Dial)][-1]
 
     def ends(self, call: int, code: int, by: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        self.sessions.on_sip_event(sip.CallEnded(call, code, "No", by, headers))
-        self.run()
+        self.ended(call, code, "No", by, headers)
 
 
 ONE, TWO, THREE = (f"sip:192.0.2.{n}:{5060 + n};transport=udp" for n in (1, 2, 3))
@@ -206,6 +206,31 @@ async def test_given_up_while_the_contact_is_looked_up(book: Book) -> None:
     session.stop()
     await book.look_up()
     assert len(book.sessions) == 0 and session.result == "cancelled" and len(book.sent) == 1
+
+
+@pytest.mark.parametrize("how", ["never", "fault"])
+async def test_a_look_up_of_a_contact_that_comes_to_no_end_costs_the_call(book: Book, how: str) -> None:
+    """No INVITE is out that the SIP process could end: the call, and its place in the limits, would stay."""
+    session = book.dial("sip:b@192.0.2.7")
+    asked = asyncio.Event()
+
+    async def addresses(name: str, ipv6: bool) -> list[str]:
+        if how == "fault":
+            raise RuntimeError("a fault")
+        asked.set()
+        await asyncio.Event().wait()
+        return []
+
+    book.zone.addresses = addresses  # type: ignore[method-assign, assignment]
+    book.ends(session.call, 302, "remote", MOVED[:1])
+    looking = asyncio.ensure_future(book.waiting.pop(0))
+    if how == "never":
+        await asked.wait()
+        book.run(120)
+    await asyncio.wait([looking])
+    book.run()
+    assert len(book.sessions) == 0 and book.invoke("core", "dialout_status")["calls"] == 0
+    assert isinstance(session.app, Told) and len(session.app.failures) == 1
 
 
 async def test_a_contact_without_address(book: Book) -> None:

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from di.sip.locate import MOST_WAYS, LookupFailed, Naptr, SipPlace, Srv, Way, by_priority, locate, parse_places, place_of
+from di.sip.locate import (
+    MOST_FAILURES,
+    MOST_WAYS,
+    LookupFailed,
+    Naptr,
+    SipPlace,
+    Srv,
+    Way,
+    by_priority,
+    locate,
+    parse_places,
+    place_of,
+)
 
 ZONE: dict[tuple[str, str], list[object]] = {
     ("NAPTR", "big.example"): [
@@ -106,6 +118,21 @@ async def test_who_does_not_answer() -> None:
     assert await ways("sip:a@big.example;transport=tcp", table=Table(("a.big.example",))) == ["192.0.2.3:5070/tcp"]
     with pytest.raises(LookupFailed, match=r"A of small.example: no answer"):
         await ways("sip:a@small.example", table=Table(("A",)))
+
+
+async def test_names_that_nobody_answers_are_asked_for_a_few_times_only() -> None:
+    class Dead(Table):
+        async def srv(self, name: str) -> Sequence[Srv]:
+            return [Srv(n, 0, 5060, f"h{n}.example") for n in range(50)]
+
+        async def addresses(self, name: str, ipv6: bool) -> Sequence[str]:
+            self.asked.append(("A", name))
+            raise LookupFailed(f"A of {name}: no answer")
+
+    dead = Dead()
+    with pytest.raises(LookupFailed):
+        await ways("sip:a@x.example", table=dead)
+    assert len([name for kind, name in dead.asked if kind == "A"]) <= MOST_FAILURES + 1
 
 
 def test_equal_priorities_share_by_weight() -> None:
