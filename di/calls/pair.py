@@ -157,7 +157,8 @@ class Pair:
         return self.first.app.on_other_reply(reply)
 
     def _fit_answer(self, second: Session) -> None:
-        """What the first leg is answered with may depend on the codec of the second one."""
+        """What the first leg is answered with may depend on the codec of the second one, and its media go where that one's are."""
+        self._open_beside(second)
         codecs = self.options.passing.answer_codecs(second.audio.codec_in_use)
         self.first.dialog.payloads = codecs or self.first.dialog.payloads
 
@@ -202,8 +203,14 @@ class Pair:
             if self.options.relaying:
                 self._tell_of_holds()
 
+    def _open_beside(self, second: Session) -> None:
+        """The first leg, where it is not open yet, belongs into the second one's media process: between two all is decoded and mixed."""
+        if not self.first.audio.asked:
+            self.first.audio.near_leg = second.leg
+
     def _bridge_with(self, second: Session) -> None:
         self._bridged_with = second
+        self._open_beside(second)
         for one, other in ((self.first, second), (second, self.first)):
             one.audio.open()
             one.audio.flush()

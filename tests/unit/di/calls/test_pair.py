@@ -15,6 +15,7 @@ from di.calls.session import Session
 from di.kernel.server_options import CoreOptions
 from di.sip import records as sip
 from media.control import play_items
+from media.control.records import OpenLeg
 from tests.support.playbook import Playbook
 
 
@@ -216,6 +217,27 @@ async def test_a_caller_is_refused_when_the_answered_leg_is_gone_before_its_news
     book.run()
     assert book.answers(call)[-1:] == [480], "nobody answers the caller any more"
     assert list(book.sessions) == []
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_the_first_leg_opens_beside_the_second_one(book: Playbook, early: bool) -> None:
+    """Between two media processes all is decoded and mixed; each leg by itself would go to the one that has less to do."""
+
+    class Relaying(Desk):
+        def on_invite(self, session: Session) -> None:
+            session.dialog.defer_answer()
+            options = PairOptions(relay_invite=True, early_media=True)
+            Pair(session, options).connect([Target("sip:b@there.example")])
+
+    book.services.applications.register("relaying", Relaying)
+    call = book.offer("app-relaying")
+    first = book.session(call)
+    (second,) = calls_out(book)
+    if early:
+        book.progress(second.call, 183, "Session Progress", has_body=True)
+    book.confirm(second.call)
+    near = {command.leg: command.near for command in book.media.commands if isinstance(command, OpenLeg)}
+    assert near == {second.leg: first.leg, first.leg: second.leg}, "of the first one nothing is known when the second one opens"
 
 
 # ------------------------------------------------------------------------------------------------------------- replacement
