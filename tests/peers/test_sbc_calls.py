@@ -238,11 +238,12 @@ async def test_requests_inside_the_call_go_to_the_hop(border: Border, profile: s
     there = f"<sip:127.0.0.1:{elsewhere.sip.port};lr>"
     if not routed:
         two.contact = there
-    await ben.accept(two, f"Record-Route: {there}\r\n" if routed else "")
+    for _ in range(3):  # who gets no ACK says 200 once more
+        await ben.accept(two, f"Record-Route: {there}\r\n" if routed else "")
     await anna.answered(one)
     assert two.seen[-1].header("Route") == (there if routed else "")
     await border.hang_up(one, two)
-    assert not elsewhere.sip.sources
+    assert two.call_id in ben.sip.call_ids - elsewhere.sip.call_ids
 
 
 async def test_requests_to_the_caller_go_to_his_hop(border: Border) -> None:
@@ -256,7 +257,7 @@ async def test_requests_to_the_caller_go_to_his_hop(border: Border) -> None:
     await ben.accept(two)
     await anna.answered(one)
     await border.hang_up(two, one)
-    assert not elsewhere.sip.sources
+    assert one.call_id in anna.sip.call_ids - elsewhere.sip.call_ids
 
 
 @pytest.mark.parametrize(("profile", "patched"), [("hop", False), ("patch", True)])

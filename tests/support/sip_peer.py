@@ -336,6 +336,8 @@ class UdpPeer(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.server_ip, self.server_port = "127.0.0.1", 0
         self.sources: list[tuple[str, int]] = []
+        self.call_ids: set[str] = set()
+        """Of all messages that came. A free port may have been another phone's a moment ago, whom some server still has to tell something."""
         self.calls: dict[str, PeerCall] = {}
         self.incoming: asyncio.Queue[PeerCall] = asyncio.Queue()
         self.subscribed: asyncio.Queue[PeerSubscription] = asyncio.Queue()
@@ -368,6 +370,7 @@ class UdpPeer(asyncio.DatagramProtocol):
         self.sources.append(addr[:2])
         message = parse(data.decode("utf-8", "surrogateescape"))
         call_id = message.header("Call-ID")
+        self.call_ids.add(call_id)
         call = self.calls.get(call_id)
         if isinstance(call, PeerOutside) and message.method and message.header("CSeq") != call.request_message.header("CSeq"):
             call = None  # a further request, no retransmission
