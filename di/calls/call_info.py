@@ -137,7 +137,7 @@ class Target:
     """Whom a second leg calls. `headers`: complete lines; `ring_ms`: how long it may ring, 0: as long as it likes.
 
     Empty `from_header`: the first leg's; empty `to_header`: the URI. `params`: session parameters for the leg's application.
-    `interface` and `media_interface` as in `CallOut`.
+    `interface`, `media_interface` and `hops` as in `CallOut`.
     """
 
     uri: str
@@ -151,6 +151,7 @@ class Target:
     params: Value = None
     interface: str = ""
     media_interface: str = ""
+    hops: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,8 @@ class CallOut:
     `ring_ms`: how long it may ring, 0: `sip_timer_C`. `by`: who wants it, for the dial control (`di.calls.toll`); second legs are on
     behalf of whom their first leg is.
     `interface`: name of the one that it leaves from, empty for `outbound_interface` of sems.conf, else the one that leads there;
-    `media_interface`: that of its audio, empty for the same.
+    `media_interface`: that of its audio, empty for the same. `hops`: where it is sent, as `next_hop` of sems.conf has it: one after the
+    other, and no Route says so; `next_hop`: a URI, which stands in one.
     `application` is the name under which it is logged, and the one that takes it unless a factory is given. `headers`: complete lines.
     """
 
@@ -180,3 +182,4 @@ class CallOut:
     by: Dialler = NOBODY
     interface: str = ""
     media_interface: str = ""
+    hops: str = ""

@@ -105,18 +105,11 @@ def change_target(first: ChangedCall, target: Target) -> Target:
         from_header=changes.from_header or target.from_header,
         to_header=changes.to_header or target.to_header or (f"<{target.uri}>" if changes.request_uri else ""),
         headers=(*target.headers, *changes.append_headers),
-        next_hop=hop_of(changes) or target.next_hop,
+        next_hop=changes.outbound_proxy or target.next_hop,
+        hops=changes.next_hop,
         interface=changes.outbound_interface or target.interface,
         media_interface=changes.rtprelay_interface or target.media_interface,
     )
-
-
-def hop_of(changes: CallChanges) -> str:
-    """Where requests are sent, as a URI: the first next hop, else the proxy; empty for neither."""
-    if not changes.next_hop:
-        return changes.outbound_proxy
-    address, _, transport = changes.next_hop.split(",", maxsplit=1)[0].strip().partition("/")
-    return f"sip:{address};transport={transport.lower()};lr" if transport else f"sip:{address};lr"
 
 
 def _say_rest(session: ChangedCall, changes: CallChanges, also: tuple[str, ...] = ()) -> None:

@@ -81,7 +81,8 @@ def _of_first_leg(sessions: Sessions, order: CallOut) -> CallOut:
 def _session(sessions: Sessions, order: CallOut) -> Session:
     core = sessions.surroundings.core
     hop = order.next_hop or core.outbound_proxy
-    places = parse_places(core.next_hop) if core.next_hop and not order.next_hop else ()
+    hops = order.hops or (core.next_hop if not order.next_hop else "")
+    places = parse_places(hops) if hops else ()
     user = order.user or parse_uri(order.request_uri).user
     info = CallInfo("out", order.request_uri, order.from_header, order.to_header, user=user)
     first = places[0].host if places else parse_uri(hop or order.request_uri).host

@@ -100,6 +100,7 @@ class Hunt:
             by=Dialler("pair", call=first.id),
             interface=target.interface,
             media_interface=target.media_interface,
+            hops=target.hops,
         )
         session = first.host.dial(order, self._make_leg)
         if session is not None:

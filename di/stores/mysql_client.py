@@ -155,6 +155,7 @@ class Pools:
 
     def __init__(self) -> None:
         self._idle: dict[tuple[MysqlTarget, str], deque[Any]] = {}
+        self._closed = False
 
     async def lend(self, target: MysqlTarget, certificate: str) -> Lease:
         """A connection, a used one if it still answers. Raises DbError."""
@@ -195,13 +196,14 @@ class Pools:
     def take_back(self, key: tuple[MysqlTarget, str], connection: Any) -> None:
         """A call is done with a connection."""
         idle = self._idle.setdefault(key, deque())
-        if len(idle) < MAX_IDLE:
+        if len(idle) < MAX_IDLE and not self._closed:
             idle.append(connection)
         else:
             connection.close()
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close what is idle, and what a call gives back later: after a reload nobody would take it from here."""
+        self._closed = True
         for idle in self._idle.values():
             while idle:
                 idle.pop().close()

@@ -12,6 +12,7 @@ import pytest
 
 from di.dsm.language.event import Kind
 from di.stores.mysql_client import Lease, Pools
+from di.stores.mysql_target import parse_url
 from tests.support.databases import DATABASE, PASSWORD, USER, MariaDb
 from tests.support.dsm_calls import Call, Calls
 from tests.support.slow_proxy import SlowProxy
@@ -154,6 +155,22 @@ async def test_connections_are_lent_and_come_back_clean(calls: Calls, database: 
     await one.start()
     await two.start()
     assert one.vars["id"] != two.vars["id"], "each call has its own"
+
+
+async def test_what_is_given_back_after_the_end_is_closed(database: MariaDb) -> None:
+    """A reload drops the pools while a call's question is under way."""
+    pools, target = Pools(), parse_url(database.url())
+    assert target is not None
+    idle, lent = [await pools.lend(target, "") for _ in range(2)]
+    await idle.give_back()
+    pools.close()
+    late = await pools.lend(target, "")
+    for lease in (lent, late):
+        connection = lease._connection
+        assert (await lease.execute("SELECT 1")).rows == ((b"1",),)
+        await lease.give_back()
+        assert connection.closed
+    assert not any(pools._idle.values())
 
 
 async def test_what_connect_refuses(calls: Calls, database: MariaDb) -> None:

@@ -7,11 +7,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from di.calls.application import Application
-from di.calls.call_info import CallOut
+from di.calls.call_changes import CallChanges
+from di.calls.call_info import CallOut, Target
+from di.calls.changed import change_target
 from di.calls.session import Session
 from di.calls.ways import Ways
 from di.kernel.server_options import CoreOptions
@@ -95,6 +98,12 @@ def book() -> Book:
     return Book()
 
 
+async def started_by(book: Book, **more: object) -> Session:
+    session = book.dial("sip:b@there.example", **more)
+    await book.look_up()
+    return session
+
+
 async def started(book: Book, uri: str = "sip:b@three.example") -> Session:
     session = book.dial(uri)
     await book.look_up()
@@ -113,6 +122,37 @@ async def test_each_address_in_its_turn_and_the_last_one_s_failure(book: Book) -
     book.ends(session.call, 408, "timeout")
     assert isinstance(session.app, Told) and session.app.failures == [408] and session.result == "unreachable"
     assert len(book.sessions) == 0 and book.invoke("core", "dialout_status")["calls"] == 0
+
+
+async def test_each_of_the_hops_that_an_order_names(book: Book) -> None:
+    session = await started_by(book, hops="192.0.2.7:5080/tcp,192.0.2.8")
+    assert book.sent == ["sip:192.0.2.7:5080;transport=tcp"] and not book.last.next_hop, "no Route says so"
+    book.ends(session.call, 503, "error")
+    assert book.sent[1:] == ["sip:192.0.2.8:5060;transport=udp"] and book.last.request_uri == "sip:b@there.example"
+
+
+class Controlled:
+    """A first leg whose controls have changed something."""
+
+    id = "first"
+
+    def __init__(self, **changes: str) -> None:
+        self.admission = SimpleNamespace(left_changes=lambda: CallChanges(**changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "proxy", "hops"),
+    [
+        ({"next_hop": "10.0.0.1,10.0.0.2"}, "", "10.0.0.1,10.0.0.2"),
+        ({"next_hop": "10.0.0.1", "outbound_proxy": "sip:p.example;lr"}, "sip:p.example;lr", "10.0.0.1"),
+        ({"outbound_proxy": "sip:p.example;lr"}, "sip:p.example;lr", ""),
+        ({"from_header": "<sip:x@y.example>"}, "sip:own.example;lr", ""),
+    ],
+)
+def test_a_control_says_where_second_legs_go(changes: dict[str, str], proxy: str, hops: str) -> None:
+    target = Target("sip:b@there.example", next_hop="sip:own.example;lr" if "from_header" in changes else "")
+    changed = change_target(Controlled(**changes), target)  # type: ignore[arg-type]
+    assert (changed.next_hop, changed.hops) == (proxy, hops)
 
 
 async def test_who_has_said_100_is_waited_for(book: Book) -> None:
