@@ -100,3 +100,19 @@ class FrameConverter:
         out = np.empty(self._out_samples, np.int16)
         convert_frame(frame, self._history, out, self._work, SINC)
         return out
+
+
+class FrameConverters:
+    """Streams of 20 ms frames by their source, of whatever rate each is in this moment, brought to the rate that is wanted."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, int], FrameConverter] = {}
+
+    def convert(self, source: str, frame: NDArray[np.int16], samples: int) -> NDArray[np.int16]:
+        """Return a source's next frame with so many samples; the frame itself where it has them. `frame`: int16 (20 ms,)."""
+        if len(frame) == samples:
+            return frame
+        key = (source, len(frame) * 50, samples * 50)
+        if key not in self._known:
+            self._known[key] = FrameConverter(*key[1:])
+        return self._known[key].convert(frame)

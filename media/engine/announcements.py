@@ -16,7 +16,7 @@ from media.control.play_items import PlayFile, PlaySilence, PlayTone, Sound
 from media.control.records import AnnounceFailed, Event
 from media.dsp import tone
 from media.dsp.coding import NATIVE
-from media.dsp.resample import FrameConverter
+from media.dsp.resample import FrameConverters
 from media.engine.leg_table import LegTable
 from media.engine.mix_rooms import Announced
 from media.engine.rooms import Rooms
@@ -52,11 +52,10 @@ class QueuedSound:
 
 @dataclass(slots=True, eq=False)
 class _Queue:
-    """`converters`: (from, to) → what brings a sound to its room's rate, which may have changed since it was asked for."""
-
     sounds: deque[QueuedSound] = field(default_factory=deque)
     position: int = 0
-    converters: dict[tuple[int, int], FrameConverter] = field(default_factory=dict)
+    converters: FrameConverters = field(default_factory=FrameConverters)
+    """A room's rate may have changed since a sound was asked for."""
 
 
 class Announcements:
@@ -132,12 +131,7 @@ class Announcements:
         feeders = arrays.feeders[arrays.feed_starts[room] : arrays.feed_starts[room + 1], 0]
         lengths = self._table.rows["frame_samples"]
         most = int(max(lengths[members].max(initial=0), lengths[feeders].max(initial=0)))
-        if most in (0, len(frame)):
-            return frame[:most]
-        key = (len(frame) * FRAMES_A_SECOND, most * FRAMES_A_SECOND)
-        if key not in queue.converters:
-            queue.converters[key] = FrameConverter(*key)
-        return queue.converters[key].convert(frame)
+        return queue.converters.convert("", frame, most) if most else frame[:0]
 
     def _take(self, queue: _Queue) -> NDArray[np.int16] | None:
         while queue.sounds and queue.sounds[0].failed:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.codecs.codec import TICK_MS
-from media.dsp.resample import FrameConverter
+from media.dsp.resample import FrameConverters
 
 BLOCK_MS = 1000
 ROOM_RATE_HZ = 8000
@@ -63,9 +63,7 @@ Work: TypeAlias = FileOpened | Block | Padding | FileClosed
 
 @dataclass(slots=True, eq=False)
 class Take:
-    """One file being recorded. `samples`: so far, of each channel · `paused`: nothing is added for now · `converters`: (source, rate) → what
-    brings that source's frames to the file's rate.
-    """
+    """One file being recorded. `samples`: so far, of each channel · `paused`: nothing is added for now."""
 
     token: int
     path: str
@@ -79,7 +77,7 @@ class Take:
     buffer: NDArray[np.int16] = field(default_factory=lambda: np.zeros(0, np.int16))
     filled: int = 0
     stopped: str = ""
-    converters: dict[tuple[str, int], FrameConverter] = field(default_factory=dict)
+    converters: FrameConverters = field(default_factory=FrameConverters)
 
     @property
     def recorded_ms(self) -> int:
@@ -88,12 +86,7 @@ class Take:
 
     def at_rate(self, source: str, frame: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return a source's next frame of a tick, of whatever rate, at the file's rate; int16 (rate_hz / 50,)."""
-        rate_hz = len(frame) * 1000 // TICK_MS
-        if rate_hz == self.rate_hz:
-            return frame
-        if (source, rate_hz) not in self.converters:
-            self.converters[source, rate_hz] = FrameConverter(rate_hz, self.rate_hz)
-        return self.converters[source, rate_hz].convert(frame)
+        return self.converters.convert(source, frame, self.rate_hz * TICK_MS // 1000)
 
     def add(self, frame: NDArray[np.int16] | None) -> list[Work]:
         """Append a frame at the file's rate, silence for None, of two channels in turn; return what is to be written once a block is full."""

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import IO, TypeVar
 
 T = TypeVar("T")
@@ -68,29 +69,34 @@ while True:
         return max((late_s for at_s, late_s in self.stalls if any(abs(at_s - time_s) < 1 for time_s in times_s)), default=0.0)
 
 
+def _attempts(count: int) -> Iterator[AbstractContextManager[None]]:
+    for left in range(count - 1, -1, -1):
+        yield _attempt(left)
+
+
+@contextmanager
+def _attempt(left: int) -> Iterator[None]:
+    meter, began_s = StallMeter(), time.time()
+    try:
+        yield
+    except Exception:  # of nothing that came there is no last packet and no median
+        if not left or not meter.excuses(began_s):
+            raise
+    finally:
+        meter.end()
+
+
 def calm(measure: Callable[[], T], attempts: int = 8) -> T:
     """What `measure` returns. What it raises counts where the machine was calm, or at the last attempt; `measure` must begin anew each time."""
-    for left in range(attempts - 1, -1, -1):
-        meter, began_s = StallMeter(), time.time()
-        try:
+    for attempt in _attempts(attempts):
+        with attempt:
             return measure()
-        except Exception:  # of nothing that came there is no last packet and no median
-            if not left or not meter.excuses(began_s):
-                raise
-        finally:
-            meter.end()
     raise ValueError("no attempt")
 
 
 async def calmly(measure: Callable[[], Awaitable[T]], attempts: int = 8) -> T:
     """`calm` for what is awaited."""
-    for left in range(attempts - 1, -1, -1):
-        meter, began_s = StallMeter(), time.time()
-        try:
+    for attempt in _attempts(attempts):
+        with attempt:
             return await measure()
-        except Exception:
-            if not left or not meter.excuses(began_s):
-                raise
-        finally:
-            meter.end()
     raise ValueError("no attempt")
